@@ -1,0 +1,38 @@
+"""BERT for Apache MXNet/Gluon: a model zoo with an example suite.
+
+Importing the package restores the NumPy names that MXNet 1.9.1 needs. MXNet itself is imported
+when a name is first used, so that scripts can set its environment variables after their arguments
+are known.
+"""
+import importlib
+import warnings
+
+from . import _compat
+
+__version__ = '0.1.0'
+
+_HOMES = {
+    'BertConfig': 'config',
+    'BertModel': 'bert', 'BertOutput': 'bert', 'LayerOutputs': 'bert', 'mean_pool': 'bert',
+    'BertClassifier': 'heads', 'BertForPretraining': 'heads',
+    'get_model': 'zoo', 'get_tokenizer': 'zoo', 'list_models': 'zoo',
+}
+_MODULES = ('bert', 'checkpoint', 'config', 'data', 'heads', 'layers', 'metrics', 'model',
+            'optimizer', 'training', 'zoo')
+
+__all__ = ['__version__', *_HOMES, *_MODULES]
+
+
+def __getattr__(name):
+    if name not in _HOMES and name not in _MODULES:
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')    # MXNet and GluonNLP warn about themselves on import
+        module = importlib.import_module('.' + _HOMES.get(name, name), __name__)
+    value = getattr(module, name) if name in _HOMES else module
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted(__all__)

@@ -1,0 +1,75 @@
+"""What defines a BERT network, as data."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+ACTIVATIONS = ('gelu', 'gelu_tanh', 'relu')
+
+
+@dataclass(frozen=True)
+class BertConfig:
+    """The hyper-parameters of a BERT encoder (Devlin et al., 2019, section 3). None has a default.
+
+    Parameters
+    ----------
+    vocab_size : int
+        Rows V of the word embedding.
+    units : int
+        Width C of the model; Google and Hugging Face call it ``hidden_size``.
+    hidden_size : int
+        Width of the feed-forward layer; Google and Hugging Face call it ``intermediate_size``.
+    num_layers : int
+        Number of encoder layers.
+    num_heads : int
+        Number H of attention heads; each has D = C / H features.
+    max_length : int
+        Longest sequence in tokens, special tokens included.
+    num_token_types : int
+        Rows of the token type (segment) embedding.
+    dropout : float
+        Probability of dropping a value, in [0, 1): embeddings, attention weights, layer outputs.
+    layer_norm_eps : float
+        Added to the variance in layer normalisation.
+    activation : str
+        Of the feed-forward layer: 'gelu' (exact, with erf), 'gelu_tanh' (the approximation of
+        Hendrycks and Gimpel, 2016) or 'relu'.
+
+    Raises
+    ------
+    ValueError
+        If a value is out of its range; the message names the field.
+
+    Examples
+    --------
+    >>> config = BertConfig(vocab_size=100, units=8, hidden_size=32, num_layers=2, num_heads=2,
+    ...                     max_length=16, num_token_types=2, dropout=0.1, layer_norm_eps=1e-12,
+    ...                     activation='gelu')
+    >>> config.units // config.num_heads
+    4
+    """
+
+    vocab_size: int
+    units: int
+    hidden_size: int
+    num_layers: int
+    num_heads: int
+    max_length: int
+    num_token_types: int
+    dropout: float
+    layer_norm_eps: float
+    activation: str
+
+    def __post_init__(self):
+        for name in ('vocab_size', 'units', 'hidden_size', 'num_layers', 'num_heads', 'max_length',
+                     'num_token_types'):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(f'{name}={value!r}: expected a positive whole number')
+        if self.units % self.num_heads:
+            raise ValueError(f'units={self.units} is not a multiple of num_heads={self.num_heads}')
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f'dropout={self.dropout!r}: expected a number in [0, 1)')
+        if not 0 < self.layer_norm_eps < 1:
+            raise ValueError(f'layer_norm_eps={self.layer_norm_eps!r}: expected a number in (0, 1)')
+        if self.activation not in ACTIVATIONS:
+            raise ValueError(f'activation={self.activation!r}: expected one of {ACTIVATIONS}')

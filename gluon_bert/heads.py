@@ -1,0 +1,159 @@
+"""Networks around a BERT: classification and regression, pre-training."""
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from mxnet.gluon import HybridBlock, nn
+
+from .bert import BertBlock
+from .checkpoint.names import MASKED_LM, NEXT_SENTENCE, with_prefix
+from .layers import Activation, dense
+
+
+class BertClassifier(BertBlock):
+    """Scores of a text or a pair of texts (Devlin et al., 2019, section 4.1).
+
+    Parameters
+    ----------
+    bert : BertModel
+        With its pooler.
+    num_classes : int
+        Number K of classes; 1 for regression.
+    dropout : float
+        On the pooled vector, in [0, 1).
+
+    Inputs
+    ------
+    inputs, token_types, valid_length
+        As for :class:`BertModel`.
+
+    Outputs
+    -------
+    scores : float, shape (N, K)
+        Logits; for regression the value itself.
+    """
+
+    def __init__(self, bert, num_classes=2, dropout=0.1, **kwargs):
+        super().__init__(**kwargs)
+        if num_classes < 1:
+            raise ValueError(f'num_classes={num_classes}: expected 1 (regression) or more')
+        self.config = bert.config
+        self._dropout = dropout
+        with self.name_scope():
+            self.bert = bert
+            self.dropout = nn.Dropout(dropout)
+            self.classifier = dense(num_classes, bert.config.units)
+
+    def hybrid_forward(self, F, inputs, token_types, valid_length):
+        pooled = self.bert.pooled(F, inputs, token_types, valid_length)           # (N, C)
+        return self.classifier(self.dropout(pooled))                              # (N, K)
+
+    def checkpoint_names(self):
+        # In GluonNLP the dense layer is the second of a Sequential when there is dropout.
+        position = 1 if self._dropout else 0
+        head = tuple((f'classifier.{kind}', (f'classifier.{position}.{kind}',))
+                     for kind in ('weight', 'bias'))
+        return with_prefix(self.bert.checkpoint_names(), 'bert.') + head
+
+
+class MaskedLanguageModel(HybridBlock):
+    """Scores of all words at chosen positions (Devlin et al., 2019, section 3.1, task 1).
+
+    Parameters
+    ----------
+    config : BertConfig
+    word : mxnet.gluon.nn.Embedding
+        The word embedding; its weight is the decoder's.
+
+    Inputs
+    ------
+    sequence : float, shape (N, T, C)
+    masked_positions : int32 or float32, shape (N, M)
+
+    Outputs
+    -------
+    scores : float, shape (N, M, V)
+    """
+
+    def __init__(self, config, word, **kwargs):
+        super().__init__(**kwargs)
+        with self.name_scope():
+            self.dense = dense(config.units, config.units)
+            self.activation = Activation(config.activation)
+            self.norm = nn.LayerNorm(epsilon=config.layer_norm_eps, in_channels=config.units)
+            self.decoder = nn.Dense(config.vocab_size, in_units=config.units, flatten=False,
+                                    params=word.params)
+
+    def hybrid_forward(self, F, sequence, masked_positions):
+        rows = F.contrib.arange_like(masked_positions, axis=0)                    # (N,)
+        rows = F.broadcast_like(F.expand_dims(rows, axis=1), masked_positions)    # (N, M)
+        positions = F.stack(rows, F.cast(masked_positions, dtype='float32'), axis=0)
+        chosen = F.gather_nd(sequence, positions)                                 # (N, M, C)
+        return self.decoder(self.norm(self.activation(self.dense(chosen))))       # (N, M, V)
+
+
+class BertForPretraining(BertBlock):
+    """A BERT with its pre-training heads (Devlin et al., 2019, section 3.1).
+
+    Parameters
+    ----------
+    bert : BertModel
+        With its pooler.
+    use_classifier : bool
+        Next-sentence scores, from the pooled vector.
+    use_decoder : bool
+        Masked-word scores, at the positions given as fourth input.
+
+    Inputs
+    ------
+    inputs, token_types, valid_length
+        As for :class:`BertModel`.
+    masked_positions : int32 or float32, shape (N, M)
+        Only with the decoder.
+
+    Outputs
+    -------
+    sequence : float, shape (N, T, C)
+    pooled : float, shape (N, C)
+    next_sentence : float, shape (N, 2)
+        Logits; index 0 means that the second text follows the first. With ``use_classifier``.
+    masked_lm : float, shape (N, M, V)
+        Logits. With ``use_decoder``.
+    """
+
+    def __init__(self, bert, use_classifier=True, use_decoder=True, **kwargs):
+        super().__init__(**kwargs)
+        self.config = bert.config
+        heads = [name for name, used in (('next_sentence', use_classifier),
+                                         ('masked_lm', use_decoder)) if used]
+        self._use_classifier, self._use_decoder = use_classifier, use_decoder
+        self._output = NamedTuple('PretrainingOutput',
+                                  [(name, object) for name in ['sequence', 'pooled', *heads]])
+        with self.name_scope():
+            self.bert = bert
+            if use_classifier:
+                self.next_sentence = dense(2, bert.config.units)
+            if use_decoder:
+                self.masked_lm = MaskedLanguageModel(bert.config, bert.embeddings.word)
+
+    def __call__(self, inputs, token_types=None, valid_length=None, *masked_positions):
+        if len(masked_positions) != int(self._use_decoder):
+            raise ValueError('masked_positions, shape (sequences, positions), is the fourth input '
+                             'if and only if use_decoder is set')
+        return self._output(*super().__call__(inputs, token_types, valid_length,
+                                              *masked_positions))
+
+    def hybrid_forward(self, F, inputs, token_types, valid_length, *masked_positions):
+        sequence, pooled = self.bert(inputs, token_types, valid_length)
+        outputs = [sequence, pooled]
+        if self._use_classifier:
+            outputs.append(self.next_sentence(pooled))                            # (N, 2)
+        if self._use_decoder:
+            outputs.append(self.masked_lm(sequence, *masked_positions))           # (N, M, V)
+        return tuple(outputs)
+
+    def checkpoint_names(self):
+        # GluonNLP keeps encoder and heads side by side in one block.
+        names = tuple(('bert.' + ours, theirs) for ours, theirs in self.bert.checkpoint_names())
+        return (names + (NEXT_SENTENCE if self._use_classifier else ())
+                + (MASKED_LM if self._use_decoder else ()))

