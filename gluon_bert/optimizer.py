@@ -1,0 +1,175 @@
+"""Adam as BERT uses it, its learning rate and what does not decay."""
+from __future__ import annotations
+
+import math
+import warnings
+
+import mxnet as mx
+from mxnet import nd
+from mxnet.optimizer import Optimizer
+
+OPTIMIZERS = ('bertadam', 'adam', 'adamw')
+
+# Devlin et al. (2019), appendix A.2; their code leaves these parameters out of the decay.
+NO_DECAY = ('beta', 'gamma', 'bias')
+
+
+class BertAdam(Optimizer):
+    r"""Adam without bias correction and with decoupled weight decay.
+
+    .. math::
+        m &\leftarrow \beta_1 m + (1 - \beta_1)\, g \\
+        v &\leftarrow \beta_2 v + (1 - \beta_2)\, g^2 \\
+        w &\leftarrow w - \eta \left(\frac{m}{\sqrt{v} + \epsilon} + \lambda w\right)
+
+    Devlin et al. (2019), appendix A.2; Kingma and Ba (2015), algorithm 1, without its correction
+    of the moments; Loshchilov and Hutter (2019), algorithm 2. GluonNLP's name is 'bertadam'.
+
+    Parameters
+    ----------
+    learning_rate : float
+    beta1, beta2 : float
+        Decay of the first and second moments.
+    epsilon : float
+    wd : float
+        Decay :math:`\lambda`; a parameter's ``wd_mult`` scales it.
+    """
+
+    correct_bias = False
+    decoupled_decay = True
+
+    def __init__(self, learning_rate=5e-5, beta1=0.9, beta2=0.999, epsilon=1e-6, wd=0.01,
+                 **kwargs):
+        super().__init__(learning_rate=learning_rate, wd=wd, **kwargs)
+        self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
+
+    def create_state(self, index, weight):
+        """The two moments, both zero."""
+        return tuple(nd.zeros(weight.shape, weight.context, dtype=weight.dtype) for _ in range(2))
+
+    def update(self, index, weight, grad, state):
+        """Update one parameter in place."""
+        self._update_count(index)
+        step_size, epsilon = self._get_lr(index), self.epsilon
+        decay = self._get_wd(index)
+        if self.decoupled_decay and decay:
+            weight *= 1 - step_size * decay
+            decay = 0
+        if self.correct_bias:
+            # m/(1-b1^t) / (sqrt(v/(1-b2^t)) + e) = s m/(1-b1^t) / (sqrt(v) + e s) with this s
+            steps = self._index_update_count[index]
+            scale = math.sqrt(1 - self.beta2 ** steps)
+            step_size *= scale / (1 - self.beta1 ** steps)
+            epsilon *= scale
+        mean, variance = state
+        nd.adam_update(weight, grad, mean, variance, out=weight, lr=step_size, beta1=self.beta1,
+                       beta2=self.beta2, epsilon=epsilon, wd=decay,
+                       rescale_grad=self.rescale_grad, lazy_update=False)
+
+
+class AdamW(BertAdam):
+    """Adam with bias correction and decoupled weight decay.
+
+    Loshchilov and Hutter (2019), algorithm 2, as ``torch.optim.AdamW`` computes it.
+    """
+
+    correct_bias = True
+
+
+class Adam(BertAdam):
+    """Adam with bias correction; weight decay is added to the gradient.
+
+    Kingma and Ba (2015), as ``torch.optim.Adam`` computes it. MXNet's own 'adam' differs in where
+    epsilon is added.
+    """
+
+    correct_bias = True
+    decoupled_decay = False
+
+
+with warnings.catch_warnings():
+    warnings.simplefilter('ignore')     # GluonNLP registers a 'bertadam' of the same formula
+    mx.optimizer.register(BertAdam)
+    mx.optimizer.register(AdamW)
+
+
+def make_optimizer(name, learning_rate, epsilon=1e-6, wd=None):
+    """An optimizer by its name.
+
+    Parameters
+    ----------
+    name : str
+        'bertadam', 'adamw' or 'adam'.
+    learning_rate : float
+    epsilon : float
+    wd : float, optional
+        Weight decay; by default 0.01 where it is decoupled, 0 for 'adam'.
+
+    Returns
+    -------
+    BertAdam
+
+    Raises
+    ------
+    ValueError
+        If there is no such optimizer.
+    """
+    classes = dict(zip(OPTIMIZERS, (BertAdam, Adam, AdamW)))
+    if name not in classes:
+        raise ValueError(f'unknown optimizer {name!r}: expected one of {", ".join(OPTIMIZERS)}')
+    if wd is None:
+        wd = 0.01 if classes[name].decoupled_decay else 0.0
+    return classes[name](learning_rate=learning_rate, epsilon=epsilon, wd=wd)
+
+
+def exclude_from_decay(parameters):
+    """Set ``wd_mult`` to 0 for biases and normalisation parameters.
+
+    Parameters
+    ----------
+    parameters : iterable of mxnet.gluon.Parameter
+    """
+    for parameter in parameters:
+        if parameter.name.endswith(NO_DECAY):
+            parameter.wd_mult = 0.0
+
+
+def linear_schedule(step, num_steps, warmup_steps, peak):
+    """The learning rate of a step: up from 0 to ``peak``, then down to 0, both linearly.
+
+    Devlin et al. (2019), appendix A.2.
+
+    Parameters
+    ----------
+    step : int
+        From 1 to ``num_steps``.
+    num_steps, warmup_steps : int
+    peak : float
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> [linear_schedule(step, 4, 2, 1.0) for step in (1, 2, 3, 4)]
+    [0.5, 1.0, 0.5, 0.0]
+    """
+    if step < warmup_steps:
+        return peak * step / warmup_steps
+    return peak * (num_steps - step) / max(1, num_steps - warmup_steps)
+
+
+def global_norm(gradients):
+    """The Euclidean norm of all gradients together.
+
+    Parameters
+    ----------
+    gradients : list of NDArray
+
+    Returns
+    -------
+    float
+    """
+    squares = nd.multi_sum_sq(*gradients, num_arrays=len(gradients))
+    return math.sqrt(float(squares.sum().asscalar()))

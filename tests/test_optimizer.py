@@ -1,0 +1,92 @@
+"""The three Adams against their formulas, the decay exclusions and the schedule."""
+import math
+
+import mxnet as mx
+import numpy as np
+import pytest
+
+from gluon_bert import BertClassifier
+from gluon_bert.optimizer import (
+    exclude_from_decay,
+    global_norm,
+    linear_schedule,
+    make_optimizer,
+)
+
+
+def bertadam(w, g, m, v, t, lr, wd, eps):
+    m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
+    return w - lr * (m / (np.sqrt(v) + eps) + wd * w), m, v
+
+
+def adamw(w, g, m, v, t, lr, wd, eps):
+    m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
+    m_hat, v_hat = m / (1 - 0.9 ** t), v / (1 - 0.999 ** t)
+    return w - lr * m_hat / (np.sqrt(v_hat) + eps) - lr * wd * w, m, v
+
+
+def adam(w, g, m, v, t, lr, wd, eps):
+    return adamw(w, g + wd * w, m, v, t, lr, 0, eps)
+
+
+@pytest.mark.parametrize('formula', [bertadam, adamw, adam], ids=lambda f: f.__name__)
+@pytest.mark.parametrize('wd', [0.0, 0.1])
+@pytest.mark.parametrize('eps', [1e-6, 1e-2])
+def test_trainer_follows_the_formula(formula, wd, eps):
+    parameter = mx.gluon.Parameter('w', shape=(50,))
+    parameter.initialize(mx.init.Normal(1))
+    trainer = mx.gluon.Trainer([parameter], make_optimizer(formula.__name__, 0.01, eps, wd),
+                               update_on_kvstore=False)
+    w = parameter.data().asnumpy().astype(np.float64)
+    m = v = np.zeros(50)
+    for t in range(1, 8):
+        gradient = np.random.normal(scale=10.0 ** np.random.uniform(-4, 0, 50))
+        with mx.autograd.record():
+            loss = (parameter.data() * mx.nd.array(gradient)).sum()
+        loss.backward()
+        rate = 0.01 / t
+        trainer.set_learning_rate(rate)
+        trainer.update(2.0)
+        w, m, v = formula(w, gradient / 2, m, v, t, rate, wd, eps)
+        np.testing.assert_allclose(parameter.data().asnumpy(), w, atol=2e-6)
+
+
+def test_decay_defaults_to_0_01_only_where_it_is_decoupled():
+    assert [make_optimizer(name, 1e-3).wd for name in ('bertadam', 'adamw', 'adam')] == [
+        0.01, 0.01, 0.0]
+
+
+def test_unknown_optimizer_is_refused():
+    with pytest.raises(ValueError, match="'lamp': expected one of bertadam, adam, adamw"):
+        make_optimizer('lamp', 1e-3)
+
+
+def test_bertadam_is_known_to_mxnet_by_name():
+    assert type(mx.optimizer.create('bertadam')).__module__ == 'gluon_bert.optimizer'
+
+
+def test_biases_and_norms_do_not_decay(make_model):
+    classifier = BertClassifier(make_model())
+    exclude_from_decay(classifier.collect_params().values())
+    decaying = {name for name, parameter in classifier._collect_params_with_prefix().items()
+                if parameter.wd_mult}
+    assert {name.split('.')[-1] for name in decaying} == {'weight'}
+    assert len(decaying) == 3 + 2 * 4 + 1 + 1
+
+
+def test_schedule_rises_to_the_peak_and_falls_to_zero():
+    rates = [linear_schedule(step, 100, 10, 2.0) for step in range(1, 101)]
+    assert rates[:10] == pytest.approx([0.2 * step for step in range(1, 11)])
+    assert rates[9] == max(rates) == 2.0
+    assert np.diff(rates[9:]) == pytest.approx(-2 / 90)
+    assert rates[-1] == 0
+
+
+def test_schedule_without_warmup_starts_near_the_peak():
+    assert linear_schedule(1, 4, 0, 1.0) == 0.75
+
+
+def test_global_norm_is_over_all_arrays():
+    arrays = [mx.nd.random.normal(shape=(3, 4)), mx.nd.random.normal(shape=(5,))]
+    expected = math.sqrt(sum(float((array ** 2).sum().asscalar()) for array in arrays))
+    assert global_norm(arrays) == pytest.approx(expected, rel=1e-6)
