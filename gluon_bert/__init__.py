@@ -18,7 +18,7 @@ _HOMES = {
     'get_model': 'zoo', 'get_tokenizer': 'zoo', 'list_models': 'zoo',
 }
 _MODULES = ('bert', 'checkpoint', 'config', 'data', 'heads', 'layers', 'metrics', 'model',
-            'optimizer', 'training', 'zoo')
+            'optimizer', 'plots', 'training', 'zoo')
 
 __all__ = ['__version__', *_HOMES, *_MODULES]
 

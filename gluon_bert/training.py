@@ -90,6 +90,11 @@ class Plan:
             raise ValueError(f'warmup_ratio={self.warmup_ratio}: expected a fraction in [0, 1]')
 
 
+def set_seed(seed):
+    """Make what MXNet draws next, such as a head's initial weights, a function of ``seed``."""
+    mx.random.seed(seed)
+
+
 def cross_entropy(scores, labels):
     """Softmax cross-entropy: scores (N, K), class numbers (N,) -> losses (N,)."""
     return -mx.nd.pick(mx.nd.log_softmax(scores), labels)

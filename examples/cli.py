@@ -1,0 +1,246 @@
+"""What the example scripts share: arguments, the device, the log, errors in one line.
+
+Nothing here imports MXNet before the arguments are known: it reads its environment variables when
+it is imported.
+"""
+import argparse
+import difflib
+import json
+import logging
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from tqdm import tqdm
+
+import gluon_bert as gb
+from gluon_bert.zoo import ARCHITECTURES, VOCABULARIES, WEIGHTS
+
+# GluonNLP's scripts start from this one; where its weights are not at hand, from the other,
+# which needs no download but the package registry.
+DEFAULT_MODEL = ('bert_12_768_12', 'book_corpus_wiki_en_uncased')
+OFFLINE_MODEL = ('bert_6_384_12', 'all_minilm_l6_v2')
+
+logger = logging.getLogger('examples')
+
+
+class Failure(Exception):
+    """A wrong argument that argparse cannot see."""
+
+
+def positive(text):
+    """An argument that is a whole number above 0."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f'{text}: expected 1 or more')
+    return value
+
+
+def fraction(text):
+    """An argument from 0 to 1."""
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f'{text}: expected a fraction from 0 to 1')
+    return value
+
+
+def one_of(kind, names):
+    """An argument that is one of many names; a wrong one is told the nearest."""
+    def parse(text):
+        if text in names:
+            return text
+        near = difflib.get_close_matches(text, names, n=1, cutoff=0.4)
+        hint = f'; did you mean {near[0]}?' if near else ''
+        raise argparse.ArgumentTypeError(
+            f'unknown {kind} {text!r}{hint} (there are: {", ".join(sorted(names))})')
+    return parse
+
+
+def make_parser(doc):
+    """A parser whose help is the script's docstring followed by the defaults."""
+    class Formatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+        def _get_help_string(self, action):
+            # 'default: None' or 'default: False' says nothing.
+            if action.default is None or isinstance(action.default, bool):
+                return action.help
+            return super()._get_help_string(action)
+    return argparse.ArgumentParser(description=doc, formatter_class=Formatter)
+
+
+def add_model_arguments(parser):
+    """Which network, and which parameters it starts from."""
+    group = parser.add_argument_group('model')
+    group.add_argument('--bert_model', type=one_of('model', ARCHITECTURES), metavar='NAME',
+                       help=f'architecture (default: {DEFAULT_MODEL[0]} where its weights are at '
+                            f'hand, else {OFFLINE_MODEL[0]}, which needs no download)')
+    group.add_argument('--bert_dataset', type=one_of('data set', VOCABULARIES), metavar='NAME',
+                       help=f'what it was trained on (default: {DEFAULT_MODEL[1]}, or '
+                            f'{OFFLINE_MODEL[1]} with the latter)')
+    group.add_argument('--root', help='folder of local weights (default: $MXNET_HOME/models)')
+    group.add_argument('--pretrained_bert_parameters', metavar='FILE', type=Path,
+                       help='start from this .params file of a BERT instead')
+    group.add_argument('--model_parameters', metavar='FILE', type=Path,
+                       help='start from this .params file of the whole fine-tuned network')
+
+
+def add_training_arguments(parser):
+    """How to train; the flags are GluonNLP's."""
+    group = parser.add_argument_group('training')
+    group.add_argument('--optimizer', default='bertadam', choices=['bertadam', 'adam', 'adamw'],
+                       help='bertadam: no bias correction, decoupled decay; adam: bias '
+                            'correction; adamw: both')
+    group.add_argument('--epochs', type=positive, default=3, help='passes over the data')
+    group.add_argument('--training_steps', type=positive, help='stop after so many steps instead')
+    group.add_argument('--batch_size', type=positive, default=32, help='sequences in a batch')
+    group.add_argument('--accumulate', type=positive, default=1,
+                       help='batches whose gradients make one step')
+    group.add_argument('--lr', type=float, default=3e-5, help='peak learning rate')
+    group.add_argument('--warmup_ratio', type=fraction, default=0.1,
+                       help='fraction of the steps in which the rate rises')
+    group.add_argument('--epsilon', type=float, default=1e-6, help='of the optimizer')
+    group.add_argument('--wd', type=float,
+                       help='weight decay (default: 0.01, for adam 0)')
+    group.add_argument('--early_stop', type=positive,
+                       help='stop after so many epochs without a better score')
+    group.add_argument('--dtype', default='float32', choices=['float32'], help='of the weights')
+    group.add_argument('--seed', type=int, default=2, help='of head, order and dropout')
+    group.add_argument('--log_interval', type=positive, default=10, help='steps')
+    group.add_argument('--checkpoint_interval', type=positive, default=500,
+                       help='steps between savings of the whole state')
+
+
+def add_run_arguments(parser):
+    """Where to run and what to do with earlier results."""
+    group = parser.add_argument_group('run')
+    group.add_argument('--output_dir', default='./output_dir', type=Path,
+                       help='gets everything the run writes')
+    group.add_argument('--resume', action='store_true',
+                       help='go on where a run in output_dir broke off')
+    group.add_argument('--overwrite', action='store_true',
+                       help='start anew although output_dir holds an unfinished run')
+    group.add_argument('--gpu', nargs='?', type=int, const=0, metavar='INDEX',
+                       help='run on a GPU, the first one when no index is given')
+    group.add_argument('--traceback', action='store_true', help='show where an error came from')
+
+
+def prepare_engine():
+    """Set what MXNet reads at its import, unless the user did."""
+    # Sequences of many lengths would fill the GPU's memory with buffers of as many sizes.
+    os.environ.setdefault('MXNET_GPU_MEM_POOL_TYPE', 'Round')
+    # Threads that spin while they wait slow each other down where another process runs.
+    os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
+
+
+def device(gpu):
+    """The context to run on; Failure if there is no such GPU."""
+    import mxnet as mx
+    if gpu is None:
+        return mx.cpu()
+    count = mx.context.num_gpus()
+    if not 0 <= gpu < count:
+        built = mx.runtime.Features().is_enabled('CUDA')
+        reason = (f'{count} usable GPUs were found' if built
+                  else 'this MXNet is built without CUDA')
+        raise Failure(f'--gpu {gpu}: no such GPU, {reason}; leave --gpu out to run on the CPU')
+    return mx.gpu(gpu)
+
+
+def choose_model(args):
+    """Fill in the model's names where they were not given."""
+    if args.bert_model is None and args.bert_dataset is None:
+        # A file of parameters, or a folder of weights, is of the model that GluonNLP defaults to.
+        own = args.pretrained_bert_parameters or args.model_parameters
+        name = DEFAULT_MODEL if own or DEFAULT_MODEL in WEIGHTS else OFFLINE_MODEL
+        if name != DEFAULT_MODEL:
+            logger.warning('no weights of %s on %s are at hand: starting from %s on %s',
+                           *DEFAULT_MODEL, *name)
+        args.bert_model, args.bert_dataset = name
+    elif args.bert_dataset is None:
+        trained = [data for model, data in WEIGHTS if model == args.bert_model]
+        args.bert_dataset = trained[0] if trained else DEFAULT_MODEL[1]
+    elif args.bert_model is None:
+        trained = [model for model, data in WEIGHTS if data == args.bert_dataset]
+        args.bert_model = trained[0] if trained else DEFAULT_MODEL[0]
+
+
+def load_bert(args, ctx):
+    """The BERT to start from, and its vocabulary."""
+    own = args.pretrained_bert_parameters or args.model_parameters
+    bert, vocab = gb.get_model(args.bert_model, args.bert_dataset, pretrained=not own,
+                               root=args.root, ctx=ctx)
+    if args.pretrained_bert_parameters:
+        bert.load_parameters(args.pretrained_bert_parameters, ctx=ctx, ignore_extra=True)
+    return bert, vocab
+
+
+def make_plan(args):
+    """The plan of a run, from its arguments."""
+    return gb.training.Plan(
+        epochs=args.epochs, training_steps=args.training_steps, accumulate=args.accumulate,
+        optimizer=args.optimizer, learning_rate=args.lr, epsilon=args.epsilon,
+        weight_decay=args.wd, warmup_ratio=args.warmup_ratio, early_stop=args.early_stop,
+        seed=args.seed, log_interval=args.log_interval,
+        checkpoint_interval=args.checkpoint_interval)
+
+
+def make_output_dir(folder):
+    """Make the folder and see that files can be written there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise Failure(f'--output_dir {folder}: cannot write there ({error.strerror})') from None
+
+
+def write_arguments(args):
+    """Keep the arguments of the run beside its results."""
+    text = json.dumps({key: str(value) if isinstance(value, Path) else value
+                       for key, value in vars(args).items()}, indent=1)
+    (args.output_dir / 'arguments.json').write_text(text + '\n', encoding='utf-8')
+
+
+def log_to(path=None):
+    """Log to standard error, and to a file where one is given."""
+    handlers = [logging.StreamHandler()]
+    if path:
+        handlers.append(logging.FileHandler(path, encoding='utf-8'))
+    logging.basicConfig(level=logging.INFO, format='%(asctime)s %(message)s',
+                        datefmt='%H:%M:%S', handlers=handlers, force=True)
+    logging.captureWarnings(True)
+
+
+def progress(desc, total):
+    """A progress bar, quiet where standard error is not a terminal."""
+    return tqdm(desc=desc, total=total, disable=not sys.stderr.isatty(), leave=False)
+
+
+def run(main, argv=None):
+    """Run a script's main(argv): an error is one line and exit code 2, an interrupt 130."""
+    argv = sys.argv[1:] if argv is None else argv
+    try:
+        main(argv)
+    except KeyboardInterrupt:
+        return 130
+    except (Failure, ValueError, OSError, FloatingPointError) as error:
+        if '--traceback' in argv:
+            raise
+        print(f'{Path(sys.argv[0]).name}: error: {describe(error)}', file=sys.stderr)
+        return 2
+    except Exception as error:
+        # Interrupted is known once MXNet is loaded; nothing but training raises it.
+        if type(error).__name__ != 'Interrupted':
+            raise
+        again = ' '.join([sys.argv[0], *(item for item in argv
+                                         if item not in ('--resume', '--overwrite')), '--resume'])
+        print(f'{error}; everything is saved. Go on with:\n  python {again}', file=sys.stderr)
+        return 130
+    return 0
+
+
+def describe(error):
+    """An error's message; an OSError's with the file it is about."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f'{error.filename}: {error.strerror}'
+    return str(error)

