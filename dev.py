@@ -32,7 +32,8 @@ COMMANDS = {
     'sample': ['examples/finetune_classifier.py', '--bert_model', 'bert_6_384_12',
                '--bert_dataset', 'all_minilm_l6_v2', '--task_name', 'MRPC',
                '--data_dir', 'examples/sample', '--epochs', '8', '--batch_size', '16',
-               '--optimizer', 'adamw', '--lr', '2e-4', '--output_dir', 'output/sample', '--overwrite'],
+               '--optimizer', 'adamw', '--lr', '2e-4', '--output_dir', 'output/sample',
+               '--overwrite'],
     'test': ['-m', 'pytest'],
     'lint': ['-m', 'ruff', 'check', '.'],
     'docs': ['-m', 'sphinx', '-W', '--keep-going', '-n', '-b', 'html', 'docs',
@@ -56,7 +57,7 @@ def main(argv=None):
         return 0
     environment = dict(os.environ)
     if args.command == 'test':
-        # Tests of several processes at once: more threads than cores are many times slower.
+    # Tests of several processes at once: more threads than cores are many times slower.
         environment.setdefault('OMP_NUM_THREADS', '1')
     return subprocess.run([python, *COMMANDS[args.command], *further], cwd=HERE,
                           env=environment).returncode

@@ -7,7 +7,7 @@ are known.
 import importlib
 import warnings
 
-from . import _compat
+from . import _compat  # noqa: F401 (restores the names)
 
 __version__ = '0.1.0'
 

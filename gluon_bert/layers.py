@@ -16,7 +16,7 @@ MASKED = -1e9
 
 
 def dense(units, in_units, activation=None):
-    """A dense layer on the last axis, (..., in_units) -> (..., units), with BERT's initial weights."""
+    """A dense layer on the last axis, (..., in_units) -> (..., units)."""
     return nn.Dense(units, in_units=in_units, activation=activation, flatten=False,
                     weight_initializer=INITIALIZER)
 

@@ -92,7 +92,7 @@ def test_glue_tasks_run_from_their_files(run, shared_data, real_folder, tmp_path
                                          monkeypatch):
     task, glue = TASKS[name], tmp_path / 'glue'
     (glue / task.folder).mkdir(parents=True)
-    for split, file in task.files.items():      # the first rows, to be quick
+    for file in task.files.values():      # the first rows, to be quick
         lines = (shared_data / 'glue_data' / task.folder / file).read_bytes().split(b'\n')[:31]
         (glue / task.folder / file).write_bytes(b'\n'.join(lines) + b'\n')
     monkeypatch.setenv('GLUE_DIR', str(glue))

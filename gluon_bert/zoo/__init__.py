@@ -80,7 +80,7 @@ def get_vocab(dataset_name, root=None):
     ValueError, FileNotFoundError
         If there is no such data set, its file is not at hand, or not the published one.
     """
-    from ..data import read_vocab    # needs MXNet
+    from ..data import read_vocab  # needs MXNet
     row = _look_up(VOCABULARIES, dataset_name, 'data set')
     return read_vocab(find_file(row, _folder(root, dataset_name)), swap=row.swapped)
 
@@ -99,7 +99,7 @@ def get_tokenizer(name, dataset_name, root=None):
     BertTokenizer
         It lower-cases if the data set's vocabulary was made so.
     """
-    from ..data import BertTokenizer    # needs MXNet
+    from ..data import BertTokenizer  # needs MXNet
     _look_up(ARCHITECTURES, name, 'model')
     lowercase = _look_up(VOCABULARIES, dataset_name, 'data set').lowercase
     return BertTokenizer(get_vocab(dataset_name, root), lower=lowercase)
