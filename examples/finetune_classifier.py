@@ -145,7 +145,7 @@ def build(args, task, splits, ctx):
     network.classifier.initialize(ctx=ctx)
     if args.model_parameters:
         network.load_parameters(args.model_parameters, ctx=ctx)
-    network.hybridize()
+    network.hybridize(static_alloc=True)
     tokenizer = gb.get_tokenizer(args.bert_model, args.bert_dataset, args.root)
     transform = gb.data.SentenceTransform(tokenizer, args.max_len)
     data = {}

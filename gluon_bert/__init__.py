@@ -17,7 +17,7 @@ _HOMES = {
     'BertClassifier': 'heads', 'BertForPretraining': 'heads',
     'get_model': 'zoo', 'get_tokenizer': 'zoo', 'list_models': 'zoo',
 }
-_MODULES = ('bert', 'checkpoint', 'config', 'data', 'heads', 'layers', 'metrics', 'model',
+_MODULES = ('bert', 'checkpoint', 'config', 'data', 'heads', 'kernels', 'layers', 'metrics', 'model',
             'optimizer', 'plots', 'training', 'zoo')
 
 __all__ = ['__version__', *_HOMES, *_MODULES]

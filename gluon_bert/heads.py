@@ -7,7 +7,7 @@ from mxnet.gluon import HybridBlock, nn
 
 from .bert import BertBlock
 from .checkpoint.names import MASKED_LM, NEXT_SENTENCE, with_prefix
-from .layers import Activation, dense
+from .layers import Activation, Dropout, dense
 
 
 class BertClassifier(BertBlock):
@@ -41,7 +41,7 @@ class BertClassifier(BertBlock):
         self._dropout = dropout
         with self.name_scope():
             self.bert = bert
-            self.dropout = nn.Dropout(dropout)
+            self.dropout = Dropout(dropout)
             self.classifier = dense(num_classes, bert.config.units)
 
     def hybrid_forward(self, F, inputs, token_types, valid_length):

@@ -18,6 +18,7 @@ import numpy as np
 from mxnet import autograd
 from tqdm import tqdm
 
+from . import kernels
 from ._files import write_text
 from .optimizer import exclude_from_decay, global_norm, linear_schedule, make_optimizer
 from .plots import plot_training
@@ -167,11 +168,11 @@ def fit(model, data, loss, plan, output_dir, *, name='model', evaluate=None, res
     output_dir = Path(output_dir)
     if resume and (output_dir / RESULT_FILE).is_file():
         return _finished(model, output_dir)
-    run = _Run(model, data, loss, plan, output_dir, name, evaluate)
-    run.start(resume, overwrite)
-    with _stop_signals() as stop:
+    with kernels.used_in(model), _stop_signals() as stop:
+        run = _Run(model, data, loss, plan, output_dir, name, evaluate)
+        run.start(resume, overwrite)
         run.train(stop)
-    return run.finish()
+        return run.finish()
 
 
 def predict(model, data, desc='predict'):
@@ -214,7 +215,8 @@ class _Run:
             list(self.parameters.values()), make_optimizer(
                 plan.optimizer, plan.learning_rate, plan.epsilon, plan.weight_decay),
             update_on_kvstore=False)
-        self.settings = {**asdict(plan), 'sequences': len(data), 'name': name}
+        self.settings = {**asdict(plan), 'sequences': len(data), 'name': name,
+                         'native_kernels': kernels.are_used_in(model)}
         self.progress, self.rows = Progress(), []
         self.started = time.perf_counter()
 

@@ -26,7 +26,7 @@ SHORT = [*MODEL, '--max_train_examples', '12', '--batch_size', '4', '--epochs', 
 @pytest.fixture(autouse=True)
 def undisturbed_logging(monkeypatch):
     """The scripts set up the log and the environment of their process; put both back."""
-    for name in ('MXNET_GPU_MEM_POOL_TYPE', 'OMP_WAIT_POLICY'):
+    for name in ('MXNET_GPU_MEM_POOL_TYPE', 'GOMP_SPINCOUNT'):
         monkeypatch.setenv(name, 'kept')
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level

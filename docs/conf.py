@@ -1,0 +1,68 @@
+"""Sphinx configuration; ``python3 dev.py docs`` builds the pages."""
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE / '_ext'), str(HERE.parent / 'examples'), str(HERE.parent)]
+
+# First of all, so that MXNet is imported with the NumPy names it needs, and without a warning.
+from gluon_bert import BertModel, __version__  # noqa: E402, F401
+
+project = 'gluon_bert'
+author = 'the gluon_bert contributors'
+copyright = author
+version = release = __version__
+
+extensions = [
+    'sphinx.ext.autodoc',
+    'sphinx.ext.mathjax',
+    'sphinx.ext.napoleon',
+    'sphinx.ext.viewcode',
+    'zoo',
+]
+exclude_patterns = ['_build']
+highlight_language = 'none'
+pygments_style = 'friendly'
+
+html_theme = 'furo'
+html_title = f'gluon_bert {version}'
+
+autodoc_default_options = {'members': True, 'show-inheritance': True}
+autodoc_inherit_docstrings = False
+autodoc_member_order = 'bysource'
+autodoc_typehints = 'none'
+
+napoleon_google_docstring = False
+napoleon_custom_sections = [('Inputs', 'params_style'), ('Outputs', 'params_style')]
+
+# A docstring whose colon napoleon takes for the end of a type.
+nitpick_ignore = [('py:class', 'Outputs that the task needs')]
+
+# Types in docstrings are prose. Names with a capital and more than one letter, such as BertConfig,
+# must lead somewhere; these need not: words, numbers, shapes, names of other projects.
+nitpick_ignore_regex = [
+    ('py:class', r"[^A-Z].*|[A-Z]+\)?|None|Path|NDArray|HybridBlock|NamedTuple"),
+    ('py:.*', r'(mxnet|gluonnlp|numpy)\..*'),
+]
+
+
+def skip_tuple_fields(app, what, name, obj, skip, options):
+    """Leave out the fields of named tuples: the class's docstring tells them."""
+    return True if type(obj).__name__ == '_tuplegetter' else None
+
+
+def resolve_short_name(app, env, node, content):
+    """Link a name without its module, such as :class:`BertModel`, if there is only one of it."""
+    if node.get('refdomain') != 'py':
+        return None
+    domain = env.get_domain('py')
+    full = [name for name in domain.objects if name.endswith('.' + node['reftarget'])]
+    if len(full) != 1:
+        return None
+    return domain.resolve_xref(env, node['refdoc'], app.builder, node['reftype'], full[0], node,
+                               content)
+
+
+def setup(app):
+    app.connect('autodoc-skip-member', skip_tuple_fields)
+    app.connect('missing-reference', resolve_short_name)

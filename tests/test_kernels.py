@@ -1,0 +1,164 @@
+"""The native kernels against MXNet's own operators."""
+import mxnet as mx
+import numpy as np
+import pytest
+from test_bert import parameters_of
+from test_training import accuracy, toy_data
+
+from gluon_bert import BertClassifier, kernels
+from gluon_bert.layers import AddNorm, Dropout
+from gluon_bert.training import Plan, cross_entropy, fit
+
+
+@pytest.fixture(autouse=True)
+def loaded():
+    if not kernels.load():
+        pytest.skip('native kernels are not built: python -m gluon_bert.kernels')
+
+
+SHAPES = [(1, 1, 1), (3, 2, 5), (7, 3, 24), (5, 60, 129), (300, 33)]
+
+
+def forward_backward(block, inputs, head_gradient, hybridized, repeat=1):
+    """Output, gradients of the inputs, and of the parameters 'add'ed over ``repeat`` passes."""
+    if hybridized:
+        block.hybridize()
+    parameters = list(block.collect_params().values())
+    for parameter in parameters:
+        parameter.grad_req = 'add'
+        parameter.zero_grad()
+    for x in inputs:
+        x.attach_grad()
+    for _ in range(repeat):
+        with mx.autograd.record():
+            y = block(*inputs)
+        y.backward(head_gradient)
+    return [y, *(x.grad for x in inputs), *(parameter.grad() for parameter in parameters)]
+
+
+@pytest.mark.parametrize('shape', SHAPES, ids=str)
+@pytest.mark.parametrize('hybridized', [False, True])
+def test_add_norm_equals_mxnet_forward_and_backward(tiny_config, shape, hybridized):
+    from dataclasses import replace
+    units = shape[-1]
+    block = AddNorm(replace(tiny_config, units=units, num_heads=1, layer_norm_eps=1e-5))
+    block.initialize()
+    block.gamma.set_data(mx.nd.random.normal(shape=(units,)))
+    block.beta.set_data(mx.nd.random.normal(shape=(units,)))
+    arrays = [mx.nd.random.normal(3, 2, shape=shape) for _ in range(2)]
+    head = mx.nd.random.normal(shape=shape)
+    results = []
+    for native in (False, True):
+        block.native = native
+        block._clear_cached_op()
+        inputs = [array.copy() for array in arrays]
+        results.append([part.asnumpy() for part in forward_backward(
+            block, inputs, head, hybridized, repeat=2)])
+    for native, plain in zip(results[1], results[0]):
+        np.testing.assert_allclose(native, plain, rtol=2e-4,
+                                   atol=2e-5 * max(1, abs(plain).max()))
+
+
+@pytest.mark.parametrize('size', [1, 15, 16, 4096, 4097, 100_003])
+def test_dropout_keeps_its_share_and_scales_it(size):
+    block = Dropout(0.3)
+    block.native = True
+    x = mx.nd.random.uniform(1, 2, shape=(size,))
+    y, gradient = forward_backward(block, [x], mx.nd.ones((size,)), hybridized=True)
+    y, gradient, x = y.asnumpy(), gradient.asnumpy(), x.asnumpy()
+    kept = y != 0
+    np.testing.assert_allclose(y[kept], x[kept] / 0.7, rtol=1e-6)
+    np.testing.assert_allclose(gradient, np.where(kept, 1 / 0.7, 0), rtol=1e-6)
+    if size > 100_000:
+        assert abs(kept.mean() - 0.7) < 0.01
+        # neighbours, and the same places of different blocks, are independent
+        for distance in (1, 16, 4096):
+            both = (kept[:-distance] & kept[distance:]).mean()
+            assert abs(both - 0.49) < 0.01
+
+
+def test_dropout_leaves_inference_alone():
+    block = Dropout(0.3)
+    block.native = True
+    block.hybridize()
+    x = mx.nd.random.normal(shape=(50, 7))
+    np.testing.assert_array_equal(block(x).asnumpy(), x.asnumpy())
+
+
+def test_dropout_is_a_function_of_the_seed():
+    block = Dropout(0.5)
+    block.native = True
+    draws = []
+    for seed in (1, 1, 2):
+        mx.random.seed(seed)
+        with mx.autograd.record():
+            draws.append(block(mx.nd.ones((1000,))).asnumpy())
+    assert np.array_equal(draws[0], draws[1])
+    assert not np.array_equal(draws[0], draws[2])
+
+
+@pytest.fixture
+def make_classifier(make_model):
+    def make(dropout):
+        mx.random.seed(3)
+        np.random.seed(3)
+        classifier = BertClassifier(make_model(wide=0.05, dropout=dropout), dropout=dropout)
+        classifier.classifier.initialize()
+        classifier.hybridize(static_alloc=True)
+        return classifier
+    return make
+
+
+def test_training_without_dropout_is_the_same_with_and_without(make_classifier, tmp_path,
+                                                              monkeypatch):
+    finals = []
+    for setting in ('1', '0'):
+        monkeypatch.setenv('GLUON_BERT_KERNELS', setting)
+        model = make_classifier(dropout=0.0)
+        fit(model, toy_data(), cross_entropy, Plan(epochs=2, learning_rate=1e-3),
+            tmp_path, name=f'kernels{setting}')
+        finals.append(parameters_of(model))
+    for name, array in finals[0].items():
+        np.testing.assert_allclose(finals[1][name], array, atol=2e-4)
+
+
+def test_network_is_plain_again_after_training(make_classifier, tmp_path):
+    model, data = make_classifier(dropout=0.1), toy_data()
+    seen = []
+
+    def evaluate(network):
+        seen.append(kernels.are_used_in(network))
+        return accuracy(data)(network)
+    fit(model, data, cross_entropy, Plan(epochs=1), tmp_path, evaluate=evaluate)
+    assert seen == [True]
+    assert not kernels.are_used_in(model)
+    inputs, _ = data.load([0, 1])
+    model(*inputs)
+    model.export(str(tmp_path / 'plain'))
+    assert 'gluon_bert_' not in (tmp_path / 'plain-symbol.json').read_text()
+
+
+def test_float16_and_switched_off_networks_stay_on_mxnet(make_classifier, monkeypatch):
+    model = make_classifier(0.1)
+    monkeypatch.setenv('GLUON_BERT_KERNELS', '0')
+    with kernels.used_in(model):
+        assert not kernels.are_used_in(model)
+    monkeypatch.delenv('GLUON_BERT_KERNELS')
+    model.cast('float64')
+    with kernels.used_in(model):
+        assert not kernels.are_used_in(model)
+
+
+def test_missing_compiler_is_told(monkeypatch, tmp_path):
+    monkeypatch.setattr(kernels, 'library', lambda: tmp_path / 'kernels.so')
+    monkeypatch.setenv('CXX', 'no-such-compiler')
+    with pytest.raises(FileNotFoundError, match='looked for no-such-compiler'):
+        kernels.build()
+
+
+def test_failed_compilation_leaves_nothing_behind(monkeypatch, tmp_path):
+    monkeypatch.setattr(kernels, 'library', lambda: tmp_path / 'kernels.so')
+    monkeypatch.setenv('CXX', 'false')
+    with pytest.raises(RuntimeError, match='false failed'):
+        kernels.build()
+    assert list(tmp_path.iterdir()) == []
