@@ -36,7 +36,7 @@ napoleon_google_docstring = False
 napoleon_custom_sections = [('Inputs', 'params_style'), ('Outputs', 'params_style')]
 
 # A docstring whose colon napoleon takes for the end of a type.
-nitpick_ignore = [('py:class', 'Outputs that the task needs')]
+nitpick_ignore = []
 
 # Types in docstrings are prose. Names with a capital and more than one letter, such as BertConfig,
 # must lead somewhere; these need not: words, numbers, shapes, names of other projects.

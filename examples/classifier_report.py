@@ -1,4 +1,5 @@
 """What finetune_classifier.py tells about a network: metrics, predictions, errors by class."""
+import argparse
 import json
 from pathlib import Path
 
@@ -12,13 +13,36 @@ DESCRIPTION_FILE = 'classifier.json'
 logger = cli.logger
 
 
-def read_labels(parameters):
-    """The class names that were kept beside a parameter file."""
+def read_description(parameters):
+    """What was kept beside a parameter file, and the path of that file."""
     path = Path(parameters).parent / DESCRIPTION_FILE
     try:
-        labels = json.loads(path.read_text(encoding='utf-8'))['labels']
-    except (ValueError, KeyError, TypeError):
-        raise ValueError(f'{path}: does not name the labels of {parameters}') from None
+        description = json.loads(path.read_text(encoding='utf-8'))
+    except (ValueError, RecursionError):
+        description = None
+    if not isinstance(description, dict):
+        raise ValueError(f'{path}: is not a description of {parameters}')
+    return description, path
+
+
+def recall_model(args):
+    """Take the model's names from beside --model_parameters, unless they are given."""
+    if (args.model_parameters is None or args.bert_model or args.bert_dataset
+            or not (args.model_parameters.parent / DESCRIPTION_FILE).is_file()):
+        return
+    description, path = read_description(args.model_parameters)
+    try:
+        args.bert_model = cli.one_of('model', gb.zoo.ARCHITECTURES)(description['bert_model'])
+        args.bert_dataset = cli.one_of('data set', gb.zoo.VOCABULARIES)(
+            description['bert_dataset'])
+    except (KeyError, TypeError, argparse.ArgumentTypeError) as error:
+        raise ValueError(f'{path}: does not name a model of the zoo ({error})') from None
+
+
+def read_labels(parameters):
+    """The class names that were kept beside a parameter file."""
+    description, path = read_description(parameters)
+    labels = description.get('labels')
     if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
         raise ValueError(f'{path}: "labels" must be a list of names')
     return tuple(labels)

@@ -128,9 +128,24 @@ def prepare_engine():
     """Set what MXNet reads at its import, unless the user did."""
     # Sequences of many lengths would fill the GPU's memory with buffers of as many sizes.
     os.environ.setdefault('MXNET_GPU_MEM_POOL_TYPE', 'Round')
+    # By itself MXNet uses half of the processors, as if each core counted twice.
+    os.environ.setdefault('OMP_NUM_THREADS', str(physical_cores()))
     # Threads that spin long while they wait are many times slower where another process runs.
     if 'OMP_WAIT_POLICY' not in os.environ:
         os.environ.setdefault('GOMP_SPINCOUNT', '3000')
+
+
+def physical_cores():
+    """The cores this process may use, hyper-threads counted once."""
+    allowed = os.sched_getaffinity(0)
+    cores = set()
+    for number in allowed:
+        siblings = Path(f'/sys/devices/system/cpu/cpu{number}/topology/thread_siblings_list')
+        try:
+            cores.add(siblings.read_text())
+        except OSError:
+            cores.add(number)
+    return len(cores)
 
 
 def device(gpu):

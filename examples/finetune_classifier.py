@@ -69,6 +69,7 @@ def main(argv=None):
     cli.prepare_engine()
     ctx = cli.device(args.gpu)
     cli.make_output_dir(args.output_dir)
+    classifier_report.recall_model(args)
     cli.choose_model(args)
     task, splits = read_data(args)
     cli.log_to(args.output_dir / f'log_{task.name}.txt')

@@ -17,8 +17,8 @@ _HOMES = {
     'BertClassifier': 'heads', 'BertForPretraining': 'heads',
     'get_model': 'zoo', 'get_tokenizer': 'zoo', 'list_models': 'zoo',
 }
-_MODULES = ('bert', 'checkpoint', 'config', 'data', 'heads', 'kernels', 'layers', 'metrics', 'model',
-            'optimizer', 'plots', 'training', 'zoo')
+_MODULES = ('bert', 'checkpoint', 'config', 'data', 'heads', 'kernels', 'layers', 'metrics',
+            'model', 'optimizer', 'plan', 'plots', 'training', 'zoo')
 
 __all__ = ['__version__', *_HOMES, *_MODULES]
 
@@ -28,7 +28,11 @@ def __getattr__(name):
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')    # MXNet and GluonNLP warn about themselves on import
-        module = importlib.import_module('.' + _HOMES.get(name, name), __name__)
+        try:
+            module = importlib.import_module('.' + _HOMES.get(name, name), __name__)
+        except AttributeError as error:
+            # Left as it is, Python would take it for 'no such name' and hide the reason.
+            raise ImportError(f'{__name__}.{name} cannot be imported: {error}') from error
     value = getattr(module, name) if name in _HOMES else module
     globals()[name] = value
     return value

@@ -77,8 +77,10 @@ class BertBlock(HybridBlock):
         filename : str or Path
         ctx : mxnet.Context or list of them
             Where the parameters go; by default where they are, or the current context.
-        allow_missing, ignore_extra : bool
-            Accept parameters that the file does not have; arrays that the block does not have.
+        allow_missing : bool
+            Accept parameters that the file does not have; they keep their values.
+        ignore_extra : bool
+            Accept arrays that the block does not have; they are left out.
         cast_dtype, dtype_source
             As in :meth:`mxnet.gluon.Block.load_parameters`.
 

@@ -25,7 +25,7 @@ class BertClassifier(BertBlock):
     Inputs
     ------
     inputs, token_types, valid_length
-        As for :class:`BertModel`.
+        As for :class:`.BertModel`.
 
     Outputs
     -------
@@ -107,7 +107,7 @@ class BertForPretraining(BertBlock):
     Inputs
     ------
     inputs, token_types, valid_length
-        As for :class:`BertModel`.
+        As for :class:`.BertModel`.
     masked_positions : int32 or float32, shape (N, M)
         Only with the decoder.
 

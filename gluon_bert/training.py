@@ -5,13 +5,11 @@ import contextlib
 import json
 import logging
 import math
-import signal
 import sys
-import threading
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 import mxnet as mx
 import numpy as np
@@ -20,9 +18,14 @@ from tqdm import tqdm
 
 from . import kernels
 from ._files import write_text
+from ._signals import stop_signals
 from .optimizer import exclude_from_decay, global_norm, linear_schedule, make_optimizer
+from .plan import Plan
 from .plots import plot_training
 from .training_state import Progress, load_state, save_state
+
+__all__ = ['FitResult', 'Interrupted', 'Plan', 'cross_entropy', 'fit', 'predict', 'set_seed',
+           'squared_error']
 
 logger = logging.getLogger(__name__)
 
@@ -30,65 +33,6 @@ STATE_FILE = 'training_state.safetensors'
 METRICS_FILE = 'metrics.jsonl'
 CURVE_FILE = 'training_curve.png'
 RESULT_FILE = 'result.json'
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How a network is trained; the defaults are those of Devlin et al. (2019), appendix A.3.
-
-    Parameters
-    ----------
-    epochs : int
-        Passes over the data.
-    training_steps : int, optional
-        Stop after so many steps instead.
-    accumulate : int
-        Batches whose gradients are added up to one step.
-    optimizer : str
-        'bertadam', 'adamw' or 'adam'.
-    learning_rate : float
-        At its peak.
-    epsilon : float
-        Of the optimizer.
-    weight_decay : float, optional
-        By default 0.01, for 'adam' 0.
-    warmup_ratio : float
-        Fraction of all steps in which the rate rises, in [0, 1].
-    max_grad_norm : float
-        Longer gradients are scaled down to this Euclidean norm.
-    early_stop : int, optional
-        Stop after so many evaluations without a better score.
-    seed : int
-        Of dropout; the data have their own.
-    log_interval, checkpoint_interval : int
-        In steps.
-    """
-
-    epochs: int = 3
-    training_steps: Optional[int] = None
-    accumulate: int = 1
-    optimizer: str = 'bertadam'
-    learning_rate: float = 5e-5
-    epsilon: float = 1e-6
-    weight_decay: Optional[float] = None
-    warmup_ratio: float = 0.1
-    max_grad_norm: float = 1.0
-    early_stop: Optional[int] = None
-    seed: int = 2
-    log_interval: int = 10
-    checkpoint_interval: int = 500
-
-    def __post_init__(self):
-        for name in ('epochs', 'training_steps', 'accumulate', 'early_stop', 'log_interval',
-                     'checkpoint_interval'):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f'{name}={value}: expected 1 or more')
-        for name in ('learning_rate', 'epsilon', 'max_grad_norm'):
-            if not 0 < getattr(self, name) < math.inf:
-                raise ValueError(f'{name}={getattr(self, name)}: expected a positive number')
-        if not 0 <= self.warmup_ratio <= 1:
-            raise ValueError(f'warmup_ratio={self.warmup_ratio}: expected a fraction in [0, 1]')
 
 
 def set_seed(seed):
@@ -168,7 +112,7 @@ def fit(model, data, loss, plan, output_dir, *, name='model', evaluate=None, res
     output_dir = Path(output_dir)
     if resume and (output_dir / RESULT_FILE).is_file():
         return _finished(model, output_dir)
-    with kernels.used_in(model), _stop_signals() as stop:
+    with kernels.used_in(model), stop_signals() as stop:
         run = _Run(model, data, loss, plan, output_dir, name, evaluate)
         run.start(resume, overwrite)
         run.train(stop)
@@ -361,27 +305,6 @@ class _Run:
 
     def _path(self, epoch):
         return self.output_dir / f'{self.name}_{epoch}.params'
-
-
-@contextlib.contextmanager
-def _stop_signals():
-    """An event that SIGINT and SIGTERM set; a second one interrupts at once."""
-    stop = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop      # only the main thread can handle signals
-        return
-
-    def handle(number, frame):
-        if stop.is_set():
-            raise KeyboardInterrupt
-        stop.set()
-
-    former = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)
 
 
 def _finished(model, output_dir):

@@ -77,7 +77,8 @@ def test_fine_tuning_writes_what_it_promises(run, real_folder, tmp_path):
 @pytest.mark.weights
 def test_only_inference_repeats_the_predictions(run, real_folder, tmp_path):
     run('--data_dir', SAMPLE, *SHORT)
-    code, log = run('--data_dir', SAMPLE, *SHORT, '--only_inference', '--model_parameters',
+    # the model's names are taken from beside the file
+    code, log = run('--data_dir', SAMPLE, *SHORT[4:], '--only_inference', '--model_parameters',
                     tmp_path / 'out' / 'model_bert_MRPC_0.params', output_dir=tmp_path / 'again')
     assert code == 0, log
     for name in ('MRPC_dev_probabilities.tsv', 'MRPC.tsv', 'dev_report.txt'):

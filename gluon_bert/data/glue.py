@@ -88,7 +88,7 @@ class Task:
 
     @property
     def num_classes(self):
-        """Outputs that the task needs: 1 for a score."""
+        """How many outputs the task needs, one for a score."""
         return 1 if self.labels is None else len(self.labels)
 
     def columns_of(self, split):

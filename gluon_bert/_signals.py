@@ -1,0 +1,25 @@
+"""Stop at the next good moment instead of at once."""
+import contextlib
+import signal
+import threading
+
+
+@contextlib.contextmanager
+def stop_signals():
+    """An event that SIGINT and SIGTERM set; a second one interrupts at once."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop      # only the main thread can handle signals
+        return
+
+    def handle(number, frame):
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    former = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)

@@ -1,0 +1,88 @@
+"""The house rules that a machine can check."""
+import ast
+import importlib
+import inspect
+from pathlib import Path
+
+import pytest
+
+import gluon_bert as gb
+
+PACKAGE = Path(gb.__file__).parent
+MODULES = sorted(PACKAGE.rglob('*.py'))
+SCRIPTS = sorted(path for folder in ('examples', 'model_zoo', 'docs')
+                 for path in (PACKAGE.parent / folder).rglob('*.py'))
+
+# What a module of the package may import from it.
+ARROWS = {
+    '_compat': (), '_files': (), '_signals': (), 'config': (), 'plan': (), 'metrics': (),
+    'layers': (),
+    'plots': ('_files',), 'optimizer': (), 'kernels': ('_files',),
+    'checkpoint': ('_files', 'checkpoint'),
+    'data': ('data',),
+    'bert': ('checkpoint', 'layers'),
+    'heads': ('bert', 'checkpoint', 'layers'),
+    'training_state': ('_files',),
+    'training': ('_files', '_signals', 'kernels', 'optimizer', 'plan', 'plots', 'training_state'),
+    'zoo': ('_files', 'bert', 'checkpoint', 'config', 'data', 'heads', 'zoo'),
+    'model': ('bert', 'heads', 'zoo'), '__init__': ('_compat',),
+}
+
+
+def relative(path):
+    return str(path.relative_to(PACKAGE.parent))
+
+
+def own_imports(path):
+    """The parts of the package that a file imports."""
+    parts = path.relative_to(PACKAGE).with_suffix('').parts
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = parts[:len(parts) - node.level]
+            names = [node.module] if node.module else [alias.name for alias in node.names]
+            found |= {(*base, *name.split('.'))[0] for name in names}
+    return found
+
+
+@pytest.mark.parametrize('path', MODULES, ids=relative)
+def test_imports_run_one_way(path):
+    part = path.relative_to(PACKAGE).with_suffix('').parts[0]
+    assert own_imports(path) <= {*ARROWS[part]}
+
+
+@pytest.mark.parametrize('path', [*MODULES, *SCRIPTS], ids=relative)
+def test_nothing_imports_tests_or_scripts(path):
+    allowed = {'cli', 'classifier_report'} if path.parent.name == 'examples' else set()
+    names = {alias.name.split('.')[0] for node in ast.walk(ast.parse(path.read_text()))
+             if isinstance(node, ast.Import) for alias in node.names}
+    assert not names & ({'tests', 'examples', 'model_zoo', 'docs', 'cli',
+                         'classifier_report', 'conftest'} - allowed)
+
+
+@pytest.mark.parametrize('path', [*MODULES, *SCRIPTS], ids=relative)
+def test_files_and_functions_are_short(path):
+    text = path.read_text()
+    assert len(text.splitlines()) <= 360
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            first = node.body[1:] if ast.get_docstring(node) else node.body
+            length = node.end_lineno - first[0].lineno + 1 if first else 0
+            assert length <= 60, f'{node.name} has {length} lines'
+
+
+def public_objects():
+    for name in ('bert', 'heads', 'layers', 'optimizer', 'training', 'plan', 'zoo', 'data',
+                 'metrics', 'plots', 'kernels'):
+        module = importlib.import_module(f'gluon_bert.{name}')
+        for key, value in vars(module).items():
+            if (not key.startswith('_') and getattr(value, '__module__', '').startswith(
+                    'gluon_bert') and (inspect.isclass(value) or inspect.isfunction(value))):
+                yield f'{name}.{key}', value
+
+
+@pytest.mark.parametrize('name, value', public_objects())
+def test_public_names_have_docstrings(name, value):
+    text = inspect.getdoc(value) or ''
+    assert len(text) > 20, name
+    assert text.splitlines()[0].rstrip().endswith(('.', ':')), name
