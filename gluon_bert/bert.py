@@ -20,8 +20,11 @@ class BertOutput(NamedTuple):
 
 
 class LayerOutputs(NamedTuple):
-    """Every layer's result: ``encodings``, the embeddings first, each (N, T, C), and
-    ``attentions``, one a layer, each (N, H, T, T)."""
+    """What each layer gives.
+
+    ``encodings``: the embeddings, then every layer's output, each (N, T, C). ``attentions``: every
+    layer's probabilities, each (N, H, T, T).
+    """
 
     encodings: List[nd.NDArray]
     attentions: List[nd.NDArray]

@@ -1,12 +1,15 @@
 """Adam as BERT uses it, its learning rate and what does not decay."""
 from __future__ import annotations
 
+import importlib
 import math
 import warnings
 
 import mxnet as mx
 from mxnet import nd
 from mxnet.optimizer import Optimizer
+
+from . import kernels
 
 OPTIMIZERS = ('bertadam', 'adam', 'adamw')
 
@@ -51,10 +54,9 @@ class BertAdam(Optimizer):
         """Update one parameter in place."""
         self._update_count(index)
         step_size, epsilon = self._get_lr(index), self.epsilon
-        decay = self._get_wd(index)
-        if self.decoupled_decay and decay:
-            weight *= 1 - step_size * decay
-            decay = 0
+        decay, shrink = self._get_wd(index), 1.0
+        if self.decoupled_decay:
+            decay, shrink = 0.0, 1 - step_size * decay
         if self.correct_bias:
             # m/(1-b1^t) / (sqrt(v/(1-b2^t)) + e) = s m/(1-b1^t) / (sqrt(v) + e s) with this s
             steps = self._index_update_count[index]
@@ -62,6 +64,12 @@ class BertAdam(Optimizer):
             step_size *= scale / (1 - self.beta1 ** steps)
             epsilon *= scale
         mean, variance = state
+        if kernels.accept((weight, grad, mean, variance)):
+            kernels.adam(weight, grad, mean, variance, step_size, self.beta1, self.beta2, epsilon,
+                         shrink, decay, self.rescale_grad)
+            return
+        if shrink != 1:
+            weight *= shrink
         nd.adam_update(weight, grad, mean, variance, out=weight, lr=step_size, beta1=self.beta1,
                        beta2=self.beta2, epsilon=epsilon, wd=decay,
                        rescale_grad=self.rescale_grad, lazy_update=False)
@@ -88,7 +96,9 @@ class Adam(BertAdam):
 
 
 with warnings.catch_warnings():
-    warnings.simplefilter('ignore')     # GluonNLP registers a 'bertadam' of the same formula
+    warnings.simplefilter('ignore')
+    # GluonNLP registers a 'bertadam' of the same formula, and MXNet warns of the second one.
+    importlib.import_module('gluonnlp')
     mx.optimizer.register(BertAdam)
     mx.optimizer.register(AdamW)
 
@@ -171,5 +181,7 @@ def global_norm(gradients):
     -------
     float
     """
+    if kernels.accept(gradients):
+        return math.sqrt(sum(map(kernels.sum_of_squares, gradients)))
     squares = nd.multi_sum_sq(*gradients, num_arrays=len(gradients))
     return math.sqrt(float(squares.sum().asscalar()))

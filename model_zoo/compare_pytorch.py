@@ -107,6 +107,21 @@ def spawn_pytorch(args, seed):
                     'to max_len' if args.torch_pad else 'to the longest of the batch')
 
 
+def load_data(args):
+    """The task, its features and labels by split: the same for both frameworks."""
+    import gluon_bert as gb
+    task = gb.data.get_task(args.task_name)
+    transform = gb.data.SentenceTransform(gb.get_tokenizer(MODEL, DATASET), args.max_len)
+    splits = {split: gb.data.read_task(task, gb.data.task_folder(task), split).examples
+              for split in ('train', 'dev')}
+    features = {split: transform.transform_batch(
+        [example.text for example in examples],
+        [example.pair for example in examples] if task.is_pair else None)[0]
+        for split, examples in splits.items()}
+    labels = {split: gb.data.label_array(examples) for split, examples in splits.items()}
+    return task, features, labels
+
+
 def run_pytorch(args):
     """The plain loop, in its own process; prints metrics and the seconds of an epoch."""
     import torch
@@ -118,16 +133,7 @@ def run_pytorch(args):
     torch.manual_seed(seed)
     torch.set_num_threads(args.threads)
     folder = str(gb.zoo.store.find_file(gb.zoo.WEIGHTS[MODEL, DATASET], Path('')).parent)
-    task = gb.data.get_task(args.task_name)
-    tokenizer = gb.get_tokenizer(MODEL, DATASET)
-    transform = gb.data.SentenceTransform(tokenizer, args.max_len)
-    splits = {split: gb.data.read_task(task, gb.data.task_folder(task), split).examples
-              for split in ('train', 'dev')}
-    features = {split: transform.transform_batch(
-        [example.text for example in examples],
-        [example.pair for example in examples] if task.is_pair else None)[0]
-        for split, examples in splits.items()}
-    labels = {split: gb.data.label_array(examples) for split, examples in splits.items()}
+    task, features, labels = load_data(args)
     model = transformers.BertForSequenceClassification.from_pretrained(
         folder, num_labels=task.num_classes)
     decays = [p for name, p in model.named_parameters()

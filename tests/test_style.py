@@ -17,7 +17,7 @@ SCRIPTS = sorted(path for folder in ('examples', 'model_zoo', 'docs')
 ARROWS = {
     '_compat': (), '_files': (), '_signals': (), 'config': (), 'plan': (), 'metrics': (),
     'layers': (),
-    'plots': ('_files',), 'optimizer': (), 'kernels': ('_files',),
+    'plots': ('_files',), 'optimizer': ('kernels',), 'kernels': ('_files', 'kernels'),
     'checkpoint': ('_files', 'checkpoint'),
     'data': ('data',),
     'bert': ('checkpoint', 'layers'),
@@ -81,7 +81,7 @@ def public_objects():
                 yield f'{name}.{key}', value
 
 
-@pytest.mark.parametrize('name, value', public_objects())
+@pytest.mark.parametrize('name, value', list(public_objects()))
 def test_public_names_have_docstrings(name, value):
     text = inspect.getdoc(value) or ''
     assert len(text) > 20, name

@@ -8,6 +8,8 @@ network never depends on them.
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import functools
 import hashlib
 import os
 import shutil
@@ -16,6 +18,7 @@ from pathlib import Path
 
 import mxnet as mx
 import numpy as np
+from mxnet.base import _LIB, check_call
 
 from .._files import atomic_path
 
@@ -81,6 +84,48 @@ def load():
         return False
     mx.library.load(str(library()), False)
     return hasattr(mx.nd, 'gluon_bert_add_norm')
+
+
+def adam(weight, grad, mean, variance, rate, beta1, beta2, epsilon, shrink, decay, rescale):
+    """One step of Adam, in place, in one pass over memory; see ``kernels.cc`` for the formula.
+
+    Parameters
+    ----------
+    weight, grad, mean, variance : NDArray
+        Of one shape, as :func:`accept` accepts them.
+    rate, beta1, beta2, epsilon, shrink, decay, rescale : float
+    """
+    for array in (weight, grad, mean, variance):
+        array.wait_to_read()
+    floats = map(ctypes.c_float, (rate, beta1, beta2, epsilon, shrink, decay, rescale))
+    _functions().gluon_bert_adam(*map(_pointer, (weight, grad, mean, variance)),
+                                 ctypes.c_int64(weight.size), *floats)
+
+
+def sum_of_squares(array):
+    """The sum of the squares of an NDArray that :func:`accept` accepts, as a float."""
+    array.wait_to_read()
+    return _functions().gluon_bert_sum_of_squares(_pointer(array), ctypes.c_int64(array.size))
+
+
+def accept(arrays):
+    """Whether the kernels are there and take these arrays: dense, float32, on the CPU."""
+    return all(array.stype == 'default' and array.dtype == np.float32
+               and array.context.device_type == 'cpu' for array in arrays) and load()
+
+
+@functools.lru_cache(maxsize=None)
+def _functions():
+    functions = ctypes.CDLL(str(library()))
+    functions.gluon_bert_adam.restype = None
+    functions.gluon_bert_sum_of_squares.restype = ctypes.c_double
+    return functions
+
+
+def _pointer(array):
+    pointer = ctypes.c_void_p()
+    check_call(_LIB.MXNDArrayGetData(array.handle, ctypes.byref(pointer)))
+    return pointer
 
 
 @contextlib.contextmanager
