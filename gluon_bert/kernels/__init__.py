@@ -114,7 +114,7 @@ def accept(arrays):
                and array.context.device_type == 'cpu' for array in arrays) and load()
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _functions():
     functions = ctypes.CDLL(str(library()))
     functions.gluon_bert_adam.restype = None
