@@ -10,7 +10,7 @@ import numpy as np
 
 def _removed(name):
     def unavailable(*args, **kwargs):
-        raise NotImplementedError(f'numpy.{name} was removed from NumPy; use numpy-financial')
+        raise AttributeError(f'numpy.{name} was removed from NumPy; use numpy-financial')
     return unavailable
 
 

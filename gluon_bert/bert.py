@@ -50,7 +50,10 @@ class BertBlock(HybridBlock):
         return super().__call__(inputs, token_types, valid_length, *others)
 
     def checkpoint_names(self):
-        """Pairs (parameter name, GluonNLP's names), see :mod:`gluon_bert.checkpoint.names`."""
+        """Pairs (parameter name, GluonNLP's names), see :mod:`gluon_bert.checkpoint.names`.
+
+        Abstract: every subclass has its own.
+        """
         raise NotImplementedError
 
     def save_parameters(self, filename, deduplicate=False):

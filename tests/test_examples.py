@@ -168,7 +168,7 @@ def mrpc(tmp_path):
     return folder
 
 
-def failed(code, log, *parts):
+def expect_failure(code, log, *parts):
     """Exit code 2, one line, no traceback, all the parts in it."""
     last = log.strip().split('\n')[-1]
     assert code == 2, log
@@ -192,7 +192,7 @@ def spoil(path, line, change):
     ids=['too few columns', 'unknown label', 'another encoding', 'NUL'])
 def test_malformed_row_is_told_with_file_and_line(run, mrpc, change, parts):
     spoil(mrpc / 'train.tsv', 4, change)
-    failed(*run('--data_dir', mrpc, *SHORT), *parts)
+    expect_failure(*run('--data_dir', mrpc, *SHORT), *parts)
 
 
 @pytest.mark.weights
@@ -206,22 +206,22 @@ def test_malformed_rows_can_be_left_out(run, real_folder, mrpc):
 
 def test_empty_file_is_told(run, mrpc):
     (mrpc / 'dev.tsv').write_bytes(b'')
-    failed(*run('--data_dir', mrpc, *SHORT), 'dev.tsv', 'empty')
+    expect_failure(*run('--data_dir', mrpc, *SHORT), 'dev.tsv', 'empty')
 
 
 def test_missing_file_is_told(run, mrpc):
     (mrpc / 'train.tsv').unlink()
-    failed(*run('--data_dir', mrpc, *SHORT), 'train.tsv', 'no file')
+    expect_failure(*run('--data_dir', mrpc, *SHORT), 'train.tsv', 'no file')
 
 
 def test_missing_glue_dir_is_told(run, monkeypatch):
     monkeypatch.delenv('GLUE_DIR', raising=False)
-    failed(*run('--task_name', 'RTE', *SHORT), 'GLUE_DIR', 'RTE')
+    expect_failure(*run('--task_name', 'RTE', *SHORT), 'GLUE_DIR', 'RTE')
 
 
 def test_glue_dir_without_the_task_is_told(run, monkeypatch, tmp_path):
     monkeypatch.setenv('GLUE_DIR', str(tmp_path))
-    failed(*run('--task_name', 'RTE', *SHORT), str(tmp_path / 'RTE'))
+    expect_failure(*run('--task_name', 'RTE', *SHORT), str(tmp_path / 'RTE'))
 
 
 @pytest.mark.parametrize('arguments, parts', [
@@ -238,18 +238,18 @@ def test_glue_dir_without_the_task_is_told(run, monkeypatch, tmp_path):
     (['--model_parameters', 'none.params'], ['none.params'])],
     ids=lambda value: ' '.join(value) if value[0].startswith('--') else '')
 def test_bad_flag_is_told(run, real_folder, arguments, parts):
-    failed(*run('--data_dir', SAMPLE, *SHORT, *arguments), *parts)
+    expect_failure(*run('--data_dir', SAMPLE, *SHORT, *arguments), *parts)
 
 
 def test_output_folder_that_cannot_be_written_is_told(run, tmp_path):
     (tmp_path / 'file').write_text('in the way')
-    failed(*run('--data_dir', SAMPLE, *SHORT, output_dir=tmp_path / 'file' / 'out'),
+    expect_failure(*run('--data_dir', SAMPLE, *SHORT, output_dir=tmp_path / 'file' / 'out'),
            '--output_dir', 'cannot write there')
 
 
 def test_no_usable_gpu_is_told(run):
     for option in (['--gpu'], ['--gpu', '3']):
-        failed(*run('--data_dir', SAMPLE, *SHORT, *option), '--gpu', 'no such GPU')
+        expect_failure(*run('--data_dir', SAMPLE, *SHORT, *option), '--gpu', 'no such GPU')
 
 
 @pytest.mark.weights
@@ -258,7 +258,7 @@ def test_damaged_weights_are_told(run, real_folder, tmp_path):
     folder.mkdir(parents=True)
     whole = (real_folder / 'model.safetensors').read_bytes()
     (folder / 'model.safetensors').write_bytes(whole[:-10])
-    failed(*run('--data_dir', SAMPLE, *SHORT, '--root', tmp_path / 'root'),
+    expect_failure(*run('--data_dir', SAMPLE, *SHORT, '--root', tmp_path / 'root'),
            'model.safetensors', 'truncated or altered')
 
 
