@@ -16,7 +16,9 @@ import pytest
 
 import gluon_bert
 
-gluon_bert.BertModel    # MXNet's and GluonNLP's own import warnings are not ours to fail on
+# Warnings that other packages give while they are imported are not ours to fail on.
+for name in gluon_bert._MODULES:
+    getattr(gluon_bert, name)
 
 import mxnet as mx
 

@@ -1,18 +1,14 @@
 """A small training run in a process of its own: FOLDER [--resume]. Used by test_training.py."""
 import sys
 
-import gluon_bert
-
-gluon_bert.BertModel
-
-import mxnet as mx
 from conftest import TINY
 from test_training import toy_data
 
-from gluon_bert.training import Plan, cross_entropy, fit
+import gluon_bert
+from gluon_bert.training import Plan, cross_entropy, fit, set_seed
 
 if __name__ == '__main__':
-    mx.random.seed(5)
+    set_seed(5)
     model = gluon_bert.BertClassifier(gluon_bert.BertModel(TINY))
     model.initialize()
     model.hybridize()
