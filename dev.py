@@ -65,22 +65,20 @@ def main(argv=None):
 
 def set_up(folder, python, numpy, peers):
     """Make the virtual environment, or add to it what is asked for and not there yet."""
-    wanted = ['--editable', f'{HERE}[test,docs]']
-    if numpy:
-        wanted.append(f'numpy=={numpy}')
-    if peers:
-        wanted += [TORCH, f'{HERE}[peers]']
+    wanted = {'itself', *([f'numpy=={numpy}'] if numpy else []), *(['peers'] if peers else [])}
     described = '\n'.join([sys.version, PRETRAINED, (HERE / 'setup.py').read_text()])
     base, stamp = hashlib.sha256(described.encode()).hexdigest(), folder / 'stamp.json'
     made = json.loads(stamp.read_text()) if stamp.is_file() else {}
-    if made.get('base') == base and set(wanted) <= set(made['installed']):
+    if made.get('base') == base and wanted <= set(made['installed']):
         return
     print(f'setting up {folder} (about a minute)', flush=True)
     if made.get('base') != base:
         made = {'base': base, 'installed': []}
         venv.create(folder, with_pip=True, clear=True)
     pip = [python, '-m', 'pip', '--disable-pip-version-check', 'install', '--quiet']
-    subprocess.run([*pip, *wanted], check=True)
+    extras = 'test,docs,peers' if peers else 'test,docs'
+    subprocess.run([*pip, '--editable', f'{HERE}[{extras}]', *([TORCH] if peers else []),
+                    *([f'numpy=={numpy}'] if numpy else [])], check=True)
     subprocess.run([*pip, '--no-deps', PRETRAINED], check=True)
     # Without a C++ compiler it says so, and everything runs on MXNet's own operators.
     subprocess.run([python, '-m', 'gluon_bert.kernels'], check=True)
