@@ -25,7 +25,8 @@ def test_mxnet_works_after_the_package_is_imported():
     assert result.stdout == '2.0\n', result.stderr
 
 
-@pytest.mark.skipif(int(np.__version__.split('.')[0]) >= 2, reason='NumPy 2 needs its own bool')
+@pytest.mark.skipif(not (1, 24) <= tuple(map(int, np.__version__.split('.')[:2])) < (2, 0),
+                    reason='only NumPy 1.24 to 1.26 are without the name and can do without it')
 def test_a_failed_early_import_of_mxnet_is_mended():
     code = ('import numpy as np\n'
             'np.__dict__.pop("bool", None)\n'      # as in NumPy 1.24 to 1.26
