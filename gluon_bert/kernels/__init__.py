@@ -27,6 +27,7 @@ COMPILERS = ('c++', 'g++', 'clang++')
 OPTIONS = ('-std=c++17', '-O3', '-ffast-math', '-fPIC', '-shared', '-fopenmp')
 
 
+@functools.cache
 def library():
     """The path of the built library; its name tells the source it was built from."""
     text = SOURCE.read_bytes() + mx.__version__.encode()
