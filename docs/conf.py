@@ -5,8 +5,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE / '_ext'), str(HERE.parent / 'examples'), str(HERE.parent)]
 
-# First of all, so that MXNet is imported with the NumPy names it needs, and without a warning.
-from gluon_bert import BertModel, __version__  # noqa: E402, F401
+from gluon_bert import __version__  # noqa: E402
 
 project = 'gluon_bert'
 author = 'the gluon_bert contributors'
@@ -26,6 +25,8 @@ pygments_style = 'friendly'
 
 html_theme = 'furo'
 html_title = f'gluon_bert {version}'
+html_static_path = ['_static']
+html_css_files = ['zoo.css']
 
 autodoc_default_options = {'members': True, 'show-inheritance': True}
 autodoc_inherit_docstrings = False
@@ -63,6 +64,15 @@ def resolve_short_name(app, env, node, content):
                                content)
 
 
+def import_mxnet(app):
+    """Before autodoc does, so that it has the NumPy names it needs, and without its warnings.
+
+    The tables and the pages of the models are written without it.
+    """
+    from gluon_bert import BertModel  # noqa: F401
+
+
 def setup(app):
+    app.connect('builder-inited', import_mxnet, priority=900)
     app.connect('autodoc-skip-member', skip_tuple_fields)
     app.connect('missing-reference', resolve_short_name)

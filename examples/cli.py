@@ -15,12 +15,12 @@ from pathlib import Path
 from tqdm import tqdm
 
 import gluon_bert as gb
-from gluon_bert.zoo import ARCHITECTURES, VOCABULARIES, WEIGHTS
+from gluon_bert.zoo import ARCHITECTURES, DATASET_ALIASES, VOCABULARIES, WEIGHTS
 
-# GluonNLP's scripts start from this one; where its weights are not at hand, from the other,
-# which needs no download but the package registry.
-DEFAULT_MODEL = ('bert_12_768_12', 'book_corpus_wiki_en_uncased')
-OFFLINE_MODEL = ('bert_6_384_12', 'all_minilm_l6_v2')
+# GluonNLP's scripts start from the first; where it cannot be had, from the second, which needs no
+# download but the package registry.
+from gluon_bert.zoo import DEFAULT as DEFAULT_MODEL
+from gluon_bert.zoo import OFFLINE_DEFAULT as OFFLINE_MODEL
 
 logger = logging.getLogger('examples')
 
@@ -72,14 +72,16 @@ def add_model_arguments(parser):
     """Which network, and which parameters it starts from."""
     group = parser.add_argument_group('model')
     group.add_argument('--bert_model', type=one_of('model', ARCHITECTURES), metavar='NAME',
-                       help=f'architecture (default: {DEFAULT_MODEL[0]} where its weights are at '
-                            f'hand, else {OFFLINE_MODEL[0]}, which needs no download)')
-    group.add_argument('--bert_dataset', type=one_of('data set', VOCABULARIES), metavar='NAME',
+                       help=f'architecture (default: {DEFAULT_MODEL[0]} where its weights can be '
+                            f'had, else {OFFLINE_MODEL[0]}, which needs no download)')
+    datasets = {**VOCABULARIES, **DATASET_ALIASES}
+    group.add_argument('--bert_dataset', type=one_of('data set', datasets), metavar='NAME',
                        help=f'what it was trained on (default: {DEFAULT_MODEL[1]}, or '
                             f'{OFFLINE_MODEL[1]} with the latter)')
     group.add_argument('--root', help='folder of local weights (default: $MXNET_HOME/models)')
-    group.add_argument('--pretrained_bert_parameters', metavar='FILE', type=Path,
-                       help='start from this .params file of a BERT instead')
+    group.add_argument('--pretrained_bert_parameters', metavar='PATH',
+                       help='start from this BERT instead: a .params file of --bert_model, a '
+                            'folder of Hugging Face or TensorFlow, or hf://owner/name')
     group.add_argument('--model_parameters', metavar='FILE', type=Path,
                        help='start from this .params file of the whole fine-tuned network')
 
@@ -165,13 +167,16 @@ def device(gpu):
 def choose_model(args):
     """Fill in the model's names where they were not given."""
     if args.bert_model is None and args.bert_dataset is None:
-        # A file of parameters, or a folder of weights, is of the model that GluonNLP defaults to.
-        own = args.pretrained_bert_parameters or args.model_parameters
-        name = DEFAULT_MODEL if own or DEFAULT_MODEL in WEIGHTS else OFFLINE_MODEL
-        if name != DEFAULT_MODEL:
-            logger.warning('no weights of %s on %s are at hand: starting from %s on %s',
-                           *DEFAULT_MODEL, *name)
-        args.bert_model, args.bert_dataset = name
+        args.bert_model, args.bert_dataset = DEFAULT_MODEL
+        # A file of parameters is of the model that GluonNLP defaults to.
+        if not (args.pretrained_bert_parameters or args.model_parameters):
+            try:
+                gb.zoo.fetch_model(*DEFAULT_MODEL, root=args.root)
+            except FileNotFoundError as error:
+                logger.debug('%s', error)
+                args.bert_model, args.bert_dataset = OFFLINE_MODEL
+                logger.warning('%s on %s cannot be had here: starting from %s on %s (name the '
+                               'former to see why)', *DEFAULT_MODEL, *OFFLINE_MODEL)
     elif args.bert_dataset is None:
         trained = [data for model, data in WEIGHTS if model == args.bert_model]
         args.bert_dataset = trained[0] if trained else DEFAULT_MODEL[1]
@@ -181,13 +186,30 @@ def choose_model(args):
 
 
 def load_bert(args, ctx):
-    """The BERT to start from, and its vocabulary."""
-    own = args.pretrained_bert_parameters or args.model_parameters
-    bert, vocab = gb.get_model(args.bert_model, args.bert_dataset, pretrained=not own,
-                               root=args.root, ctx=ctx)
-    if args.pretrained_bert_parameters:
-        bert.load_parameters(args.pretrained_bert_parameters, ctx=ctx, ignore_extra=True)
-    return bert, vocab
+    """The BERT to start from, with a pooler, and its tokenizer."""
+    source = args.pretrained_bert_parameters
+    if source and not source.endswith('.params'):
+        checkpoint = gb.zoo.open_checkpoint(source)
+        if checkpoint.tokenizer is None:
+            raise Failure(f'{source}: has no vocabulary beside it')
+        bert = gb.BertModel(checkpoint.config)
+        bert.load_checkpoint(checkpoint, ctx=ctx, allow_missing=True)
+        tokenizer = checkpoint.tokenizer
+    else:
+        own = source or args.model_parameters
+        bert, _ = gb.get_model(args.bert_model, args.bert_dataset, pretrained=not own,
+                               root=args.root, ctx=ctx, use_pooler=True,
+                               pretrained_allow_missing=True)
+        tokenizer = gb.get_tokenizer(args.bert_model, args.bert_dataset, args.root)
+        if source:
+            bert.load_parameters(source, ctx=ctx, ignore_extra=True)
+        return bert, tokenizer
+    absent = [parameter for parameter in bert.collect_params().values() if parameter._data is None]
+    if absent:
+        logger.warning('%s has no pooler: it begins as initialised', source)
+    for parameter in absent:
+        parameter.initialize(ctx=ctx)
+    return bert, tokenizer
 
 
 def make_plan(args):

@@ -137,7 +137,7 @@ def read_tables(args):
 
 def build(args, task, splits, ctx):
     """The network, its vocabulary and the data as it reads them."""
-    bert, vocab = cli.load_bert(args, ctx)
+    bert, tokenizer = cli.load_bert(args, ctx)
     if not 5 <= args.max_len <= bert.config.max_length:
         raise cli.Failure(f'--max_len {args.max_len}: expected 5 to {bert.config.max_length}, the '
                           f'longest sequence of {args.bert_model}')
@@ -147,7 +147,6 @@ def build(args, task, splits, ctx):
     if args.model_parameters:
         network.load_parameters(args.model_parameters, ctx=ctx)
     network.hybridize(static_alloc=True)
-    tokenizer = gb.get_tokenizer(args.bert_model, args.bert_dataset, args.root)
     transform = gb.data.SentenceTransform(tokenizer, args.max_len)
     data = {}
     for split, (examples, *_) in splits.items():
@@ -160,11 +159,11 @@ def build(args, task, splits, ctx):
                            'cut', split, num_cut, len(features), args.max_len)
         data[split] = gb.data.SequenceData(
             features, gb.data.label_array(examples), tokenizer.convert_tokens_to_ids(
-                vocab.padding_token),
+                tokenizer.vocab.padding_token),
             batch_size=args.batch_size if split == 'train' else args.dev_batch_size,
             seed=args.seed, round_to=args.round_to,
             fixed_length=args.max_len if args.pad else None, ctx=ctx)
-    return network, vocab, data
+    return network, tokenizer.vocab, data
 
 
 def train(args, task, network, data):

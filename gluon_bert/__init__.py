@@ -14,7 +14,8 @@ __version__ = '0.1.0'
 _HOMES = {
     'BertConfig': 'config',
     'BertModel': 'bert', 'BertOutput': 'bert', 'LayerOutputs': 'bert', 'mean_pool': 'bert',
-    'BertClassifier': 'heads', 'BertForPretraining': 'heads',
+    'BertClassifier': 'heads', 'BertForPretraining': 'heads', 'BertForQA': 'heads',
+    'BertTagger': 'heads',
     'get_model': 'zoo', 'get_tokenizer': 'zoo', 'list_models': 'zoo',
 }
 _MODULES = ('bert', 'checkpoint', 'config', 'data', 'heads', 'kernels', 'layers', 'metrics',

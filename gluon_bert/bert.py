@@ -7,8 +7,11 @@ import mxnet as mx
 from mxnet import nd
 from mxnet.gluon import HybridBlock, nn
 
-from .checkpoint.gluonnlp import fuse, read_params, split, write_params
-from .checkpoint.names import TIED, encoder_names
+from ._parameters import fill
+from .checkpoint.gluonnlp_names import common_arrays, to_file_names
+from .checkpoint.layout import fuse, fused_shape, split
+from .checkpoint.names import encoder_names
+from .checkpoint.params_file import read_params, write_params
 from .layers import AttentionMask, Embeddings, EncoderLayer, dense
 
 
@@ -33,11 +36,15 @@ class LayerOutputs(NamedTuple):
 class BertBlock(HybridBlock):
     """A network around a BERT: its input checks, and its files in GluonNLP's layout.
 
-    A subclass sets ``config`` and says in :meth:`checkpoint_names` which file name belongs to
-    which parameter.
+    A subclass sets ``config`` and says in :meth:`checkpoint_names` which array of a checkpoint
+    belongs to which parameter, and in ``file_layout`` how GluonNLP's like class spells the names.
     """
 
+    file_layout = 'model'
+
     def __call__(self, inputs, token_types=None, valid_length=None, *others):
+        inputs, token_types, valid_length, *others = self.arguments(
+            inputs, token_types, valid_length, *others)
         if isinstance(inputs, nd.NDArray):
             if token_types is None:
                 token_types = nd.zeros_like(inputs)
@@ -49,12 +56,34 @@ class BertBlock(HybridBlock):
                                  f'{inputs.shape[:1]}: one length for each sequence')
         return super().__call__(inputs, token_types, valid_length, *others)
 
+    def arguments(self, inputs, token_types=None, valid_length=None, *others):
+        """The inputs in their places, if they were given as GluonNLP's RoBERTa and DistilBERT
+        take them: without token types.
+        """
+        if self.config.num_token_types or getattr(token_types, 'ndim', 2) != 1:
+            return (inputs, token_types, valid_length, *others)
+        others = others if valid_length is None else (valid_length, *others)
+        return (inputs, None, token_types, *others)
+
     def checkpoint_names(self):
-        """Pairs (parameter name, GluonNLP's names), see :mod:`gluon_bert.checkpoint.names`.
+        """Pairs (parameter name, common names), see :mod:`gluon_bert.checkpoint.names`.
 
         Abstract: every subclass has its own.
         """
         raise NotImplementedError
+
+    def checkpoint_arrays(self):
+        """The parameters as a checkpoint has them.
+
+        Returns
+        -------
+        dict of str to numpy.ndarray
+            By the common names of :mod:`gluon_bert.checkpoint.names`.
+        """
+        parameters = self._collect_params_with_prefix()
+        return split({name: parameter.data(parameter.list_ctx()[0]).asnumpy()
+                      for name, parameter in parameters.items()},
+                     self.checkpoint_names(), self.config.num_heads)
 
     def save_parameters(self, filename, deduplicate=False):
         """Write a .params file that this class and GluonNLP 0.10 load; whole or not at all.
@@ -65,18 +94,15 @@ class BertBlock(HybridBlock):
         deduplicate : bool
             Leave out the second copy of a shared weight.
         """
-        parameters = self._collect_params_with_prefix()
-        arrays = split({name: parameter.data(parameter.list_ctx()[0]).asnumpy()
-                        for name, parameter in parameters.items()},
-                       self.checkpoint_names(), self.config.num_heads)
-        if deduplicate:
-            for _, second in TIED:
-                arrays.pop(second, None)
-        write_params(filename, arrays)
+        arrays = self.checkpoint_arrays()
+        if 'decoder.3.bias' in arrays and not deduplicate:
+            arrays['decoder.3.weight'] = arrays['word_embed.0.weight']
+        names = to_file_names(arrays, self.file_layout)
+        write_params(filename, {names[name]: array for name, array in arrays.items()})
 
     def load_parameters(self, filename, ctx=None, allow_missing=False, ignore_extra=False,
                         cast_dtype=False, dtype_source='current'):
-        """Load a .params file of this class, or of the like class of GluonNLP 0.6 to 0.10.
+        """Load a .params file of this class, or of the like class of GluonNLP 0.5 to 0.10.
 
         Parameters
         ----------
@@ -99,32 +125,51 @@ class BertBlock(HybridBlock):
                          allow_missing=allow_missing, ignore_extra=ignore_extra,
                          cast_dtype=cast_dtype, dtype_source=dtype_source)
 
+    def load_checkpoint(self, checkpoint, ctx=None, allow_missing=False):
+        """Load a :class:`.Checkpoint`; heads of it that the block does not have are left out.
+
+        The arguments and errors are those of :meth:`load_parameters`.
+        """
+        self.load_arrays(checkpoint.arrays, checkpoint.source, ctx=ctx,
+                         allow_missing=allow_missing, ignore_extra=True)
+
     def load_arrays(self, arrays, source, ctx=None, allow_missing=False, ignore_extra=False,
                     cast_dtype=False, dtype_source='current'):
-        """Set the parameters from arrays by GluonNLP's names; ``source`` is for messages.
+        """Set the parameters from arrays by common names, or by those of a GluonNLP class.
 
-        The arguments and errors are those of :meth:`load_parameters`. Nothing is changed unless
-        everything fits.
+        ``source`` is for messages. The other arguments and the errors are those of
+        :meth:`load_parameters`. Nothing is changed unless all names and shapes fit.
         """
-        names = self.checkpoint_names()
-        arrays = _complete_tied(arrays, {name for _, theirs in names for name in theirs})
-        missing = [name for _, theirs in names for name in theirs if name not in arrays]
-        extra = sorted(set(arrays) - {name for _, theirs in names for name in theirs})
-        if missing and not allow_missing:
-            raise ValueError(f'{source}: has no {_listing(missing)}; pass allow_missing=True to '
-                             f'keep the present values')
-        if extra and not ignore_extra:
-            raise ValueError(f'{source}: has {_listing(extra)}, which {type(self).__name__} has '
-                             f'no place for; pass ignore_extra=True to leave them out')
+        try:
+            arrays = common_arrays(arrays)
+            fitting = self._check_arrays(arrays, allow_missing, ignore_extra)
+        except ValueError as error:
+            raise ValueError(f'{source}: {error}') from None
         parameters = self._collect_params_with_prefix()
-        fused = fuse(arrays, names, self.config.num_heads)
-        for name, array in fused.items():
-            if array.shape != parameters[name].shape:
-                raise ValueError(f'{source}: {name} has shape {array.shape}, the model needs '
+        for name, common in fitting:
+            array = fuse([arrays[part] for part in common], self.config.num_heads)
+            fill(parameters[name], array, ctx, cast_dtype, dtype_source)
+
+    def _check_arrays(self, arrays, allow_missing, ignore_extra):
+        """The pairs of names to load; ValueError where something does not fit."""
+        names = self.checkpoint_names()
+        missing = [name for _, common in names for name in common if name not in arrays]
+        extra = sorted(set(arrays) - {name for _, common in names for name in common})
+        if missing and not allow_missing:
+            raise ValueError(f'has no {_listing(missing)}; pass allow_missing=True to keep the '
+                             f'present values')
+        if extra and not ignore_extra:
+            raise ValueError(f'has {_listing(extra)}, which {type(self).__name__} has no place '
+                             f'for; pass ignore_extra=True to leave them out')
+        fitting = [(name, common) for name, common in names
+                   if all(part in arrays for part in common)]
+        parameters = self._collect_params_with_prefix()
+        for name, common in fitting:
+            shape = fused_shape(arrays, common)
+            if shape != parameters[name].shape:
+                raise ValueError(f'{name} has shape {shape}, the model needs '
                                  f'{parameters[name].shape}')
-        for name, array in fused.items():
-            parameters[name]._load_init(nd.array(array, dtype=array.dtype), ctx,
-                                        cast_dtype=cast_dtype, dtype_source=dtype_source)
+        return fitting
 
 
 class BertModel(BertBlock):
@@ -141,7 +186,8 @@ class BertModel(BertBlock):
     inputs : int32 or float32, shape (N, T)
         Token ids.
     token_types : int32 or float32, shape (N, T)
-        0 for the first text, 1 for the second; all 0 when not given.
+        0 for the first text, 1 for the second; all 0 when not given. A network without token
+        types (``config.num_token_types == 0``) can also be called as (inputs, valid_length).
     valid_length : int32 or float32, shape (N,)
         Real tokens of each sequence, 1 <= value <= T; all T when not given.
 
@@ -150,7 +196,7 @@ class BertModel(BertBlock):
     sequence : float, shape (N, T, C)
         Zero past the valid length, as in GluonNLP. What stands in the padding has no influence.
     pooled : float, shape (N, C)
-        tanh of a dense layer on the first token.
+        A dense layer on the first token, with tanh (``config.pooler_activation``).
 
     Raises
     ------
@@ -161,7 +207,7 @@ class BertModel(BertBlock):
     def __init__(self, config, use_pooler=True, **kwargs):
         super().__init__(**kwargs)
         self.config = config
-        self._use_pooler = use_pooler
+        self.use_pooler = use_pooler
         with self.name_scope():
             self.embeddings = Embeddings(config)
             self.attention_mask = AttentionMask(config.num_heads)
@@ -169,20 +215,25 @@ class BertModel(BertBlock):
             for _ in range(config.num_layers):
                 self.layers.add(EncoderLayer(config))
             if use_pooler:
-                self.pooler = dense(config.units, config.units, activation='tanh')
+                self.pooler = dense(config.units, config.units,
+                                    activation=config.pooler_activation)
 
     def __call__(self, inputs, token_types=None, valid_length=None):
         output = super().__call__(inputs, token_types, valid_length)
-        return BertOutput(*output) if self._use_pooler else output
+        return BertOutput(*output) if self.use_pooler else output
 
     def hybrid_forward(self, F, inputs, token_types, valid_length):
+        sequence = self.sequence(F, inputs, token_types, valid_length)            # (N, T, C)
+        if not self.use_pooler:
+            return sequence
+        return sequence, self._pool(F, F.slice_axis(sequence, axis=1, begin=0, end=1))
+
+    def sequence(self, F, inputs, token_types, valid_length):
+        """The encodings alone, (N, T, C), for a block around this one."""
         hidden, mask, lengths = self._embed(F, inputs, token_types, valid_length)
         for layer in self.layers:
             hidden = layer(hidden, mask)
-        sequence = self._batch_major(F, hidden, lengths)                          # (N, T, C)
-        if not self._use_pooler:
-            return sequence
-        return sequence, self._pool(F, F.slice_axis(hidden, axis=0, begin=0, end=1))
+        return self._batch_major(F, hidden, lengths)
 
     def pooled(self, F, inputs, token_types, valid_length):
         """The pooled vectors alone, (N, C), for a block around this one.
@@ -237,7 +288,7 @@ class BertModel(BertBlock):
         return LayerOutputs(encodings, attentions)
 
     def checkpoint_names(self):
-        return encoder_names(self.config.num_layers, self._use_pooler)
+        return encoder_names(self.config, self.use_pooler)
 
 
 def mean_pool(sequence, valid_length, normalize=True):
@@ -267,18 +318,6 @@ def _check_inputs(config, inputs, token_types):
     if inputs.shape[1] > config.max_length:
         raise ValueError(f'inputs has {inputs.shape[1]} tokens a sequence; the model takes at '
                          f'most max_length={config.max_length}')
-
-
-def _complete_tied(arrays, wanted):
-    """Accept a shared weight that is in the file once only, under either name."""
-    arrays = dict(arrays)
-    for first, second in TIED:
-        for absent, present in ((first, second), (second, first)):
-            if absent in wanted and absent not in arrays and present in arrays:
-                arrays[absent] = arrays[present]
-        if second not in wanted and first in wanted:
-            arrays.pop(second, None)
-    return arrays
 
 
 def _listing(names, limit=4):

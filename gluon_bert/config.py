@@ -4,6 +4,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 ACTIVATIONS = ('gelu', 'gelu_tanh', 'relu')
+POOLER_ACTIVATIONS = ('tanh', 'relu')
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,8 @@ class BertConfig:
     max_length : int
         Longest sequence in tokens, special tokens included.
     num_token_types : int
-        Rows of the token type (segment) embedding.
+        Rows of the token type (segment) embedding; 0 for a network without one (RoBERTa,
+        DistilBERT).
     dropout : float
         Probability of dropping a value, in [0, 1): embeddings, attention weights, layer outputs.
     layer_norm_eps : float
@@ -33,6 +35,8 @@ class BertConfig:
     activation : str
         Of the feed-forward layer: 'gelu' (exact, with erf), 'gelu_tanh' (the approximation of
         Hendrycks and Gimpel, 2016) or 'relu'.
+    pooler_activation : str
+        Of the dense layer on the first token: 'tanh', or 'relu' as in DistilBERT's classifier.
 
     Raises
     ------
@@ -43,7 +47,7 @@ class BertConfig:
     --------
     >>> config = BertConfig(vocab_size=100, units=8, hidden_size=32, num_layers=2, num_heads=2,
     ...                     max_length=16, num_token_types=2, dropout=0.1, layer_norm_eps=1e-12,
-    ...                     activation='gelu')
+    ...                     activation='gelu', pooler_activation='tanh')
     >>> config.units // config.num_heads
     4
     """
@@ -58,13 +62,15 @@ class BertConfig:
     dropout: float
     layer_norm_eps: float
     activation: str
+    pooler_activation: str
 
     def __post_init__(self):
-        for name in ('vocab_size', 'units', 'hidden_size', 'num_layers', 'num_heads', 'max_length',
-                     'num_token_types'):
+        for name, least in (('vocab_size', 1), ('units', 1), ('hidden_size', 1),
+                            ('num_layers', 1), ('num_heads', 1), ('max_length', 1),
+                            ('num_token_types', 0)):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(f'{name}={value!r}: expected a positive whole number')
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise ValueError(f'{name}={value!r}: expected a whole number from {least}')
         if self.units % self.num_heads:
             raise ValueError(f'units={self.units} is not a multiple of num_heads={self.num_heads}')
         if not 0 <= self.dropout < 1:
@@ -73,3 +79,6 @@ class BertConfig:
             raise ValueError(f'layer_norm_eps={self.layer_norm_eps!r}: expected a number in (0, 1)')
         if self.activation not in ACTIVATIONS:
             raise ValueError(f'activation={self.activation!r}: expected one of {ACTIVATIONS}')
+        if self.pooler_activation not in POOLER_ACTIVATIONS:
+            raise ValueError(f'pooler_activation={self.pooler_activation!r}: expected one of '
+                             f'{POOLER_ACTIVATIONS}')

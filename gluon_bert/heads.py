@@ -1,4 +1,4 @@
-"""Networks around a BERT: classification and regression, pre-training."""
+"""Networks around a BERT: classification and regression, questions, entities, pre-training."""
 from __future__ import annotations
 
 from typing import NamedTuple
@@ -6,7 +6,7 @@ from typing import NamedTuple
 from mxnet.gluon import HybridBlock, nn
 
 from .bert import BertBlock
-from .checkpoint.names import MASKED_LM, NEXT_SENTENCE, with_prefix
+from .checkpoint.names import CLASSIFIER, MASKED_LM, NEXT_SENTENCE, SPAN, TAGGER, with_prefix
 from .layers import Activation, Dropout, dense
 
 
@@ -48,12 +48,94 @@ class BertClassifier(BertBlock):
         pooled = self.bert.pooled(F, inputs, token_types, valid_length)           # (N, C)
         return self.classifier(self.dropout(pooled))                              # (N, K)
 
+    @property
+    def file_layout(self):
+        """How GluonNLP's like class spells the names: its RoBERTa has no pooler but a head of two
+        layers.
+        """
+        config = self.config
+        roberta = not config.num_token_types and config.pooler_activation == 'tanh'
+        name = 'roberta_classifier' if roberta else 'classifier'
+        return name if self._dropout else f'{name}_without_dropout'
+
     def checkpoint_names(self):
-        # In GluonNLP the dense layer is the second of a Sequential when there is dropout.
-        position = 1 if self._dropout else 0
-        head = tuple((f'classifier.{kind}', (f'classifier.{position}.{kind}',))
-                     for kind in ('weight', 'bias'))
-        return with_prefix(self.bert.checkpoint_names(), 'bert.') + head
+        return with_prefix(self.bert.checkpoint_names(), 'bert.') + CLASSIFIER
+
+
+class BertForQA(BertBlock):
+    """Where in the text the answer to a question begins and ends (Devlin et al., section 4.2).
+
+    Parameters
+    ----------
+    bert : BertModel
+
+    Inputs
+    ------
+    inputs, token_types, valid_length
+        As for :class:`.BertModel`; the question is the first text.
+
+    Outputs
+    -------
+    scores : float, shape (N, T, 2)
+        Logits of the begin, [..., 0], and of the end, [..., 1]. Those of padding mean nothing.
+    """
+
+    file_layout = 'questions'
+
+    def __init__(self, bert, **kwargs):
+        super().__init__(**kwargs)
+        self.config = bert.config
+        with self.name_scope():
+            self.bert = bert
+            self.span = dense(2, bert.config.units)
+
+    def hybrid_forward(self, F, inputs, token_types, valid_length):
+        return self.span(self.bert.sequence(F, inputs, token_types, valid_length))  # (N, T, 2)
+
+    def checkpoint_names(self):
+        return with_prefix(self.bert.checkpoint_names(), 'bert.') + SPAN
+
+
+class BertTagger(BertBlock):
+    """A tag for every token (Devlin et al., 2019, section 5.3).
+
+    Parameters
+    ----------
+    bert : BertModel
+    num_tags : int
+        Number K of tags.
+    dropout : float
+        On the encodings, in [0, 1).
+
+    Inputs
+    ------
+    inputs, token_types, valid_length
+        As for :class:`.BertModel`.
+
+    Outputs
+    -------
+    scores : float, shape (N, T, K)
+        Logits. Those of padding mean nothing.
+    """
+
+    file_layout = 'tagger'
+
+    def __init__(self, bert, num_tags, dropout=0.1, **kwargs):
+        super().__init__(**kwargs)
+        if num_tags < 1:
+            raise ValueError(f'num_tags={num_tags}: expected 1 or more')
+        self.config = bert.config
+        with self.name_scope():
+            self.bert = bert
+            self.dropout = Dropout(dropout)
+            self.tagger = dense(num_tags, bert.config.units)
+
+    def hybrid_forward(self, F, inputs, token_types, valid_length):
+        sequence = self.bert.sequence(F, inputs, token_types, valid_length)       # (N, T, C)
+        return self.tagger(self.dropout(sequence))                                # (N, T, K)
+
+    def checkpoint_names(self):
+        return with_prefix(self.bert.checkpoint_names(), 'bert.') + TAGGER
 
 
 class MaskedLanguageModel(HybridBlock):
@@ -98,9 +180,8 @@ class BertForPretraining(BertBlock):
     Parameters
     ----------
     bert : BertModel
-        With its pooler.
     use_classifier : bool
-        Next-sentence scores, from the pooled vector.
+        Next-sentence scores, from the pooled vector, which ``bert`` must then give.
     use_decoder : bool
         Masked-word scores, at the positions given as fourth input.
 
@@ -115,6 +196,7 @@ class BertForPretraining(BertBlock):
     -------
     sequence : float, shape (N, T, C)
     pooled : float, shape (N, C)
+        If ``bert`` has a pooler.
     next_sentence : float, shape (N, 2)
         Logits; index 0 means that the second text follows the first. With ``use_classifier``.
     masked_lm : float, shape (N, M, V)
@@ -123,12 +205,15 @@ class BertForPretraining(BertBlock):
 
     def __init__(self, bert, use_classifier=True, use_decoder=True, **kwargs):
         super().__init__(**kwargs)
+        if use_classifier and not bert.use_pooler:
+            raise ValueError('use_classifier=True: next-sentence scores need a bert with its '
+                             'pooler')
         self.config = bert.config
-        heads = [name for name, used in (('next_sentence', use_classifier),
-                                         ('masked_lm', use_decoder)) if used]
+        parts = [name for name, used in (
+            ('sequence', True), ('pooled', bert.use_pooler), ('next_sentence', use_classifier),
+            ('masked_lm', use_decoder)) if used]
         self._use_classifier, self._use_decoder = use_classifier, use_decoder
-        self._output = NamedTuple('PretrainingOutput',
-                                  [(name, object) for name in ['sequence', 'pooled', *heads]])
+        self._output = NamedTuple('PretrainingOutput', [(name, object) for name in parts])
         with self.name_scope():
             self.bert = bert
             if use_classifier:
@@ -137,23 +222,22 @@ class BertForPretraining(BertBlock):
                 self.masked_lm = MaskedLanguageModel(bert.config, bert.embeddings.word)
 
     def __call__(self, inputs, token_types=None, valid_length=None, *masked_positions):
-        if len(masked_positions) != int(self._use_decoder):
-            raise ValueError('masked_positions, shape (sequences, positions), is the fourth input '
+        arguments = self.arguments(inputs, token_types, valid_length, *masked_positions)
+        if len(arguments) != 3 + self._use_decoder:
+            raise ValueError('masked_positions, shape (sequences, positions), is the last input '
                              'if and only if use_decoder is set')
-        return self._output(*super().__call__(inputs, token_types, valid_length,
-                                              *masked_positions))
+        return self._output(*super().__call__(*arguments))
 
     def hybrid_forward(self, F, inputs, token_types, valid_length, *masked_positions):
-        sequence, pooled = self.bert(inputs, token_types, valid_length)
-        outputs = [sequence, pooled]
+        encoded = self.bert(inputs, token_types, valid_length)
+        outputs = list(encoded) if self.bert.use_pooler else [encoded]
         if self._use_classifier:
-            outputs.append(self.next_sentence(pooled))                            # (N, 2)
+            outputs.append(self.next_sentence(outputs[1]))                        # (N, 2)
         if self._use_decoder:
-            outputs.append(self.masked_lm(sequence, *masked_positions))           # (N, M, V)
+            outputs.append(self.masked_lm(outputs[0], *masked_positions))         # (N, M, V)
         return tuple(outputs)
 
     def checkpoint_names(self):
-        # GluonNLP keeps encoder and heads side by side in one block.
-        names = tuple(('bert.' + ours, theirs) for ours, theirs in self.bert.checkpoint_names())
-        return (names + (NEXT_SENTENCE if self._use_classifier else ())
+        return (with_prefix(self.bert.checkpoint_names(), 'bert.')
+                + (NEXT_SENTENCE if self._use_classifier else ())
                 + (MASKED_LM if self._use_decoder else ()))

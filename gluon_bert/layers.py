@@ -99,6 +99,7 @@ class Embeddings(HybridBlock):
     """The sum of word, token type and position embeddings, normalised.
 
     Devlin et al. (2019), section 3, figure 2; dropout comes after the normalisation, as there.
+    Without token types in the configuration they are not added.
 
     Parameters
     ----------
@@ -120,19 +121,23 @@ class Embeddings(HybridBlock):
         with self.name_scope():
             self.word = nn.Embedding(config.vocab_size, config.units,
                                      weight_initializer=INITIALIZER)
-            self.token_type = nn.Embedding(config.num_token_types, config.units,
-                                           weight_initializer=INITIALIZER)
+            if config.num_token_types:
+                self.token_type = nn.Embedding(config.num_token_types, config.units,
+                                               weight_initializer=INITIALIZER)
             self.position = nn.Embedding(config.max_length, config.units,
                                          weight_initializer=INITIALIZER)
             self.norm = AddNorm(config)
             self.dropout = Dropout(config.dropout)
+        self._has_token_types = config.num_token_types > 0
 
     def hybrid_forward(self, F, inputs, token_types):
         words = self.word(F.transpose(inputs))                                    # (T, N, C)
-        types = self.token_type(F.transpose(token_types))                         # (T, N, C)
-        positions = self.position(F.contrib.arange_like(inputs, axis=1))          # (T, C)
+        if self._has_token_types:
+            words = F.elemwise_add(words, self.token_type(F.transpose(token_types)))
+        # Any input of this length will do; MXNet complains of one that is not used at all.
+        positions = self.position(F.contrib.arange_like(token_types, axis=1))     # (T, C)
         positions = F.broadcast_like(F.expand_dims(positions, axis=1), words)     # (T, N, C)
-        return self.dropout(self.norm(F.elemwise_add(words, types), positions))
+        return self.dropout(self.norm(words, positions))
 
 
 class AttentionMask(HybridBlock):

@@ -22,8 +22,10 @@ import tempfile
 import time
 from pathlib import Path
 
+from gluon_bert.zoo import OFFLINE_DEFAULT
+
 EXAMPLES = Path(__file__).resolve().parents[1] / 'examples'
-MODEL, DATASET = 'bert_6_384_12', 'all_minilm_l6_v2'
+MODEL, DATASET = OFFLINE_DEFAULT
 FIELDS = ['framework', 'task', 'seed', 'score', 'metric', 'seconds_per_epoch', 'padding',
           'batch_size', 'epochs', 'lr', 'max_len', 'threads', 'hardware', 'commit']
 

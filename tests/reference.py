@@ -43,8 +43,9 @@ def bert(config, p, inputs, token_types):
     ids (T,) -> sequence (T, C), pooled (C,), encodings [(T, C)], attentions [(H, T, T)].
     """
     p = {name: array.astype(np.float64) for name, array in p.items()}
-    x = (p['word_embed.0.weight'][inputs] + p['token_type_embed.0.weight'][token_types]
-         + p['encoder.position_weight'][:len(inputs)])
+    x = p['word_embed.0.weight'][inputs] + p['encoder.position_weight'][:len(inputs)]
+    if config.num_token_types:
+        x = x + p['token_type_embed.0.weight'][token_types]
     x = layer_norm(x, p, 'encoder.layer_norm', config.layer_norm_eps)
     encodings, attentions = [x], []
     for i in range(config.num_layers):
@@ -57,4 +58,6 @@ def bert(config, p, inputs, token_types):
                        config.layer_norm_eps)
         encodings.append(x)
         attentions.append(probabilities)
-    return x, np.tanh(dense(x[0], p, 'pooler')), encodings, attentions
+    pooled = {'tanh': np.tanh, 'relu': ACTIVATIONS['relu']}[config.pooler_activation](
+        dense(x[0], p, 'pooler'))
+    return x, pooled, encodings, attentions

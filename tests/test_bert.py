@@ -7,10 +7,10 @@ import pytest
 from reference import bert as oracle
 
 from gluon_bert import BertModel, mean_pool
-from gluon_bert.checkpoint.gluonnlp import split
 
 CONFIGURATIONS = [
     {}, {'activation': 'gelu_tanh'}, {'activation': 'relu'}, {'num_token_types': 1},
+    {'num_token_types': 0}, {'num_token_types': 0, 'pooler_activation': 'relu'},
     {'layer_norm_eps': 1e-5}, {'layer_norm_eps': 1e-2, 'activation': 'gelu_tanh'},
     {'num_layers': 1, 'num_heads': 1}, {'num_layers': 4, 'units': 32, 'num_heads': 8},
     {'units': 6, 'hidden_size': 5, 'num_heads': 2}, {'max_length': 9},
@@ -18,9 +18,7 @@ CONFIGURATIONS = [
 
 
 def parameters_of(model):
-    arrays = {name: parameter.data().asnumpy()
-              for name, parameter in model._collect_params_with_prefix().items()}
-    return split(arrays, model.checkpoint_names(), model.config.num_heads)
+    return model.checkpoint_arrays()
 
 
 @pytest.mark.parametrize('changes', CONFIGURATIONS, ids=str)

@@ -13,7 +13,7 @@ import finetune_classifier
 import numpy as np
 import pytest
 
-from gluon_bert.checkpoint.gluonnlp import read_params
+from gluon_bert.checkpoint.params_file import read_params
 from gluon_bert.data import TASKS, read_task
 
 EXAMPLES = Path(cli.__file__).parent

@@ -18,14 +18,19 @@ ARROWS = {
     '_compat': (), '_files': (), '_signals': (), 'config': (), 'plan': (), 'metrics': (),
     'layers': (),
     'plots': ('_files',), 'optimizer': ('kernels',), 'kernels': ('_files', 'kernels'),
-    'checkpoint': ('_files', 'checkpoint'),
-    'data': ('data',),
-    'bert': ('checkpoint', 'layers'),
+    '_parameters': (),
+    'checkpoint': ('_files', 'checkpoint', 'config', 'data'),
+    'data': ('_files', 'data'),
+    'bert': ('_parameters', 'checkpoint', 'layers'),
     'heads': ('bert', 'checkpoint', 'layers'),
+    'networks': ('bert', 'checkpoint', 'heads'),
+    'counts': ('checkpoint', 'config'), 'drawing': ('_files', 'config', 'counts'),
     'training_state': ('_files',),
     'training': ('_files', '_signals', 'kernels', 'optimizer', 'plan', 'plots', 'training_state'),
-    'zoo': ('_files', 'bert', 'checkpoint', 'config', 'data', 'heads', 'zoo'),
+    'zoo': ('_files', 'bert', 'checkpoint', 'config', 'data', 'heads', 'networks', 'zoo'),
     'model': ('bert', 'heads', 'zoo'), '__init__': ('_compat',),
+    'command': ('_files', 'bert', 'checkpoint', 'command', 'config', 'counts', 'data', 'drawing',
+                'networks', 'zoo', '__version__'), '__main__': ('command',),
 }
 
 
@@ -73,7 +78,8 @@ def test_files_and_functions_are_short(path):
 
 def public_objects():
     for name in ('bert', 'heads', 'layers', 'optimizer', 'training', 'plan', 'zoo', 'data',
-                 'metrics', 'plots', 'kernels'):
+                 'metrics', 'plots', 'kernels', 'networks', 'checkpoint', 'checkpoint.gluonnlp',
+                 'checkpoint.huggingface', 'checkpoint.tensorflow', 'zoo.models', 'zoo.reading'):
         module = importlib.import_module(f'gluon_bert.{name}')
         for key, value in vars(module).items():
             if (not key.startswith('_') and getattr(value, '__module__', '').startswith(

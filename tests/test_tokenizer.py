@@ -1,5 +1,4 @@
-"""Vocabulary files and WordPiece."""
-import hashlib
+"""WordPiece."""
 import json
 import multiprocessing
 import pickle
@@ -7,6 +6,7 @@ import unicodedata
 
 import numpy as np
 import pytest
+from gluonnlp import data as gluonnlp_data
 from gluonnlp.data import count_tokens
 from gluonnlp.vocab import BERTVocab
 
@@ -14,7 +14,7 @@ from gluon_bert.data import (
     BERTSentenceTransform,
     BERTTokenizer,
     BertTokenizer,
-    gluonnlp_order,
+    SentenceTransform,
     read_vocab,
 )
 
@@ -46,139 +46,6 @@ def make_vocab(*tokens):
 def tokenizer():
     return BertTokenizer(make_vocab())
 
-
-@pytest.fixture
-def vocab_file(tmp_path):
-    def write(content, name='vocab.txt'):
-        path = tmp_path / name
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return path
-    return write
-
-
-# Vocabulary files
-
-def test_ids_are_the_lines_of_the_file(vocab_file):
-    tokens = [*SPECIAL[:2], 'zebra', *SPECIAL[2:], 'apple', '##s']
-    vocab = read_vocab(vocab_file('\n'.join(tokens) + '\n'))
-    assert vocab.idx_to_token == tokens
-    assert vocab[tokens] == list(range(len(tokens)))
-    assert vocab['absent'] == 1
-
-
-@pytest.mark.parametrize('name', ['unknown', 'padding', 'cls', 'sep', 'mask'])
-def test_vocab_knows_its_special_tokens(vocab_file, name):
-    vocab = read_vocab(vocab_file('\n'.join(SPECIAL)))
-    assert getattr(vocab, f'{name}_token') in SPECIAL
-
-
-def test_windows_line_ends_spaces_and_a_byte_order_mark_are_no_part_of_tokens(vocab_file):
-    content = '\ufeff' + '\r\n'.join(SPECIAL) + '\r\nhello \r\n'
-    assert read_vocab(vocab_file(content)).idx_to_token == [*SPECIAL, 'hello']
-
-
-def test_a_white_space_token_keeps_its_id(vocab_file):
-    content = '\n'.join([*SPECIAL, '\u2028', 'after'])
-    vocab = read_vocab(vocab_file(content))
-    assert vocab[['\u2028', 'after']] == [5, 6]
-
-
-BAD_VOCABS = [
-    ('\n'.join([*SPECIAL, 'a', 'b', 'a']), r"vocab\.txt:8: token 'a' stands in line 6 too"),
-    ('\n'.join([*SPECIAL, 'a', '', 'b']), r'vocab\.txt:7: the line is empty'),
-    ('\n'.join(SPECIAL[:-1]), r"vocab\.txt: special token '\[MASK\]' is missing"),
-    ('', r'vocab\.txt: special token'),
-    (b'[PAD]\n\xff\xfe\n', r'vocab\.txt:2: not UTF-8: byte 0xff at offset 6'),
-    ('[PAD]\n'.encode('utf-16-le'), r'vocab\.txt:1: holds a NUL'),
-    (b'x' * (2 << 20), r'vocab\.txt:1: the line is longer than'),
-]
-
-
-@pytest.mark.parametrize(('content', 'message'), BAD_VOCABS, ids=[row[1] for row in BAD_VOCABS])
-def test_bad_vocab_file_is_refused_with_its_line(vocab_file, content, message):
-    with pytest.raises(ValueError, match=message):
-        read_vocab(vocab_file(content))
-
-
-def test_oversized_vocab_file_is_refused(vocab_file):
-    path = vocab_file('')
-    with open(path, 'wb') as file:
-        for number in range(70):
-            file.write(b'%04d' % number + b'x' * 1000000 + b'\n')
-    with pytest.raises(ValueError, match='larger than 67108864 bytes'):
-        read_vocab(path)
-
-
-def test_missing_vocab_file_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r'nowhere\.txt'):
-        read_vocab(tmp_path / 'nowhere.txt')
-
-
-def test_gluonnlp_order_swaps_special_tokens_to_the_front():
-    tokens = ['[PAD]', *(f'[unused{i}]' for i in range(99)), '[UNK]', '[CLS]', '[SEP]', '[MASK]',
-              'the']
-    order = gluonnlp_order(tokens)
-    swapped = [tokens[i] for i in order]
-    assert swapped[:6] == ['[UNK]', '[PAD]', '[CLS]', '[SEP]', '[MASK]', '[unused4]']
-    assert swapped[100:] == ['[unused0]', '[unused1]', '[unused2]', '[unused3]', 'the']
-    assert sorted(order) == list(range(len(tokens)))
-
-
-def test_gluonnlp_order_refuses_a_list_without_special_tokens():
-    with pytest.raises(ValueError, match=r"'\[UNK\]' is missing"):
-        gluonnlp_order(['a', 'b'])
-
-
-@pytest.mark.data
-@pytest.mark.parametrize(('name', 'size'), [
-    ('uncased_english', 30522), ('cased_english', 28996), ('multilingual_cased', 119547),
-    ('multilingual_uncased', 105879), ('chinese', 21128)])
-def test_published_vocab_is_read_whole_and_in_order(shared_data, name, size):
-    path = shared_data / 'vocab' / name / 'vocab.txt'
-    vocab = read_vocab(path)
-    lines = path.read_bytes().decode('utf-8').split('\n')[:-1]
-    assert len(vocab) == size
-    assert [token.strip() for token in vocab.idx_to_token] == [line.strip() for line in lines]
-
-
-@pytest.mark.data
-@pytest.mark.parametrize(('name', 'sha1'), [
-    ('uncased_english', '80ef760a6bdafec68c99b691c94ebbb918c90d02'),
-    ('cased_english', 'a4ff6fe1f85ba95f3010742b9abc3a818976bb2c')])
-def test_vocab_serialises_to_the_file_gluonnlp_published(shared_data, name, sha1):
-    vocab = read_vocab(shared_data / 'vocab' / name / 'vocab.txt')
-    assert hashlib.sha1(vocab.to_json().encode()).hexdigest() == sha1
-
-
-@pytest.mark.data
-@pytest.mark.parametrize(('name', 'sha1'), [
-    ('chinese', 'ddebd8f3867bca5a61023f73326fb125cf12b4f5'),
-    ('multilingual_cased', '0247cb442074237c38c62021f36b7a4dbd2e55f7')])
-def test_swapped_ids_are_those_of_the_file_gluonnlp_published(shared_data, name, sha1):
-    path = shared_data / 'vocab' / name / 'vocab.txt'
-    # GluonNLP's converter stripped U+2028 to nothing.
-    tokens = [token.strip() for token in read_vocab(path, swap=True).idx_to_token]
-    ids = {token: number for number, token in enumerate(tokens)}
-    file_order = [line.strip() for line in path.read_bytes().decode('utf-8').split('\n')[:-1]]
-    published = json.dumps({
-        'idx_to_token': tokens, 'token_to_idx': {token: ids[token] for token in file_order},
-        'reserved_tokens': ['[PAD]', '[CLS]', '[SEP]', '[MASK]'], 'unknown_token': '[UNK]',
-        'padding_token': '[PAD]', 'bos_token': None, 'eos_token': None, 'mask_token': '[MASK]',
-        'sep_token': '[SEP]', 'cls_token': '[CLS]'})
-    assert hashlib.sha1(published.encode()).hexdigest() == sha1
-
-
-@pytest.mark.data
-def test_golden_ids_of_gluonnlp(shared_data):
-    tokenizer = BertTokenizer(
-        read_vocab(shared_data / 'vocab/uncased_english/vocab.txt', swap=True))
-    transform = BERTSentenceTransform(tokenizer, max_seq_length=16, pad=False, pair=False)
-    ids, valid_length, _ = transform(('hello world!',))
-    assert ids.tolist() == [2, 7592, 2088, 999, 3]
-    assert valid_length == 5
-
-
-# Tokenizer
 
 @pytest.mark.parametrize(('text', 'tokens'), [
     ('Hello, worlds!', ['hello', ',', 'world', '##s', '!']),
@@ -237,8 +104,9 @@ def test_never_split_words_are_kept_whole():
 
 
 @pytest.mark.parametrize('swap', [False, True])
-def test_ids_come_from_the_vocabulary(vocab_file, swap):
-    path = vocab_file('\n'.join([*SPECIAL, 'zebra', 'apple']))
+def test_ids_come_from_the_vocabulary(tmp_path, swap):
+    path = tmp_path / 'vocab.txt'
+    path.write_text('\n'.join([*SPECIAL, 'zebra', 'apple']))
     vocab = read_vocab(path, swap=swap)
     encoded = BertTokenizer(vocab).encode('apple [MASK] zebra [PAD] nothing')
     assert encoded.ids == vocab[['apple', '[MASK]', 'zebra', '[PAD]', '[UNK]']]
@@ -421,6 +289,27 @@ def test_squad_questions_have_the_reference_tokens_and_ids(shared_data):
     assert len(questions) == len(ids) == 5285
     assert [row.tokens for row in encoded] == [question['wordpiece'] for question in questions]
     assert [row.ids for row in encoded] == ids
+
+
+@pytest.mark.data
+def test_golden_ids_of_gluonnlp(shared_data):
+    tokenizer = BertTokenizer(
+        read_vocab(shared_data / 'vocab/uncased_english/vocab.txt', swap=True))
+    transform = BERTSentenceTransform(tokenizer, max_seq_length=16, pad=False, pair=False)
+    ids, valid_length, _ = transform(('hello world!',))
+    assert ids.tolist() == [2, 7592, 2088, 999, 3]
+    assert valid_length == 5
+
+
+@pytest.mark.data
+def test_gluonnlp_tokenizer_and_transform_take_our_vocabulary(shared_data):
+    vocab = read_vocab(shared_data / 'vocab/uncased_english/vocab.txt')
+    questions = json.loads((shared_data / 'tokenizer_ref/question_tokens.json').read_text())
+    texts = [question['original'] for question in questions]
+    theirs = gluonnlp_data.BERTSentenceTransform(
+        gluonnlp_data.BERTTokenizer(vocab, lower=True), max_seq_length=32, pad=False, pair=False)
+    mine, _ = SentenceTransform(BertTokenizer(vocab), 32).transform_batch(texts)
+    assert [row.inputs.tolist() for row in mine] == [theirs((text,))[0].tolist() for text in texts]
 
 
 @pytest.mark.data

@@ -13,7 +13,7 @@ import pytest
 from test_bert import parameters_of
 
 from gluon_bert import BertClassifier
-from gluon_bert.checkpoint.gluonnlp import read_params
+from gluon_bert.checkpoint.params_file import read_params
 from gluon_bert.data import Features, SequenceData
 from gluon_bert.training import (
     STATE_FILE,

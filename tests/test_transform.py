@@ -9,6 +9,7 @@ from gluonnlp.vocab import BERTVocab
 from gluon_bert.data import (
     BERTSentenceTransform,
     BertTokenizer,
+    BytePairTokenizer,
     Features,
     SentenceTransform,
     bucketed_batches,
@@ -24,6 +25,17 @@ LETTERS = 'abcdefghij'
 @pytest.fixture(scope='module')
 def tokenizer():
     return BertTokenizer(BERTVocab(count_tokens(LETTERS)))
+
+
+@pytest.fixture(scope='module')
+def byte_pair():
+    """A token a letter, with or without the space before it."""
+    tokens = ['<s>', '<pad>', '</s>', '<unk>', '<mask>', 'Ġ', *LETTERS,
+              *(f'Ġ{letter}' for letter in LETTERS)]
+    vocab = BERTVocab(count_tokens(tokens), unknown_token='<unk>', padding_token='<pad>',
+                      cls_token='<s>', sep_token='</s>', mask_token='<mask>',
+                      token_to_idx={token: i for i, token in enumerate(tokens)})
+    return BytePairTokenizer(vocab, [('Ġ', letter) for letter in LETTERS])
 
 
 def tokens_of(tokenizer, features):
@@ -137,6 +149,54 @@ def test_gluonnlp_transform_of_our_tokenizer_gives_the_same_text_features(tokeni
     assert mine.inputs.tolist() == ids.tolist()
     assert mine.token_types.tolist() == token_types.tolist()
     assert mine.valid_length == valid_length
+
+
+@pytest.mark.parametrize(('texts', 'max_length', 'tokens'), [
+    (('ab',), 8, '<s> a b </s>'), (('abcd',), 3, '<s> a </s>'),
+    (('ab', 'c'), 8, '<s> a b </s> </s> c </s>'), (('', 'c'), 8, '<s> </s> </s> c </s>'),
+    (('abc', 'def'), 9, '<s> a b c </s> </s> d e </s>'),
+    (('abc', 'def'), 8, '<s> a b </s> </s> d e </s>'),
+    (('abcde', 'f'), 8, '<s> a b c </s> </s> f </s>'),
+    (('abc', 'def'), 6, '<s> a </s> </s> d </s>'), (('ab', ''), 6, '<s> a b </s>'),
+])
+def test_pairs_of_roberta_have_two_separators_and_no_token_types(
+        byte_pair, texts, max_length, tokens):
+    features = SentenceTransform(byte_pair, max_length)(*texts)
+    assert tokens_of(byte_pair, features) == tokens
+    assert features.token_types.tolist() == [0] * features.valid_length
+
+
+def test_too_small_a_length_for_a_pair_of_roberta_is_refused(byte_pair):
+    with pytest.raises(ValueError, match=r'must be 6 or more for pairs, .* 3 times .* got 5'):
+        SentenceTransform(byte_pair, 5)('a', 'b')
+
+
+def test_pairs_of_roberta_are_those_of_transformers(byte_pair, tmp_path):
+    transformers = pytest.importorskip('transformers')
+    byte_pair.save(tmp_path)
+    theirs = transformers.RobertaTokenizerFast.from_pretrained(tmp_path)
+    rng = random.Random(0)
+    for _ in range(300):
+        text, pair = (' '.join(rng.choices(LETTERS, k=rng.randrange(1, 12))) for _ in range(2))
+        max_length = rng.randrange(6, 24)
+        mine = SentenceTransform(byte_pair, max_length)(text, pair).inputs.tolist()
+        expected = theirs(text, pair, truncation='longest_first', max_length=max_length)
+        expected = expected['input_ids']
+        kept, kept_pair = mine.index(2) - 1, len(mine) - mine.index(2) - 3
+        assert len(mine) == len(expected) <= max_length
+        if kept == kept_pair + 1 and len(byte_pair(text)) <= len(byte_pair(pair)):
+            # The odd token of two cut texts is the first one's, as in Google's code; there it is
+            # that of the longer text, or the second.
+            assert expected.index(2) - 1 == kept_pair
+        else:
+            assert mine == expected
+
+
+def test_token_types_go_with_the_network(tokenizer):
+    without = BertTokenizer(tokenizer.vocab, uses_token_types=False)
+    features = SentenceTransform(without, 8)('a', 'b')
+    assert features.token_types.tolist() == [0] * 5
+    assert features.inputs.tolist() == SentenceTransform(tokenizer, 8)('a', 'b').inputs.tolist()
 
 
 @pytest.mark.data

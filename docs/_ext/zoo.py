@@ -1,97 +1,31 @@
-"""Directives that write tables from the rows of the package, the example scripts and CSV files.
+"""Directives that write tables from the rows of the package, parsers, scripts and CSV files.
 
-The functions whose names end in ``_table`` give a header and rows of cells in reStructuredText;
-they need no Sphinx run.
+Before Sphinx looks for pages, those of the models and the archive of the scripts are written.
 """
 import csv
 import importlib
 import inspect
-import re
+import sys
 import textwrap
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from docutils.statemachine import StringList
 from sphinx.util.docutils import SphinxDirective, nodes
 
-from gluon_bert.data import TASKS, Task
-from gluon_bert.zoo import ARCHITECTURES, VOCABULARIES, WEIGHTS, get_config
+sys.path.insert(0, str(Path(__file__).parent))
 
-RESULTS = Path(__file__).resolve().parents[2] / 'model_zoo' / 'results'
+import zoo_tables  # noqa: E402
+from parser_tables import command_parsers, flag_tables, parser_tables, usage  # noqa: E402
+from zoo_bundle import write_bundle  # noqa: E402
+from zoo_markup import code_block, grid_table, list_table, literal, literals, plain  # noqa: E402
+from zoo_pages import RESULTS, write_pages  # noqa: E402
 
-
-def literal(value):
-    """A cell in typewriter letters; empty for an empty value."""
-    return f'``{value}``' if str(value) else ''
-
-
-def literals(values):
-    """A cell of several of them."""
-    return ', '.join(map(literal, values))
-
-
-def plain(text):
-    """A cell of text that is not markup."""
-    return re.sub(r'([*`|_\\])', r'\\\1', str(text))
-
-
-def link(address):
-    """A cell that is a link, shown as its host."""
-    return f'`{plain(urlsplit(address).netloc)} <{address}>`__'
-
-
-def zoo_table():
-    """Architectures by data sets: which have trained parameters."""
-    rows = [[literal(name), *('trained' if (name, dataset) in WEIGHTS else 'initialised only'
-                              for dataset in VOCABULARIES)] for name in ARCHITECTURES]
-    return ['Architecture', *map(literal, VOCABULARIES)], rows
-
-
-def architecture_table():
-    """The hyper-parameters of each architecture."""
-    fields = list(next(iter(ARCHITECTURES.values())))
-    rows = [[literal(name), *(plain(row[field]) for field in fields)]
-            for name, row in ARCHITECTURES.items()]
-    return ['Architecture', *map(literal, fields)], rows
-
-
-def weights_table():
-    """The trained parameters: how large, from where, under which licence."""
-    header = ['Architecture', 'Data set', 'Parameters', 'Trained heads', 'Size', 'Licence',
-              'Source']
-    rows = [[literal(name), literal(dataset), f'{row.num_params / 1e6:.1f} million',
-             literals(row.heads), f'{row.size / 1e6:.1f} MB', plain(row.licence),
-             link(row.source)] for (name, dataset), row in WEIGHTS.items()]
-    return header, rows
-
-
-def weights_list():
-    """Lines of a definition list: what each of them is, and what to cite."""
-    for (name, dataset), row in WEIGHTS.items():
-        yield from (f'{literal(name)} on {literal(dataset)}', f'   {plain(row.description)}', '',
-                    f'   Cite: {plain(row.citation)}.', '')
-
-
-def source_table():
-    """Where each file can be had, and the digest it is checked against."""
-    files = {f'{name}_{dataset}': row for (name, dataset), row in WEIGHTS.items()}
-    rows = [[literal(f'{folder}/{row.filename}'),
-             literals(source.distribution for source in row.sources), literal(row.sha256)]
-            for folder, row in {**files, **VOCABULARIES}.items()]
-    return ['File', 'Comes with', 'SHA-256'], rows
-
-
-def vocabulary_table():
-    """The vocabularies."""
-    header = ['Data set', 'Tokens', 'Case', 'Order of ids']
-    rows = [[literal(name), f'{row.size}', 'lower' if row.lowercase else 'kept',
-             'GluonNLP 0.5 and 0.6' if row.swapped else 'file']
-            for name, row in VOCABULARIES.items()]
-    return header, rows
+ZOO = Path(inspect.getfile(zoo_tables.list_models)).parent
 
 
 def task_table():
     """The tasks that can be read by name."""
+    from gluon_bert.data import TASKS    # which brings MXNet, so not above
     header = ['Task', 'Folder', 'Texts', 'Classes', 'Metrics', 'Splits', "GLUE server's files"]
     rows = []
     for name, task in TASKS.items():
@@ -101,24 +35,6 @@ def task_table():
                      classes, literals(task.metrics), literals(task.files),
                      literals(task.submissions.values())])
     return header, rows
-
-
-def flag_tables(script):
-    """(title, header, rows) for each group of a script's arguments."""
-    parser = importlib.import_module(script).make_parser()
-    for group in parser._action_groups:
-        rows = [_flag_row(parser, action) for action in group._group_actions
-                if action.dest != 'help']
-        if rows:
-            yield group.title, ['Flag', 'Default', 'Meaning'], rows
-
-
-def _flag_row(parser, action):
-    silent = action.default is None or isinstance(action.default, bool)
-    meaning = plain(action.help % {**vars(action), 'prog': parser.prog})
-    if action.choices:
-        meaning += f'; one of {literals(action.choices)}'
-    return [literals(action.option_strings), '' if silent else literal(action.default), meaning]
 
 
 def results_table(path):
@@ -132,15 +48,6 @@ def results_table(path):
     return header, rows, commands
 
 
-def list_table(header, rows):
-    """Lines of a ``list-table``."""
-    lines = ['.. list-table::', '   :header-rows: 1', '']
-    for row in [header, *rows]:
-        for number, cell in enumerate(row):
-            lines.append(f'   {" " if number else "*"} - {cell}'.rstrip())
-    return [*lines, '']
-
-
 class Generated(SphinxDirective):
     """What all directives here share: lines of reStructuredText become nodes."""
 
@@ -148,19 +55,45 @@ class Generated(SphinxDirective):
         for source in sources:
             self.env.note_dependency(str(source))
         node = nodes.Element()
-        self.state.nested_parse(StringList(lines, self.get_source_info()[0]),
+        self.state.nested_parse(StringList(list(lines), self.get_source_info()[0]),
                                 self.content_offset, node)
         return node.children
 
 
-def table_directive(table, after=tuple):
-    """A directive without arguments: a table, then the lines that ``after`` gives."""
-    class Table(Generated):
-        def run(self):
-            tables = Path(inspect.getfile(get_config)).parent
-            return self.parse([*list_table(*table()), *after()],
-                              *tables.glob('*.py'), inspect.getfile(Task))
-    return Table
+class ZooTable(Generated):
+    """``.. zoo-table:: group``: which of its models there are, see :func:`zoo_tables.groups`."""
+
+    required_arguments = 1
+
+    def run(self):
+        group = self.arguments[0]
+        return self.parse([*grid_table(*zoo_tables.zoo_table(group)),
+                           *(zoo_tables.datasets_of(group) if group == 'small' else ())],
+                          *ZOO.glob('*.py'))
+
+
+class FileTable(Generated):
+    """``.. file-table:: kind``: the files of a kind of source."""
+
+    required_arguments = 1
+
+    def run(self):
+        kind = zoo_tables.SOURCE_KINDS[self.arguments[0]]
+        return self.parse(list_table(*zoo_tables.file_table(kind), 'files'), *ZOO.glob('*.py'))
+
+
+class RowTable(Generated):
+    """``.. architecture-table::`` and others without arguments."""
+
+    tables = {'architecture-table': zoo_tables.architecture_table,
+              'vocabulary-table': zoo_tables.vocabulary_table,
+              'alias-table': zoo_tables.alias_table, 'task-table': task_table}
+
+    def run(self):
+        table = self.tables[self.name]
+        module = importlib.import_module('gluon_bert.data.glue') if table is task_table else None
+        return self.parse(list_table(*table()), *ZOO.glob('*.py'),
+                          *([module.__file__] if module else ()))
 
 
 class FlagsTable(Generated):
@@ -169,11 +102,27 @@ class FlagsTable(Generated):
     required_arguments = 1
 
     def run(self):
-        lines = []
-        for title, header, rows in flag_tables(self.arguments[0]):
-            lines += [f'.. rubric:: {title.capitalize()}', '', *list_table(header, rows)]
         module = importlib.import_module(self.arguments[0])
-        return self.parse(lines, module.__file__, importlib.import_module('cli').__file__)
+        return self.parse(_grouped(flag_tables(self.arguments[0])), module.__file__,
+                          importlib.import_module('cli').__file__)
+
+
+class CommandHelp(Generated):
+    """``.. command-help:: name``: a subcommand of the console script."""
+
+    required_arguments = 1
+
+    def run(self):
+        from gluon_bert import command
+        parser = command_parsers()[self.arguments[0]]
+        lines = [*code_block(usage(parser)), *code_block(parser.description or ''),
+                 *_grouped(parser_tables(parser))]
+        return self.parse(lines, *Path(command.__file__).parent.glob('*.py'))
+
+
+def _grouped(tables):
+    for title, header, rows in tables:
+        yield from (f'.. rubric:: {title.capitalize()}', '', *list_table(header, rows))
 
 
 class ScriptHelp(Generated):
@@ -208,12 +157,19 @@ class ResultsTable(Generated):
         return self.parse([*lines, ''])
 
 
+def write_files(app):
+    """Write what the pages are made from and link to."""
+    write_pages(Path(app.srcdir) / 'models')
+    write_bundle(Path(app.srcdir) / 'model_zoo' / 'bert.zip')
+
+
 def setup(app):
     """Register the directives."""
-    for table in (zoo_table, architecture_table, source_table, vocabulary_table, task_table):
-        app.add_directive(table.__name__.replace('_', '-'), table_directive(table))
-    app.add_directive('weights-table', table_directive(weights_table, after=weights_list))
-    app.add_directive('flags-table', FlagsTable)
-    app.add_directive('script-help', ScriptHelp)
-    app.add_directive('results-table', ResultsTable)
-    return {'version': '1', 'parallel_read_safe': True}
+    for name in RowTable.tables:
+        app.add_directive(name, RowTable)
+    for directive, name in ((ZooTable, 'zoo-table'), (FileTable, 'file-table'),
+                            (FlagsTable, 'flags-table'), (CommandHelp, 'command-help'),
+                            (ScriptHelp, 'script-help'), (ResultsTable, 'results-table')):
+        app.add_directive(name, directive)
+    app.connect('builder-inited', write_files)
+    return {'version': '2', 'parallel_read_safe': True}

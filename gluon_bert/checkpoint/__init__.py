@@ -1,1 +1,136 @@
-"""Readers and writers of checkpoint files, and the names they use."""
+"""Readers and writers of checkpoints: GluonNLP's, Hugging Face's and TensorFlow's.
+
+A checkpoint of any format is read into a :class:`Checkpoint` and written from one.
+"""
+from __future__ import annotations
+
+from pathlib import Path
+
+from .schema import Checkpoint
+
+__all__ = ['FORMATS', 'Checkpoint', 'find_format', 'read_checkpoint', 'write_checkpoint']
+
+FORMATS = ('gluonnlp', 'huggingface', 'tensorflow')
+
+
+def find_format(path):
+    """The format of what lies at a path.
+
+    Parameters
+    ----------
+    path : str or Path
+        A folder, a file in it, or the prefix of a TensorFlow checkpoint.
+
+    Returns
+    -------
+    str
+        One of ``FORMATS``.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is nothing.
+    ValueError
+        If nothing there is a checkpoint, or files of several formats are.
+    """
+    path = Path(path)
+    if path.is_dir():
+        names = [file.name for file in path.iterdir()]
+        found = {_format_of(name) for name in names} - {None}
+        if len(found) != 1:
+            listing = ', '.join(sorted(names)[:10]) or 'nothing'
+            what = f'checkpoints of {" and ".join(sorted(found))}' if found else 'no checkpoint'
+            raise ValueError(f'{path}: holds {what} (there is: {listing}); expected '
+                             f'model.safetensors, pytorch_model.bin, *.ckpt.index or *.params')
+        return found.pop()
+    if path.is_file():
+        name = _format_of(path.name)
+        if name is None:
+            raise ValueError(f'{path}: expected a file named *.safetensors, *.bin, *.index or '
+                             f'*.params')
+        return name
+    if path.with_name(path.name + '.index').is_file():
+        return 'tensorflow'
+    raise FileNotFoundError(f'{path}: no such file or folder')
+
+
+def read_checkpoint(path, **options):
+    """Read a checkpoint of any format.
+
+    Parameters
+    ----------
+    path : str or Path
+        A Hugging Face folder, a folder or prefix of a TensorFlow checkpoint, a .params file of
+        GluonNLP or a folder with one.
+    options
+        Passed on to the reader: :func:`.read_gluonnlp`, :func:`.read_huggingface` or
+        :func:`.read_tensorflow`.
+
+    Returns
+    -------
+    Checkpoint
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If there is none, or it is damaged or of an unknown kind.
+    """
+    name = find_format(path)
+    if name == 'gluonnlp':
+        from .gluonnlp import read_gluonnlp
+        return read_gluonnlp(_only_params(Path(path)), **options)
+    if name == 'huggingface':
+        from .huggingface import read_huggingface
+        return read_huggingface(path, **options)
+    from .tensorflow import read_tensorflow
+    return read_tensorflow(path, **options)
+
+
+def write_checkpoint(checkpoint, path, format=None):
+    """Write a checkpoint.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+    path : str or Path
+        ``<stem>.params`` for GluonNLP's format, else a folder that is not there yet.
+    format : str, optional
+        One of ``FORMATS``; by default 'gluonnlp' for a path that ends in .params, else
+        'huggingface'.
+
+    Raises
+    ------
+    ValueError
+        If the path is taken, or the format has no place for such a network.
+    """
+    if format is None:
+        format = 'gluonnlp' if str(path).endswith('.params') else 'huggingface'
+    if format not in FORMATS:
+        raise ValueError(f'format={format!r}: expected one of {FORMATS}')
+    if format == 'gluonnlp':
+        from .gluonnlp import write_gluonnlp
+        write_gluonnlp(checkpoint, path)
+    elif format == 'huggingface':
+        from .huggingface import write_huggingface
+        write_huggingface(checkpoint, path)
+    else:
+        from .tensorflow import write_tensorflow
+        write_tensorflow(checkpoint, path)
+
+
+def _format_of(name):
+    if name.endswith(('.safetensors', '.safetensors.index.json', '.bin', '.bin.index.json')):
+        return 'huggingface'
+    if name.endswith('.params'):
+        return 'gluonnlp'
+    return 'tensorflow' if name.endswith('.index') else None
+
+
+def _only_params(path):
+    if path.is_file():
+        return path
+    files = sorted(path.glob('*.params'))
+    if len(files) > 1:
+        raise ValueError(f'{path}: holds {len(files)} .params files '
+                         f'({", ".join(file.name for file in files[:4])}); name one')
+    return files[0]

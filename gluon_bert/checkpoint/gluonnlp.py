@@ -1,153 +1,205 @@
-"""GluonNLP's .params files, and the step between their layout and the one in memory.
+"""GluonNLP's checkpoints: a .params file, with what describes it beside it.
 
-Arrays are float NumPy arrays by name. A .params file is a list of MXNet NDArrays with names.
+GluonNLP itself keeps no hyper-parameters in a file. What this package writes has them beside it,
+in ``<stem>.json``, with the vocabulary in ``<stem>.vocab``, GluonNLP's form of it.
 """
 from __future__ import annotations
 
-import struct
+import json
+import re
+from dataclasses import asdict, replace
 from pathlib import Path
 
-import mxnet as mx
-import numpy as np
+from .._files import write_text
+from ..config import BertConfig
+from ..data import BertTokenizer, looks_lowercase, read_tokenizer, read_vocab, write_vocab_json
+from .arrays import Arrays, shape_of
+from .gluonnlp_names import common_arrays, to_file_names
+from .params_file import read_params, write_params
+from .schema import Checkpoint
 
-from .._files import atomic_path
-
-_LIST_MAGIC = 0x112
-_ARRAY_MAGIC = 0xF993FAC9      # dense or sparse array, written by MXNet 1.x
-_MAX_ARRAYS = 100_000
-_MAX_DIMENSIONS = 32
-_ITEM_SIZES = {0: 4, 1: 8, 2: 2, 3: 1, 4: 4, 5: 1, 6: 8}   # MXNet's type flags
+_HEAD_FEATURES = 64       # D of every BERT published for GluonNLP
+_MAX_JSON = 10 << 20
+_LAYER = re.compile(r'encoder\.transformer_cells\.(\d+)\.')
 
 
-def read_params(path):
-    """Read a .params file.
-
-    The sizes it claims are checked against the file before MXNet allocates anything.
+def read_gluonnlp(path, config=None, family=None, tokenizer=None):
+    """Read a .params file of any of GluonNLP's BERT classes, 0.5 to 0.10, or of this package.
 
     Parameters
     ----------
     path : str or Path
+    config : BertConfig, optional
+        By default what ``<stem>.json`` beside the file says; without that, what the shapes say,
+        with heads of 64 features and an exact GELU.
+    family : str, optional
+        See :class:`.Checkpoint`; by default from ``<stem>.json``, else 'roberta' or 'bert' as the
+        names tell.
+    tokenizer : optional
+        By default from ``<stem>.vocab`` or another vocabulary file beside.
 
     Returns
     -------
-    dict of str to numpy.ndarray
-        An ``arg:`` or ``aux:`` in front of a name (exported models) is taken off.
+    Checkpoint
 
     Raises
     ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If the file is truncated, altered or of another kind.
+    FileNotFoundError, ValueError
+        If the file is absent, damaged, or no BERT.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f'{path}: no such parameter file')
+    raw = read_params(path)
     try:
-        _check_params(path)
-        arrays = mx.nd.load(str(path))
-    except (ValueError, struct.error, UnicodeDecodeError) as error:
-        raise ValueError(f'{path}: not a whole MXNet parameter file ({error})') from None
-    except mx.MXNetError:
-        raise ValueError(f'{path}: not a parameter file MXNet can read') from None
-    if not isinstance(arrays, dict):
-        raise ValueError(f'{path}: holds arrays without names')
-    return {name[4:] if name[:4] in ('arg:', 'aux:') else name: array.asnumpy()
-            for name, array in arrays.items()}
+        arrays = common_arrays(raw)
+        described = _read_description(path.with_suffix('.json'))
+        roberta = any(name.startswith('roberta.') for name in raw)
+        family = family or described.get('family') or ('roberta' if roberta else 'bert')
+        config = config or described.get('config') or _guess_config(arrays, family)
+        check_shapes(arrays, config)
+    except ValueError as error:
+        raise ValueError(f'{path}: {error}') from None
+    if tokenizer is None:
+        tokenizer = _find_tokenizer(path, described.get('lower'))
+    return Checkpoint(arrays, config, family, tokenizer, described.get('labels', ()), str(path))
 
 
-def write_params(path, arrays):
-    """Write named arrays as a .params file, whole or not at all.
+def write_gluonnlp(checkpoint, path):
+    """Write a checkpoint as a .params file that GluonNLP 0.10 loads, and what describes it.
 
     Parameters
     ----------
+    checkpoint : Checkpoint
     path : str or Path
-    arrays : dict of str to numpy.ndarray
+        ``<stem>.params``; ``<stem>.json`` and ``<stem>.vocab`` are written beside it.
+
+    Raises
+    ------
+    ValueError
+        If a file of these names is there already.
     """
-    with atomic_path(path) as temporary:
-        mx.nd.save(str(temporary), {name: mx.nd.array(array, dtype=array.dtype)
-                                    for name, array in arrays.items()})
+    path = Path(path)
+    described, vocabulary = path.with_suffix('.json'), path.with_suffix('.vocab')
+    for target in (path, described, vocabulary):
+        if target.exists():
+            raise ValueError(f'{target}: is there already; give another name or remove it')
+    checkpoint = _without_single_token_type(checkpoint)
+    names = to_file_names(checkpoint.arrays, _layout(checkpoint))
+    entries = {names[name]: (shape_of(checkpoint.arrays, name),
+                             lambda name=name: checkpoint.arrays[name])
+               for name in checkpoint.arrays}
+    if 'decoder.3.bias' in names:
+        entries['decoder.3.weight'] = entries[names['word_embed.0.weight']]
+    write_params(path, Arrays(entries))
+    tokenizer = checkpoint.tokenizer
+    write_text(described, json.dumps({
+        'family': checkpoint.family, 'config': asdict(checkpoint.config),
+        'lower': getattr(tokenizer, 'lower', None), 'labels': list(checkpoint.labels)}, indent=1))
+    if isinstance(tokenizer, BertTokenizer):
+        write_vocab_json(vocabulary, tokenizer.vocab)
+    elif tokenizer is not None:
+        tokenizer.save(path.parent)
 
 
-def fuse(arrays, names, num_heads):
-    """GluonNLP's layout to the one in memory.
-
-    Parameters
-    ----------
-    arrays : dict of str to numpy.ndarray
-        By GluonNLP's names; those not listed in ``names`` are left out.
-    names : iterable of (str, tuple of str)
-        From :mod:`gluon_bert.checkpoint.names`.
-    num_heads : int
-        Number H of heads: query, key and value rows are interleaved as (H, 3, D).
-
-    Returns
-    -------
-    dict of str to numpy.ndarray
-        By our names; those of which a part is absent are left out.
-    """
-    fused = {}
-    for ours, theirs in names:
-        if any(name not in arrays for name in theirs):
-            continue
-        parts = [arrays[name] for name in theirs]
-        if len(parts) == 1:
-            fused[ours] = parts[0]
-        else:
-            shape = parts[0].shape
-            split = [part.reshape((num_heads, shape[0] // num_heads) + shape[1:]) for part in parts]
-            fused[ours] = np.stack(split, axis=1).reshape((-1,) + shape[1:])
-    return fused
+def check_shapes(arrays, config):
+    """ValueError if the encoder's arrays are not those that ``config`` needs."""
+    for name, shape in encoder_shapes(config).items():
+        if name not in arrays:
+            raise ValueError(f'has no {name}')
+        if shape_of(arrays, name) != shape:
+            raise ValueError(f'{name} has shape {shape_of(arrays, name)}, a network with '
+                             f'{config} needs {shape}')
 
 
-def split(arrays, names, num_heads):
-    """The layout in memory to GluonNLP's: :func:`fuse` backwards, bit for bit."""
-    result = {}
-    for ours, theirs in names:
-        if len(theirs) == 1:
-            result[theirs[0]] = arrays[ours]
-            continue
-        shape = arrays[ours].shape
-        parts = arrays[ours].reshape((num_heads, len(theirs), -1) + shape[1:])
-        for position, name in enumerate(theirs):
-            result[name] = np.ascontiguousarray(parts[:, position]).reshape((-1,) + shape[1:])
-    return result
+def encoder_shapes(config):
+    """Shape of each array of an encoder without its pooler, by common names."""
+    units, hidden = config.units, config.hidden_size
+    shapes = {'word_embed.0.weight': (config.vocab_size, units),
+              'encoder.position_weight': (config.max_length, units)}
+    if config.num_token_types:
+        shapes['token_type_embed.0.weight'] = (config.num_token_types, units)
+    norms, dense = ['encoder.layer_norm'], {}
+    for i in range(config.num_layers):
+        cell = f'encoder.transformer_cells.{i}'
+        for name in ('query', 'key', 'value'):
+            dense[f'{cell}.attention_cell.proj_{name}'] = (units, units)
+        dense[f'{cell}.proj'] = (units, units)
+        dense[f'{cell}.ffn.ffn_1'] = (hidden, units)
+        dense[f'{cell}.ffn.ffn_2'] = (units, hidden)
+        norms += [f'{cell}.layer_norm', f'{cell}.ffn.layer_norm']
+    for name, shape in dense.items():
+        shapes.update({f'{name}.weight': shape, f'{name}.bias': shape[:1]})
+    for name in norms:
+        shapes.update({f'{name}.gamma': (units,), f'{name}.beta': (units,)})
+    return shapes
 
 
-def _check_params(path):
-    """Walk through the headers of a .params file; ValueError where sizes do not add up."""
-    size = path.stat().st_size
-    with open(path, 'rb') as file:
-        magic, _, count = struct.unpack('<QQQ', file.read(24))
-        if magic != _LIST_MAGIC:
-            raise ValueError('it does not begin as one')
-        if count > _MAX_ARRAYS:
-            raise ValueError(f'it claims {count} arrays')
-        for _ in range(count):
-            _skip_array(file, size)
-        names, = struct.unpack('<Q', file.read(8))
-        if names not in (0, count):
-            raise ValueError(f'{count} arrays but {names} names')
-        for _ in range(names):
-            length, = struct.unpack('<Q', file.read(8))
-            if file.tell() + length > size:
-                raise ValueError('it ends inside a name')
-            file.read(length).decode('utf-8')
+def _layout(checkpoint):
+    heads = checkpoint.heads
+    if 'span' in heads:
+        return 'questions'
+    if 'tagger' in heads:
+        return 'tagger'
+    if 'classifier' in heads:
+        return 'roberta_classifier' if checkpoint.family == 'roberta' else 'classifier'
+    return 'model'
 
 
-def _skip_array(file, size):
-    magic, storage, num_dimensions = struct.unpack('<IiI', file.read(12))
-    if magic != _ARRAY_MAGIC or storage != 0:
-        raise ValueError('it holds an array that is not dense')
-    if num_dimensions > _MAX_DIMENSIONS:
-        raise ValueError(f'it claims an array of {num_dimensions} dimensions')
-    shape = struct.unpack(f'<{num_dimensions}q', file.read(8 * num_dimensions))
-    _, _, flag = struct.unpack('<iii', file.read(12))
-    if flag not in _ITEM_SIZES or any(length < 0 for length in shape):
-        raise ValueError('it claims an array of unknown type or shape')
-    num_bytes = _ITEM_SIZES[flag]
-    for length in shape:
-        num_bytes *= length
-    if file.tell() + num_bytes > size:
-        raise ValueError('it is shorter than the arrays it claims')
-    file.seek(num_bytes, 1)
+def _without_single_token_type(checkpoint):
+    """GluonNLP's RoBERTa has no token types: the one row is added to the positions."""
+    if checkpoint.family != 'roberta' or checkpoint.config.num_token_types != 1:
+        return checkpoint
+    arrays, kept = checkpoint.arrays, [name for name in checkpoint.arrays
+                                       if name != 'token_type_embed.0.weight']
+    entries = {name: (shape_of(arrays, name), lambda name=name: arrays[name]) for name in kept}
+    entries['encoder.position_weight'] = (
+        shape_of(arrays, 'encoder.position_weight'),
+        lambda: arrays['encoder.position_weight'] + arrays['token_type_embed.0.weight'])
+    return replace(checkpoint, arrays=Arrays(entries),
+                   config=replace(checkpoint.config, num_token_types=0))
+
+
+def _find_tokenizer(path, lower):
+    vocabulary = path.with_suffix('.vocab')
+    if not vocabulary.is_file():
+        return read_tokenizer(path.parent, lower=lower)
+    vocab = read_vocab(vocabulary)
+    return BertTokenizer(vocab, lower=looks_lowercase(vocab) if lower is None else lower)
+
+
+def _guess_config(arrays, family):
+    for name in ('word_embed.0.weight', 'encoder.position_weight',
+                 'encoder.transformer_cells.0.ffn.ffn_1.weight'):
+        if name not in arrays or len(shape_of(arrays, name)) != 2:
+            raise ValueError(f'has no {name}: not a BERT of GluonNLP')
+    vocab_size, units = shape_of(arrays, 'word_embed.0.weight')
+    layers = {int(match[1]) for match in map(_LAYER.match, arrays) if match}
+    types = 'token_type_embed.0.weight'
+    if units % _HEAD_FEATURES:
+        raise ValueError(f'width {units} is not a multiple of {_HEAD_FEATURES}: the number of '
+                         f'attention heads cannot be told; give config')
+    return BertConfig(
+        vocab_size=vocab_size, units=units, num_layers=len(layers),
+        hidden_size=shape_of(arrays, 'encoder.transformer_cells.0.ffn.ffn_1.weight')[0],
+        num_heads=units // _HEAD_FEATURES,
+        max_length=shape_of(arrays, 'encoder.position_weight')[0],
+        num_token_types=shape_of(arrays, types)[0] if types in arrays else 0,
+        dropout=0.1, layer_norm_eps=1e-5 if family == 'roberta' else 1e-12,
+        activation='gelu', pooler_activation='tanh')
+
+
+def _read_description(path):
+    """What ``<stem>.json`` says; nothing if it is not there."""
+    if not path.is_file():
+        return {}
+    if path.stat().st_size > _MAX_JSON:
+        raise ValueError(f'{path.name} is larger than {_MAX_JSON} bytes')
+    try:
+        described = json.loads(path.read_text(encoding='utf-8'))
+        config = BertConfig(**described['config'])
+        labels = tuple(str(label) for label in described.get('labels', ()))
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise ValueError(f'{path.name} does not describe it ({error})') from None
+    return {'config': config, 'family': described.get('family'),
+            'lower': described.get('lower'), 'labels': labels}
+
+

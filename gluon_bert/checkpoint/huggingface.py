@@ -1,74 +1,293 @@
-"""Hugging Face checkpoints (safetensors) of BERT."""
+"""Folders of transformers: BERT, RoBERTa, DistilBERT and ERNIE, in and out.
+
+RoBERTa's positions begin after the id of its padding token: the rows up to it are cut off when
+reading, and written as zeros. A token type embedding of one row of zeros adds nothing: it is left
+out when reading, and written where transformers wants one.
+"""
 from __future__ import annotations
 
-import re
+import json
+import logging
+import os
+import tempfile
+from dataclasses import replace
 from pathlib import Path
 
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
+import numpy as np
 
-from .names import HUGGINGFACE_HEADS, huggingface_names
+from ..data import read_tokenizer
+from .arrays import Arrays, renamed, shape_of
+from .huggingface_check import all_names, check_network, count_classes
+from .huggingface_config import config_values, read_config
+from .huggingface_names import SPELLINGS, find_heads, find_names, is_buffer
+from .safetensors_file import SafetensorsFile, open_sharded, write_safetensors
+from .schema import Checkpoint
+from .torch_file import TorchFile
 
-# Written by older versions; a buffer of 0, 1, 2, ... and not a parameter.
-_NOT_PARAMETERS = ('embeddings.position_ids',)
-_OLD_NORM_NAMES = {'LayerNorm.gamma': 'LayerNorm.weight', 'LayerNorm.beta': 'LayerNorm.bias'}
+logger = logging.getLogger(__name__)
+
+# Of those in a folder the first is read.
+_FILES = ('model.safetensors', 'model.safetensors.index.json', 'pytorch_model.bin',
+          'pytorch_model.bin.index.json')
+_FLOATS = ('F64', 'F32', 'F16', 'BF16')
+_TOKEN_TYPES, _POSITIONS = 'token_type_embed.0.weight', 'encoder.position_weight'
+_ROWS = 4096        # compared at a time
 
 
-def read_safetensors(path):
-    """Read a BERT from a ``model.safetensors`` file.
+def read_huggingface(path):
+    """Read a folder that transformers wrote, or that it could read.
 
     Parameters
     ----------
     path : str or Path
+        A folder with config.json and model.safetensors or pytorch_model.bin, whole or in shards
+        (safetensors is preferred); or one of these files with config.json beside it.
 
     Returns
     -------
-    dict of str to numpy.ndarray
-        By GluonNLP's names. Tensors of other heads keep the names they came with.
+    Checkpoint
+        An array is read from its file when it is asked for. Arrays that belong to no known head
+        are left out, and named in a logged warning.
 
     Raises
     ------
     FileNotFoundError
-        If there is no such file.
+        If a file is absent.
     ValueError
-        If the file is truncated, altered or of another kind.
+        If one is damaged, if the network is none that this package has, or not the one that
+        config.json describes.
+
+    Notes
+    -----
+    A network has one dropout here, that of the hidden layers in config.json; another one of the
+    attention probabilities is not kept.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f'{path}: no such safetensors file')
+    file = _find_file(Path(path))
+    tensors = _open(file)
+    described = read_config(file.parent / 'config.json', tensors)
     try:
-        tensors = load_file(path)
-    except (SafetensorError, KeyError, TypeError, OSError) as error:
-        raise ValueError(f'{path}: not a whole safetensors file ({error})') from None
-    return to_gluonnlp(tensors)
+        checkpoint = _to_checkpoint(tensors, described)
+    except ValueError as error:
+        raise ValueError(f'{file}: {error}') from None
+    tokenizer = read_tokenizer(file.parent)
+    rows = checkpoint.config.vocab_size
+    if tokenizer is not None and len(tokenizer.vocab) > rows:
+        raise ValueError(f'{file.parent}: the tokenizer has {len(tokenizer.vocab)} tokens, the '
+                         f'word embedding {rows} rows')
+    return replace(checkpoint, tokenizer=tokenizer, source=str(path))
 
 
-def to_gluonnlp(tensors):
-    """Rename Hugging Face tensors to GluonNLP's names; shapes are the same in both.
+def huggingface_arrays(tensors, family='bert', architecture='', padding_id=1):
+    """Arrays by transformers' names, as those of :mod:`gluon_bert.checkpoint.names`.
 
     Parameters
     ----------
-    tensors : dict of str to numpy.ndarray
+    tensors : mapping of str to numpy.ndarray
+        Of a network of ``family``, with a head or without.
+    family : str
+        'bert', 'roberta', 'distilbert' or 'ernie'.
+    architecture : str
+        transformers' class, if known; see :func:`.find_heads`.
+    padding_id : int
+        Of a RoBERTa, whose positions begin at the row after it.
 
     Returns
     -------
-    dict of str to numpy.ndarray
+    Arrays
+        One of ``tensors`` is asked for when its like is.
+
+    Raises
+    ------
+    ValueError
+        If the decoder has weights of its own, an array is not of floats, or two have one name.
     """
-    plain = {_plain_name(name): tensor for name, tensor in tensors.items()}
-    layers = [int(match.group(1)) for match in
-              (re.match(r'encoder\.layer\.(\d+)\.', name) for name in plain) if match]
-    theirs = {hf: ours for ours, hf in huggingface_names(max(layers, default=-1) + 1).items()}
-    renamed = {theirs.get(name, name): tensor for name, tensor in plain.items()
-               if name not in _NOT_PARAMETERS}
-    # Hugging Face saves the tied decoder weight at most once.
-    if HUGGINGFACE_HEADS['decoder.3.bias'] in plain and 'decoder.3.weight' not in renamed:
-        renamed['decoder.3.weight'] = renamed['word_embed.0.weight']
-    return renamed
+    names = find_names(tensors, family, find_heads(tensors, family, architecture))
+    copies = _check_copies(tensors, names, family)
+    dtype = getattr(tensors, 'dtype', lambda name: _FLOATS[0])
+    for name in names.values():
+        if dtype(name) not in _FLOATS:
+            raise ValueError(f'{name} is of type {dtype(name)}: expected one of '
+                             f'{", ".join(_FLOATS)}')
+    known = {*names.values(), *copies}
+    _warn_left_out([name for name in tensors
+                    if name not in known and not is_buffer(name, family)])
+    if _TOKEN_TYPES in names and _adds_nothing(tensors, names[_TOKEN_TYPES]):
+        del names[_TOKEN_TYPES]
+    if family == 'roberta' and _POSITIONS in names:
+        return _without_rows(renamed(tensors, names), _POSITIONS, padding_id + 1)
+    return renamed(tensors, names)
 
 
-def _plain_name(name):
-    name = name[len('bert.'):] if name.startswith('bert.') else name
-    for old, new in _OLD_NORM_NAMES.items():
-        if name.endswith(old):
-            name = name[:-len(old)] + new
-    return name
+def write_huggingface(checkpoint, folder):
+    """Write a folder that transformers opens: config.json, model.safetensors, tokenizer files.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+        Its arrays are asked for one at a time.
+    folder : str or Path
+        Made here; it appears when it is whole.
+
+    Raises
+    ------
+    FileExistsError
+        If the folder is there already and not empty.
+    ValueError
+        If transformers has no such network, or an array is missing.
+    """
+    folder = Path(os.path.abspath(folder))
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise FileExistsError(f'{folder}: is there already; give another name or remove it')
+    try:
+        tensors, config = _to_huggingface(checkpoint)
+    except ValueError as error:
+        raise ValueError(f'{checkpoint.source or "checkpoint"}: {error}') from None
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f'.{folder.name}.', dir=folder.parent) as temporary:
+        whole = Path(temporary) / 'folder'
+        whole.mkdir()
+        (whole / 'config.json').write_text(json.dumps(config, indent=2) + '\n', encoding='utf-8')
+        if checkpoint.tokenizer is not None:
+            _save_tokenizer(checkpoint.tokenizer, checkpoint.config, whole)
+        write_safetensors(whole / 'model.safetensors', tensors, metadata={'format': 'pt'})
+        os.replace(whole, folder)
+
+
+def _find_file(path):
+    if path.is_file():
+        return path
+    if not path.is_dir():
+        raise FileNotFoundError(f'{path}: no such file or folder')
+    for name in _FILES:
+        if (path / name).is_file():
+            return path / name
+    raise FileNotFoundError(f'{path}: has none of {", ".join(_FILES)}')
+
+
+def _open(file):
+    opener = SafetensorsFile if '.safetensors' in file.suffixes else TorchFile
+    return open_sharded(file, opener) if file.suffix == '.json' else opener(file)
+
+
+def _to_checkpoint(tensors, described):
+    family, config = described.family, described.config
+    num_classes, labels = described.num_classes, described.labels
+    arrays = huggingface_arrays(tensors, family, described.architecture, described.padding_id)
+    if config.num_token_types == 1 and _TOKEN_TYPES not in arrays:
+        config = replace(config, num_token_types=0)
+    checkpoint = Checkpoint(arrays, config, family)
+    if described.architecture.endswith('ForMultipleChoice'):
+        if 'tagger' in checkpoint.heads:      # RoBERTa's, which has names of its own
+            raise ValueError(f'the head of {described.architecture} is not supported')
+        num_classes, labels = 1, ()
+    names = check_network(checkpoint, num_classes or count_classes(checkpoint))
+    _warn_left_out([name for name in arrays if name not in names])
+    return replace(checkpoint, arrays=renamed(arrays, {name: name for name in names}),
+                   labels=labels if count_classes(checkpoint) else ())
+
+
+def _to_huggingface(checkpoint):
+    """Arrays by transformers' names, and the values of config.json."""
+    arrays, config, family = checkpoint.arrays, checkpoint.config, checkpoint.family
+    num_classes, labels = count_classes(checkpoint), checkpoint.labels
+    if not num_classes:
+        labels = ()
+    if labels and len(labels) != num_classes:
+        raise ValueError(f'has {len(labels)} labels for {num_classes} classes')
+    names = check_network(checkpoint, num_classes)
+    left = [name for name in arrays if name not in names and name != 'decoder.3.weight']
+    if left:
+        raise ValueError(f"has {_listing(left)}: transformers' {family} has no place for them")
+    special_ids = _special_ids(checkpoint)
+    values = config_values(config, family, checkpoint.heads, num_classes, labels, special_ids)
+    if family == 'roberta':
+        arrays = _with_zeros(arrays, _POSITIONS, values['pad_token_id'] + 1)
+    if family != 'distilbert' and not config.num_token_types:
+        names[_TOKEN_TYPES] = all_names(family, config, checkpoint.heads)[_TOKEN_TYPES]
+        arrays = _with_token_type(arrays)
+    return renamed(arrays, {theirs: name for name, theirs in names.items()}), values
+
+
+def _save_tokenizer(tokenizer, config, folder):
+    """Write its files, with what transformers' tokenizers know of the network."""
+    tokenizer.save(folder)
+    path = folder / 'tokenizer_config.json'
+    values = json.loads(path.read_text(encoding='utf-8'))
+    values['model_max_length'] = config.max_length
+    if config.num_token_types < 2:      # or it would be given types of which it has no row
+        values['model_input_names'] = ['input_ids', 'attention_mask']
+    path.write_text(json.dumps(values, indent=2) + '\n', encoding='utf-8')
+
+
+def _special_ids(checkpoint):
+    """The ids that config.json repeats from the vocabulary."""
+    vocab = getattr(checkpoint.tokenizer, 'vocab', None)
+    tokens = {'pad_token_id': getattr(vocab, 'padding_token', None)}
+    if checkpoint.family == 'roberta':
+        tokens['bos_token_id'] = getattr(vocab, 'cls_token', None)
+        tokens['eos_token_id'] = getattr(vocab, 'sep_token', None)
+    return {key: int(vocab[token]) for key, token in tokens.items() if token is not None}
+
+
+def _check_copies(tensors, names, family):
+    """The names of arrays that are there twice; ValueError if the second is another."""
+    spelling, copies = SPELLINGS[family], []
+    for copy, common in ((spelling.decoder_weight, 'word_embed.0.weight'),
+                         (spelling.decoder_bias, 'decoder.3.bias')):
+        if copy in tensors and common in names:
+            if not _equal(tensors, copy, names[common]):
+                raise ValueError(f'{copy} differs from {names[common]}: a decoder with weights of '
+                                 'its own is not supported')
+            copies.append(copy)
+    return copies
+
+
+def _equal(tensors, first, second):
+    if shape_of(tensors, first) != shape_of(tensors, second):
+        return False
+    first, second = np.atleast_1d(tensors[first], tensors[second])
+    return all(np.array_equal(first[i:i + _ROWS], second[i:i + _ROWS])
+               for i in range(0, len(first), _ROWS))
+
+
+def _adds_nothing(tensors, name):
+    return shape_of(tensors, name)[:1] == (1,) and not tensors[name].any()
+
+
+def _with(arrays, name, shape, read):
+    """The same arrays, one of them in another way."""
+    return Arrays({**{other: (shape_of(arrays, other), lambda other=other: arrays[other])
+                      for other in arrays}, name: (shape, read)})
+
+
+def _without_rows(arrays, name, count):
+    """The same arrays, one without its first rows."""
+    first, *others = shape_of(arrays, name) or (0,)
+    return _with(arrays, name, (max(0, first - count), *others), lambda: arrays[name][count:])
+
+
+def _with_zeros(arrays, name, count):
+    """The same arrays, one with rows of zeros in front of it."""
+    first, *others = shape_of(arrays, name)
+
+    def read():
+        array = arrays[name]
+        return np.concatenate([np.zeros((count, *others), array.dtype), array])
+    return _with(arrays, name, (first + count, *others), read)
+
+
+def _with_token_type(arrays):
+    """The same arrays, and a token type embedding of one row of zeros."""
+    shape = (1, *shape_of(arrays, _POSITIONS)[1:])
+    return _with(arrays, _TOKEN_TYPES, shape,
+                 lambda: np.zeros(shape, arrays[_POSITIONS].dtype))
+
+
+def _warn_left_out(names):
+    if names:
+        logger.warning('left out, being of no known part of the network: %s', _listing(names))
+
+
+def _listing(names, limit=4):
+    shown = ', '.join(names[:limit])
+    return shown if len(names) <= limit else f'{shown} and {len(names) - limit} more'

@@ -1,34 +1,19 @@
 """Text to WordPiece tokens."""
 from __future__ import annotations
 
-import functools
-import operator
-import re
-from typing import NamedTuple
-
 from tokenizers import AddedToken, Tokenizer
+from tokenizers.decoders import WordPiece as WordPieceDecoder
 from tokenizers.models import WordPiece
 from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
+from tokenizers.processors import BertProcessing
+
+from .tokenizer_base import ROLES, LibraryTokenizer, ordered_tokens
 
 SUBWORD_PREFIX = '##'
-_SPECIAL_TOKENS = ('unknown_token', 'padding_token', 'cls_token', 'sep_token', 'mask_token')
-_SURROGATE = re.compile('[\ud800-\udfff]')    # half a character: from JSON escapes, file names
 
 
-class Encoded(NamedTuple):
-    """The tokens of a text, their ids, and where in the text each of them stands.
-
-    ``text[start:end]`` with (start, end) of ``offsets`` is what the token was made from, but for
-    characters that were removed at its ends, such as a combining accent after the last letter.
-    """
-
-    tokens: list[str]
-    ids: list[int]
-    offsets: list[tuple[int, int]]
-
-
-class BertTokenizer:
+class BertTokenizer(LibraryTokenizer):
     """WordPiece tokenizer of BERT.
 
     Control characters go, Chinese characters stand alone, white space and punctuation split the
@@ -50,6 +35,9 @@ class BertTokenizer:
     never_split : iterable of str, optional
         Words kept whole, in this spelling. Those that the vocabulary does not have get the id of
         its unknown token.
+    uses_token_types : bool
+        Give the second text of a pair token types 1; False for networks without token types
+        (DistilBERT).
 
     Raises
     ------
@@ -75,143 +63,35 @@ class BertTokenizer:
     """
 
     def __init__(self, vocab, lower=True, *, strip_accents=None, split_chinese=True,
-                 max_input_chars_per_word=200, never_split=None):
-        if not (hasattr(vocab, 'token_to_idx') and hasattr(vocab, 'idx_to_token')):
-            raise TypeError(f'vocab must be a BERTVocab, got {type(vocab).__name__}')
-        if vocab.unknown_token is None:
-            raise ValueError('vocab has no unknown token: words that it cannot make have no id')
+                 max_input_chars_per_word=200, never_split=None, uses_token_types=True):
+        super().__init__(vocab, lower=bool(lower), strip_accents=strip_accents,
+                         split_chinese=split_chinese,
+                         max_input_chars_per_word=max_input_chars_per_word,
+                         never_split=_checked_words(never_split),
+                         uses_token_types=bool(uses_token_types))
         if max_input_chars_per_word < 1:
             raise ValueError(f'max_input_chars_per_word must be 1 or more, '
                              f'got {max_input_chars_per_word}')
-        self._vocab = vocab
-        self._options = {
-            'lower': bool(lower), 'strip_accents': strip_accents, 'split_chinese': split_chinese,
-            'max_input_chars_per_word': max_input_chars_per_word,
-            'never_split': _checked_words(never_split)}
-        self._unknown_id = vocab.token_to_idx[vocab.unknown_token]
-        self._tokenizer = self._build()
+        self._tokenizer = self._build(self._options['never_split'])
 
-    def _build(self):
+    def _build(self, never_split):
         options, vocab = self._options, self._vocab
         tokenizer = Tokenizer(WordPiece(
             dict(vocab.token_to_idx), unk_token=vocab.unknown_token,
             continuing_subword_prefix=SUBWORD_PREFIX,
             max_input_chars_per_word=options['max_input_chars_per_word']))
-        strip_accents = options['strip_accents']
-        tokenizer.normalizer = BertNormalizer(
-            clean_text=True, handle_chinese_chars=options['split_chinese'],
-            strip_accents=options['lower'] if strip_accents is None else strip_accents,
-            lowercase=options['lower'])
+        tokenizer.normalizer = normalizer_of(**{name: options[name] for name in (
+            'lower', 'strip_accents', 'split_chinese')})
         tokenizer.pre_tokenizer = BertPreTokenizer()
-        special = [getattr(vocab, name, None) for name in _SPECIAL_TOKENS]
-        tokenizer.add_special_tokens([token for token in special if token is not None])
+        tokenizer.decoder = WordPieceDecoder(SUBWORD_PREFIX)
+        special = {name: getattr(vocab, name, None) for name in ROLES}
+        if special['cls_token'] is not None and special['sep_token'] is not None:
+            tokenizer.post_processor = BertProcessing(*(
+                (special[name], vocab[special[name]]) for name in ('sep_token', 'cls_token')))
+        tokenizer.add_special_tokens([token for token in special.values() if token is not None])
         tokenizer.add_tokens([AddedToken(word, single_word=True, normalized=False)
-                              for word in options['never_split']])
+                              for word in never_split])
         return tokenizer
-
-    def __reduce__(self):
-        return functools.partial(type(self), self._vocab, **self._options), ()
-
-    def __repr__(self):
-        return f'{type(self).__name__}({self._vocab!r}, lower={self.lower})'
-
-    @property
-    def vocab(self):
-        """The vocabulary."""
-        return self._vocab
-
-    @property
-    def lower(self):
-        """Whether the text is lower-cased."""
-        return self._options['lower']
-
-    def __call__(self, text):
-        """The tokens of a text, as a list of str."""
-        return self._tokenizer.encode(_checked_text(text), add_special_tokens=False).tokens
-
-    def encode(self, text):
-        """The tokens of a text with their ids and places.
-
-        Parameters
-        ----------
-        text : str
-
-        Returns
-        -------
-        Encoded
-
-        Raises
-        ------
-        TypeError
-            If ``text`` is not a str.
-        """
-        return self._encoded(
-            self._tokenizer.encode(_checked_text(text), add_special_tokens=False))
-
-    def encode_batch(self, texts):
-        """As :meth:`encode`, for many texts at once: on all cores.
-
-        Parameters
-        ----------
-        texts : iterable of str
-
-        Returns
-        -------
-        list of Encoded
-        """
-        return [self._encoded(encoding) for encoding in self._encode_batch(texts)]
-
-    def encode_ids(self, texts):
-        """The ids alone of many texts, faster than :meth:`encode_batch`.
-
-        Parameters
-        ----------
-        texts : iterable of str
-
-        Returns
-        -------
-        list of list of int
-        """
-        return [self._ids(encoding) for encoding in self._encode_batch(texts)]
-
-    def convert_tokens_to_ids(self, tokens):
-        """The id of a token, or the ids of a list of tokens.
-
-        Parameters
-        ----------
-        tokens : str or list of str
-
-        Returns
-        -------
-        int or list of int
-            The unknown token's id for tokens that the vocabulary does not have.
-        """
-        return self._vocab[tokens if isinstance(tokens, str) else list(tokens)]
-
-    def convert_ids_to_tokens(self, ids):
-        """The token of an id, or the tokens of a list or array of ids.
-
-        Parameters
-        ----------
-        ids : int or iterable of int
-
-        Returns
-        -------
-        str or list of str
-
-        Raises
-        ------
-        ValueError
-            If an id is not in the vocabulary.
-        """
-        if not hasattr(ids, '__iter__'):
-            return self.convert_ids_to_tokens([ids])[0]
-        numbers = [operator.index(number) for number in ids]
-        for number in numbers:
-            if not 0 <= number < len(self._vocab):
-                raise ValueError(f'id {number} is not in the vocabulary, '
-                                 f'which has ids from 0 to {len(self._vocab) - 1}')
-        return [self._vocab.idx_to_token[number] for number in numbers]
 
     @staticmethod
     def is_first_subword(token):
@@ -224,29 +104,51 @@ class BertTokenizer:
         """
         return not token.startswith(SUBWORD_PREFIX)
 
-    def _encode_batch(self, texts):
-        if isinstance(texts, (str, bytes)):
-            raise TypeError('texts must be a list of str, got one text')
-        return self._tokenizer.encode_batch([_checked_text(text) for text in texts],
-                                            add_special_tokens=False)
-
     def _ids(self, encoding):
         if not self._options['never_split']:
             return encoding.ids
         size = len(self._vocab)    # the library numbers words of never_split from here on
         return [number if number < size else self._unknown_id for number in encoding.ids]
 
-    def _encoded(self, encoding):
-        return Encoded(encoding.tokens, self._ids(encoding), encoding.offsets)
+    def _config(self):
+        options = self._options
+        return {'tokenizer_class': 'BertTokenizer', 'do_lower_case': options['lower'],
+                'strip_accents': options['strip_accents'],
+                'tokenize_chinese_chars': options['split_chinese'],
+                'max_input_chars_per_word': options['max_input_chars_per_word']}
+
+    def _files(self):
+        tokens = ordered_tokens(self._vocab, 'vocab.txt')
+        for number, token in enumerate(tokens):
+            if not token or '\n' in token or token != (token.strip() or token):
+                raise ValueError(f'token {number} is {token!r}: vocab.txt cannot hold that')
+        # Ids of words that the vocabulary does not have would be beyond the embedding.
+        known = self._build([word for word in self._options['never_split']
+                             if word in self._vocab.token_to_idx])
+        return {'vocab.txt': ''.join(f'{token}\n' for token in tokens),
+                'tokenizer.json': known.to_str(pretty=True)}
 
 
 BERTTokenizer = BertTokenizer    # GluonNLP's spelling
 
 
-def _checked_text(text):
-    if not isinstance(text, str):
-        raise TypeError(f'text must be str, got {type(text).__name__}')
-    return _SURROGATE.sub('\ufffd', text)    # which the tokenizer drops; offsets stay
+def normalizer_of(lower, strip_accents=None, split_chinese=True):
+    """BERT's clean-up of text, as a normalizer of the ``tokenizers`` library.
+
+    Parameters
+    ----------
+    lower : bool
+    strip_accents : bool, optional
+        By default exactly if ``lower``.
+    split_chinese : bool
+
+    Returns
+    -------
+    tokenizers.normalizers.BertNormalizer
+    """
+    return BertNormalizer(clean_text=True, handle_chinese_chars=split_chinese,
+                          strip_accents=lower if strip_accents is None else strip_accents,
+                          lowercase=lower)
 
 
 def _checked_words(words):

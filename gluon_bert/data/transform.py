@@ -23,7 +23,9 @@ class SentenceTransform:
     """A text or a pair of texts to one sequence of token ids.
 
     ``[CLS] text [SEP]`` with token types 0, or ``[CLS] text [SEP] pair [SEP]`` with token types 0
-    for the first three and 1 for the rest. Devlin et al. (2019), section 3.
+    for the first three and 1 for the rest. Devlin et al. (2019), section 3. The tokenizer says
+    how many separators there are and whether there are token types: RoBERTa's pairs are
+    ``<s> text </s></s> pair </s>``, its token types all 0.
 
     Too long a text is cut at its end; of too long a pair, tokens are taken one by one from the
     end of the longer text, of the second if both have the same length. A pair without tokens
@@ -31,9 +33,10 @@ class SentenceTransform:
 
     Parameters
     ----------
-    tokenizer : BertTokenizer
+    tokenizer : BertTokenizer, BytePairTokenizer or SentencePieceTokenizer
     max_length : int
-        The longest sequence in tokens, special tokens included: 3 or more, 5 or more for pairs.
+        The longest sequence in tokens, special tokens included: 3 or more; for pairs 5 or more,
+        RoBERTa's 6 or more.
 
     Raises
     ------
@@ -61,6 +64,8 @@ class SentenceTransform:
         self._max_length = max_length
         self._cls_id, self._sep_id = tokenizer.convert_tokens_to_ids(
             [tokenizer.vocab.cls_token, tokenizer.vocab.sep_token])
+        self._separators = [self._sep_id] * tokenizer.pair_separators
+        self._pair_type = int(tokenizer.uses_token_types)
 
     @property
     def max_length(self):
@@ -125,18 +130,20 @@ class SentenceTransform:
         return features, num_truncated
 
     def _check_room(self, has_pair):
-        if has_pair and self._max_length < 5:
-            raise ValueError(f'max_length must be 5 or more for pairs, for [CLS], [SEP] twice and '
-                             f'a token of each text; got {self._max_length}')
+        least = 4 + len(self._separators)
+        if has_pair and self._max_length < least:
+            raise ValueError(f'max_length must be {least} or more for pairs, for [CLS], '
+                             f'{least - 3} times [SEP] and a token of each text; '
+                             f'got {self._max_length}')
 
     def _join(self, ids, pair_ids):
+        separators = self._separators if pair_ids else []
         keep, keep_pair = truncated_lengths(
-            len(ids), len(pair_ids), self._max_length - (3 if pair_ids else 2))
-        sequence = [self._cls_id, *ids[:keep], self._sep_id]
-        if pair_ids:
-            sequence += [*pair_ids[:keep_pair], self._sep_id]
+            len(ids), len(pair_ids), self._max_length - 2 - len(separators))
+        sequence = [self._cls_id, *ids[:keep], *separators, *pair_ids[:keep_pair], self._sep_id]
         token_types = np.zeros(len(sequence), 'int32')    # (T,)
-        token_types[keep + 2:] = 1
+        if pair_ids:
+            token_types[1 + keep + len(separators):] = self._pair_type
         is_cut = keep < len(ids) or keep_pair < len(pair_ids)
         return Features(np.array(sequence, 'int32'), token_types, len(sequence)), is_cut
 

@@ -1,38 +1,52 @@
-"""Vocabulary files: one token a line."""
+"""Vocabulary files: one token a line, JSON, or a SentencePiece model."""
 from __future__ import annotations
 
-from gluonnlp.data import count_tokens
-from gluonnlp.vocab import BERTVocab
+from pathlib import Path
 
+from .json_file import read_json
 from .rows import read_lines
+from .sentencepiece import read_sentencepiece_vocab
+from .vocabulary_ids import build_vocab, find_special_tokens, gluonnlp_order
+from .vocabulary_json import vocab_from_json
 
 MAX_BYTES = 64 << 20
-SPECIAL_TOKENS = ('[UNK]', '[PAD]', '[CLS]', '[SEP]', '[MASK]')    # GluonNLP's ids 0 to 4
+MAX_TOKENS = 1_000_000    # twice the largest published vocabulary
 
 
-def read_vocab(path, swap=False):
-    r"""Read a ``vocab.txt`` of a published BERT.
+def read_vocab(path, swap=False, special_tokens=None):
+    r"""Read a vocabulary in any form in which BERTs are published.
 
-    The id of a token is its line number, from 0. Lines are stripped as Google's reader does,
-    except that a token of white space stays what it is: the Chinese and the multilingual files
-    hold U+2028.
+    - ``vocab.txt``: the id of a token is its line number, from 0. Lines are stripped as Google's
+      reader does, except that a token of white space stays what it is: the Chinese and the
+      multilingual files hold U+2028.
+    - GluonNLP's JSON (``*.vocab``, ``vocab.json``), with the keys of 0.5, of 0.6 or of 0.7 and
+      later. The empty token, to which GluonNLP's converters stripped U+2028, is that again.
+    - ``vocab.json`` of a byte-level BPE: an object with the id of each token.
+    - A SentencePiece model (``*.spiece``, ``*.model``).
 
     Parameters
     ----------
     path : str or Path
+        A name that ends in '.txt' is read by lines, another by its content.
     swap : bool
-        Give the tokens the ids of GluonNLP 0.5 and 0.6, see :func:`gluonnlp_order`.
+        Give the tokens of a ``vocab.txt`` the ids of GluonNLP 0.5 and 0.6, see
+        :func:`gluonnlp_order`. The other forms hold ids and keep them.
+    special_tokens : dict of str to str, optional
+        Names of special tokens where they are not the usual ones, such as
+        ``{'mask_token': '<mask>'}``: of unknown_token, padding_token, cls_token, sep_token,
+        mask_token, bos_token, eos_token.
 
     Returns
     -------
     gluonnlp.vocab.BERTVocab
+        With the ids of the file. A model may have rows for more ids than there are tokens.
 
     Raises
     ------
     FileNotFoundError
     ValueError
-        If the file is larger than 64 MiB or not UTF-8, a line is empty, a token stands twice, or
-        one of [UNK], [PAD], [CLS], [SEP] and [MASK] is missing.
+        If the file is too large or not UTF-8, a token is empty or stands twice, the ids are not
+        those from 0 on, the parts of a JSON contradict each other, or a special token is missing.
 
     Examples
     --------
@@ -46,6 +60,24 @@ def read_vocab(path, swap=False):
     [1, 5, 0]
     >>> folder.cleanup()
     """
+    path = Path(path)
+    if path.suffix in ('.spiece', '.model'):
+        return read_sentencepiece_vocab(path, special_tokens)
+    if path.suffix != '.txt' and _begins_as_json(path):
+        return vocab_from_json(read_json(path), path, special_tokens)
+    tokens = _read_tokens(path)
+    special_tokens = find_special_tokens(tokens, special_tokens or {}, path)
+    if swap:
+        tokens = [tokens[file_id] for file_id in gluonnlp_order(tokens)]
+    return build_vocab(tokens, special_tokens)
+
+
+def _begins_as_json(path):
+    with open(path, 'rb') as file:
+        return file.read(256).removeprefix(b'\xef\xbb\xbf').lstrip()[:1] == b'{'
+
+
+def _read_tokens(path):
     lines = {}    # of each token
     for number, line in read_lines(path, MAX_BYTES):
         token = line.strip() or line
@@ -53,51 +85,7 @@ def read_vocab(path, swap=False):
             raise ValueError(f'{path}:{number}: the line is empty, one token a line is needed')
         if token in lines:
             raise ValueError(f'{path}:{number}: token {token!r} stands in line {lines[token]} too')
+        if number > MAX_TOKENS:
+            raise ValueError(f'{path}: more than {MAX_TOKENS} tokens')
         lines[token] = number
-    tokens = list(lines)
-    for token in SPECIAL_TOKENS:
-        if token not in lines:
-            raise ValueError(f'{path}: special token {token!r} is missing in {len(tokens)} lines')
-    if swap:
-        tokens = [tokens[file_id] for file_id in gluonnlp_order(tokens)]
-    return BERTVocab(count_tokens(tokens),
-                     token_to_idx={token: number for number, token in enumerate(tokens)})
-
-
-def gluonnlp_order(tokens):
-    """The order that the converters of GluonNLP 0.5 and 0.6 gave a vocabulary.
-
-    [UNK], [PAD], [CLS], [SEP] and [MASK] get the ids 0 to 4, each by changing places with the
-    token that stands there.
-
-    Parameters
-    ----------
-    tokens : list of str
-        In file order.
-
-    Returns
-    -------
-    list of int
-        The id in the file for each id of GluonNLP: a permutation, so that
-        ``weight[gluonnlp_order(tokens)]`` has the rows of an embedding in GluonNLP's order.
-
-    Raises
-    ------
-    ValueError
-        If a special token is missing.
-
-    Examples
-    --------
-    >>> gluonnlp_order(['[PAD]', 'a', '[UNK]', '[CLS]', '[SEP]', '[MASK]'])
-    [2, 0, 3, 4, 5, 1]
-    """
-    order = list(range(len(tokens)))
-    position = {token: number for number, token in enumerate(tokens)}
-    for new, token in enumerate(SPECIAL_TOKENS):
-        if token not in position:
-            raise ValueError(f'special token {token!r} is missing among the {len(tokens)} tokens')
-        old = position[token]
-        ousted = tokens[order[new]]
-        order[new], order[old] = order[old], order[new]
-        position[token], position[ousted] = new, old
-    return order
+    return list(lines)

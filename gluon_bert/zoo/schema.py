@@ -1,8 +1,8 @@
-"""What a row of the zoo's tables holds."""
+"""What a row of the zoo's tables holds. Literals only; read without MXNet."""
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Tuple
+from typing import Optional, Tuple, Union
 
 
 @dataclass(frozen=True)
@@ -15,10 +15,90 @@ class InstalledFile:
         Its name on the package index; installed with ``pip install --no-deps``.
     path : str
         Of the file, relative to site-packages.
+    sha256 : str
+    size : int
+        Bytes.
     """
 
     distribution: str
     path: str
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True)
+class GluonFile:
+    """A file of GluonNLP's store, or of a mirror of it (``MXNET_GLUON_REPO``).
+
+    It lies there as ``gluon/models/<stem>-<sha1[:8]>.zip`` (parameters) or
+    ``gluon/dataset/vocab/<stem>-<sha1[:8]>.zip`` (vocabularies), and in a cache as
+    ``<root>/<stem>-<sha1[:8]><suffix>``.
+
+    Parameters
+    ----------
+    stem : str
+    sha1 : str
+        Of the unpacked file.
+    suffix : str
+        '.params', '.vocab', '.spiece' or '.json' (the ranks of the byte-level merges).
+    lacks : tuple of str
+        Heads of the row that this file does not have.
+    """
+
+    stem: str
+    sha1: str
+    suffix: str
+    lacks: Tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class HubFile:
+    """A file of a repository on the Hugging Face hub.
+
+    Parameters
+    ----------
+    repository : str
+        Such as 'google-bert/bert-base-uncased'.
+    path : str
+        'model.safetensors', 'pytorch_model.bin', 'vocab.txt', ...
+    sha256 : str, optional
+        Where known; else the digest that the hub names is checked.
+    size : int, optional
+        Bytes.
+    revision : str
+        Branch, tag or commit.
+    lacks : tuple of str
+        Heads of the row that this file does not have.
+    """
+
+    repository: str
+    path: str
+    sha256: Optional[str] = None
+    size: Optional[int] = None
+    revision: str = 'main'
+    lacks: Tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ZipArchive:
+    """A zip with a TensorFlow checkpoint: ``*.ckpt.*``, ``bert_config.json``, ``vocab.txt``.
+
+    Parameters
+    ----------
+    url : str
+    sha256 : str, optional
+        Where known; else the checksums inside the archive and the checkpoint are what is checked.
+    size : int, optional
+        Bytes.
+    """
+
+    url: str
+    sha256: Optional[str] = None
+    size: Optional[int] = None
+
+
+File = Union[InstalledFile, GluonFile, HubFile, ZipArchive]
+Source = Union[File, Tuple[File, ...]]
 
 
 @dataclass(frozen=True)
@@ -27,27 +107,33 @@ class Vocabulary:
 
     Parameters
     ----------
-    filename : str
-        Name of the file in a local folder.
-    sha256 : str
-        Of the file.
+    kind : str
+        'wordpiece' (vocab.txt), 'sentencepiece' (tokenizer.model) or 'byte_pair' (vocab.json and
+        merges.txt).
     size : int
-        Tokens in it.
+        Its tokens, and so the rows of the word embedding that belongs to it; rows that a
+        checkpoint has beyond them belong to no token.
     lowercase : bool
         Whether text is lower-cased and loses its accents before it is split.
     swapped : bool
         Whether the ids are in the order of GluonNLP's converter of 2018 (special tokens first)
-        instead of the file's.
-    sources : tuple of InstalledFile
-        Where the file can be had, tried in order after the local folder.
+        instead of the published file's.
+    sources : tuple
+        Where it can be had, tried in order after the local folder; each a file, or a tuple of
+        files that belong together (vocab.json and merges.txt).
+    sha256 : str, optional
+        Of the published vocab.txt, where known.
+    gluonnlp_sha1s : tuple of str
+        Of GluonNLP's files of this vocabulary, the newest first.
     """
 
-    filename: str
-    sha256: str
+    kind: str
     size: int
     lowercase: bool
     swapped: bool
-    sources: Tuple[InstalledFile, ...]
+    sources: Tuple[Source, ...]
+    sha256: Optional[str] = None
+    gluonnlp_sha1s: Tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -56,34 +142,26 @@ class Weights:
 
     Parameters
     ----------
-    filename : str
-        Name of the file in a local folder.
-    sha256 : str
-        Of the file.
-    size : int
-        Bytes in it.
     num_params : int
-        Parameters of the model without heads other than the pooler.
+        Parameters of the encoder, with the pooler if it has one.
     heads : tuple of str
-        Trained heads in the file, of 'pooler', 'next_sentence', 'masked_lm'.
+        Trained heads, of 'pooler', 'next_sentence', 'masked_lm'. A source that does not have them
+        all says so in ``lacks``; one that has others has them untrained.
     description : str
         What it was trained on and is good for.
     licence : str
-        SPDX identifier.
+        SPDX identifier, or 'not stated'.
     source : str
         Page of the original release.
     citation : str
-    sources : tuple of InstalledFile
-        Where the file can be had, tried in order after the local folder.
+    sources : tuple
+        Where it can be had, tried in order after the local folder.
     """
 
-    filename: str
-    sha256: str
-    size: int
     num_params: int
     heads: Tuple[str, ...]
     description: str
     licence: str
     source: str
     citation: str
-    sources: Tuple[InstalledFile, ...]
+    sources: Tuple[Source, ...]

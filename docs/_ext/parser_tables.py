@@ -1,0 +1,46 @@
+"""Tables of command line arguments, from their argparse parsers."""
+from __future__ import annotations
+
+import argparse
+import importlib
+
+from zoo_markup import literal, literals, plain
+
+_WIDTH = 88
+
+
+def flag_tables(script):
+    """(title, header, rows) for each group of a script's arguments."""
+    return parser_tables(importlib.import_module(script).make_parser())
+
+
+def command_parsers():
+    """Subcommand -> its parser, of the console script."""
+    from gluon_bert.command import make_parser
+    action, = (action for action in make_parser()._actions
+               if isinstance(action, argparse._SubParsersAction))
+    return dict(action.choices)
+
+
+def parser_tables(parser):
+    """(title, header, rows) for each group of a parser's arguments."""
+    for group in parser._action_groups:
+        rows = [_row(parser, action) for action in group._group_actions if action.dest != 'help']
+        if rows:
+            yield group.title, ['Argument', 'Default', 'Meaning'], rows
+
+
+def usage(parser):
+    """The usage of a parser, whatever the width of the terminal."""
+    formatter = argparse.HelpFormatter(parser.prog, width=_WIDTH)
+    formatter.add_usage(parser.usage, parser._actions, parser._mutually_exclusive_groups, prefix='')
+    return formatter.format_help().strip()
+
+
+def _row(parser, action):
+    silent = action.default in (None, argparse.SUPPRESS) or isinstance(action.default, bool)
+    meaning = plain((action.help or '') % {**vars(action), 'prog': parser.prog})
+    if action.choices:
+        meaning += f'; one of {literals(action.choices)}'
+    names = action.option_strings or [action.metavar or action.dest]
+    return [literals(names), '' if silent else literal(action.default), meaning]

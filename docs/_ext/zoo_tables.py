@@ -1,0 +1,220 @@
+"""Tables written from the rows of the zoo. They need neither MXNet nor a Sphinx run.
+
+The functions whose names end in ``_table`` give a header and rows of cells in reStructuredText.
+"""
+from __future__ import annotations
+
+from zoo_markup import link, literal, literals, plain
+
+from gluon_bert.counts import count_parameters
+from gluon_bert.zoo import (
+    ARCHITECTURES,
+    DATASET_ALIASES,
+    VOCABULARIES,
+    WEIGHTS,
+    family_of,
+    get_config,
+    list_models,
+    weights_google,
+    weights_google_small,
+    weights_science,
+)
+from gluon_bert.zoo.schema import GluonFile, HubFile, InstalledFile, ZipArchive
+
+HUB = 'https://huggingface.co'
+YES, NO = '✓', 'x'
+KINDS = {'wordpiece': 'WordPiece', 'sentencepiece': 'SentencePiece',
+         'byte_pair': 'byte-level byte pairs'}
+_MODULES = {'google': weights_google, 'small': weights_google_small, 'science': weights_science}
+
+
+def groups():
+    """The models of each table of the zoo page.
+
+    Returns
+    -------
+    dict of str to list of ModelName
+        Every row of WEIGHTS is in one of them, once.
+    """
+    found = {name: [] for name in (*_MODULES, 'further', 'families')}
+    for key in WEIGHTS:
+        name = next((name for name, module in _MODULES.items() if key in module.WEIGHTS),
+                    'further' if family_of(key[0]) == 'bert' else 'families')
+        found[name].append(key)
+    return found
+
+
+def page(key, text=''):
+    """A link to the page of a model."""
+    return f':doc:`{text or "/".join(key)} </models/{key[0]}/{key[1]}>`'
+
+
+def zoo_table(group):
+    """Data sets by architectures: which have trained parameters."""
+    keys = groups()[group]
+    if group == 'small':
+        return _small_table(keys)
+    # A BERT of others is looked for beside Google's base and large ones.
+    beside = [] if group == 'families' else groups()['google']
+    names = [name for name in ARCHITECTURES if name in {key[0] for key in [*keys, *beside]}]
+    datasets = list(dict.fromkeys(key[1] for key in keys))
+    rows = [[literal(dataset), *(page((name, dataset), YES) if (name, dataset) in keys else NO
+                                 for name in names)] for dataset in datasets]
+    return ['', *map(literal, names)], rows
+
+
+def _small_table(keys):
+    """The same by layers and units; a name is bert_<layers>_<units>_<heads>."""
+    placed = {(ARCHITECTURES[key[0]]['num_layers'], ARCHITECTURES[key[0]]['units']): key
+              for key in keys}
+    layers, units = (sorted(set(numbers)) for numbers in zip(*placed))
+
+    def cell(place):
+        key = placed.get(place)
+        return f'{page(key, YES)} {millions(WEIGHTS[key].num_params)}' if key else NO
+
+    return (['', *(f'{width} units' for width in units)],
+            [[f'{depth} layers', *(cell((depth, width)) for width in units)]
+             for depth in layers])
+
+
+def datasets_of(group):
+    """Lines that name the data sets of a group and their models."""
+    models = {}
+    for name, dataset in groups()[group]:
+        models.setdefault(dataset, []).append(name)
+    parts = [f'{literal(dataset)} ({literal(names[0]) if len(names) == 1 else len(names)})'
+             for dataset, names in models.items()]
+    return [f'Data sets: {", ".join(parts)}.', '']
+
+
+def models_table():
+    """Every model with what matters for choosing it."""
+    header = ['Model', 'Data set', 'Parameters', 'Size', 'Trained heads', 'Licence']
+    rows = []
+    for key in list_models():
+        row = WEIGHTS[key]
+        rows.append([literal(key.name), page(key, key.dataset_name), millions(row.num_params),
+                     size_of(key), literals(row.heads), plain(row.licence)])
+    return header, rows
+
+
+def architecture_table():
+    """The hyper-parameters of each architecture."""
+    fields = list(next(iter(ARCHITECTURES.values())))
+    rows = [[literal(name), *(plain(row[field]) for field in fields)]
+            for name, row in ARCHITECTURES.items()]
+    return ['Architecture', *map(literal, fields)], rows
+
+
+def vocabulary_table():
+    """The vocabularies."""
+    header = ['Data set', 'Tokens', 'Kind', 'Case', 'Order of ids']
+    rows = [[literal(name), f'{row.size}', KINDS[row.kind], case_of(row), order_of(row)]
+            for name, row in VOCABULARIES.items()]
+    return header, rows
+
+
+def alias_table():
+    """Names that data sets had in GluonNLP, in its versions or in its documentation."""
+    return ['There', 'Here'], [[literal(alias), literal(name)]
+                               for alias, name in DATASET_ALIASES.items()]
+
+
+def file_table(kind):
+    """Every file of a kind of source, what it is for and what it is checked against."""
+    files = {}
+    for folder, row in all_rows():
+        for file in files_of(row):
+            if isinstance(file, kind):
+                files.setdefault(file, (row, []))[1].append(folder)
+    rows = [[_place(file), digest_of(file, row), megabytes(file), literals(folders)]
+            for file, (row, folders) in files.items()]
+    header = ['File', 'SHA-1, unpacked' if kind is GluonFile else 'SHA-256', 'Size', 'For']
+    if not any(row[2] for row in rows):
+        return [header[0], header[1], header[3]], [[row[0], row[1], row[3]] for row in rows]
+    return header, rows
+
+
+def _place(file):
+    """A file by the name under which its source has it."""
+    if isinstance(file, GluonFile):
+        return literal(f'{store_folder(file)}/{file.stem}-{file.sha1[:8]}.zip')
+    if isinstance(file, HubFile):
+        return link(hub_page(file), f'{file.repository}/{file.path}')
+    if isinstance(file, ZipArchive):
+        return link(file.url, file.url.split('bert_models/')[-1])
+    return literal(f'{file.distribution}: {file.path}')
+
+
+def all_rows():
+    """(folder under root, row) of all weights and vocabularies."""
+    return [*((f'{key.name}_{key.dataset_name}', WEIGHTS[key]) for key in list_models()),
+            *VOCABULARIES.items()]
+
+
+def files_of(row):
+    """The files of a row's sources, one after the other."""
+    return [file for source in row.sources
+            for file in (source if isinstance(source, tuple) else (source,))]
+
+
+def store_folder(file):
+    """Where in GluonNLP's store a file lies."""
+    return 'gluon/models' if file.suffix == '.params' else 'gluon/dataset/vocab'
+
+
+def hub_page(file):
+    """The page of a file of the hub."""
+    return f'{HUB}/{file.repository}/blob/{file.revision}/{file.path}'
+
+
+def digest_of(file, row):
+    """The digest that a file must have, as a cell; empty where none has been published."""
+    if isinstance(file, GluonFile):
+        return literal(file.sha1)
+    if file.sha256:
+        return literal(file.sha256)
+    published = getattr(row, 'sha256', None)
+    return literal(published) if published and getattr(file, 'path', '') == 'vocab.txt' else ''
+
+
+def megabytes(file):
+    """The size of a file, where known."""
+    size = getattr(file, 'size', None)
+    return f'{size / 1e6:.1f} MB' if size else ''
+
+
+def size_of(key):
+    """The size of a model's file; about, where that is not known."""
+    known = next(filter(None, map(megabytes, files_of(WEIGHTS[key]))), '')
+    total = sum(count_parameters(config_of(key), WEIGHTS[key].heads).values())
+    return known or f'about {4 * total / 1e6:.0f} MB'
+
+
+def config_of(key):
+    """The configuration of a model."""
+    return get_config(key[0], VOCABULARIES[key[1]].size)
+
+
+def millions(number):
+    """A number of parameters for people."""
+    return f'{number / 1e6:.1f} M'
+
+
+def case_of(row):
+    """What a vocabulary does to letters."""
+    return 'lower' if row.lowercase else 'kept'
+
+
+def order_of(row):
+    """In which order a vocabulary's ids are."""
+    return "GluonNLP 0.5's" if row.swapped else "the published file's"
+
+
+def aliases_of(dataset):
+    """Other names of a data set."""
+    return [alias for alias, name in DATASET_ALIASES.items() if name == dataset]
+
+
+SOURCE_KINDS = {'installed': InstalledFile, 'hub': HubFile, 'zip': ZipArchive, 'store': GluonFile}

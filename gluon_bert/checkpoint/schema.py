@@ -1,0 +1,62 @@
+"""What a checkpoint is, whatever its format."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Mapping, Optional, Tuple
+
+import numpy as np
+
+from ..config import BertConfig
+
+FAMILIES = ('bert', 'roberta', 'distilbert', 'ernie')
+
+# Head -> the array whose presence tells that it is there.
+_HEADS = {
+    'pooler': 'pooler.weight',
+    'next_sentence': 'classifier.weight',
+    'masked_lm': 'decoder.0.weight',
+    'classifier': 'classifier.1.weight',
+    'span': 'span_classifier.weight',
+    'tagger': 'tag_classifier.weight',
+}
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A trained network, as its reader found it.
+
+    Parameters
+    ----------
+    arrays : mapping of str to numpy.ndarray
+        By the common names of :mod:`gluon_bert.checkpoint.names`: GluonNLP's, without a prefix in
+        front of the encoder. It may read an array from its file only when that is asked for. The
+        decoder's weight, being the word embedding, is left out.
+    config : BertConfig
+    family : str
+        'bert', 'roberta', 'distilbert' or 'ernie': how the formats name its arrays and how a pair
+        of texts is put together.
+    tokenizer : BertTokenizer, BytePairTokenizer or SentencePieceTokenizer, optional
+        With its vocabulary; None if there was none beside the arrays.
+    labels : tuple of str
+        Names of the classes of a fine-tuned head; empty if not known.
+    source : str
+        For messages: where it came from.
+    """
+
+    arrays: Mapping[str, np.ndarray]
+    config: BertConfig
+    family: str = 'bert'
+    tokenizer: Optional[object] = None
+    labels: Tuple[str, ...] = ()
+    source: str = ''
+
+    def __post_init__(self):
+        if self.family not in FAMILIES:
+            raise ValueError(f'family={self.family!r}: expected one of {FAMILIES}')
+
+    @property
+    def heads(self):
+        """Heads that it has, of 'pooler', 'next_sentence', 'masked_lm', 'classifier', 'span',
+        'tagger'.
+        """
+        return tuple(head for head, array in _HEADS.items() if array in self.arrays)

@@ -1,0 +1,96 @@
+"""The console script ``gluon-bert``."""
+from __future__ import annotations
+
+import argparse
+import importlib
+import inspect
+import os
+import sys
+
+from .. import __version__
+from .output import error_text
+
+__all__ = ['COMMANDS', 'main', 'make_parser']
+
+# Subcommand -> (module, what it does). A module has add_arguments(parser) and run(args).
+COMMANDS = {
+    'list': ('listing', 'the models of the zoo'),
+    'info': ('info', 'hyper-parameters, parameter counts, sources; a drawing of the network'),
+    'fetch': ('fetch', 'bring models into the cache'),
+    'convert': ('convert', 'a checkpoint of any format to any other'),
+    'verify': ('verify', 'a file against its row, or two checkpoints against each other'),
+    'cache': ('cache', 'what lies in the cache; clear it'),
+}
+_INTERRUPTED, _NO_READER = 130, 141     # as a shell reports SIGINT and SIGPIPE
+_DESCRIPTION = """\
+The zoo of BERT models for Apache MXNet, and checkpoints of GluonNLP, Hugging Face and TensorFlow.
+
+MODEL is a model of the zoo as two words, NAME DATASET, or as one, NAME/DATASET; the path of a
+checkpoint; or hf://owner/name[@revision], a repository of the Hugging Face hub. A path that reads
+like a name of the zoo is written with ./ in front.
+"""
+_EPILOGUE = """\
+exit status: 0 as wished, 1 verify found a difference, 2 wrong input. Results go to standard
+output, everything else to standard error.
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """A wrong argument is told in one line."""
+
+    def __init__(self, **options):
+        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, **options)
+
+    def error(self, message):
+        self.exit(2, f'{self.prog}: error: {message}\n')
+
+
+def make_parser():
+    """The parser of the whole command line.
+
+    Returns
+    -------
+    argparse.ArgumentParser
+    """
+    parser = _Parser(prog='gluon-bert', description=_DESCRIPTION, epilog=_EPILOGUE)
+    parser.add_argument('--version', action='version', version=f'gluon-bert {__version__}')
+    commands = parser.add_subparsers(dest='command', required=True, metavar='COMMAND')
+    for name, (module, summary) in COMMANDS.items():
+        module = importlib.import_module(f'.{module}', __name__)
+        command = commands.add_parser(name, help=summary, description=inspect.getdoc(module))
+        module.add_arguments(command)
+        command.add_argument('--traceback', action='store_true',
+                             help='show where an error came from')
+        command.set_defaults(run=module.run)
+    return parser
+
+
+def main(argv=None):
+    """Run a command line.
+
+    Parameters
+    ----------
+    argv : list of str, optional
+        By default that of the process.
+
+    Returns
+    -------
+    int
+        The exit status: 0, 1 for a difference that ``verify`` found, 2 for wrong input.
+    """
+    args = make_parser().parse_args(argv)
+    try:
+        status = args.run(args)
+        sys.stdout.flush()
+        return status
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # Nobody reads on, as in '| head'. Python would complain when it closes the stream.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _NO_READER
+    except (ValueError, OSError) as error:
+        if args.traceback:
+            raise
+        sys.stderr.write(f'gluon-bert {args.command}: error: {error_text(error)}\n')
+        return 2

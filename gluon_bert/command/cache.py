@@ -1,0 +1,119 @@
+"""What lies in the cache, and removing it.
+
+States: whole, fetched and complete; partial, of a download that was broken off and that the next
+fetch goes on with; own, of the zoo but put there by you or by GluonNLP; unknown, nothing of the
+zoo. clear removes what is whole or partial, never own or unknown files.
+
+examples:
+  gluon-bert cache
+  gluon-bert cache clear --dataset '*multilingual*' --yes
+"""
+from __future__ import annotations
+
+import shutil
+import sys
+from fnmatch import fnmatchcase
+
+from ..zoo import DATASET_ALIASES
+from ..zoo.cache import locked
+from ..zoo.store import clear
+from .holdings import holdings, root_folder, unknown_files
+from .output import columns, note, say, size_text
+
+
+def add_arguments(parser):
+    """Declare the arguments."""
+    parser.add_argument('action', nargs='?', choices=('list', 'clear'), default='list',
+                        help='default: list')
+    parser.add_argument('--root', help='folder of the cache (default: $MXNET_HOME/models)')
+    parser.add_argument('--name', metavar='GLOB',
+                        help='only parameters of architectures of this name, no vocabularies')
+    parser.add_argument('--dataset', metavar='GLOB', default='*',
+                        help='only what belongs to data sets of this name')
+    parser.add_argument('--partial', action='store_true', help='only downloads broken off')
+    parser.add_argument('--yes', action='store_true', help='clear without asking')
+
+
+def run(args):
+    """Run the subcommand."""
+    everything = holdings(args.root)
+    chosen = [holding for holding in everything if _wanted(holding, args)]
+    return (_list if args.action == 'list' else _clear)(everything, chosen, args)
+
+
+def _wanted(holding, args):
+    dataset = DATASET_ALIASES.get(args.dataset, args.dataset)
+    return (fnmatchcase(holding.dataset_name, dataset)
+            and (args.name is None or fnmatchcase(holding.name or '', args.name))
+            and (not args.partial or any(state == 'partial' for _, state in holding.files)))
+
+
+def _list(everything, chosen, args):
+    rows = [(holding.place.key, _count(holding.files), size_text(holding.size), holding.state)
+            for holding in chosen]
+    total = sum(holding.size for holding in chosen)
+    if args.name is None and args.dataset == '*' and not args.partial:
+        for name, paths in unknown_files(args.root, everything).items():
+            size = sum(path.stat().st_size for path in paths)
+            total += size
+            rows.append((name, _count(paths), size_text(size), 'unknown'))
+    say(f'{root_folder(args.root)}: {size_text(total) if rows else "nothing"}')
+    if rows:
+        for line in columns([('what', 'files', 'size', 'state'), *rows], right=(1, 2)):
+            say(f'  {line}')
+    return 0
+
+
+def _clear(_, chosen, args):
+    doomed = [(holding, _doomed(holding, args.partial)) for holding in chosen]
+    doomed = [(holding, paths) for holding, paths in doomed if paths]
+    if not doomed:
+        note(f'{root_folder(args.root)}: nothing to clear')
+        return 0
+    for holding, paths in doomed:
+        note(f'{holding.place.key}: {_count(paths)} files, {size_text(_size(paths))}')
+    if not args.yes and not _agreed(f'remove them from {root_folder(args.root)}? [y/N] '):
+        note('nothing removed')
+        return 0
+    freed = shared = 0
+    for holding, paths in doomed:
+        sizes = {path: (path.stat().st_size, path.stat().st_nlink) for path in paths}
+        _remove(holding, args.partial)
+        for path, (size, links) in sizes.items():
+            if not path.exists():
+                freed += size if links == 1 else 0
+                shared += size if links > 1 else 0
+    say(f'freed {size_text(freed)}')
+    if shared:
+        note(f'{size_text(shared)} more are kept by another folder that has the same files, such '
+             f"as the cache of the hub's client")
+    return 0
+
+
+def _doomed(holding, only_partial):
+    states = ('partial',) if only_partial else ('whole', 'partial')
+    return [path for path, state in holding.files if state in states]
+
+
+def _remove(holding, only_partial):
+    place = holding.place
+    begun = all(place.downloads in path.parents for path in _doomed(holding, only_partial))
+    if only_partial and begun:
+        with locked(place):
+            shutil.rmtree(place.downloads, ignore_errors=True)
+    else:
+        clear(holding.name, holding.dataset_name, place.row, place.root)
+
+
+def _agreed(question):
+    sys.stderr.write(question)
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ('y', 'yes')
+
+
+def _count(files):
+    return str(len(files))
+
+
+def _size(paths):
+    return sum(path.stat().st_size for path in paths)

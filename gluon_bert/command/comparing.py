@@ -1,0 +1,123 @@
+"""Two checkpoints array by array."""
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import NamedTuple, Optional
+
+import numpy as np
+
+from ..checkpoint.arrays import Arrays, shape_of
+
+BY_TOKEN = ('word_embed.0.weight', 'decoder.3.bias')     # have a row for each token
+_ROWS = 4096        # compared at a time
+
+
+class Difference(NamedTuple):
+    """How two arrays of one name differ.
+
+    Parameters
+    ----------
+    name : str
+    equal : bool
+        Bit by bit.
+    largest : float
+        The largest absolute difference of two values; infinite if the arrays cannot be compared.
+    reason : str
+        Why they cannot be compared, or what else there is to say.
+    """
+
+    name: str
+    equal: bool
+    largest: float
+    reason: str = ''
+
+
+class TokenMap(NamedTuple):
+    """Ids of the same tokens in two vocabularies; None for all ids as they are."""
+
+    first: Optional[np.ndarray]
+    second: Optional[np.ndarray]
+
+
+AS_IT_IS = TokenMap(None, None)
+
+
+def same_bits(first, second):
+    """Whether two arrays are the same, type and shape included, NaNs too."""
+    return first.dtype == second.dtype and first.shape == second.shape and all(
+        np.array_equal(_bytes(a), _bytes(b)) for a, b in _chunks(first, second))
+
+
+def compare_array(name, first, second, tokens=AS_IT_IS):
+    """Compare the arrays of one name.
+
+    Parameters
+    ----------
+    name : str
+    first, second : mapping of str to numpy.ndarray
+    tokens : TokenMap
+        Of arrays with a row for each token, only these rows are compared.
+
+    Returns
+    -------
+    Difference
+    """
+    a, b, reason = first[name], second[name], ''
+    if name in BY_TOKEN and tokens.first is not None:
+        if a.shape == b.shape and same_bits(a, b):
+            reason = 'the same by id, not by token'
+        a, b = a[tokens.first], b[tokens.second]
+    if a.shape != b.shape:
+        return Difference(name, False, float('inf'), f'shape {a.shape} and {b.shape}')
+    equal, largest = same_bits(a, b), largest_difference(a, b)
+    if a.dtype != b.dtype:
+        reason = f'{a.dtype} and {b.dtype}'
+    return Difference(name, equal, largest, '' if equal else reason)
+
+
+def largest_difference(first, second):
+    """The largest absolute difference of two arrays of one shape; NaN counts as infinite."""
+    largest = 0.0
+    for a, b in _chunks(first, second):
+        if a.size:
+            with np.errstate(invalid='ignore'):     # of two infinities
+                difference = float(np.abs(a.astype('float64') - b.astype('float64')).max())
+            largest = max(largest, difference if difference == difference else float('inf'))
+    return largest
+
+
+def names_of_both(first, second):
+    """Names in both mappings, only in the first, only in the second."""
+    return ([name for name in first if name in second],
+            [name for name in first if name not in second],
+            [name for name in second if name not in first])
+
+
+def with_dtype(checkpoint, dtype):
+    """The checkpoint with its numbers in another type, each array converted when asked for.
+
+    ValueError is raised then if it has values that the type cannot hold.
+    """
+    arrays = checkpoint.arrays
+
+    def read(name):
+        array = arrays[name]
+        with np.errstate(over='ignore'):
+            result = array.astype(dtype)
+        if not np.isfinite(result).all() and np.isfinite(array).all():
+            raise ValueError(f'{name}: has values that {dtype} cannot hold, up to '
+                             f'{np.abs(array).max():.3g}')
+        return result
+    return replace(checkpoint, arrays=Arrays({
+        name: (shape_of(arrays, name), lambda name=name: read(name)) for name in arrays}))
+
+
+def _bytes(array):
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+
+
+def _chunks(first, second):
+    """Pairs of parts of both, so that no copy of a whole array is made."""
+    if not first.ndim:
+        return [(first.reshape(1), second.reshape(1))]
+    return ((first[i:i + _ROWS], second[i:i + _ROWS]) for i in range(0, len(first), _ROWS))

@@ -1,0 +1,46 @@
+"""A file of hyper-parameters for parameters that have none beside them."""
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from ..config import BertConfig
+
+_MAX_BYTES = 10 << 20
+
+
+def read_config_file(path):
+    """Read hyper-parameters.
+
+    Parameters
+    ----------
+    path : str or Path
+        The .json that this package writes beside a .params file, or an object of BertConfig's
+        fields; config.json of transformers; or bert_config.json of Google.
+
+    Returns
+    -------
+    BertConfig
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If it is absent or none of these.
+    """
+    from ..checkpoint.huggingface_config import read_config
+    path = Path(path)
+    try:
+        with open(path, 'rb') as file:
+            values = json.loads(file.read(_MAX_BYTES))
+        if not isinstance(values, dict):
+            raise ValueError('not an object')
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f'{path}: not JSON ({error})') from None
+    ours = values.get('config', values)
+    if not isinstance(ours, dict) or 'units' not in ours:
+        # Google's has no model_type; its keys are those of transformers' BERT.
+        return read_config(path, array_names=('bert.embeddings',)).config
+    try:
+        return BertConfig(**ours)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f'{path}: {error}') from None

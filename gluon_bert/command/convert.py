@@ -1,0 +1,160 @@
+"""Convert a checkpoint of any format to any other.
+
+OUT is a file for GluonNLP's format, <stem>.params, else a folder. It is written whole or not at
+all, and read back: what is then not equal bit by bit is an error.
+
+examples:
+  gluon-bert convert NAME DATASET model.params
+  gluon-bert convert uncased_L-12_H-768_A-12 folder --to huggingface
+  gluon-bert convert old.params folder --config bert_config.json --cased
+"""
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from .comparing import names_of_both, same_bits, with_dtype
+from .models import read_model
+from .output import note, say, size_text
+
+_FORMATS = ('gluonnlp', 'huggingface', 'tensorflow')
+# What a folder may hold that is replaced as a whole.
+_REPLACEABLE = ('*.safetensors', '*.bin', '*.index', '*.data-*', '*.meta', '*.json', '*.txt',
+                '*.model', '*.vocab', 'checkpoint')
+
+
+def add_arguments(parser):
+    """Declare the arguments."""
+    parser.add_argument('paths', nargs='+', metavar='IN OUT',
+                        help='IN is a MODEL, see gluon-bert --help; OUT a file or folder')
+    parser.add_argument('--to', choices=_FORMATS,
+                        help='format of OUT (default: gluonnlp if it ends in .params, else '
+                             'huggingface)')
+    parser.add_argument('--config', metavar='FILE',
+                        help='hyper-parameters of a .params file that has none beside it')
+    case = parser.add_mutually_exclusive_group()
+    case.add_argument('--lower', action='store_true', default=None,
+                      help='the tokenizer lower-cases, whatever IN says')
+    case.add_argument('--cased', action='store_false', dest='lower',
+                      help='the tokenizer keeps case, whatever IN says')
+    parser.add_argument('--dtype', choices=('float32', 'float16'),
+                        help='type of the numbers (default: as in IN)')
+    parser.add_argument('--overwrite', action='store_true', help='replace OUT if it is there')
+    parser.add_argument('--no-check', action='store_true', help='do not read it back')
+    parser.add_argument('--root', help='folder of the cache (default: $MXNET_HOME/models)')
+
+
+def run(args):
+    """Run the subcommand."""
+    if len(args.paths) < 2:
+        raise ValueError('IN and OUT are needed')
+    target = Path(os.path.abspath(os.path.expanduser(args.paths[-1])))
+    to = args.to or ('gluonnlp' if target.suffix == '.params' else 'huggingface')
+    if (target.suffix == '.params') != (to == 'gluonnlp'):
+        raise ValueError(f'{target}: a name that ends in .params goes with --to gluonnlp, and '
+                         f'only with it')
+    _refuse([target], args.overwrite)
+    model = read_model(args.paths[:-1])
+    checkpoint = _changed(model.checkpoint(args.root, args.config), args)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f'.{target.name}.', dir=target.parent) as temporary:
+        _write(checkpoint, Path(temporary) / 'new', target, to, args)
+    return 0
+
+
+def _write(checkpoint, folder, target, to, args):
+    """Write into a folder of its own, check, and move it to where it belongs."""
+    from ..checkpoint import write_checkpoint
+    if to == 'gluonnlp':
+        folder.mkdir()
+    written = folder / target.name if to == 'gluonnlp' else folder
+    write_checkpoint(checkpoint, written, to)
+    if not args.no_check:
+        _check(checkpoint, written, to)
+    size = sum(path.stat().st_size for path in folder.iterdir())
+    if to == 'gluonnlp':
+        moves = {path: target.with_name(path.name) for path in sorted(folder.iterdir())}
+        stale = target.with_suffix('.vocab')    # of what is replaced; it would be read with OUT
+        _refuse([*moves.values(), stale], args.overwrite)
+        stale.unlink(missing_ok=True)
+        for path, place in moves.items():
+            os.replace(path, place)
+    else:
+        if target.exists():
+            os.rename(target, folder.with_name('old'))
+        os.rename(folder, target)
+    say(f'{target}: {to}, {len(checkpoint.arrays)} arrays, {size_text(size)}')
+    if not args.no_check:
+        say('read back: equal bit by bit')
+
+
+def _refuse(targets, overwrite):
+    """ValueError if something would be replaced that is not to be, or not a checkpoint."""
+    for target in targets:
+        if not target.exists() or (target.is_dir() and not any(target.iterdir())):
+            continue
+        if not overwrite:
+            raise ValueError(f'{target}: is there already; pass --overwrite to replace it')
+        if target.is_dir():
+            strange = [path.name for path in sorted(target.iterdir())
+                       if path.is_dir() or not any(map(path.match, _REPLACEABLE))]
+            if strange:
+                raise ValueError(f'{target}: holds {strange[0]}, which is no part of a '
+                                 f'checkpoint; not replaced')
+
+
+def _changed(checkpoint, args):
+    """The checkpoint with the case and the type that were asked for."""
+    if args.lower is not None:
+        from ..data import BertTokenizer
+        if not isinstance(checkpoint.tokenizer, BertTokenizer):
+            has = type(checkpoint.tokenizer).__name__ if checkpoint.tokenizer else 'none'
+            raise ValueError(f'--lower and --cased are for a WordPiece tokenizer; IN has {has}')
+        checkpoint = replace(checkpoint, tokenizer=BertTokenizer(checkpoint.tokenizer.vocab,
+                                                                 lower=args.lower))
+    if args.dtype:
+        checkpoint = with_dtype(checkpoint, args.dtype)
+    return checkpoint
+
+
+def _check(checkpoint, written, to):
+    """ValueError if what was written is not what is read back."""
+    from ..checkpoint import read_checkpoint
+    expected, again = _as_kept(checkpoint, to), read_checkpoint(written)
+    names, lost, new = names_of_both(expected.arrays, again.arrays)
+    problems = [f'{name} is missing' for name in lost] + [f'{name} is new' for name in new]
+    problems += [f'{name} differs' for name in names
+                 if not same_bits(expected.arrays[name], again.arrays[name])]
+    problems += [f'{field} was {getattr(expected, field)}, is {getattr(again, field)}'
+                 for field in ('config', 'family')
+                 if getattr(expected, field) != getattr(again, field)]
+    if expected.labels and expected.labels != again.labels:
+        problems.append('the labels differ')
+    if _vocabulary(expected) != _vocabulary(again):
+        problems.append('the vocabulary differs')
+    if problems:
+        raise ValueError(f'what was written differs when it is read back: {problems[0]}'
+                         f'{f" and {len(problems) - 1} more" if problems[1:] else ""}')
+
+
+def _vocabulary(checkpoint):
+    tokenizer = checkpoint.tokenizer
+    return tokenizer and (tokenizer.vocab.idx_to_token, tokenizer.lower)
+
+
+def _as_kept(checkpoint, to):
+    """The checkpoint as a format keeps it; what it has no place for is told."""
+    from ..checkpoint.arrays import renamed
+    from ..checkpoint.gluonnlp import _without_single_token_type
+    if to != 'tensorflow':
+        return _without_single_token_type(checkpoint) if to == 'gluonnlp' else checkpoint
+    if checkpoint.labels:
+        note('not kept: the labels, for which TensorFlow has no place')
+    if 'tagger' in checkpoint.heads:
+        note('the tagger has the names of a classifier, as in the usual scripts for TensorFlow')
+        checkpoint = replace(checkpoint, arrays=renamed(checkpoint.arrays, {
+            name.replace('tag_classifier.', 'classifier.1.'): name
+            for name in checkpoint.arrays}))
+    return replace(checkpoint, labels=())

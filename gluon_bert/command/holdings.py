@@ -1,0 +1,154 @@
+"""What the folder of the cache holds of each row. Nothing is read but names and sizes."""
+from __future__ import annotations
+
+import importlib.metadata
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Optional, Tuple
+
+from ..zoo import VOCABULARIES, WEIGHTS
+from ..zoo.cache import Place
+from ..zoo.found import RECORD, files_of, look, read_json
+from ..zoo.schema import InstalledFile
+from ..zoo.store import cached, default_root
+
+LOCKS, DOWNLOADS = '.locks', '.downloads'
+
+
+@dataclass(frozen=True)
+class Holding:
+    """The files of one row in the cache.
+
+    Parameters
+    ----------
+    place : Place
+    name : str or None
+        The architecture; None for a vocabulary.
+    dataset_name : str
+    files : tuple of (Path, str)
+        With the state of each: 'whole', fetched; 'partial', of a download that was broken off;
+        'own', put there by the user or by GluonNLP.
+    usable : bool
+        Whether the row can be loaded from them.
+    installed : Path, optional
+        The file of an installed distribution, which does as well.
+    """
+
+    place: Place
+    name: Optional[str]
+    dataset_name: str
+    files: Tuple[Tuple[Path, str], ...]
+    usable: bool
+    installed: Optional[Path] = None
+
+    @property
+    def size(self):
+        """Bytes of all files."""
+        return sum(path.stat().st_size for path, _ in self.files)
+
+    @property
+    def state(self):
+        """The states of the files, as one text."""
+        return ' and '.join(sorted({state for _, state in self.files}, reverse=True))
+
+
+def holding_of(name, dataset_name, root=None):
+    """What the cache holds of a row.
+
+    Parameters
+    ----------
+    name : str or None
+        The architecture; None for a vocabulary.
+    dataset_name : str
+    root : str or Path, optional
+
+    Returns
+    -------
+    Holding
+    """
+    row = VOCABULARIES[dataset_name] if name is None else WEIGHTS[name, dataset_name]
+    key = dataset_name if name is None else f'{name}_{dataset_name}'
+    place = Place(root_folder(root), key, row)
+    recorded = _recorded(place)
+    cut = any(not (place.folder / file).is_file() for file in recorded)
+
+    def state(path):
+        if place.downloads in path.parents:
+            return 'partial'
+        if path.parent == place.folder and path.name in recorded:
+            return 'partial' if cut else 'whole'
+        return 'own'
+    files = tuple((path, state(path)) for path in cached(name, dataset_name, row, root))
+    in_root = any(path.parent == place.root for path, _ in files)
+    return Holding(place, name, dataset_name, files, in_root or (not cut and _readable(place)),
+                   _installed(row))
+
+
+def holdings(root=None):
+    """What the cache holds, row by row; a file that serves several rows is with the first."""
+    found, seen = [], set()
+    for name, dataset_name in [*WEIGHTS, *((None, dataset) for dataset in VOCABULARIES)]:
+        holding = holding_of(name, dataset_name, root)
+        files = tuple(file for file in holding.files if file[0] not in seen)
+        seen.update(path for path, _ in files)
+        if files:
+            found.append(Holding(holding.place, name, dataset_name, files, holding.usable))
+    return found
+
+
+def unknown_files(root, known):
+    """Files of the folder that belong to no row, by the name at its top.
+
+    Parameters
+    ----------
+    root : str or Path
+    known : iterable of Holding
+
+    Returns
+    -------
+    dict of str to list of Path
+    """
+    root, found = root_folder(root), {}
+    belonging = {path for holding in known for path, _ in holding.files}
+    for path in sorted(root.rglob('*')) if root.is_dir() else ():
+        top, *below = path.relative_to(root).parts
+        if path.is_file() and path not in belonging and top != LOCKS:
+            name = f'{top}/{below[0]}' if top == DOWNLOADS and below else top
+            found.setdefault(name, []).append(path)
+    return found
+
+
+def root_folder(root=None):
+    """The folder of the cache."""
+    return Path(root or default_root()).expanduser()
+
+
+def _recorded(place):
+    record = place.folder / RECORD
+    if not record.is_file():
+        return ()
+    try:
+        sums = read_json(record).get('sha256')
+    except ValueError:
+        sums = None
+    return (RECORD, *(name for name in (sums if isinstance(sums, dict) else ())
+                      if Path(name).name == name))
+
+
+def _readable(place):
+    try:
+        return look(place.folder, place.row) is not None
+    except ValueError:
+        return False
+
+
+def _installed(row):
+    for file in (file for source in row.sources for file in files_of(source)):
+        if isinstance(file, InstalledFile):
+            try:
+                path = importlib.metadata.distribution(file.distribution).locate_file(file.path)
+            except importlib.metadata.PackageNotFoundError:
+                continue
+            if Path(str(path)).is_file():
+                return Path(str(path))
+    return None

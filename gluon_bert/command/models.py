@@ -1,0 +1,112 @@
+"""What MODEL means on the command line."""
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Optional
+
+from ..zoo import ARCHITECTURES, ModelName, resolve
+
+HUB = 'hf://'
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model that was named on the command line.
+
+    Parameters
+    ----------
+    text : str
+        As it was typed.
+    key : ModelName, optional
+        Of its row in the zoo.
+    path : Path, optional
+        Of a checkpoint.
+    """
+
+    text: str
+    key: Optional[ModelName] = None
+    path: Optional[Path] = None
+
+    def checkpoint(self, root=None, config=None):
+        """Its :class:`.Checkpoint`, fetched if need be.
+
+        Parameters
+        ----------
+        root : str or Path, optional
+            Of the zoo's cache.
+        config : str or Path, optional
+            File of hyper-parameters for a .params file that has none beside it.
+        """
+        if self.key is not None:
+            from ..zoo import zoo_checkpoint
+            return zoo_checkpoint(*self.key, root=root)
+        from ..checkpoint import find_format, read_checkpoint
+        folder = self.folder()
+        if config is None:
+            return read_checkpoint(folder)
+        if find_format(folder) != 'gluonnlp':
+            raise ValueError(f'--config: {folder} has its configuration beside it; only for a '
+                             f'.params file one can be given')
+        from .config_file import read_config_file
+        return read_checkpoint(folder, config=read_config_file(config))
+
+    def folder(self):
+        """Where it lies, if it is not of the zoo; a repository of the hub is fetched."""
+        if self.path is not None:
+            return self.path
+        from ..zoo import fetch_repository
+        repository, _, revision = self.text[len(HUB):].partition('@')
+        return fetch_repository(repository, revision or 'main')
+
+
+def read_models(words):
+    """The models that words name, see :class:`Model`.
+
+    Parameters
+    ----------
+    words : list of str
+
+    Returns
+    -------
+    list of Model
+
+    Raises
+    ------
+    ValueError, FileNotFoundError
+        If a word is neither a name of the zoo nor the path of something.
+    """
+    words, models = list(words), []
+    while words:
+        word = words.pop(0)
+        name, slash, dataset_name = word.partition('/')
+        if word.startswith(HUB):
+            models.append(Model(word))
+        elif name in ARCHITECTURES and slash:
+            models.append(Model(word, key=resolve(name, dataset_name)))
+        elif name in ARCHITECTURES:
+            if not words:
+                raise ValueError(f'{name}: on which data set? gluon-bert list --name {name} '
+                                 f'tells on which there are')
+            models.append(Model(f'{word} {words[0]}', key=resolve(name, words.pop(0))))
+        else:
+            models.append(Model(word, path=_existing(word)))
+    return models
+
+
+def read_model(words):
+    """The one model that words name; ValueError if they name several."""
+    models = read_models(words)
+    if len(models) != 1:
+        raise ValueError(f'expected one model, got {", ".join(model.text for model in models)}')
+    return models[0]
+
+
+def _existing(word):
+    path = Path(word).expanduser()
+    if path.exists() or path.with_name(path.name + '.index').is_file():
+        return path
+    near = difflib.get_close_matches(word.split('/')[0], ARCHITECTURES, n=1, cutoff=0.7)
+    hint = f'; did you mean {near[0]}?' if near else ''
+    raise FileNotFoundError(f'{word}: no such file or folder, and no model of the zoo{hint}')

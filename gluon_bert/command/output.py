@@ -1,0 +1,51 @@
+"""How the commands write: results to standard output, everything else to standard error."""
+from __future__ import annotations
+
+import sys
+
+
+def say(text=''):
+    """Write a line of the result."""
+    sys.stdout.write(f'{text}\n')
+
+
+def note(text):
+    """Write a line that is no part of the result."""
+    sys.stdout.flush()
+    sys.stderr.write(f'{text}\n')
+    sys.stderr.flush()
+
+
+def error_text(error):
+    """An error's message; an OSError's with the file it is about."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f'{error.filename}: {error.strerror}'
+    return str(error)
+
+
+def columns(rows, right=()):
+    """Lines of a table without rules.
+
+    Parameters
+    ----------
+    rows : list of sequences of str
+        All of one length.
+    right : collection of int
+        Columns whose cells stand at the right.
+
+    Returns
+    -------
+    list of str
+    """
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    return ['  '.join(cell.rjust(width) if number in right else cell.ljust(width)
+                      for number, (cell, width) in enumerate(zip(row, widths))).rstrip()
+            for row in rows]
+
+
+def size_text(size):
+    """Bytes for people: '512 B', '17.7 MB', '1.42 GB'."""
+    for unit, digits, name in ((1e9, 2, 'GB'), (1e6, 1, 'MB'), (1e3, 1, 'kB')):
+        if size >= unit:
+            return f'{size / unit:.{digits}f} {name}'
+    return f'{size} B'

@@ -1,0 +1,219 @@
+"""One file against its row in the zoo."""
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+from ..counts import count_parameters, title_of
+from ..zoo import VOCABULARIES, WEIGHTS, ModelName, family_of, get_config, list_models
+from ..zoo.found import RECORD, digests, files_of, look, mismatch, plain_files, read_json
+from ..zoo.schema import GluonFile
+from ..zoo.sources import address
+from .holdings import holding_of
+from .models import read_model
+from .output import note, say
+
+_CHUNK = 1 << 20
+_WORDS = {True: 'ok', False: 'FAIL', None: '-'}
+
+
+def verify_row(model, args):
+    """Check a model of the cache, or files elsewhere, against its row.
+
+    Parameters
+    ----------
+    model : Model
+    args : argparse.Namespace
+        With ``root`` and ``row``.
+
+    Returns
+    -------
+    int
+        0, or 1 if a check failed.
+
+    Raises
+    ------
+    ValueError, FileNotFoundError
+        If there are no files, or it is not clear of which row they are.
+    """
+    given = read_model([args.row]).key if args.row else None
+    if args.row and given is None:
+        raise ValueError(f'--row {args.row}: expected NAME/DATASET')
+    paths = _paths_of_row(model.key, args.root) if model.key else _paths_of_folder(model.folder())
+    found = {path: _digests(path) for path in plain_files(paths)}
+    key = given or model.key or _find_row(paths, found)
+    note(f'{paths[0]}, as {key.name} on {key.dataset_name}')
+    good = True
+    vocabulary = _vocabulary_files(model, key, args.root)
+    for check, files in ((_check_digests, found), (_check_arrays, ()),
+                         (_check_vocabulary, vocabulary)):
+        try:
+            results = list(check(key, paths, files))
+        except ValueError as error:
+            results = [(False, str(error))]
+        for passed, text in results:
+            say(f'{_WORDS[passed]:4}  {text}')
+            good = good and passed is not False
+    return 0 if good else 1
+
+
+def _paths_of_row(key, root):
+    holding = holding_of(*key, root)
+    there = look(holding.place.folder, holding.place.row)
+    if there:
+        return there[0]
+    in_root = tuple(path for path, _ in holding.files if path.parent == holding.place.root)
+    if not (in_root or holding.installed):
+        raise FileNotFoundError(f'{key.name} on {key.dataset_name}: not in the cache, '
+                                f'{holding.place.root}; gluon-bert fetch brings it there')
+    return in_root or (holding.installed,)
+
+
+def _paths_of_folder(path):
+    if path.is_dir():
+        there = look(path, next(iter(WEIGHTS.values())))
+        if not there:
+            raise FileNotFoundError(f'{path}: holds no parameters')
+        return there[0]
+    if path.is_file() and path.suffix != '.index':
+        return (path,)
+    prefix = path.name[:-len('.index')] if path.suffix == '.index' else path.name
+    return (path.with_name(f'{prefix}.index'), *sorted(path.parent.glob(f'{prefix}.data-*')))
+
+
+def _digests(path):
+    """SHA-256 and SHA-1 of a file, in one reading."""
+    made = {'sha256': hashlib.sha256(), 'sha1': hashlib.sha1(usedforsecurity=False)}
+    with open(path, 'rb') as file:
+        for block in iter(lambda: file.read(_CHUNK), b''):
+            for digest in made.values():
+                digest.update(block)
+    return {name: digest.hexdigest() for name, digest in made.items()}
+
+
+def _published(row):
+    """(algorithm, digest or None, file) of each file of a row."""
+    for file in (file for source in row.sources for file in files_of(source)):
+        if isinstance(file, GluonFile):
+            yield 'sha1', file.sha1, file
+        else:
+            yield 'sha256', file.sha256, file
+
+
+def _find_row(paths, found):
+    """The row that files are of, by their digests or by the names of file and folder."""
+    for key in list_models():
+        known = {digest for _, digest, _ in _published(WEIGHTS[key])}
+        if any(known & {*digest.values()} for digest in found.values()):
+            return ModelName(*key)
+    names = [Path(paths[0]).absolute().parent.name, Path(paths[0]).name]
+    for key in sorted(list_models(), key=lambda key: -len(key.dataset_name)):
+        stem = f'{key.name}_{key.dataset_name}'
+        if names[0] == stem or names[1] == stem or names[1].startswith((f'{stem}-', f'{stem}.')):
+            return key
+    raise ValueError(f'{paths[0]}: of which row? No row has a file of this name or digest; pass '
+                     f'--row NAME/DATASET')
+
+
+def _check_digests(key, paths, files):
+    """(passed, text) of each file whose digest is known, and of the others together."""
+    published = list(_published(WEIGHTS[key]))
+    record = (paths[0] if paths[0].is_dir() else paths[0].parent) / RECORD
+    record = read_json(record) if record.is_file() else {}
+    recorded = record['sha256'] if isinstance(record.get('sha256'), dict) else {}
+    unknown = []
+    for path, found in files.items():
+        origin = next((address(file) for algorithm, digest, file in published
+                       if digest == found[algorithm]), None)
+        of_kind = [digest for _, digest, file in published if _suffix(file) == path.suffix]
+        sha256 = found['sha256']
+        if origin:
+            yield True, f'{path.name}: sha256 {sha256}, as published: {origin}'
+        elif path.name in recorded:
+            yield (sha256 == recorded[path.name],
+                   f'{path.name}: sha256 {sha256}, when it was fetched {recorded[path.name]}: '
+                   f'{record.get("source")}')
+        elif of_kind and all(of_kind):
+            yield False, (f'{path.name}: sha256 {sha256}, sha1 {found["sha1"]}, published '
+                          f'{" or ".join(of_kind)}')
+        else:
+            unknown.append(path.name)
+    if unknown:
+        yield None, f'no digest is known of {", ".join(unknown)}'
+
+
+def _suffix(file):
+    return file.suffix if isinstance(file, GluonFile) else Path(getattr(file, 'path', '')).suffix
+
+
+def _check_arrays(key, paths, _):
+    """(passed, text) of names, shapes, heads and numbers."""
+    from ..checkpoint.arrays import shape_of
+    from ..checkpoint.gluonnlp import check_shapes
+    from ..checkpoint.schema import Checkpoint
+    row = WEIGHTS[key]
+    arrays = _open(Path(paths[0]), family_of(key.name))
+    if 'word_embed.0.weight' not in arrays:
+        raise ValueError('has no word embedding')
+    config = get_config(key.name, shape_of(arrays, 'word_embed.0.weight')[0])
+    check_shapes(arrays, config)
+    yield True, f'{len(arrays)} arrays, those of {key.name} with {config.vocab_size} words'
+    heads = Checkpoint(arrays, config, family_of(key.name)).heads
+    counts = count_parameters(config, heads)
+    total = sum(int(np.prod(shape_of(arrays, name))) for name in arrays)
+    yield (total == sum(counts.values()),
+           f'{total:,} parameters, {", ".join(map(title_of, heads)) or "no heads"}: '
+           f'{sum(counts.values()):,} expected')
+    pooled = [head for head in heads if head == 'pooler']
+    number = sum(count_parameters(config, pooled).values())
+    yield number == row.num_params, (f'{number:,} of them in the encoder, the row has '
+                                     f'{row.num_params:,}')
+    lacking = [head for head in row.heads if head not in heads]
+    known = [source for source in row.sources if {*lacking} <= {*getattr(source, 'lacks', ())}]
+    yield (not lacking or (None if known else False),
+           f'heads of the row: {"all there" if not lacking else "no "}'
+           f'{", ".join(map(title_of, lacking))}')
+    bad = [name for name in arrays if not np.isfinite(arrays[name]).all()]
+    yield not bad, f'numbers: {"all finite" if not bad else f"not finite in {bad[0]}"}'
+
+
+def _vocabulary_files(model, key, root):
+    """The files of the vocabulary in the cache, or in the folder that was given."""
+    holding = holding_of(None, key.dataset_name, root)
+    folder = holding.place.folder if model.key else model.folder()
+    there = look(folder, holding.place.row) if folder.is_dir() else None
+    in_root = [path for path, _ in holding.files if path.parent == holding.place.root]
+    return there[0] if there else in_root if model.key else ()
+
+
+def _check_vocabulary(key, _, files):
+    """(passed, text) of each file of the vocabulary."""
+    row = VOCABULARIES[key.dataset_name]
+    for path in files:
+        known = digests(row, path.name)
+        known += [('sha1', digest) for digest in row.gluonnlp_sha1s if path.suffix == '.vocab']
+        problem = mismatch(path, known)
+        if not known:
+            yield None, f'{path.name}: no digest is known of this vocabulary'
+        else:
+            yield (problem is None,
+                   f'{path.name}: {problem or f"the vocabulary of {key.dataset_name}"}')
+
+
+def _open(path, family):
+    """Arrays by common names, of parameters that need no configuration beside them."""
+    from ..checkpoint.gluonnlp_names import common_arrays
+    from ..checkpoint.huggingface import huggingface_arrays
+    from ..checkpoint.params_file import read_params
+    from ..checkpoint.safetensors_file import SafetensorsFile, open_sharded
+    from ..checkpoint.tensorflow import read_tensorflow
+    from ..checkpoint.torch_file import TorchFile
+    if path.is_dir() or path.suffix == '.index':
+        return read_tensorflow(path, tokenizer=False).arrays
+    if path.suffix == '.params':
+        return common_arrays(read_params(path))
+    opener = SafetensorsFile if '.safetensors' in path.suffixes else TorchFile
+    tensors = open_sharded(path, opener) if path.suffix == '.json' else opener(path)
+    return huggingface_arrays(tensors, family)

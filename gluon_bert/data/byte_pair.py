@@ -1,0 +1,180 @@
+"""Text to byte-level BPE tokens, as RoBERTa reads it."""
+from __future__ import annotations
+
+import json
+
+from tokenizers import AddedToken, Tokenizer
+from tokenizers.decoders import ByteLevel as ByteLevelDecoder
+from tokenizers.models import BPE
+from tokenizers.pre_tokenizers import ByteLevel
+from tokenizers.processors import RobertaProcessing
+
+from .rows import drop_trailing_blanks, read_lines
+from .tokenizer_base import ROLES, LibraryTokenizer, ordered_tokens
+from .vocabulary import read_vocab
+
+SPACE = 'Ġ'    # how the vocabulary spells a space
+MAX_BYTES = 16 << 20
+_VERSION = '#version: 0.2'
+
+
+class BytePairTokenizer(LibraryTokenizer):
+    """Byte-level BPE tokenizer of RoBERTa.
+
+    The text is split into words, each with the space before it, and numbers and punctuation; the
+    UTF-8 bytes of each are joined pair by pair, the pair that stands first among ``merges`` first.
+    Radford et al. (2019), section 2.2; Liu et al. (2019), section 4.4. Case and white space are
+    kept. Special tokens in the text are kept whole; the mask token takes the space before it.
+
+    Parameters
+    ----------
+    vocab : gluonnlp.vocab.BERTVocab
+    merges : sequence of (str, str)
+        The pairs, the most frequent first.
+    add_prefix_space : bool
+        Treat the first word like the others, which have a space before them.
+    uses_token_types : bool
+        Give the second text of a pair token types 1; RoBERTa has none.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``vocab`` is no vocabulary, or a pair or its union is not in it.
+
+    Examples
+    --------
+    >>> from gluonnlp.vocab import BERTVocab
+    >>> ids = {token: i for i, token in enumerate('<s> <pad> </s> <unk> a b Ġ ab Ġab'.split())}
+    >>> vocab = BERTVocab(ids, unknown_token='<unk>', padding_token='<pad>', cls_token='<s>',
+    ...                   sep_token='</s>', mask_token=None, token_to_idx=ids)
+    >>> tokenizer = BytePairTokenizer(vocab, [('a', 'b'), ('Ġ', 'ab')])
+    >>> tokenizer('abb ab')
+    ['ab', 'b', 'Ġab']
+    >>> tokenizer.encode('abb ab').offsets
+    [(0, 2), (2, 3), (4, 6)]
+    """
+
+    pair_separators = 2
+
+    def __init__(self, vocab, merges, *, add_prefix_space=False, uses_token_types=False):
+        super().__init__(vocab, add_prefix_space=bool(add_prefix_space),
+                         uses_token_types=bool(uses_token_types))
+        self._merges = [tuple(pair) for pair in merges]
+        known = vocab.token_to_idx
+        for number, pair in enumerate(self._merges):
+            for token in (*pair, ''.join(pair)):
+                if token not in known:
+                    raise ValueError(f'merges[{number}] is {pair}: {token!r} is not in the '
+                                     f'vocabulary')
+        self._tokenizer = self._build()
+
+    @classmethod
+    def from_files(cls, vocab_path, merges_path, special_tokens=None, **options):
+        """The tokenizer in two files.
+
+        Parameters
+        ----------
+        vocab_path : str or Path
+            ``vocab.json`` with the id of each token, or GluonNLP's vocabulary JSON.
+        merges_path : str or Path
+            ``merges.txt``, or GluonNLP's ``openai_webtext_bpe_ranks-396d4d8e.json``, which is the
+            same: a pair a line.
+        special_tokens : dict of str to str, optional
+            See :func:`gluon_bert.data.read_vocab`.
+        **options
+            As for the class.
+
+        Returns
+        -------
+        BytePairTokenizer
+
+        Raises
+        ------
+        FileNotFoundError
+        ValueError
+            If a file is malformed, or they do not belong together.
+        """
+        vocab = read_vocab(vocab_path, special_tokens=special_tokens)
+        try:
+            return cls(vocab, read_merges(merges_path), **options)
+        except ValueError as error:
+            raise ValueError(f'{merges_path}: {error} {vocab_path}'
+                             if str(error).startswith('merges[') else error) from None
+
+    def _build(self):
+        vocab, space = self._vocab, self._options['add_prefix_space']
+        tokenizer = Tokenizer(BPE(dict(vocab.token_to_idx), self._merges,
+                                  unk_token=vocab.unknown_token))
+        tokenizer.pre_tokenizer = ByteLevel(add_prefix_space=space)
+        tokenizer.decoder = ByteLevelDecoder()
+        tokenizer.post_processor = RobertaProcessing(
+            *((token, vocab[token]) for token in (vocab.sep_token, vocab.cls_token)),
+            trim_offsets=True, add_prefix_space=space)
+        tokenizer.add_special_tokens([
+            AddedToken(token, lstrip=name == 'mask_token', normalized=False)
+            for name in ROLES if (token := getattr(vocab, name, None)) is not None])
+        return tokenizer
+
+    @staticmethod
+    def is_first_subword(token):
+        """Whether a token starts a word after a space.
+
+        The first word of a text only does so with ``add_prefix_space``.
+
+        Examples
+        --------
+        >>> [BytePairTokenizer.is_first_subword(token) for token in ('Ġgl', 'uo')]
+        [True, False]
+        """
+        return token.startswith(SPACE)
+
+    def _arguments(self):
+        return self._vocab, self._merges
+
+    def _config(self):
+        config = {'tokenizer_class': 'RobertaTokenizer', 'trim_offsets': True,
+                  'add_prefix_space': self._options['add_prefix_space']}
+        if self._vocab.mask_token is not None:
+            config['mask_token'] = {
+                '__type': 'AddedToken', 'content': self._vocab.mask_token, 'lstrip': True,
+                'rstrip': False, 'normalized': False, 'single_word': False, 'special': True}
+        return config
+
+    def _files(self):
+        tokens = ordered_tokens(self._vocab, 'vocab.json')
+        ids = {token: number for number, token in enumerate(tokens)}
+        return {'vocab.json': json.dumps(ids, ensure_ascii=False) + '\n',
+                'merges.txt': ''.join(f'{line}\n' for line in (
+                    _VERSION, *map(' '.join, self._merges))),
+                'tokenizer.json': self._tokenizer.to_str(pretty=True)}
+
+
+def read_merges(path):
+    """The pairs of a ``merges.txt``, or of GluonNLP's file of BPE ranks.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Returns
+    -------
+    list of tuple of (str, str)
+        The most frequent first.
+
+    Raises
+    ------
+    FileNotFoundError
+    ValueError
+        If the file is larger than 16 MiB or not UTF-8, or a line is not a pair, or stands twice.
+    """
+    lines = {}    # of each pair
+    for number, line in drop_trailing_blanks(read_lines(path, MAX_BYTES)):
+        if number == 1 and line.startswith('#version'):
+            continue
+        pair = tuple(line.split(' '))
+        if len(pair) != 2 or not all(pair):
+            raise ValueError(f'{path}:{number}: {line[:80]!r} is not two tokens and one space')
+        if pair in lines:
+            raise ValueError(f'{path}:{number}: {line[:80]!r} stands in line {lines[pair]} too')
+        lines[pair] = number
+    return list(lines)

@@ -1,0 +1,211 @@
+"""Text to SentencePiece tokens, as KoBERT reads it."""
+from __future__ import annotations
+
+import re
+
+from gluonnlp.data import count_tokens
+from gluonnlp.vocab import BERTVocab
+from tokenizers import PreTokenizedString, Regex
+from tokenizers.normalizers import BertNormalizer
+from tokenizers.pre_tokenizers import BertPreTokenizer, Split
+
+from .sentencepiece_file import library_tokenizer, load, pieces_of, read_model
+from .tokenizer import normalizer_of
+from .tokenizer_base import ROLES, Encoded, SubwordTokenizer, checked_text, checked_texts
+from .vocabulary_ids import BERT_TOKENS, check_names
+
+SPACE = '▁'    # how a model spells the space before a word
+MAX_BEST = 512    # the library's limit
+
+
+class SentencePieceTokenizer(SubwordTokenizer):
+    """Tokenizer with a SentencePiece model, such as KoBERT's.
+
+    Kudo and Richardson (2018). Special tokens in the text are kept whole.
+
+    Parameters
+    ----------
+    path : str, Path or bytes
+        The model file, or its content.
+    vocab : gluonnlp.vocab.BERTVocab, optional
+        By default :func:`read_sentencepiece_vocab` of the model.
+    lower : bool
+        Lower-case the text first.
+    strip_accents : bool, optional
+        Remove accents first. By default exactly if ``lower``.
+    split_words : bool
+        Clean the text and split it at punctuation and Chinese characters as :class:`BertTokenizer`
+        does, and give the model each word on its own, as GluonNLP's BERTSPTokenizer did. By
+        default the model gets the text as it is: so GluonNLP's ``get_tokenizer`` had it for
+        KoBERT, and so do KoBERT's authors.
+    num_best, alpha : int, float
+        Sample segmentations, to vary training data: among the ``num_best`` most probable ones, or
+        all if -1, with probabilities to the power of ``alpha``. 0 or 1: always the most probable.
+        The random numbers are the library's: ``sentencepiece.set_random_generator_seed``.
+    uses_token_types : bool
+        Give the second text of a pair token types 1.
+
+    Raises
+    ------
+    ImportError
+        If the package ``sentencepiece`` is not installed.
+    FileNotFoundError
+    ValueError
+        If the file is not a SentencePiece model, or ``num_best`` is out of range.
+    """
+
+    def __init__(self, path, vocab=None, lower=False, *, strip_accents=None, split_words=False,
+                 num_best=0, alpha=1.0, uses_token_types=True):
+        self._model = path if isinstance(path, bytes) else read_model(path)
+        source = 'the model' if isinstance(path, bytes) else path
+        self._processor = load(self._model, source)
+        if not -1 <= num_best <= MAX_BEST:
+            raise ValueError(f'num_best must be from -1 to {MAX_BEST}, got {num_best}')
+        super().__init__(_vocab_of(self._processor, {}, source) if vocab is None else vocab,
+                         lower=bool(lower), strip_accents=strip_accents,
+                         split_words=bool(split_words), num_best=num_best, alpha=alpha,
+                         uses_token_types=bool(uses_token_types))
+        self._sampling = {} if num_best in (0, 1) else {
+            'enable_sampling': True, 'nbest_size': num_best, 'alpha': alpha}
+        self._normalizer = normalizer_of(lower, strip_accents) if split_words else BertNormalizer(
+            clean_text=False, handle_chinese_chars=False, lowercase=bool(lower),
+            strip_accents=bool(lower if strip_accents is None else strip_accents))
+        special = {getattr(self._vocab, name, None) for name in ROLES} - {None}
+        self._special = re.compile(
+            f'({"|".join(map(re.escape, sorted(special, key=len, reverse=True)))})')
+
+    def __call__(self, text):
+        """The tokens of a text, as a list of str."""
+        tokens = []
+        for number, part in enumerate(self._special.split(checked_text(text))):
+            if number % 2:
+                tokens.append(part)
+                continue
+            for word, _, _ in self._prepared(part).get_splits():
+                tokens += self._processor.encode(word, out_type=str, **self._sampling)
+        return tokens
+
+    def encode_ids(self, texts):
+        """The ids alone of many texts, faster than :meth:`encode_batch`.
+
+        Parameters
+        ----------
+        texts : iterable of str
+
+        Returns
+        -------
+        list of list of int
+        """
+        return [self._vocab[self(text)] for text in checked_texts(texts)]
+
+    @staticmethod
+    def is_first_subword(token):
+        """Whether a token starts a word.
+
+        Examples
+        --------
+        >>> [SentencePieceTokenizer.is_first_subword(token) for token in ('▁한국', '어')]
+        [True, False]
+        """
+        return token.startswith(SPACE)
+
+    def _arguments(self):
+        return self._model, self._vocab
+
+    def _run_one(self, text):
+        tokens, offsets, start = [], [], 0
+        for number, part in enumerate(self._special.split(text)):
+            if number % 2:
+                tokens.append(part)
+                offsets.append((start, start + len(part)))
+            else:
+                for token, (begin, end) in self._placed(part):
+                    tokens.append(token)
+                    offsets.append((start + begin, start + end))
+            start += len(part)
+        return Encoded(tokens, self._vocab[tokens], offsets)
+
+    def _prepared(self, text):
+        prepared = PreTokenizedString(text)
+        prepared.normalize(self._normalizer.normalize)
+        if self._options['split_words']:
+            BertPreTokenizer().pre_tokenize(prepared)
+        return prepared
+
+    def _placed(self, text):
+        """The tokens of a text with their places in it."""
+        prepared = self._prepared(text)
+        words = prepared.get_splits()
+        Split(Regex(r'[\s\S]'), 'isolated').pre_tokenize(prepared)
+        places = iter(place for _, place, _ in prepared.get_splits('original', 'char'))
+        for word, _, _ in words:
+            spans = [next(places) for _ in word]    # of each character
+            # The library counts bytes.
+            chars = [number for number, char in enumerate(word) for _ in char.encode()]
+            chars.append(len(word))
+            encoded = self._processor.encode(word, out_type='serialized_proto', **self._sampling)
+            for piece, begin, end in pieces_of(encoded):
+                first, last = chars[begin], chars[end]
+                while first < last and word[first].isspace():
+                    first += 1
+                if first < last:
+                    yield piece, (spans[first][0], spans[last - 1][1])
+                else:
+                    place = spans[first][0] if first < len(spans) else spans[-1][1]
+                    yield piece, (place, place)
+
+    def _config(self):
+        options = self._options
+        return {'tokenizer_class': 'PreTrainedTokenizerFast', 'do_lower_case': options['lower'],
+                'strip_accents': options['strip_accents'],
+                'do_basic_tokenize': options['split_words']}
+
+    def _files(self):
+        files = {'tokenizer.model': self._model}
+        # The tokenizers library composes fewer accents again, and cleans before it splits.
+        if not any(self._options[name] for name in ('lower', 'strip_accents', 'split_words')):
+            tokenizer = library_tokenizer(self._model, self._vocab)
+            if tokenizer is not None:
+                files['tokenizer.json'] = tokenizer.to_str(pretty=True)
+        return files
+
+
+def read_sentencepiece_vocab(path, special_tokens=None):
+    """The vocabulary of a SentencePiece model, as GluonNLP makes it.
+
+    Parameters
+    ----------
+    path : str or Path
+    special_tokens : dict of str to str, optional
+        See :func:`gluon_bert.data.read_vocab`. Special tokens that the model does not have get
+        the ids after its pieces.
+
+    Returns
+    -------
+    gluonnlp.vocab.BERTVocab
+
+    Raises
+    ------
+    ImportError
+        If the package ``sentencepiece`` is not installed.
+    FileNotFoundError
+    ValueError
+        If the file is not a SentencePiece model, or has other special tokens.
+    """
+    return _vocab_of(load(read_model(path), path), special_tokens or {}, path)
+
+
+def _vocab_of(processor, given, source):
+    check_names(given)
+    tokens = [processor.id_to_piece(number) for number in range(len(processor))]
+    named = {**BERT_TOKENS, **given}
+    for name, number in (('unknown_token', processor.unk_id()), ('bos_token', processor.bos_id()),
+                         ('eos_token', processor.eos_id()), ('padding_token', processor.pad_id())):
+        if number < 0:
+            continue
+        if given.get(name, tokens[number]) != tokens[number]:
+            raise ValueError(f'{source}: {name} is {tokens[number]!r} in the model, '
+                             f'not {given[name]!r}')
+        named[name] = tokens[number]
+    return BERTVocab(count_tokens(tokens), **named,
+                     token_to_idx={token: number for number, token in enumerate(tokens)})

@@ -1,0 +1,188 @@
+"""SentencePiece's model file: a protocol buffer with the pieces and the rules of clean-up."""
+from __future__ import annotations
+
+import re
+import struct
+from typing import NamedTuple
+
+from tokenizers import AddedToken, Regex, Tokenizer, normalizers
+from tokenizers.decoders import Metaspace as MetaspaceDecoder
+from tokenizers.models import Unigram
+from tokenizers.pre_tokenizers import Metaspace
+from tokenizers.processors import BertProcessing
+
+MAX_BYTES = 8 << 20
+MAX_PIECES = 400_000
+_NEEDS = 'sentencepiece>=0.2.2,<1'
+_NORMAL, _UNKNOWN, _USER_DEFINED = 1, 2, 4    # types of pieces
+_UNIGRAM = 1
+
+
+class Model(NamedTuple):
+    """What is in a model file: pieces as (text, score, type), and the fields of its settings."""
+
+    pieces: list
+    trainer: dict
+    normalizer: dict
+
+
+def read_model(path):
+    """The bytes of a model file, checked to be one.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Returns
+    -------
+    bytes
+
+    Raises
+    ------
+    FileNotFoundError
+    ValueError
+        If the file is larger than 8 MiB or not a SentencePiece model.
+    """
+    with open(path, 'rb') as file:
+        data = file.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise ValueError(f'{path}: the file is larger than {MAX_BYTES} bytes')
+    try:
+        parse_model(data)
+    except ValueError as error:
+        raise ValueError(f'{path}: not a SentencePiece model: {error}') from None
+    return data
+
+
+def load(data, source='the model'):
+    """The library's processor of a model.
+
+    Parameters
+    ----------
+    data : bytes
+    source : str or Path
+        For the message.
+
+    Returns
+    -------
+    sentencepiece.SentencePieceProcessor
+
+    Raises
+    ------
+    ImportError
+        If the library is not installed, or too old to withstand damaged models.
+    ValueError
+        If the library refuses the model.
+    """
+    try:
+        import sentencepiece
+    except ImportError as error:
+        raise ImportError(f"SentencePiece models need the package sentencepiece: pip install "
+                          f"'{_NEEDS}'") from error
+    if tuple(map(int, re.findall(r'\d+', sentencepiece.__version__)[:3])) < (0, 2, 2):
+        raise ImportError(f'sentencepiece {sentencepiece.__version__} crashes on damaged models: '
+                          f"pip install '{_NEEDS}'")
+    try:
+        return sentencepiece.SentencePieceProcessor(model_proto=data)
+    except (RuntimeError, ValueError, OSError) as error:
+        raise ValueError(f'{source}: not a SentencePiece model: {error}') from None
+
+
+def parse_model(data):
+    """The content of a model file; ValueError if it is none."""
+    pieces, settings = [], {2: {}, 3: {}}
+    for number, value in _fields(data):
+        if number == 1:
+            fields = dict(_fields(value))
+            text, score = fields.get(1, b''), fields.get(2, bytes(4))
+            if isinstance(text, int) or isinstance(score, int) or len(score) != 4:
+                raise ValueError(f'piece {len(pieces)} is malformed')
+            if len(pieces) == MAX_PIECES:
+                raise ValueError(f'it has more than {MAX_PIECES} pieces')
+            pieces.append((text.decode('utf-8'), struct.unpack('<f', score)[0],
+                           fields.get(3, _NORMAL)))
+        elif number in settings:
+            settings[number] = dict(_fields(value))
+    if not pieces:
+        raise ValueError('it has no pieces')
+    return Model(pieces, settings[2], settings[3])
+
+
+def pieces_of(encoded):
+    """The pieces of an encoded text, as (text, begin, end) with places in bytes."""
+    for number, value in _fields(encoded):
+        if number == 2:
+            fields = dict(_fields(value))
+            yield fields[1].decode('utf-8'), fields.get(4, 0), fields.get(5, 0)
+
+
+def library_tokenizer(data, vocab):
+    """The same segmentation in the ``tokenizers`` library, where that has it.
+
+    It differs for full-width letters with a combining accent, which the library does not compose.
+
+    Parameters
+    ----------
+    data : bytes
+        A model file.
+    vocab : gluonnlp.vocab.BERTVocab
+
+    Returns
+    -------
+    tokenizers.Tokenizer or None
+        None for a model that is not a unigram model with the usual handling of white space, or
+        that has other ids.
+    """
+    model = parse_model(data)
+    tokens = [piece for piece, _, _ in model.pieces]
+    usual = (model.trainer.get(3, _UNIGRAM) == _UNIGRAM and not model.trainer.get(24)
+             and not model.trainer.get(35) and all(model.normalizer.get(i, 1) for i in (3, 4, 5)))
+    if not usual or vocab.idx_to_token[:len(tokens)] != tokens:
+        return None
+    unknown = next(i for i, (_, _, kind) in enumerate(model.pieces) if kind == _UNKNOWN)
+    tokenizer = Tokenizer(Unigram([(piece, score) for piece, score, _ in model.pieces], unknown))
+    cleaning = [normalizers.Replace(Regex(' {2,}'), ' '), normalizers.Strip()]
+    if model.normalizer.get(2):
+        cleaning.insert(0, normalizers.Precompiled(model.normalizer[2]))
+    tokenizer.normalizer = normalizers.Sequence(cleaning)
+    tokenizer.pre_tokenizer, tokenizer.decoder = Metaspace(), MetaspaceDecoder()
+    tokenizer.post_processor = BertProcessing(*(
+        (token, vocab[token]) for token in (vocab.sep_token, vocab.cls_token)))
+    special = {vocab[token]: token for token in vocab.reserved_tokens or ()}
+    tokenizer.add_special_tokens([vocab.unknown_token, *(special[i] for i in sorted(special))])
+    tokenizer.add_tokens([AddedToken(piece, normalized=False) for piece, _, kind in model.pieces
+                          if kind == _USER_DEFINED and piece not in special.values()])
+    return tokenizer
+
+
+def _fields(data):
+    """The fields of a protocol buffer message: (number, int or bytes)."""
+    if isinstance(data, int):
+        raise ValueError(f'the number {data} stands for a message')
+    place = 0
+    while place < len(data):
+        key, place = _varint(data, place)
+        number, kind = key >> 3, key & 7
+        if kind == 0:
+            value, place = _varint(data, place)
+        elif kind in (1, 2, 5):
+            size, place = _varint(data, place) if kind == 2 else (8 if kind == 1 else 4, place)
+            if place + size > len(data):
+                raise ValueError(f'it ends inside field {number}')
+            value, place = data[place:place + size], place + size
+        else:
+            raise ValueError(f'at byte {place} begins no field')
+        yield number, value
+
+
+def _varint(data, place):
+    value = 0
+    for shift in range(0, 70, 7):
+        if place >= len(data):
+            raise ValueError('it ends inside a number')
+        byte = data[place]
+        value |= (byte & 127) << shift
+        place += 1
+        if byte < 128:
+            return value, place
+    raise ValueError(f'at byte {place} stands a number of more than 64 bits')

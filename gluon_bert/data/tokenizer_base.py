@@ -1,0 +1,260 @@
+"""What the tokenizers of all families have in common."""
+from __future__ import annotations
+
+import functools
+import json
+import operator
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from .._files import atomic_path
+
+ROLES = ('unknown_token', 'padding_token', 'cls_token', 'sep_token', 'mask_token')
+# The same in the files of transformers.
+FILE_ROLES = {'unknown_token': 'unk_token', 'padding_token': 'pad_token', 'cls_token': 'cls_token',
+              'sep_token': 'sep_token', 'mask_token': 'mask_token', 'bos_token': 'bos_token',
+              'eos_token': 'eos_token'}
+_SURROGATE = re.compile('[\ud800-\udfff]')    # half a character: from JSON escapes, file names
+
+
+class Encoded(NamedTuple):
+    """The tokens of a text, their ids, and where in the text each of them stands.
+
+    ``text[start:end]`` with (start, end) of ``offsets`` is what the token was made from, without
+    the space before a word, and but for characters that were removed at its ends, such as a
+    combining accent after the last letter.
+    """
+
+    tokens: list[str]
+    ids: list[int]
+    offsets: list[tuple[int, int]]
+
+
+class SubwordTokenizer:
+    """Text to subword tokens and their ids; the base of the tokenizers.
+
+    Parameters
+    ----------
+    vocab : gluonnlp.vocab.BERTVocab
+    **options
+        Further keyword arguments of the class, kept for copies.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``vocab`` is no vocabulary or has no unknown token.
+    """
+
+    pair_separators = 1
+    """How many separators stand between the two texts of a pair."""
+
+    def __init__(self, vocab, **options):
+        if not (hasattr(vocab, 'token_to_idx') and hasattr(vocab, 'idx_to_token')):
+            raise TypeError(f'vocab must be a BERTVocab, got {type(vocab).__name__}')
+        if vocab.unknown_token is None:
+            raise ValueError('vocab has no unknown token: words that it cannot make have no id')
+        self._vocab = vocab
+        self._options = options
+        self._unknown_id = vocab.token_to_idx[vocab.unknown_token]
+
+    def __reduce__(self):
+        return functools.partial(type(self), *self._arguments(), **self._options), ()
+
+    def __repr__(self):
+        return f'{type(self).__name__}({self._vocab!r}, lower={self.lower})'
+
+    @property
+    def vocab(self):
+        """The vocabulary."""
+        return self._vocab
+
+    @property
+    def lower(self):
+        """Whether the text is lower-cased."""
+        return self._options.get('lower', False)
+
+    @property
+    def uses_token_types(self):
+        """Whether the second text of a pair has token types 1."""
+        return self._options.get('uses_token_types', True)
+
+    def __call__(self, text):
+        """The tokens of a text, as a list of str."""
+        return self._run_one(checked_text(text)).tokens
+
+    def encode(self, text):
+        """The tokens of a text with their ids and places.
+
+        Parameters
+        ----------
+        text : str
+
+        Returns
+        -------
+        Encoded
+
+        Raises
+        ------
+        TypeError
+            If ``text`` is not a str.
+        """
+        return self._encoded(self._run_one(checked_text(text)))
+
+    def encode_batch(self, texts):
+        """As :meth:`encode`, for many texts at once.
+
+        Parameters
+        ----------
+        texts : iterable of str
+
+        Returns
+        -------
+        list of Encoded
+        """
+        return [self._encoded(encoding) for encoding in self._run(checked_texts(texts))]
+
+    def encode_ids(self, texts):
+        """The ids alone of many texts, faster than :meth:`encode_batch`.
+
+        Parameters
+        ----------
+        texts : iterable of str
+
+        Returns
+        -------
+        list of list of int
+        """
+        return [self._ids(encoding) for encoding in self._run(checked_texts(texts))]
+
+    def convert_tokens_to_ids(self, tokens):
+        """The id of a token, or the ids of a list of tokens.
+
+        Parameters
+        ----------
+        tokens : str or list of str
+
+        Returns
+        -------
+        int or list of int
+            The unknown token's id for tokens that the vocabulary does not have.
+        """
+        return self._vocab[tokens if isinstance(tokens, str) else list(tokens)]
+
+    def convert_ids_to_tokens(self, ids):
+        """The token of an id, or the tokens of a list or array of ids.
+
+        Parameters
+        ----------
+        ids : int or iterable of int
+
+        Returns
+        -------
+        str or list of str
+
+        Raises
+        ------
+        ValueError
+            If an id is not in the vocabulary.
+        """
+        if not hasattr(ids, '__iter__'):
+            return self.convert_ids_to_tokens([ids])[0]
+        numbers = [operator.index(number) for number in ids]
+        for number in numbers:
+            if not 0 <= number < len(self._vocab):
+                raise ValueError(f'id {number} is not in the vocabulary, '
+                                 f'which has ids from 0 to {len(self._vocab) - 1}')
+        return [self._vocab.idx_to_token[number] for number in numbers]
+
+    def save(self, folder):
+        """Write the files from which transformers and :func:`read_tokenizer` make the tokenizer.
+
+        Parameters
+        ----------
+        folder : str or Path
+            Made if absent.
+
+        Raises
+        ------
+        ValueError
+            If the vocabulary cannot be written in the form of these files.
+        """
+        special = {FILE_ROLES[name]: token for name in FILE_ROLES
+                   if (token := getattr(self._vocab, name, None)) is not None}
+        config = {**special, **self._config()}
+        if not self.uses_token_types:
+            config['model_input_names'] = ['input_ids', 'attention_mask']
+        contents = {**self._files(), 'tokenizer_config.json': json.dumps(config, indent=2) + '\n',
+                    'special_tokens_map.json': json.dumps(special, indent=2) + '\n'}
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in contents.items():
+            with atomic_path(folder / name) as path:
+                path.write_bytes(content.encode() if isinstance(content, str) else content)
+
+    def _arguments(self):
+        """The positional arguments of a copy."""
+        return (self._vocab,)
+
+    def _run_one(self, text):
+        """An object with tokens, ids and offsets, for one checked text."""
+        raise NotImplementedError
+
+    def _run(self, texts):
+        """The same for a list of texts."""
+        return [self._run_one(text) for text in texts]
+
+    def _ids(self, encoding):
+        return encoding.ids
+
+    def _encoded(self, encoding):
+        return Encoded(encoding.tokens, self._ids(encoding), encoding.offsets)
+
+    def _config(self):
+        """Entries of tokenizer_config.json."""
+        raise NotImplementedError
+
+    def _files(self):
+        """The content, as text or bytes, of the files with the vocabulary by name."""
+        raise NotImplementedError
+
+
+class LibraryTokenizer(SubwordTokenizer):
+    """A tokenizer whose text processing is all in the ``tokenizers`` library.
+
+    Parameters
+    ----------
+    vocab, **options
+        As for :class:`SubwordTokenizer`.
+    """
+
+    _tokenizer = None    # a tokenizers.Tokenizer, made by the class
+
+    def _run_one(self, text):
+        return self._tokenizer.encode(text, add_special_tokens=False)
+
+    def _run(self, texts):
+        return self._tokenizer.encode_batch(texts, add_special_tokens=False)    # on all cores
+
+
+def checked_text(text):
+    """The text without halves of characters, which no file and no library can hold."""
+    if not isinstance(text, str):
+        raise TypeError(f'text must be str, got {type(text).__name__}')
+    return _SURROGATE.sub('\ufffd', text)    # as long as before: offsets stay
+
+
+def checked_texts(texts):
+    """As :func:`checked_text`, for an iterable of texts."""
+    if isinstance(texts, (str, bytes)):
+        raise TypeError('texts must be a list of str, got one text')
+    return [checked_text(text) for text in texts]
+
+
+def ordered_tokens(vocab, form):
+    """The tokens by id; ValueError if one stands twice, which ``form`` could not express."""
+    for number, token in enumerate(vocab.idx_to_token):
+        if vocab.token_to_idx[token] != number:
+            raise ValueError(f'token {token!r} has the ids {number} and '
+                             f'{vocab.token_to_idx[token]}: {form} cannot hold that')
+    return vocab.idx_to_token

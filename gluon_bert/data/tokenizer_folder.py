@@ -1,0 +1,218 @@
+"""The tokenizer of a folder with a published or saved model."""
+from __future__ import annotations
+
+from pathlib import Path
+
+from .byte_pair import SPACE, BytePairTokenizer
+from .json_file import read_json
+from .sentencepiece import SentencePieceTokenizer, read_sentencepiece_vocab
+from .tokenizer import SUBWORD_PREFIX, BertTokenizer
+from .tokenizer_base import FILE_ROLES, ROLES
+from .vocabulary import read_vocab
+from .vocabulary_ids import build_vocab, find_special_tokens, ids_to_tokens, looks_lowercase
+
+_CONFIG = 'tokenizer_config.json'
+_WHOLE = 'tokenizer.json'
+
+
+def read_tokenizer(folder, lower=None):
+    """The tokenizer of a folder, whatever its family.
+
+    It is made of the first of these that the folder has:
+
+    1. a SentencePiece model: ``tokenizer.model``, ``spiece.model`` or ``*.spiece``;
+    2. a byte-level BPE: ``merges.txt`` or GluonNLP's ``*bpe_ranks*.json``, with ``vocab.json`` or
+       GluonNLP's ``*.vocab``;
+    3. a WordPiece vocabulary: ``vocab.txt``, or GluonNLP's JSON as ``vocab.json`` or ``*.vocab``;
+    4. ``tokenizer.json`` with a WordPiece or byte-level BPE model.
+
+    ``tokenizer_config.json`` and ``special_tokens_map.json`` say the rest. Words that were added
+    after the vocabulary are left out.
+
+    Parameters
+    ----------
+    folder : str or Path
+    lower : bool, optional
+        Lower-case the text. By default as ``tokenizer_config.json`` says, or ``tokenizer.json``;
+        if neither does, for WordPiece, exactly if the vocabulary has no capital letters.
+
+    Returns
+    -------
+    BertTokenizer, BytePairTokenizer, SentencePieceTokenizer or None
+        None if the folder has no such file.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such folder.
+    ValueError
+        If a file is malformed, or it is not clear which of several is meant.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f'{folder}: no such folder')
+    settings = _Settings(folder)
+    model = _find(folder, 'tokenizer.model', 'spiece.model', '*.spiece')
+    if model is not None:
+        return _sentencepiece(model, settings, lower)
+    merges = _find(folder, 'merges.txt', '*bpe_ranks*.json')
+    vocab = _find(folder, *(() if merges else ('vocab.txt',)), 'vocab.json', '*.vocab')
+    if merges is not None and vocab is not None:
+        return BytePairTokenizer.from_files(vocab, merges, settings.special_tokens(),
+                                            **_byte_pair_options(settings, {}))
+    if vocab is not None:
+        return _word_piece(_word_piece_vocab(vocab, settings), settings, lower)
+    if settings.whole:
+        return _from_whole(folder / _WHOLE, settings, lower)
+    return None
+
+
+class _Settings:
+    """What the JSON files of a folder say, with checks of its kind."""
+
+    def __init__(self, folder):
+        self._path = folder / _CONFIG
+        self._content = {**_read_object(folder / 'special_tokens_map.json'),
+                         **_read_object(self._path)}
+        self.whole = _read_object(folder / _WHOLE)
+
+    def special_tokens(self, **others):
+        """The special tokens named, by their names in GluonNLP; ``others`` where none is."""
+        found = {name: token for name, token in others.items() if isinstance(token, str)}
+        for name in ROLES:
+            token = self._content.get(FILE_ROLES[name])
+            token = token.get('content') if isinstance(token, dict) else token
+            if token is None:
+                continue
+            if not isinstance(token, str) or not token:
+                raise ValueError(f'{self._path}: {FILE_ROLES[name]} is {str(token)[:80]!r}, '
+                                 f'not a token')
+            found[name] = token
+        return found
+
+    def flag(self, name, *others):
+        """A value that is true or false; the first of ``others`` that is one if there is none."""
+        value = self._content.get(name)
+        if value is not None and not isinstance(value, bool):
+            raise ValueError(f'{self._path}: {name} is {str(value)[:80]!r}, '
+                             f'expected true or false')
+        return next((item for item in (value, *others) if isinstance(item, bool)), None)
+
+    @property
+    def max_input_chars_per_word(self):
+        """How long a word may be, or None."""
+        name = 'max_input_chars_per_word'
+        value = self._content.get(name, _object(self.whole.get('model')).get(name))
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int)
+                                  or value < 1):
+            raise ValueError(f'{self._path}: {name} is {str(value)[:80]!r}, expected 1 or more')
+        return value
+
+    @property
+    def uses_token_types(self):
+        """Whether the network is given token types, or None."""
+        inputs = self._content.get('model_input_names')
+        if isinstance(inputs, list):
+            return 'token_type_ids' in inputs
+        kind = self._content.get('tokenizer_class')
+        return False if isinstance(kind, str) and kind.startswith('DistilBert') else None
+
+
+def _sentencepiece(path, settings, lower):
+    vocab = read_sentencepiece_vocab(path, settings.special_tokens())
+    return SentencePieceTokenizer(
+        path, vocab, bool(settings.flag('do_lower_case') if lower is None else lower),
+        split_words=bool(settings.flag('do_basic_tokenize')),
+        **_given(strip_accents=settings.flag('strip_accents'),
+                 uses_token_types=settings.uses_token_types))
+
+
+def _word_piece_vocab(path, settings):
+    vocab = read_vocab(path, special_tokens=settings.special_tokens())
+    if not any(token.startswith(SUBWORD_PREFIX) for token in vocab.idx_to_token) and any(
+            token.startswith(SPACE) for token in vocab.idx_to_token):
+        raise ValueError(f'{path}: a vocabulary of byte-level BPE, but its merges.txt is missing')
+    return vocab
+
+
+def _word_piece(vocab, settings, lower):
+    normalizer = _object(settings.whole.get('normalizer'))
+    if lower is None:
+        lower = settings.flag('do_lower_case', normalizer.get('lowercase'))
+    return BertTokenizer(
+        vocab, looks_lowercase(vocab) if lower is None else lower,
+        **_given(strip_accents=settings.flag('strip_accents', normalizer.get('strip_accents')),
+                 split_chinese=settings.flag('tokenize_chinese_chars',
+                                             normalizer.get('handle_chinese_chars')),
+                 max_input_chars_per_word=settings.max_input_chars_per_word,
+                 uses_token_types=settings.uses_token_types))
+
+
+def _byte_pair_options(settings, splitter):
+    return _given(add_prefix_space=settings.flag('add_prefix_space',
+                                                 splitter.get('add_prefix_space')),
+                  uses_token_types=settings.uses_token_types)
+
+
+def _from_whole(path, settings, lower):
+    """A tokenizer from tokenizer.json alone."""
+    content, model = settings.whole, _object(settings.whole.get('model'))
+    kind = model.get('type') or ('BPE' if 'merges' in model else 'WordPiece')
+    if kind not in ('WordPiece', 'BPE'):
+        raise ValueError(f'{path}: a {str(kind)[:80]} model, expected WordPiece or BPE')
+    tokens = ids_to_tokens(model.get('vocab'), path)
+    vocab = build_vocab(tokens, find_special_tokens(
+        tokens, settings.special_tokens(unknown_token=model.get('unk_token')), path))
+    prefix = model.get('continuing_subword_prefix') or ''
+    if prefix != (SUBWORD_PREFIX if kind == 'WordPiece' else ''):
+        raise ValueError(f'{path}: tokens inside a word begin with {str(prefix)[:80]!r}')
+    cleaning, splitter = (_object(content.get(name)) for name in ('normalizer', 'pre_tokenizer'))
+    if kind == 'WordPiece':
+        if cleaning.get('type') != 'BertNormalizer' or splitter.get('type') != 'BertPreTokenizer':
+            raise ValueError(f"{path}: the text is not cleaned and split as BERT's")
+        return _word_piece(vocab, settings, lower)
+    if cleaning or splitter.get('type') != 'ByteLevel':
+        raise ValueError(f"{path}: the text is not split as RoBERTa's")
+    try:
+        return BytePairTokenizer(vocab, _merges(model.get('merges'), path),
+                                 **_byte_pair_options(settings, splitter))
+    except ValueError as error:
+        raise ValueError(f'{path}: {error}') from None
+
+
+def _merges(merges, path):
+    pairs = [tuple(pair.split(' ') if isinstance(pair, str) else pair)
+             for pair in (merges if isinstance(merges, list) else [None])
+             if isinstance(pair, (str, list))]
+    if not isinstance(merges, list) or len(pairs) < len(merges) or any(
+            len(pair) != 2 or not all(isinstance(token, str) for token in pair)
+            for pair in pairs):
+        raise ValueError('merges is not a list of pairs of tokens')
+    return pairs
+
+
+def _find(folder, *patterns):
+    """The file of the first pattern that has one; ValueError if that has several."""
+    for pattern in patterns:
+        paths = sorted(path for path in folder.glob(pattern) if path.is_file())
+        if len(paths) > 1:
+            raise ValueError(f'{folder}: has {len(paths)} files {pattern}, such as '
+                             f'{paths[0].name} and {paths[1].name}; keep the one that is meant')
+        if paths:
+            return paths[0]
+    return None
+
+
+def _read_object(path):
+    content = read_json(path) if path.is_file() else {}
+    if not isinstance(content, dict):
+        raise ValueError(f'{path}: holds a {type(content).__name__}, not an object')
+    return content
+
+
+def _object(value):
+    return value if isinstance(value, dict) else {}
+
+
+def _given(**options):
+    return {name: value for name, value in options.items() if value is not None}

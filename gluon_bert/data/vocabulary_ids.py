@@ -1,0 +1,175 @@
+"""Tokens and their ids: what the readers and writers of vocabularies share."""
+from __future__ import annotations
+
+from gluonnlp.data import count_tokens
+from gluonnlp.vocab import BERTVocab
+
+from .rows import unknown_name
+
+SPECIAL_TOKENS = ('[UNK]', '[PAD]', '[CLS]', '[SEP]', '[MASK]')    # GluonNLP's ids 0 to 4
+
+# What a vocabulary calls its special tokens where nothing else is said.
+BERT_TOKENS = {'unknown_token': '[UNK]', 'padding_token': '[PAD]', 'cls_token': '[CLS]',
+               'sep_token': '[SEP]', 'mask_token': '[MASK]'}
+ROBERTA_TOKENS = {'unknown_token': '<unk>', 'padding_token': '<pad>', 'cls_token': '<s>',
+                  'sep_token': '</s>', 'mask_token': '<mask>', 'bos_token': '<s>',
+                  'eos_token': '</s>'}
+
+
+def gluonnlp_order(tokens):
+    """The order that the converters of GluonNLP 0.5 and 0.6 gave a vocabulary.
+
+    [UNK], [PAD], [CLS], [SEP] and [MASK] get the ids 0 to 4, each by changing places with the
+    token that stands there.
+
+    Parameters
+    ----------
+    tokens : list of str
+        In file order.
+
+    Returns
+    -------
+    list of int
+        The id in the file for each id of GluonNLP: a permutation, so that
+        ``weight[gluonnlp_order(tokens)]`` has the rows of an embedding in GluonNLP's order.
+
+    Raises
+    ------
+    ValueError
+        If a special token is missing.
+
+    Examples
+    --------
+    >>> gluonnlp_order(['[PAD]', 'a', '[UNK]', '[CLS]', '[SEP]', '[MASK]'])
+    [2, 0, 3, 4, 5, 1]
+    """
+    order = list(range(len(tokens)))
+    position = {token: number for number, token in enumerate(tokens)}
+    for new, token in enumerate(SPECIAL_TOKENS):
+        if token not in position:
+            raise ValueError(f'special token {token!r} is missing among the {len(tokens)} tokens')
+        old = position[token]
+        ousted = tokens[order[new]]
+        order[new], order[old] = order[old], order[new]
+        position[token], position[ousted] = new, old
+    return order
+
+
+def build_vocab(tokens, special_tokens, reserved_tokens=()):
+    """A vocabulary with the ids of a list.
+
+    Parameters
+    ----------
+    tokens : list of str
+        All different, by id.
+    special_tokens : dict of str to str
+        As from :func:`find_special_tokens`.
+    reserved_tokens : sequence of str
+        Further tokens that the vocabulary is to list as reserved.
+
+    Returns
+    -------
+    gluonnlp.vocab.BERTVocab
+    """
+    return BERTVocab(count_tokens(tokens), reserved_tokens=list(reserved_tokens) or None,
+                     token_to_idx={token: number for number, token in enumerate(tokens)},
+                     **special_tokens)
+
+
+def find_special_tokens(tokens, given, source):
+    """The special tokens of a vocabulary by their names in GluonNLP.
+
+    Parameters
+    ----------
+    tokens : collection of str
+    given : dict of str to str
+        Known ones. The others are BERT's or, in a vocabulary with <s> and without [CLS],
+        RoBERTa's.
+    source : str or Path
+        For the message.
+
+    Returns
+    -------
+    dict of str to str
+
+    Raises
+    ------
+    ValueError
+        If one is not among the tokens, or ``given`` has another name.
+    """
+    check_names(given)
+    present = set(tokens)
+    usual = ROBERTA_TOKENS if '<s>' in present and '[CLS]' not in present else BERT_TOKENS
+    found = {name: token for name, token in {**usual, **given}.items()
+             if name in BERT_TOKENS or name in given or token in present}
+    for name, token in found.items():
+        if token not in present:
+            raise ValueError(f'{source}: special token {token!r} is missing among the '
+                             f'{len(present)} tokens ({name})')
+    return found
+
+
+def check_names(special_tokens):
+    """ValueError if a special token has another name than those of GluonNLP."""
+    for name in special_tokens:
+        if name not in ROBERTA_TOKENS:
+            raise unknown_name('special token', name, ROBERTA_TOKENS)
+
+
+def looks_lowercase(vocab):
+    """Whether a vocabulary seems made of lower-cased text.
+
+    Parameters
+    ----------
+    vocab : gluonnlp.vocab.BERTVocab
+
+    Returns
+    -------
+    bool
+        False if a token outside [] and <> has a capital letter.
+
+    Examples
+    --------
+    >>> looks_lowercase(build_vocab([*SPECIAL_TOKENS, 'berlin'], BERT_TOKENS))
+    True
+    """
+    return not any(token != token.lower() for token in vocab.idx_to_token
+                   if token[:1] + token[-1:] not in ('[]', '<>'))
+
+
+def ids_to_tokens(ids, source):
+    """The tokens by id of an object with the id of each token.
+
+    Raises
+    ------
+    ValueError
+        If it is none, or the ids are not all those from 0 on.
+    """
+    if not isinstance(ids, dict) or not ids:
+        raise ValueError(f'{source}: no object with the id of each token')
+    tokens = [None] * len(ids)
+    for token, number in ids.items():
+        _check_id(token, number, len(tokens), source)
+        if tokens[number] is not None:
+            raise ValueError(f'{source}: tokens {tokens[number]!r} and {token!r} both have the '
+                             f'id {number}')
+        tokens[number] = token
+    check_text(tokens, source)
+    return tokens
+
+
+def check_text(tokens, source):
+    """ValueError if a token is no str, holds a NUL, or cannot be written as UTF-8."""
+    for number, token in enumerate(tokens):
+        if not isinstance(token, str):
+            raise ValueError(f'{source}: token {number} is {str(token)[:80]!r}, not a text')
+        if '\0' in token:
+            raise ValueError(f'{source}: token {number}, {token[:80]!r}, holds a NUL character')
+        if not token.isascii() and any('\ud800' <= char <= '\udfff' for char in token):
+            raise ValueError(f'{source}: token {number}, {token[:80]!r}, holds half a character')
+
+
+def _check_id(token, number, size, source):
+    if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < size:
+        raise ValueError(f'{source}: token {token[:80]!r} has the id {str(number)[:80]}, '
+                         f'ids go from 0 to {size - 1}')

@@ -1,0 +1,242 @@
+"""GluonNLP's vocabulary JSON, in all the forms it was written in, and its two orders of ids."""
+from __future__ import annotations
+
+import json
+import re
+
+from .._files import write_text
+from .vocabulary_ids import (
+    BERT_TOKENS,
+    SPECIAL_TOKENS,
+    build_vocab,
+    check_text,
+    find_special_tokens,
+    gluonnlp_order,
+    ids_to_tokens,
+)
+
+FORMS = ('current', 'old', '0.5')
+
+# The keys that hold special tokens: in an object of their own since 0.7, beside the others before.
+_ROLES = ('padding_token', 'bos_token', 'eos_token', 'mask_token', 'sep_token', 'cls_token')
+_RESERVED = ('[PAD]', '[CLS]', '[SEP]', '[MASK]')
+_LINE_SEPARATOR = '\u2028'
+_UNUSED = re.compile(r'\[unused(\d+)\]')
+
+
+def gluonnlp_json(tokens, form='current'):
+    """A published BERT's vocabulary as GluonNLP's converters wrote it, byte for byte.
+
+    Parameters
+    ----------
+    tokens : list of str or gluonnlp.vocab.BERTVocab
+        In the order of the published ``vocab.txt``.
+    form : str
+        'current' (0.7 and later; the published order of ids), 'old' (0.6; ten keys) or '0.5'
+        (seven keys), these two in the order of :func:`gluonnlp_order`.
+
+    Returns
+    -------
+    bytes
+        Tokens are stripped as the converters did: U+2028 becomes the empty token.
+
+    Raises
+    ------
+    ValueError
+        If there is no such form, a special token is missing, or two tokens become the same.
+
+    Examples
+    --------
+    >>> gluonnlp_json(['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]', 'a'], 'old')[:62]
+    b'{"idx_to_token": ["[UNK]", "[PAD]", "[CLS]", "[SEP]", "[MASK]"'
+    """
+    if form not in FORMS:
+        raise ValueError(f'form={form!r}: expected one of {FORMS}')
+    tokens = [token.strip() for token in getattr(tokens, 'idx_to_token', tokens)]
+    if len(set(tokens)) < len(tokens):
+        repeated = next(token for token in tokens if tokens.count(token) > 1)
+        raise ValueError(f'tokens: {repeated!r} stands twice, white space left out')
+    if form == 'current':
+        return build_vocab(tokens, find_special_tokens(tokens, BERT_TOKENS, 'tokens')
+                           ).to_json().encode()
+    swapped = [tokens[number] for number in gluonnlp_order(tokens)]
+    ids = {token: number for number, token in enumerate(swapped)}
+    content = {'idx_to_token': swapped, 'token_to_idx': {token: ids[token] for token in tokens},
+               'reserved_tokens': _RESERVED, 'unknown_token': '[UNK]', 'padding_token': '[PAD]',
+               'bos_token': None, 'eos_token': None}
+    if form == 'old':
+        content.update(mask_token='[MASK]', sep_token='[SEP]', cls_token='[CLS]')
+    return json.dumps(content).encode()
+
+
+def write_vocab_json(path, vocab):
+    """Write a vocabulary as the JSON of GluonNLP 0.7 and later, whole or not at all.
+
+    ``gluonnlp.vocab.BERTVocab.from_json`` and :func:`gluon_bert.data.read_vocab` give an equal
+    vocabulary.
+
+    Parameters
+    ----------
+    path : str or Path
+    vocab : gluonnlp.vocab.BERTVocab
+        In its own order of ids.
+    """
+    write_text(path, vocab.to_json())
+
+
+def unswapped(tokens):
+    """From the ids that GluonNLP 0.5 and 0.6 gave a vocabulary back to the published ones.
+
+    :func:`gluonnlp_order` backwards. Where the special tokens stood before is told by the tokens
+    they ousted: the published files of 2018 begin with [PAD] and continue with [unused0],
+    [unused1] and so on, or [unused1], [unused2] and so on. The four of these missing before the
+    token at id 5 stand where [UNK], [CLS], [SEP] and [MASK] came from.
+
+    Parameters
+    ----------
+    tokens : list of str
+        In GluonNLP's order.
+
+    Returns
+    -------
+    list of str
+        In the order of the published ``vocab.txt``.
+
+    Raises
+    ------
+    ValueError
+        If the list is not one that :func:`gluonnlp_order` gives for a file of this kind.
+
+    Examples
+    --------
+    >>> file = ['[PAD]', *(f'[unused{i}]' for i in range(6)), '[UNK]', '[CLS]', '[SEP]', '[MASK]']
+    >>> swapped = [file[i] for i in gluonnlp_order(file)]
+    >>> swapped[:6], swapped[-4:]
+    (['[UNK]', '[PAD]', '[CLS]', '[SEP]', '[MASK]', '[unused4]'], \
+['[unused0]', '[unused1]', '[unused2]', '[unused3]'])
+    >>> unswapped(swapped) == file
+    True
+    """
+    place = {token: number for number, token in enumerate(tokens)}
+    number = _UNUSED.fullmatch(tokens[5]) if len(tokens) > 5 else None
+    first = int(number[1]) - 4 if number else -1
+    ousted = [place.get(f'[unused{first + k}]') for k in range(4)]
+    if tuple(tokens[:5]) != SPECIAL_TOKENS or None in ousted:
+        raise ValueError(f'the tokens begin with {tokens[:6]}: not the order GluonNLP gave the '
+                         f'vocabularies of 2018, {list(SPECIAL_TOKENS)} and an [unused...] '
+                         f'whose four predecessors stand elsewhere')
+    published = list(tokens)
+    for new, old in ((4, ousted[3]), (3, ousted[2]), (2, ousted[1]), (1, ousted[0]),
+                     (0, ousted[0])):    # the last one: [PAD], which [UNK] had ousted, to the front
+        published[new], published[old] = published[old], published[new]
+    if [published[number] for number in gluonnlp_order(published)] != list(tokens):
+        raise ValueError('the tokens that special tokens ousted are not where those came from')
+    return published
+
+
+def vocab_from_json(content, source, special_tokens=None):
+    """The vocabulary in a JSON of GluonNLP, or in an object with the id of each token.
+
+    Parameters
+    ----------
+    content : dict
+        As parsed.
+    source : str or Path
+        For the messages.
+    special_tokens : dict of str to str, optional
+        Instead of those that the content names.
+
+    Returns
+    -------
+    gluonnlp.vocab.BERTVocab
+
+    Raises
+    ------
+    ValueError
+        If the content contradicts itself, or a special token is missing.
+
+    Notes
+    -----
+    Before 0.7 GluonNLP wrote a token of two roles, such as end and padding, twice into
+    idx_to_token. As with its own reader the ids stay, and the token has that of token_to_idx.
+    """
+    if not isinstance(content, dict):
+        raise ValueError(f'{source}: holds a {type(content).__name__}, not an object')
+    if 'idx_to_token' not in content:
+        tokens = ids_to_tokens(content, source)
+        return build_vocab(tokens, find_special_tokens(tokens, special_tokens or {}, source))
+    tokens, ids = _indices(content, source)
+    named = {**_named_tokens(content, source), **(special_tokens or {})}
+    if 'bos_token' in named and '[CLS]' not in ids:    # as GluonNLP writes RoBERTa's
+        named = {'cls_token': named['bos_token'], **named}
+        named = {'sep_token': named.get('eos_token', named['bos_token']), **named}
+    named = find_special_tokens(ids, named, source)
+    reserved = _reserved_tokens(content, ids, named, source)
+    repeated = [number for number, token in enumerate(tokens) if ids[token] != number]
+    for number in repeated:
+        if tokens[number] not in (*named.values(), *reserved):
+            raise ValueError(f'{source}: token {tokens[number]!r} stands twice, with the ids '
+                             f'{number} and {ids[tokens[number]]}')
+    return _build(tokens, named, reserved, repeated)
+
+
+def _build(tokens, named, reserved, repeated):
+    tokens = list(tokens)
+    if '' in tokens and _LINE_SEPARATOR not in tokens:
+        tokens[tokens.index('')] = _LINE_SEPARATOR
+    names = {number: tokens[number] for number in repeated}
+    for number in repeated:
+        tokens[number] = f'\0{number}'    # a vocabulary is built of different tokens
+    vocab = build_vocab(tokens, named, reserved)
+    for number, token in names.items():
+        del vocab.token_to_idx[vocab.idx_to_token[number]]
+        vocab.idx_to_token[number] = token
+    return vocab
+
+
+def _indices(content, source):
+    tokens, ids = content['idx_to_token'], content.get('token_to_idx')
+    if not isinstance(tokens, list) or not isinstance(ids, dict):
+        raise ValueError(f'{source}: idx_to_token must be a list and token_to_idx an object')
+    check_text(tokens, source)
+    for token, number in ids.items():
+        is_id = isinstance(number, int) and not isinstance(number, bool)
+        if not is_id or not 0 <= number < len(tokens):
+            raise ValueError(f'{source}: token {token[:80]!r} has the id {str(number)[:80]}, '
+                             f'ids go from 0 to {len(tokens) - 1}')
+        if tokens[number] != token:
+            raise ValueError(f'{source}: token {token[:80]!r} has the id {number}, where '
+                             f'idx_to_token has {tokens[number][:80]!r}')
+    for number, token in enumerate(tokens):
+        if token not in ids:
+            raise ValueError(f'{source}: token {token[:80]!r}, number {number} of idx_to_token, '
+                             f'is not in token_to_idx')
+    return tokens, ids
+
+
+def _named_tokens(content, source):
+    """The special tokens that a JSON names, by role."""
+    inner = content.get('identifiers_to_tokens') or {}
+    if not isinstance(inner, dict):
+        raise ValueError(f'{source}: identifiers_to_tokens is no object')
+    named = {role: inner[role] for role in _ROLES if inner.get(role) is not None}
+    for role in ('unknown_token', *_ROLES):
+        if content.get(role) is None:
+            continue
+        if role in named:
+            raise ValueError(f'{source}: {role} is given twice, in identifiers_to_tokens too')
+        named[role] = content[role]
+    for role, token in named.items():
+        if not isinstance(token, str) or not token:
+            raise ValueError(f'{source}: {role} is {str(token)[:80]!r}, not a token')
+    return named
+
+
+def _reserved_tokens(content, ids, named, source):
+    reserved = content.get('reserved_tokens') or []
+    if not isinstance(reserved, list):
+        raise ValueError(f'{source}: reserved_tokens is no list')
+    for token in reserved:
+        if not isinstance(token, str) or not token or token not in ids:
+            raise ValueError(f'{source}: reserved token {str(token)[:80]!r} is not in token_to_idx')
+    return [token for token in dict.fromkeys(reserved) if token not in named.values()]

@@ -1,0 +1,159 @@
+"""The folder of one model or vocabulary: locked, filled whole, cleared."""
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Union
+
+from .._files import sha256_of, write_text
+from .failures import told_when_full
+from .found import RECORD, Found, look, plain_files, swapped_of
+from .schema import Vocabulary, Weights
+
+WAIT = 5                    # seconds for another process, before a message says so
+# Kinds that are kept as they come.
+_FINAL_KINDS = ('safetensors', 'vocab_txt', 'spiece', 'byte_pair')
+_FINAL_NAMES = {'.safetensors': 'model.safetensors', '.bin': 'pytorch_model.bin',
+                '.spiece': 'tokenizer.model', '.model': 'tokenizer.model'}
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one row's files belong.
+
+    Parameters
+    ----------
+    root : Path
+    key : str
+        Name of the folder: the data set's, for parameters with the architecture's before it.
+    row : Vocabulary or Weights
+    """
+
+    root: Path
+    key: str
+    row: Union[Vocabulary, Weights]
+
+    @property
+    def folder(self):
+        """Of the final form."""
+        return self.root / self.key
+
+    @property
+    def downloads(self):
+        """Of what is under way."""
+        return self.root / '.downloads' / self.key
+
+
+@contextlib.contextmanager
+def locked(place):
+    """Hold the lock of a place; one that a killed process held is free."""
+    from filelock import FileLock, Timeout
+    path = place.root / '.locks' / f'{place.key}.lock'
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(str(path))
+        try:
+            lock.acquire(timeout=WAIT)
+        except Timeout:
+            _log.warning('%s is being fetched by another process: waiting for it', place.key)
+            lock.acquire()
+    except OSError as error:
+        raise OSError(error.errno, f'{os.strerror(error.errno or 0)}: nothing can be fetched into '
+                      'this folder; set root or MXNET_HOME', str(place.root)) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextlib.contextmanager
+def workshop(place):
+    """A temporary folder beside what is under way; the place's lock is held."""
+    with told_when_full(place.root):
+        place.downloads.mkdir(parents=True, exist_ok=True)
+        for path in place.downloads.iterdir():
+            if path.is_dir():    # of a process that was killed
+                shutil.rmtree(path, ignore_errors=True)
+        temporary = Path(tempfile.mkdtemp(dir=place.downloads))
+    try:
+        yield temporary
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            place.downloads.rmdir()    # unless something is to be gone on with
+
+
+def settle(place, raw, convert, temporary):
+    """Bring fetched files into their final form and folder, whole.
+
+    Parameters
+    ----------
+    place : Place
+    raw : Found
+    convert : callable, optional
+        ``convert(raw, folder)`` writes the final form of a kind that is not kept as it comes.
+    temporary : Path
+        On the same file system as the place.
+
+    Returns
+    -------
+    Found
+
+    Raises
+    ------
+    ValueError
+        If the files are not of use.
+    """
+    final = temporary / 'final'
+    final.mkdir()
+    sources = list(plain_files(raw.paths))
+    with told_when_full(place.root, sum(path.stat().st_size for path in sources)):
+        if convert is None or raw.kind in _FINAL_KINDS:
+            for path in sources:
+                _link(path, final / _final_name(path, raw.kind, sources))
+        else:
+            convert(raw, final)
+            for path in sources:    # so that it is not fetched again for the vocabulary
+                if path.name == 'vocab.txt' and not (final / path.name).exists():
+                    _link(path, final / path.name)
+        if look(final, place.row) is None:
+            raise ValueError('nothing in it is of use')
+        sums = {path.name: sha256_of(path) for path in sorted(final.iterdir())}
+        write_text(final / RECORD, json.dumps({'source': raw.source, 'sha256': sums}, indent=1))
+    _move(final, place.folder)
+    shutil.rmtree(place.downloads, ignore_errors=True)
+    paths, kind = look(place.folder, place.row)
+    return Found(paths, kind, swapped_of(kind), raw.source)
+
+
+def _final_name(path, kind, paths):
+    if kind == 'vocab_txt':
+        return 'vocab.txt'
+    alone = sum(other.suffix == path.suffix for other in paths) == 1
+    return _FINAL_NAMES.get(path.suffix, path.name) if alone else path.name
+
+
+def _link(source, target):
+    """The same file under another name, or a copy where the file systems differ."""
+    try:
+        os.link(os.path.realpath(source), target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def _move(final, folder):
+    try:
+        os.rename(final, folder)
+    except OSError:
+        if not folder.is_dir():
+            raise
+        # The record first: with it alone the folder counts as having nothing.
+        for path in sorted(final.iterdir(), key=lambda path: path.name != RECORD):
+            os.replace(path, folder / path.name)

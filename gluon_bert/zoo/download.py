@@ -1,0 +1,230 @@
+"""One file over HTTP: streamed, resumed, tried again, checked before it gets its name."""
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import re
+import shutil
+from pathlib import Path
+from urllib.parse import urljoin, urlsplit
+
+from .._files import write_text
+from .failures import (
+    FULL,
+    TRY_AGAIN,
+    SourceError,
+    disk_full,
+    pause,
+    retry_after,
+    short_reason,
+    shown,
+    timeouts,
+    told_when_full,
+)
+
+ATTEMPTS = 4
+MAX_SIZE = 8 << 30          # bytes, of a file whose size is not known beforehand
+CHUNK = 1 << 16
+
+_log = logging.getLogger(__name__)
+
+
+class _Again(Exception):
+    """Worth another attempt, after so many seconds if given."""
+
+    def __init__(self, reason, after=None):
+        super().__init__(reason)
+        self.after = after
+
+
+def download(url, target, size=None, check=None, progress=True):
+    """Fetch ``url`` to ``target``, which appears whole and checked or not at all.
+
+    What has arrived lies in ``<target>.part`` until then, and a later call goes on from there.
+
+    Parameters
+    ----------
+    url : str
+        http or https.
+    target : Path
+        In a folder that exists.
+    size : int, optional
+        Bytes it must have; without it, at most ``MAX_SIZE``.
+    check : callable, optional
+        Given the path of the whole file before it gets its name; a ValueError refuses it, and it
+        is fetched once more.
+    progress : bool
+        Draw a bar if standard error is a terminal.
+
+    Returns
+    -------
+    Path
+        ``target``.
+
+    Raises
+    ------
+    SourceError
+        If the file cannot be had there, or is not the one expected.
+    OSError
+        If the disk is full; the message names the folder, the bytes needed and those free.
+    """
+    part = target.with_name(target.name + '.part')
+    for last in (False, True):
+        _transfer(url, part, size, progress)
+        try:
+            if check is not None:
+                check(part)
+        except ValueError as error:
+            _remove(part)
+            if last:
+                raise SourceError(str(error)) from None
+            _log.warning('%s: %s; fetching it once more', shown(url), error)
+        else:
+            os.replace(part, target)
+            _remove(part)
+            return target
+
+
+def _transfer(url, part, size, progress):
+    """Bring ``part`` to its full length, in several attempts if need be."""
+    from requests import exceptions
+    with _session() as session:
+        for attempt in range(ATTEMPTS):
+            try:
+                return _stream(session, url, part, size, progress)
+            except (exceptions.SSLError, exceptions.ProxyError) as error:
+                raise SourceError(short_reason(error)) from None
+            except (exceptions.ConnectionError, exceptions.Timeout,
+                    exceptions.ChunkedEncodingError) as error:
+                failure = _Again(short_reason(error))
+            except exceptions.RequestException as error:
+                raise SourceError(short_reason(error)) from None
+            except _Again as error:
+                failure = error
+            if attempt + 1 < ATTEMPTS:
+                pause(url, failure, attempt, failure.after)
+    raise SourceError(f'{failure} ({ATTEMPTS} attempts)')
+
+
+def _session():
+    import requests
+
+    class Session(requests.Session):
+        def get_redirect_target(self, resp):
+            target = super().get_redirect_target(resp)
+            if target and resp.url.startswith('https:') and urlsplit(
+                    urljoin(resp.url, target)).scheme != 'https':
+                raise SourceError(f'redirected from https to {shown(urljoin(resp.url, target))}')
+            return target
+
+    session = Session()
+    session.max_redirects = 10
+    return session
+
+
+def _stream(session, url, part, size, progress):
+    """One request: append to ``part`` what is missing, or begin anew."""
+    from tqdm import tqdm
+    state = _read_state(part, url)
+    have = part.stat().st_size if state else 0
+    if state and have == state['total']:
+        return
+    # An encoded body would have another length and another digest.
+    headers = {'Accept-Encoding': 'identity'}
+    if have:
+        headers.update({'Range': f'bytes={have}-', 'If-Range': state['validator']})
+    with session.get(url, headers=headers, stream=True, timeout=timeouts()) as response:
+        have = _begin(response, part, have)
+        total = _total(response, have)
+        _check_total(total, size, part)
+        if total is not None and total - have > shutil.disk_usage(part.parent).free:
+            _remove(part)
+            raise disk_full(part.parent, total - have)
+        bar = tqdm(total=total, initial=have, desc=part.name[:-len('.part')], unit='B',
+                   unit_scale=True, disable=None if progress else True)
+        with bar, _removed_when_full(part, total), open(part, 'ab' if have else 'wb') as file:
+            _write_state(part, url, response, total)
+            # Raising at a broken end, urllib3 would drop the bytes before it.
+            response.raw.enforce_content_length = False
+            for chunk in response.iter_content(CHUNK):
+                have += len(chunk)
+                if have > (size or MAX_SIZE):
+                    _check_total(have, size, part)
+                file.write(chunk)
+                bar.update(len(chunk))
+    if total is not None and have != total:
+        raise _Again(f'broken off after {have} of {total} bytes')
+    _check_total(have, size, part)
+
+
+def _begin(response, part, have):
+    """The position from which the body goes on."""
+    status = response.status_code
+    if status in TRY_AGAIN:
+        raise _Again(f'HTTP {status}', retry_after(response))
+    if response.headers.get('Content-Encoding', 'identity') != 'identity':
+        raise SourceError(f'sent with Content-Encoding {response.headers["Content-Encoding"]}')
+    if status == 200:
+        return 0
+    if have and status in (206, 416):
+        match = re.fullmatch(r'bytes (\d{1,18})-\d+/.*', response.headers.get('Content-Range', ''))
+        if status == 206 and match and int(match.group(1)) == have:
+            return have
+        _remove(part)
+        raise _Again(f'HTTP {status}, not from byte {have} on', after=0)
+    raise SourceError(f'HTTP {status}', absent=status in (403, 404, 410))
+
+
+def _total(response, have):
+    length = response.headers.get('Content-Length', '')
+    return have + int(length) if re.fullmatch(r'\d{1,18}', length) else None
+
+
+def _check_total(total, size, part):
+    if total is None or (total == size if size else total <= MAX_SIZE):
+        return
+    _remove(part)
+    raise SourceError(f'it has {total} bytes, the published file {size}' if size else
+                      f'it has more than {MAX_SIZE} bytes')
+
+
+@contextlib.contextmanager
+def _removed_when_full(part, total):
+    try:
+        with told_when_full(part.parent, total):
+            yield
+    except OSError as error:
+        if error.errno in FULL:
+            _remove(part)
+        raise
+
+
+def _state_path(part):
+    return part.with_name(part.name + '.json')
+
+
+def _read_state(part, url):
+    """What is known of a file begun before, or None if it cannot be gone on with."""
+    try:
+        with open(_state_path(part), encoding='utf-8') as file:
+            state = json.loads(file.read(1 << 16))
+        if state['url'] == url and state['validator'] and part.is_file():
+            return {'validator': str(state['validator']), 'total': state['total']}
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        pass
+    return None
+
+
+def _write_state(part, url, response, total):
+    tag = response.headers.get('ETag', '')
+    # A weak tag does not vouch for single bytes.
+    validator = response.headers.get('Last-Modified') if tag[:2] in ('', 'W/') else tag
+    write_text(_state_path(part), json.dumps(
+        {'url': url, 'validator': validator, 'total': total}))
+
+
+def _remove(part):
+    for path in (part, _state_path(part)):
+        Path(path).unlink(missing_ok=True)

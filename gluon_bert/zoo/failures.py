@@ -1,0 +1,119 @@
+"""What goes wrong on a file's way: reasons, waits, full disks."""
+from __future__ import annotations
+
+import contextlib
+import email.utils
+import errno
+import logging
+import os
+import re
+import shutil
+import time
+from urllib.parse import urlsplit
+
+CONNECT_TIMEOUT = 10        # seconds
+READ_TIMEOUT = 30           # seconds without a byte
+BACK_OFF = 0.5              # seconds before the second attempt, doubled for each further one
+MAX_RETRY_AFTER = 30        # seconds
+TRY_AGAIN = (408, 429, 500, 502, 503, 504)      # of HTTP's answers
+FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+
+_log = logging.getLogger(__name__)
+_sleep = time.sleep
+
+
+class SourceError(Exception):
+    """A source does not give its file; the message is the reason.
+
+    Parameters
+    ----------
+    reason : str
+    absent : bool
+        The source answers, and has no such file.
+    """
+
+    def __init__(self, reason, absent=False):
+        super().__init__(reason)
+        self.absent = absent
+
+
+def shown(url):
+    """An address without passwords or signatures, for messages."""
+    parts = urlsplit(url)
+    if parts.scheme not in ('http', 'https'):
+        return url
+    return parts._replace(netloc=parts.netloc.rpartition('@')[2], query='', fragment='').geturl()
+
+
+def timeouts():
+    """Seconds to wait for a connection, and for data on it; GLUON_BERT_TIMEOUT sets both.
+
+    Returns
+    -------
+    (float, float)
+    """
+    text = os.environ.get('GLUON_BERT_TIMEOUT')
+    if not text:
+        return CONNECT_TIMEOUT, READ_TIMEOUT
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0
+    if not 0 < seconds < float('inf'):
+        raise ValueError(f'GLUON_BERT_TIMEOUT={text!r}: expected seconds, a number above 0')
+    return min(seconds, CONNECT_TIMEOUT), seconds
+
+
+def pause(url, failure, attempt, after=None):
+    """Wait before another attempt: as long as the server asks, else longer each time."""
+    seconds = BACK_OFF * 2 ** attempt if after is None else after
+    _log.info('%s: %s; again in %s s', shown(url), failure, seconds)
+    _sleep(seconds)
+
+
+def retry_after(response):
+    """Seconds that a server asks to wait, bounded, or None."""
+    text = response.headers.get('Retry-After', '')
+    if re.fullmatch(r'\d{1,9}', text):
+        seconds = int(text)
+    else:
+        try:
+            seconds = email.utils.parsedate_to_datetime(text).timestamp() - time.time()
+        except (TypeError, ValueError, OverflowError):
+            return None
+    return min(max(seconds, 0), MAX_RETRY_AFTER)
+
+
+def short_reason(error):
+    """One short line out of the client's nested messages."""
+    text = str(error)
+    connect, read = timeouts()
+    if 'connect timeout' in text:
+        return f'no connection within {connect:g} s'
+    if 'timed out' in text:
+        return f'no data for {read:g} s'
+    match = re.search(r'(\d+) more expected', text)
+    if match:
+        return f'broken off, {match.group(1)} bytes are missing'
+    match = re.search(r'\[Errno -?\d+\] [^\'")]+', text)
+    return match.group() if match else f'{type(error).__name__}: {text[:150]}'
+
+
+@contextlib.contextmanager
+def told_when_full(folder, needed=None):
+    """Turn a full disk, quota or file-size limit into an OSError that says what is needed."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise disk_full(folder, needed, error.errno) from None
+
+
+def disk_full(folder, needed, number=errno.ENOSPC):
+    """The error that says so, and what is needed and free."""
+    while not folder.exists():
+        folder = folder.parent
+    wanted = f'{needed} bytes are needed' if needed else 'more is needed'
+    return OSError(number, f'{os.strerror(number)}: {wanted}, '
+                           f'{shutil.disk_usage(folder).free} bytes are free', str(folder))

@@ -1,0 +1,253 @@
+"""What lies in a folder: files of a row, recognised and checked."""
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Optional, Tuple
+
+from .schema import GluonFile, HubFile, InstalledFile, Vocabulary
+
+RECORD = 'source.json'
+_MAX_JSON = 16 << 20        # bytes
+_KINDS = {'.safetensors': 'safetensors', '.bin': 'torch', '.params': 'params',
+          '.vocab': 'vocab_json', '.spiece': 'spiece', '.model': 'spiece', '.txt': 'vocab_txt',
+          '.json': 'vocab_json'}
+
+
+@dataclass(frozen=True)
+class Found:
+    """Files of a row, checked.
+
+    Parameters
+    ----------
+    paths : tuple of Path
+        One file; the index of a sharded file and its shards; the folder of a TensorFlow
+        checkpoint; vocab.json and merges.txt; GluonNLP's vocabulary and ranks of byte pairs.
+    kind : str
+        'safetensors', 'torch', 'params' (GluonNLP's) or 'tensorflow'; 'vocab_txt', 'vocab_json'
+        (GluonNLP's), 'spiece' or 'byte_pair'.
+    swapped : bool, optional
+        Whether ids are in the order of GluonNLP's converter of 2018; None where the file itself
+        or the data set's row says so.
+    source : str
+        Where it came from.
+    """
+
+    paths: Tuple[Path, ...]
+    kind: str
+    swapped: Optional[bool]
+    source: str
+
+
+def files_of(source):
+    """The files of one source, as a tuple."""
+    return source if isinstance(source, tuple) else (source,)
+
+
+def gluon_name(file, suffix=None):
+    """The name of a GluonFile in a cache or store."""
+    return f'{file.stem}-{file.sha1[:8]}{suffix or file.suffix}'
+
+
+def in_gluon_cache(file, folder):
+    """A GluonFile in a folder of GluonNLP's, under whatever name its data set had; or None.
+
+    Unchecked.
+    """
+    exact = folder / gluon_name(file)
+    paths = sorted(folder.glob(f'*-{file.sha1[:8]}{file.suffix}'))
+    return exact if exact in paths else next(iter(paths), None)
+
+
+def look(folder, row):
+    """Files of a row in a folder, unchecked.
+
+    Returns
+    -------
+    tuple of Path, str
+        And their kind; or None if there are none.
+
+    Raises
+    ------
+    ValueError
+        If it is not clear which of several files is meant, or a shard is absent.
+    """
+    if not folder.is_dir():
+        return None
+    return (_vocabulary_in(folder, row.kind) if isinstance(row, Vocabulary)
+            else _weights_in(folder))
+
+
+def local(folder, row):
+    """Files of a row in a folder, checked.
+
+    Against ``source.json``, which lies beside what was fetched, else against the row's digest of
+    a file of that name; a file of which no digest is known is taken as it is.
+
+    Returns
+    -------
+    Found or None
+
+    Raises
+    ------
+    ValueError
+        If a file is truncated or altered.
+    """
+    there = look(folder, row)
+    if there is None:
+        return None
+    record = _read_record(folder)
+    recorded = record['sha256']
+    if not all((folder / name).is_file() for name in recorded):
+        return None    # the process that was putting them there was killed
+    paths, kind = there
+    for path in plain_files(paths):
+        problem = mismatch(path, recorded_digest(path) or digests(row, path.name))
+        if problem:
+            raise ValueError(f'{path}: truncated or altered; {problem}. Remove it and get it again')
+    return Found(paths, kind, swapped_of(kind), record['source'] or str(folder))
+
+
+def recorded_digest(path):
+    """The digest of a fetched file as its folder's record has it; empty if it has none."""
+    recorded = _read_record(path.parent)['sha256']
+    return [('sha256', recorded[path.name])] if path.name in recorded else []
+
+
+def kind_of(paths):
+    """The kind of files, by their names."""
+    if paths[0].is_dir():
+        return 'tensorflow'
+    suffixes = {path.suffix for path in paths}
+    if suffixes == {'.json', '.txt'}:
+        return 'byte_pair'
+    for suffix, kind in _KINDS.items():
+        if suffix in suffixes:
+            return kind
+    raise ValueError(f'{", ".join(path.name for path in paths)}: of unknown kind')
+
+
+def swapped_of(kind, row=None):
+    """The order of ids in files of a kind; ``row`` is given if they are the row's own."""
+    if kind == 'vocab_json':
+        return getattr(row, 'swapped', None)
+    return None if kind == 'params' else False
+
+
+def digests(row, name):
+    """The published digests of files of a name, as (algorithm, digits); empty if not all known."""
+    if isinstance(row, Vocabulary) and name == 'vocab.txt' and row.sha256:
+        return [('sha256', row.sha256)]
+    known = []
+    for file in (file for source in row.sources for file in files_of(source)):
+        if isinstance(file, GluonFile) and gluon_name(file) == name:
+            known.append(('sha1', file.sha1))
+        elif isinstance(file, (HubFile, InstalledFile)) and file.path.split('/')[-1] == name:
+            known.append(('sha256', file.sha256))
+    return known if all(digest for _, digest in known) else []
+
+
+def mismatch(path, known):
+    """Say how a file differs from all of the digests known of it, or None."""
+    found = {algorithm: _digest_of(path, algorithm) for algorithm, _ in known}
+    if not known or any(found[algorithm] == digest for algorithm, digest in known):
+        return None
+    return '; '.join(f'its {algorithm} is {found[algorithm]}, the published file has {digest}'
+                     for algorithm, digest in known)
+
+
+def read_json(path):
+    """A JSON object from a file of bounded size; ValueError if it is not one."""
+    try:
+        if path.stat().st_size > _MAX_JSON:
+            raise ValueError('too large')
+        value = json.loads(path.read_text(encoding='utf-8'))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f'{path}: not a readable JSON file ({error})') from None
+    if not isinstance(value, dict):
+        raise ValueError(f'{path}: expected a JSON object')
+    return value
+
+
+def _weights_in(folder):
+    for name, kind in (('model.safetensors', 'safetensors'),
+                       ('model.safetensors.index.json', 'safetensors'),
+                       ('pytorch_model.bin', 'torch')):
+        path = folder / name
+        if path.is_file():
+            return (path, *(_shards(path) if path.suffix == '.json' else ())), kind
+    for candidate in (folder, *sorted(path for path in folder.iterdir() if path.is_dir())):
+        if list(candidate.glob('*.index')) and list(candidate.glob('*.data-*')):
+            return (candidate,), 'tensorflow'
+    path = _only(folder, '*.params')
+    return ((path,), 'params') if path else None
+
+
+def _vocabulary_in(folder, kind):
+    if kind == 'byte_pair':
+        pair = folder / 'vocab.json', folder / 'merges.txt'
+        return (pair, 'byte_pair') if all(path.is_file() for path in pair) else None
+    looked_for = ((('tokenizer.model', 'spiece'), ('*.spiece', 'spiece'), ('*.model', 'spiece'))
+                  if kind == 'sentencepiece' else
+                  (('vocab.txt', 'vocab_txt'), ('*.vocab', 'vocab_json'),
+                   ('vocab.json', 'vocab_json')))
+    for pattern, found in looked_for:
+        path = _only(folder, pattern)
+        if path:
+            return (path,), found
+    return None
+
+
+def _only(folder, pattern):
+    paths = sorted(path for path in folder.glob(pattern) if path.is_file())
+    if len(paths) > 1:
+        raise ValueError(f'{folder}: which of {", ".join(path.name for path in paths)} is meant? '
+                         'Leave one there')
+    return paths[0] if paths else None
+
+
+def shard_names(index):
+    """The files that the index of a sharded checkpoint names; ValueError if it is not one."""
+    names = read_json(index).get('weight_map')
+    names = sorted(set(map(str, names.values()))) if isinstance(names, dict) else []
+    if not names or any(Path(name).name != name for name in names):
+        raise ValueError(f'{index}: names no shards, or such in other folders')
+    return names
+
+
+def _shards(index):
+    paths = [index.parent / name for name in shard_names(index)]
+    for path in paths:
+        if not path.is_file():
+            raise ValueError(f'{index}: names {path.name}, which is not there')
+    return paths
+
+
+def plain_files(paths):
+    """Paths with the files of a folder in its stead, the record excepted."""
+    for path in paths:
+        yield from sorted(item for item in path.iterdir() if item.is_file()
+                          and item.name != RECORD) if path.is_dir() else (path,)
+
+
+def _read_record(folder):
+    path = folder / RECORD
+    if not path.is_file():
+        return {'source': '', 'sha256': {}}
+    record = read_json(path)
+    sums = record.get('sha256')
+    if not isinstance(sums, dict) or any(Path(name).name != name for name in sums):
+        raise ValueError(f'{path}: expected the sha256 of files beside it')
+    return {'source': str(record.get('source', '')), 'sha256': sums}
+
+
+def _digest_of(path, algorithm, chunk=1 << 20):
+    digest = hashlib.new(algorithm, usedforsecurity=False)
+    with open(path, 'rb') as file:
+        for block in iter(lambda: file.read(chunk), b''):
+            digest.update(block)
+    return digest.hexdigest()
+
+

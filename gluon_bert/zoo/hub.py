@@ -1,0 +1,225 @@
+"""Files of the Hugging Face hub, through its own client and that one's cache."""
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from pathlib import Path
+
+from .failures import (
+    FULL,
+    TRY_AGAIN,
+    SourceError,
+    pause,
+    retry_after,
+    short_reason,
+    timeouts,
+    told_when_full,
+)
+from .found import mismatch, shard_names
+from .schema import HubFile
+
+# In order of preference.
+_WEIGHTS = ('model.safetensors', 'model.safetensors.index.json', 'pytorch_model.bin',
+            'pytorch_model.bin.index.json')
+_TOKENIZER_FILES = ('vocab.txt', 'tokenizer_config.json', 'special_tokens_map.json',
+                    'tokenizer.json', 'vocab.json', 'merges.txt', 'tokenizer.model',
+                    'spiece.model')
+_COMMIT = re.compile(r'[0-9a-f]{40}')
+_SHA256 = re.compile(r'[0-9a-f]{64}')
+
+
+def offline():
+    """Whether HF_HUB_OFFLINE (or TRANSFORMERS_OFFLINE) forbids the network."""
+    text = os.environ.get('HF_HUB_OFFLINE') or os.environ.get('TRANSFORMERS_OFFLINE') or ''
+    return text.upper() in ('1', 'ON', 'YES', 'TRUE')
+
+
+def endpoint():
+    """The hub's address without a '/' at its end."""
+    return (os.environ.get('HF_ENDPOINT') or 'https://huggingface.co').rstrip('/')
+
+
+def fetch_from_hub(file, sha256=None, progress=True, reach=True):
+    """A file of the hub, in the cache of the hub's client.
+
+    Parameters
+    ----------
+    file : HubFile
+    sha256 : str, optional
+        Where known; else the digest that the hub names is checked, if it names one.
+    progress : bool
+    reach : bool
+        Whether the network may be used.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    SourceError
+        If there is no such file, it is not open to the user, the hub cannot be reached, or the
+        file is not the published one.
+    OSError
+        If the disk is full.
+    """
+    import huggingface_hub as client
+    cached = client.try_to_load_from_cache(file.repository, file.path, revision=file.revision)
+    reach = reach and not offline()
+    pinned = _COMMIT.fullmatch(file.revision)
+    if cached and not isinstance(cached, str) and (pinned or not reach):
+        raise SourceError('the repository has no such file', absent=True)
+    cached = Path(cached) if isinstance(cached, str) else None
+    in_cache = sha256 or (_name_in_cache(cached) if cached else None)
+    if cached and (sha256 or pinned) and _problem(cached, in_cache, file.size) is None:
+        return cached
+    if not reach:
+        if cached is None:
+            why = 'offline (HF_HUB_OFFLINE)' if offline() else 'no way to the hub'
+            raise SourceError(f"{why}, and not in the cache of the hub's client")
+        return _checked(cached, in_cache, file.size)
+    try:
+        named, size = _metadata(client, file)
+    except SourceError:
+        if cached is None:
+            raise
+        return _checked(cached, in_cache, file.size)
+    if named and sha256 and named != sha256:
+        raise SourceError(f'the file there now has sha256 {named}, the published file has {sha256}')
+    if size and file.size and size != file.size:
+        raise SourceError(f'the file there now has {size} bytes, the published file {file.size}')
+    return _download(client, file, sha256 or named, file.size or size, progress)
+
+
+def fetch_folder(repository, revision='main', progress=True):
+    """A checkpoint of the hub as a folder in the cache of the hub's client.
+
+    Parameters
+    ----------
+    repository : str
+    revision : str
+        Branch, tag or commit.
+    progress : bool
+
+    Returns
+    -------
+    Path
+        With config.json, the tokenizer's files, and the weights in one format.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the repository has none, or cannot be reached.
+    """
+    def get(path, revision):
+        # Where one request found no way, the others need not try.
+        reach = all(error.absent for error in failures.values())
+        try:
+            return fetch_from_hub(HubFile(repository, path, revision=revision), None, progress,
+                                  reach)
+        except SourceError as error:
+            failures[path] = error
+            return None
+
+    failures = {}
+    config = get('config.json', revision)
+    if config is not None:
+        commit = config.parent.name    # so that all files are of the same one
+        for path in _TOKENIZER_FILES:
+            get(path, commit)
+        for path in _WEIGHTS:
+            weights = get(path, commit)
+            if weights is not None and all(get(name, commit) for name in (
+                    shard_names(weights) if path.endswith('.json') else ())):
+                return config.parent
+    reasons = [f'{path}: {error}' for path, error in failures.items()
+               if path not in _TOKENIZER_FILES]
+    raise FileNotFoundError('\n  - '.join([
+        f'{endpoint()}/{repository}, revision {revision}: no checkpoint can be had', *reasons]))
+
+
+def _metadata(client, file):
+    """The SHA-256 that the hub names, if it does, and the size."""
+    url = client.hf_hub_url(file.repository, file.path, revision=file.revision,
+                            endpoint=endpoint())
+    for last in (False, True):
+        try:
+            metadata = client.get_hf_file_metadata(url, timeout=timeouts()[0])
+            break
+        except Exception as error:      # whatever it is, another source may do
+            if last or _status(error) not in TRY_AGAIN:
+                raise SourceError(_reason(error), absent=_status(error) == 404) from None
+            pause(url, _reason(error), 0, retry_after(error.response))
+    named = metadata.etag if _SHA256.fullmatch(metadata.etag or '') else None
+    return named, metadata.size
+
+
+def _download(client, file, sha256, size, progress):
+    from huggingface_hub import constants
+    problem = None
+    for again in (False, True):
+        try:
+            with _bars(progress), told_when_full(Path(constants.HF_HUB_CACHE), size):
+                path = client.hf_hub_download(file.repository, file.path, revision=file.revision,
+                                              endpoint=endpoint(), force_download=again)
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno in FULL:
+                raise
+            raise SourceError(_reason(error)) from None
+        problem = _problem(Path(path), sha256, size)
+        if problem is None:
+            return Path(path)
+    raise SourceError(problem)
+
+
+@contextlib.contextmanager
+def _bars(progress):
+    """The client's own bars, unless they are not wanted."""
+    from huggingface_hub import constants, utils
+    silence = not (progress or utils.are_progress_bars_disabled()
+                   or constants.HF_HUB_DISABLE_PROGRESS_BARS is not None)
+    if silence:
+        utils.disable_progress_bars()
+    try:
+        yield
+    finally:
+        if silence:
+            utils.enable_progress_bars()
+
+
+def _checked(path, sha256, size):
+    problem = _problem(path, sha256, size)
+    if problem:
+        raise SourceError(f"in the cache of the hub's client: {problem}")
+    return path
+
+
+def _problem(path, sha256, size):
+    found = path.stat().st_size
+    if size and found != size:
+        return f'it has {found} bytes, the published file {size}'
+    return mismatch(path, [('sha256', sha256)] if sha256 else [])
+
+
+def _name_in_cache(path):
+    """The client names a large file by its SHA-256 and links to it."""
+    name = Path(os.readlink(path)).name if path.is_symlink() else ''
+    return name if _SHA256.fullmatch(name) else None
+
+
+def _status(error):
+    return getattr(getattr(error, 'response', None), 'status_code', None)
+
+
+def _reason(error):
+    name, status = type(error).__name__, _status(error)
+    if name == 'GatedRepoError':
+        return 'gated: ask for access on its page and set HF_TOKEN'
+    if status == 401:
+        return 'HTTP 401, no such repository or a private one (HF_TOKEN)'
+    if status:
+        return f'HTTP {status}'
+    if 'Timeout' in name:
+        return f'no answer within {timeouts()[0]:g} s'
+    return short_reason(error)

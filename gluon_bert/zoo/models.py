@@ -1,0 +1,191 @@
+"""Networks out of the zoo: the row, its files, the network with its parameters."""
+from __future__ import annotations
+
+import mxnet as mx
+
+from ..bert import BertModel
+from ..checkpoint import read_checkpoint
+from ..heads import BertForPretraining
+from ..networks import build_network
+from .architectures import ARCHITECTURES
+from .reading import fetch_repository, read_tokenizer_of, zoo_checkpoint
+from .rows import family_of, get_config, look_up, resolve, resolve_dataset
+from .vocabularies import VOCABULARIES
+from .weights import WEIGHTS
+
+_HUB = 'hf://'
+
+
+def get_model(name, dataset_name=None, vocab=None, pretrained=True, ctx=None, root=None, *,
+              use_pooler=None, use_decoder=False, use_classifier=False,
+              pretrained_allow_missing=False, dropout=None):
+    """A BERT of the zoo with its vocabulary.
+
+    Parameters
+    ----------
+    name : str
+        The architecture, such as 'bert_12_768_12': layers, units, heads.
+    dataset_name : str, optional
+        The data set it was trained on, such as 'book_corpus_wiki_en_uncased'.
+    vocab : gluonnlp.vocab.BERTVocab, optional
+        Instead of the data set's, with ``pretrained=False``.
+    pretrained : bool
+        Load the trained parameters; else they are as initialised: normal, width 0.02.
+    ctx : mxnet.Context or list of them, optional
+        Where the parameters go; by default the CPU.
+    root : str or Path, optional
+        Folder of local files and downloads; by default ``$MXNET_HOME/models``.
+    use_pooler : bool, optional
+        Give the pooled vector too. By default if the trained model has a pooler, as every BERT
+        has, but not RoBERTa and DistilBERT.
+    use_decoder : bool
+        Give masked-word scores too; the model then takes masked positions as last input.
+    use_classifier : bool
+        Give next-sentence scores too.
+    pretrained_allow_missing : bool
+        Accept a head that is not in the trained file; it is then as initialised.
+    dropout : float, optional
+        Instead of the architecture's own.
+
+    Returns
+    -------
+    model : BertModel or BertForPretraining
+        Hybridized. Gives sequence, pooled, next-sentence and masked-word scores, in this order,
+        as far as asked for.
+    vocab : gluonnlp.vocab.BERTVocab
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown (the nearest is named) or the arguments do not go together.
+    FileNotFoundError
+        If the trained file can be had nowhere; the message says which file would do, and where it
+        belongs.
+
+    Examples
+    --------
+    >>> import mxnet as mx
+    >>> model, vocab = get_model('bert_6_384_12', dataset_name='all_minilm_l6_v2')
+    >>> sequence, pooled = model(mx.nd.array([vocab[['[CLS]', 'hello', '[SEP]']]]))
+    >>> sequence.shape, pooled.shape
+    ((1, 3, 384), (1, 384))
+    """
+    dataset_name = _check_arguments(name, dataset_name, vocab, pretrained)
+    row = WEIGHTS.get((name, dataset_name))
+    if use_pooler is None:
+        use_pooler = ('pooler' in row.heads if row
+                      else family_of(name) not in ('roberta', 'distilbert'))
+    if use_classifier and not use_pooler:
+        raise ValueError('use_classifier needs use_pooler=True')
+    heads = tuple(head for head, used in (
+        ('masked_lm', use_decoder), ('next_sentence', use_classifier)) if used)
+    checkpoint = zoo_checkpoint(name, dataset_name, root, heads=heads) if pretrained else None
+    if checkpoint is not None:
+        vocab, vocab_size = checkpoint.tokenizer.vocab, checkpoint.config.vocab_size
+    else:
+        vocab_size = len(vocab) if vocab is not None else VOCABULARIES[dataset_name].size
+        vocab = vocab if vocab is not None else get_vocab(dataset_name, root)
+    model = BertModel(get_config(name, vocab_size, dropout), use_pooler=use_pooler)
+    if use_decoder or use_classifier:
+        model = BertForPretraining(model, use_classifier=use_classifier, use_decoder=use_decoder)
+    _set_parameters(model, checkpoint, mx.cpu() if ctx is None else ctx, pretrained_allow_missing)
+    model.hybridize()
+    return model, vocab
+
+
+def get_vocab(dataset_name, root=None):
+    """The vocabulary of a data set.
+
+    Parameters
+    ----------
+    dataset_name : str
+    root : str or Path, optional
+        Folder of local files and downloads, see :func:`get_model`.
+
+    Returns
+    -------
+    gluonnlp.vocab.BERTVocab
+
+    Raises
+    ------
+    ValueError, FileNotFoundError
+        If there is no such data set, or its file can be had nowhere.
+    """
+    return read_tokenizer_of(resolve_dataset(dataset_name), root).vocab
+
+
+def get_tokenizer(name, dataset_name, root=None):
+    """The tokenizer that belongs to a model.
+
+    Parameters
+    ----------
+    name, dataset_name : str
+        As for :func:`get_model`.
+    root : str or Path, optional
+
+    Returns
+    -------
+    BertTokenizer, BytePairTokenizer or SentencePieceTokenizer
+        It lower-cases if the data set's vocabulary was made so.
+    """
+    look_up(ARCHITECTURES, name, 'model')
+    return read_tokenizer_of(resolve_dataset(dataset_name), root)
+
+
+def load_model(source, task=None, ctx=None):
+    """A network with its tokenizer, from a checkpoint that is in no row of the zoo.
+
+    Parameters
+    ----------
+    source : str or Path
+        A folder or file of :func:`.read_checkpoint`, or ``'hf://owner/name'``, a repository of the
+        Hugging Face hub, with ``@revision`` behind it if wanted.
+    task : str, optional
+        See :func:`.build_network`.
+    ctx : mxnet.Context or list of them, optional
+        By default the CPU.
+
+    Returns
+    -------
+    model : BertBlock
+        Hybridized.
+    tokenizer : BertTokenizer, BytePairTokenizer or SentencePieceTokenizer
+        None if the checkpoint has none beside it.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If there is no such checkpoint, or it is damaged or of an unknown kind.
+    """
+    checkpoint = open_checkpoint(source)
+    return build_network(checkpoint, task, ctx), checkpoint.tokenizer
+
+
+def open_checkpoint(source):
+    """The :class:`.Checkpoint` of what :func:`load_model` takes."""
+    if str(source).startswith(_HUB):
+        repository, _, revision = str(source)[len(_HUB):].partition('@')
+        source = fetch_repository(repository, revision or 'main')
+    return read_checkpoint(source)
+
+
+def _check_arguments(name, dataset_name, vocab, pretrained):
+    """The data set's name in the tables, or None."""
+    look_up(ARCHITECTURES, name, 'model')
+    if dataset_name is None and vocab is None:
+        raise ValueError('give dataset_name (one of '
+                         f'{", ".join(sorted(VOCABULARIES))}), or a vocab with pretrained=False')
+    if pretrained and vocab is not None:
+        raise ValueError('trained parameters come with the vocabulary of their data set: leave '
+                         'vocab out, or pass pretrained=False')
+    if pretrained:
+        return resolve(name, dataset_name).dataset_name
+    return None if dataset_name is None else resolve_dataset(dataset_name)
+
+
+def _set_parameters(model, checkpoint, ctx, allow_missing):
+    if checkpoint is not None:
+        model.load_checkpoint(checkpoint, ctx=ctx, allow_missing=allow_missing)
+    for parameter in model.collect_params().values():
+        if parameter._data is None:
+            parameter.initialize(ctx=ctx)

@@ -1,0 +1,204 @@
+"""From the files of a row to a checkpoint: read, in the order of the row's vocabulary."""
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from .._files import write_text
+from ..checkpoint.arrays import Arrays, shape_of
+from ..checkpoint.gluonnlp import check_shapes
+from ..checkpoint.gluonnlp_names import common_arrays
+from ..checkpoint.huggingface import huggingface_arrays, write_huggingface
+from ..checkpoint.params_file import read_params
+from ..checkpoint.safetensors_file import SafetensorsFile, open_sharded
+from ..checkpoint.schema import Checkpoint
+from ..checkpoint.tensorflow import read_tensorflow
+from ..checkpoint.torch_file import TorchFile
+from ..data import (
+    BertTokenizer,
+    BytePairTokenizer,
+    SentencePieceTokenizer,
+    gluonnlp_order,
+    read_vocab,
+    unswapped,
+)
+from .found import files_of, gluon_name
+from .rows import family_of, get_config, resolve
+from .schema import GluonFile
+from .store import fetch_vocabulary, fetch_weights
+from .vocabularies import VOCABULARIES
+from .weights import WEIGHTS
+
+# Arrays that have a row for each token.
+_BY_TOKEN = ('word_embed.0.weight', 'decoder.3.bias')
+
+
+def zoo_checkpoint(name, dataset_name, root=None, progress=True, heads=()):
+    """The checkpoint of a row, fetched if it is not at hand.
+
+    Parameters
+    ----------
+    name, dataset_name : str
+        As for :func:`.get_model`.
+    root : str or Path, optional
+    progress : bool
+        Show how far a download is.
+    heads : tuple of str
+        Heads that it must have: sources known to lack one are not asked.
+
+    Returns
+    -------
+    Checkpoint
+        Its arrays and its tokenizer have the ids of the row's vocabulary.
+
+    Raises
+    ------
+    ValueError, FileNotFoundError
+        If there is no such row, or its files can be had nowhere.
+    """
+    name, dataset_name = resolve(name, dataset_name)
+    row, vocabulary = _with_heads(WEIGHTS[name, dataset_name], heads), VOCABULARIES[dataset_name]
+    tokenizer = read_tokenizer_of(dataset_name, root, progress)
+    order = _order(tokenizer.vocab) if vocabulary.swapped else None
+    found = fetch_weights(name, dataset_name, row, root=root, progress=progress,
+                          convert=_converter(name, dataset_name, row, order))
+    arrays, in_published_order = _read_arrays(found, name, vocabulary.size)
+    if order is not None:
+        # Official files of GluonNLP have all but the decoder's bias in the order of the ids.
+        moved = _BY_TOKEN if in_published_order else _wrong_in_official(found, row)
+        arrays = _changed(arrays, moved, lambda array: array[order], vocabulary.size)
+    config = get_config(name, vocabulary.size)
+    try:
+        check_shapes(arrays, config)
+    except ValueError as error:
+        raise ValueError(f'{found.paths[0]}: {error}') from None
+    return Checkpoint(arrays, config, family_of(name), tokenizer, source=str(found.paths[0]))
+
+
+def read_tokenizer_of(dataset_name, root=None, progress=True):
+    """The tokenizer of a data set of the tables, its vocabulary fetched if not at hand."""
+    row = VOCABULARIES[dataset_name]
+    found = fetch_vocabulary(dataset_name, row, root=root, progress=progress,
+                             convert=_vocabulary_converter(row))
+    if found.kind == 'byte_pair':
+        return BytePairTokenizer.from_files(*found.paths)
+    if found.kind == 'spiece':
+        return SentencePieceTokenizer(found.paths[0])
+    vocab = read_vocab(found.paths[0], swap=row.swapped and found.kind == 'vocab_txt')
+    return BertTokenizer(vocab, lower=row.lowercase)
+
+
+def fetch_model(name, dataset_name, root=None, progress=True):
+    """Bring the files of a row into the folder of the zoo.
+
+    Parameters
+    ----------
+    name, dataset_name, root, progress
+        As for :func:`zoo_checkpoint`.
+
+    Returns
+    -------
+    tuple of Path
+        The files.
+    """
+    name, dataset_name = resolve(name, dataset_name)
+    checkpoint = zoo_checkpoint(name, dataset_name, root, progress)
+    row = VOCABULARIES[dataset_name]
+    return (Path(checkpoint.source), *fetch_vocabulary(dataset_name, row, root=root).paths)
+
+
+def fetch_repository(repository, revision='main'):
+    """Bring a checkpoint of the Hugging Face hub into the cache of its client.
+
+    Parameters
+    ----------
+    repository : str
+        'owner/name'.
+    revision : str
+        Branch, tag or commit.
+
+    Returns
+    -------
+    Path
+        The folder: config.json, tokenizer files, and the weights in one format.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none, or the hub cannot be reached.
+    """
+    from .hub import fetch_folder
+    return fetch_folder(repository, revision)
+
+
+def _with_heads(row, heads):
+    kept = tuple(source for source in row.sources if not any(
+        set(getattr(file, 'lacks', ())) & set(heads) for file in files_of(source)))
+    return replace(row, sources=kept or row.sources)
+
+
+def _read_arrays(found, name, size):
+    """Arrays by common names, and whether ids are in the published order.
+
+    Rows beyond the vocabulary's ``size`` belong to no token (ERNIE's 18000 for 17964): they go.
+    """
+    path = found.paths[0]
+    if found.kind == 'tensorflow':
+        return _cut(read_tensorflow(path, tokenizer=False).arrays, size), True
+    if found.kind == 'params':
+        return _cut(common_arrays(read_params(path)), size), False
+    opener = SafetensorsFile if found.kind == 'safetensors' else TorchFile
+    tensors = open_sharded(path, opener) if path.suffix == '.json' else opener(path)
+    return _cut(huggingface_arrays(tensors, family_of(name)), size), True
+
+
+def _cut(arrays, size):
+    long = [name for name in _BY_TOKEN if name in arrays and shape_of(arrays, name)[0] > size]
+    return _changed(arrays, long, lambda array: array[:size], size) if long else arrays
+
+
+def _changed(arrays, names, change, rows):
+    """The arrays, those of ``names`` passed through a function that leaves so many rows."""
+    def entry(name):
+        shape = shape_of(arrays, name)
+        if name in names:
+            return (rows, *shape[1:]), lambda: change(arrays[name])
+        return shape, lambda: arrays[name]
+    return Arrays({name: entry(name) for name in arrays})
+
+
+def _wrong_in_official(found, row):
+    official = {gluon_name(file) for source in row.sources for file in files_of(source)
+                if isinstance(file, GluonFile)}
+    return ('decoder.3.bias',) if found.paths[0].name in official else ()
+
+
+def _converter(name, dataset_name, row, order):
+    """Writes the final form of fetched files: Hugging Face's folder, in the published order."""
+    size = VOCABULARIES[dataset_name].size
+
+    def convert(found, folder):
+        arrays, in_published_order = _read_arrays(found, name, size)
+        if order is not None and not in_published_order:
+            kept = _wrong_in_official(found, row)
+            back = np.argsort(order)
+            arrays = _changed(arrays, [key for key in _BY_TOKEN if key not in kept],
+                              lambda array: array[back], size)
+        write_huggingface(Checkpoint(arrays, get_config(name, size), family_of(name),
+                                     source=found.source), folder)
+    return convert
+
+
+def _vocabulary_converter(row):
+    def convert(found, folder):
+        tokens = read_vocab(found.paths[0]).idx_to_token
+        tokens = unswapped(tokens) if row.swapped else tokens
+        write_text(folder / 'vocab.txt', ''.join(f'{token}\n' for token in tokens))
+    return convert
+
+
+def _order(vocab):
+    """The published id for each id of GluonNLP's order."""
+    return np.array(gluonnlp_order(unswapped(vocab.idx_to_token)))

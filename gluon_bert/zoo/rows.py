@@ -1,0 +1,115 @@
+"""Rows by their names. Read without MXNet."""
+from __future__ import annotations
+
+import difflib
+from typing import NamedTuple
+
+from ..config import BertConfig
+from .architectures import ARCHITECTURES, FAMILIES
+from .names import DATASET_ALIASES
+from .vocabularies import VOCABULARIES
+from .weights import WEIGHTS
+
+
+class ModelName(NamedTuple):
+    """What names a trained model: an architecture and the data set it was trained on."""
+
+    name: str
+    dataset_name: str
+
+
+def list_models():
+    """The trained models of the zoo, as (name, dataset_name), sorted by family and size.
+
+    Examples
+    --------
+    >>> ('bert_6_384_12', 'all_minilm_l6_v2') in list_models()
+    True
+    """
+    def place(key):
+        family, *sizes = key[0].split('_')
+        return family, [int(size) for size in sizes], key[1]
+    return [ModelName(*key) for key in sorted(WEIGHTS, key=place)]
+
+
+def family_of(name):
+    """The family of an architecture: 'bert', 'roberta', 'distilbert' or 'ernie'."""
+    look_up(ARCHITECTURES, name, 'model')
+    return FAMILIES.get(name, 'bert')
+
+
+def resolve_dataset(dataset_name):
+    """The data set's name in the tables, from that or another name of it.
+
+    Raises
+    ------
+    ValueError
+        If there is none; the message names the nearest.
+    """
+    name = DATASET_ALIASES.get(dataset_name, dataset_name)
+    look_up(VOCABULARIES, name, 'data set')
+    return name
+
+
+def resolve(name, dataset_name):
+    """The names of a trained model in the tables.
+
+    Parameters
+    ----------
+    name, dataset_name : str
+        The data set's name may be one that GluonNLP used before.
+
+    Returns
+    -------
+    ModelName
+
+    Raises
+    ------
+    ValueError
+        If there is no such row; the message says what there is.
+    """
+    look_up(ARCHITECTURES, name, 'model')
+    dataset_name = resolve_dataset(dataset_name)
+    if (name, dataset_name) not in WEIGHTS:
+        datasets = [data for architecture, data in list_models() if architecture == name]
+        models = [architecture for architecture, data in list_models() if data == dataset_name]
+        raise ValueError(
+            f'no trained parameters of {name} on {dataset_name} are listed; {name} there is on: '
+            f'{", ".join(datasets) or "nothing"}; on {dataset_name} there are: '
+            f'{", ".join(models) or "none"}. Pass pretrained=False for an initialised model')
+    return ModelName(name, dataset_name)
+
+
+def get_config(name, vocab_size, dropout=None):
+    """The configuration of an architecture.
+
+    Parameters
+    ----------
+    name : str
+        Such as 'bert_12_768_12'.
+    vocab_size : int
+    dropout : float, optional
+        Instead of the architecture's own.
+
+    Returns
+    -------
+    BertConfig
+
+    Raises
+    ------
+    ValueError
+        If there is no such architecture; the message names the nearest.
+    """
+    hyper_parameters = dict(look_up(ARCHITECTURES, name, 'model'))
+    if dropout is not None:
+        hyper_parameters['dropout'] = dropout
+    return BertConfig(vocab_size=vocab_size, **hyper_parameters)
+
+
+def look_up(table, name, kind):
+    """A row by its name; ValueError with the nearest name if there is none."""
+    if name in table:
+        return table[name]
+    near = difflib.get_close_matches(str(name), table, n=1, cutoff=0.4)
+    hint = f'; did you mean {near[0]!r}?' if near else ''
+    raise ValueError(f'unknown {kind} {name!r}{hint} (there are: {", ".join(sorted(table))})')
