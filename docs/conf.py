@@ -22,6 +22,7 @@ extensions = [
 exclude_patterns = ['_build']
 highlight_language = 'none'
 pygments_style = 'friendly'
+smartquotes_action = 'q'     # flags keep their dashes
 
 html_theme = 'furo'
 html_title = f'gluon_bert {version}'
@@ -37,12 +38,12 @@ napoleon_google_docstring = False
 napoleon_custom_sections = [('Inputs', 'params_style'), ('Outputs', 'params_style')]
 
 # A docstring whose colon napoleon takes for the end of a type.
-nitpick_ignore = []
+nitpick_ignore = [('py:class', "How GluonNLP's like class spells the names")]
 
 # Types in docstrings are prose. Names with a capital and more than one letter, such as BertConfig,
 # must lead somewhere; these need not: words, numbers, shapes, names of other projects.
 nitpick_ignore_regex = [
-    ('py:class', r"[^A-Z].*|[A-Z]+\)?|None|Path|NDArray|HybridBlock|NamedTuple"),
+    ('py:class', r"[^A-Z].*|[A-Z]+\)?|[A-Z] \* [A-Z]|None|Path|NDArray|HybridBlock|NamedTuple"),
     ('py:.*', r'(mxnet|gluonnlp|numpy)\..*'),
 ]
 

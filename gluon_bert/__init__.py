@@ -16,10 +16,10 @@ _HOMES = {
     'BertModel': 'bert', 'BertOutput': 'bert', 'LayerOutputs': 'bert', 'mean_pool': 'bert',
     'BertClassifier': 'heads', 'BertForPretraining': 'heads', 'BertForQA': 'heads',
     'BertTagger': 'heads',
-    'get_model': 'zoo', 'get_tokenizer': 'zoo', 'list_models': 'zoo',
+    'get_model': 'zoo', 'get_tokenizer': 'zoo', 'list_models': 'zoo', 'load_model': 'zoo',
 }
 _MODULES = ('bert', 'checkpoint', 'config', 'data', 'heads', 'kernels', 'layers', 'metrics',
-            'model', 'optimizer', 'plan', 'plots', 'training', 'zoo')
+            'model', 'networks', 'optimizer', 'plan', 'plots', 'training', 'zoo')
 
 __all__ = ['__version__', *_HOMES, *_MODULES]
 

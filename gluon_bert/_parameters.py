@@ -33,8 +33,10 @@ def fill(parameter, array, ctx, cast_dtype=False, dtype_source='current'):
     ctx, cast_dtype, dtype_source
         As in :meth:`mxnet.gluon.Block.load_parameters`.
     """
+    if cast_dtype and dtype_source == 'current':
+        array = array.astype(parameter.dtype, copy=False)
     contexts = [ctx] if isinstance(ctx, mx.Context) else ctx
-    adopted = (contexts == [mx.cpu()] and parameter._data is None and not cast_dtype
+    adopted = (contexts == [mx.cpu()] and parameter._data is None
                and not parameter._deferred_init and array.size and array.flags.writeable
                and array.flags.c_contiguous and np.dtype(parameter.dtype) == array.dtype)
     if not adopted:

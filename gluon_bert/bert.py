@@ -128,10 +128,10 @@ class BertBlock(HybridBlock):
     def load_checkpoint(self, checkpoint, ctx=None, allow_missing=False):
         """Load a :class:`.Checkpoint`; heads of it that the block does not have are left out.
 
-        The arguments and errors are those of :meth:`load_parameters`.
+        Arrays of another precision are cast to the block's. The arguments and errors are those of :meth:`load_parameters`.
         """
         self.load_arrays(checkpoint.arrays, checkpoint.source, ctx=ctx,
-                         allow_missing=allow_missing, ignore_extra=True)
+                         allow_missing=allow_missing, ignore_extra=True, cast_dtype=True)
 
     def load_arrays(self, arrays, source, ctx=None, allow_missing=False, ignore_extra=False,
                     cast_dtype=False, dtype_source='current'):

@@ -139,7 +139,8 @@ def _draw(config, heads, title, num_classes):
     y = _draw_layer(canvas, config, counts, y)
     top = _draw_heads(canvas, config, counts, y, num_classes)
     if title:
-        canvas.text(0.35, top + 0.3, title, size=13, weight='bold', ha='left')
+        canvas.text(0.35, top + 0.3, title, size=min(13, 900 / len(title)), weight='bold',
+                    ha='left', parse_math=False)
         top += 0.35
     _draw_margin(canvas, config, counts, 6.75, top - (0.65 if title else 0.25))
     return canvas.finish(top + 0.25)
@@ -253,7 +254,8 @@ def _draw_margin(canvas, config, counts, left, y):
     letters = [('N', 'texts', ''), ('T', 'tokens of a text', f'≤ {config.max_length}'),
                ('C', 'units', f'{config.units:,}'), ('H', 'attention heads', f'{config.num_heads}'),
                ('D', 'features, $C / H$', f'{config.units // config.num_heads}'),
-               ('F', 'feed-forward', f'{config.hidden_size:,}'), ('L', 'layers', f'{config.num_layers}'),
+               ('F', 'feed-forward', f'{config.hidden_size:,}'),
+               ('L', 'layers', f'{config.num_layers}'),
                ('V', 'vocabulary', f'{config.vocab_size:,}')]
     if 'masked_lm' in counts:
         letters.append(('M', 'masked positions', ''))

@@ -56,8 +56,8 @@ HOSTILE = {
     'truncated': (lambda: WHOLE[:-50], 'not a zip file'),
     'emptied': (lambda: WHOLE[:10000] + bytes(50000) + WHOLE[60000:], 'refused'),
     'without its head': (lambda: WHOLE[100_000:], 'refused'),
-    'huge directory': (lambda: WHOLE[:-22] + struct.pack('<4s4H2LH', b'PK\5\6', 0, 0, 1, 1,
-                                                         900_000, 0, 0), 'refused'),
+    'huge directory': (lambda: (b'PK\1\2' + bytes(42)) * 100_000 + struct.pack(
+        '<4s4H2LH', b'PK\5\6', 0, 0, 1, 1, 4_600_000, 0, 0), 'its directory is too large'),
     'not a zip': (lambda: DATA, 'not a zip file'), 'empty': (lambda: b'', 'not a zip file'),
 }
 

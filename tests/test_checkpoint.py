@@ -8,6 +8,7 @@ from test_bert import parameters_of
 from test_heads import make_pretraining
 
 from gluon_bert import BertClassifier, BertModel
+from gluon_bert.checkpoint.gluonnlp import read_gluonnlp
 from gluon_bert.checkpoint.params_file import read_params, write_params
 
 
@@ -23,6 +24,49 @@ def test_save_and_load_is_bit_equal(make_model, tmp_path):
     model.save_parameters(tmp_path / 'bert.params')
     other.load_parameters(tmp_path / 'bert.params')
     assert same(model, other)
+
+
+def test_arrays_given_stay_what_they_are(make_model, tiny_config):
+    arrays = make_model().checkpoint_arrays()
+    before = {name: array.copy() for name, array in arrays.items()}
+    first, second = BertModel(tiny_config), BertModel(tiny_config)
+    for model in (first, second):
+        model.load_arrays(arrays, 'memory', ctx=mx.cpu())
+    for parameter in first.collect_params().values():
+        parameter.set_data(parameter.data() + 1)
+        parameter.data()[:] += 1
+    mx.nd.waitall()
+    assert all(np.array_equal(before[name], array) for name, array in arrays.items())
+    assert all(array.flags.writeable for array in arrays.values())
+    assert all(np.array_equal(before[name], array)
+               for name, array in second.checkpoint_arrays().items())
+
+
+@pytest.mark.parametrize('dtype', ['float16', 'float64'])
+def test_other_precisions_are_cast(make_model, tiny_config, tmp_path, dtype):
+    model = make_model()
+    write_params(tmp_path / 'a.params', {
+        name: array.astype(dtype) for name, array in model.checkpoint_arrays().items()})
+    other = BertModel(tiny_config)
+    other.load_checkpoint(read_gluonnlp(tmp_path / 'a.params', config=tiny_config), ctx=mx.cpu())
+    arrays = other.checkpoint_arrays()
+    assert {array.dtype.name for array in arrays.values()} == {'float32'}
+    for name, array in model.checkpoint_arrays().items():
+        np.testing.assert_allclose(arrays[name], array, atol=1e-3, rtol=1e-3)
+
+
+def test_gradients_begin_as_zeros_and_training_works_after_loading(make_model, tiny_config,
+                                                                   ragged, tmp_path):
+    make_model().save_parameters(tmp_path / 'bert.params')
+    model = BertModel(tiny_config)
+    model.load_parameters(tmp_path / 'bert.params', ctx=mx.cpu())
+    batch = ragged(tiny_config, [5, 3])
+    assert all(not parameter.grad().asnumpy().any()
+               for parameter in model.collect_params().values())
+    with mx.autograd.record():
+        loss = model(*batch.arrays()).pooled.sum()
+    loss.backward()
+    assert all(parameter.grad().asnumpy().any() for parameter in model.collect_params().values())
 
 
 def test_load_into_a_network_without_values(make_model, tiny_config, tmp_path):

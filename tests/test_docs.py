@@ -1,13 +1,27 @@
 """The manual: its code runs, its tables have every row, its commands exist."""
 import doctest
 import importlib.util
+import os
 import re
+import subprocess
+import sys
+import zipfile
+from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from gluon_bert.command import COMMANDS
 from gluon_bert.data import TASKS
-from gluon_bert.zoo import ARCHITECTURES, VOCABULARIES, WEIGHTS
+from gluon_bert.zoo import (
+    ARCHITECTURES,
+    DATASET_ALIASES,
+    DEFAULT,
+    OFFLINE_DEFAULT,
+    VOCABULARIES,
+    WEIGHTS,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / 'README.rst', *sorted((ROOT / 'docs').glob('*.rst'))]
@@ -22,10 +36,53 @@ def load(path):
 
 
 @pytest.fixture(scope='module')
-def tables():
-    """The module of the tables' directives."""
+def extension():
+    """The modules of the tables, found as Sphinx finds them."""
     pytest.importorskip('sphinx', reason='needs Sphinx: python3 dev.py setup')
-    return load(ROOT / 'docs' / '_ext' / 'zoo.py')
+    folder = str(ROOT / 'docs' / '_ext')
+    sys.path.insert(0, folder)
+    yield importlib.import_module
+    sys.path.remove(folder)
+
+
+@pytest.fixture(scope='module')
+def tables(extension):
+    return extension('zoo_tables')
+
+
+@pytest.fixture(scope='module')
+def site(extension, tmp_path_factory):
+    """The manual, built: path below its folder -> Page."""
+    folder = tmp_path_factory.mktemp('html')
+    done = subprocess.run([sys.executable, '-m', 'sphinx', '-W', '--keep-going', '-n', '-q', '-b',
+                           'html', ROOT / 'docs', folder], capture_output=True, text=True,
+                          check=False, env={**os.environ, 'PYTHONPATH': str(ROOT)})
+    assert done.returncode == 0, done.stderr
+    return {path.relative_to(folder).as_posix(): Page(path) for path in folder.rglob('*')
+            if path.is_file()}
+
+
+class Page(HTMLParser):
+    """A file of the site; of a page the links, as (address, text), and the anchors."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.path, self.links, self.anchors, self._open = path, [], set(), False
+        if path.suffix == '.html':
+            self.feed(path.read_text(encoding='utf-8'))
+
+    def handle_starttag(self, tag, attrs):
+        found = dict(attrs)
+        self.anchors |= {found.get('id')} - {None}
+        self.links += [[found[key], ''] for key in ('href', 'src') if key in found]
+        self._open = 'href' in found if tag == 'a' else self._open
+
+    def handle_data(self, text):
+        if self._open:
+            self.links[-1][1] += text
+
+    def handle_endtag(self, tag):
+        self._open = self._open and tag != 'a'
 
 
 def code_of(path):
@@ -73,47 +130,123 @@ def cells(table):
     return [' | '.join(row) for row in rows]
 
 
-def test_tables_have_every_row(tables):
+def test_every_model_has_its_cell_and_its_page(tables, site):
+    marked = [address for address, text in site['model_zoo.html'].links if text == tables.YES]
+    assert sorted(marked) == sorted(f'models/{name}/{dataset}.html' for name, dataset in WEIGHTS)
+    listed = {address for address, _ in site['models/index.html'].links}
+    for (name, dataset), row in WEIGHTS.items():
+        assert f'{name}/{dataset}.html' in listed
+        text = site[f'models/{name}/{dataset}.html'].path.read_text(encoding='utf-8')
+        assert f'{row.num_params:,}' in text
+        assert row.licence in text
+        assert f'href="{row.source}"' in text
+        assert '.svg' in text
+        for file in (*tables.files_of(row), *tables.files_of(VOCABULARIES[dataset])):
+            digest = getattr(file, 'sha1', None) or file.sha256
+            assert (digest or file.__dict__.get('url') or file.path) in text
+
+
+def test_links_within_the_site_hold(site):
+    broken = []
+    for name, page in site.items():
+        for address, _ in page.links:
+            parts = urlsplit(address)
+            if parts.scheme or parts.netloc:
+                continue
+            path = os.path.normpath(os.path.join(os.path.dirname(name), unquote(parts.path)))
+            target = site.get(path if parts.path else name)
+            anchor = unquote(parts.fragment)
+            if target is None or (anchor and anchor not in target.anchors):
+                broken.append(f'{name}: {address}')
+    assert len(site) > len(WEIGHTS)
+    assert broken == []
+
+
+def test_the_scripts_can_be_downloaded_and_run(site, tmp_path):
+    address, = [link for link, _ in site['model_zoo.html'].links if link.endswith('/bert.zip')]
+    with zipfile.ZipFile(site[address].path) as archive:
+        archive.extractall(tmp_path)
+    examples = {path.name for path in (ROOT / 'examples').glob('*.*')}
+    assert examples <= {path.name for path in (tmp_path / 'bert').iterdir()}
+    done = subprocess.run([sys.executable, 'finetune_classifier.py', '--help'], text=True,
+                          cwd=tmp_path / 'bert', env={**os.environ, 'PYTHONPATH': str(ROOT)},
+                          capture_output=True, check=False)
+    assert '--bert_dataset' in done.stdout, done.stderr
+
+
+def test_the_bundle_has_the_same_bytes_each_time(extension, tmp_path):
+    bundle = extension('zoo_bundle')
+    for name in ('a', 'b'):
+        bundle.write_bundle(tmp_path / name / 'bert.zip')
+    assert (tmp_path / 'a/bert.zip').read_bytes() == (tmp_path / 'b/bert.zip').read_bytes()
+
+
+WITHOUT_MXNET = """
+import socket, sys
+sys.modules.update(mxnet=None, gluonnlp=None)
+socket.socket.connect = None
+import zoo_bundle, zoo_pages, zoo_tables
+lines = [*zoo_pages.index_page(), *map(zoo_tables.zoo_table, zoo_tables.groups())]
+for key in zoo_tables.list_models():
+    lines += zoo_pages.model_page(key)
+for kind in zoo_tables.SOURCE_KINDS.values():
+    lines += zoo_tables.file_table(kind)
+lines += [*zoo_tables.architecture_table(), *zoo_tables.vocabulary_table()]
+print(len(lines))
+"""
+
+
+def test_tables_need_neither_mxnet_nor_network(extension):
+    path = os.pathsep.join([str(ROOT), str(ROOT / 'docs' / '_ext')])
+    done = subprocess.run([sys.executable, '-c', WITHOUT_MXNET], capture_output=True, text=True,
+                          check=False, env={**os.environ, 'PYTHONPATH': path})
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 10 * len(WEIGHTS)
+
+
+def test_prose_names_no_data_set_but_the_defaults():
+    others = {*VOCABULARIES, *DATASET_ALIASES} - {DEFAULT[1], OFFLINE_DEFAULT[1]}
+    for path in [*PAGES, *ROOT.glob('*.rst'), *ROOT.glob('*/README.rst'),
+                 *(ROOT / 'docs' / '_ext').glob('*.py')]:
+        words = set(re.findall(r'[\w.]+\w', path.read_text(encoding='utf-8')))
+        assert words & others == set(), path
+
+
+def test_tables_have_every_row(extension, tables):
     for name in ARCHITECTURES:
-        assert any(f'``{name}``' in row for row in cells(tables.zoo_table()))
         assert any(f'``{name}``' in row for row in cells(tables.architecture_table()))
     for name, row in VOCABULARIES.items():
         assert any(f'``{name}`` | {row.size}' in line for line in cells(tables.vocabulary_table()))
-    for (name, dataset), row in WEIGHTS.items():
-        line, = [line for line in cells(tables.weights_table())
-                 if line.startswith(f'``{name}`` | ``{dataset}``')]
-        assert row.licence in line
-        assert row.source in line
-        assert tables.plain(row.description) in '\n'.join(tables.weights_list())
-    digests = {row.sha256 for row in (*WEIGHTS.values(), *VOCABULARIES.values())}
-    assert set(re.findall(r'``([0-9a-f]{64})``', str(tables.source_table()))) == digests
-    lines = cells(tables.task_table())
+    shown = str([tables.file_table(kind)[1] for kind in tables.SOURCE_KINDS.values()])
+    for folder, row in tables.all_rows():
+        assert f'``{folder}``' in shown
+        for file in tables.files_of(row):
+            assert (getattr(file, 'sha1', None) or file.sha256 or '') in shown
+    lines = cells(extension('zoo').task_table())
     assert len(lines) == len(TASKS)
     for task in TASKS.values():
         line, = [line for line in lines if line.startswith(f'``{task.name}`` |')]
         assert all(f'``{metric}``' in line for metric in task.metrics)
 
 
-def test_only_trained_models_are_marked_so(tables):
-    header, rows = tables.zoo_table()
-    marked = {(row[0], name) for row in rows for name, cell in zip(header, row)
-              if cell == 'trained'}
-    assert marked == {(f'``{name}``', f'``{dataset}``') for name, dataset in WEIGHTS}
-
-
-def test_every_flag_is_in_the_table(tables):
+def test_every_flag_is_in_the_table(extension):
     import finetune_classifier
-    flags = {flag for action in finetune_classifier.make_parser()._actions
-             for flag in action.option_strings} - {'-h', '--help'}
-    shown = str([rows for _, _, rows in tables.flag_tables('finetune_classifier')])
-    assert {flag for flag in flags if f'``{flag}``' not in shown} == set()
+    parsers = extension('parser_tables')
+    commands = parsers.command_parsers()
+    page = (ROOT / 'docs' / 'command.rst').read_text(encoding='utf-8')
+    assert re.findall(r'^\.\. command-help:: (\w+)', page, re.M) == list(COMMANDS) == list(commands)
+    for parser in (finetune_classifier.make_parser(), *commands.values()):
+        flags = {flag for action in parser._actions for flag in action.option_strings}
+        shown = str([rows for _, _, rows in parsers.parser_tables(parser)])
+        assert {flag for flag in flags - {'-h', '--help'} if f'``{flag}``' not in shown} == set()
 
 
-def test_results_come_from_the_file(tables, tmp_path):
+def test_results_come_from_the_file(extension, tmp_path):
+    results = extension('result_tables')
     path = tmp_path / 'glue.csv'
     path.write_text('task,score,command\nMRPC,0.5,python a.py\nRTE,0.6,python b.py\n'
                     'WNLI,0.7,python a.py\n')
-    header, rows, commands = tables.results_table(path)
+    header, rows, commands = results.results_table(*results.read_results(path))
     assert header == ['task', 'score', 'command']
     assert rows == [['MRPC', '0.5', '1'], ['RTE', '0.6', '2'], ['WNLI', '0.7', '1']]
     assert commands == ['python a.py', 'python b.py']

@@ -89,13 +89,21 @@ def test_a_later_call_goes_on_too(fetch, server, tmp_path):
     assert names(tmp_path) == ['model.bin']
 
 
-@pytest.mark.parametrize('data, fault', [(DATA, 'no range'), (OTHER, None)],
-                         ids=['range ignored', 'changed meanwhile'])
-def test_what_cannot_be_gone_on_with_begins_anew(fetch, server, tmp_path, data, fault):
+@pytest.mark.parametrize('data, fault, sent', [
+    (DATA, 'no range', [1_000_000]), (OTHER, None, [1_000_000]), (DATA, 416, [0, 1_000_000]),
+    (DATA, 'wrong range', [1_000_000, 1_000_000])],
+    ids=['range ignored', 'changed meanwhile', 'range refused', 'another range'])
+def test_what_cannot_be_gone_on_with_begins_anew(fetch, server, tmp_path, data, fault, sent):
     broken(fetch, server, tmp_path)
     server.fail('model.bin', fault)
     assert fetch(data=data).read_bytes() == data
-    assert server.sent('model.bin') == [1_000_000]
+    assert server.sent('model.bin') == sent
+
+
+def test_another_server_begins_anew(fetch, server, tmp_path):
+    broken(fetch, server, tmp_path)
+    download.download(server.put('elsewhere', DATA), tmp_path / 'model.bin')
+    assert server.sent('elsewhere') == [1_000_000]
 
 
 def test_a_part_without_its_side_file_begins_anew(fetch, server, tmp_path):
@@ -194,8 +202,9 @@ def test_a_size_that_is_not_known_has_a_bound(fetch, server, tmp_path, monkeypat
 
 
 def test_a_disk_too_small_is_told_beforehand(fetch, server, tmp_path, monkeypatch):
+    broken(fetch, server, tmp_path)
     monkeypatch.setattr(download.shutil, 'disk_usage', lambda folder: SimpleNamespace(free=17))
-    with pytest.raises(OSError, match='1000000 bytes are needed, 17 bytes are free') as error:
+    with pytest.raises(OSError, match='700000 bytes are needed, 17 bytes are free') as error:
         fetch()
     assert error.value.filename == str(tmp_path)
     assert names(tmp_path) == []

@@ -261,6 +261,26 @@ def test_files_go_into_a_folder_that_is_there(fetch, server, root):
     assert (root / KEY / 'notes.txt').read_text() == 'mine'
 
 
+def test_interrupted_while_files_are_moved_it_begins_anew(fetch, server, root, monkeypatch):
+    def convert(found, folder):
+        put(folder, dict.fromkeys(('a.json', 'model.safetensors', 'z.json'), b'1'))
+
+    def interrupted(source, target):
+        if target.name == 'z.json':
+            raise KeyboardInterrupt
+        move(source, target)
+    move = os.replace
+    archive = ZipArchive(server.put_zip('tiny.zip', CHECKPOINT))
+    put(root / KEY, {'notes.txt': b'mine'})
+    with monkeypatch.context() as patch:
+        patch.setattr(os, 'replace', interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            fetch(archive, convert=convert)
+    assert (root / KEY / 'model.safetensors').exists()
+    fetch(archive, convert=convert)
+    assert (root / KEY / 'z.json').exists()
+
+
 @pytest.mark.parametrize('fault', [404, 500, 'wrong', 'hang', 'long', 'break'])
 def test_when_a_source_fails_the_next_is_asked(fetch, server, root, monkeypatch, fault):
     monkeypatch.setenv('GLUON_BERT_TIMEOUT', '0.2')
@@ -293,6 +313,7 @@ def test_a_file_that_cannot_be_converted_is_a_source_that_fails(fetch, server, r
     def refuse(found, folder):
         (folder / 'model.safetensors').write_bytes(b'half')
         raise ValueError('not a checkpoint')
+    put(root / '.downloads' / KEY / 'left', {'model.safetensors': b'by a killed process'})
     with pytest.raises(FileNotFoundError, match=r'tiny\.zip: not a checkpoint'):
         fetch(ZipArchive(server.put_zip('tiny.zip', CHECKPOINT)), convert=refuse)
     assert names(root) == []

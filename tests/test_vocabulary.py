@@ -74,6 +74,7 @@ BAD_VOCABS = [
     (b'[PAD]\n\xff\xfe\n', r'vocab\.txt:2: not UTF-8: byte 0xff at offset 6'),
     ('[PAD]\n'.encode('utf-16-le'), r'vocab\.txt:1: holds a NUL'),
     (b'x' * (2 << 20), r'vocab\.txt:1: the line is longer than'),
+    ('a\n' * 700000, r'vocab\.txt: the file has more than 600000 lines'),
 ]
 
 
@@ -201,6 +202,7 @@ BAD_JSON = [
     (changed(token_to_idx=None), r'token_to_idx an object'),
     (changed(unknown_token=['[UNK]']), r'unknown_token is .*, not a token'),
     (changed(unknown_token='[unk]'), r"special token '\[unk\]' is missing among the 8 tokens"),
+    (changed(identifiers_to_tokens={'sep_token': '[UNK]'}), r'both unknown_token and sep_token'),
     (changed(mask_token='[MASK]'), r'mask_token is given twice'),
     (changed(identifiers_to_tokens=3), r'identifiers_to_tokens is no object'),
     (changed(identifiers_to_tokens={'sep_token': 'EOS'}), r"special token 'EOS' is missing"),

@@ -31,8 +31,9 @@ class ZooServer(http.server.ThreadingHTTPServer):
     """Files by path, with faults.
 
     A fault is a status (404, 500, 401), ``(429, seconds)``, ``('redirect', address)``, or one of
-    'break', 'wrong', 'hang', 'hold' (until ``gate`` is set), 'no range', 'long' (a Content-Length
-    that is more than comes) and 'endless' (no length, no end). Each answers one request.
+    'break', 'wrong', 'hang', 'hold' (until ``gate`` is set), 'no range', 'wrong range', 'long' (a
+    Content-Length that is more than comes) and 'endless' (no length, no end). Each is for one
+    request, a lasting one for all that follow.
     """
 
     daemon_threads = True
@@ -151,7 +152,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         headers = {'ETag': tag, **(headers or {})}
         match = re.fullmatch(r'bytes=(\d+)-', self.headers.get('Range', ''))
         if match and fault != 'no range' and self.headers.get('If-Range', tag) == tag:
-            start = int(match.group(1))
+            start = 0 if fault == 'wrong range' else int(match.group(1))
             headers['Content-Range'] = f'bytes {start}-{len(data) - 1}/{len(data)}'
             status, data = 206, data[start:]
         else:

@@ -3,8 +3,9 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import inspect
 
-from zoo_markup import literal, literals, plain
+from zoo_markup import code_block, literal, literals, plain
 
 _WIDTH = 88
 
@@ -33,8 +34,18 @@ def parser_tables(parser):
 def usage(parser):
     """The usage of a parser, whatever the width of the terminal."""
     formatter = argparse.HelpFormatter(parser.prog, width=_WIDTH)
-    formatter.add_usage(parser.usage, parser._actions, parser._mutually_exclusive_groups, prefix='')
+    actions = [action for action in parser._actions if action.dest != 'help']
+    formatter.add_usage(parser.usage, actions, parser._mutually_exclusive_groups, prefix='')
     return formatter.format_help().strip()
+
+
+def description_lines(parser):
+    """A parser's description: paragraphs, then its examples as code."""
+    text, _, examples = (parser.description or '').partition('\nexample')
+    lines = [*plain(text).split('\n'), '']
+    if examples:    # from here on 's:' or ':', and the commands
+        lines += code_block(inspect.cleandoc(examples.partition('\n')[2]))
+    return lines
 
 
 def _row(parser, action):

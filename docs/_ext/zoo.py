@@ -2,30 +2,27 @@
 
 Before Sphinx looks for pages, those of the models and the archive of the scripts are written.
 """
-import csv
 import importlib
 import inspect
-import sys
 import textwrap
 from pathlib import Path
 
+import zoo_tables
 from docutils.statemachine import StringList
+from parser_tables import command_parsers, description_lines, flag_tables, parser_tables, usage
+from result_tables import RESULTS, read_results, results_lines
 from sphinx.util.docutils import SphinxDirective, nodes
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-import zoo_tables  # noqa: E402
-from parser_tables import command_parsers, flag_tables, parser_tables, usage  # noqa: E402
-from zoo_bundle import write_bundle  # noqa: E402
-from zoo_markup import code_block, grid_table, list_table, literal, literals, plain  # noqa: E402
-from zoo_pages import RESULTS, write_pages  # noqa: E402
+from zoo_bundle import write_bundle
+from zoo_markup import code_block, grid_table, list_table, literal, literals
+from zoo_pages import write_pages
 
 ZOO = Path(inspect.getfile(zoo_tables.list_models)).parent
 
 
 def task_table():
     """The tasks that can be read by name."""
-    from gluon_bert.data import TASKS    # which brings MXNet, so not above
+    # It brings MXNet, so it is not imported above.
+    from gluon_bert.data import TASKS
     header = ['Task', 'Folder', 'Texts', 'Classes', 'Metrics', 'Splits', "GLUE server's files"]
     rows = []
     for name, task in TASKS.items():
@@ -35,17 +32,6 @@ def task_table():
                      classes, literals(task.metrics), literals(task.files),
                      literals(task.submissions.values())])
     return header, rows
-
-
-def results_table(path):
-    """Header, rows and commands of a CSV of results; a row names its command by number."""
-    with open(path, newline='', encoding='utf-8') as file:
-        reader = csv.DictReader(file)
-        header, results = list(reader.fieldnames or ()), list(reader)
-    commands = list(dict.fromkeys(row['command'] for row in results if row.get('command')))
-    rows = [[str(commands.index(row[name]) + 1) if name == 'command' and row[name]
-             else plain(row[name] or '') for name in header] for row in results]
-    return header, rows, commands
 
 
 class Generated(SphinxDirective):
@@ -67,7 +53,8 @@ class ZooTable(Generated):
 
     def run(self):
         group = self.arguments[0]
-        return self.parse([*grid_table(*zoo_tables.zoo_table(group)),
+        return self.parse(['.. rst-class:: zoo', '',
+                           *grid_table(*zoo_tables.zoo_table(group)),
                            *(zoo_tables.datasets_of(group) if group == 'small' else ())],
                           *ZOO.glob('*.py'))
 
@@ -79,20 +66,23 @@ class FileTable(Generated):
 
     def run(self):
         kind = zoo_tables.SOURCE_KINDS[self.arguments[0]]
-        return self.parse(list_table(*zoo_tables.file_table(kind), 'files'), *ZOO.glob('*.py'))
+        header, rows, widths = zoo_tables.file_table(kind)
+        return self.parse(list_table(header, rows, 'files', widths=widths), *ZOO.glob('*.py'))
 
 
-class RowTable(Generated):
-    """``.. architecture-table::`` and others without arguments."""
-
-    tables = {'architecture-table': zoo_tables.architecture_table,
+ROW_TABLES = {'architecture-table': zoo_tables.architecture_table,
               'vocabulary-table': zoo_tables.vocabulary_table,
               'alias-table': zoo_tables.alias_table, 'task-table': task_table}
 
+
+class RowTable(Generated):
+    """``.. architecture-table::`` and others of ``ROW_TABLES``."""
+
     def run(self):
-        table = self.tables[self.name]
+        table = ROW_TABLES[self.name]
         module = importlib.import_module('gluon_bert.data.glue') if table is task_table else None
-        return self.parse(list_table(*table()), *ZOO.glob('*.py'),
+        after = zoo_tables.shared_line() if table is zoo_tables.architecture_table else ()
+        return self.parse([*list_table(*table()), *after], *ZOO.glob('*.py'),
                           *([module.__file__] if module else ()))
 
 
@@ -115,7 +105,7 @@ class CommandHelp(Generated):
     def run(self):
         from gluon_bert import command
         parser = command_parsers()[self.arguments[0]]
-        lines = [*code_block(usage(parser)), *code_block(parser.description or ''),
+        lines = [*code_block(usage(parser)), *description_lines(parser),
                  *_grouped(parser_tables(parser))]
         return self.parse(lines, *Path(command.__file__).parent.glob('*.py'))
 
@@ -145,16 +135,11 @@ class ResultsTable(Generated):
     def run(self):
         path = RESULTS / self.arguments[0]
         self.env.note_dependency(str(path))
-        header, rows, commands = results_table(path) if path.is_file() else ([], [], [])
+        header, rows = read_results(path) if path.is_file() else ([], [])
         if not rows:
             return self.parse([f'No results are recorded in ``model_zoo/results/{path.name}`` '
                                f'yet.', ''])
-        lines = list_table(header, rows)
-        if commands:
-            lines += ['The commands by number:', '']
-            for number, command in enumerate(commands, 1):
-                lines += [f'{number}. ``{command}``']
-        return self.parse([*lines, ''])
+        return self.parse(results_lines(header, rows))
 
 
 def write_files(app):
@@ -165,7 +150,7 @@ def write_files(app):
 
 def setup(app):
     """Register the directives."""
-    for name in RowTable.tables:
+    for name in ROW_TABLES:
         app.add_directive(name, RowTable)
     for directive, name in ((ZooTable, 'zoo-table'), (FileTable, 'file-table'),
                             (FlagsTable, 'flags-table'), (CommandHelp, 'command-help'),

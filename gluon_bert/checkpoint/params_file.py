@@ -6,6 +6,7 @@ array at a time can be read: a model is then loaded with one copy of its weights
 from __future__ import annotations
 
 import math
+import os
 import struct
 from pathlib import Path
 from typing import NamedTuple, Tuple
@@ -13,7 +14,7 @@ from typing import NamedTuple, Tuple
 import numpy as np
 
 from .._files import atomic_path
-from .arrays import Arrays
+from .arrays import Arrays, mapped
 
 _LIST_MAGIC = 0x112
 _ARRAY_MAGICS = (0xF993FAC9, 0xF993FACA)      # dense or sparse arrays, written by MXNet 1.x
@@ -102,12 +103,11 @@ def _write_array(file, name, array):
 
 
 def _read_array(path, place):
-    array = np.empty(place.shape, place.dtype)
-    with open(path, 'rb') as file:
-        file.seek(place.offset)
-        if array.nbytes and file.readinto(memoryview(array).cast('B')) != array.nbytes:
+    count = math.prod(place.shape)
+    with open(path, 'rb', buffering=0) as file:
+        if place.offset + count * place.dtype.itemsize > os.fstat(file.fileno()).st_size:
             raise ValueError(f'{path}: was cut short while it was read')
-    return array
+        return mapped(file, place.offset, place.dtype, count).reshape(place.shape)
 
 
 def _read_index(file, size):

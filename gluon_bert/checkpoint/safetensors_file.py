@@ -1,8 +1,9 @@
 """Named tensors in files: safetensors, read tensor by tensor, and files in several shards.
 
 A safetensors file is the length of its header (8 bytes), the header (JSON: name -> type, shape and
-byte range) and the tensors' bytes. ``safetensors.numpy.load_file`` is not used: it has all tensors
-in memory, and the file while it copies them, where one tensor at a time is here; and no BF16.
+byte range) and the tensors' bytes. ``safetensors.numpy.load_file`` is not used: it has the file and
+a copy of all tensors in memory, where a tensor here lies in the file until it is touched and is not
+copied; and no BF16.
 """
 from __future__ import annotations
 
@@ -15,6 +16,7 @@ from typing import NamedTuple, Tuple
 import numpy as np
 
 from .._files import atomic_path
+from .arrays import mapped
 
 # Name of a type in a file -> how it is stored; in the order in which the safetensors library puts
 # types into a file, by which every tensor is aligned. BF16 is the upper half of an F32.
@@ -66,17 +68,10 @@ class TensorFile(Mapping):
 
     def _read(self, name, position, dtype, count):
         """``count`` values at a byte of the file, as a flat array; BF16 as float32."""
-        values = np.empty(count, DTYPES[dtype])
-        view = memoryview(values.view(np.uint8))
         with open(self.path, 'rb', buffering=0) as file:
             if _stamp(os.fstat(file.fileno())) != self._stamp:
                 raise ValueError(f'{self.path}: was changed after it had been opened')
-            file.seek(position)
-            while len(view):
-                done = file.readinto(view)
-                if not done:
-                    raise ValueError(f'{self.path}: ends inside tensor {short(name)}')
-                view = view[done:]
+            values = mapped(file, position, DTYPES[dtype], count)
         if dtype == 'BF16':
             return (values.astype('<u4') << np.uint32(16)).view('<f4')
         if dtype == 'BOOL' and (values.view(np.uint8) > 1).any():

@@ -78,8 +78,9 @@ def main(argv=None):
     int
         The exit status: 0, 1 for a difference that ``verify`` found, 2 for wrong input.
     """
-    args = make_parser().parse_args(argv)
+    args = None
     try:
+        args = make_parser().parse_args(argv)
         status = args.run(args)
         sys.stdout.flush()
         return status
@@ -90,7 +91,7 @@ def main(argv=None):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _NO_READER
     except (ValueError, OSError) as error:
-        if args.traceback:
+        if args is None or args.traceback:
             raise
         sys.stderr.write(f'gluon-bert {args.command}: error: {error_text(error)}\n')
         return 2

@@ -24,6 +24,8 @@ from .output import columns, note, say, size_text
 _UNSEEN = ('config', 'parameters', 'total', 'sources', 'name', 'dataset_name')
 _SIZES = {'float32_bytes': 'size as float32', 'file_bytes': 'size of the file',
           'cached_bytes': 'size in the cache'}
+_KINDS = {'BertTokenizer': 'wordpiece', 'BytePairTokenizer': 'byte_pair',
+          'SentencePieceTokenizer': 'sentencepiece'}
 
 
 def add_arguments(parser):
@@ -114,8 +116,8 @@ def _of_checkpoint(checkpoint, path, num_classes):
         facts['parameters']['other'] = rest
         facts['total'] += rest
     if tokenizer is not None:
-        facts['vocabulary'] = {'kind': type(tokenizer).__name__, 'size': len(tokenizer.vocab),
-                               'lowercase': bool(getattr(tokenizer, 'lower', False))}
+        facts['vocabulary'] = {'kind': _KINDS[type(tokenizer).__name__],
+                               'size': len(tokenizer.vocab), 'lowercase': tokenizer.lower}
     return config, facts
 
 

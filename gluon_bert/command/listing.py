@@ -1,6 +1,7 @@
 """List the models of the zoo.
 
-Reads only the tables and the folder of the cache.
+Only the tables and the names and sizes of the files in the cache are read. A size is that of the
+download, or with ~ what the parameters take in single precision, where the former is not known.
 
 example:
   gluon-bert list --name 'bert_*' --max-params 30M --sort params

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
@@ -54,11 +55,7 @@ class Model:
 
     def folder(self):
         """Where it lies, if it is not of the zoo; a repository of the hub is fetched."""
-        if self.path is not None:
-            return self.path
-        from ..zoo import fetch_repository
-        repository, _, revision = self.text[len(HUB):].partition('@')
-        return fetch_repository(repository, revision or 'main')
+        return self.path if self.path is not None else _fetched(self.text)
 
 
 def read_models(words):
@@ -101,6 +98,13 @@ def read_model(words):
     if len(models) != 1:
         raise ValueError(f'expected one model, got {", ".join(model.text for model in models)}')
     return models[0]
+
+
+@functools.lru_cache(maxsize=None)
+def _fetched(text):
+    from ..zoo import fetch_repository
+    repository, _, revision = text[len(HUB):].partition('@')
+    return fetch_repository(repository, revision or 'main')
 
 
 def _existing(word):

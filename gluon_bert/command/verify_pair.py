@@ -84,6 +84,8 @@ def map_tokens(first, second):
     """
     vocabs = [checkpoint.tokenizer and checkpoint.tokenizer.vocab.idx_to_token
               for checkpoint in (first, second)]
+    if vocabs == [None, None]:
+        return AS_IT_IS
     if None in vocabs:
         note('one has no vocabulary: ids are taken to stand for the same tokens in both')
         return AS_IT_IS
@@ -167,7 +169,9 @@ def _outputs(checkpoint, number, batches):
     from ..networks import build_network, default_task
     heads, results = checkpoint.heads, {}
     pretrained = {'masked_lm', 'next_sentence'} & {*heads}
-    tasks = {'pretraining' if pretrained else 'encoder', default_task(checkpoint)}
+    tasks = {'pretraining' if pretrained else 'encoder'}
+    if default_task(checkpoint) != 'classifier' or 'pooler' in heads:
+        tasks.add(default_task(checkpoint))
     for task in sorted(tasks):
         network = build_network(checkpoint, task)
         for batch in batches:

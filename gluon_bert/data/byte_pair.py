@@ -12,9 +12,11 @@ from tokenizers.processors import RobertaProcessing
 from .rows import drop_trailing_blanks, read_lines
 from .tokenizer_base import ROLES, LibraryTokenizer, ordered_tokens
 from .vocabulary import read_vocab
+from .vocabulary_ids import check_num_lines
 
 SPACE = 'Ġ'    # how the vocabulary spells a space
 MAX_BYTES = 16 << 20
+MAX_MERGES = 600_000
 _VERSION = '#version: 0.2'
 
 
@@ -131,14 +133,14 @@ class BytePairTokenizer(LibraryTokenizer):
     def _arguments(self):
         return self._vocab, self._merges
 
+    def _special_entry(self, key, token):
+        return token if key != 'mask_token' else {
+            'content': token, 'lstrip': True, 'rstrip': False, 'normalized': False,
+            'single_word': False}
+
     def _config(self):
-        config = {'tokenizer_class': 'RobertaTokenizer', 'trim_offsets': True,
-                  'add_prefix_space': self._options['add_prefix_space']}
-        if self._vocab.mask_token is not None:
-            config['mask_token'] = {
-                '__type': 'AddedToken', 'content': self._vocab.mask_token, 'lstrip': True,
-                'rstrip': False, 'normalized': False, 'single_word': False, 'special': True}
-        return config
+        return {'tokenizer_class': 'RobertaTokenizer', 'trim_offsets': True,
+                'add_prefix_space': self._options['add_prefix_space']}
 
     def _files(self):
         tokens = ordered_tokens(self._vocab, 'vocab.json')
@@ -167,6 +169,7 @@ def read_merges(path):
     ValueError
         If the file is larger than 16 MiB or not UTF-8, or a line is not a pair, or stands twice.
     """
+    check_num_lines(path, MAX_BYTES, MAX_MERGES)
     lines = {}    # of each pair
     for number, line in drop_trailing_blanks(read_lines(path, MAX_BYTES)):
         if number == 1 and line.startswith('#version'):

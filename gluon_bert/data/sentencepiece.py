@@ -12,7 +12,7 @@ from tokenizers.pre_tokenizers import BertPreTokenizer, Split
 from .sentencepiece_file import library_tokenizer, load, pieces_of, read_model
 from .tokenizer import normalizer_of
 from .tokenizer_base import ROLES, Encoded, SubwordTokenizer, checked_text, checked_texts
-from .vocabulary_ids import BERT_TOKENS, check_names
+from .vocabulary_ids import BERT_TOKENS, check_names, check_unknown
 
 SPACE = '▁'    # how a model spells the space before a word
 MAX_BEST = 512    # the library's limit
@@ -207,5 +207,6 @@ def _vocab_of(processor, given, source):
             raise ValueError(f'{source}: {name} is {tokens[number]!r} in the model, '
                              f'not {given[name]!r}')
         named[name] = tokens[number]
+    check_unknown(named, source)
     return BERTVocab(count_tokens(tokens), **named,
                      token_to_idx={token: number for number, token in enumerate(tokens)})

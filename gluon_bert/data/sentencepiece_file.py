@@ -12,7 +12,7 @@ from tokenizers.pre_tokenizers import Metaspace
 from tokenizers.processors import BertProcessing
 
 MAX_BYTES = 8 << 20
-MAX_PIECES = 400_000
+MAX_PIECES = 300_000    # the largest published models have 256000
 _NEEDS = 'sentencepiece>=0.2.2,<1'
 _NORMAL, _UNKNOWN, _USER_DEFINED = 1, 2, 4    # types of pieces
 _UNIGRAM = 1

@@ -179,9 +179,12 @@ class SubwordTokenizer:
         ValueError
             If the vocabulary cannot be written in the form of these files.
         """
-        special = {FILE_ROLES[name]: token for name in FILE_ROLES
+        special = {key: token for name, key in FILE_ROLES.items()
                    if (token := getattr(self._vocab, name, None)) is not None}
-        config = {**special, **self._config()}
+        special = {key: self._special_entry(key, token) for key, token in special.items()}
+        typed = {key: {'__type': 'AddedToken', **entry} if isinstance(entry, dict) else entry
+                 for key, entry in special.items()}
+        config = {**typed, **self._config()}
         if not self.uses_token_types:
             config['model_input_names'] = ['input_ids', 'attention_mask']
         contents = {**self._files(), 'tokenizer_config.json': json.dumps(config, indent=2) + '\n',
@@ -209,6 +212,10 @@ class SubwordTokenizer:
 
     def _encoded(self, encoding):
         return Encoded(encoding.tokens, self._ids(encoding), encoding.offsets)
+
+    def _special_entry(self, key, token):
+        """What the files of transformers say of a special token: the token, or an object."""
+        return token
 
     def _config(self):
         """Entries of tokenizer_config.json."""

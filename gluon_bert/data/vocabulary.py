@@ -6,11 +6,11 @@ from pathlib import Path
 from .json_file import read_json
 from .rows import read_lines
 from .sentencepiece import read_sentencepiece_vocab
-from .vocabulary_ids import build_vocab, find_special_tokens, gluonnlp_order
+from .vocabulary_ids import build_vocab, check_num_lines, find_special_tokens, gluonnlp_order
 from .vocabulary_json import vocab_from_json
 
 MAX_BYTES = 64 << 20
-MAX_TOKENS = 1_000_000    # twice the largest published vocabulary
+MAX_LINES = 600_000    # the largest published vocabulary has 501153
 
 
 def read_vocab(path, swap=False, special_tokens=None):
@@ -78,6 +78,7 @@ def _begins_as_json(path):
 
 
 def _read_tokens(path):
+    check_num_lines(path, MAX_BYTES, MAX_LINES)
     lines = {}    # of each token
     for number, line in read_lines(path, MAX_BYTES):
         token = line.strip() or line
@@ -85,7 +86,5 @@ def _read_tokens(path):
             raise ValueError(f'{path}:{number}: the line is empty, one token a line is needed')
         if token in lines:
             raise ValueError(f'{path}:{number}: token {token!r} stands in line {lines[token]} too')
-        if number > MAX_TOKENS:
-            raise ValueError(f'{path}: more than {MAX_TOKENS} tokens')
         lines[token] = number
     return list(lines)

@@ -95,7 +95,8 @@ def find_special_tokens(tokens, given, source):
     Raises
     ------
     ValueError
-        If one is not among the tokens, or ``given`` has another name.
+        If one is not among the tokens or the same as the unknown token, or ``given`` has another
+        name.
     """
     check_names(given)
     present = set(tokens)
@@ -106,6 +107,7 @@ def find_special_tokens(tokens, given, source):
         if token not in present:
             raise ValueError(f'{source}: special token {token!r} is missing among the '
                              f'{len(present)} tokens ({name})')
+    check_unknown(found, source)
     return found
 
 
@@ -114,6 +116,13 @@ def check_names(special_tokens):
     for name in special_tokens:
         if name not in ROBERTA_TOKENS:
             raise unknown_name('special token', name, ROBERTA_TOKENS)
+
+
+def check_unknown(special_tokens, source):
+    """ValueError if a token is the unknown one too: GluonNLP would count it twice."""
+    for name, token in special_tokens.items():
+        if name != 'unknown_token' and token == special_tokens['unknown_token']:
+            raise ValueError(f'{source}: {token!r} is both unknown_token and {name}')
 
 
 def looks_lowercase(vocab):
@@ -167,6 +176,13 @@ def check_text(tokens, source):
             raise ValueError(f'{source}: token {number}, {token[:80]!r}, holds a NUL character')
         if not token.isascii() and any('\ud800' <= char <= '\udfff' for char in token):
             raise ValueError(f'{source}: token {number}, {token[:80]!r}, holds half a character')
+
+
+def check_num_lines(path, max_bytes, max_lines):
+    """ValueError if a file has more lines in its first ``max_bytes`` than anyone needs."""
+    with open(path, 'rb') as file:
+        if file.read(max_bytes).count(b'\n') > max_lines:
+            raise ValueError(f'{path}: the file has more than {max_lines} lines')
 
 
 def _check_id(token, number, size, source):

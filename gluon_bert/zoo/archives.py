@@ -104,8 +104,6 @@ def _check_member(member):
     kind = stat.S_IFMT(member.external_attr >> 16)
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         raise ValueError(f'{name[:100]!r} is a link or a device')
-    if member.flag_bits & 1:
-        raise ValueError(f'{name[:100]!r} is encrypted')
     # zipfile bounds what these two unpack at a time.
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise ValueError(f'{name[:100]!r} is packed by method {member.compress_type}')

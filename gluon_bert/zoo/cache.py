@@ -13,7 +13,7 @@ from typing import Union
 
 from .._files import sha256_of, write_text
 from .failures import told_when_full
-from .found import RECORD, Found, look, plain_files, swapped_of
+from .found import RECORD, Found, look, plain_files, stamp_of, swapped_of
 from .schema import Vocabulary, Weights
 
 WAIT = 5                    # seconds for another process, before a message says so
@@ -125,8 +125,10 @@ def settle(place, raw, convert, temporary):
                     _link(path, final / path.name)
         if look(final, place.row) is None:
             raise ValueError('nothing in it is of use')
-        sums = {path.name: sha256_of(path) for path in sorted(final.iterdir())}
-        write_text(final / RECORD, json.dumps({'source': raw.source, 'sha256': sums}, indent=1))
+        paths = sorted(final.iterdir())
+        write_text(final / RECORD, json.dumps({
+            'source': raw.source, 'sha256': {path.name: sha256_of(path) for path in paths},
+            'stamps': {path.name: stamp_of(path) for path in paths}}, indent=1))
     _move(final, place.folder)
     shutil.rmtree(place.downloads, ignore_errors=True)
     paths, kind = look(place.folder, place.row)

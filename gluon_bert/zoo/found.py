@@ -84,7 +84,8 @@ def local(folder, row):
     """Files of a row in a folder, checked.
 
     Against ``source.json``, which lies beside what was fetched, else against the row's digest of
-    a file of that name; a file of which no digest is known is taken as it is.
+    a file of that name; a file of which no digest is known is taken as it is. What was fetched is
+    not read as a whole again as long as its size and time of change are those of then.
 
     Returns
     -------
@@ -104,6 +105,8 @@ def local(folder, row):
         return None    # the process that was putting them there was killed
     paths, kind = there
     for path in plain_files(paths):
+        if path.name in recorded and record['stamps'].get(path.name) == stamp_of(path):
+            continue
         problem = mismatch(path, recorded_digest(path) or digests(row, path.name))
         if problem:
             raise ValueError(f'{path}: truncated or altered; {problem}. Remove it and get it again')
@@ -235,12 +238,20 @@ def plain_files(paths):
 def _read_record(folder):
     path = folder / RECORD
     if not path.is_file():
-        return {'source': '', 'sha256': {}}
+        return {'source': '', 'sha256': {}, 'stamps': {}}
     record = read_json(path)
     sums = record.get('sha256')
     if not isinstance(sums, dict) or any(Path(name).name != name for name in sums):
         raise ValueError(f'{path}: expected the sha256 of files beside it')
-    return {'source': str(record.get('source', '')), 'sha256': sums}
+    stamps = record.get('stamps')
+    return {'source': str(record.get('source', '')), 'sha256': sums,
+            'stamps': stamps if isinstance(stamps, dict) else {}}
+
+
+def stamp_of(path):
+    """What changes when a file is written to: its size and its time of change."""
+    stat = path.stat()
+    return [stat.st_size, stat.st_mtime_ns]
 
 
 def _digest_of(path, algorithm, chunk=1 << 20):

@@ -24,7 +24,7 @@ from ..data import (
     read_vocab,
     unswapped,
 )
-from .found import files_of, gluon_name
+from .found import files_of
 from .rows import family_of, get_config, resolve
 from .schema import GluonFile
 from .store import fetch_vocabulary, fetch_weights
@@ -82,7 +82,7 @@ def read_tokenizer_of(dataset_name, root=None, progress=True):
     row = VOCABULARIES[dataset_name]
     found = fetch_vocabulary(dataset_name, row, root=root, progress=progress,
                              convert=_vocabulary_converter(row))
-    if found.kind == 'byte_pair':
+    if row.kind == 'byte_pair':
         return BytePairTokenizer.from_files(*found.paths)
     if found.kind == 'spiece':
         return SentencePieceTokenizer(found.paths[0])
@@ -170,9 +170,10 @@ def _changed(arrays, names, change, rows):
 
 
 def _wrong_in_official(found, row):
-    official = {gluon_name(file) for source in row.sources for file in files_of(source)
-                if isinstance(file, GluonFile)}
-    return ('decoder.3.bias',) if found.paths[0].name in official else ()
+    # Not by the whole name: GluonNLP has renamed data sets, never files' digests.
+    official = tuple(f'-{file.sha1[:8]}{file.suffix}' for source in row.sources
+                     for file in files_of(source) if isinstance(file, GluonFile))
+    return ('decoder.3.bias',) if found.paths[0].name.endswith(official) else ()
 
 
 def _converter(name, dataset_name, row, order):
@@ -193,6 +194,9 @@ def _converter(name, dataset_name, row, order):
 
 def _vocabulary_converter(row):
     def convert(found, folder):
+        if row.kind == 'byte_pair':
+            BytePairTokenizer.from_files(*found.paths).save(folder)
+            return
         tokens = read_vocab(found.paths[0]).idx_to_token
         tokens = unswapped(tokens) if row.swapped else tokens
         write_text(folder / 'vocab.txt', ''.join(f'{token}\n' for token in tokens))
