@@ -36,8 +36,8 @@ setup(
     ],
     entry_points={'console_scripts': ['gluon-bert = gluon_bert.command:main']},
     extras_require={
-        'sentencepiece': ['sentencepiece>=0.1.99,<1'],
-        'test': ['pytest>=8,<10', 'ruff>=0.6,<1', 'sentencepiece>=0.1.99,<1'],
+        'sentencepiece': ['sentencepiece>=0.2.2,<1'],
+        'test': ['pytest>=8,<10', 'ruff>=0.6,<1', 'sentencepiece>=0.2.2,<1'],
         'docs': ['sphinx>=7,<10', 'furo>=2024.1'],
         'peers': ['torch>=2.2,<3', 'transformers>=4.40,<6'],
     },

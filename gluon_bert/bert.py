@@ -128,7 +128,8 @@ class BertBlock(HybridBlock):
     def load_checkpoint(self, checkpoint, ctx=None, allow_missing=False):
         """Load a :class:`.Checkpoint`; heads of it that the block does not have are left out.
 
-        Arrays of another precision are cast to the block's. The arguments and errors are those of :meth:`load_parameters`.
+        Arrays of another precision are cast to the block's. The arguments and errors are those of
+        :meth:`load_parameters`.
         """
         self.load_arrays(checkpoint.arrays, checkpoint.source, ctx=ctx,
                          allow_missing=allow_missing, ignore_extra=True, cast_dtype=True)

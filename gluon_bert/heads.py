@@ -37,6 +37,8 @@ class BertClassifier(BertBlock):
         super().__init__(**kwargs)
         if num_classes < 1:
             raise ValueError(f'num_classes={num_classes}: expected 1 (regression) or more')
+        if not bert.use_pooler:
+            raise ValueError('a classifier reads the pooled vector: bert must have its pooler')
         self.config = bert.config
         self._dropout = dropout
         with self.name_scope():

@@ -81,7 +81,6 @@ def test_info_of_a_row(key, run):
 
 
 # Matplotlib for Python 3.9 calls old names of a newer pyparsing.
-@pytest.mark.filterwarnings("ignore:'.*' (argument is )?deprecated:DeprecationWarning")
 def test_info_of_a_checkpoint_and_its_drawing(folder, checkpoint, tmp_path, run):
     status, out, _ = run('info', folder, '--json', '--draw', tmp_path / 'a.svg')
     facts = json.loads(out)

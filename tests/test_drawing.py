@@ -11,8 +11,6 @@ from gluon_bert.drawing import draw_network
 from gluon_bert.heads import BertClassifier, BertForPretraining, BertForQA, BertTagger
 from gluon_bert.zoo import VOCABULARIES, WEIGHTS, get_config, list_models
 
-# Matplotlib for Python 3.9 calls old names of a newer pyparsing.
-pytestmark = pytest.mark.filterwarnings("ignore:'.*' (argument is )?deprecated:DeprecationWarning")
 
 SVG = '{http://www.w3.org/2000/svg}'
 NETWORKS = {'pretraining': BertForPretraining, 'span': BertForQA,

