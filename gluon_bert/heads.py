@@ -52,9 +52,7 @@ class BertClassifier(BertBlock):
 
     @property
     def file_layout(self):
-        """How GluonNLP's like class spells the names: its RoBERTa has no pooler but a head of two
-        layers.
-        """
+        """The spelling of GluonNLP's like class, whose RoBERTa has a head of two layers for a pooler."""
         config = self.config
         roberta = not config.num_token_types and config.pooler_activation == 'tanh'
         name = 'roberta_classifier' if roberta else 'classifier'

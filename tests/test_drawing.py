@@ -11,7 +11,6 @@ from gluon_bert.drawing import draw_network
 from gluon_bert.heads import BertClassifier, BertForPretraining, BertForQA, BertTagger
 from gluon_bert.zoo import VOCABULARIES, WEIGHTS, get_config, list_models
 
-
 SVG = '{http://www.w3.org/2000/svg}'
 NETWORKS = {'pretraining': BertForPretraining, 'span': BertForQA,
             'classifier': lambda bert: BertClassifier(bert, 5),

@@ -45,7 +45,7 @@ def change_arrays(folder, **changes):
     ({'vocab_size': 'absent'}, r'word_embeddings\.weight has shape .* needs \(30522, 24\)'),
     ({'vocab_size': 10 ** 15}, 'word_embeddings'),
     ({'layer_norm_eps': 0}, 'layer_norm_eps is 0'),
-    ({'hidden_dropout_prob': float('nan')}, 'hidden_dropout_prob is nan'),
+    ({'hidden_dropout_prob': float('nan')}, 'NaN is not a number'),
     ({'architectures': 'BertModel'}, 'architectures is'),
     ({'id2label': {'1': 'a'}}, 'id2label is'),
     ({'id2label': {'0': 'a', '1': ['b']}}, 'id2label is'),
@@ -59,11 +59,14 @@ def test_config_that_does_not_fit_is_refused(folder, changes, message):
     assert str(folder) in str(caught.value)
 
 
-@pytest.mark.parametrize('text', ['', '[]', '[' * 10 ** 6, '{"vocab_size": ' + '9' * 10 ** 6 + '}',
-                                  '{"a": "' + 'a' * 2 ** 24 + '"}', '\xff'])
-def test_config_that_is_none_is_refused(folder, text):
+@pytest.mark.parametrize('text, message', [
+    ('', 'not JSON'), ('[]', 'expected a JSON object, got list'), ('[' * 10 ** 6, 'too deeply'),
+    ('{"vocab_size": ' + '9' * 10 ** 6 + '}', 'a number of 1000000 digits'),
+    ('{"a": "' + 'a' * 2 ** 25 + '"}', 'larger than'), ('\xff', 'not UTF-8')],
+    ids=['empty', 'list', 'deep', 'digits', 'large', 'latin-1'])
+def test_config_that_is_none_is_refused(folder, text, message):
     (folder / 'config.json').write_text(text, encoding='latin-1')
-    with pytest.raises(ValueError, match=r'config\.json: not a JSON object'):
+    with pytest.raises(ValueError, match=rf'config\.json: .*{message}'):
         read_huggingface(folder)
 
 

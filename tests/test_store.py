@@ -126,7 +126,7 @@ def test_vocabularies_in_the_local_folder_are_used_as_they_lie(root, row_kind, f
      'in other folders'),
     ({'model.safetensors.index.json': SHARDED['model.safetensors.index.json']},
      r'model-1\.safetensors, which is not there'),
-    ({'model.safetensors': DATA, 'source.json': b'[' * 100_000}, 'not a readable JSON file'),
+    ({'model.safetensors': DATA, 'source.json': b'[' * 100_000}, 'nested too deeply'),
     ({'model.safetensors': DATA, 'source.json': b'{"sha256": {"../x": ""}}'}, 'files beside it'),
     ({f'{STEM}.params': b'1'}, f'its sha1 is .*, the published file has {SHA1}')])
 def test_wrong_local_files_are_refused(root, files, message):

@@ -156,7 +156,7 @@ def write_header(path, header, data=bytes(8), length=None):
     ({'a': entry(shape=(1,) * 33)}, "'a'.*33 dimensions"),
     ({'a': entry(shape=(-2,))}, "'a'.*type"), ({'a': entry(shape=(2.,))}, "'a'.*type"),
     ({'a': entry(shape=(True, 2))}, "'a'.*type"), ({'a': entry(shape='2')}, "'a'.*type"),
-    (b'{"a":' + b'9' * 20 + b'}', 'number of 20 digits'),
+    (b'{"a":' + b'9' * 101 + b'}', 'number of 101 digits'),
     ({'a': entry(-8, 0)}, "'a'.*type"), ({'a': entry(8, 0)}, "'a'.*data_offsets"),
     ({'a': {**entry(), 'data_offsets': [0, 4, 8]}}, "'a'.*data_offsets"),
     ({'a': {**entry(), 'dtype': 4}}, "'a'.*type"), ({'a': [1]}, "'a' is not an object"),
@@ -165,7 +165,7 @@ def write_header(path, header, data=bytes(8), length=None):
     ({}, 'end at byte'), ({'a': entry(4, 8, shape=(1,))}, "'a' begins at byte"),
     ({'a': entry(0, 4, shape=(1,)), 'b': entry()}, "'b' begins at byte"),
     (b'{"a":{},"a":{}}', 'twice'), ({'__metadata__': {'a': 1}}, '__metadata__'),
-    ({'\ud800': entry()}, 'surrogates'), (b'{"\xff":1}', 'utf-8'), (b'{', 'Expecting'),
+    ({'\ud800': entry()}, 'surrogates'), (b'{"\xff":1}', 'not UTF-8'), (b'{', 'Expecting'),
     (b'[]', 'not an object'), (b'{"a":' + b'[' * 100_000, 'nested'), (b'', 'Expecting'),
     (b'{"a":' + b'[],' * 2_000_000, 'values'), (b'"' + b'x' * 50_000_000, 'bytes'),
 ], ids=lambda value: value if isinstance(value, str) else '')

@@ -7,7 +7,20 @@ from collections.abc import Mapping
 import numpy as np
 
 
-class Arrays(Mapping):
+class NamedEntries(Mapping):
+    """What all mappings of names to arrays here share; a subclass fills ``_entries``."""
+
+    def __iter__(self):
+        return iter(self._entries)
+
+    def __len__(self):
+        return len(self._entries)
+
+    def __contains__(self, name):
+        return name in self._entries
+
+
+class Arrays(NamedEntries):
     """Arrays by name, each made by a function of its own at the time it is asked for.
 
     Parameters
@@ -22,15 +35,6 @@ class Arrays(Mapping):
 
     def __getitem__(self, name):
         return self._entries[name][1]()
-
-    def __iter__(self):
-        return iter(self._entries)
-
-    def __len__(self):
-        return len(self._entries)
-
-    def __contains__(self, name):
-        return name in self._entries
 
     def shape(self, name):
         """The shape of an array, without reading it."""

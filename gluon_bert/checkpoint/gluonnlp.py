@@ -11,6 +11,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from .._files import write_text
+from .._json import read_object
 from ..config import BertConfig
 from ..data import BertTokenizer, looks_lowercase, read_tokenizer, read_vocab, write_vocab_json
 from .arrays import Arrays, shape_of
@@ -19,7 +20,6 @@ from .params_file import read_params, write_params
 from .schema import Checkpoint
 
 _HEAD_FEATURES = 64       # D of every BERT published for GluonNLP
-_MAX_JSON = 10 << 20
 _LAYER = re.compile(r'encoder\.transformer_cells\.(\d+)\.')
 
 
@@ -198,13 +198,11 @@ def _read_description(path):
     """What ``<stem>.json`` says; nothing if it is not there."""
     if not path.is_file():
         return {}
-    if path.stat().st_size > _MAX_JSON:
-        raise ValueError(f'{path.name} is larger than {_MAX_JSON} bytes')
     try:
-        described = json.loads(path.read_text(encoding='utf-8'))
+        described = read_object(path)
         config = BertConfig(**described['config'])
         labels = tuple(str(label) for label in described.get('labels', ()))
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError) as error:
         raise ValueError(f'{path.name} does not describe it ({error})') from None
     return {'config': config, 'family': described.get('family'),
             'lower': described.get('lower'), 'labels': labels}

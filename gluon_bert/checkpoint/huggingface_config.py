@@ -5,9 +5,10 @@ import difflib
 import reprlib
 from typing import NamedTuple, Optional, Tuple
 
+from .._json import read_object
 from ..config import BertConfig
 from .huggingface_names import CLASS_NAMES, SPELLINGS
-from .safetensors_file import existing, parse_object
+from .tensor_file import existing
 
 _MAX_BYTES = 10 << 20
 
@@ -116,12 +117,7 @@ def read_config(path, array_names=()):
         If the file is absent, no such file, or of a network that is not one of these families.
     """
     path = existing(path)
-    with open(path, 'rb') as file:
-        text = file.read(_MAX_BYTES + 1)
-    try:
-        values = parse_object(text)
-    except ValueError as error:
-        raise ValueError(f'{path}: not a JSON object ({error})') from None
+    values = read_object(path)
     try:
         return _parse(values, array_names)
     except ValueError as error:

@@ -8,75 +8,20 @@ copied; and no BF16.
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Mapping
-from pathlib import Path
 from typing import NamedTuple, Tuple
 
 import numpy as np
 
 from .._files import atomic_path
-from .arrays import mapped
+from .._json import parse_json
+from .tensor_file import DTYPES, TensorFile, existing, num_bytes, short
 
-# Name of a type in a file -> how it is stored; in the order in which the safetensors library puts
-# types into a file, by which every tensor is aligned. BF16 is the upper half of an F32.
-DTYPES = {name: np.dtype(stored) for name, stored in (
-    ('I64', '<i8'), ('F64', '<f8'), ('F32', '<f4'), ('I32', '<i4'), ('BF16', '<u2'),
-    ('F16', '<f2'), ('I16', '<i2'), ('I8', 'i1'), ('U8', 'u1'), ('BOOL', '?'))}
 _WRITTEN = {stored: name for name, stored in DTYPES.items() if name != 'BF16'}
 
 # The format allows a header of 100 MB. As Python objects that could be gigabytes; the header of
 # BERT large takes 40 kB.
 _MAX_HEADER = 8 << 20
 _MAX_SEPARATORS = 400_000       # each '[', '{' and ',' makes room for one object
-_MAX_DIMENSIONS = 32
-_MAX_BYTES = 2 ** 63 - 1
-
-
-class TensorFile(Mapping):
-    """Named tensors of a file: name -> numpy.ndarray, a new one read whenever it is asked for.
-
-    Nothing is kept open; a file that was replaced in between is noticed and refused.
-    """
-
-    def __init__(self, path):
-        self.path = existing(path)
-        self._entries = {}
-        self._stamp = _stamp(self.path.stat())      # which file it was
-
-    def __iter__(self):
-        return iter(self._entries)
-
-    def __len__(self):
-        return len(self._entries)
-
-    def __contains__(self, name):
-        return name in self._entries
-
-    def shape(self, name):
-        """Shape of a tensor, as a tuple, without reading it."""
-        return self._entry(name).shape
-
-    def dtype(self, name):
-        """Type of a tensor as safetensors calls it, such as 'F32', without reading it."""
-        return self._entry(name).dtype
-
-    def _entry(self, name):
-        if name not in self._entries:
-            raise KeyError(f'{self.path}: no tensor {short(name)}')
-        return self._entries[name]
-
-    def _read(self, name, position, dtype, count):
-        """``count`` values at a byte of the file, as a flat array; BF16 as float32."""
-        with open(self.path, 'rb', buffering=0) as file:
-            if _stamp(os.fstat(file.fileno())) != self._stamp:
-                raise ValueError(f'{self.path}: was changed after it had been opened')
-            values = mapped(file, position, DTYPES[dtype], count)
-        if dtype == 'BF16':
-            return (values.astype('<u4') << np.uint32(16)).view('<f4')
-        if dtype == 'BOOL' and (values.view(np.uint8) > 1).any():
-            raise ValueError(f'{self.path}: tensor {short(name)} has a BOOL above 1')
-        return values
 
 
 class _Entry(NamedTuple):
@@ -116,7 +61,7 @@ class SafetensorsFile(TensorFile):
                 length = int.from_bytes(file.read(8), 'little')
                 if length > size - 8:
                     raise ValueError(f'its header of {length} bytes does not fit in {size}')
-                header = parse_object(file.read(min(length, _MAX_HEADER + 1)))
+                header = _parse_object(file.read(min(length, _MAX_HEADER + 1)))
             self.metadata = header.pop('__metadata__', {})
             if not isinstance(self.metadata, dict) or not _texts(self.metadata.values()):
                 raise ValueError('its __metadata__ is not text by name')
@@ -178,7 +123,7 @@ def open_sharded(index_path, open_file):
     path = existing(index_path)
     try:
         with open(path, 'rb') as file:
-            shards = parse_object(file.read(_MAX_HEADER + 1)).get('weight_map')
+            shards = _parse_object(file.read(_MAX_HEADER + 1)).get('weight_map')
         if not isinstance(shards, dict) or not shards:
             raise ValueError("it has no object 'weight_map' with tensors")
         for name, shard in shards.items():
@@ -238,65 +183,6 @@ def write_safetensors(path, arrays, metadata=None):
             file.write(stored.reshape(-1).view(np.uint8).data)
 
 
-def existing(path):
-    """``path`` as a Path; FileNotFoundError if it is not a file."""
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f'{path}: no such file')
-    return path
-
-
-def num_bytes(shape, itemsize):
-    """Bytes that a tensor takes; ValueError for a shape that no array can have."""
-    if len(shape) > _MAX_DIMENSIONS:
-        raise ValueError(f'it has {len(shape)} dimensions')
-    product = itemsize
-    for length in shape:
-        # A length of 0 must not hide that NumPy cannot count the others.
-        product *= max(length, 1)
-        if not 0 <= length <= product <= _MAX_BYTES:
-            raise ValueError('its shape is larger than an array can be')
-    return 0 if 0 in shape else product
-
-
-def parse_object(text):
-    """A JSON object of bounded size out of bytes; ValueError for anything else."""
-    if (len(text) > _MAX_HEADER
-            or sum(text.count(mark) for mark in (b'[', b'{', b',')) > _MAX_SEPARATORS):
-        raise ValueError(f'its JSON has over {_MAX_HEADER} bytes or {_MAX_SEPARATORS} values')
-    try:
-        value = json.loads(text.decode('utf-8'), object_pairs_hook=_unique, parse_int=_integer)
-    except RecursionError:
-        raise ValueError('its JSON is nested too deeply') from None
-    if not isinstance(value, dict):
-        raise ValueError('its JSON is not an object')
-    return value
-
-
-def short(name):
-    """A name for a message; those out of a file may be of any length."""
-    text = repr(name) if isinstance(name, str) else f'of type {type(name).__name__}'
-    return text if len(text) <= 100 else text[:100] + '...'
-
-
-def _stamp(status):
-    return status.st_ino, status.st_size, status.st_mtime_ns
-
-
-def _unique(pairs):
-    result = dict(pairs)
-    if len(result) != len(pairs):
-        raise ValueError('its JSON has a name twice')
-    return result
-
-
-def _integer(digits):
-    # Older Pythons take time that grows with the square of the digits; 19 are enough for 64 bits.
-    if len(digits) > 19:
-        raise ValueError(f'it has a number of {len(digits)} digits')
-    return int(digits)
-
-
 def _check_entry(name, entry, start):
     """An entry of the header; ``start`` is where in the file the tensors begin."""
     where = f'tensor {short(name)}'
@@ -349,3 +235,12 @@ def _describe(name, array):
     if dtype is None:
         raise TypeError(f'arrays[{name!r}]: cannot write the type {array.dtype}')
     return dtype, array.shape
+
+
+def _parse_object(text):
+    if len(text) > _MAX_HEADER:
+        raise ValueError(f'its JSON has over {_MAX_HEADER} bytes')
+    value = parse_json(text, max_values=_MAX_SEPARATORS)
+    if not isinstance(value, dict):
+        raise ValueError('its JSON is not an object')
+    return value

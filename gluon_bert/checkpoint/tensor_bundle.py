@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
 from typing import NamedTuple, Tuple
 
 import numpy as np
 
 from .._files import atomic_path
+from .arrays import NamedEntries
 from .sorted_table import (
     MAX_BYTES,
     MAX_KEY,
@@ -47,7 +47,7 @@ _NUMBERS = {stored: number for number, (name, stored) in _TYPES.items()
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5    # how a field of a protocol buffer is stored
 
 
-class TensorBundle(Mapping):
+class TensorBundle(NamedEntries):
     """The tensors of a checkpoint by name; each is read from its file when it is asked for.
 
     bfloat16 is read as float32.
@@ -83,15 +83,6 @@ class TensorBundle(Mapping):
 
     def __repr__(self):
         return f'{type(self).__name__}({self.prefix!r})'
-
-    def __iter__(self):
-        return iter(self._entries)
-
-    def __len__(self):
-        return len(self._entries)
-
-    def __contains__(self, name):
-        return name in self._entries
 
     def __getitem__(self, name):
         entry = self._entries[name]

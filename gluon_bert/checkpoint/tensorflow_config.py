@@ -6,8 +6,8 @@ import reprlib
 from pathlib import Path
 
 from .. import data
+from .._json import read_json
 from ..config import BertConfig
-from ..data.json_file import read_json
 
 CONFIG = 'bert_config.json'
 VOCAB = 'vocab.txt'

@@ -1,12 +1,10 @@
 """A file of hyper-parameters for parameters that have none beside them."""
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
+from .._json import read_object
 from ..config import BertConfig
-
-_MAX_BYTES = 10 << 20
 
 
 def read_config_file(path):
@@ -29,13 +27,7 @@ def read_config_file(path):
     """
     from ..checkpoint.huggingface_config import read_config
     path = Path(path)
-    try:
-        with open(path, 'rb') as file:
-            values = json.loads(file.read(_MAX_BYTES))
-        if not isinstance(values, dict):
-            raise ValueError('not an object')
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f'{path}: not JSON ({error})') from None
+    values = read_object(path)
     ours = values.get('config', values)
     if not isinstance(ours, dict) or 'units' not in ours:
         # Google's has no model_type; its keys are those of transformers' BERT.

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional, Tuple
 
+from .._json import read_object
 from ..zoo import VOCABULARIES, WEIGHTS
 from ..zoo.cache import Place
-from ..zoo.found import RECORD, files_of, look, read_json
+from ..zoo.found import RECORD, files_of, look
 from ..zoo.schema import InstalledFile
 from ..zoo.store import cached, default_root
 
@@ -128,7 +129,7 @@ def _recorded(place):
     if not record.is_file():
         return ()
     try:
-        sums = read_json(record).get('sha256')
+        sums = read_object(record).get('sha256')
     except ValueError:
         sums = None
     return (RECORD, *(name for name in (sums if isinstance(sums, dict) else ())

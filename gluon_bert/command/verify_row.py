@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from .._json import read_object
 from ..counts import count_parameters, title_of
 from ..zoo import VOCABULARIES, WEIGHTS, ModelName, family_of, get_config, list_models
-from ..zoo.found import RECORD, digests, files_of, look, mismatch, plain_files, read_json
+from ..zoo.found import RECORD, digests, files_of, look, mismatch, plain_files
 from ..zoo.schema import GluonFile
 from ..zoo.sources import address
 from .holdings import holding_of
@@ -121,7 +122,7 @@ def _check_digests(key, paths, files):
     """(passed, text) of each file whose digest is known, and of the others together."""
     published = list(_published(WEIGHTS[key]))
     record = (paths[0] if paths[0].is_dir() else paths[0].parent) / RECORD
-    record = read_json(record) if record.is_file() else {}
+    record = read_object(record) if record.is_file() else {}
     recorded = record['sha256'] if isinstance(record.get('sha256'), dict) else {}
     unknown = []
     for path, found in files.items():

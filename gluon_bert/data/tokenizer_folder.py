@@ -3,8 +3,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from .._json import read_json
 from .byte_pair import SPACE, BytePairTokenizer
-from .json_file import read_json
 from .sentencepiece import SentencePieceTokenizer, read_sentencepiece_vocab
 from .tokenizer import SUBWORD_PREFIX, BertTokenizer
 from .tokenizer_base import FILE_ROLES, ROLES

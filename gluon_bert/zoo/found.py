@@ -2,15 +2,14 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional, Tuple
 
+from .._json import read_object
 from .schema import GluonFile, HubFile, InstalledFile, Vocabulary
 
 RECORD = 'source.json'
-_MAX_JSON = 16 << 20        # bytes
 _KINDS = {'.safetensors': 'safetensors', '.bin': 'torch', '.params': 'params',
           '.vocab': 'vocab_json', '.spiece': 'spiece', '.model': 'spiece', '.txt': 'vocab_txt',
           '.json': 'vocab_json'}
@@ -161,19 +160,6 @@ def mismatch(path, known):
                      for algorithm, digest in known)
 
 
-def read_json(path):
-    """A JSON object from a file of bounded size; ValueError if it is not one."""
-    try:
-        if path.stat().st_size > _MAX_JSON:
-            raise ValueError('too large')
-        value = json.loads(path.read_text(encoding='utf-8'))
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f'{path}: not a readable JSON file ({error})') from None
-    if not isinstance(value, dict):
-        raise ValueError(f'{path}: expected a JSON object')
-    return value
-
-
 def _weights_in(folder):
     for name, kind in (('model.safetensors', 'safetensors'),
                        ('model.safetensors.index.json', 'safetensors'),
@@ -213,7 +199,7 @@ def _only(folder, pattern):
 
 def shard_names(index):
     """The files that the index of a sharded checkpoint names; ValueError if it is not one."""
-    names = read_json(index).get('weight_map')
+    names = read_object(index).get('weight_map')
     names = sorted(set(map(str, names.values()))) if isinstance(names, dict) else []
     if not names or any(Path(name).name != name for name in names):
         raise ValueError(f'{index}: names no shards, or such in other folders')
@@ -239,7 +225,7 @@ def _read_record(folder):
     path = folder / RECORD
     if not path.is_file():
         return {'source': '', 'sha256': {}, 'stamps': {}}
-    record = read_json(path)
+    record = read_object(path)
     sums = record.get('sha256')
     if not isinstance(sums, dict) or any(Path(name).name != name for name in sums):
         raise ValueError(f'{path}: expected the sha256 of files beside it')

@@ -8,6 +8,7 @@ import re
 import shutil
 from pathlib import Path
 
+from .._json import read_object
 from .cache import Place, locked, settle, workshop
 from .failures import SourceError
 from .found import (
@@ -20,7 +21,6 @@ from .found import (
     local,
     look,
     mismatch,
-    read_json,
     recorded_digest,
     swapped_of,
 )
@@ -150,7 +150,7 @@ def clear(name, dataset_name, row, root=None):
         shutil.rmtree(place.downloads, ignore_errors=True)
         record = place.folder / RECORD
         if record.is_file():
-            sums = read_json(record).get('sha256')
+            sums = read_object(record).get('sha256')
             for file in [*(sums if isinstance(sums, dict) else ()), RECORD]:
                 if Path(file).name == file:
                     (place.folder / file).unlink(missing_ok=True)

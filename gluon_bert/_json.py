@@ -23,26 +23,48 @@ def read_json(path):
     ------
     FileNotFoundError
     ValueError
-        If the file is larger than 24 MiB or not UTF-8, holds more than 1200000 values, is nested
-        too deeply or not JSON, an object has a key twice, or a number is none or out of range.
+        If the file is larger than 24 MiB, or as :func:`parse_json`.
     """
     with open(path, 'rb') as file:
         raw = file.read(MAX_BYTES + 1)
     if len(raw) > MAX_BYTES:
         raise ValueError(f'{path}: the file is larger than {MAX_BYTES} bytes')
+    try:
+        return parse_json(raw)
+    except ValueError as error:
+        raise ValueError(f'{path}: {error}') from None
+
+
+def read_object(path):
+    """As :func:`read_json`; ValueError also for what is not an object."""
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise ValueError(f'{path}: expected a JSON object, got {type(content).__name__}')
+    return content
+
+
+def parse_json(raw, max_values=MAX_VALUES):
+    """The content of JSON in bytes.
+
+    Raises
+    ------
+    ValueError
+        If it is not UTF-8, has more than ``max_values`` values, is nested too deeply or not JSON,
+        an object has a key twice, or a number is none or out of range.
+    """
     # Before anything is built of it: one value of two bytes takes a hundred in memory.
-    if sum(map(raw.count, (b',', b'[', b'{'))) > MAX_VALUES:
-        raise ValueError(f'{path}: the file holds more than {MAX_VALUES} values')
+    if sum(map(raw.count, (b',', b'[', b'{'))) > max_values:
+        raise ValueError(f'the JSON holds more than {max_values} values')
     try:
         return json.loads(raw.decode('utf-8-sig'), object_pairs_hook=_unique, parse_int=_integer,
                           parse_constant=_no_constant)
     except UnicodeDecodeError as error:
-        raise ValueError(f'{path}: not UTF-8: byte 0x{raw[error.start]:02x} at offset '
+        raise ValueError(f'not UTF-8: byte 0x{raw[error.start]:02x} at offset '
                          f'{error.start}') from None
     except RecursionError:
-        raise ValueError(f'{path}: nested too deeply') from None
+        raise ValueError('the JSON is nested too deeply') from None
     except ValueError as error:
-        raise ValueError(f'{path}: not JSON as it is needed here: {error}') from None
+        raise ValueError(f'not JSON as it is needed here: {error}') from None
 
 
 def _unique(pairs):
