@@ -37,8 +37,6 @@ autodoc_typehints = 'none'
 napoleon_google_docstring = False
 napoleon_custom_sections = [('Inputs', 'params_style'), ('Outputs', 'params_style')]
 
-# A docstring whose colon napoleon takes for the end of a type.
-
 # Types in docstrings are prose. Names with a capital and more than one letter, such as BertConfig,
 # must lead somewhere; these need not: words, numbers, shapes, names of other projects.
 nitpick_ignore_regex = [
