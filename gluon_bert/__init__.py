@@ -19,7 +19,7 @@ _HOMES = {
     'get_model': 'zoo', 'get_tokenizer': 'zoo', 'list_models': 'zoo', 'load_model': 'zoo',
 }
 _MODULES = ('bert', 'checkpoint', 'config', 'data', 'heads', 'kernels', 'layers', 'metrics',
-            'model', 'networks', 'optimizer', 'plan', 'plots', 'training', 'zoo')
+            'losses', 'model', 'networks', 'optimizer', 'plan', 'plots', 'training', 'zoo')
 
 __all__ = ['__version__', *_HOMES, *_MODULES]
 

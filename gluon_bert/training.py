@@ -19,6 +19,7 @@ from tqdm import tqdm
 from . import kernels
 from ._files import write_text
 from ._signals import stop_signals
+from .losses import cross_entropy, squared_error
 from .optimizer import exclude_from_decay, global_norm, linear_schedule, make_optimizer
 from .plan import Plan
 from .plots import plot_training
@@ -38,16 +39,6 @@ RESULT_FILE = 'result.json'
 def set_seed(seed):
     """Make what MXNet draws next, such as a head's initial weights, a function of ``seed``."""
     mx.random.seed(seed)
-
-
-def cross_entropy(scores, labels):
-    """Softmax cross-entropy: scores (N, K), class numbers (N,) -> losses (N,)."""
-    return -mx.nd.pick(mx.nd.log_softmax(scores), labels)
-
-
-def squared_error(scores, labels):
-    """Half the squared difference, GluonNLP's L2Loss: scores (N, 1), values (N,) -> (N,)."""
-    return 0.5 * mx.nd.square(scores.reshape((-1,)) - labels)
 
 
 class FitResult(NamedTuple):

@@ -16,7 +16,7 @@ SCRIPTS = sorted(path for folder in ('examples', 'model_zoo', 'docs')
 # What a module of the package may import from it.
 ARROWS = {
     '_compat': (), '_files': (), '_signals': (), 'config': (), 'plan': (), 'metrics': (),
-    'layers': (),
+    'layers': (), 'losses': (),
     'plots': ('_files',), 'optimizer': ('kernels',), 'kernels': ('_files', 'kernels'),
     '_json': (), '_parameters': (),
     'checkpoint': ('_files', '_json', 'checkpoint', 'config', 'data'),
@@ -26,7 +26,7 @@ ARROWS = {
     'networks': ('bert', 'checkpoint', 'heads'),
     'counts': ('checkpoint', 'config'), 'drawing': ('_files', 'config', 'counts'),
     'training_state': ('_files',),
-    'training': ('_files', '_signals', 'kernels', 'optimizer', 'plan', 'plots', 'training_state'),
+    'training': ('_files', '_signals', 'kernels', 'losses', 'optimizer', 'plan', 'plots', 'training_state'),
     'zoo': ('_files', '_json', 'bert', 'checkpoint', 'config', 'data', 'heads', 'networks', 'zoo'),
     'model': ('bert', 'heads', 'zoo'), '__init__': ('_compat',),
     'command': ('_files', '_json', 'bert', 'checkpoint', 'command', 'config', 'counts', 'data',
@@ -78,7 +78,7 @@ def test_files_and_functions_are_short(path):
 
 def public_objects():
     for name in ('bert', 'heads', 'layers', 'optimizer', 'training', 'plan', 'zoo', 'data',
-                 'metrics', 'plots', 'kernels', 'networks', 'checkpoint', 'checkpoint.gluonnlp',
+                 'losses', 'metrics', 'plots', 'kernels', 'networks', 'checkpoint', 'checkpoint.gluonnlp',
                  'checkpoint.huggingface', 'checkpoint.tensorflow', 'zoo.models', 'zoo.reading'):
         module = importlib.import_module(f'gluon_bert.{name}')
         for key, value in vars(module).items():

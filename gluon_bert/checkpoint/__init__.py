@@ -7,6 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from .schema import Checkpoint
+from .tensor_file import plain
 
 __all__ = ['FORMATS', 'Checkpoint', 'find_format', 'read_checkpoint', 'write_checkpoint']
 
@@ -38,7 +39,7 @@ def find_format(path):
         names = [file.name for file in path.iterdir()]
         found = {_format_of(name) for name in names} - {None}
         if len(found) != 1:
-            listing = ', '.join(sorted(names)[:10]) or 'nothing'
+            listing = ', '.join(map(plain, sorted(names)[:10])) or 'nothing'
             what = f'checkpoints of {" and ".join(sorted(found))}' if found else 'no checkpoint'
             raise ValueError(f'{path}: holds {what} (there is: {listing}); expected '
                              f'model.safetensors, pytorch_model.bin, *.ckpt.index or *.params')
@@ -132,5 +133,5 @@ def _only_params(path):
     files = sorted(path.glob('*.params'))
     if len(files) > 1:
         raise ValueError(f'{path}: holds {len(files)} .params files '
-                         f'({", ".join(file.name for file in files[:4])}); name one')
+                         f'({", ".join(plain(file.name) for file in files[:4])}); name one')
     return files[0]

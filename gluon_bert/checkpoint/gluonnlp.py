@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict, replace
+import reprlib
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 from .._files import write_text
@@ -17,7 +18,7 @@ from ..data import BertTokenizer, looks_lowercase, read_tokenizer, read_vocab, w
 from .arrays import Arrays, shape_of
 from .gluonnlp_names import common_arrays, to_file_names
 from .params_file import read_params, write_params
-from .schema import Checkpoint
+from .schema import FAMILIES, Checkpoint
 
 _HEAD_FEATURES = 64       # D of every BERT published for GluonNLP
 _LAYER = re.compile(r'encoder\.transformer_cells\.(\d+)\.')
@@ -48,10 +49,9 @@ def read_gluonnlp(path, config=None, family=None, tokenizer=None):
         If the file is absent, damaged, or no BERT.
     """
     path = Path(path)
-    raw = read_params(path)
+    raw, described = read_params(path), _read_description(path.with_suffix('.json'))
     try:
         arrays = common_arrays(raw)
-        described = _read_description(path.with_suffix('.json'))
         roberta = any(name.startswith('roberta.') for name in raw)
         family = family or described.get('family') or ('roberta' if roberta else 'bert')
         config = config or described.get('config') or _guess_config(arrays, family)
@@ -198,13 +198,24 @@ def _read_description(path):
     """What ``<stem>.json`` says; nothing if it is not there."""
     if not path.is_file():
         return {}
+    described = read_object(path)
+    values = {key: described.get(key) for key in ('config', 'family', 'lower', 'labels')}
+    for key, allowed in (('family', (None, *FAMILIES)), ('lower', (None, True, False))):
+        if values[key] not in allowed:
+            raise ValueError(f'{path}: {key} is {reprlib.repr(values[key])}: expected one of '
+                             f'{allowed}')
+    labels = [] if values['labels'] is None else values['labels']
+    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+        raise ValueError(f'{path}: labels is {reprlib.repr(labels)}: expected names')
+    names, config = {field.name for field in fields(BertConfig)}, values['config']
+    if not isinstance(config, dict) or {*config} != names:
+        raise ValueError(f'{path}: config is {reprlib.repr(config)}: expected an object of '
+                         f'{", ".join(sorted(names))}')
     try:
-        described = read_object(path)
-        config = BertConfig(**described['config'])
-        labels = tuple(str(label) for label in described.get('labels', ()))
-    except (ValueError, TypeError, KeyError) as error:
-        raise ValueError(f'{path.name} does not describe it ({error})') from None
-    return {'config': config, 'family': described.get('family'),
-            'lower': described.get('lower'), 'labels': labels}
+        if any(isinstance(value, (dict, list)) for value in config.values()):
+            raise ValueError('config has a value that is neither text nor a number')
+        return {**values, 'config': BertConfig(**config), 'labels': tuple(labels)}
+    except (ValueError, TypeError) as error:
+        raise ValueError(f'{path}: {str(error)[:300]}') from None
 
 

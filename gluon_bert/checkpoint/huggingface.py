@@ -22,6 +22,7 @@ from .huggingface_config import config_values, read_config
 from .huggingface_names import SPELLINGS, find_heads, find_names, is_buffer
 from .safetensors_file import SafetensorsFile, open_sharded, write_safetensors
 from .schema import Checkpoint
+from .tensor_file import listing, plain
 from .torch_file import TorchFile
 
 logger = logging.getLogger(__name__)
@@ -106,7 +107,7 @@ def huggingface_arrays(tensors, family='bert', architecture='', padding_id=1):
     dtype = getattr(tensors, 'dtype', lambda name: _FLOATS[0])
     for name in names.values():
         if dtype(name) not in _FLOATS:
-            raise ValueError(f'{name} is of type {dtype(name)}: expected one of '
+            raise ValueError(f'{name} is of type {plain(dtype(name))}: expected one of '
                              f'{", ".join(_FLOATS)}')
     known = {*names.values(), *copies}
     _warn_left_out([name for name in tensors
@@ -197,7 +198,7 @@ def _to_huggingface(checkpoint):
     names = check_network(checkpoint, num_classes)
     left = [name for name in arrays if name not in names and name != 'decoder.3.weight']
     if left:
-        raise ValueError(f"has {_listing(left)}: transformers' {family} has no place for them")
+        raise ValueError(f"has {listing(left)}: transformers' {family} has no place for them")
     special_ids = _special_ids(checkpoint)
     values = config_values(config, family, checkpoint.heads, num_classes, labels, special_ids)
     if family == 'roberta':
@@ -285,9 +286,4 @@ def _with_token_type(arrays):
 
 def _warn_left_out(names):
     if names:
-        logger.warning('left out, being of no known part of the network: %s', _listing(names))
-
-
-def _listing(names, limit=4):
-    shown = ', '.join(names[:limit])
-    return shown if len(names) <= limit else f'{shown} and {len(names) - limit} more'
+        logger.warning('left out, being of no known part of the network: %s', listing(names))

@@ -128,7 +128,7 @@ def open_sharded(index_path, open_file):
             raise ValueError("it has no object 'weight_map' with tensors")
         for name, shard in shards.items():
             if (type(shard) is not str or shard in ('', '.', '..') or not shard.isprintable()
-                    or any(mark in shard for mark in '/\\:')):
+                    or len(shard.encode()) > 255 or any(mark in shard for mark in '/\\:')):
                 raise ValueError(f'tensor {short(name)} is said to be in {short(shard)}: expected '
                                  'a file name in the same folder')
     except ValueError as error:

@@ -24,6 +24,7 @@ from .sorted_table import (
     read_varint,
     take,
 )
+from .tensor_file import plain
 
 _MAX_TENSORS = 10_000       # BERT-large with its Adam slots has 1200
 _MAX_TENSOR = 1 << 34       # bytes
@@ -87,14 +88,14 @@ class TensorBundle(NamedEntries):
     def __getitem__(self, name):
         entry = self._entries[name]
         if entry.is_partitioned:
-            raise ValueError(f'{self._index}: {name} is stored in slices (a partitioned variable), '
-                             f'only whole variables can be read')
+            raise ValueError(f'{self._index}: {plain(name)} is stored in slices (a partitioned '
+                             f'variable), only whole variables can be read')
         stored = _stored(entry.type)
         if stored is None:
-            raise ValueError(f'{self._index}: {name} is of type {_type_name(entry.type)}, '
+            raise ValueError(f'{self._index}: {plain(name)} is of type {_type_name(entry.type)}, '
                              f'only numbers can be read')
         path = f'{self.prefix}.data-{entry.shard:05d}-of-{self._num_shards:05d}'
-        raw = _read_bytes(path, name, entry)
+        raw = _read_bytes(path, plain(name), entry)
         if _type_name(entry.type) == 'bool':
             array = raw.astype(bool)    # any byte but 0 is true
         elif _type_name(entry.type) == 'bfloat16':

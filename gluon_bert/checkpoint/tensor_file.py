@@ -81,5 +81,16 @@ def short(name):
     return text if len(text) <= 100 else text[:100] + '...'
 
 
+def plain(name):
+    """A name for a message: as it is, or as :func:`short` where it is long or would not print."""
+    return name if name.isprintable() and len(name) <= 100 else short(name)
+
+
+def listing(names, limit=4):
+    """The first of several names for a message."""
+    shown = ', '.join(map(plain, names[:limit]))
+    return shown if len(names) <= limit else f'{shown} and {len(names) - limit} more'
+
+
 def _stamp(status):
     return status.st_ino, status.st_size, status.st_mtime_ns

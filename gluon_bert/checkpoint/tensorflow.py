@@ -11,6 +11,7 @@ from .._files import write_text
 from .arrays import Arrays, shape_of
 from .schema import Checkpoint
 from .tensor_bundle import TensorBundle, write_bundle
+from .tensor_file import listing, plain
 from .tensorflow_config import CONFIG, VOCAB, config_values, read_config, read_tokenizer
 from .tensorflow_names import HEADS, encoder_variables, head_variables
 
@@ -129,7 +130,7 @@ def _find_prefix(path):
         if name in names:
             return path / name
     raise ValueError(f'{path}: has {len(names)} checkpoints, give the path of one: '
-                     f'{_listing(names, 10)}')
+                     f'{listing(names, 10)}')
 
 
 def _latest(folder):
@@ -164,18 +165,18 @@ def _find_variables(bundle, config):
     for variable in wanted:
         stored = found[variable.name]
         if shapes[stored] != variable.shape or dtypes[stored] not in _FLOATS:
-            raise ValueError(f'{stored} is {dtypes[stored]} of shape {shapes[stored]}, {CONFIG} '
-                             f'calls for floats of shape {variable.shape}')
+            raise ValueError(f'{plain(stored)} is {dtypes[stored]} of shape {shapes[stored]}, '
+                             f'{CONFIG} calls for floats of shape {variable.shape}')
     return [(variable, found[variable.name]) for variable in wanted]
 
 
 def _check_names(found, wanted, config):
     missing = [name for name in wanted if name not in found]
     if missing:
-        raise ValueError(f'has no variable {_listing(missing)}')
+        raise ValueError(f'has no variable {listing(missing)}')
     unknown = {name for name in found if name.startswith('bert/')} - {*wanted}
     if unknown:
-        raise ValueError(f'has {_listing(sorted(unknown))}, which a BERT of {config.num_layers} '
+        raise ValueError(f'has {listing(sorted(unknown))}, which a BERT of {config.num_layers} '
                          f'layers does not have')
 
 
@@ -188,9 +189,9 @@ def _find_scope(names):
     if len(scopes) == 1:
         return scopes[0]
     if scopes:
-        raise ValueError(f'has several networks, in {_listing(scopes)}; only one can be read')
+        raise ValueError(f'has several networks, in {listing(scopes)}; only one can be read')
     kind = ('an object-based checkpoint of TensorFlow 2' if _OBJECT_GRAPH in names
-            else f'its variables are {_listing(sorted(names)) or "none"}')
+            else f'its variables are {listing(sorted(names)) or "none"}')
     raise ValueError(f"has no variable {_WORD_EMBEDDING}: not Google's BERT ({kind})")
 
 
@@ -215,10 +216,5 @@ def _written_variables(checkpoint):
                              f'{variable.common_shape}')
     unknown = sorted(set(arrays) - {variable.common for variable in variables})
     if unknown:
-        raise ValueError(f'{_listing(unknown)} has no name there')
+        raise ValueError(f'{listing(unknown)} has no name there')
     return variables
-
-
-def _listing(names, limit=4):
-    shown = ', '.join(names[:limit])
-    return shown if len(names) <= limit else f'{shown} and {len(names) - limit} more'

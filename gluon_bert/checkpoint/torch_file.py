@@ -32,7 +32,8 @@ _MAX_TEXT = 1 << 16             # bytes of one string or number
 _MAX_LINE = 256                 # bytes of the name of a module, class or function
 _MAX_DIRECTORY = 2 << 20        # bytes of a zip's list of members
 _MAX_END = 22                   # bytes at the end of a zip; zipfile takes them without a number
-_MAX_SHARING = 64               # all tensors together, in sizes of the file
+# All tensors together: in sizes of the file, but above so many bytes in no more than a few.
+_MAX_SHARING, _MAX_SHARED, _MAX_COPIES = 64, 64 << 20, 4
 # What pickletools, zipfile and this module raise on garbage.
 _GARBAGE = (ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, RuntimeError,
             TypeError, ValueError, struct.error, zipfile.BadZipFile, zipfile.LargeZipFile)
@@ -71,7 +72,8 @@ class TorchFile(TensorFile):
                 content, self._positions = read(file, size)
             self._entries = _tensors_of(content)
             if sum(num_bytes(tensor.shape, DTYPES[tensor.dtype].itemsize)
-                   for tensor in self._entries.values()) > _MAX_SHARING * size:
+                   for tensor in self._entries.values()) > min(
+                       _MAX_SHARING * size, max(_MAX_SHARED, _MAX_COPIES * size)):
                 raise ValueError('its tensors are many times larger than the file')
         except _GARBAGE as error:
             reason = error if isinstance(error, ValueError) else f'{type(error).__name__}: {error}'

@@ -13,8 +13,9 @@ class SequenceData:
     Parameters
     ----------
     features : list of Features
-    labels : numpy.ndarray or None
-        One for each sequence; None where there are none, as in a test set.
+    labels : numpy.ndarray, list of arrays, or None
+        One for each sequence, shape (sequences, ...); or for each sequence a list with one for
+        each of its tokens; None where there are none, as in a test set.
     pad_id : int
         Id of the padding token.
     batch_size : int
@@ -71,7 +72,8 @@ class SequenceData:
         -------
         inputs : tuple of NDArray
             inputs (N, T), token_types (N, T), valid_length (N,): float32, as MXNet's layers read.
-        labels : NDArray, shape (N,), or None
+        labels : NDArray, or None
+            Shape (N, ...); or (N, T) where there is one for each token, -1 in the padding.
         """
         arrays = pad_batch([self._features[i] for i in indices], self._pad_id,
                            round_to=self._fixed_length or self._round_to,
@@ -79,7 +81,16 @@ class SequenceData:
         inputs = tuple(nd.array(array, dtype='float32', ctx=self._ctx) for array in arrays)
         if self._labels is None:
             return inputs, None
-        return inputs, nd.array(self._labels[indices], dtype='float32', ctx=self._ctx)
+        labels = self._labels[indices] if isinstance(self._labels, np.ndarray) else _pad_labels(
+            [self._labels[i] for i in indices], arrays[0].shape[1])
+        return inputs, nd.array(labels, dtype='float32', ctx=self._ctx)
+
+
+def _pad_labels(labels, length):
+    padded = np.full((len(labels), length), -1)
+    for row, values in zip(padded, labels):
+        row[:len(values)] = values
+    return padded
 
 
 def label_array(examples):
