@@ -52,7 +52,7 @@ class BertClassifier(BertBlock):
 
     @property
     def file_layout(self):
-        """The spelling of GluonNLP's like class, whose RoBERTa has a head of two layers for a pooler."""
+        """How the like class of GluonNLP spells it; RoBERTa's has two dense layers, no pooler."""
         config = self.config
         roberta = not config.num_token_types and config.pooler_activation == 'tanh'
         name = 'roberta_classifier' if roberta else 'classifier'
