@@ -26,6 +26,10 @@ from gluon_bert.config import BertConfig
 
 DATA_VARIABLE = 'GLUON_BERT_DATA'
 
+# Examples in docstrings are looked for in tests too, but not in scripts and what tests share.
+collect_ignore = [path.name for path in Path(__file__).parent.glob('*.py')
+                  if not path.name.startswith('test_')]
+
 
 @pytest.fixture(autouse=True)
 def seed(request):
