@@ -12,6 +12,7 @@ from .checkpoint.gluonnlp_names import common_arrays, to_file_names
 from .checkpoint.layout import fuse, fused_shape, split
 from .checkpoint.names import encoder_names
 from .checkpoint.params_file import read_params, write_params
+from .checkpoint.tensor_file import listing
 from .layers import AttentionMask, Embeddings, EncoderLayer, dense
 
 
@@ -157,10 +158,10 @@ class BertBlock(HybridBlock):
         missing = [name for _, common in names for name in common if name not in arrays]
         extra = sorted(set(arrays) - {name for _, common in names for name in common})
         if missing and not allow_missing:
-            raise ValueError(f'has no {_listing(missing)}; pass allow_missing=True to keep the '
+            raise ValueError(f'has no {listing(missing)}; pass allow_missing=True to keep the '
                              f'present values')
         if extra and not ignore_extra:
-            raise ValueError(f'has {_listing(extra)}, which {type(self).__name__} has no place '
+            raise ValueError(f'has {listing(extra)}, which {type(self).__name__} has no place '
                              f'for; pass ignore_extra=True to leave them out')
         fitting = [(name, common) for name, common in names
                    if all(part in arrays for part in common)]
@@ -319,8 +320,3 @@ def _check_inputs(config, inputs, token_types):
     if inputs.shape[1] > config.max_length:
         raise ValueError(f'inputs has {inputs.shape[1]} tokens a sequence; the model takes at '
                          f'most max_length={config.max_length}')
-
-
-def _listing(names, limit=4):
-    shown = ', '.join(names[:limit])
-    return shown if len(names) <= limit else f'{shown} and {len(names) - limit} more'

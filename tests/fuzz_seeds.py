@@ -3,6 +3,7 @@ import importlib.util
 import io
 import json
 import pickle
+import re
 import struct
 import tempfile
 import zipfile
@@ -55,6 +56,11 @@ def use(tokenizer):
         tokens, ids, offsets = tokenizer.encode(TEXT)
         assert len(tokens) == len(ids) == len(offsets)
         assert all(0 <= number < len(tokenizer.vocab) for number in ids)
+
+
+def peak_memory():
+    """KiB that this process has had at once; what its parent had does not count."""
+    return int(re.search(r'VmHWM:\s*(\d+)', Path('/proc/self/status').read_text())[1])
 
 
 def written(write):
@@ -112,7 +118,7 @@ def _networks():
         'exported_params': Reader({**alone, 'tiny.params': _exported(checkpoint)},
                                   ('tiny.params',), read_params),
         'params_json': Reader(gluon, ('tiny.json',), read_params),
-        'config_file': Reader(only(hub, 'config.json'), ('config.json',), _read_config_file),
+        'config_file': Reader(only(gluon, 'tiny.json'), ('tiny.json',), _read_config_file),
     }
 
 
@@ -170,7 +176,7 @@ def _torch_files():
 
 def torch_zip(arrays):
     """The bytes that torch.save gives since 1.6, for float32."""
-    return _zipped({'a/data.pkl': torch_pickle(arrays), 'a/byteorder': b'little',
+    return zipped({'a/data.pkl': torch_pickle(arrays), 'a/byteorder': b'little',
                     **{f'a/data/{number}': array.tobytes()
                        for number, array in enumerate(arrays.values())}}, zipfile.ZIP_STORED)
 
@@ -191,7 +197,7 @@ def torch_pickle(arrays):
         strides = [stride // array.itemsize for stride in array.strides]
         parts += [_text(name), b'ctorch._utils\n_rebuild_tensor_v2\n((', _text('storage'),
                   b'ctorch\nFloatStorage\n', _text(str(key)), _text('cpu'), _number(array.size),
-                  b'tQK\0', _tuple(array.shape), _tuple(strides),
+                  b'tQK\0', torch_tuple(array.shape), torch_tuple(strides),
                   b'\x89ccollections\nOrderedDict\n)RtR']
     return b''.join([*parts, b'u}', _text('_metadata'), b'}sb.'])
 
@@ -204,15 +210,17 @@ def _number(value):
     return b'J' + struct.pack('<i', value)
 
 
-def _tuple(values):
+def torch_tuple(values):
     return b'(' + b''.join(map(_number, values)) + b't'
 
 
-def _zipped(members, method=zipfile.ZIP_DEFLATED):
+def zipped(members, method=zipfile.ZIP_DEFLATED):
+    """A zip as bytes, of data by name or ZipInfo."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, 'w', method) as archive:
         for name, data in members.items():
-            archive.writestr(zipfile.ZipInfo(name), data, method)
+            entry = name if isinstance(name, zipfile.ZipInfo) else zipfile.ZipInfo(name)
+            archive.writestr(entry, data, method)
     return file.getvalue()
 
 
@@ -220,20 +228,18 @@ def _vocabularies():
     from gluon_bert.data import gluonnlp_json
     forms = {'vocab.txt': '\n'.join([*TOKENS, '']).encode(), 'ids.json': _ids(TOKENS),
              **{f'{form}.vocab': gluonnlp_json(TOKENS, form) for form in ('current', 'old')}}
-    return {f'vocabulary_{Path(name).stem}': Reader({name: data}, (name,), _read_vocabulary)
-            for name, data in forms.items()}
+    return {f'vocabulary_{Path(name).stem}': Reader({name: data}, (name,), partial(
+        _read_vocabulary, name=name)) for name, data in forms.items()}
 
 
 def _ids(tokens):
     return json.dumps({token: number for number, token in enumerate(tokens)}).encode()
 
 
-def _read_vocabulary(folder):
+def _read_vocabulary(folder, name):
     from gluon_bert.data import BertTokenizer, read_vocab
-    path, = folder.iterdir()
     for swap in (False, True):
-        vocab = read_vocab(path, swap=swap)
-        use(BertTokenizer(vocab))
+        use(BertTokenizer(read_vocab(folder / name, swap=swap)))
 
 
 def _tokenizers():
@@ -286,7 +292,7 @@ def _zoo():
     files = {shard: b'tensors', index: json.dumps({'weight_map': {'a': shard}}).encode()}
     files[RECORD] = json.dumps({'source': 'somewhere', 'sha256': {
         name: hashlib.sha256(data).hexdigest() for name, data in files.items()}}).encode()
-    archive = _zipped({'a/': b'', 'a/model.params': b'0' * 400, 'b.params': bytes(range(256)),
+    archive = zipped({'a/': b'', 'a/model.params': b'0' * 400, 'b.params': bytes(range(256)),
                        'readme': b'x'})
     return {'archive': Reader({'model.zip': archive}, ('model.zip',), _unpack),
             'record': Reader(files, (RECORD, RECORD, index), lambda folder: local(folder, row))}
@@ -308,4 +314,4 @@ def _unpack(folder):
 
 def _read_config_file(folder):
     from gluon_bert.command.config_file import read_config_file
-    read_config_file(folder / 'config.json')
+    read_config_file(folder / 'tiny.json')

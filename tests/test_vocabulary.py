@@ -87,9 +87,9 @@ def test_bad_vocab_file_is_refused_with_its_line(vocab_file, content, message):
 def test_oversized_vocab_file_is_refused(vocab_file):
     path = vocab_file('')
     with open(path, 'wb') as file:
-        for number in range(70):
+        for number in range(18):
             file.write(b'%04d' % number + b'x' * 1000000 + b'\n')
-    with pytest.raises(ValueError, match='larger than 67108864 bytes'):
+    with pytest.raises(ValueError, match='larger than 16777216 bytes'):
         read_vocab(path)
 
 

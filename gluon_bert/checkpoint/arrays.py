@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+_MAPPED = 1 << 18       # bytes; each mapping holds an open file, of which there may be 1024
+
 
 class NamedEntries(Mapping):
     """What all mappings of names to arrays here share; a subclass fills ``_entries``."""
@@ -42,7 +44,7 @@ class Arrays(NamedEntries):
 
 
 def mapped(file, offset, dtype, count):
-    """An array that lies in a file: in memory once it is touched, the caller's own to change.
+    """An array of a file: if it is large, in memory once it is touched; the caller's to change.
 
     Parameters
     ----------
@@ -58,8 +60,12 @@ def mapped(file, offset, dtype, count):
     numpy.ndarray, shape (count,)
         What is written into it does not get into the file.
     """
-    if not count:
-        return np.empty(0, dtype)
+    if count * dtype.itemsize < _MAPPED:
+        array = np.empty(count, dtype)
+        file.seek(offset)
+        if file.readinto(array.view(np.uint8)) != array.nbytes:
+            raise ValueError(f'{file.name}: was cut short while it was read')
+        return array
     skipped = offset % mmap.ALLOCATIONGRANULARITY
     pages = mmap.mmap(file.fileno(), skipped + count * dtype.itemsize, access=mmap.ACCESS_COPY,
                       offset=offset - skipped)

@@ -135,6 +135,20 @@ def encoder_shapes(config):
     return shapes
 
 
+def config_of(values):
+    """The BertConfig with the values of an object out of a file; ValueError if it is not one."""
+    names = [field.name for field in fields(BertConfig)]
+    if not isinstance(values, dict) or {*values} != {*names}:
+        raise ValueError(f'the configuration is {reprlib.repr(values)}: expected an object of '
+                         f'{", ".join(names)}')
+    if any(isinstance(value, (dict, list)) for value in values.values()):
+        raise ValueError('the configuration has a value that is neither text nor a number')
+    try:
+        return BertConfig(**values)
+    except (ValueError, TypeError) as error:
+        raise ValueError(str(error)[:300]) from None
+
+
 def _layout(checkpoint):
     heads = checkpoint.heads
     if 'span' in heads:
@@ -207,15 +221,9 @@ def _read_description(path):
     labels = [] if values['labels'] is None else values['labels']
     if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
         raise ValueError(f'{path}: labels is {reprlib.repr(labels)}: expected names')
-    names, config = {field.name for field in fields(BertConfig)}, values['config']
-    if not isinstance(config, dict) or {*config} != names:
-        raise ValueError(f'{path}: config is {reprlib.repr(config)}: expected an object of '
-                         f'{", ".join(sorted(names))}')
     try:
-        if any(isinstance(value, (dict, list)) for value in config.values()):
-            raise ValueError('config has a value that is neither text nor a number')
-        return {**values, 'config': BertConfig(**config), 'labels': tuple(labels)}
-    except (ValueError, TypeError) as error:
-        raise ValueError(f'{path}: {str(error)[:300]}') from None
+        return {**values, 'config': config_of(values['config']), 'labels': tuple(labels)}
+    except ValueError as error:
+        raise ValueError(f'{path}: {error}') from None
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from .._json import read_object
-from ..config import BertConfig
 
 
 def read_config_file(path):
@@ -25,6 +24,7 @@ def read_config_file(path):
     FileNotFoundError, ValueError
         If it is absent or none of these.
     """
+    from ..checkpoint.gluonnlp import config_of
     from ..checkpoint.huggingface_config import read_config
     path = Path(path)
     values = read_object(path)
@@ -33,6 +33,6 @@ def read_config_file(path):
         # Google's has no model_type; its keys are those of transformers' BERT.
         return read_config(path, array_names=('bert.embeddings',)).config
     try:
-        return BertConfig(**ours)
-    except (TypeError, ValueError) as error:
+        return config_of(ours)
+    except ValueError as error:
         raise ValueError(f'{path}: {error}') from None

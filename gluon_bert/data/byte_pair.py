@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import reprlib
 
 from tokenizers import AddedToken, Tokenizer
 from tokenizers.decoders import ByteLevel as ByteLevelDecoder
@@ -66,8 +67,8 @@ class BytePairTokenizer(LibraryTokenizer):
         for number, pair in enumerate(self._merges):
             for token in (*pair, ''.join(pair)):
                 if token not in known:
-                    raise ValueError(f'merges[{number}] is {pair}: {token!r} is not in the '
-                                     f'vocabulary')
+                    raise ValueError(f'merges[{number}] is {reprlib.repr(pair)}: '
+                                     f'{token[:80]!r} is not in the vocabulary')
         self._tokenizer = self._build()
 
     @classmethod

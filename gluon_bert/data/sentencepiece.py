@@ -198,15 +198,19 @@ def read_sentencepiece_vocab(path, special_tokens=None):
 def _vocab_of(processor, given, source):
     check_names(given)
     tokens = [processor.id_to_piece(number) for number in range(len(processor))]
+    ids = {token: number for number, token in enumerate(tokens)}
+    for number, token in enumerate(tokens):
+        if ids[token] != number:
+            raise ValueError(f'{source}: token {token[:80]!r} stands twice, with the ids {number} '
+                             f'and {ids[token]}')
     named = {**BERT_TOKENS, **given}
     for name, number in (('unknown_token', processor.unk_id()), ('bos_token', processor.bos_id()),
                          ('eos_token', processor.eos_id()), ('padding_token', processor.pad_id())):
         if number < 0:
             continue
         if given.get(name, tokens[number]) != tokens[number]:
-            raise ValueError(f'{source}: {name} is {tokens[number]!r} in the model, '
-                             f'not {given[name]!r}')
+            raise ValueError(f'{source}: {name} is {tokens[number][:80]!r} in the model, '
+                             f'not {given[name][:80]!r}')
         named[name] = tokens[number]
     check_unknown(named, source)
-    return BERTVocab(count_tokens(tokens), **named,
-                     token_to_idx={token: number for number, token in enumerate(tokens)})
+    return BERTVocab(count_tokens(tokens), **named, token_to_idx=ids)

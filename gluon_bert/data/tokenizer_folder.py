@@ -9,7 +9,13 @@ from .sentencepiece import SentencePieceTokenizer, read_sentencepiece_vocab
 from .tokenizer import SUBWORD_PREFIX, BertTokenizer
 from .tokenizer_base import FILE_ROLES, ROLES
 from .vocabulary import read_vocab
-from .vocabulary_ids import build_vocab, find_special_tokens, ids_to_tokens, looks_lowercase
+from .vocabulary_ids import (
+    build_vocab,
+    clipped,
+    find_special_tokens,
+    ids_to_tokens,
+    looks_lowercase,
+)
 
 _CONFIG = 'tokenizer_config.json'
 _WHOLE = 'tokenizer.json'
@@ -85,7 +91,7 @@ class _Settings:
             if token is None:
                 continue
             if not isinstance(token, str) or not token:
-                raise ValueError(f'{self._path}: {FILE_ROLES[name]} is {str(token)[:80]!r}, '
+                raise ValueError(f'{self._path}: {FILE_ROLES[name]} is {clipped(token)!r}, '
                                  f'not a token')
             found[name] = token
         return found
@@ -94,7 +100,7 @@ class _Settings:
         """A value that is true or false; the first of ``others`` that is one if there is none."""
         value = self._content.get(name)
         if value is not None and not isinstance(value, bool):
-            raise ValueError(f'{self._path}: {name} is {str(value)[:80]!r}, '
+            raise ValueError(f'{self._path}: {name} is {clipped(value)!r}, '
                              f'expected true or false')
         return next((item for item in (value, *others) if isinstance(item, bool)), None)
 
@@ -104,8 +110,9 @@ class _Settings:
         name = 'max_input_chars_per_word'
         value = self._content.get(name, _object(self.whole.get('model')).get(name))
         if value is not None and (isinstance(value, bool) or not isinstance(value, int)
-                                  or value < 1):
-            raise ValueError(f'{self._path}: {name} is {str(value)[:80]!r}, expected 1 or more')
+                                  or not 1 <= value < 2 ** 31):
+            raise ValueError(f'{self._path}: {name} is {clipped(value)!r}, expected 1 or more '
+                             f'and less than 2^31')
         return value
 
     @property
@@ -159,13 +166,14 @@ def _from_whole(path, settings, lower):
     content, model = settings.whole, _object(settings.whole.get('model'))
     kind = model.get('type') or ('BPE' if 'merges' in model else 'WordPiece')
     if kind not in ('WordPiece', 'BPE'):
-        raise ValueError(f'{path}: a {str(kind)[:80]} model, expected WordPiece or BPE')
+        kind = repr(clipped(kind)).strip('\'"')
+        raise ValueError(f'{path}: a {kind} model, expected WordPiece or BPE')
     tokens = ids_to_tokens(model.get('vocab'), path)
     vocab = build_vocab(tokens, find_special_tokens(
         tokens, settings.special_tokens(unknown_token=model.get('unk_token')), path))
     prefix = model.get('continuing_subword_prefix') or ''
     if prefix != (SUBWORD_PREFIX if kind == 'WordPiece' else ''):
-        raise ValueError(f'{path}: tokens inside a word begin with {str(prefix)[:80]!r}')
+        raise ValueError(f'{path}: tokens inside a word begin with {clipped(prefix)!r}')
     cleaning, splitter = (_object(content.get(name)) for name in ('normalizer', 'pre_tokenizer'))
     if kind == 'WordPiece':
         if cleaning.get('type') != 'BertNormalizer' or splitter.get('type') != 'BertPreTokenizer':
@@ -181,13 +189,15 @@ def _from_whole(path, settings, lower):
 
 
 def _merges(merges, path):
-    pairs = [tuple(pair.split(' ') if isinstance(pair, str) else pair)
+    pairs = [tuple(pair.split(' ', 2) if isinstance(pair, str) else pair)
              for pair in (merges if isinstance(merges, list) else [None])
              if isinstance(pair, (str, list))]
     if not isinstance(merges, list) or len(pairs) < len(merges) or any(
             len(pair) != 2 or not all(isinstance(token, str) for token in pair)
             for pair in pairs):
         raise ValueError('merges is not a list of pairs of tokens')
+    if len(set(pairs)) < len(pairs):
+        raise ValueError('merges has a pair twice')
     return pairs
 
 

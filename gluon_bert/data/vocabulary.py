@@ -9,8 +9,9 @@ from .sentencepiece import read_sentencepiece_vocab
 from .vocabulary_ids import build_vocab, check_num_lines, find_special_tokens, gluonnlp_order
 from .vocabulary_json import vocab_from_json
 
-MAX_BYTES = 64 << 20
-MAX_LINES = 600_000    # the largest published vocabulary has 501153
+# The largest published vocabulary, LaBSE's, has 501153 lines and 5 million bytes.
+MAX_LINES = 600_000
+MAX_BYTES = 16 << 20
 
 
 def read_vocab(path, swap=False, special_tokens=None):
@@ -85,6 +86,7 @@ def _read_tokens(path):
         if not token:
             raise ValueError(f'{path}:{number}: the line is empty, one token a line is needed')
         if token in lines:
-            raise ValueError(f'{path}:{number}: token {token!r} stands in line {lines[token]} too')
+            raise ValueError(f'{path}:{number}: token {token[:80]!r} stands in line '
+                             f'{lines[token]} too')
         lines[token] = number
     return list(lines)

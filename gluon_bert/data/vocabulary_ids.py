@@ -1,6 +1,8 @@
 """Tokens and their ids: what the readers and writers of vocabularies share."""
 from __future__ import annotations
 
+import reprlib
+
 from gluonnlp.data import count_tokens
 from gluonnlp.vocab import BERTVocab
 
@@ -14,6 +16,11 @@ BERT_TOKENS = {'unknown_token': '[UNK]', 'padding_token': '[PAD]', 'cls_token': 
 ROBERTA_TOKENS = {'unknown_token': '<unk>', 'padding_token': '<pad>', 'cls_token': '<s>',
                   'sep_token': '</s>', 'mask_token': '<mask>', 'bos_token': '<s>',
                   'eos_token': '</s>'}
+
+
+def clipped(value):
+    """A value out of a file as a short text, whose repr is for a message."""
+    return value[:80] if isinstance(value, str) else reprlib.repr(value)
 
 
 def gluonnlp_order(tokens):
@@ -105,7 +112,7 @@ def find_special_tokens(tokens, given, source):
              if name in BERT_TOKENS or name in given or token in present}
     for name, token in found.items():
         if token not in present:
-            raise ValueError(f'{source}: special token {token!r} is missing among the '
+            raise ValueError(f'{source}: special token {token[:80]!r} is missing among the '
                              f'{len(present)} tokens ({name})')
     check_unknown(found, source)
     return found
@@ -122,7 +129,7 @@ def check_unknown(special_tokens, source):
     """ValueError if a token is the unknown one too: GluonNLP would count it twice."""
     for name, token in special_tokens.items():
         if name != 'unknown_token' and token == special_tokens['unknown_token']:
-            raise ValueError(f'{source}: {token!r} is both unknown_token and {name}')
+            raise ValueError(f'{source}: {token[:80]!r} is both unknown_token and {name}')
 
 
 def looks_lowercase(vocab):
@@ -160,8 +167,8 @@ def ids_to_tokens(ids, source):
     for token, number in ids.items():
         _check_id(token, number, len(tokens), source)
         if tokens[number] is not None:
-            raise ValueError(f'{source}: tokens {tokens[number]!r} and {token!r} both have the '
-                             f'id {number}')
+            raise ValueError(f'{source}: tokens {tokens[number][:80]!r} and {token[:80]!r} both '
+                             f'have the id {number}')
         tokens[number] = token
     check_text(tokens, source)
     return tokens
@@ -171,7 +178,7 @@ def check_text(tokens, source):
     """ValueError if a token is no str, holds a NUL, or cannot be written as UTF-8."""
     for number, token in enumerate(tokens):
         if not isinstance(token, str):
-            raise ValueError(f'{source}: token {number} is {str(token)[:80]!r}, not a text')
+            raise ValueError(f'{source}: token {number} is {clipped(token)!r}, not a text')
         if '\0' in token:
             raise ValueError(f'{source}: token {number}, {token[:80]!r}, holds a NUL character')
         if not token.isascii() and any('\ud800' <= char <= '\udfff' for char in token):
@@ -187,5 +194,5 @@ def check_num_lines(path, max_bytes, max_lines):
 
 def _check_id(token, number, size, source):
     if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < size:
-        raise ValueError(f'{source}: token {token[:80]!r} has the id {str(number)[:80]}, '
+        raise ValueError(f'{source}: token {token[:80]!r} has the id {reprlib.repr(number)}, '
                          f'ids go from 0 to {size - 1}')

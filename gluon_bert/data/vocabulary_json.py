@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import json
 import re
+import reprlib
 
 from .._files import write_text
 from .vocabulary_ids import (
@@ -10,6 +11,7 @@ from .vocabulary_ids import (
     SPECIAL_TOKENS,
     build_vocab,
     check_text,
+    clipped,
     find_special_tokens,
     gluonnlp_order,
     ids_to_tokens,
@@ -175,7 +177,7 @@ def vocab_from_json(content, source, special_tokens=None):
     repeated = [number for number, token in enumerate(tokens) if ids[token] != number]
     for number in repeated:
         if tokens[number] not in (*named.values(), *reserved):
-            raise ValueError(f'{source}: token {tokens[number]!r} stands twice, with the ids '
+            raise ValueError(f'{source}: token {tokens[number][:80]!r} stands twice, with the ids '
                              f'{number} and {ids[tokens[number]]}')
     return _build(tokens, named, reserved, repeated)
 
@@ -202,7 +204,7 @@ def _indices(content, source):
     for token, number in ids.items():
         is_id = isinstance(number, int) and not isinstance(number, bool)
         if not is_id or not 0 <= number < len(tokens):
-            raise ValueError(f'{source}: token {token[:80]!r} has the id {str(number)[:80]}, '
+            raise ValueError(f'{source}: token {token[:80]!r} has the id {reprlib.repr(number)}, '
                              f'ids go from 0 to {len(tokens) - 1}')
         if tokens[number] != token:
             raise ValueError(f'{source}: token {token[:80]!r} has the id {number}, where '
@@ -228,7 +230,7 @@ def _named_tokens(content, source):
         named[role] = content[role]
     for role, token in named.items():
         if not isinstance(token, str) or not token:
-            raise ValueError(f'{source}: {role} is {str(token)[:80]!r}, not a token')
+            raise ValueError(f'{source}: {role} is {clipped(token)!r}, not a token')
     return named
 
 
@@ -238,5 +240,5 @@ def _reserved_tokens(content, ids, named, source):
         raise ValueError(f'{source}: reserved_tokens is no list')
     for token in reserved:
         if not isinstance(token, str) or not token or token not in ids:
-            raise ValueError(f'{source}: reserved token {str(token)[:80]!r} is not in token_to_idx')
+            raise ValueError(f'{source}: reserved token {clipped(token)!r} is not in token_to_idx')
     return [token for token in dict.fromkeys(reserved) if token not in named.values()]

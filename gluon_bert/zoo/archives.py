@@ -65,7 +65,7 @@ def extract(archive, folder, wanted):
         if isinstance(error, (ValueError, *_DAMAGED)) or (
                 isinstance(error, OSError) and error.errno == errno.EINVAL):  # a position below 0
             name = archive.name[:-len('.part')] if archive.suffix == '.part' else archive.name
-            raise ValueError(f'{name}: refused as an archive ({error})') from None
+            raise ValueError(f'{name}: refused as an archive ({str(error)[:300]})') from None
         raise
     return written
 
@@ -99,7 +99,8 @@ def _check(members, size):
 def _check_member(member):
     name = member.orig_filename
     parts = name.rstrip('/').split('/')
-    if '\\' in name or '\0' in name or ':' in name or not {'', '.', '..'}.isdisjoint(parts):
+    if ('\\' in name or '\0' in name or ':' in name or len(parts[-1].encode()) > 255
+            or not {'', '.', '..'}.isdisjoint(parts)):
         raise ValueError(f'a member is named {name[:100]!r}')
     kind = stat.S_IFMT(member.external_attr >> 16)
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
@@ -116,7 +117,7 @@ def _choose(members, wanted):
         if member.is_dir() or '/' in folders or not wanted(name):
             continue
         if name in chosen:
-            raise ValueError(f'it has {name} twice')
+            raise ValueError(f'it has {name[:100]!r} twice')
         chosen[name] = member
     if not chosen:
         raise ValueError('nothing in it is what is looked for')
@@ -131,4 +132,4 @@ def _write(source, member, path: Path):
             done += len(block)
             file.write(block)
     if done != member.file_size:
-        raise ValueError(f'{member.filename} has {done} of {member.file_size} bytes')
+        raise ValueError(f'{member.filename[:100]!r} has {done} of {member.file_size} bytes')

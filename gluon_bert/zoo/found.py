@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional, Tuple
@@ -10,6 +11,7 @@ from .._json import read_object
 from .schema import GluonFile, HubFile, InstalledFile, Vocabulary
 
 RECORD = 'source.json'
+_SHA256 = re.compile('[0-9a-f]{64}')
 _KINDS = {'.safetensors': 'safetensors', '.bin': 'torch', '.params': 'params',
           '.vocab': 'vocab_json', '.spiece': 'spiece', '.model': 'spiece', '.txt': 'vocab_txt',
           '.json': 'vocab_json'}
@@ -200,10 +202,10 @@ def _only(folder, pattern):
 def shard_names(index):
     """The files that the index of a sharded checkpoint names; ValueError if it is not one."""
     names = read_object(index).get('weight_map')
-    names = sorted(set(map(str, names.values()))) if isinstance(names, dict) else []
-    if not names or any(Path(name).name != name for name in names):
+    names = list(names.values()) if isinstance(names, dict) else []
+    if not names or not all(map(_is_name, names)):
         raise ValueError(f'{index}: names no shards, or such in other folders')
-    return names
+    return sorted(set(names))
 
 
 def _shards(index):
@@ -227,11 +229,19 @@ def _read_record(folder):
         return {'source': '', 'sha256': {}, 'stamps': {}}
     record = read_object(path)
     sums = record.get('sha256')
-    if not isinstance(sums, dict) or any(Path(name).name != name for name in sums):
+    if not isinstance(sums, dict) or not all(
+            _is_name(name) and isinstance(digest, str) and _SHA256.fullmatch(digest)
+            for name, digest in sums.items()):
         raise ValueError(f'{path}: expected the sha256 of files beside it')
-    stamps = record.get('stamps')
-    return {'source': str(record.get('source', '')), 'sha256': sums,
+    stamps, source = record.get('stamps'), record.get('source')
+    return {'source': source if isinstance(source, str) else '', 'sha256': sums,
             'stamps': stamps if isinstance(stamps, dict) else {}}
+
+
+def _is_name(name):
+    """Whether a name out of a file can be that of a file in the same folder."""
+    return (isinstance(name, str) and name.isprintable() and Path(name).name == name
+            and 0 < len(name.encode()) <= 255)
 
 
 def stamp_of(path):
