@@ -84,6 +84,11 @@ def add_model_arguments(parser):
                             'folder of Hugging Face or TensorFlow, or hf://owner/name')
     group.add_argument('--model_parameters', metavar='FILE', type=Path,
                        help='start from this .params file of the whole fine-tuned network')
+    group.add_argument('--from_scratch', action='store_true',
+                       help='start from random parameters')
+    group.add_argument('--vocab_file', metavar='FILE', type=Path,
+                       help='with --from_scratch: its vocabulary, such as a vocab.txt (default: '
+                            'that of --bert_dataset)')
 
 
 def add_training_arguments(parser):
@@ -169,7 +174,7 @@ def choose_model(args):
     if args.bert_model is None and args.bert_dataset is None:
         args.bert_model, args.bert_dataset = DEFAULT_MODEL
         # A file of parameters is of the model that GluonNLP defaults to.
-        if not (args.pretrained_bert_parameters or args.model_parameters):
+        if not (args.pretrained_bert_parameters or args.model_parameters or args.from_scratch):
             try:
                 gb.zoo.fetch_model(*DEFAULT_MODEL, root=args.root)
             except FileNotFoundError as error:
@@ -188,6 +193,10 @@ def choose_model(args):
 def load_bert(args, ctx):
     """The BERT to start from, with a pooler, and its tokenizer."""
     source = args.pretrained_bert_parameters
+    if args.vocab_file and not args.from_scratch:
+        raise Failure('--vocab_file: goes with --from_scratch, a trained model has its own')
+    if args.from_scratch:
+        return make_bert(args, ctx)
     if source and not source.endswith('.params'):
         checkpoint = gb.zoo.open_checkpoint(source)
         if checkpoint.tokenizer is None:
@@ -209,6 +218,21 @@ def load_bert(args, ctx):
         logger.warning('%s has no pooler: it begins as initialised', source)
     for parameter in absent:
         parameter.initialize(ctx=ctx)
+    return bert, tokenizer
+
+
+def make_bert(args, ctx):
+    """A BERT with random parameters, and a tokenizer."""
+    if args.pretrained_bert_parameters:
+        raise Failure('--from_scratch: does not go with --pretrained_bert_parameters')
+    if args.vocab_file:
+        vocab = gb.data.read_vocab(args.vocab_file)
+        tokenizer = gb.data.BertTokenizer(vocab, lower=gb.data.looks_lowercase(vocab))
+    else:
+        tokenizer = gb.get_tokenizer(args.bert_model, args.bert_dataset, args.root)
+    gb.training.set_seed(getattr(args, 'seed', 0))
+    bert, _ = gb.get_model(args.bert_model, vocab=tokenizer.vocab, pretrained=False, ctx=ctx,
+                           use_pooler=True)
     return bert, tokenizer
 
 

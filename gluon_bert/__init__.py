@@ -15,11 +15,16 @@ _HOMES = {
     'BertConfig': 'config',
     'BertModel': 'bert', 'BertOutput': 'bert', 'LayerOutputs': 'bert', 'mean_pool': 'bert',
     'BertClassifier': 'heads', 'BertForPretraining': 'heads', 'BertForQA': 'heads',
-    'BertTagger': 'heads',
+    'BertTagger': 'heads', 'BertCrfTagger': 'tagging', 'LinearChainCRF': 'crf',
+    'FillMask': 'fill_mask', 'SentenceEncoder': 'embedding', 'WordVectors': 'token_vectors',
+    'cosine_search': 'search', 'layer_features': 'token_vectors',
     'get_model': 'zoo', 'get_tokenizer': 'zoo', 'list_models': 'zoo', 'load_model': 'zoo',
 }
 _MODULES = ('bert', 'checkpoint', 'config', 'data', 'heads', 'kernels', 'layers', 'metrics',
-            'losses', 'model', 'networks', 'optimizer', 'plan', 'plots', 'training', 'zoo')
+            'losses', 'model', 'networks', 'optimizer', 'plan', 'plots', 'squad_answers',
+            'squad_metrics', 'training', 'zoo',
+            'crf', 'entity_metrics', 'tagger_folder', 'tagging',
+            'embedding', 'fill_mask', 'search', 'text_batches', 'token_vectors')
 
 __all__ = ['__version__', *_HOMES, *_MODULES]
 

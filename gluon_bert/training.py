@@ -110,7 +110,7 @@ def fit(model, data, loss, plan, output_dir, *, name='model', evaluate=None, res
         return run.finish()
 
 
-def predict(model, data, desc='predict'):
+def predict(model, data, desc='predict', per_token=False):
     """The network's output for each sequence.
 
     Parameters
@@ -119,18 +119,25 @@ def predict(model, data, desc='predict'):
     data : SequenceData
     desc : str
         Beside the progress bar.
+    per_token : bool
+        The network gives a row for each token: leave out those of padding.
 
     Returns
     -------
-    numpy.ndarray, shape (sequences, K)
+    numpy.ndarray, shape (sequences, K), or, ``per_token``, a list of arrays of shape (T, K)
         In the order of the data set.
     """
     outputs = [None] * len(data)
     for batch in _progress(data.evaluation_batches(), desc):
         inputs, _ = data.load(batch)
-        for index, output in zip(batch, model(*inputs).asnumpy()):
+        rows = model(*inputs).asnumpy()
+        if per_token:
+            lengths = inputs[2].asnumpy().astype(int)
+            # Copies: a view would keep the padding of its batch in memory.
+            rows = [row[:length].copy() for row, length in zip(rows, lengths)]
+        for index, output in zip(batch, rows):
             outputs[index] = output
-    return np.stack(outputs)
+    return outputs if per_token else np.stack(outputs)
 
 
 class _Run:

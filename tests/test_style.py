@@ -16,17 +16,24 @@ SCRIPTS = sorted(path for folder in ('examples', 'model_zoo', 'docs')
 # What a module of the package may import from it.
 ARROWS = {
     '_compat': (), '_files': (), '_signals': (), 'config': (), 'plan': (), 'metrics': (),
-    'layers': (), 'losses': (),
+    'layers': (), 'losses': (), 'squad_answers': (), 'squad_metrics': (),
     'plots': ('_files',), 'optimizer': ('kernels',), 'kernels': ('_files', 'kernels'),
     '_json': (), '_parameters': (),
     'checkpoint': ('_files', '_json', 'checkpoint', 'config', 'data'),
     'data': ('_files', '_json', 'data'),
     'bert': ('_parameters', 'checkpoint', 'layers'),
     'heads': ('bert', 'checkpoint', 'layers'),
+    'crf': (), 'entity_metrics': ('data',),
+    'tagging': ('bert', 'checkpoint', 'crf', 'data', 'heads'),
+    'tagger_folder': ('_files', '_json', 'bert', 'config', 'data', 'heads', 'tagging'),
     'networks': ('bert', 'checkpoint', 'heads'),
+    'text_batches': ('data',), 'embedding': ('bert', 'data', 'text_batches'),
+    'token_vectors': ('data', 'text_batches'), 'fill_mask': ('data', 'text_batches'),
+    'search': (),
     'counts': ('checkpoint', 'config'), 'drawing': ('_files', 'config', 'counts'),
     'training_state': ('_files',),
-    'training': ('_files', '_signals', 'kernels', 'losses', 'optimizer', 'plan', 'plots', 'training_state'),
+    'training': ('_files', '_signals', 'kernels', 'losses', 'optimizer', 'plan', 'plots',
+                 'training_state'),
     'zoo': ('_files', '_json', 'bert', 'checkpoint', 'config', 'data', 'heads', 'networks', 'zoo'),
     'model': ('bert', 'heads', 'zoo'), '__init__': ('_compat',),
     'command': ('_files', '_json', 'bert', 'checkpoint', 'command', 'config', 'counts', 'data',
@@ -58,11 +65,12 @@ def test_imports_run_one_way(path):
 
 @pytest.mark.parametrize('path', [*MODULES, *SCRIPTS], ids=relative)
 def test_nothing_imports_tests_or_scripts(path):
-    allowed = {'cli', 'classifier_report'} if path.parent.name == 'examples' else set()
+    allowed = ({'cli', 'classifier_report', 'ner_report', 'squad_report'}
+               if path.parent.name == 'examples' else set())
     names = {alias.name.split('.')[0] for node in ast.walk(ast.parse(path.read_text()))
              if isinstance(node, ast.Import) for alias in node.names}
     assert not names & ({'tests', 'examples', 'model_zoo', 'docs', 'cli',
-                         'classifier_report', 'conftest'} - allowed)
+                         'classifier_report', 'ner_report', 'squad_report', 'conftest'} - allowed)
 
 
 @pytest.mark.parametrize('path', [*MODULES, *SCRIPTS], ids=relative)
@@ -77,9 +85,12 @@ def test_files_and_functions_are_short(path):
 
 
 def public_objects():
-    for name in ('bert', 'heads', 'layers', 'optimizer', 'training', 'plan', 'zoo', 'data',
-                 'losses', 'metrics', 'plots', 'kernels', 'networks', 'checkpoint', 'checkpoint.gluonnlp',
-                 'checkpoint.huggingface', 'checkpoint.tensorflow', 'zoo.models', 'zoo.reading'):
+    for name in ('bert', 'heads', 'crf', 'entity_metrics', 'tagger_folder', 'tagging', 'layers',
+                 'optimizer', 'training', 'plan', 'zoo', 'data', 'losses', 'metrics', 'plots',
+                 'kernels', 'networks', 'checkpoint', 'checkpoint.gluonnlp',
+                 'checkpoint.huggingface', 'checkpoint.tensorflow',
+                 'zoo.models', 'zoo.reading', 'embedding', 'fill_mask', 'search', 'text_batches',
+                 'token_vectors', 'squad_answers', 'squad_metrics'):
         module = importlib.import_module(f'gluon_bert.{name}')
         for key, value in vars(module).items():
             if (not key.startswith('_') and getattr(value, '__module__', '').startswith(

@@ -130,8 +130,8 @@ def library_tokenizer(data, vocab):
     Returns
     -------
     tokenizers.Tokenizer or None
-        None for a model that is not a unigram model with the usual handling of white space, or
-        that has other ids.
+        None for a model that is not a unigram model with the usual handling of white space, that
+        has other ids, or whose rules of clean-up the library cannot read.
     """
     model = parse_model(data)
     tokens = [piece for piece, _, _ in model.pieces]
@@ -143,7 +143,10 @@ def library_tokenizer(data, vocab):
     tokenizer = Tokenizer(Unigram([(piece, score) for piece, score, _ in model.pieces], unknown))
     cleaning = [normalizers.Replace(Regex(' {2,}'), ' '), normalizers.Strip()]
     if model.normalizer.get(2):
-        cleaning.insert(0, normalizers.Precompiled(model.normalizer[2]))
+        try:
+            cleaning.insert(0, normalizers.Precompiled(model.normalizer[2]))
+        except Exception:       # the library's errors have no class of their own
+            return None
     tokenizer.normalizer = normalizers.Sequence(cleaning)
     tokenizer.pre_tokenizer, tokenizer.decoder = Metaspace(), MetaspaceDecoder()
     tokenizer.post_processor = BertProcessing(*(

@@ -1,0 +1,164 @@
+"""A linear-chain conditional random field over tags (Lafferty et al., 2001; Lample et al., 2016,
+section 2.2).
+
+The score of tags y of a sentence of W words with emissions e, transitions A, begins b and ends c is
+
+    s(y) = b[y_1] + sum_w e[w, y_w] + sum_w A[y_(w-1), y_w] + c[y_W]
+
+and log p(y) = s(y) - log sum_y' exp s(y').
+"""
+from __future__ import annotations
+
+import mxnet as mx
+import numpy as np
+from mxnet.gluon import HybridBlock
+
+FORBIDDEN = -1e4    # as good as minus infinity, and its gradient is 0, not NaN
+
+
+class LinearChainCRF(HybridBlock):
+    """The transitions of a CRF, with its likelihood and its best path.
+
+    Parameters
+    ----------
+    num_tags : int
+        Number K of tags.
+    transitions : Transitions, optional
+        Which of them may follow each other, begin and end a sentence; all by default. A forbidden
+        pair has probability 0 in training and decoding; begin and end are only minded in
+        decoding, as what is trained on may be a part of a sentence.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit, or no tag may begin or end a sentence.
+    """
+
+    def __init__(self, num_tags, transitions=None, **kwargs):
+        super().__init__(**kwargs)
+        if num_tags < 1:
+            raise ValueError(f'num_tags={num_tags}: expected 1 or more')
+        between, begin, end = transitions or (np.ones((num_tags, num_tags)),
+                                              np.ones(num_tags), np.ones(num_tags))
+        for name, mask, shape in (('between', between, (num_tags, num_tags)),
+                                  ('begin', begin, (num_tags,)), ('end', end, (num_tags,))):
+            if np.shape(mask) != shape:
+                raise ValueError(f'transitions.{name} has shape {np.shape(mask)}, expected {shape}')
+            if not np.any(mask):
+                raise ValueError(f'transitions.{name} allows nothing')
+        self.num_tags = num_tags
+        self._between, self._begin, self._end = (
+            np.where(np.asarray(mask, bool), 0, FORBIDDEN).astype('float32')
+            for mask in (between, begin, end))
+        with self.name_scope():
+            self.transitions = self.params.get('transitions_bias', shape=(num_tags, num_tags),
+                                               init=mx.init.Zero())
+            self.begin = self.params.get('begin_bias', shape=(num_tags,), init=mx.init.Zero())
+            self.end = self.params.get('end_bias', shape=(num_tags,), init=mx.init.Zero())
+
+    def forward(self, emissions, tags, lengths):
+        """The log-likelihood of tags.
+
+        Parameters
+        ----------
+        emissions : NDArray, shape (N, W, K)
+        tags : NDArray, shape (N, W)
+            Numbers of the tags; those past the length mean nothing but must be from 0 to K - 1.
+        lengths : NDArray, shape (N,)
+            Words of each sentence, 1 <= value <= W.
+
+        Returns
+        -------
+        NDArray, shape (N,)
+        """
+        return self._score(emissions, tags, lengths) - self._log_partition(emissions, lengths)
+
+    def _score(self, emissions, tags, lengths):
+        pair = self._pairs(emissions.context)                                     # (K, K)
+        positions = mx.nd.arange(emissions.shape[1], ctx=emissions.context)
+        inside = mx.nd.broadcast_lesser(positions.expand_dims(0), lengths.expand_dims(1))
+        score = (mx.nd.pick(emissions, tags) * inside).sum(axis=1)                # (N,)
+        if emissions.shape[1] > 1:
+            steps = mx.nd.gather_nd(pair, mx.nd.stack(tags[:, :-1], tags[:, 1:], axis=0))
+            score = score + (steps * inside[:, 1:]).sum(axis=1)
+        else:
+            score = score + 0 * pair.sum()    # the trainer wants a gradient, if 0
+        last = mx.nd.pick(tags, lengths - 1)                                      # (N,)
+        context = emissions.context
+        return (score + mx.nd.take(self.begin.data(context), tags[:, 0])
+                + mx.nd.take(self.end.data(context), last))
+
+    def _log_partition(self, emissions, lengths):
+        """The forward algorithm: log of the sum over all tag sequences, shape (N,)."""
+        context = emissions.context
+        pair = self._pairs(context).expand_dims(0)                                # (1, K, K)
+        alpha = mx.nd.broadcast_add(emissions[:, 0], self.begin.data(context).expand_dims(0))
+        for word in range(1, emissions.shape[1]):
+            paths = mx.nd.broadcast_add(alpha.expand_dims(2), pair)               # (N, K, K)
+            after = _log_sum_exp(paths) + emissions[:, word]                      # (N, K)
+            goes_on = mx.nd.broadcast_greater(
+                lengths, mx.nd.full((1,), word, ctx=context)).expand_dims(1)
+            alpha = mx.nd.where(mx.nd.broadcast_like(goes_on, alpha), after, alpha)
+        ending = mx.nd.broadcast_add(alpha, self.end.data(context).expand_dims(0))
+        return _log_sum_exp(ending)
+
+    def _pairs(self, context):
+        return self.transitions.data(context) + mx.nd.array(self._between, ctx=context)
+
+    def decode(self, emissions):
+        """The best tags of a sentence that are a valid sequence (Viterbi, 1967).
+
+        Parameters
+        ----------
+        emissions : numpy.ndarray, shape (W, K)
+
+        Returns
+        -------
+        numpy.ndarray of int, shape (W,)
+        """
+        arrays = [parameter.data(parameter.list_ctx()[0]).asnumpy()
+                  for parameter in (self.transitions, self.begin, self.end)]
+        return viterbi(emissions, arrays[0] + self._between, arrays[1] + self._begin,
+                       arrays[2] + self._end)
+
+
+def viterbi(emissions, transitions, begin, end):
+    """The tags with the highest score.
+
+    Parameters
+    ----------
+    emissions : numpy.ndarray, shape (W, K)
+        W is 0 or more.
+    transitions : numpy.ndarray, shape (K, K)
+        From the first to the second tag.
+    begin, end : numpy.ndarray, shape (K,)
+
+    Returns
+    -------
+    numpy.ndarray of int, shape (W,)
+
+    Examples
+    --------
+    >>> forbidden = np.array([[0, -1e4], [0, 0]])
+    >>> viterbi(np.array([[1.0, 0.0], [0.0, 5.0]]), forbidden, np.zeros(2), np.zeros(2)).tolist()
+    [1, 1]
+    """
+    emissions = np.asarray(emissions, 'float64')
+    if not len(emissions):
+        return np.zeros(0, int)
+    score, sources = emissions[0] + begin, []                                     # (K,)
+    for emission in emissions[1:]:
+        paths = score[:, None] + transitions                                      # (K, K)
+        sources.append(paths.argmax(axis=0))
+        score = paths.max(axis=0) + emission
+    best = [int((score + end).argmax())]
+    for source in reversed(sources):
+        best.append(int(source[best[-1]]))
+    return np.array(best[::-1])
+
+
+def _log_sum_exp(values):
+    """Over axis 1: (N, K, ...) -> (N, ...)."""
+    highest = mx.nd.BlockGrad(values.max(axis=1, keepdims=True))
+    total = mx.nd.broadcast_sub(values, highest).exp().sum(axis=1)
+    return total.log() + highest.reshape(total.shape)

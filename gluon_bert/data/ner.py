@@ -1,0 +1,298 @@
+"""Files with entities: CoNLL columns, CLUENER's JSON lines; read, checked, and written again.
+
+What is wrong with a file is told with its name and line number.
+"""
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import NamedTuple, Optional
+
+from .._files import atomic_path
+from .ner_json import add_entities, read_json_sentences
+from .rows import read_lines, unknown_name
+from .tag_schemes import (
+    detect_scheme,
+    get_scheme,
+    repair_tags,
+    split_tag,
+    tag_problems,
+    tag_spans,
+)
+
+DOCUMENT_START = '-DOCSTART-'
+_BLANKS = ' \t'
+# Weibo's characters carry their place in their word: '科0' '技1'.
+_SEGMENTED = re.compile(r'(.+?)([0-9]{1,3})', re.DOTALL)
+
+
+class TaggedSentence(NamedTuple):
+    """Words with their tags, None where the file has none, and the line of the first word."""
+
+    words: list[str]
+    tags: Optional[list[str]]
+    line: int
+
+
+class TaggedFile(NamedTuple):
+    """The sentences of one file.
+
+    ``layout`` is 'columns' or 'json'; ``scheme`` is that of the tags, None without tags;
+    ``repairs`` tells what was mended, one entry with its line number for each place.
+    """
+
+    sentences: list[TaggedSentence]
+    path: str
+    layout: str
+    scheme: Optional[str]
+    repairs: list[str]
+
+    @property
+    def has_tags(self):
+        """Whether the sentences are tagged."""
+        return self.scheme is not None
+
+    def line_of(self, sentence, word):
+        """The line in the file of a word, both counted from 0."""
+        return self.sentences[sentence].line + (word if self.layout == 'columns' else 0)
+
+    def kinds(self):
+        """The types of entity, sorted."""
+        return sorted({split_tag(tag)[1] for tag in {
+            tag for sentence in self.sentences for tag in sentence.tags or ()}} - {''})
+
+    def num_entities(self):
+        """How many entities the sentences have."""
+        return sum(len(tag_spans(sentence.tags or ())) for sentence in self.sentences)
+
+
+def read_tagged(path, *, scheme=None, repair=False, word_column=0, tag_column=-1, segmented=None):
+    """Read a file with tagged sentences.
+
+    - Columns, as CoNLL has them: one word a line, columns separated by tabs or else by spaces, an
+      empty line between sentences. Lines of ``-DOCSTART-`` end a sentence and are left out.
+    - JSON lines, as CLUENER has them: ``{"text": ..., "label": {type: {entity: [[first, last]]}}}``
+      with the places of the first and the last character. Each character is a word. A file may
+      have no ``label``.
+
+    A name that ends in '.json' or '.jsonl' is read as JSON lines, and so is a file that begins
+    with '{"'.
+
+    Parameters
+    ----------
+    path : str or Path
+    scheme : str, optional
+        How the tags mark entities, see :mod:`gluon_bert.data.tag_schemes`; by default it is found
+        out. JSON lines get tags of this scheme, IOB2 by default.
+    repair : bool
+        Mend sequences of tags that the scheme does not have, as conlleval understands them; of
+        JSON entities that share characters keep the longer one. Else they are an error.
+    word_column : int
+        Column of the word, from 0; a negative one counts from the end.
+    tag_column : int or None
+        Column of the tag; None for a file without tags. A file of one column has none.
+    segmented : bool, optional
+        Whether the words have a number of their place in a longer word behind them, which is taken
+        off (Weibo). By default if all have.
+
+    Returns
+    -------
+    TaggedFile
+
+    Raises
+    ------
+    FileNotFoundError
+    ValueError
+        If the file holds no sentence or is malformed, or the tags are no sequence of the scheme.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> path = pathlib.Path(folder.name, 'dev.conll')
+    >>> _ = path.write_text('Ada NNP B-person\\nsmiled VBD O\\n')
+    >>> read_tagged(path).sentences
+    [TaggedSentence(words=['Ada', 'smiled'], tags=['B-person', 'O'], line=1)]
+    >>> folder.cleanup()
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f'{path}: no such file')
+    scheme = None if scheme is None else get_scheme(scheme).name
+    if path.suffix in ('.json', '.jsonl') or _begins_as_json(path):
+        scheme = scheme or 'IOB2'
+        rows, repairs = read_json_sentences(path, scheme, repair)
+        has_tags = bool(rows) and rows[0][1] is not None
+        tagged = TaggedFile([TaggedSentence(*row) for row in rows], str(path), 'json',
+                            scheme if has_tags else None, repairs)
+    else:
+        tagged = _read_columns(path, word_column, tag_column, segmented)
+        if tagged.sentences and tagged.has_tags:
+            tagged = _checked(tagged, scheme, repair)
+    if not tagged.sentences:
+        raise ValueError(f'{path}: holds no sentence')
+    return tagged
+
+
+def check_kinds(tagged, kinds, source):
+    """See that a file has no type of entity that another one does not know.
+
+    Parameters
+    ----------
+    tagged : TaggedFile
+    kinds : sequence of str
+        The known types.
+    source : str or Path
+        The file they are from, for the message.
+
+    Raises
+    ------
+    ValueError
+        With file and line of the first unknown type.
+    """
+    known = set(kinds)
+    for number, sentence in enumerate(tagged.sentences):
+        for word, tag in enumerate(sentence.tags or ()):
+            kind = split_tag(tag)[1]
+            if kind and kind not in known:
+                error = unknown_name('type of entity', kind, kinds)
+                raise ValueError(f'{tagged.path}:{tagged.line_of(number, word)}: {error}: it does '
+                                 f'not occur in {source}')
+
+
+def write_tagged(path, tagged, tags):
+    """Write predicted tags in the layout of the file that was predicted for.
+
+    Columns: the lines of that file, with the tag as one more column. JSON lines: its objects, with
+    the predicted entities as ``label``. The file is written whole or not at all.
+
+    Parameters
+    ----------
+    path : str or Path
+    tagged : TaggedFile
+        As read; its file is read again.
+    tags : sequence of sequence of str
+        Of each sentence.
+
+    Raises
+    ------
+    ValueError
+        If there are not as many tags as words.
+    """
+    lengths = [len(sentence.words) for sentence in tagged.sentences]
+    if lengths != [len(row) for row in tags]:
+        raise ValueError(f'{tagged.path}: one tag is needed for every word')
+    added = {}
+    for sentence, row in zip(tagged.sentences, tags):
+        if tagged.layout == 'json':
+            added[sentence.line] = row
+        else:
+            added.update(enumerate(row, sentence.line))
+    extend = add_entities if tagged.layout == 'json' else _column_line
+    with atomic_path(path) as temporary, open(temporary, 'w', encoding='utf-8',
+                                              newline='\n') as file:
+        for number, line in read_lines(tagged.path):
+            file.write((extend(line, added[number]) if number in added else line) + '\n')
+
+
+def _column_line(line, tag):
+    return f'{line}\t{tag}' if '\t' in line else f'{line} {tag}'
+
+
+def _begins_as_json(path):
+    with open(path, 'rb') as file:
+        return re.match(rb'(\xef\xbb\xbf)?\s*\{\s*"', file.read(256)) is not None
+
+
+def _read_columns(path, word_column, tag_column, segmented):
+    sentences, rows, columns = [], [], None
+    for number, line in read_lines(path):
+        line = line.rstrip(_BLANKS)
+        fields = line.split('\t') if '\t' in line else re.split(' +', line)
+        if not line or fields[0] == DOCUMENT_START:
+            if rows:
+                sentences.append(_sentence(rows))
+            rows = []
+            continue
+        columns = columns or len(fields)
+        if (columns == 1) != (len(fields) == 1):
+            raise ValueError(f'{path}:{number}: has {len(fields)} columns, the lines before have '
+                             f'{columns}; a word and a tag are needed')
+        tag = None
+        if tag_column is not None and columns > 1:
+            tag = _checked_tag(path, number, _field(path, number, fields, tag_column))
+        rows.append((_field(path, number, fields, word_column), tag, number))
+    if rows:
+        sentences.append(_sentence(rows))
+    if segmented or (segmented is None and _have_places(sentences)):
+        sentences = [_without_places(path, sentence) for sentence in sentences]
+    has_tags = tag_column is not None and columns != 1
+    return TaggedFile(sentences, str(path), 'columns', '' if has_tags else None, [])
+
+
+def _checked_tag(path, number, tag):
+    try:
+        split_tag(tag)
+    except ValueError as error:
+        raise ValueError(f'{path}:{number}: {error}') from None
+    return tag
+
+
+def _field(path, number, fields, column):
+    if not -len(fields) <= column < len(fields):
+        raise ValueError(f'{path}:{number}: has {len(fields)} columns, there is none with number '
+                         f'{column}')
+    return fields[column]
+
+
+def _sentence(rows):
+    words, tags, numbers = zip(*rows)
+    return TaggedSentence(list(words), None if tags[0] is None else list(tags), numbers[0])
+
+
+def _have_places(sentences):
+    """Whether behind the words stand 0 or one more than behind the one before, but for errors."""
+    total = fitting = 0
+    for sentence in sentences:
+        before = -1
+        for word in sentence.words:
+            match = _SEGMENTED.fullmatch(word)
+            if not match:
+                return False
+            place = int(match[2])
+            total += 1
+            fitting += place in (0, before + 1)
+            before = place
+    return fitting > 0.99 * total
+
+
+def _without_places(path, sentence):
+    words = []
+    for number, word in enumerate(sentence.words, sentence.line):
+        match = _SEGMENTED.fullmatch(word)
+        if not match:
+            raise ValueError(f'{path}:{number}: {word[:80]!r} has no number behind it')
+        words.append(match[1])
+    return sentence._replace(words=words)
+
+
+def _checked(tagged, scheme, repair):
+    """The file with a scheme whose tags hold; ValueError or repaired where they do not."""
+    if scheme is None:
+        try:
+            scheme = detect_scheme(sentence.tags for sentence in tagged.sentences)
+        except ValueError as error:
+            raise ValueError(f'{tagged.path}: {error}') from None
+    sentences, repairs = [], []
+    for sentence in tagged.sentences:
+        problems = tag_problems(sentence.tags, scheme)
+        for index, message in problems:
+            message = f'{tagged.path}:{sentence.line + index}: {message}'
+            if not repair:
+                raise ValueError(f'{message}; repair mends such tags as conlleval understands '
+                                 f'them')
+            repairs.append(message)
+        if problems:
+            sentence = sentence._replace(tags=repair_tags(sentence.tags, scheme))
+        sentences.append(sentence)
+    return tagged._replace(sentences=sentences, scheme=scheme, repairs=repairs)

@@ -1,0 +1,113 @@
+"""CLUENER's JSON lines: a text, and its entities by type with their first and last characters."""
+from __future__ import annotations
+
+import json
+
+from .._json import parse_json
+from .rows import read_lines
+from .tag_schemes import OUTSIDE, Span, spans_to_tags, tag_spans
+
+
+def read_json_sentences(path, scheme, repair):
+    """The characters of each text with their tags, None where there are no labels.
+
+    Parameters
+    ----------
+    path : str or Path
+    scheme : str
+        Of the tags.
+    repair : bool
+        Of entities that share characters keep the longer one, instead of raising.
+
+    Returns
+    -------
+    rows : list of (list of str, list of str or None, int)
+        Characters, tags, and the number of the line.
+    repairs : list of str
+        What was left out.
+    """
+    rows, repairs, has_labels = [], [], None
+    for number, line in read_lines(path):
+        if not line.strip():
+            continue
+        where = f'{path}:{number}'
+        try:
+            content = parse_json(line.encode())
+        except ValueError as error:
+            raise ValueError(f'{where}: {error}') from None
+        if not isinstance(content, dict) or not isinstance(content.get('text'), str):
+            raise ValueError(f'{where}: expected an object with a "text"')
+        if has_labels is None:
+            has_labels = 'label' in content
+        if ('label' in content) != has_labels:
+            raise ValueError(f'{where}: "label" must be in all lines or in none')
+        text, tags = content['text'], None
+        if has_labels:
+            spans = _json_spans(where, text, content['label'])
+            spans, dropped = _apart(where, text, spans, repair)
+            repairs += dropped
+            tags = spans_to_tags(spans, len(text), scheme)
+        rows.append((list(text), tags, number))
+    return rows, repairs
+
+
+def add_entities(line, tags):
+    """A line with the entities of its tags as ``label``.
+
+    Examples
+    --------
+    >>> add_entities('{"id": 3, "text": "Ada"}', ['B-name', 'I-name', 'I-name'])
+    '{"id": 3, "text": "Ada", "label": {"name": {"Ada": [[0, 2]]}}}'
+    """
+    content = parse_json(line.encode())
+    labels = {}
+    for begin, end, kind in tag_spans(tags):
+        places = labels.setdefault(kind, {}).setdefault(content['text'][begin:end], [])
+        places.append([begin, end - 1])
+    text = json.dumps({**content, 'label': labels}, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:    # half a character, from an escape in the file
+        text = json.dumps({**content, 'label': labels})
+    return text
+
+
+def _json_spans(where, text, label):
+    if not isinstance(label, dict) or not all(
+            isinstance(entities, dict) for entities in label.values()):
+        raise ValueError(f'{where}: "label" must be {{type: {{entity: [[first, last], ...]}}}}')
+    spans = []
+    for kind, entities in label.items():
+        if not kind or kind == OUTSIDE or any(character.isspace() for character in kind):
+            raise ValueError(f'{where}: {kind[:80]!r} is no type of entity')
+        for entity, places in entities.items():
+            for place in places if isinstance(places, list) else [places]:
+                if (not isinstance(place, list) or len(place) != 2
+                        or not all(type(edge) is int for edge in place)
+                        or not 0 <= place[0] <= place[1] < len(text)):
+                    raise ValueError(f'{where}: {kind} {entity[:80]!r}: {str(place)[:80]} is no '
+                                     f'[first, last] within the {len(text)} characters')
+                begin, end = place[0], place[1] + 1
+                if len(entity) != end - begin or not text.startswith(entity, begin):
+                    raise ValueError(f'{where}: {kind} {entity[:80]!r}: at {place} stands '
+                                     f'{text[begin:min(end, begin + 80)]!r}')
+                spans.append(Span(begin, end, kind))
+    return spans
+
+
+def _apart(where, text, spans, repair):
+    """The spans that share no character, and what was said of those left out."""
+    kept, dropped, owners = [], [], [None] * len(text)
+    for span in sorted(spans, key=lambda span: (span.begin - span.end, span)):
+        # Those kept are as long or longer: one that shares a character has the first or the last.
+        other = owners[span.begin] or owners[span.end - 1]
+        if other is None:
+            kept.append(span)
+            owners[span.begin:span.end] = [span] * (span.end - span.begin)
+            continue
+        message = (f'{where}: {span.kind} at [{span.begin}, {span.end - 1}] shares characters with '
+                   f'{other.kind} at [{other.begin}, {other.end - 1}]')
+        if not repair:
+            raise ValueError(f'{message}; repair keeps the longer one')
+        dropped.append(message)
+    return kept, dropped

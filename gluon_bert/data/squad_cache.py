@@ -1,0 +1,133 @@
+"""Windows kept in a file, so that a second run need not build them."""
+from __future__ import annotations
+
+import hashlib
+import logging
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from .._files import atomic_path
+from .squad_windows import Windows, build_windows, special_numbers
+
+logger = logging.getLogger(__name__)
+
+_VERSION = 1    # to be raised when other windows come out of the same questions
+
+
+def cached_windows(folder, questions, tokenizer, progress=None, **settings):
+    """The windows of questions, from a file in ``folder`` if they have been built before.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Gets ``windows-<key>.safetensors``. The key is a digest of the questions, the tokenizer
+        with its vocabulary and the settings. A file that is damaged is written anew.
+    questions, tokenizer, progress, **settings
+        As for :func:`.build_windows`.
+
+    Returns
+    -------
+    Windows
+
+    Raises
+    ------
+    ValueError
+        As :func:`.build_windows`.
+    """
+    key = windows_key(questions, tokenizer, **settings)
+    path = Path(folder) / f'windows-{key[:16]}.safetensors'
+    if path.is_file():
+        try:
+            return _read(path, key, questions, tokenizer)
+        except (SafetensorError, OSError, KeyError, ValueError) as error:
+            logger.warning('%s: is damaged (%s) and is written anew', path, error)
+    windows = build_windows(questions, tokenizer, progress=progress, **settings)
+    with atomic_path(path) as temporary:
+        save_file({field.name: getattr(windows, field.name) for field in fields(windows)},
+                  temporary, metadata={'key': key})
+    return windows
+
+
+def windows_key(questions, tokenizer, **settings):
+    """A digest of all on which windows depend, as 64 hexadecimal digits.
+
+    Parameters
+    ----------
+    questions, tokenizer, **settings
+        As for :func:`.build_windows`.
+
+    Returns
+    -------
+    str
+    """
+    digest = hashlib.sha256(repr((_VERSION, sorted(settings.items()))).encode())
+    digest.update(repr(tokenizer.__reduce__()[0]).encode())
+    digest.update('\n'.join(tokenizer.vocab.idx_to_token).encode())
+    for question in questions:
+        digest.update(repr(tuple(question)).encode())
+    return digest.hexdigest()
+
+
+def check_windows(windows, questions, tokenizer):
+    """See that windows from outside are windows of the questions.
+
+    Parameters
+    ----------
+    windows : Windows
+    questions : list of Question
+    tokenizer : SubwordTokenizer
+
+    Raises
+    ------
+    ValueError
+        If an array has not the right type or shape, or a number is out of range.
+    """
+    for field in fields(windows):
+        array = getattr(windows, field.name)
+        width = 2 if field.name in ('span', 'token_offsets') else None
+        if array.dtype != 'int32' or array.shape[1:] != (() if width is None else (width,)):
+            raise ValueError(f'{field.name} has type {array.dtype} and shape {array.shape}')
+    contexts = list(dict.fromkeys(question.context for question in questions))
+    for bounds, size, number in (
+            (windows.query_bounds, len(windows.query_ids), len(questions)),
+            (windows.token_bounds, len(windows.token_ids), len(contexts))):
+        if len(bounds) != number + 1 or bounds[0] or bounds[-1] != size or (np.diff(bounds)
+                                                                            < 0).any():
+            raise ValueError('the texts are not those of the questions')
+    one_each = ('start', 'length', 'span')
+    if (len(windows.paragraph) != len(questions)
+            or not np.array_equal(windows.special, special_numbers(tokenizer))
+            or not np.array_equal(np.unique(windows.question), np.arange(len(questions)))
+            or (np.diff(windows.question) < 0).any()
+            or len(windows.token_offsets) != len(windows.token_ids)
+            or any(len(getattr(windows, name)) != len(windows) for name in one_each)):
+        raise ValueError('the arrays do not fit together')
+    _check_range('paragraph', windows.paragraph, len(contexts))
+    sizes = np.diff(windows.token_bounds)
+    _check_range('start', windows.start, sizes.max() + 1)
+    _check_range('length', windows.length, sizes[windows.paragraph[windows.question]]
+                 - windows.start + 1)
+    for name in ('query_ids', 'token_ids'):
+        _check_range(name, getattr(windows, name), len(tokenizer.vocab))
+    _check_range('span', windows.span, (windows.first_token + windows.length)[:, None])
+    _check_range('token_offsets', windows.token_offsets, np.repeat(
+        [len(context) + 1 for context in contexts], sizes)[:, None])
+
+
+def _check_range(name, values, limit):
+    if (values < 0).any() or (values >= limit).any():
+        raise ValueError(f'{name} has a number out of range')
+
+
+def _read(path, key, questions, tokenizer):
+    with safe_open(path, 'np') as file:
+        if (file.metadata() or {}).get('key') != key:
+            raise ValueError('it holds other windows')
+        windows = Windows(**{field.name: file.get_tensor(field.name)
+                             for field in fields(Windows)})
+    check_windows(windows, questions, tokenizer)
+    return windows

@@ -1,0 +1,289 @@
+"""Questions and their paragraphs as sequences of tokens; long paragraphs in several windows.
+
+Q questions, P paragraphs, W windows, L tokens of a paragraph.
+"""
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+
+from .transform import Features
+
+_CHUNK = 512    # texts tokenized at once, on all cores
+
+
+@dataclass(frozen=True, eq=False)
+class Windows:
+    """Sequences ``[CLS] question [SEP] part of the paragraph [SEP]``.
+
+    Devlin et al. (2019), section 4.2; the parts overlap as in their code. Those of a question
+    stand together, the questions in order. All arrays are int32.
+
+    Parameters
+    ----------
+    question : numpy.ndarray, shape (W,)
+        Number of each window's question.
+    start, length : numpy.ndarray, shape (W,)
+        The part: its first token in the paragraph, and how many.
+    span : numpy.ndarray, shape (W, 2)
+        Positions in the sequence of the answer's first and last token; (0, 0), which is [CLS],
+        where the window does not hold all of it or the question is impossible.
+    paragraph : numpy.ndarray, shape (Q,)
+        Number of each question's paragraph.
+    query_ids, query_bounds : numpy.ndarray, shapes (tokens,) and (Q + 1,)
+        The token ids of all questions, and where each question's begin and end.
+    token_ids, token_bounds : numpy.ndarray, shapes (tokens,) and (P + 1,)
+        The same for the paragraphs.
+    token_offsets : numpy.ndarray, shape (tokens, 2)
+        The characters from which each token of the paragraphs was made.
+    special : numpy.ndarray, shape (4,)
+        Ids of [CLS] and [SEP], the number of separators in the middle, the second token type.
+    """
+
+    question: np.ndarray
+    start: np.ndarray
+    length: np.ndarray
+    span: np.ndarray
+    paragraph: np.ndarray
+    query_ids: np.ndarray
+    query_bounds: np.ndarray
+    token_ids: np.ndarray
+    token_bounds: np.ndarray
+    token_offsets: np.ndarray
+    special: np.ndarray
+
+    def __len__(self):
+        return len(self.question)
+
+    @property
+    def first_token(self):
+        """Where in each sequence the paragraph's part begins: (W,)."""
+        return 1 + np.diff(self.query_bounds)[self.question] + self.special[2]
+
+    def features(self):
+        """The sequences, as a list of :class:`.Features`."""
+        cls_id, sep_id, num_separators, pair_type = self.special.tolist()
+        begin, separators, end = [cls_id], [sep_id] * num_separators, [sep_id]
+        found = []
+        for number, first, tokens in zip(self.question, self.first_token, self._rows()):
+            query = self.query_ids[self.query_bounds[number]:self.query_bounds[number + 1]]
+            ids = np.concatenate([begin, query, separators, self.token_ids[tokens], end])
+            token_types = np.zeros(len(ids), 'int32')
+            token_types[first:] = pair_type
+            found.append(Features(ids.astype('int32'), token_types, len(ids)))
+        return found
+
+    def offsets(self):
+        """For each window the characters of the paragraph its tokens were made from.
+
+        Yields
+        ------
+        numpy.ndarray, shape (length, 2)
+        """
+        for tokens in self._rows():
+            yield self.token_offsets[tokens]
+
+    def max_context(self):
+        """For each window which of its tokens it is the best one for.
+
+        A token in several windows of a question belongs to the one where it has most context on
+        its poorer side; Google's code has the rule.
+
+        Yields
+        ------
+        numpy.ndarray, bool, shape (length,)
+        """
+        for number, group in itertools.groupby(range(len(self)), self.question.__getitem__):
+            rows = list(group)
+            bounds = self.token_bounds[self.paragraph[number]:][:2]
+            yield from max_context(self.start[rows], self.length[rows], int(np.diff(bounds)[0]))
+
+    def _rows(self):
+        """Each window's tokens, as a slice of those of all paragraphs."""
+        begins = self.token_bounds[self.paragraph[self.question]] + self.start
+        for begin, length in zip(begins.tolist(), self.length.tolist()):
+            yield slice(begin, begin + length)
+
+
+def max_context(starts, lengths, num_tokens):
+    """Which tokens each of overlapping windows is the best one for.
+
+    Parameters
+    ----------
+    starts, lengths : sequence of int
+        The windows, in order.
+    num_tokens : int
+        That they are windows of.
+
+    Returns
+    -------
+    list of numpy.ndarray, bool
+        For each window an array of its length; every covered token is True in one of them.
+
+    Examples
+    --------
+    >>> [flags.tolist() for flags in max_context([0, 2], [4, 4], 6)]
+    [[True, True, True, False], [False, True, True, True]]
+    """
+    best, owner = np.full(num_tokens, -np.inf), np.zeros(num_tokens, int)
+    for number, (start, length) in enumerate(zip(starts, lengths)):
+        place = np.arange(length)
+        # The length decides between windows whose poorer sides are alike.
+        score = np.minimum(place, length - 1 - place) + 0.01 * length
+        tokens = slice(start, start + length)
+        better = score > best[tokens]
+        best[tokens][better], owner[tokens][better] = score[better], number
+    return [owner[start:start + length] == number
+            for number, (start, length) in enumerate(zip(starts, lengths))]
+
+
+def window_starts(num_tokens, room, stride):
+    """The first token of each window of a paragraph.
+
+    Parameters
+    ----------
+    num_tokens : int
+    room : int
+        Tokens in a window.
+    stride : int
+        From one window to the next; never more than ``room``.
+
+    Returns
+    -------
+    list of int
+
+    Examples
+    --------
+    >>> window_starts(10, room=4, stride=3)
+    [0, 3, 6]
+    """
+    stride = min(stride, room)
+    return [number * stride for number in range(-(-max(0, num_tokens - room) // stride) + 1)]
+
+
+def token_span(offsets, start, end):
+    """The first and the last of the tokens made from the characters from ``start`` to ``end``.
+
+    Parameters
+    ----------
+    offsets : numpy.ndarray, shape (L, 2)
+    start, end : int
+
+    Returns
+    -------
+    tuple of (int, int), or None
+        None if there is no token.
+
+    Examples
+    --------
+    >>> token_span(np.array([[0, 3], [4, 6], [6, 9]]), 5, 9)
+    (1, 2)
+    """
+    touching = np.flatnonzero((offsets[:, 1] > start) & (offsets[:, 0] < end))
+    return (int(touching[0]), int(touching[-1])) if len(touching) else None
+
+
+def build_windows(questions, tokenizer, max_seq_length=384, doc_stride=128, max_query_length=64,
+                  with_spans=False, progress=None):
+    """The windows of questions.
+
+    Parameters
+    ----------
+    questions : list of Question
+    tokenizer : SubwordTokenizer
+    max_seq_length : int
+        The longest sequence in tokens, special tokens included.
+    doc_stride : int
+        Tokens from the start of one window to that of the next.
+    max_query_length : int
+        Longer questions are cut to so many tokens.
+    with_spans : bool
+        Find the first answer of each question, whose place must be right; see
+        :func:`.read_squad`.
+    progress : callable, optional
+        Called with the number of texts done since its last call, such as ``tqdm.update``. There
+        is a text for each question and each different paragraph.
+
+    Returns
+    -------
+    Windows
+
+    Raises
+    ------
+    ValueError
+        If a setting is below 1, a window has no room for the paragraph beside a question, or an
+        answer has no tokens.
+    """
+    for name, value in (('max_seq_length', max_seq_length), ('doc_stride', doc_stride),
+                        ('max_query_length', max_query_length)):
+        if value < 1:
+            raise ValueError(f'{name}={value}: expected 1 or more')
+    numbers = {}
+    paragraph = [numbers.setdefault(question.context, len(numbers)) for question in questions]
+    queries = [ids[:max_query_length] for ids, _ in _encoded(
+        tokenizer, [question.question for question in questions], progress)]
+    documents = list(_encoded(tokenizer, list(numbers), progress))
+    rows = []
+    for number, question in enumerate(questions):
+        before = len(queries[number]) + 1 + tokenizer.pair_separators
+        room = max_seq_length - before - 1
+        if room < 1:
+            raise ValueError(
+                f'max_seq_length={max_seq_length}: too small for question {question.id[:80]!r}, '
+                f'which takes {before + 1} tokens with the special ones and leaves no room for '
+                f'its paragraph; expected {before + 2} or more, or a smaller max_query_length')
+        offsets = documents[paragraph[number]][1]
+        span = _answer_span(question, offsets) if with_spans else None
+        for start in window_starts(len(offsets), room, doc_stride):
+            length = min(room, len(offsets) - start)
+            rows.append((number, start, length, *_place(span, start, length, before)))
+    table = np.array(rows, 'int32').reshape(-1, 5)
+    token_ids, token_bounds = _joined([ids for ids, _ in documents])
+    return Windows(*np.ascontiguousarray(table[:, :3].T), np.ascontiguousarray(table[:, 3:]),
+                   np.array(paragraph, 'int32'), *_joined(queries), token_ids, token_bounds,
+                   np.concatenate([offsets for _, offsets in documents]),
+                   special_numbers(tokenizer))
+
+
+def special_numbers(tokenizer):
+    """What :attr:`Windows.special` has with a tokenizer."""
+    vocab = tokenizer.vocab
+    return np.array([vocab[vocab.cls_token], vocab[vocab.sep_token], tokenizer.pair_separators,
+                     tokenizer.uses_token_types], 'int32')
+
+
+def _encoded(tokenizer, texts, progress):
+    """The ids (L,) and offsets (L, 2) of each text."""
+    for begin in range(0, len(texts), _CHUNK):
+        chunk = tokenizer.encode_batch(texts[begin:begin + _CHUNK])
+        for encoded in chunk:
+            yield (np.array(encoded.ids, 'int32'),
+                   np.array(encoded.offsets, 'int32').reshape(-1, 2))
+        if progress is not None:
+            progress(len(chunk))
+
+
+def _answer_span(question, offsets):
+    """The first answer's first and last token in the paragraph; None if it is impossible."""
+    if question.is_impossible or not question.answers:
+        return None
+    text, start = question.answers[0]
+    span = token_span(offsets, start, start + len(text))
+    if span is None:
+        raise ValueError(f'question {question.id[:80]!r}: its answer {text[:80]!r} has no tokens')
+    return span
+
+
+def _place(span, start, length, before):
+    """A span of the paragraph in the sequence of a window."""
+    if span is None or span[0] < start or span[1] >= start + length:
+        return 0, 0
+    return span[0] - start + before, span[1] - start + before
+
+
+def _joined(parts):
+    """Arrays one after the other, and where each begins and ends."""
+    bounds = np.cumsum([0, *map(len, parts)])
+    return np.concatenate(parts), bounds.astype('int32')

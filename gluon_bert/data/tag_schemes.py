@@ -1,0 +1,314 @@
+"""How tags mark entities: IOB1, IOB2 (BIO), BMES, BIOES, BILOU; reading, checking, converting.
+
+A tag is 'O', outside of all entities, or a letter, '-' and the entity's type, such as 'B-person'.
+Ramshaw and Marcus (1995); Ratinov and Roth (2009), section 3.2.
+"""
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from typing import NamedTuple
+
+from .rows import unknown_name
+
+OUTSIDE = 'O'
+
+
+class TagScheme(NamedTuple):
+    """The letters of a scheme; '' where it has none for an entity's end or for one of one word."""
+
+    name: str
+    begin: str
+    inside: str
+    end: str
+    single: str
+
+    @property
+    def letters(self):
+        """All letters but that of no entity."""
+        return [letter for letter in self[1:] if letter]
+
+
+# In IOB1 an entity begins with I, and with B only right behind another one of its type.
+SCHEMES = {scheme.name: scheme for scheme in (
+    TagScheme('IOB1', 'B', 'I', '', ''), TagScheme('IOB2', 'B', 'I', '', ''),
+    TagScheme('BMES', 'B', 'M', 'E', 'S'), TagScheme('BIOES', 'B', 'I', 'E', 'S'),
+    TagScheme('BILOU', 'B', 'I', 'L', 'U'))}
+_ALIASES = {'BIO': 'IOB2', 'BIO2': 'IOB2', 'IOB': 'IOB1', 'IOBES': 'BIOES', 'BMESO': 'BMES',
+            'BMEO': 'BMES', 'BIOUL': 'BILOU', 'BIOLU': 'BILOU'}
+_CONTINUES = 'BIM'    # letters behind which an entity can go on
+_GOES_ON = 'IMEL'     # letters with which it can
+
+
+class Span(NamedTuple):
+    """An entity: its words from ``begin`` to before ``end``, and its type."""
+
+    begin: int
+    end: int
+    kind: str
+
+
+class TagProblem(NamedTuple):
+    """A tag that does not fit its neighbours: its place in the sentence, and what is wrong."""
+
+    index: int
+    message: str
+
+
+def get_scheme(name):
+    """The row of a scheme.
+
+    Parameters
+    ----------
+    name : str
+        Key of ``SCHEMES``, or another usual name such as 'BIO' or 'IOBES'.
+
+    Returns
+    -------
+    TagScheme
+
+    Raises
+    ------
+    ValueError
+        If there is no such scheme.
+
+    Examples
+    --------
+    >>> get_scheme('bio').name
+    'IOB2'
+    """
+    key = str(name).upper()
+    key = _ALIASES.get(key, key)
+    if key not in SCHEMES:
+        raise unknown_name('tag scheme', name, [*SCHEMES, *_ALIASES])
+    return SCHEMES[key]
+
+
+@functools.lru_cache(maxsize=4096)
+def split_tag(tag):
+    """The letter and the type of a tag.
+
+    Examples
+    --------
+    >>> split_tag('B-creative-work'), split_tag('O')
+    (('B', 'creative-work'), ('O', ''))
+
+    Raises
+    ------
+    ValueError
+        If it is no tag.
+    """
+    if tag == OUTSIDE:
+        return OUTSIDE, ''
+    letter, dash, kind = tag.partition('-')
+    if not dash or not kind or len(letter) != 1 or letter not in 'BIMELSU':
+        raise ValueError(f"{tag[:80]!r} is no tag: expected 'O', or one of B, I, M, E, L, S, U "
+                         f"with '-' and a type behind it")
+    return letter, kind
+
+
+def tag_spans(tags, scheme=None):
+    """The entities of a sentence.
+
+    Without a scheme they are those that conlleval finds in any sequence of tags: one begins
+    wherever a tag cannot go on with the entity before it.
+
+    Parameters
+    ----------
+    tags : sequence of str
+    scheme : str, optional
+        Leave out the entities that are not tagged as this scheme has it, as seqeval does in its
+        strict mode.
+
+    Returns
+    -------
+    list of Span
+
+    Examples
+    --------
+    >>> tag_spans(['I-place', 'O', 'B-person', 'I-person'])
+    [Span(begin=0, end=1, kind='place'), Span(begin=2, end=4, kind='person')]
+    >>> tag_spans(['I-place', 'O', 'B-person', 'I-person'], scheme='IOB2')
+    [Span(begin=2, end=4, kind='person')]
+    """
+    spans, before, begin = [], (OUTSIDE, ''), 0
+    for index, tag in enumerate([*tags, OUTSIDE]):
+        letter, kind = split_tag(tag)
+        goes_on = before[0] in _CONTINUES and letter in _GOES_ON and kind == before[1]
+        if not goes_on:
+            if before[0] != OUTSIDE:
+                spans.append(Span(begin, index, before[1]))
+            begin = index
+        before = letter, kind
+    if scheme is None:
+        return spans
+    proper = spans_to_tags(spans, len(tags), scheme)
+    return [span for span in spans
+            if list(tags[span.begin:span.end]) == proper[span.begin:span.end]]
+
+
+def spans_to_tags(spans, length, scheme):
+    """The tags of a sentence from its entities.
+
+    Parameters
+    ----------
+    spans : iterable of Span
+        In any order.
+    length : int
+        Words of the sentence.
+    scheme : str
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    ValueError
+        If two entities share a word, or one is empty or outside of the sentence.
+
+    Examples
+    --------
+    >>> spans_to_tags([Span(0, 2, 'person'), Span(3, 4, 'place')], 4, 'BMES')
+    ['B-person', 'E-person', 'O', 'S-place']
+    """
+    scheme = get_scheme(scheme)
+    tags, before = [OUTSIDE] * length, Span(0, 0, '')
+    for span in sorted(spans):
+        if not 0 <= span.begin < span.end <= length:
+            raise ValueError(f'{span} is not within the {length} words of its sentence')
+        if span.begin < before.end:
+            raise ValueError(f'{before} and {span} share a word')
+        touches = before.end == span.begin and before.kind == span.kind and before.end > 0
+        letters = _letters(scheme, span.end - span.begin, touches)
+        tags[span.begin:span.end] = [f'{letter}-{span.kind}' for letter in letters]
+        before = span
+    return tags
+
+
+def convert_tags(tags, source, target):
+    """The tags of a sentence in another scheme.
+
+    Parameters
+    ----------
+    tags : sequence of str
+    source, target : str
+        Schemes.
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    ValueError
+        If ``tags`` are not as ``source`` has it.
+
+    Examples
+    --------
+    >>> convert_tags(['I-place', 'B-place', 'O'], 'IOB1', 'BIOES')
+    ['S-place', 'S-place', 'O']
+    """
+    for problem in tag_problems(tags, source):
+        raise ValueError(f'word {problem.index}: {problem.message}')
+    return spans_to_tags(tag_spans(tags), len(tags), target)
+
+
+def repair_tags(tags, scheme):
+    """The tags by which a scheme has the entities that conlleval finds.
+
+    Examples
+    --------
+    >>> repair_tags(['O', 'I-place', 'I-person'], 'IOB2')
+    ['O', 'B-place', 'B-person']
+    """
+    return spans_to_tags(tag_spans(tags), len(tags), scheme)
+
+
+def tag_problems(tags, scheme):
+    """What in a sentence is not as a scheme has it.
+
+    Parameters
+    ----------
+    tags : sequence of str
+    scheme : str
+
+    Returns
+    -------
+    list of TagProblem
+
+    Examples
+    --------
+    >>> print(*tag_problems(['O', 'I-place'], 'IOB2')[0])
+    1 'I-place' behind 'O' is no sequence of IOB2, 'B-place' would be
+    """
+    scheme = get_scheme(scheme)
+    proper = repair_tags(tags, scheme.name)
+    problems = []
+    for index, (tag, better) in enumerate(zip(tags, proper)):
+        if tag == better:
+            continue
+        where = f'behind {tags[index - 1]!r}' if index else 'at the beginning'
+        # A tag that begins or goes on as it should is wrong because of what follows.
+        if scheme.end and tag[0] in (scheme.begin, scheme.inside) and better[0] in (
+                scheme.end, scheme.single) and not (tag[0] == scheme.inside
+                                                    and better[0] == scheme.single):
+            where = (f'before {tags[index + 1]!r}' if index + 1 < len(tags) else 'at the end')
+        problems.append(TagProblem(index, f'{tag!r} {where} is no sequence of {scheme.name}, '
+                                          f'{better!r} would be'))
+    return problems
+
+
+def detect_scheme(sentences):
+    """The scheme of a file, from its tags.
+
+    Parameters
+    ----------
+    sentences : iterable of sequence of str
+        The tags of each sentence.
+
+    Returns
+    -------
+    str
+        Of IOB1 and IOB2, which have the same letters, the one that fewer tags contradict; IOB2
+        where both will do.
+
+    Raises
+    ------
+    ValueError
+        If the letters are of no scheme.
+
+    Examples
+    --------
+    >>> detect_scheme([['B-x', 'M-x', 'E-x', 'O']]), detect_scheme([['O', 'I-x', 'B-x']])
+    ('BMES', 'IOB1')
+    """
+    sentences = [list(tags) for tags in sentences]
+    letters = Counter(split_tag(tag)[0] for tags in sentences for tag in tags) - Counter()
+    letters.pop(OUTSIDE, None)
+    fitting = [name for name, scheme in SCHEMES.items() if set(letters) <= set(scheme.letters)]
+    if not fitting:
+        raise ValueError(f'the tags begin with {", ".join(sorted(letters))}: no scheme has all of '
+                         f'these letters (there are: {_known_letters()})')
+    if 'IOB2' not in fitting:
+        # Only without M and I can it be both BMES and BIOES; they then say the same.
+        return fitting[0]
+    wrong = _count_problems(sentences, 'IOB2')
+    return 'IOB1' if wrong and _count_problems(sentences, 'IOB1') < wrong else 'IOB2'
+
+
+def _count_problems(sentences, scheme):
+    return sum(len(tag_problems(tags, scheme)) for tags in sentences)
+
+
+def _letters(scheme, length, touches):
+    if scheme.name == 'IOB1':
+        return [scheme.begin if touches else scheme.inside] + [scheme.inside] * (length - 1)
+    if length == 1:
+        return [scheme.single or scheme.begin]
+    last = scheme.end or scheme.inside
+    return [scheme.begin, *[scheme.inside] * (length - 2), last]
+
+
+def _known_letters():
+    return '; '.join(f'{name} {"".join(scheme.letters)}' for name, scheme in SCHEMES.items())

@@ -1,0 +1,68 @@
+"""The tags of a network, and which of them may follow which."""
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .tag_schemes import OUTSIDE, get_scheme, split_tag
+
+
+def tag_names(kinds, scheme):
+    """All tags of some types of entity, 'O' first.
+
+    Examples
+    --------
+    >>> tag_names(['person'], 'IOB2')
+    ['O', 'B-person', 'I-person']
+    """
+    letters = get_scheme(scheme).letters
+    return [OUTSIDE, *(f'{letter}-{kind}' for kind in kinds for letter in letters)]
+
+
+class Transitions(NamedTuple):
+    """Which of K tags may follow which: bool arrays, see :func:`valid_transitions`."""
+
+    between: np.ndarray
+    begin: np.ndarray
+    end: np.ndarray
+
+
+def valid_transitions(tags, scheme):
+    """Which tag may stand behind which.
+
+    Parameters
+    ----------
+    tags : sequence of str
+        K different ones, as of :func:`tag_names`.
+    scheme : str
+
+    Returns
+    -------
+    Transitions
+        ``between`` of shape (K, K): whether the second may follow the first; ``begin`` and
+        ``end`` of shape (K,): whether a sentence may begin or end with it.
+
+    Examples
+    --------
+    >>> valid_transitions(['O', 'B-x', 'I-x'], 'IOB2').between.tolist()
+    [[True, True, False], [True, True, True], [True, True, True]]
+    """
+    parts = [split_tag(tag) for tag in tags]
+    nothing = (OUTSIDE, '')
+    scheme = get_scheme(scheme)
+    between = [[_may_follow(first, second, scheme) for second in parts] for first in parts]
+    return Transitions(np.array(between), np.array([
+        _may_follow(nothing, part, scheme) for part in parts]), np.array([
+            _may_follow(part, nothing, scheme) for part in parts]))
+
+
+def _may_follow(first, second, scheme):
+    same = first[1] == second[1]
+    if scheme.name == 'IOB1':
+        return second[0] != scheme.begin or (first[0] != OUTSIDE and same)
+    goes_on = second[0] in (scheme.inside, scheme.end)
+    is_open = first[0] in (scheme.begin, scheme.inside)
+    if goes_on:
+        return is_open and same
+    return not (is_open and scheme.end)

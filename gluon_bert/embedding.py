@@ -1,0 +1,206 @@
+"""Vectors of sentences: a BERT over any number of texts, and what is pooled from it."""
+from __future__ import annotations
+
+import itertools
+import warnings
+
+import numpy as np
+from mxnet import nd
+
+from .bert import mean_pool
+from .data import Features, SentenceTransform
+from .text_batches import (
+    Batches,
+    bert_of,
+    blocks_of,
+    checked_length,
+    layer_encodings,
+    layer_number,
+)
+
+POOLINGS = ('mean', 'cls', 'max', 'pooler')
+LONG = ('cut', 'windows')
+LAYER_POOLING = 'mean_of_layer:'
+
+_LOOK_AHEAD = 64    # batches that are sorted by length together
+
+
+class SentenceEncoder:
+    """One vector for each text or pair of texts.
+
+    Texts are sorted by length within blocks of a bounded size, so that batches need little
+    padding; the results are in the order of the texts.
+
+    Parameters
+    ----------
+    model : BertModel, or a network around one
+        Of a network with heads, the BERT in it is used.
+    tokenizer : BertTokenizer, BytePairTokenizer or SentencePieceTokenizer
+    pooling : str
+        'mean' over all tokens, special ones included (Reimers and Gurevych, 2019, section 3);
+        'cls', the first token; 'max' of each unit over all tokens; 'pooler', the pooled vector;
+        or 'mean_of_layer:-2', the mean of another layer, numbered as in
+        :func:`.layer_features`.
+    normalize : bool
+        Scale each vector to Euclidean length 1.
+    max_length : int, optional
+        The longest sequence in tokens, special tokens included; by default the model's longest.
+    batch_size : int
+        Sequences in a batch.
+    long : str
+        What is done with a longer text: 'cut' at its end, or 'windows', the mean over the vectors
+        of parts of like lengths. Pairs are always cut.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as above, or the tokenizer has more tokens than the model.
+
+    Examples
+    --------
+    >>> from gluon_bert.zoo import get_model, get_tokenizer
+    >>> name = 'bert_6_384_12', 'all_minilm_l6_v2'
+    >>> encoder = SentenceEncoder(get_model(*name)[0], get_tokenizer(*name))
+    >>> near, far, base = encoder.encode(['A cat sleeps.', 'Shares fell.', 'The cat is asleep.'])
+    >>> bool(near @ base > 0.8 > 0.2 > far @ base)
+    True
+    """
+
+    def __init__(self, model, tokenizer, pooling='mean', normalize=True, max_length=None,
+                 batch_size=32, long='cut'):
+        self.bert = bert_of(model, tokenizer)
+        self._layer = _pooled_layer(self.bert, pooling)
+        if long not in LONG:
+            raise ValueError(f'long={long!r}: expected one of {LONG}')
+        self._pooling, self._normalize, self._long = pooling, normalize, long
+        self._tokenizer = tokenizer
+        self._batches = Batches(self.bert, tokenizer, batch_size)
+        self._transform = SentenceTransform(tokenizer, checked_length(self.bert, max_length))
+        self.num_cut = 0
+        """How many texts were cut so far, for being longer than ``max_length``."""
+
+    @property
+    def units(self):
+        """The length C of a vector."""
+        return self.bert.config.units
+
+    def encode(self, texts):
+        """The vectors of a list of texts.
+
+        Parameters
+        ----------
+        texts : iterable of str or of (str, str)
+
+        Returns
+        -------
+        numpy.ndarray, float32, shape (texts, C)
+            In the order of ``texts``.
+
+        Raises
+        ------
+        TypeError
+            If one of them is neither a text nor a pair of texts; its number is named.
+
+        Warns
+        -----
+        UserWarning
+            If texts were cut; the message says how many.
+        """
+        before = self.num_cut
+        blocks = list(self.encode_stream(texts))
+        if self.num_cut > before:
+            warnings.warn(f'{self.num_cut - before} of {sum(map(len, blocks))} texts were longer '
+                          f'than max_length={self._transform.max_length} tokens and were cut; '
+                          f"long='windows' reads them whole", stacklevel=2)
+        return np.concatenate(blocks) if blocks else np.zeros((0, self.units), 'float32')
+
+    def encode_stream(self, texts):
+        """The vectors of any number of texts, a block at a time, in bounded memory.
+
+        ``num_cut`` tells how many texts were cut.
+
+        Parameters
+        ----------
+        texts : iterable of str or of (str, str)
+
+        Yields
+        ------
+        numpy.ndarray, float32, shape (n, C)
+            Of the next n texts.
+
+        Raises
+        ------
+        TypeError
+            As in :meth:`encode`.
+        """
+        for block in blocks_of(texts, self._batches.size * _LOOK_AHEAD):
+            features, counts = self._features(*block)
+            vectors = np.empty((len(features), self.units), 'float32')
+            for indices, arrays in self._batches(features):
+                vectors[indices] = self._pool(*arrays).asnumpy()
+            if len(counts) < len(vectors):       # several windows of one text
+                begins = np.cumsum([0, *counts[:-1]])
+                vectors = np.add.reduceat(vectors, begins) / np.array(counts, 'float32')[:, None]
+            if self._normalize:
+                vectors /= np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-12)
+            yield vectors
+
+    def _features(self, texts, pairs):
+        """The sequences of texts, and how many each text has."""
+        features, num_cut = self._transform.transform_batch(texts, pairs)
+        if self._long == 'cut' or not num_cut:
+            self.num_cut += num_cut
+            return features, [1] * len(features)
+        groups = []
+        for number, feature in enumerate(features):
+            windows = [feature]
+            if feature.valid_length == self._transform.max_length:
+                if pairs is None or not pairs[number]:
+                    windows = self._windows(texts[number])
+                else:
+                    self.num_cut += self._transform.transform_batch(
+                        [texts[number]], [pairs[number]])[1]
+            groups.append(windows)
+        return list(itertools.chain(*groups)), [len(windows) for windows in groups]
+
+    def _windows(self, text):
+        vocab, room = self._tokenizer.vocab, self._transform.max_length - 2
+        ids, = self._tokenizer.encode_ids([text])
+        parts = np.array_split(np.array(ids, 'int32'), -(-len(ids) // room))
+        begin, end = vocab[[vocab.cls_token, vocab.sep_token]]
+        return [Features(np.array([begin, *part, end], 'int32'), np.zeros(len(part) + 2, 'int32'),
+                         len(part) + 2) for part in parts]
+
+    def _pool(self, inputs, token_types, valid_length):
+        """NDArrays (N, T), (N, T), (N,) -> (N, C)."""
+        if self._layer is not None:
+            sequence, = layer_encodings(self.bert, [self._layer], inputs, token_types,
+                                        valid_length)
+            return mean_pool(sequence, valid_length, normalize=False)
+        output = self.bert(inputs, token_types, valid_length)
+        if self._pooling == 'pooler':
+            return output.pooled
+        sequence = output.sequence if self.bert.use_pooler else output            # (N, T, C)
+        if self._pooling == 'mean':
+            return mean_pool(sequence, valid_length, normalize=False)
+        if self._pooling == 'cls':
+            return sequence[:, 0]
+        return nd.SequenceMask(sequence, valid_length, use_sequence_length=True, value=-1e30,
+                               axis=1).max(axis=1)
+
+
+def _pooled_layer(bert, pooling):
+    """The layer of 'mean_of_layer:', None for the other ways."""
+    if pooling.startswith(LAYER_POOLING):
+        try:
+            layer = int(pooling[len(LAYER_POOLING):])
+        except ValueError:
+            raise ValueError(f'pooling={pooling!r}: expected a whole number after '
+                             f'{LAYER_POOLING!r}') from None
+        return layer_number(bert, layer)
+    if pooling not in POOLINGS:
+        raise ValueError(f'pooling={pooling!r}: expected one of {POOLINGS}, or '
+                         f'{LAYER_POOLING + "-2"!r}')
+    if pooling == 'pooler' and not bert.use_pooler:
+        raise ValueError("pooling='pooler': the model has no pooler")
+    return None

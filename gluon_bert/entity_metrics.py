@@ -1,0 +1,127 @@
+"""Entities found against entities meant, counted as conlleval and seqeval count them.
+
+An entity is found if its type and both its ends are right (Tjong Kim Sang and De Meulder, 2003,
+section 2.3).
+"""
+from __future__ import annotations
+
+from collections import Counter
+from typing import NamedTuple
+
+from .data.tag_schemes import tag_spans
+
+
+class EntityScores(NamedTuple):
+    """Counts of entities of one type, or of all.
+
+    ``num_correct`` of the ``num_predicted`` entities are among the ``num_gold`` that are meant.
+    """
+
+    name: str
+    num_gold: int
+    num_predicted: int
+    num_correct: int
+
+    @property
+    def precision(self):
+        """Fraction of the predicted entities that are right; 0 where there are none."""
+        return self.num_correct / self.num_predicted if self.num_predicted else 0.0
+
+    @property
+    def recall(self):
+        """Fraction of the meant entities that are found; 0 where there are none."""
+        return self.num_correct / self.num_gold if self.num_gold else 0.0
+
+    @property
+    def f1(self):
+        """Harmonic mean of precision and recall; 0 where both are 0."""
+        both = self.precision + self.recall
+        return 2 * self.precision * self.recall / both if both else 0.0
+
+
+class EntityReport(NamedTuple):
+    """Scores of all entities together, ``overall``, and ``by_type`` in the order of the names.
+
+    ``accuracy`` is the fraction of words with the right tag.
+    """
+
+    overall: EntityScores
+    by_type: list[EntityScores]
+    accuracy: float
+
+    @property
+    def macro_f1(self):
+        """The mean of the types' F1; 0 where there are no types."""
+        return sum(row.f1 for row in self.by_type) / len(self.by_type) if self.by_type else 0.0
+
+
+def entity_report(gold, predicted, scheme=None):
+    """Precision, recall and F1 of entities, overall and by type.
+
+    Parameters
+    ----------
+    gold, predicted : sequence of sequence of str
+        The tags of each sentence.
+    scheme : str, optional
+        Count only entities that are tagged as this scheme has it: seqeval's strict mode. By
+        default entities are those that conlleval finds in any tags: seqeval's default mode.
+
+    Returns
+    -------
+    EntityReport
+
+    Raises
+    ------
+    ValueError
+        If the two differ in their number of sentences, or in the words of one of them.
+
+    Examples
+    --------
+    >>> report = entity_report([['B-x', 'I-x', 'O', 'B-y']], [['B-x', 'I-x', 'B-y', 'O']])
+    >>> report.overall.f1, [(row.name, row.f1) for row in report.by_type], report.accuracy
+    (0.5, [('x', 1.0), ('y', 0.0)], 0.5)
+    """
+    gold, predicted = list(gold), list(predicted)
+    if len(gold) != len(predicted):
+        raise ValueError(f'gold has {len(gold)} sentences, predicted has {len(predicted)}')
+    meant, found, right = Counter(), Counter(), Counter()
+    num_words = num_right = 0
+    for number, (tags, guesses) in enumerate(zip(gold, predicted)):
+        if len(tags) != len(guesses):
+            raise ValueError(f'sentence {number}: gold has {len(tags)} tags, predicted has '
+                             f'{len(guesses)}')
+        num_words += len(tags)
+        num_right += sum(tag == guess for tag, guess in zip(tags, guesses))
+        first, second = set(tag_spans(tags, scheme)), set(tag_spans(guesses, scheme))
+        for counter, spans in ((meant, first), (found, second), (right, first & second)):
+            counter.update(span.kind for span in spans)
+    by_type = [EntityScores(kind, meant[kind], found[kind], right[kind])
+               for kind in sorted({*meant, *found})]
+    overall = EntityScores('all', *(sum(counter.values()) for counter in (meant, found, right)))
+    return EntityReport(overall, by_type, num_right / num_words if num_words else 0.0)
+
+
+def format_entity_report(report):
+    """The scores as a text table, all entities in the last row.
+
+    Parameters
+    ----------
+    report : EntityReport
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> print(format_entity_report(entity_report([['B-x', 'O']], [['B-x', 'B-x']])))
+    type  precision  recall      f1  entities  predicted  correct
+    x        0.5000  1.0000  0.6667         1          2        1
+    all      0.5000  1.0000  0.6667         1          2        1
+    """
+    rows = [*report.by_type, report.overall]
+    width = max([len('type'), *(len(row.name) for row in rows)])
+    lines = [f'{"type":<{width}}  precision  recall      f1  entities  predicted  correct']
+    lines += [f'{row.name:<{width}}  {row.precision:9.4f}  {row.recall:.4f}  {row.f1:.4f}  '
+              f'{row.num_gold:8d}  {row.num_predicted:9d}  {row.num_correct:7d}' for row in rows]
+    return '\n'.join(lines)

@@ -1,0 +1,109 @@
+"""Which of many vectors are most similar to others, by the cosine of their angle."""
+from __future__ import annotations
+
+import numpy as np
+
+_BLOCK = 1 << 15    # rows compared at once
+
+
+def cosine(first, second):
+    """The cosine of the angle between vectors, row by row.
+
+    Parameters
+    ----------
+    first, second : numpy.ndarray, shape (..., C)
+
+    Returns
+    -------
+    numpy.ndarray, shape (...)
+        From -1 to 1; 0 where a vector is zero.
+
+    Examples
+    --------
+    >>> cosine(np.array([[3.0, 4.0], [1.0, 0.0]]), np.array([[6.0, 8.0], [0.0, 2.0]])).tolist()
+    [1.0, 0.0]
+    """
+    return (_unit(first) * _unit(second)).sum(axis=-1)
+
+
+def open_vectors(path):
+    """The vectors of a .npy file, read from the disk as they are needed.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Returns
+    -------
+    numpy.memmap, shape (n, C)
+
+    Raises
+    ------
+    FileNotFoundError
+    ValueError
+        If the file is damaged or holds no vectors.
+    """
+    try:
+        vectors = np.lib.format.open_memmap(path, mode='r')
+    except (ValueError, SyntaxError, OverflowError, MemoryError, TypeError) as error:
+        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        raise ValueError(f'{path}: is not a whole .npy file ({reason})') from None
+    if vectors.ndim != 2 or vectors.dtype.kind != 'f':
+        raise ValueError(f'{path}: holds an array of {vectors.dtype} of shape {vectors.shape}; '
+                         f'expected floating-point vectors, shape (texts, units)')
+    return vectors
+
+
+def cosine_search(queries, vectors, k=10):
+    """The vectors most similar to each query.
+
+    Parameters
+    ----------
+    queries : numpy.ndarray, shape (Q, C)
+    vectors : numpy.ndarray, shape (n, C)
+        May be one of :func:`open_vectors`: a block of it is in memory at a time.
+    k : int
+        How many to find; all of them if there are fewer.
+
+    Returns
+    -------
+    indices : numpy.ndarray, int64, shape (Q, k)
+        The most similar first; of equals, the one that comes first in ``vectors``.
+    cosines : numpy.ndarray, float32, shape (Q, k)
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit, or ``k`` is below 1.
+
+    Examples
+    --------
+    >>> vectors = np.array([[0.0, 1.0], [3.0, 3.0], [2.0, 0.0]])
+    >>> indices, cosines = cosine_search(np.array([[1.0, 0.0]]), vectors, k=2)
+    >>> indices.tolist(), cosines.round(3).tolist()
+    ([[2, 1]], [[1.0, 0.7070000171661377]])
+    """
+    if k < 1:
+        raise ValueError(f'k={k}: expected 1 or more')
+    if queries.ndim != 2 or vectors.ndim != 2 or queries.shape[1] != vectors.shape[1]:
+        raise ValueError(f'queries have shape {queries.shape}, vectors {vectors.shape}; expected '
+                         f'(queries, units) and (texts, units) with the same units')
+    queries = _unit(queries)
+    indices = np.zeros((len(queries), 0), 'int64')
+    cosines = np.zeros((len(queries), 0), 'float32')
+    for begin in range(0, len(vectors), _BLOCK):
+        found = queries @ _unit(vectors[begin:begin + _BLOCK]).T                  # (Q, block)
+        numbers = np.broadcast_to(np.arange(begin, begin + found.shape[1]), found.shape)
+        cosines = np.concatenate([cosines, found], axis=1)
+        indices = np.concatenate([indices, numbers], axis=1)
+        # Candidates stand in the order of the vectors, so a stable sort settles equals.
+        best = np.argsort(-cosines, axis=1, kind='stable')[:, :k]
+        best = best if begin + _BLOCK >= len(vectors) else np.sort(best, axis=1)
+        cosines = np.take_along_axis(cosines, best, axis=1)
+        indices = np.take_along_axis(indices, best, axis=1)
+    return indices, cosines
+
+
+def _unit(vectors):
+    vectors = np.asarray(vectors, 'float32')
+    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True).clip(1e-12)

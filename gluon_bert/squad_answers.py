@@ -1,0 +1,131 @@
+"""From the scores of tokens to answers, cut from the paragraph as it is written."""
+from __future__ import annotations
+
+import itertools
+import operator
+from typing import NamedTuple, Optional
+
+import numpy as np
+
+
+class Candidate(NamedTuple):
+    """A possible answer: its text, its probability among the candidates, and its two logits."""
+
+    text: str
+    probability: float
+    start_logit: float
+    end_logit: float
+
+
+class Prediction(NamedTuple):
+    """What is predicted for one question.
+
+    ``text`` is the answer, '' for none. ``best_text`` is the most probable one that is not '', if
+    there is any; ``null_odds``, for SQuAD 2.0 only, is by how much the score of no answer exceeds
+    its score. ``candidates`` begin with the most probable.
+    """
+
+    text: str
+    best_text: str
+    null_odds: Optional[float]
+    candidates: list[Candidate]
+
+
+def find_answers(questions, windows, scores, *, n_best_size=20, max_answer_length=30,
+                 version_2=False, null_score_diff_threshold=0.0):
+    """The answers to questions.
+
+    In each window the ``n_best_size`` best starts are combined with as many best ends. A pair is
+    left out if a token is not of the paragraph, if its start has more context in another window,
+    if it ends before it starts, or if it is too long. The score of a pair is the sum of its
+    logits. The score of no answer is that of [CLS] as start and end, in the window where it is
+    lowest. Devlin et al. (2019), sections 4.2 and 4.3.
+
+    Parameters
+    ----------
+    questions : list of Question
+    windows : Windows
+        Of these questions.
+    scores : list of numpy.ndarray, each of shape (T, 2)
+        For each window the logits of start and end; T is its length without padding.
+    n_best_size : int
+        Starts, ends, and candidates in the end.
+    max_answer_length : int
+        In tokens.
+    version_2 : bool
+        A question may have no answer.
+    null_score_diff_threshold : float
+        The answer is '' if ``null_odds`` are above this.
+
+    Returns
+    -------
+    list of Prediction
+        One for each question. Without any candidate the text is '', and as in Google's code the
+        null odds are those against an answer of logits 0.
+
+    Raises
+    ------
+    ValueError
+        If there are not as many scores as windows, or a number is below 1.
+    """
+    if len(scores) != len(windows):
+        raise ValueError(f'scores holds {len(scores)} arrays for {len(windows)} windows')
+    for name, value in (('n_best_size', n_best_size), ('max_answer_length', max_answer_length)):
+        if value < 1:
+            raise ValueError(f'{name}={value}: expected 1 or more')
+    parts = zip(windows.question.tolist(), scores, windows.offsets(), windows.max_context(),
+                windows.first_token.tolist())
+    found = {}
+    for number, group in itertools.groupby(parts, lambda part: part[0]):
+        spans, nulls = [], []
+        for _, logits, offsets, flags, first in group:
+            logits = np.asarray(logits, 'float64')
+            nulls.append(tuple(logits[0]))
+            spans += _spans(logits, offsets, flags, first, n_best_size, max_answer_length)
+        found[number] = spans, min(nulls, key=sum)
+    return [_predict(question.context, *found[number], n_best_size, version_2,
+                     null_score_diff_threshold) for number, question in enumerate(questions)]
+
+
+def _spans(logits, offsets, flags, first, n_best_size, max_answer_length):
+    """The pairs that are allowed: (score, start logit, end logit, first and last character)."""
+    starts, ends = (np.argsort(-column, kind='stable')[:n_best_size] for column in logits.T)
+    inside = [(places >= first) & (places < first + len(offsets)) for places in (starts, ends)]
+    starts, ends = starts[inside[0]] - first, ends[inside[1]] - first
+    starts = starts[flags[starts]]
+    lengths = ends[None] - starts[:, None] + 1
+    rows, columns = np.nonzero((lengths >= 1) & (lengths <= max_answer_length))
+    starts, ends = starts[rows], ends[columns]
+    start_logits, end_logits = logits[starts + first, 0], logits[ends + first, 1]
+    return list(zip((start_logits + end_logits).tolist(), start_logits.tolist(),
+                    end_logits.tolist(), offsets[starts, 0].tolist(), offsets[ends, 1].tolist()))
+
+
+def _predict(context, spans, null, n_best_size, version_2, threshold):
+    null_score = float(sum(null))
+    if version_2:
+        spans = [*spans, (null_score, *map(float, null), 0, 0)]
+    best = {}    # by text, which is cut only where it is looked at
+    spans.sort(key=operator.itemgetter(0), reverse=True)    # stable: the earlier window first
+    for score, start_logit, end_logit, start, end in spans:
+        if len(best) == n_best_size:
+            break
+        best.setdefault(context[start:end], (score, start_logit, end_logit))
+    if version_2:
+        best.setdefault('', (null_score, *map(float, null)))
+    shares = _softmax([score for score, _, _ in best.values()])
+    candidates = [Candidate(text, share, *logits)
+                  for (text, (_, *logits)), share in zip(best.items(), shares)]
+    answer, score = next(((context[start:end], score) for score, _, _, start, end in spans
+                          if start < end), ('', 0.0))
+    if not version_2:
+        return Prediction(answer, answer, None, candidates)
+    odds = null_score - score
+    return Prediction('' if odds > threshold else answer, answer, odds, candidates)
+
+
+def _softmax(scores):
+    if not scores:
+        return []
+    exponentials = np.exp(np.array(scores) - max(scores))
+    return (exponentials / exponentials.sum()).tolist()

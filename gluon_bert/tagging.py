@@ -1,0 +1,129 @@
+"""Taggers at work: one with a CRF, and the scores of words from windows of tokens."""
+from __future__ import annotations
+
+import mxnet as mx
+import numpy as np
+
+from .bert import BertBlock
+from .checkpoint.names import with_prefix
+from .crf import LinearChainCRF
+from .data.ner_windows import join_windows
+from .heads import BertTagger
+
+_CRF = tuple((name, (name,)) for name in ('crf.transitions', 'crf.begin', 'crf.end'))
+
+
+class BertCrfTagger(BertBlock):
+    """A :class:`.BertTagger` whose scores are the emissions of a CRF.
+
+    Its parameter files are those of a tagger with the three arrays of the CRF besides; GluonNLP
+    loads them with ``ignore_extra=True``.
+
+    Parameters
+    ----------
+    bert : BertModel
+    num_tags : int
+        Number K of tags.
+    transitions : Transitions, optional
+        See :class:`.LinearChainCRF`.
+    dropout : float
+        On the encodings, in [0, 1).
+
+    Inputs
+    ------
+    inputs, token_types, valid_length
+        As for :class:`.BertModel`.
+
+    Outputs
+    -------
+    scores : float, shape (N, T, K)
+        Emissions. Those of padding mean nothing.
+    """
+
+    file_layout = 'tagger'
+
+    def __init__(self, bert, num_tags, transitions=None, dropout=0.1, **kwargs):
+        super().__init__(**kwargs)
+        self.config = bert.config
+        with self.name_scope():
+            self.tagger = BertTagger(bert, num_tags, dropout)
+            self.crf = LinearChainCRF(num_tags, transitions)
+
+    def hybridize(self, active=True, **kwargs):
+        """Compile the tagger; the CRF's loop has as many turns as there are words."""
+        self.tagger.hybridize(active, **kwargs)
+
+    def hybrid_forward(self, F, inputs, token_types, valid_length):
+        return self.tagger(inputs, token_types, valid_length)                     # (N, T, K)
+
+    def checkpoint_names(self):
+        return with_prefix(self.tagger.checkpoint_names(), 'tagger.') + _CRF
+
+    def loss(self, scores, labels):
+        """The negative log-likelihood of each sequence, a mean over its words.
+
+        Parameters
+        ----------
+        scores : NDArray, shape (N, T, K)
+            As the network gives them.
+        labels : NDArray, shape (N, T)
+            Tag numbers; tokens with a negative one are no words of their own.
+
+        Returns
+        -------
+        NDArray, shape (N,)
+        """
+        is_word = labels.asnumpy() >= 0                                           # (N, T)
+        counts = is_word.sum(axis=1)
+        # The words' tokens to the front: (N, W) places, W words in the longest sequence.
+        places = np.argsort(~is_word, axis=1, kind='stable')[:, :max(counts.max(), 1)]
+        rows = np.broadcast_to(np.arange(len(places))[:, None], places.shape)
+        index = mx.nd.array(np.stack([rows, places]), ctx=scores.context)
+        tags = mx.nd.maximum(mx.nd.gather_nd(labels, index), 0)
+        lengths = mx.nd.array(np.maximum(counts, 1), ctx=scores.context)
+        likelihood = self.crf(mx.nd.gather_nd(scores, index), tags, lengths)
+        return -likelihood / lengths * mx.nd.array(counts > 0, ctx=scores.context)
+
+
+def word_scores(network, data, windows, lengths):
+    """What a tagger gives for each word of each sentence.
+
+    Parameters
+    ----------
+    network : BertTagger or BertCrfTagger
+    data : SequenceData
+        With the features of ``windows``, in their order.
+    windows : list of Window
+        From :func:`gluon_bert.data.make_windows`.
+    lengths : sequence of int
+        Words of each sentence.
+
+    Returns
+    -------
+    list of numpy.ndarray, shape (words, K)
+    """
+    outputs = [None] * len(windows)
+    for batch in data.evaluation_batches():
+        inputs, _ = data.load(batch)
+        for index, scores in zip(batch, network(*inputs).asnumpy()):
+            outputs[index] = scores[windows[index].firsts]
+    return join_windows(windows, outputs, lengths)
+
+
+def best_tags(network, scores):
+    """The numbers of the best tags of sentences.
+
+    Parameters
+    ----------
+    network : BertTagger or BertCrfTagger
+        With a CRF the best valid sequence, else the best tag of each word.
+    scores : list of numpy.ndarray, shape (words, K)
+        From :func:`word_scores`.
+
+    Returns
+    -------
+    list of numpy.ndarray of int, shape (words,)
+    """
+    if isinstance(network, BertCrfTagger):
+        return [network.crf.decode(row) for row in scores]
+    return [row.argmax(axis=1) if len(row) else np.zeros(0, int) for row in scores]

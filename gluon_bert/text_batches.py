@@ -1,0 +1,119 @@
+"""Texts read in blocks, and their batches as arrays where a model is."""
+from __future__ import annotations
+
+from mxnet import nd
+
+from .data import pad_batch, sequential_batches
+
+_MAX_CHARACTERS = 4 << 20    # of the texts of a block
+
+
+class Batches:
+    """Padded batches of sequences as arrays where the model is: features -> (indices, arrays).
+
+    Parameters
+    ----------
+    bert : BertModel
+    tokenizer
+    size : int
+        Sequences in a batch.
+    """
+
+    def __init__(self, bert, tokenizer, size):
+        if size < 1:
+            raise ValueError(f'batch_size={size}: expected 1 or more')
+        self.size = size
+        self._ctx = bert.embeddings.word.weight.list_ctx()[0]
+        self._pad_id = tokenizer.vocab[tokenizer.vocab.padding_token]
+
+    def __call__(self, features):
+        lengths = [feature.valid_length for feature in features]
+        for indices in sequential_batches(lengths, self.size):
+            arrays = pad_batch([features[i] for i in indices], self._pad_id)
+            yield indices, [nd.array(array, dtype='float32', ctx=self._ctx) for array in arrays]
+
+
+def blocks_of(texts, size):
+    """Texts or pairs in blocks of bounded size.
+
+    Parameters
+    ----------
+    texts : iterable of str or of (str, str)
+    size : int
+        Texts in a block; fewer if they are very long.
+
+    Yields
+    ------
+    texts : list of str
+    pairs : list of str, or None
+        None if the block has no pairs, and among them for a single text.
+
+    Raises
+    ------
+    TypeError
+        If one is neither a text nor a pair.
+    """
+    if isinstance(texts, (str, bytes)):
+        raise TypeError('texts must be a list of str, got one text')
+    block, num_characters = [], 0
+    for number, item in enumerate(texts):
+        parts = (item, None) if isinstance(item, str) else tuple(item) if isinstance(
+            item, (tuple, list)) else ()
+        if len(parts) != 2 or not all(isinstance(part, str) for part in parts[:1 + (
+                parts[1] is not None)]):
+            raise TypeError(f'texts[{number}] must be a str or a pair of str, got '
+                            f'{type(item).__name__}')
+        block.append(parts)
+        num_characters += len(parts[0]) + len(parts[1] or '')
+        if len(block) == size or num_characters > _MAX_CHARACTERS:
+            yield _columns(block)
+            block, num_characters = [], 0
+    if block:
+        yield _columns(block)
+
+
+def _columns(block):
+    texts, pairs = map(list, zip(*block))
+    return texts, None if all(pair is None for pair in pairs) else pairs
+
+
+def bert_of(model, tokenizer):
+    """The BERT of a network; ValueError if the tokenizer is not for it."""
+    bert = getattr(model, 'bert', model)
+    if tokenizer is None:
+        raise ValueError('tokenizer is None: the model came without a vocabulary')
+    if len(tokenizer.vocab) > bert.config.vocab_size:
+        raise ValueError(f'the tokenizer has {len(tokenizer.vocab)} tokens, the model only '
+                         f'{bert.config.vocab_size}: they do not belong together')
+    return bert
+
+
+def checked_length(bert, max_length):
+    """The longest sequence to make; ValueError if the model cannot take it."""
+    longest = bert.config.max_length
+    if max_length is None:
+        return longest
+    if not 3 <= max_length <= longest:
+        raise ValueError(f'max_length={max_length}: expected 3 to {longest}, the longest that the '
+                         f'model takes')
+    return max_length
+
+
+def layer_number(bert, layer):
+    """A layer's number from 0, of one that may be counted from the last, -1."""
+    num_layers = bert.config.num_layers
+    if not -num_layers <= layer < num_layers:
+        raise ValueError(f'layer {layer} is not in the model, which has the layers 0 to '
+                         f'{num_layers - 1}, or {-num_layers} to -1 counted from the last')
+    return layer % num_layers
+
+
+def layer_encodings(bert, layers, inputs, token_types, valid_length):
+    """What chosen layers, numbered from 0, give: list of (N, T, C). Later ones are not run."""
+    hidden, mask, lengths = bert._embed(nd, inputs, token_types, valid_length)
+    found = {}
+    for number, layer in zip(range(max(layers) + 1), bert.layers):
+        hidden = layer(hidden, mask)
+        if number in layers:
+            found[number] = bert._batch_major(nd, hidden, lengths)
+    return [found[number] for number in layers]

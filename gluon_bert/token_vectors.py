@@ -1,0 +1,209 @@
+"""Vectors of tokens and words: chosen layers, and pieces of a word merged."""
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .data import Features, SentenceTransform
+from .data.tokenizer_base import ROLES
+from .text_batches import (
+    Batches,
+    bert_of,
+    blocks_of,
+    checked_length,
+    layer_encodings,
+    layer_number,
+)
+
+OOV_WAYS = ('avg', 'sum', 'last')
+
+_LOOK_AHEAD = 4    # batches; all tokens' vectors of as many are held
+
+
+class LayerFeatures(NamedTuple):
+    """The tokens of one sequence, special ones included, and float32 ``values`` (L, T, C)."""
+
+    tokens: list[str]
+    values: np.ndarray
+
+
+class WordFeatures(NamedTuple):
+    """The words of one text as they stand in it, and their float32 ``vectors`` (words, C).
+
+    ``num_pieces`` says how many tokens each was made of.
+    """
+
+    words: list[str]
+    vectors: np.ndarray
+    num_pieces: list[int]
+
+
+def layer_features(model, tokenizer, texts, layers=(-1, -2, -3, -4), max_length=128,
+                   batch_size=32):
+    """What chosen layers give for each token of texts or pairs; Google's ``extract_features``.
+
+    Parameters
+    ----------
+    model : BertModel, or a network around one
+    tokenizer : BertTokenizer, BytePairTokenizer or SentencePieceTokenizer
+    texts : iterable of str or of (str, str)
+        Any number; longer ones are cut.
+    layers : sequence of int
+        0 is the first layer after the embeddings, -1 the last.
+    max_length : int
+        The longest sequence in tokens, special tokens included.
+    batch_size : int
+        Sequences in a batch.
+
+    Yields
+    ------
+    LayerFeatures
+        In the order of ``texts``; the L layers as given.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a text is no text, or an argument is not as above.
+
+    Examples
+    --------
+    >>> from gluon_bert.zoo import get_model, get_tokenizer
+    >>> name = 'bert_6_384_12', 'all_minilm_l6_v2'
+    >>> features, = layer_features(get_model(*name)[0], get_tokenizer(*name), [('Hi', 'you')])
+    >>> features.tokens, features.values.shape
+    (['[CLS]', 'hi', '[SEP]', 'you', '[SEP]'], (4, 5, 384))
+    """
+    bert = bert_of(model, tokenizer)
+    transform = SentenceTransform(tokenizer, checked_length(bert, max_length))
+    if not len(layers):
+        raise ValueError('layers must name one layer or more, got none')
+    numbers = [layer_number(bert, layer) for layer in layers]
+    batches = Batches(bert, tokenizer, batch_size)
+
+    def run():
+        for block in blocks_of(texts, batch_size * _LOOK_AHEAD):
+            features, _ = transform.transform_batch(*block)
+            for feature, values in zip(features, _run(bert, batches, features, numbers)):
+                yield LayerFeatures(tokenizer.convert_ids_to_tokens(feature.inputs), values)
+    return run()
+
+
+class WordVectors:
+    """A vector for each word of a text; GluonNLP's ``BertEmbedding``.
+
+    Special tokens have none. Words are as the tokenizer splits them, punctuation by itself in
+    WordPiece. They are cut where the sequence would become longer than ``max_length``.
+
+    Parameters
+    ----------
+    model : BertModel, or a network around one
+    tokenizer : BertTokenizer, BytePairTokenizer or SentencePieceTokenizer
+    oov_way : str, optional
+        What becomes of a word of several pieces: 'avg', their mean; 'sum'; 'last', the last
+        piece's vector. None: each piece has its own vector.
+    max_length : int, optional
+        The longest sequence in tokens, special tokens included; by default the model's longest.
+    batch_size : int
+        Texts in a batch.
+    layer : int
+        As in :func:`layer_features`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as above.
+
+    Examples
+    --------
+    >>> from gluon_bert.zoo import get_model, get_tokenizer
+    >>> name = 'bert_6_384_12', 'all_minilm_l6_v2'
+    >>> vectors = WordVectors(get_model(*name)[0], get_tokenizer(*name))
+    >>> result, = vectors.encode(['GluonNLP works.'])
+    >>> result.words, result.num_pieces, result.vectors.shape
+    (['GluonNLP', 'works', '.'], [5, 1, 1], (3, 384))
+    """
+
+    def __init__(self, model, tokenizer, oov_way='avg', max_length=None, batch_size=32, layer=-1):
+        if oov_way not in (*OOV_WAYS, None):
+            raise ValueError(f'oov_way={oov_way!r}: expected one of {OOV_WAYS} or None')
+        self._bert, self._tokenizer = bert_of(model, tokenizer), tokenizer
+        self._oov_way = oov_way
+        self._max_length = checked_length(self._bert, max_length)
+        self._batches = Batches(self._bert, tokenizer, batch_size)
+        self._layer = layer_number(self._bert, layer)
+        vocab = tokenizer.vocab
+        self._begin, self._end = vocab[[vocab.cls_token, vocab.sep_token]]
+        self._special = {vocab[token] for name in ROLES
+                         if (token := getattr(vocab, name, None)) is not None}
+        self.num_cut = 0
+        """How many texts were cut so far, for being longer than ``max_length``."""
+
+    def encode(self, texts):
+        """The words and vectors of a list of texts, as a list of :class:`WordFeatures`."""
+        return list(self.encode_stream(texts))
+
+    def encode_stream(self, texts):
+        """The same for any number of texts, in bounded memory.
+
+        Parameters
+        ----------
+        texts : iterable of str
+
+        Yields
+        ------
+        WordFeatures
+            In the order of ``texts``.
+
+        Raises
+        ------
+        TypeError
+            If one of them is no text.
+        """
+        for block, pairs in blocks_of(texts, self._batches.size * _LOOK_AHEAD):
+            if pairs is not None:
+                raise TypeError('texts must be str, got a pair')
+            encoded = self._tokenizer.encode_batch(block)
+            room = self._max_length - 2
+            self.num_cut += sum(len(item.ids) > room for item in encoded)
+            features = []
+            for item in encoded:
+                ids = [self._begin, *item.ids[:room], self._end]
+                features.append(Features(np.array(ids, 'int32'), np.zeros(len(ids), 'int32'),
+                                         len(ids)))
+            results = _run(self._bert, self._batches, features, [self._layer])
+            for text, item, (vectors,) in zip(block, encoded, results):
+                yield self._merged(text, item, vectors[1:-1])
+
+    def _merged(self, text, encoded, pieces):
+        """The words of one text: pieces (T, C) -> WordFeatures."""
+        if self._oov_way is None or not len(pieces):
+            return WordFeatures(encoded.tokens[:len(pieces)], pieces, [1] * len(pieces))
+        begins = [number for number in range(len(pieces))
+                  if self._is_first(encoded, number)]
+        ends = [*begins[1:], len(pieces)]
+        counts = np.subtract(ends, begins)
+        if self._oov_way == 'last':
+            vectors = pieces[np.subtract(ends, 1)]
+        else:
+            vectors = np.add.reduceat(pieces, begins)
+        if self._oov_way == 'avg':
+            vectors = vectors / counts[:, None].astype('float32')
+        words = [text[encoded.offsets[begin][0]:encoded.offsets[end - 1][1]]
+                 for begin, end in zip(begins, ends)]
+        return WordFeatures(words, vectors, counts.tolist())
+
+    def _is_first(self, encoded, number):
+        return (number == 0 or self._tokenizer.is_first_subword(encoded.tokens[number])
+                or not self._special.isdisjoint(encoded.ids[number - 1:number + 1]))
+
+
+def _run(bert, batches, features, layers):
+    """The values (L, T, C) of each sequence's own tokens, in order."""
+    results = [None] * len(features)
+    for indices, arrays in batches(features):
+        found = [encodings.asnumpy() for encodings in layer_encodings(bert, layers, *arrays)]
+        for row, index in enumerate(indices):
+            length = features[index].valid_length
+            results[index] = np.stack([layer[row, :length] for layer in found])
+    return results

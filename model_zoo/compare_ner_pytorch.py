@@ -1,0 +1,114 @@
+"""Learn to find entities from the same weights here and in a plain PyTorch loop, side by side.
+
+    python model_zoo/compare_ner_pytorch.py --train_file wnut17train.conll \\
+        --eval_file emerging.test.annotated --seeds 1 2 3 --output model_zoo/results/ner.csv
+
+Each run is a process of its own, one framework after the other, seed by seed, so that both see the
+same machine. The PyTorch side is transformers' BertForTokenClassification with AdamW, linear
+warm-up and decay, clipping and random batches, padded to their longest window; its loss is the mean
+over the words of a batch, ours that over the words of a window and then over windows. Windows,
+labels and the scorer, which is tested against seqeval, are the same code for both. The score is the
+F1 of the last epoch, so that none is chosen by the file it is evaluated on; the time of an epoch is
+that of its training steps alone. Needs PyTorch and transformers: python3 dev.py setup --peers.
+"""
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import comparing
+
+
+def make_parser():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--train_file', type=Path, required=True)
+    parser.add_argument('--eval_file', type=Path, required=True)
+    parser.add_argument('--repair', action='store_true', help='mend broken sequences of tags')
+    parser.add_argument('--batch_size', type=int, default=16)
+    parser.add_argument('--epochs', type=int, default=4)
+    parser.add_argument('--lr', type=float, default=2e-4)
+    parser.add_argument('--seq_len', dest='max_len', type=int, default=128)
+    comparing.add_arguments(parser, seeds=[1, 2, 3])
+    return parser
+
+
+def main(argv=None):
+    args = make_parser().parse_args(argv)
+    if args.child:
+        return run_pytorch(args)
+    return comparing.take_turns(args, {'gluon_bert': run_gluon, 'pytorch': spawn_pytorch})
+
+
+def run_gluon(args, seed):
+    """One run of the example script."""
+    metrics, seconds = comparing.run_script(
+        args, 'finetune_ner.py', '--train_path', args.train_file, '--dev_path', args.eval_file,
+        '--seq_len', args.max_len, '--seed', seed, *['--repair'] * args.repair)
+    return describe(args, 'gluon_bert', seed, metrics, seconds, 'batches of like lengths')
+
+
+def spawn_pytorch(args, seed):
+    metrics, seconds = comparing.run_child(args, __file__, seed)
+    return describe(args, 'pytorch', seed, metrics, seconds, 'to the longest of the batch')
+
+
+def describe(args, framework, seed, metrics, seconds, padding):
+    return comparing.describe(args, framework, seed, metrics, seconds, padding,
+                              train_file=args.train_file.name, eval_file=args.eval_file.name)
+
+
+def load_data(args):
+    """The names of the tags; by split the windows, their labels and the true tags."""
+    import gluon_bert as gb
+    tokenizer = gb.get_tokenizer(comparing.MODEL, comparing.DATASET)
+    names, splits = None, {}
+    for split, path in (('train', args.train_file), ('eval', args.eval_file)):
+        file = gb.data.read_tagged(path, repair=args.repair)
+        names = names or gb.data.tag_names(file.kinds(), file.scheme)
+        gold = [row.tags for row in file.sentences]
+        windows = gb.data.make_windows(tokenizer, [row.words for row in file.sentences],
+                                       args.max_len)
+        labels = gb.data.window_labels(windows, [[names.index(tag) for tag in tags]
+                                                 for tags in gold])
+        splits[split] = windows, labels, gold
+    return names, splits
+
+
+def run_pytorch(args):
+    """The PyTorch side, in its own process; prints metrics and the seconds of an epoch."""
+    import torch
+    import transformers
+    comparing.prepare_pytorch(args)
+    names, splits = load_data(args)
+    windows, labels, _ = splits['train']
+    model = transformers.BertForTokenClassification.from_pretrained(
+        comparing.weights_folder(), num_labels=len(names))
+
+    def loss_of(batch):
+        scores = model(**comparing.padded([windows[i].features for i in batch])).logits
+        target = torch.nn.utils.rnn.pad_sequence([torch.tensor(labels[i]) for i in batch],
+                                                 batch_first=True, padding_value=-1)
+        return torch.nn.functional.cross_entropy(scores.flatten(0, 1), target.flatten(),
+                                                 ignore_index=-1)
+
+    seconds = comparing.train_pytorch(args, model, len(windows), loss_of)
+    print(json.dumps([evaluate(model, names, *splits['eval']), seconds]))
+
+
+def evaluate(model, names, windows, labels, gold):
+    import torch
+
+    import gluon_bert as gb
+    outputs = []
+    with torch.no_grad():
+        for window in windows:
+            scores = model(**comparing.padded([window.features])).logits[0].numpy()
+            outputs.append(scores[window.firsts])
+    scores = gb.data.join_windows(windows, outputs, [len(tags) for tags in gold])
+    predicted = [[names[number] for number in row.argmax(1)] for row in scores]
+    return {'f1': gb.entity_metrics.entity_report(gold, predicted).overall.f1}
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,109 @@
+"""Learn to answer questions from the same weights here and in a plain PyTorch loop, side by side.
+
+    python model_zoo/compare_squad_pytorch.py --train_file train40-v1.1.json \\
+        --predict_file dev8-v1.1.json --seeds 1 2 --output model_zoo/results/squad.csv
+
+Each run is a process of its own, one framework after the other, seed by seed, so that both see the
+same machine. The PyTorch side is transformers' BertForQuestionAnswering with AdamW, linear warm-up
+and decay, clipping and random batches, padded to their longest sequence. Windows, the choice of
+answers and the evaluation are the same code for both, which is tested against Google's rules and
+official figures. The score is that of the last epoch, the time of an epoch that of its training
+steps alone. Needs PyTorch and transformers: python3 dev.py setup --peers.
+"""
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import comparing
+
+
+def make_parser():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--train_file', type=Path, required=True)
+    parser.add_argument('--predict_file', type=Path, required=True)
+    parser.add_argument('--version_2', action='store_true')
+    parser.add_argument('--batch_size', type=int, default=12)
+    parser.add_argument('--epochs', type=int, default=2)
+    parser.add_argument('--lr', type=float, default=5e-5)
+    parser.add_argument('--max_seq_length', dest='max_len', type=int, default=384)
+    parser.add_argument('--doc_stride', type=int, default=128)
+    comparing.add_arguments(parser, seeds=[1, 2])
+    return parser
+
+
+def main(argv=None):
+    args = make_parser().parse_args(argv)
+    if args.child:
+        return run_pytorch(args)
+    return comparing.take_turns(args, {'gluon_bert': run_gluon, 'pytorch': spawn_pytorch})
+
+
+def run_gluon(args, seed):
+    """One run of the example script."""
+    metrics, seconds = comparing.run_script(
+        args, 'finetune_squad.py', '--train_file', args.train_file, '--predict_file',
+        args.predict_file, '--max_seq_length', args.max_len, '--doc_stride', args.doc_stride,
+        '--seed', seed, *['--version_2'] * args.version_2)
+    return describe(args, 'gluon_bert', seed, metrics, seconds, 'batches of like lengths')
+
+
+def spawn_pytorch(args, seed):
+    metrics, seconds = comparing.run_child(args, __file__, seed)
+    return describe(args, 'pytorch', seed, metrics, seconds, 'to the longest of the batch')
+
+
+def describe(args, framework, seed, metrics, seconds, padding):
+    exact = metrics['exact' if args.version_2 else 'exact_match']
+    return comparing.describe(
+        args, framework, seed, metrics, seconds, padding, train_file=args.train_file.name,
+        predict_file=args.predict_file.name, exact_match=round(exact, 4))
+
+
+def load_data(args):
+    """The questions and their windows by split: the same for both frameworks."""
+    import gluon_bert as gb
+    tokenizer = gb.get_tokenizer(comparing.MODEL, comparing.DATASET)
+    questions, windows = {}, {}
+    for split, path in (('train', args.train_file), ('dev', args.predict_file)):
+        training = split == 'train'
+        questions[split] = gb.data.read_squad(path, training=training).questions
+        windows[split] = gb.data.build_windows(
+            questions[split], tokenizer, args.max_len, args.doc_stride, with_spans=training)
+    return questions, windows
+
+
+def run_pytorch(args):
+    """The PyTorch side, in its own process; prints metrics and the seconds of an epoch."""
+    import torch
+    import transformers
+    comparing.prepare_pytorch(args)
+    questions, windows = load_data(args)
+    features = {split: windows[split].features() for split in windows}
+    spans = torch.tensor(windows['train'].span).long()
+    model = transformers.BertForQuestionAnswering.from_pretrained(comparing.weights_folder())
+
+    def loss_of(batch):
+        return model(**comparing.padded([features['train'][i] for i in batch]),
+                     start_positions=spans[batch, 0], end_positions=spans[batch, 1]).loss
+
+    seconds = comparing.train_pytorch(args, model, len(features['train']), loss_of)
+    scores = []
+    with torch.no_grad():
+        for feature in features['dev']:
+            output = model(**comparing.padded([feature]))
+            scores.append(torch.stack([output.start_logits[0], output.end_logits[0]], 1).numpy())
+    print(json.dumps([evaluate(args, questions['dev'], windows['dev'], scores), seconds]))
+
+
+def evaluate(args, questions, windows, scores):
+    import gluon_bert as gb
+    answers = gb.squad_answers.find_answers(questions, windows, scores, version_2=args.version_2)
+    return gb.squad_metrics.evaluate_squad(
+        questions, {question.id: answer.text for question, answer in zip(questions, answers)},
+        version_2=args.version_2)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

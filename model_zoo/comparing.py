@@ -1,0 +1,171 @@
+"""What the comparisons with PyTorch share: runs in turn, times, rows of a CSV file."""
+import csv
+import json
+import os
+import platform
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import gluon_bert as gb
+from gluon_bert.zoo import OFFLINE_DEFAULT
+
+EXAMPLES = Path(__file__).resolve().parents[1] / 'examples'
+MODEL, DATASET = OFFLINE_DEFAULT
+
+
+def add_arguments(parser, seeds):
+    """The arguments of every comparison."""
+    parser.add_argument('--seeds', type=int, nargs='+', default=seeds)
+    parser.add_argument('--optimizer', default='adam', help='of our side')
+    parser.add_argument('--threads', type=int, default=os.cpu_count())
+    parser.add_argument('--frameworks', nargs='+', default=['gluon_bert', 'pytorch'],
+                        choices=['gluon_bert', 'pytorch'])
+    parser.add_argument('--output', type=Path, help='CSV to append to')
+    parser.add_argument('--child', help='used by the script itself: the seed of a PyTorch run')
+
+
+def take_turns(args, runs):
+    """Run the frameworks one after the other, seed by seed; print and keep a row for each.
+
+    ``runs`` has a function (args, seed) -> row for each framework.
+    """
+    rows = []
+    for seed in args.seeds:
+        for framework in args.frameworks:
+            row = runs[framework](args, seed)
+            rows.append(row)
+            print(json.dumps(row), flush=True)
+            if args.output:
+                append(args.output, row)
+    for framework in args.frameworks:
+        own = [row for row in rows if row['framework'] == framework]
+        print(f'{framework}: mean {own[0]["metric"]} '
+              f'{statistics.mean(row["score"] for row in own):.4f}, median seconds an epoch '
+              f'{statistics.median(row["seconds_per_epoch"] for row in own):.1f}')
+
+
+def run_script(args, script, *arguments):
+    """Run an example; give its last metrics and the median seconds of an epoch."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, EXAMPLES / script, '--bert_model', MODEL, '--bert_dataset',
+                   DATASET, '--batch_size', args.batch_size, '--epochs', args.epochs, '--lr',
+                   args.lr, '--optimizer', args.optimizer, '--log_interval', '1',
+                   '--output_dir', folder, *arguments]
+        subprocess.run(list(map(str, command)), check=True, env=environment(args),
+                       stderr=subprocess.DEVNULL)
+        rows = [json.loads(line)
+                for line in (Path(folder) / 'metrics.jsonl').read_text().splitlines()]
+    seconds = [seconds_of_epoch([row['seconds'] for row in rows
+                                 if row['epoch'] == epoch and 'loss' in row])
+               for epoch in range(args.epochs)]
+    metrics = [row['metrics'] for row in rows if 'metrics' in row][-1]
+    return metrics, statistics.median(seconds)
+
+
+def run_child(args, script, seed):
+    """Run the PyTorch side of a comparison in a process of its own; give what it prints."""
+    command = [sys.executable, script, '--child', str(seed), *sys.argv[1:]]
+    result = subprocess.run(command, check=True, env=environment(args), stdout=subprocess.PIPE)
+    return json.loads(result.stdout.splitlines()[-1])
+
+
+def weights_folder():
+    """The folder of the model's weights, as transformers reads it."""
+    return str(gb.zoo.store.find_file(gb.zoo.WEIGHTS[MODEL, DATASET], Path('')).parent)
+
+
+def padded(features, fixed_length=None):
+    """A batch for transformers' networks, as their keyword arguments."""
+    import torch
+    inputs, types, lengths = gb.data.pad_batch(features, 0, round_to=fixed_length)
+    mask = torch.arange(inputs.shape[1])[None] < torch.tensor(lengths)[:, None]
+    return {'input_ids': torch.tensor(inputs).long(), 'attention_mask': mask.long(),
+            'token_type_ids': torch.tensor(types).long()}
+
+
+def train_pytorch(args, model, num_sequences, loss_of):
+    """The plain loop: AdamW, linear warm-up and decay, clipping, random batches.
+
+    ``loss_of`` gives the mean loss of a list of sequences' numbers. Returns the median seconds of
+    an epoch.
+    """
+    import torch
+    import transformers
+    decays = [p for name, p in model.named_parameters()
+              if not ('bias' in name or 'LayerNorm' in name)]
+    others = [p for name, p in model.named_parameters() if 'bias' in name or 'LayerNorm' in name]
+    optimizer = torch.optim.AdamW([{'params': decays, 'weight_decay': 0.01},
+                                   {'params': others, 'weight_decay': 0.0}], lr=args.lr, eps=1e-6)
+    steps = args.epochs * -(-num_sequences // args.batch_size)
+    schedule = transformers.get_linear_schedule_with_warmup(optimizer, steps // 10, steps)
+    seconds = []
+    for _ in range(args.epochs):
+        model.train()
+        order = list(range(num_sequences))
+        random.shuffle(order)
+        times = []
+        for start in range(0, num_sequences, args.batch_size):
+            loss = loss_of(order[start:start + args.batch_size])
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            schedule.step()
+            optimizer.zero_grad()
+            loss.item()
+            times.append(time.perf_counter())
+        seconds.append(seconds_of_epoch(times))
+    model.eval()
+    return statistics.median(seconds)
+
+
+def prepare_pytorch(args):
+    """Seed PyTorch and give it its threads."""
+    import torch
+    random.seed(int(args.child))
+    torch.manual_seed(int(args.child))
+    torch.set_num_threads(args.threads)
+
+
+def seconds_of_epoch(times):
+    """From the end of the first step, when everything is loaded and warm, to that of the last."""
+    return (times[-1] - times[0]) * len(times) / max(len(times) - 1, 1)
+
+
+def describe(args, framework, seed, metrics, seconds, padding, **others):
+    """A row of the CSV file; the first of the metrics is the score."""
+    name, score = next(iter(metrics.items()))
+    commit = subprocess.run(['git', 'rev-parse', '--short', 'HEAD'], capture_output=True,
+                            text=True, cwd=EXAMPLES).stdout.strip()
+    return {'framework': framework, **others, 'seed': seed, 'score': round(score, 4),
+            'metric': name, 'seconds_per_epoch': round(seconds, 1), 'padding': padding,
+            'batch_size': args.batch_size, 'epochs': args.epochs, 'lr': args.lr,
+            'max_len': args.max_len, 'threads': args.threads, 'hardware': hardware(),
+            'commit': commit}
+
+
+def environment(args):
+    """The environment of a run."""
+    return {**os.environ, 'OMP_NUM_THREADS': str(args.threads)}
+
+
+def hardware():
+    """The processor's name and count."""
+    info = Path('/proc/cpuinfo')
+    names = [line.split(':')[1].strip() for line in info.read_text().splitlines()
+             if line.startswith('model name')] if info.is_file() else []
+    return f'{os.cpu_count()} x {names[0] if names else platform.processor()}'
+
+
+def append(path, row):
+    """Add a line to a CSV file, with a header if it is new."""
+    is_new = not path.is_file()
+    with open(path, 'a', newline='', encoding='utf-8') as file:
+        writer = csv.DictWriter(file, list(row))
+        if is_new:
+            writer.writeheader()
+        writer.writerow(row)

@@ -1,0 +1,59 @@
+"""The example scripts as a user runs them, within this process, and what they start from."""
+import logging
+import sys
+
+import cli
+import pytest
+from gluonnlp.vocab import BERTVocab
+
+import gluon_bert as gb
+from gluon_bert.checkpoint import Checkpoint, write_checkpoint
+
+REAL = ['--bert_model', 'bert_6_384_12', '--bert_dataset', 'all_minilm_l6_v2']
+WORDS = ('[PAD] [UNK] [CLS] [SEP] [MASK] the a cat dog sleeps barks loud ##ly ##s here ! , . '
+         'with out ##out sun moon').split()
+
+
+@pytest.fixture
+def run_script(capsys, monkeypatch):
+    """Run a script's module: arguments -> exit code, standard output, standard error."""
+    for name in ('MXNET_GPU_MEM_POOL_TYPE', 'GOMP_SPINCOUNT'):
+        monkeypatch.setenv(name, 'kept')
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+
+    def call(module, *arguments):
+        argv = list(map(str, arguments))
+        monkeypatch.setattr(sys, 'argv', [module.__name__, *argv])
+        try:
+            code = cli.run(module.main, argv)
+        except SystemExit as error:
+            code = error.code
+        return (code, *capsys.readouterr())
+    yield call
+    for handler in set(root.handlers) - set(handlers):
+        root.removeHandler(handler)
+        handler.close()
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    logging.captureWarnings(False)
+
+
+@pytest.fixture
+def tokenizer():
+    """A tokenizer of a few words."""
+    ids = {word: number for number, word in enumerate(WORDS)}
+    return gb.data.BertTokenizer(BERTVocab(ids, padding_token='[PAD]', unknown_token='[UNK]',
+                                           token_to_idx=ids))
+
+
+@pytest.fixture
+def tiny_folder(make_model, tokenizer, tmp_path):
+    """Write a tiny network in a format: format, changed configuration -> folder, network."""
+    def make(format='huggingface', **changes):
+        model = make_model(vocab_size=len(WORDS), **changes)
+        folder = tmp_path / f'tiny_{format}'
+        write_checkpoint(Checkpoint(model.checkpoint_arrays(), model.config,
+                                    tokenizer=tokenizer), folder, format)
+        return folder, model
+    return make

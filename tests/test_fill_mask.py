@@ -1,0 +1,97 @@
+# ruff: noqa: F811 (fixtures are imported)
+"""Words for masks and next sentences, against transformers; what is refused."""
+import pytest
+from peers import random_network, torch, transformers
+from script_runs import WORDS, tokenizer  # noqa: F401 (fixtures)
+from tokenizers import ByteLevelBPETokenizer
+
+import gluon_bert as gb
+
+TEXTS = ['The [MASK] sleeps.', '[MASK] dogs [MASK] loudly, without the [MASK]!', 'a cat [MASK]']
+
+
+@pytest.fixture(params=['BertForPreTraining', 'RobertaForMaskedLM'])
+def peer_folder(request, tokenizer, seed, tmp_path):
+    """A network of transformers with its tokenizer, and texts for it."""
+    if request.param == 'BertForPreTraining':
+        network = random_network(request.param, seed, vocab_size=len(WORDS),
+                                 max_position_embeddings=40)
+        tokenizer.save(tmp_path)
+        texts = TEXTS
+    else:
+        words = ByteLevelBPETokenizer()
+        words.train_from_iterator([' '.join(WORDS[5:])] * 3, vocab_size=290, show_progress=False,
+                                  special_tokens=['<s>', '<pad>', '</s>', '<unk>', '<mask>'])
+        words.save_model(str(tmp_path))
+        pairs = gb.data.BytePairTokenizer.from_files(
+            tmp_path / 'vocab.json', tmp_path / 'merges.txt',
+            {name: f'<{token}>' for name, token in (
+                ('unknown_token', 'unk'), ('padding_token', 'pad'), ('cls_token', 's'),
+                ('sep_token', '/s'), ('mask_token', 'mask'))})
+        pairs.save(tmp_path)
+        network = random_network(request.param, seed, vocab_size=len(pairs.vocab),
+                                 max_position_embeddings=40, type_vocab_size=1)
+        texts = [text.replace('[MASK]', '<mask>') for text in TEXTS]
+    network.save_pretrained(tmp_path)
+    return tmp_path, texts
+
+
+def test_top_words_are_those_of_transformers(peer_folder):
+    folder, texts = peer_folder
+    fill = gb.FillMask(*gb.load_model(folder, task='pretraining'), batch_size=2)
+    pipeline = transformers.pipeline(
+        'fill-mask', model=transformers.AutoModelForMaskedLM.from_pretrained(folder),
+        tokenizer=transformers.AutoTokenizer.from_pretrained(folder))
+    results = fill(texts)
+    assert [len(result) for result in results] == [1, 3, 1]
+    for text, result in zip(texts, results):
+        expected = pipeline(text, top_k=5)
+        expected = expected if isinstance(expected[0], list) else [expected]
+        for ours, theirs in zip(result, expected):
+            assert [word.token_id for word in ours] == [word['token'] for word in theirs]
+            assert [word.text for word in ours] == [word['token_str'] for word in theirs]
+            assert [word.probability for word in ours] == pytest.approx(
+                [word['score'] for word in theirs], abs=1e-5)
+    single, = fill(texts[0], top_k=3)
+    assert [word.token for word in single] == [word.token for word in results[0][0][:3]]
+
+
+def test_next_sentence_is_that_of_transformers(tokenizer, seed, tmp_path):
+    network = random_network('BertForPreTraining', seed, vocab_size=len(WORDS))
+    network.save_pretrained(tmp_path)
+    tokenizer.save(tmp_path)
+    fill = gb.FillMask(*gb.load_model(tmp_path, task='pretraining'))
+    inputs = transformers.AutoTokenizer.from_pretrained(tmp_path)(
+        'the cat', 'a dog barks', return_tensors='pt')
+    with torch.no_grad():
+        expected = network(**inputs).seq_relationship_logits.softmax(dim=1)[0, 0]
+    assert fill.next_sentence('the cat', 'a dog barks') == pytest.approx(float(expected), abs=1e-6)
+
+
+def with_heads(bert, *heads):
+    model = gb.BertForPretraining(bert, *heads)
+    for parameter in model.collect_params().values():
+        if parameter._data is None:
+            parameter.initialize()
+    return model
+
+
+@pytest.mark.parametrize('use_classifier, use_decoder, text, top_k, message', [
+    (False, True, 'no mask', 5, r'texts\[0\] has no \[MASK\]'),
+    (False, True, '[MASK]' + ' cat' * 38, 5, 'has 39 tokens, the model takes at most 38'),
+    (False, True, '[MASK]', 0, 'top_k=0'), (True, False, '[MASK]', 5, 'no masked-word head'),
+    (False, True, None, 5, 'no next-sentence head')])
+def test_what_cannot_be_filled_is_told(make_model, tokenizer, use_classifier, use_decoder, text,
+                                       top_k, message):
+    bert = make_model(vocab_size=len(WORDS))
+    fill = gb.FillMask(with_heads(bert, use_classifier, use_decoder), tokenizer)
+    with pytest.raises(ValueError, match=message):
+        fill.next_sentence('a', 'b') if text is None else fill(text, top_k)
+    with pytest.raises(ValueError, match='BertModel has neither'):
+        gb.FillMask(bert, tokenizer)
+
+
+def test_rows_beyond_the_vocabulary_are_no_words(make_model, tokenizer):
+    model = with_heads(make_model(vocab_size=len(WORDS) + 30), False)
+    words, = gb.FillMask(model, tokenizer)('[MASK]', top_k=len(WORDS))
+    assert sorted(word.token_id for word in words) == list(range(len(WORDS)))
