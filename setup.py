@@ -36,8 +36,9 @@ setup(
     ],
     entry_points={'console_scripts': ['gluon-bert = gluon_bert.command:main']},
     extras_require={
+        'parquet': ['pyarrow>=14,<20'],
         'sentencepiece': ['sentencepiece>=0.2.2,<1'],
-        'test': ['pytest>=8,<10', 'ruff>=0.6,<1', 'sentencepiece>=0.2.2,<1'],
+        'test': ['pytest>=8.2,<10', 'ruff>=0.6,<1', 'sentencepiece>=0.2.2,<1'],
         'docs': ['sphinx>=7,<10', 'furo>=2024.1'],
         'tensorflow': ['tensorflow-cpu>=2.14,<2.18'],    # in an environment of its own
         'peers': ['torch>=2.2,<3', 'transformers>=4.40,<6'],

@@ -190,24 +190,24 @@ def choose_model(args):
         args.bert_model = trained[0] if trained else DEFAULT_MODEL[0]
 
 
-def load_bert(args, ctx):
-    """The BERT to start from, with a pooler, and its tokenizer."""
+def load_bert(args, ctx, use_pooler=True):
+    """The BERT to start from, and its tokenizer."""
     source = args.pretrained_bert_parameters
     if args.vocab_file and not args.from_scratch:
         raise Failure('--vocab_file: goes with --from_scratch, a trained model has its own')
     if args.from_scratch:
-        return make_bert(args, ctx)
+        return make_bert(args, ctx, use_pooler)
     if source and not source.endswith('.params'):
         checkpoint = gb.zoo.open_checkpoint(source)
         if checkpoint.tokenizer is None:
             raise Failure(f'{source}: has no vocabulary beside it')
-        bert = gb.BertModel(checkpoint.config)
+        bert = gb.BertModel(checkpoint.config, use_pooler=use_pooler)
         bert.load_checkpoint(checkpoint, ctx=ctx, allow_missing=True)
         tokenizer = checkpoint.tokenizer
     else:
         own = source or args.model_parameters
         bert, _ = gb.get_model(args.bert_model, args.bert_dataset, pretrained=not own,
-                               root=args.root, ctx=ctx, use_pooler=True,
+                               root=args.root, ctx=ctx, use_pooler=use_pooler,
                                pretrained_allow_missing=True)
         tokenizer = gb.get_tokenizer(args.bert_model, args.bert_dataset, args.root)
         if source:
@@ -221,7 +221,7 @@ def load_bert(args, ctx):
     return bert, tokenizer
 
 
-def make_bert(args, ctx):
+def make_bert(args, ctx, use_pooler=True):
     """A BERT with random parameters, and a tokenizer."""
     if args.pretrained_bert_parameters:
         raise Failure('--from_scratch: does not go with --pretrained_bert_parameters')
@@ -232,7 +232,7 @@ def make_bert(args, ctx):
         tokenizer = gb.get_tokenizer(args.bert_model, args.bert_dataset, args.root)
     gb.training.set_seed(getattr(args, 'seed', 0))
     bert, _ = gb.get_model(args.bert_model, vocab=tokenizer.vocab, pretrained=False, ctx=ctx,
-                           use_pooler=True)
+                           use_pooler=use_pooler)
     return bert, tokenizer
 
 

@@ -168,7 +168,8 @@ def squad_folder():
 
 def build_network(args, ctx):
     """The network and its tokenizer."""
-    bert, tokenizer = cli.load_bert(args, ctx)
+    # Without the pooler, which answers do not need and which would get no gradient.
+    bert, tokenizer = cli.load_bert(args, ctx, use_pooler=False)
     if not args.max_seq_length <= bert.config.max_length:
         raise cli.Failure(f'--max_seq_length {args.max_seq_length}: expected at most '
                           f'{bert.config.max_length}, the longest sequence of {args.bert_model}')
@@ -178,15 +179,11 @@ def build_network(args, ctx):
     if args.sentencepiece:
         tokenizer = gb.data.SentencePieceTokenizer(args.sentencepiece, tokenizer.vocab,
                                                    lower=tokenizer.lower)
-    # Without the pooler, which answers do not need and which would get no gradient.
-    network = gb.BertForQA(gb.BertModel(bert.config, use_pooler=False))
+    network = gb.BertForQA(bert)
     gb.training.set_seed(args.seed)
     network.span.initialize(ctx=ctx)
     if args.model_parameters:
         network.load_parameters(args.model_parameters, ctx=ctx)
-    else:
-        network.bert.load_arrays(bert.checkpoint_arrays(), args.bert_model, ctx=ctx,
-                                 ignore_extra=True)
     network.hybridize(static_alloc=True)
     return network, tokenizer
 

@@ -14,6 +14,8 @@ from .squad_windows import Windows, build_windows
 from .tables import discover_labels, read_table
 from .tag_schemes import (
     Span,
+    TagProblem,
+    TagScheme,
     convert_tags,
     detect_scheme,
     get_scheme,
@@ -55,6 +57,8 @@ __all__ = [
     'SentenceTransform',
     'SequenceData',
     'Span',
+    'TagProblem',
+    'TagScheme',
     'Split',
     'SubwordTokenizer',
     'TaggedFile',

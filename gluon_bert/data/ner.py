@@ -82,7 +82,7 @@ def read_tagged(path, *, scheme=None, repair=False, word_column=0, tag_column=-1
     ----------
     path : str or Path
     scheme : str, optional
-        How the tags mark entities, see :mod:`gluon_bert.data.tag_schemes`; by default it is found
+        How the tags mark entities, see :func:`.get_scheme`; by default it is found
         out. JSON lines get tags of this scheme, IOB2 by default.
     repair : bool
         Mend sequences of tags that the scheme does not have, as conlleval understands them; of

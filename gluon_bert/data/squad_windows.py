@@ -32,9 +32,9 @@ class Windows:
         where the window does not hold all of it or the question is impossible.
     paragraph : numpy.ndarray, shape (Q,)
         Number of each question's paragraph.
-    query_ids, query_bounds : numpy.ndarray, shapes (tokens,) and (Q + 1,)
+    query_ids, query_bounds : numpy.ndarray, shapes (tokens,) and (questions + 1,)
         The token ids of all questions, and where each question's begin and end.
-    token_ids, token_bounds : numpy.ndarray, shapes (tokens,) and (P + 1,)
+    token_ids, token_bounds : numpy.ndarray, shapes (tokens,) and (paragraphs + 1,)
         The same for the paragraphs.
     token_offsets : numpy.ndarray, shape (tokens, 2)
         The characters from which each token of the paragraphs was made.
@@ -59,7 +59,7 @@ class Windows:
 
     @property
     def first_token(self):
-        """Where in each sequence the paragraph's part begins: (W,)."""
+        """Where in each sequence the paragraph's part begins, (W,)."""
         return 1 + np.diff(self.query_bounds)[self.question] + self.special[2]
 
     def features(self):
