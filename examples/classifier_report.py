@@ -9,6 +9,7 @@ import numpy as np
 import gluon_bert as gb
 
 DESCRIPTION_FILE = 'classifier.json'
+TOKENIZER_FOLDER = 'tokenizer'    # of a network that is in no row of the zoo
 
 logger = cli.logger
 
@@ -31,12 +32,32 @@ def recall_model(args):
             or not (args.model_parameters.parent / DESCRIPTION_FILE).is_file()):
         return
     description, path = read_description(args.model_parameters)
+    if 'config' in description:
+        return
     try:
         args.bert_model = cli.one_of('model', gb.zoo.ARCHITECTURES)(description['bert_model'])
         args.bert_dataset = cli.one_of('data set', gb.zoo.VOCABULARIES)(
             description['bert_dataset'])
     except (KeyError, TypeError, argparse.ArgumentTypeError) as error:
         raise ValueError(f'{path}: does not name a model of the zoo ({error})') from None
+
+
+def recall_bert(args):
+    """The network described beside --model_parameters with its tokenizer; None if of the zoo."""
+    folder = args.model_parameters and args.model_parameters.parent
+    if not folder or not (folder / DESCRIPTION_FILE).is_file():
+        return None
+    description, path = read_description(args.model_parameters)
+    if 'config' not in description:
+        return None
+    try:
+        config = gb.BertConfig(**description['config'])
+    except (TypeError, ValueError) as error:
+        raise ValueError(f'{path}: "config" is not that of a BERT ({error})') from None
+    tokenizer = gb.data.read_tokenizer(folder / TOKENIZER_FOLDER)
+    if tokenizer is None:
+        raise FileNotFoundError(f'{folder / TOKENIZER_FOLDER}: has no vocabulary')
+    return gb.BertModel(config), tokenizer
 
 
 def read_labels(parameters):

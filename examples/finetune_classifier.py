@@ -14,6 +14,7 @@ a report by class and a confusion matrix.
 """
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import classifier_report
@@ -74,10 +75,10 @@ def main(argv=None):
     task, splits = read_data(args)
     cli.log_to(args.output_dir / f'log_{task.name}.txt')
     cli.write_arguments(args)
-    network, vocab, data = build(args, task, splits, ctx)
+    network, tokenizer, data = build(args, task, splits, ctx)
     if not args.only_inference:
         train(args, task, network, data)
-        write_description(args, task, vocab)
+        write_description(args, task, network, tokenizer)
     classifier_report.write(args.output_dir, task, network, splits, data)
 
 
@@ -136,8 +137,8 @@ def read_tables(args):
 
 
 def build(args, task, splits, ctx):
-    """The network, its vocabulary and the data as it reads them."""
-    bert, tokenizer = cli.load_bert(args, ctx)
+    """The network, its tokenizer and the data as it reads them."""
+    bert, tokenizer = classifier_report.recall_bert(args) or cli.load_bert(args, ctx)
     if not 5 <= args.max_len <= bert.config.max_length:
         raise cli.Failure(f'--max_len {args.max_len}: expected 5 to {bert.config.max_length}, the '
                           f'longest sequence of {args.bert_model}')
@@ -163,7 +164,7 @@ def build(args, task, splits, ctx):
             batch_size=args.batch_size if split == 'train' else args.dev_batch_size,
             seed=args.seed, round_to=args.round_to,
             fixed_length=args.max_len if args.pad else None, ctx=ctx)
-    return network, tokenizer.vocab, data
+    return network, tokenizer, data
 
 
 def train(args, task, network, data):
@@ -186,15 +187,20 @@ def train(args, task, network, data):
                 result.best_path)
 
 
-def write_description(args, task, vocab):
+def write_description(args, task, network, tokenizer):
     """What else is needed to use the parameter file: the model, its labels, its vocabulary."""
+    source = args.pretrained_bert_parameters
+    own = args.from_scratch or (source and not source.endswith('.params'))
     description = {
         'task': task.name, 'labels': task.labels, 'metrics': task.metrics,
-        'bert_model': args.bert_model, 'bert_dataset': args.bert_dataset,
+        **({'config': asdict(network.config)} if own else {
+            'bert_model': args.bert_model, 'bert_dataset': args.bert_dataset}),
         'max_len': args.max_len}
     (args.output_dir / classifier_report.DESCRIPTION_FILE).write_text(
         json.dumps(description, indent=1, ensure_ascii=False) + '\n', encoding='utf-8')
-    (args.output_dir / 'vocab.json').write_text(vocab.to_json(), encoding='utf-8')
+    (args.output_dir / 'vocab.json').write_text(tokenizer.vocab.to_json(), encoding='utf-8')
+    if own:
+        tokenizer.save(args.output_dir / classifier_report.TOKENIZER_FOLDER)
 
 
 if __name__ == '__main__':

@@ -45,6 +45,25 @@ def test_a_folder_is_started_from(checkpoint, tmp_path, capsys, format, use_pool
     assert json.loads((tmp_path / 'out' / 'result.json').read_text())['steps'] == 2
 
 
+@pytest.mark.parametrize('source', [
+    lambda folder: ['--pretrained_bert_parameters', str(folder / 'own')],
+    lambda folder: ['--from_scratch', '--bert_model', 'bert_2_128_2', '--vocab_file',
+                    str(folder / 'vocab.txt')]], ids=['folder', 'from scratch'])
+def test_what_was_trained_is_used_with_its_own_vocabulary(checkpoint, tmp_path, capsys, source):
+    write_checkpoint(checkpoint(), tmp_path / 'own')
+    common = ['--data_dir', str(SAMPLE), '--task_name', 'MRPC', '--max_len', '64']
+    out, again = tmp_path / 'out', tmp_path / 'again'
+    assert cli.run(finetune_classifier.main, [
+        *common, '--epochs', '1', '--max_train_examples', '8', '--batch_size', '4',
+        '--output_dir', str(out), *source(tmp_path)]) == 0, capsys.readouterr().err
+    (parameters,) = out.glob('*.params')
+    assert cli.run(finetune_classifier.main, [
+        *common, '--only_inference', '--model_parameters', str(parameters), '--output_dir',
+        str(again)]) == 0, capsys.readouterr().err
+    for name in ('MRPC_dev_probabilities.tsv', 'MRPC_probabilities.tsv'):
+        assert (out / name).read_text() == (again / name).read_text()
+
+
 def test_a_folder_without_a_vocabulary_is_told(checkpoint, tmp_path, capsys):
     write_checkpoint(checkpoint(), tmp_path / 'own')
     for path in (tmp_path / 'own').iterdir():
