@@ -180,7 +180,7 @@ def train(args, task, network, data):
         logger.warning('no data to evaluate on: the last epoch will be kept')
     result = gb.training.fit(
         network, data['train'],
-        gb.training.squared_error if task.is_regression else gb.training.cross_entropy,
+        gb.losses.squared_error if task.is_regression else gb.losses.cross_entropy,
         cli.make_plan(args), args.output_dir, name=f'model_bert_{task.name}', evaluate=evaluate,
         resume=args.resume, overwrite=args.overwrite)
     logger.info('best epoch %d of %s: %s', result.best_epoch + 1, args.bert_model,

@@ -26,7 +26,7 @@ import gluon_bert as gb
 logger = cli.logger
 
 DEBUG_SENTENCES, DEBUG_STEPS = 32, 4
-CASED = {True: 'book_corpus_wiki_en_cased', False: 'book_corpus_wiki_en_uncased'}
+CASED = {True: gb.zoo.DEFAULT_CASED[1], False: gb.zoo.DEFAULT[1]}
 
 
 def make_parser():

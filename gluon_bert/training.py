@@ -19,14 +19,12 @@ from tqdm import tqdm
 from . import kernels
 from ._files import write_text
 from ._signals import stop_signals
-from .losses import cross_entropy, squared_error
 from .optimizer import exclude_from_decay, global_norm, linear_schedule, make_optimizer
 from .plan import Plan
 from .plots import plot_training
 from .training_state import Progress, load_state, save_state
 
-__all__ = ['FitResult', 'Interrupted', 'Plan', 'cross_entropy', 'fit', 'predict', 'set_seed',
-           'squared_error']
+__all__ = ['FitResult', 'Interrupted', 'Plan', 'fit', 'predict', 'set_seed']
 
 logger = logging.getLogger(__name__)
 

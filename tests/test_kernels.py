@@ -7,7 +7,8 @@ from test_training import accuracy, toy_data
 
 from gluon_bert import BertClassifier, kernels
 from gluon_bert.layers import AddNorm, Dropout
-from gluon_bert.training import Plan, cross_entropy, fit
+from gluon_bert.losses import cross_entropy
+from gluon_bert.training import Plan, fit
 
 
 @pytest.fixture(autouse=True)

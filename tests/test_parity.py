@@ -9,8 +9,9 @@ from peers import transformers as hf
 
 import gluon_bert as gb
 from gluon_bert.data import SentenceTransform, SequenceData, label_array, pad_batch, read_task
+from gluon_bert.losses import cross_entropy
 from gluon_bert.optimizer import linear_schedule
-from gluon_bert.training import Plan, cross_entropy, fit
+from gluon_bert.training import Plan, fit
 
 CONFIGURATIONS = [
     {}, {'activation': 'gelu_tanh'}, {'activation': 'relu'}, {'num_token_types': 1},

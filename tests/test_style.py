@@ -32,7 +32,7 @@ ARROWS = {
     'search': (),
     'counts': ('checkpoint', 'config'), 'drawing': ('_files', 'config', 'counts'),
     'training_state': ('_files',),
-    'training': ('_files', '_signals', 'kernels', 'losses', 'optimizer', 'plan', 'plots',
+    'training': ('_files', '_signals', 'kernels', 'optimizer', 'plan', 'plots',
                  'training_state'),
     'zoo': ('_files', '_json', 'bert', 'checkpoint', 'config', 'data', 'heads', 'networks', 'zoo'),
     'model': ('bert', 'heads', 'zoo'), '__init__': ('_compat',),

@@ -16,14 +16,13 @@ from gluon_bert import BertClassifier
 from gluon_bert.checkpoint.gluonnlp_names import common_arrays
 from gluon_bert.checkpoint.params_file import read_params
 from gluon_bert.data import Features, SequenceData
+from gluon_bert.losses import cross_entropy, squared_error
 from gluon_bert.training import (
     STATE_FILE,
     Interrupted,
     Plan,
-    cross_entropy,
     fit,
     predict,
-    squared_error,
 )
 
 

@@ -5,7 +5,7 @@ The tables are read without MXNet; it is imported when a model is built.
 import importlib
 
 from .architectures import ARCHITECTURES, FAMILIES
-from .names import DATASET_ALIASES, DEFAULT, OFFLINE_DEFAULT
+from .names import DATASET_ALIASES, DEFAULT, DEFAULT_CASED, OFFLINE_DEFAULT
 from .rows import ModelName, family_of, get_config, list_models, resolve, resolve_dataset
 from .vocabularies import VOCABULARIES
 from .weights import WEIGHTS
@@ -16,7 +16,7 @@ _HOMES = {
     'fetch_model': 'reading', 'fetch_repository': 'reading', 'zoo_checkpoint': 'reading',
 }
 
-__all__ = ['ARCHITECTURES', 'DATASET_ALIASES', 'DEFAULT', 'FAMILIES', 'ModelName',
+__all__ = ['ARCHITECTURES', 'DATASET_ALIASES', 'DEFAULT', 'DEFAULT_CASED', 'FAMILIES', 'ModelName',
            'OFFLINE_DEFAULT', 'VOCABULARIES', 'WEIGHTS', 'family_of', 'get_config', 'list_models',
            'resolve', 'resolve_dataset', *_HOMES]
 
