@@ -32,9 +32,14 @@ def write_text(path, text):
         temporary.write_text(text, encoding='utf-8')
 
 
-def sha256_of(path, chunk=1 << 20):
+def sha256_of(path):
     """The SHA-256 of a file, as 64 hexadecimal digits."""
-    digest = hashlib.sha256()
+    return digest_of(path, 'sha256')
+
+
+def digest_of(path, algorithm, chunk=1 << 20):
+    """The digest of a file by the name of the algorithm, in hexadecimal digits."""
+    digest = hashlib.new(algorithm, usedforsecurity=False)
     with open(path, 'rb') as file:
         for block in iter(lambda: file.read(chunk), b''):
             digest.update(block)

@@ -5,6 +5,7 @@ import mxnet as mx
 import numpy as np
 import pytest
 from test_bert import parameters_of
+from test_gluonnlp_files import network as our_network  # noqa: F401 (for those who compare)
 
 import gluon_bert as gb
 from gluon_bert.checkpoint.huggingface_names import huggingface_names
@@ -95,23 +96,6 @@ def torch_outputs(network, inputs):
     if found['masked_lm'] is not None:
         found['masked_lm'] = found['masked_lm'][np.arange(len(ids))[:, None], positions]
     return {name: value.numpy() for name, value in found.items() if value is not None}
-
-
-def our_network(checkpoint):
-    """Our network with the heads of a checkpoint."""
-    heads, arrays = checkpoint.heads, checkpoint.arrays
-    model = gb.BertModel(checkpoint.config, use_pooler='pooler' in heads)
-    if 'classifier' in heads:
-        model = gb.BertClassifier(model, len(arrays['classifier.1.bias']))
-    elif 'span' in heads:
-        model = gb.BertForQA(model)
-    elif 'tagger' in heads:
-        model = gb.BertTagger(model, len(arrays['tag_classifier.bias']))
-    elif {'masked_lm', 'next_sentence'} & set(heads):
-        model = gb.BertForPretraining(model, use_classifier='next_sentence' in heads,
-                                      use_decoder='masked_lm' in heads)
-    model.load_checkpoint(checkpoint)
-    return model
 
 
 def our_outputs(model, inputs):

@@ -14,13 +14,17 @@ def readers():
     return fuzz_seeds.make_readers()
 
 
-def test_every_file_is_read_as_it_is(readers, tmp_path):
+def test_every_file_is_read_as_it_is_and_refused_when_empty(readers, tmp_path):
     for name, reader in readers.items():
         folder = tmp_path / name
         folder.mkdir()
         for file, data in reader.files.items():
             (folder / file).write_bytes(data)
         reader.read(folder)
+        for file in reader.altered:
+            (folder / file).write_bytes(b'')
+        with pytest.raises((ValueError, FileNotFoundError)):
+            reader.read(folder)
 
 
 def test_altered_files_are_read_or_refused(readers, seed):

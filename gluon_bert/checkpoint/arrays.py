@@ -101,3 +101,21 @@ def renamed(arrays, names):
         return arrays[name] if new_each_time else arrays[name].copy()
     return Arrays({new: (shape_of(arrays, old), lambda old=old: read(old))
                    for new, old in names.items()})
+
+
+def changed(arrays, changes):
+    """The same arrays in the same order, some of them made in another way.
+
+    Parameters
+    ----------
+    arrays : mapping of str to numpy.ndarray
+    changes : mapping of str to (tuple of int, callable), or to None
+        Name -> what :class:`Arrays` takes; None leaves the array out.
+
+    Returns
+    -------
+    Arrays
+    """
+    same = renamed(arrays, {name: name for name in arrays})
+    entries = {name: (same.shape(name), lambda name=name: same[name]) for name in same}
+    return Arrays({name: entry for name, entry in {**entries, **changes}.items() if entry})

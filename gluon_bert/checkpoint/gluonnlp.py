@@ -15,7 +15,7 @@ from .._files import write_text
 from .._json import read_object
 from ..config import BertConfig
 from ..data import BertTokenizer, looks_lowercase, read_tokenizer, read_vocab, write_vocab_json
-from .arrays import Arrays, shape_of
+from .arrays import changed, renamed, shape_of
 from .gluonnlp_names import common_arrays, to_file_names
 from .params_file import read_params, write_params
 from .schema import FAMILIES, Checkpoint
@@ -84,12 +84,10 @@ def write_gluonnlp(checkpoint, path):
             raise ValueError(f'{target}: is there already; give another name or remove it')
     checkpoint = without_single_token_type(checkpoint)
     names = to_file_names(checkpoint.arrays, _layout(checkpoint))
-    entries = {names[name]: (shape_of(checkpoint.arrays, name),
-                             lambda name=name: checkpoint.arrays[name])
-               for name in checkpoint.arrays}
+    stored = {file: name for name, file in names.items()}
     if 'decoder.3.bias' in names:
-        entries['decoder.3.weight'] = entries[names['word_embed.0.weight']]
-    write_params(path, Arrays(entries))
+        stored['decoder.3.weight'] = 'word_embed.0.weight'
+    write_params(path, renamed(checkpoint.arrays, stored))
     tokenizer = checkpoint.tokenizer
     write_text(described, json.dumps({
         'family': checkpoint.family, 'config': asdict(checkpoint.config),
@@ -167,13 +165,11 @@ def without_single_token_type(checkpoint):
     """
     if checkpoint.family != 'roberta' or checkpoint.config.num_token_types != 1:
         return checkpoint
-    arrays, kept = checkpoint.arrays, [name for name in checkpoint.arrays
-                                       if name != 'token_type_embed.0.weight']
-    entries = {name: (shape_of(arrays, name), lambda name=name: arrays[name]) for name in kept}
-    entries['encoder.position_weight'] = (
-        shape_of(arrays, 'encoder.position_weight'),
-        lambda: arrays['encoder.position_weight'] + arrays['token_type_embed.0.weight'])
-    return replace(checkpoint, arrays=Arrays(entries),
+    types, positions = 'token_type_embed.0.weight', 'encoder.position_weight'
+    arrays = checkpoint.arrays
+    entries = {types: None, positions: (shape_of(arrays, positions),
+                                        lambda: arrays[positions] + arrays[types])}
+    return replace(checkpoint, arrays=changed(arrays, entries),
                    config=replace(checkpoint.config, num_token_types=0))
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from ..data import read_tokenizer
-from .arrays import Arrays, renamed, shape_of
+from .arrays import changed, renamed, shape_of
 from .huggingface_check import all_names, check_network, count_classes
 from .huggingface_config import config_values, read_config
 from .huggingface_names import SPELLINGS, find_heads, find_names, is_buffer
@@ -255,16 +255,11 @@ def _adds_nothing(tensors, name):
     return shape_of(tensors, name)[:1] == (1,) and not tensors[name].any()
 
 
-def _with(arrays, name, shape, read):
-    """The same arrays, one of them in another way."""
-    return Arrays({**{other: (shape_of(arrays, other), lambda other=other: arrays[other])
-                      for other in arrays}, name: (shape, read)})
-
-
 def _without_rows(arrays, name, count):
     """The same arrays, one without its first rows."""
     first, *others = shape_of(arrays, name) or (0,)
-    return _with(arrays, name, (max(0, first - count), *others), lambda: arrays[name][count:])
+    return changed(arrays, {name: ((max(0, first - count), *others),
+                                   lambda: arrays[name][count:])})
 
 
 def _with_zeros(arrays, name, count):
@@ -274,14 +269,14 @@ def _with_zeros(arrays, name, count):
     def read():
         array = arrays[name]
         return np.concatenate([np.zeros((count, *others), array.dtype), array])
-    return _with(arrays, name, (first + count, *others), read)
+    return changed(arrays, {name: ((first + count, *others), read)})
 
 
 def _with_token_type(arrays):
     """The same arrays, and a token type embedding of one row of zeros."""
     shape = (1, *shape_of(arrays, _POSITIONS)[1:])
-    return _with(arrays, _TOKEN_TYPES, shape,
-                 lambda: np.zeros(shape, arrays[_POSITIONS].dtype))
+    return changed(arrays, {_TOKEN_TYPES: (
+        shape, lambda: np.zeros(shape, arrays[_POSITIONS].dtype))})
 
 
 def _warn_left_out(names):

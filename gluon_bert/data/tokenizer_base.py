@@ -5,6 +5,7 @@ import functools
 import json
 import operator
 import re
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,7 +32,7 @@ class Encoded(NamedTuple):
     offsets: list[tuple[int, int]]
 
 
-class SubwordTokenizer:
+class SubwordTokenizer(ABC):
     """Text to subword tokens and their ids; the base of the tokenizers.
 
     Parameters
@@ -199,9 +200,9 @@ class SubwordTokenizer:
         """The positional arguments of a copy."""
         return (self._vocab,)
 
+    @abstractmethod
     def _run_one(self, text):
         """An object with tokens, ids and offsets, for one checked text."""
-        raise NotImplementedError
 
     def _run(self, texts):
         """The same for a list of texts."""
@@ -217,13 +218,13 @@ class SubwordTokenizer:
         """What the files of transformers say of a special token: the token, or an object."""
         return token
 
+    @abstractmethod
     def _config(self):
         """Entries of tokenizer_config.json."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _files(self):
         """The content, as text or bytes, of the files with the vocabulary by name."""
-        raise NotImplementedError
 
 
 class LibraryTokenizer(SubwordTokenizer):

@@ -1,12 +1,12 @@
 """What lies in a folder: files of a row, recognised and checked."""
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional, Tuple
 
+from .._files import digest_of
 from .._json import read_object
 from .schema import GluonFile, HubFile, InstalledFile, Vocabulary
 
@@ -155,7 +155,7 @@ def digests(row, name):
 
 def mismatch(path, known):
     """Say how a file differs from all of the digests known of it, or None."""
-    found = {algorithm: _digest_of(path, algorithm) for algorithm, _ in known}
+    found = {algorithm: digest_of(path, algorithm) for algorithm, _ in known}
     if not known or any(found[algorithm] == digest for algorithm, digest in known):
         return None
     return '; '.join(f'its {algorithm} is {found[algorithm]}, the published file has {digest}'
@@ -248,13 +248,3 @@ def stamp_of(path):
     """What changes when a file is written to: its size and its time of change."""
     stat = path.stat()
     return [stat.st_size, stat.st_mtime_ns]
-
-
-def _digest_of(path, algorithm, chunk=1 << 20):
-    digest = hashlib.new(algorithm, usedforsecurity=False)
-    with open(path, 'rb') as file:
-        for block in iter(lambda: file.read(chunk), b''):
-            digest.update(block)
-    return digest.hexdigest()
-
-

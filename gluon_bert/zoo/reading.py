@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from .._files import write_text
-from ..checkpoint.arrays import Arrays, shape_of
+from ..checkpoint.arrays import changed, shape_of
 from ..checkpoint.gluonnlp import check_shapes
 from ..checkpoint.gluonnlp_names import common_arrays
 from ..checkpoint.huggingface import huggingface_arrays, write_huggingface
@@ -164,12 +164,9 @@ def _cut(arrays, size):
 
 def _changed(arrays, names, change, rows):
     """The arrays, those of ``names`` passed through a function that leaves so many rows."""
-    def entry(name):
-        shape = shape_of(arrays, name)
-        if name in names:
-            return (rows, *shape[1:]), lambda: change(arrays[name])
-        return shape, lambda: arrays[name]
-    return Arrays({name: entry(name) for name in arrays})
+    return changed(arrays, {name: ((rows, *shape_of(arrays, name)[1:]),
+                                   lambda name=name: change(arrays[name]))
+                            for name in names if name in arrays})
 
 
 def _wrong_in_official(found, row):
