@@ -195,36 +195,30 @@ def load_bert(args, ctx, use_pooler=True):
     source = args.pretrained_bert_parameters
     if args.vocab_file and not args.from_scratch:
         raise Failure('--vocab_file: goes with --from_scratch, a trained model has its own')
-    if args.from_scratch:
+    if args.from_scratch and source:
+        raise Failure('--from_scratch: does not go with --pretrained_bert_parameters')
+    if args.from_scratch or (args.model_parameters and not source):
         return make_bert(args, ctx, use_pooler)
-    if source and not source.endswith('.params'):
-        checkpoint = gb.zoo.open_checkpoint(source)
-        if checkpoint.tokenizer is None:
-            raise Failure(f'{source}: has no vocabulary beside it')
-        bert = gb.BertModel(checkpoint.config, use_pooler=use_pooler)
-        bert.load_checkpoint(checkpoint, ctx=ctx, allow_missing=True)
-        tokenizer = checkpoint.tokenizer
-    else:
-        own = source or args.model_parameters
-        bert, _ = gb.get_model(args.bert_model, args.bert_dataset, pretrained=not own,
-                               root=args.root, ctx=ctx, use_pooler=use_pooler,
-                               pretrained_allow_missing=True)
-        tokenizer = gb.get_tokenizer(args.bert_model, args.bert_dataset, args.root)
-        if source:
-            bert.load_parameters(source, ctx=ctx, ignore_extra=True)
+    if source and source.endswith('.params'):
+        bert, tokenizer = make_bert(args, ctx, use_pooler)
+        bert.load_parameters(source, ctx=ctx, ignore_extra=True)
         return bert, tokenizer
+    checkpoint = gb.zoo.open_checkpoint(source) if source else gb.zoo.zoo_checkpoint(
+        args.bert_model, args.bert_dataset, args.root)
+    if checkpoint.tokenizer is None:
+        raise Failure(f'{source}: has no vocabulary beside it')
+    bert = gb.BertModel(checkpoint.config, use_pooler=use_pooler)
+    bert.load_checkpoint(checkpoint, ctx=ctx, allow_missing=True)
     absent = [parameter for parameter in bert.collect_params().values() if parameter._data is None]
     if absent:
-        logger.warning('%s has no pooler: it begins as initialised', source)
+        logger.warning('%s has no pooler: it begins as initialised', checkpoint.source)
     for parameter in absent:
         parameter.initialize(ctx=ctx)
-    return bert, tokenizer
+    return bert, checkpoint.tokenizer
 
 
 def make_bert(args, ctx, use_pooler=True):
     """A BERT with random parameters, and a tokenizer."""
-    if args.pretrained_bert_parameters:
-        raise Failure('--from_scratch: does not go with --pretrained_bert_parameters')
     if args.vocab_file:
         vocab = gb.data.read_vocab(args.vocab_file)
         tokenizer = gb.data.BertTokenizer(vocab, lower=gb.data.looks_lowercase(vocab))

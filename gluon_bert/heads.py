@@ -10,7 +10,27 @@ from .checkpoint.names import CLASSIFIER, MASKED_LM, NEXT_SENTENCE, SPAN, TAGGER
 from .layers import Activation, Dropout, dense
 
 
-class BertClassifier(BertBlock):
+class BertHead(BertBlock):
+    """A network of one task around a BERT. A subclass names its own parameters in ``head_names``.
+
+    Parameters
+    ----------
+    bert : BertModel
+    """
+
+    head_names = ()
+
+    def __init__(self, bert, **kwargs):
+        super().__init__(**kwargs)
+        self.config = bert.config
+        with self.name_scope():
+            self.bert = bert
+
+    def checkpoint_names(self):
+        return with_prefix(self.bert.checkpoint_names(), 'bert.') + self.head_names
+
+
+class BertClassifier(BertHead):
     """Scores of a text or a pair of texts (Devlin et al., 2019, section 4.1).
 
     Parameters
@@ -33,16 +53,16 @@ class BertClassifier(BertBlock):
         Logits; for regression the value itself.
     """
 
+    head_names = CLASSIFIER
+
     def __init__(self, bert, num_classes=2, dropout=0.1, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(bert, **kwargs)
         if num_classes < 1:
             raise ValueError(f'num_classes={num_classes}: expected 1 (regression) or more')
         if not bert.use_pooler:
             raise ValueError('a classifier reads the pooled vector: bert must have its pooler')
-        self.config = bert.config
         self._dropout = dropout
         with self.name_scope():
-            self.bert = bert
             self.dropout = Dropout(dropout)
             self.classifier = dense(num_classes, bert.config.units)
 
@@ -58,11 +78,8 @@ class BertClassifier(BertBlock):
         name = 'roberta_classifier' if roberta else 'classifier'
         return name if self._dropout else f'{name}_without_dropout'
 
-    def checkpoint_names(self):
-        return with_prefix(self.bert.checkpoint_names(), 'bert.') + CLASSIFIER
 
-
-class BertForQA(BertBlock):
+class BertForQA(BertHead):
     """Where in the text the answer to a question begins and ends (Devlin et al., section 4.2).
 
     Parameters
@@ -81,22 +98,18 @@ class BertForQA(BertBlock):
     """
 
     file_layout = 'questions'
+    head_names = SPAN
 
     def __init__(self, bert, **kwargs):
-        super().__init__(**kwargs)
-        self.config = bert.config
+        super().__init__(bert, **kwargs)
         with self.name_scope():
-            self.bert = bert
             self.span = dense(2, bert.config.units)
 
     def hybrid_forward(self, F, inputs, token_types, valid_length):
         return self.span(self.bert.sequence(F, inputs, token_types, valid_length))  # (N, T, 2)
 
-    def checkpoint_names(self):
-        return with_prefix(self.bert.checkpoint_names(), 'bert.') + SPAN
 
-
-class BertTagger(BertBlock):
+class BertTagger(BertHead):
     """A tag for every token (Devlin et al., 2019, section 5.3).
 
     Parameters
@@ -119,23 +132,19 @@ class BertTagger(BertBlock):
     """
 
     file_layout = 'tagger'
+    head_names = TAGGER
 
     def __init__(self, bert, num_tags, dropout=0.1, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(bert, **kwargs)
         if num_tags < 1:
             raise ValueError(f'num_tags={num_tags}: expected 1 or more')
-        self.config = bert.config
         with self.name_scope():
-            self.bert = bert
             self.dropout = Dropout(dropout)
             self.tagger = dense(num_tags, bert.config.units)
 
     def hybrid_forward(self, F, inputs, token_types, valid_length):
         sequence = self.bert.sequence(F, inputs, token_types, valid_length)       # (N, T, C)
         return self.tagger(self.dropout(sequence))                                # (N, T, K)
-
-    def checkpoint_names(self):
-        return with_prefix(self.bert.checkpoint_names(), 'bert.') + TAGGER
 
 
 class MaskedLanguageModel(HybridBlock):
@@ -174,7 +183,7 @@ class MaskedLanguageModel(HybridBlock):
         return self.decoder(self.norm(self.activation(self.dense(chosen))))       # (N, M, V)
 
 
-class BertForPretraining(BertBlock):
+class BertForPretraining(BertHead):
     """A BERT with its pre-training heads (Devlin et al., 2019, section 3.1).
 
     Parameters
@@ -204,18 +213,18 @@ class BertForPretraining(BertBlock):
     """
 
     def __init__(self, bert, use_classifier=True, use_decoder=True, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(bert, **kwargs)
         if use_classifier and not bert.use_pooler:
             raise ValueError('use_classifier=True: next-sentence scores need a bert with its '
                              'pooler')
-        self.config = bert.config
         parts = [name for name, used in (
             ('sequence', True), ('pooled', bert.use_pooler), ('next_sentence', use_classifier),
             ('masked_lm', use_decoder)) if used]
         self._use_classifier, self._use_decoder = use_classifier, use_decoder
         self._output = NamedTuple('PretrainingOutput', [(name, object) for name in parts])
+        self.head_names = (NEXT_SENTENCE if use_classifier else ()) + (
+            MASKED_LM if use_decoder else ())
         with self.name_scope():
-            self.bert = bert
             if use_classifier:
                 self.next_sentence = dense(2, bert.config.units)
             if use_decoder:
@@ -236,8 +245,3 @@ class BertForPretraining(BertBlock):
         if self._use_decoder:
             outputs.append(self.masked_lm(outputs[0], *masked_positions))         # (N, M, V)
         return tuple(outputs)
-
-    def checkpoint_names(self):
-        return (with_prefix(self.bert.checkpoint_names(), 'bert.')
-                + (NEXT_SENTENCE if self._use_classifier else ())
-                + (MASKED_LM if self._use_decoder else ()))
