@@ -57,8 +57,12 @@ class Dropout(nn.Dropout):
     def hybrid_forward(self, F, x):
         if not self.native or not self._rate:
             return super().hybrid_forward(F, x)
-        mode = F.Dropout(F.ones((1,)), p=0.5)       # stays 1 in inference only
-        return F.gluon_bert_dropout(x, mode, p=self._rate)[0]
+        return F.gluon_bert_dropout(x, mode(F), p=self._rate)[0]
+
+
+def mode(F):
+    """For this package's kernels, which MXNet does not tell it: 1 in inference, else 0 or 2."""
+    return F.Dropout(F.ones((1,)), p=0.5)
 
 
 class AddNorm(nn.LayerNorm):
@@ -157,14 +161,19 @@ class AttentionMask(HybridBlock):
     Outputs
     -------
     mask : float32, shape (N * H, T, T)
-        Made once for all layers; the same for each query.
+        Made once for all layers; the same for each query. For this package's kernel, ``native``,
+        the lengths themselves, (N,).
     """
+
+    native = False
 
     def __init__(self, num_heads, **kwargs):
         super().__init__(**kwargs)
         self._num_heads = num_heads
 
     def hybrid_forward(self, F, hidden, valid_length):
+        if self.native:
+            return valid_length
         positions = F.contrib.arange_like(hidden, axis=0)                         # (T,)
         padded = F.broadcast_greater_equal(F.expand_dims(positions, axis=0),
                                            F.expand_dims(valid_length, axis=1))   # (N, T)
@@ -179,7 +188,8 @@ class SelfAttention(HybridBlock):
 
     .. math:: \mathrm{softmax}(Q K^\top / \sqrt{D} + \mathrm{mask})\, V
 
-    Vaswani et al. (2017), section 3.2.2.
+    Vaswani et al. (2017), section 3.2.2. ``native`` selects this package's kernel, which spends
+    nothing on padding and keeps no probabilities.
 
     Parameters
     ----------
@@ -188,7 +198,7 @@ class SelfAttention(HybridBlock):
     Inputs
     ------
     hidden : float, shape (T, N, C)
-    mask : float, shape (N * H, T, T)
+    mask : float, shape (N * H, T, T), or (N,)
         From :class:`AttentionMask`.
 
     Outputs
@@ -197,9 +207,11 @@ class SelfAttention(HybridBlock):
         Unspecified at padded positions.
     """
 
+    native = False
+
     def __init__(self, config, **kwargs):
         super().__init__(**kwargs)
-        self._num_heads = config.num_heads
+        self._num_heads, self._dropout = config.num_heads, config.dropout
         with self.name_scope():
             # Rows ordered head by head, (H, [query, key, value], D), as the fused operator reads.
             self.query_key_value = dense(3 * config.units, config.units)
@@ -211,10 +223,16 @@ class SelfAttention(HybridBlock):
 
     def context(self, F, hidden, mask):
         """The heads' weighted values, before the output projection: (T, N, C)."""
-        query_key_value = self.query_key_value(hidden)                            # (T, N, 3C)
+        return self.attend(F, self.query_key_value(hidden), mask)
+
+    def attend(self, F, query_key_value, mask):
+        """The heads' weighted values from queries, keys and values: (T, N, 3C) -> (T, N, C)."""
+        if self.native:
+            return F.gluon_bert_attention(query_key_value, mask, mode(F), heads=self._num_heads,
+                                          p=self._dropout)[0]
         weights = self._weights(F, query_key_value, mask)                         # (N*H, T, T)
         return F.contrib.interleaved_matmul_selfatt_valatt(
-            query_key_value, self.dropout(weights), heads=self._num_heads)        # (T, N, C)
+            query_key_value, self.dropout(weights), heads=self._num_heads)
 
     def _weights(self, F, query_key_value, mask):
         scores = F.contrib.interleaved_matmul_selfatt_qk(

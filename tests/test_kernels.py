@@ -1,4 +1,10 @@
 """The native kernels against MXNet's own operators."""
+import io
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
 import mxnet as mx
 import numpy as np
 import pytest
@@ -6,7 +12,7 @@ from test_bert import parameters_of
 from test_training import accuracy, toy_data
 
 from gluon_bert import BertClassifier, kernels
-from gluon_bert.layers import AddNorm, Dropout
+from gluon_bert.layers import AddNorm, AttentionMask, Dropout, SelfAttention
 from gluon_bert.losses import cross_entropy
 from gluon_bert.training import Plan, fit
 
@@ -40,7 +46,6 @@ def forward_backward(block, inputs, head_gradient, hybridized, repeat=1):
 @pytest.mark.parametrize('shape', SHAPES, ids=str)
 @pytest.mark.parametrize('hybridized', [False, True])
 def test_add_norm_equals_mxnet_forward_and_backward(tiny_config, shape, hybridized):
-    from dataclasses import replace
     units = shape[-1]
     block = AddNorm(replace(tiny_config, units=units, num_heads=1, layer_norm_eps=1e-5))
     block.initialize()
@@ -96,6 +101,102 @@ def test_dropout_is_a_function_of_the_seed():
             draws.append(block(mx.nd.ones((1000,))).asnumpy())
     assert np.array_equal(draws[0], draws[1])
     assert not np.array_equal(draws[0], draws[2])
+
+
+class Attention(mx.gluon.HybridBlock):
+    """One attention with its mask, of queries, keys and values as they come: (T, N, 3C)."""
+
+    def __init__(self, config, native, dropout=0.0):
+        super().__init__()
+        self.mask = AttentionMask(config.num_heads)
+        heads = SelfAttention(replace(config, dropout=dropout))
+        self.mask.native = heads.native = native
+        self.attend = heads.attend    # without the parameters of the two dense layers
+
+    def hybrid_forward(self, F, query_key_value, valid_length):
+        mask = self.mask(query_key_value, valid_length)
+        return self.attend(F, query_key_value, mask)
+
+
+@pytest.mark.parametrize('lengths', [[1], [3, 7, 1], [33, 20], [130, 129, 48, 49], [100] * 3],
+                         ids=str)
+@pytest.mark.parametrize('units', [6, 64, 96])
+@pytest.mark.parametrize('hybridized', [False, True])
+def test_attention_equals_mxnet_forward_and_backward(tiny_config, lengths, units, hybridized):
+    config = replace(tiny_config, units=units, num_heads=2)
+    shape = max(lengths), len(lengths)
+    valid = mx.nd.array(np.arange(shape[0])[:, None, None] < np.array(lengths)[:, None])
+    array = mx.nd.random.normal(shape=(*shape, 3 * units))
+    head = mx.nd.random.normal(shape=(*shape, units)) * valid
+    results = []
+    for native in (False, True):
+        block, x = Attention(config, native), array.copy()
+        block.hybridize(hybridized)
+        x.attach_grad()
+        with mx.autograd.record():
+            y = block(x, mx.nd.array(lengths))
+        y.backward(head)
+        results.append([(y * valid).asnumpy(), x.grad.asnumpy()])
+    for native, plain in zip(results[1], results[0]):
+        np.testing.assert_allclose(native, plain, rtol=1e-4, atol=1e-5 * max(1, abs(plain).max()))
+    # Padding gives nothing and gets no gradient.
+    padding = ~valid.asnumpy().astype(bool)[..., 0]
+    assert not y.asnumpy()[padding].any() and not x.grad.asnumpy()[padding].any()
+
+
+def test_attention_drops_its_share_of_the_weights(tiny_config):
+    # With equal scores and values of 1, a context is the share of weights kept, over 1 - p.
+    config = replace(tiny_config, units=64, num_heads=2)
+    block = Attention(config, native=True, dropout=0.25)
+    x, lengths = np.zeros((300, 4, 2, 3, 32)), mx.nd.array([300, 250, 200, 3])
+    x[..., 2, :] = 1
+    x = mx.nd.array(x.reshape(300, 4, -1))
+    np.testing.assert_allclose(block(x, lengths).asnumpy()[:200, :3], 1, rtol=1e-5)
+    draws = []
+    for seed in (5, 5, 6):
+        mx.random.seed(seed)
+        x.attach_grad()
+        with mx.autograd.record():
+            y = block(x, lengths)
+        y.backward()
+        draws.append(np.concatenate([y.asnumpy(), x.grad.asnumpy()], axis=2))
+    assert np.array_equal(draws[0], draws[1]) and not np.array_equal(draws[0], draws[2])
+    context, gradient = draws[0][..., :64], draws[0][..., 64:]
+    assert abs(context[:200, :3].mean() - 1) < 0.01
+    spread = context[:300, 0].std()
+    assert abs(spread - np.sqrt(0.25 / 0.75 / 300)) < 0.1 * spread
+    # Every query's share goes to the values: the backward pass drops the same weights.
+    values = gradient.reshape(300, 4, 2, 3, 32)[:, :, :, 2]
+    np.testing.assert_allclose(values.sum(axis=0), context.reshape(300, 4, 2, 32).sum(axis=0),
+                               rtol=1e-4)
+
+
+@pytest.mark.parametrize('processor', ['generic', 'avx2'])
+def test_kernels_for_older_processors_give_the_same(processor):
+    script = """if True:
+        import sys, numpy as np
+        from gluon_bert import kernels
+        import mxnet as mx
+        assert kernels.load()
+        print(kernels.processor(), file=sys.stderr)
+        x = mx.nd.array(np.random.RandomState(1).normal(size=(70, 2, 2 * 3 * 20)))
+        x.attach_grad()
+        mx.random.seed(3)
+        with mx.autograd.record():
+            y = mx.nd.gluon_bert_attention(x, mx.nd.array([70, 31]), mx.nd.zeros(1), heads=2,
+                                           p=0.1)[0]
+        y.backward()
+        np.save(sys.stdout.buffer, np.concatenate([y.asnumpy().ravel(), x.grad.asnumpy().ravel()]))
+    """
+    found = []
+    for setting in ('1', processor):
+        result = subprocess.run([sys.executable, '-W', 'ignore', '-c', script], check=True,
+                                capture_output=True,
+                                env={**os.environ, 'GLUON_BERT_KERNELS': setting})
+        found.append((result.stderr.decode().split()[-1], np.load(io.BytesIO(result.stdout))))
+    if processor == 'generic':
+        assert found[1][0] == 'generic'
+    np.testing.assert_allclose(found[1][1], found[0][1], atol=2e-5)
 
 
 @pytest.fixture

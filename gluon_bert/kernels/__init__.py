@@ -12,8 +12,10 @@ import ctypes
 import functools
 import hashlib
 import os
+import platform
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import mxnet as mx
@@ -22,16 +24,24 @@ from mxnet.base import _LIB, check_call
 
 from .._files import atomic_path
 
-SOURCE = Path(__file__).with_name('kernels.cc')
+FOLDER = Path(__file__).parent
 COMPILERS = ('c++', 'g++', 'clang++')
-OPTIONS = ('-std=c++17', '-O3', '-ffast-math', '-fPIC', '-shared', '-fopenmp')
+OPTIONS = ('-std=c++17', '-O3', '-fPIC', '-fopenmp', '-fno-math-errno')
+# Source file -> further options. What is compiled for some processors only runs on those.
+SOURCES = {'operators.cc': ('-ffast-math',), 'attention.cc': (), 'backend_generic.cc': ()}
+if platform.machine() == 'x86_64':
+    SOURCES.update({
+        'backend_avx2.cc': ('-mavx2', '-mfma'),
+        'backend_avx512.cc': ('-mavx512f', '-mavx512bw', '-mavx512vl', '-mavx512dq', '-mfma')})
 
 
 @functools.cache
 def library():
     """The path of the built library; its name tells the source it was built from."""
-    text = SOURCE.read_bytes() + mx.__version__.encode()
-    return SOURCE.with_name(f'kernels-{hashlib.sha256(text).hexdigest()[:12]}.so')
+    digest = hashlib.sha256(f'{mx.__version__} {OPTIONS} {SOURCES}'.encode())
+    for path in sorted([*FOLDER.glob('*.cc'), *FOLDER.glob('*.h')]):
+        digest.update(path.read_bytes())
+    return FOLDER / f'kernels-{digest.hexdigest()[:12]}.so'
 
 
 def build():
@@ -56,17 +66,23 @@ def build():
     if not compilers:
         raise FileNotFoundError(f'no C++ compiler found, looked for {", ".join(names)}')
     engine = Path(mx.__file__).parent
-    with atomic_path(target) as temporary:
-        result = subprocess.run(
-            [compilers[0], *OPTIONS, f'-I{engine / "include"}', str(SOURCE),
-             str(engine / 'src' / 'lib_api.cc'), '-o', str(temporary)],
-            capture_output=True, text=True)
-        if result.returncode:
-            raise RuntimeError(f'{compilers[0]} failed:\n{result.stderr[-2000:]}')
+    with atomic_path(target) as temporary, tempfile.TemporaryDirectory() as folder:
+        objects = [str(Path(folder) / f'{name}.o') for name in SOURCES]
+        for (name, options), result in zip(SOURCES.items(), objects):
+            _compile(compilers[0], *OPTIONS, *options, f'-I{engine / "include"}', '-c',
+                     str(FOLDER / name), '-o', result)
+        _compile(compilers[0], *OPTIONS, f'-I{engine / "include"}', '-shared', *objects,
+                 str(engine / 'src' / 'lib_api.cc'), '-o', str(temporary))
     for old in target.parent.glob('kernels-*.so'):
         if old != target:
             old.unlink()
     return target
+
+
+def _compile(*command):
+    result = subprocess.run(command, capture_output=True, text=True)
+    if result.returncode:
+        raise RuntimeError(f'{command[0]} failed:\n{result.stderr[-2000:]}')
 
 
 def load():
@@ -87,8 +103,17 @@ def load():
     return hasattr(mx.nd, 'gluon_bert_add_norm')
 
 
+def processor():
+    """For which kind of processor the kernels run: 'generic', 'avx2' or 'avx512'.
+
+    They are built for all of them, and the best is chosen when they are loaded; the environment
+    variable GLUON_BERT_KERNELS can name a lesser one.
+    """
+    return _functions().gluon_bert_processor().decode()
+
+
 def adam(weight, grad, mean, variance, rate, beta1, beta2, epsilon, shrink, decay, rescale):
-    """One step of Adam, in place, in one pass over memory; see ``kernels.cc`` for the formula.
+    """One step of Adam, in place, in one pass over memory; see ``operators.cc`` for the formula.
 
     Parameters
     ----------
@@ -119,6 +144,7 @@ def accept(arrays):
 def _functions():
     functions = ctypes.CDLL(str(library()))
     functions.gluon_bert_adam.restype = None
+    functions.gluon_bert_processor.restype = ctypes.c_char_p
     functions.gluon_bert_sum_of_squares.restype = ctypes.c_double
     return functions
 
@@ -133,14 +159,18 @@ def _pointer(array):
 def used_in(block):
     """Let a network run on the kernels, as far as they are there and fit it.
 
+    One on several devices stays on MXNet's operators: to operators from outside MXNet gives one
+    random generator for all CPUs, for which the devices would wait in turn.
+
     Parameters
     ----------
     block : mxnet.gluon.HybridBlock
-        With its parameters, on one device.
+        With its parameters.
     """
     parameters = block.collect_params().values()
     fits = all(np.dtype(parameter.dtype) == np.float32
-               and parameter.list_ctx()[0].device_type == 'cpu' for parameter in parameters)
+               and [device.device_type for device in parameter.list_ctx()] == ['cpu']
+               for parameter in parameters)
     if not fits or not load():
         yield
         return
@@ -149,6 +179,19 @@ def used_in(block):
         yield
     finally:
         _set(block, False)
+
+
+@contextlib.contextmanager
+def unused_in(block):
+    """Let a network run on MXNet's own operators meanwhile, as it does once it is saved."""
+    if not are_used_in(block):
+        yield
+        return
+    _set(block, False)
+    try:
+        yield
+    finally:
+        _set(block, True)
 
 
 def are_used_in(block):

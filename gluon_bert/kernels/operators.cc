@@ -10,10 +10,7 @@
 
 #include <omp.h>
 
-#include "mxnet/lib_api.h"
-
-using namespace mxnet::ext;
-using Attributes = std::unordered_map<std::string, std::string>;
+#include "extension.h"
 
 // One build is right on every processor: the loader picks the widest version that runs there.
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
@@ -23,11 +20,6 @@ using Attributes = std::unordered_map<std::string, std::string>;
 #endif
 
 namespace {
-
-float number(const Attributes& attributes, const char* name, float otherwise) {
-  auto found = attributes.find(name);
-  return found == attributes.end() ? otherwise : std::stof(found->second);
-}
 
 // --- y = (x + residual - mean) / sqrt(variance + eps) * gamma + beta, row by row ---------------
 
@@ -164,8 +156,6 @@ MXReturnValue add_norm_backward(const Attributes&, std::vector<MXTensor>* in,
 }
 
 // --- y = x * mask, mask drawn: 0 with probability p, else 1 / (1 - p) ---------------------------
-// The second input tells the mode, of which MXNet does not inform an extension: what MXNet's own
-// dropout makes of a 1, which is 1 in inference and something else in training.
 
 constexpr int64_t kBlock = 4096;  // values of one random stream
 constexpr int kLanes = 16;
@@ -245,12 +235,11 @@ MXReturnValue dropout_forward(const Attributes& attributes, std::vector<MXTensor
   const float* x = in->at(0).data<float>();
   float* y = out->at(0).data<float>();
   uint8_t* kept = out->at(1).data<uint8_t>();
-  if (*in->at(1).data<float>() == 1.0f) {
+  if (!is_training(in->at(1))) {
     std::copy_n(x, size, y);
     return MX_SUCCESS;
   }
-  auto& generator = *resource.get_cpu_rand_states();  // seeded by mx.random.seed
-  const uint64_t high = generator(), seed = (high << 32) ^ generator();
+  const uint64_t seed = draw_seed(resource);
   const uint32_t threshold = static_cast<uint32_t>(p * 4294967296.0);
   const int64_t num_blocks = (size + kBlock - 1) / kBlock;
 #pragma omp parallel for

@@ -1,0 +1,6 @@
+#define VECTOR_BYTES 32
+constexpr int kRows = 6;  // of a tile, as many as the registers hold
+
+#include "attention.h"
+
+const Backend kAvx2 = {"avx2", attention_space, attention_forward, attention_backward};

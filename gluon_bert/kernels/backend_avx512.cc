@@ -1,0 +1,6 @@
+#define VECTOR_BYTES 64
+constexpr int kRows = 14;  // of a tile, as many as the registers hold
+
+#include "attention.h"
+
+const Backend kAvx512 = {"avx512", attention_space, attention_forward, attention_backward};
