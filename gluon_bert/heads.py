@@ -11,7 +11,11 @@ from .layers import Activation, Dropout, dense
 
 
 class BertHead(BertBlock):
-    """A network of one task around a BERT. A subclass names its own parameters in ``head_names``.
+    """A network of one task around a BERT.
+
+    A subclass names its own parameters in ``head_names``, says in ``reads`` whether it reads the
+    encodings of the tokens, 'sequence', or the pooled vector, 'pooled', and makes :meth:`scores` of
+    them.
 
     Parameters
     ----------
@@ -19,12 +23,23 @@ class BertHead(BertBlock):
     """
 
     head_names = ()
+    reads = 'sequence'
 
     def __init__(self, bert, **kwargs):
         super().__init__(**kwargs)
         self.config = bert.config
         with self.name_scope():
             self.bert = bert
+
+    def hybrid_forward(self, F, inputs, token_types, valid_length):
+        return self.scores(getattr(self.bert, self.reads)(F, inputs, token_types, valid_length))
+
+    def scores(self, encodings):
+        """The scores from encodings, (N, T, C) or (M, C), or from pooled vectors, (N, C).
+
+        Abstract.
+        """
+        raise NotImplementedError
 
     def checkpoint_names(self):
         return with_prefix(self.bert.checkpoint_names(), 'bert.') + self.head_names
@@ -54,6 +69,7 @@ class BertClassifier(BertHead):
     """
 
     head_names = CLASSIFIER
+    reads = 'pooled'
 
     def __init__(self, bert, num_classes=2, dropout=0.1, **kwargs):
         super().__init__(bert, **kwargs)
@@ -66,9 +82,8 @@ class BertClassifier(BertHead):
             self.dropout = Dropout(dropout)
             self.classifier = dense(num_classes, bert.config.units)
 
-    def hybrid_forward(self, F, inputs, token_types, valid_length):
-        pooled = self.bert.pooled(F, inputs, token_types, valid_length)           # (N, C)
-        return self.classifier(self.dropout(pooled))                              # (N, K)
+    def scores(self, encodings):
+        return self.classifier(self.dropout(encodings))                           # (N, K)
 
     @property
     def file_layout(self):
@@ -105,8 +120,8 @@ class BertForQA(BertHead):
         with self.name_scope():
             self.span = dense(2, bert.config.units)
 
-    def hybrid_forward(self, F, inputs, token_types, valid_length):
-        return self.span(self.bert.sequence(F, inputs, token_types, valid_length))  # (N, T, 2)
+    def scores(self, encodings):
+        return self.span(encodings)                                               # (N, T, 2)
 
 
 class BertTagger(BertHead):
@@ -142,9 +157,8 @@ class BertTagger(BertHead):
             self.dropout = Dropout(dropout)
             self.tagger = dense(num_tags, bert.config.units)
 
-    def hybrid_forward(self, F, inputs, token_types, valid_length):
-        sequence = self.bert.sequence(F, inputs, token_types, valid_length)       # (N, T, C)
-        return self.tagger(self.dropout(sequence))                                # (N, T, K)
+    def scores(self, encodings):
+        return self.tagger(self.dropout(encodings))                               # (N, T, K)
 
 
 class MaskedLanguageModel(HybridBlock):
@@ -221,7 +235,7 @@ class BertForPretraining(BertHead):
             ('sequence', True), ('pooled', bert.use_pooler), ('next_sentence', use_classifier),
             ('masked_lm', use_decoder)) if used]
         self._use_classifier, self._use_decoder = use_classifier, use_decoder
-        self._output = NamedTuple('PretrainingOutput', [(name, object) for name in parts])
+        self.output_type = NamedTuple('PretrainingOutput', [(name, object) for name in parts])
         self.head_names = (NEXT_SENTENCE if use_classifier else ()) + (
             MASKED_LM if use_decoder else ())
         with self.name_scope():
@@ -235,13 +249,18 @@ class BertForPretraining(BertHead):
         if len(arguments) != 3 + self._use_decoder:
             raise ValueError('masked_positions, shape (sequences, positions), is the last input '
                              'if and only if use_decoder is set')
-        return self._output(*super().__call__(*arguments))
+        return self.output_type(*super().__call__(*arguments))
 
     def hybrid_forward(self, F, inputs, token_types, valid_length, *masked_positions):
         encoded = self.bert(inputs, token_types, valid_length)
         outputs = list(encoded) if self.bert.use_pooler else [encoded]
+        return tuple(outputs + self.scores(outputs, *masked_positions))
+
+    def scores(self, encodings, *masked_positions):
+        """The heads' scores from [sequence, pooled] or [sequence]."""
+        outputs = []
         if self._use_classifier:
-            outputs.append(self.next_sentence(outputs[1]))                        # (N, 2)
+            outputs.append(self.next_sentence(encodings[1]))                      # (N, 2)
         if self._use_decoder:
-            outputs.append(self.masked_lm(outputs[0], *masked_positions))         # (N, M, V)
-        return tuple(outputs)
+            outputs.append(self.masked_lm(encodings[0], *masked_positions))       # (N, M, V)
+        return outputs

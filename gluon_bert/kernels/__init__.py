@@ -28,7 +28,8 @@ FOLDER = Path(__file__).parent
 COMPILERS = ('c++', 'g++', 'clang++')
 OPTIONS = ('-std=c++17', '-O3', '-fPIC', '-fopenmp', '-fno-math-errno')
 # Source file -> further options. What is compiled for some processors only runs on those.
-SOURCES = {'operators.cc': ('-ffast-math',), 'attention.cc': (), 'backend_generic.cc': ()}
+SOURCES = {'operators.cc': ('-ffast-math',), 'attention.cc': (), 'encoder.cc': (),
+           'backend_generic.cc': ()}
 if platform.machine() == 'x86_64':
     SOURCES.update({
         'backend_avx2.cc': ('-mavx2', '-mfma'),

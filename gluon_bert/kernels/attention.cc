@@ -58,43 +58,78 @@ MXReturnValue infer_shape(const Attributes& attributes, std::vector<std::vector<
   return MX_SUCCESS;
 }
 
-Attention describe(const Attributes& attributes, MXTensor& input, MXTensor& lengths) {
-  Attention a{};
-  a.query_key_value = input.data<float>();
-  a.lengths = lengths.data<float>();
-  a.T = input.shape[0];
-  a.N = input.shape[1];
-  a.H = static_cast<int64_t>(number(attributes, "heads", 1));
-  a.D = input.shape[2] / (3 * a.H);
-  return a;
+// A whole batch, and its heads one by one.
+struct Batch {
+  Batch(const Attributes& attributes, MXTensor& input, MXTensor& valid)
+      : T(input.shape[0]), N(input.shape[1]),
+        H(static_cast<int64_t>(number(attributes, "heads", 1))), D(input.shape[2] / (3 * H)),
+        query_key_value(input.data<float>()), lengths(valid.data<float>()) {}
+
+  // context or its gradient and that of the input are set where they are wanted.
+  Attention head(int64_t sequence, int64_t number) const {
+    const int64_t task = sequence * H + number;
+    Attention a{};
+    a.D = D;
+    a.stride = N * H * 3 * D;
+    a.output_stride = N * H * D;
+    a.length = std::min(T, std::max<int64_t>(0, static_cast<int64_t>(lengths[sequence])));
+    a.input = query_key_value + task * 3 * D;
+    a.output = context ? context + task * D : nullptr;
+    a.gradient = gradient ? gradient + task * D : nullptr;
+    a.input_gradient = input_gradient ? input_gradient + task * 3 * D : nullptr;
+    a.dropped = dropped;
+    a.seed = seed + 0x9e3779b97f4a7c15ULL * task;
+    return a;
+  }
+
+  int64_t T, N, H, D;
+  const float *query_key_value, *lengths;
+  float* context = nullptr;
+  const float* gradient = nullptr;
+  float* input_gradient = nullptr;
+  float dropped = 0;
+  uint64_t seed = 0;
+};
+
+void clear_padding(float* rows, int64_t stride, int64_t begin, int64_t end, int64_t count) {
+  for (int64_t t = begin; t < end; ++t) {
+    std::fill_n(rows + t * stride, count, 0.0f);
+  }
 }
 
-void run(const Attention& a, void (*pass)(const Attention&, int64_t, int64_t, float*)) {
-  const int64_t space = backend().attention_space(a.T, a.D);
+void run(const Batch& batch) {
+  const int64_t space = backend().attention_space(batch.T, batch.D);
 #pragma omp parallel
   {
     std::vector<float> own(space);
 #pragma omp for schedule(dynamic)
-    for (int64_t task = 0; task < a.N * a.H; ++task) {
-      pass(a, task / a.H, task % a.H, own.data());
+    for (int64_t task = 0; task < batch.N * batch.H; ++task) {
+      const Attention a = batch.head(task / batch.H, task % batch.H);
+      if (batch.gradient) {
+        backend().attention_backward(a, own.data());
+        clear_padding(a.input_gradient, a.stride, a.length, batch.T, 3 * a.D);
+      } else {
+        backend().attention_forward(a, own.data());
+        clear_padding(a.output, a.output_stride, a.length, batch.T, a.D);
+      }
     }
   }
 }
 
 MXReturnValue forward(const Attributes& attributes, std::vector<MXTensor>* in,
                       std::vector<MXTensor>* out, const OpResource& resource) {
-  Attention a = describe(attributes, in->at(0), in->at(1));
-  a.context = out->at(0).data<float>();
+  Batch batch(attributes, in->at(0), in->at(1));
+  batch.context = out->at(0).data<float>();
   int64_t* drawn = out->at(1).data<int64_t>();
   drawn[0] = drawn[1] = 0;
   const float dropped = number(attributes, "p", 0);
   if (dropped > 0 && is_training(in->at(2))) {
-    a.dropped = dropped;
-    a.seed = draw_seed(resource);
-    drawn[0] = static_cast<int64_t>(a.seed);
+    batch.dropped = dropped;
+    batch.seed = draw_seed(resource);
+    drawn[0] = static_cast<int64_t>(batch.seed);
     drawn[1] = 1;
   }
-  run(a, backend().attention_forward);
+  run(batch);
   return MX_SUCCESS;
 }
 
@@ -102,15 +137,15 @@ MXReturnValue forward(const Attributes& attributes, std::vector<MXTensor>* in,
 // outputs: dquery_key_value, dlengths, dmode
 MXReturnValue backward(const Attributes& attributes, std::vector<MXTensor>* in,
                        std::vector<MXTensor>* out, const OpResource&) {
-  Attention a = describe(attributes, in->at(2), in->at(3));
-  a.gradient = in->at(0).data<float>();
-  a.input_gradient = out->at(0).data<float>();
+  Batch batch(attributes, in->at(2), in->at(3));
+  batch.gradient = in->at(0).data<float>();
+  batch.input_gradient = out->at(0).data<float>();
   const int64_t* drawn = in->at(6).data<int64_t>();
-  a.seed = static_cast<uint64_t>(drawn[0]);
-  a.dropped = drawn[1] ? number(attributes, "p", 0) : 0;
-  std::fill_n(out->at(1).data<float>(), a.N, 0.0f);
+  batch.seed = static_cast<uint64_t>(drawn[0]);
+  batch.dropped = drawn[1] ? number(attributes, "p", 0) : 0;
+  std::fill_n(out->at(1).data<float>(), batch.N, 0.0f);
   *out->at(2).data<float>() = 0;
-  run(a, backend().attention_backward);
+  run(batch);
   return MX_SUCCESS;
 }
 

@@ -50,7 +50,7 @@ inline void draw(uint64_t seed, float dropped, int64_t count, float* factors) {
 
 // One head's matrices out of the operator's input, and where its results go.
 struct Head {
-  int64_t length, width, keys;  // valid tokens; D and the tokens, padded for multiply()
+  int64_t width, keys;  // D and the tokens, padded for multiply()
   float *query, *key, *value;   // (length, width)
   float* key_columns;           // (D, keys): transposed
   float* weights;               // (kBlock, keys)
@@ -89,40 +89,44 @@ inline void transpose(const float* source, int64_t width, int64_t rows, int64_t 
   }
 }
 
+inline void write_rows(const float* rows, int64_t width, int64_t count, int64_t columns, float scale,
+                       float* target, int64_t stride) {
+  for (int64_t t = 0; t < count; ++t) {
+    for (int64_t d = 0; d < columns; ++d) {
+      target[t * stride + d] = rows[t * width + d] * scale;
+    }
+  }
+}
+
 inline float* take(float** space, int64_t count) {
   float* found = *space;
   *space += count;
   return found;
 }
 
-inline Head read_head(const Attention& a, int64_t sequence, int64_t head, float* space) {
+inline Head read_head(const Attention& a, float* space) {
   Head h;
-  h.length = static_cast<int64_t>(a.lengths[sequence]);
-  h.length = h.length < 0 ? 0 : h.length > a.T ? a.T : h.length;
   h.width = padded(a.D);
-  h.keys = padded(h.length);
-  const int64_t stride = a.N * a.H * 3 * a.D;
-  const float* input = a.query_key_value + (sequence * a.H + head) * 3 * a.D;
-  h.query = take(&space, h.length * h.width);
-  h.key = take(&space, h.length * h.width);
-  h.value = take(&space, h.length * h.width);
+  h.keys = padded(a.length);
+  h.query = take(&space, a.length * h.width);
+  h.key = take(&space, a.length * h.width);
+  h.value = take(&space, a.length * h.width);
   h.key_columns = take(&space, a.D * h.keys);
   h.weights = take(&space, kBlock * h.keys);
   h.factors = take(&space, kBlock * h.keys);
   h.block = take(&space, kBlock * h.width);
-  copy_rows(input, stride, h.length, a.D, 1 / __builtin_sqrtf(a.D), h.query, h.width);
-  copy_rows(input + a.D, stride, h.length, a.D, 1, h.key, h.width);
-  copy_rows(input + 2 * a.D, stride, h.length, a.D, 1, h.value, h.width);
-  transpose(h.key, h.width, h.length, a.D, h.key_columns, h.keys);
+  copy_rows(a.input, a.stride, a.length, a.D, 1 / __builtin_sqrtf(a.D), h.query, h.width);
+  copy_rows(a.input + a.D, a.stride, a.length, a.D, 1, h.key, h.width);
+  copy_rows(a.input + 2 * a.D, a.stride, a.length, a.D, 1, h.value, h.width);
+  transpose(h.key, h.width, a.length, a.D, h.key_columns, h.keys);
   if (a.gradient) {
-    h.gradient = take(&space, h.length * h.width);
+    h.gradient = take(&space, a.length * h.width);
     h.value_columns = take(&space, a.D * h.keys);
     h.weight_gradient = take(&space, kBlock * h.keys);
-    h.key_gradient = take(&space, h.length * h.width);
-    h.value_gradient = take(&space, h.length * h.width);
-    copy_rows(a.gradient + (sequence * a.H + head) * a.D, a.N * a.H * a.D, h.length, a.D, 1,
-              h.gradient, h.width);
-    transpose(h.value, h.width, h.length, a.D, h.value_columns, h.keys);
+    h.key_gradient = take(&space, a.length * h.width);
+    h.value_gradient = take(&space, a.length * h.width);
+    copy_rows(a.gradient, a.output_stride, a.length, a.D, 1, h.gradient, h.width);
+    transpose(h.value, h.width, a.length, a.D, h.value_columns, h.keys);
   }
   return h;
 }
@@ -149,16 +153,14 @@ inline void softmax(float* row, int64_t length, int64_t keys) {
 }
 
 // The weights of the queries from `begin` on, and with dropout the factors on them.
-inline void make_weights(const Attention& a, const Head& h, int64_t task, int64_t begin,
-                         int64_t count) {
+inline void make_weights(const Attention& a, const Head& h, int64_t begin, int64_t count) {
   multiply(count, h.keys, a.D, h.query + begin * h.width, h.width, 1, h.key_columns, h.keys,
            h.weights, h.keys, false);
   for (int64_t i = 0; i < count; ++i) {
-    softmax(h.weights + i * h.keys, h.length, h.keys);
+    softmax(h.weights + i * h.keys, a.length, h.keys);
   }
   if (a.dropped > 0) {
-    uint64_t seed = a.seed + 0x632be59bd9b4e019ULL * (task * ((a.T + kBlock - 1) / kBlock)
-                                                      + begin / kBlock);
+    uint64_t seed = a.seed + 0x632be59bd9b4e019ULL * (begin / kBlock);
     draw(split_mix(&seed), a.dropped, count * h.keys, h.factors);
   }
 }
@@ -169,24 +171,18 @@ inline void scale_by(float* x, const float* factors, int64_t count) {
   }
 }
 
-inline void attention_forward(const Attention& a, int64_t sequence, int64_t head, float* space) {
-  const Head h = read_head(a, sequence, head, space);
-  const int64_t stride = a.N * a.H * a.D;
-  float* output = a.context + (sequence * a.H + head) * a.D;
-  for (int64_t begin = 0; begin < h.length; begin += kBlock) {
-    const int64_t count = h.length - begin < kBlock ? h.length - begin : kBlock;
-    make_weights(a, h, sequence * a.H + head, begin, count);
+inline void attention_forward(const Attention& a, float* space) {
+  const Head h = read_head(a, space);
+  for (int64_t begin = 0; begin < a.length; begin += kBlock) {
+    const int64_t count = a.length - begin < kBlock ? a.length - begin : kBlock;
+    make_weights(a, h, begin, count);
     if (a.dropped > 0) {
       scale_by(h.weights, h.factors, count * h.keys);
     }
-    multiply(count, h.width, h.length, h.weights, h.keys, 1, h.value, h.width, h.block, h.width,
+    multiply(count, h.width, a.length, h.weights, h.keys, 1, h.value, h.width, h.block, h.width,
              false);
-    for (int64_t i = 0; i < count; ++i) {
-      std::memcpy(output + (begin + i) * stride, h.block + i * h.width, a.D * sizeof(float));
-    }
-  }
-  for (int64_t t = h.length; t < a.T; ++t) {
-    std::memset(output + t * stride, 0, a.D * sizeof(float));
+    write_rows(h.block, h.width, count, a.D, 1, a.output + begin * a.output_stride,
+               a.output_stride);
   }
 }
 
@@ -202,24 +198,13 @@ inline void softmax_backward(const float* weights, float* gradient, int64_t keys
   }
 }
 
-inline void write_gradient(const float* rows, int64_t width, int64_t first, int64_t count,
-                           int64_t D, float scale, float* target, int64_t stride) {
-  for (int64_t t = 0; t < count; ++t) {
-    for (int64_t d = 0; d < D; ++d) {
-      target[(first + t) * stride + d] = rows[t * width + d] * scale;
-    }
-  }
-}
-
-inline void attention_backward(const Attention& a, int64_t sequence, int64_t head, float* space) {
-  const Head h = read_head(a, sequence, head, space);
-  const int64_t stride = a.N * a.H * 3 * a.D;
-  float* output = a.input_gradient + (sequence * a.H + head) * 3 * a.D;
+inline void attention_backward(const Attention& a, float* space) {
+  const Head h = read_head(a, space);
   const float scale = 1 / __builtin_sqrtf(a.D);
-  for (int64_t begin = 0; begin < h.length; begin += kBlock) {
-    const int64_t count = h.length - begin < kBlock ? h.length - begin : kBlock;
+  for (int64_t begin = 0; begin < a.length; begin += kBlock) {
+    const int64_t count = a.length - begin < kBlock ? a.length - begin : kBlock;
     const float* gradient = h.gradient + begin * h.width;
-    make_weights(a, h, sequence * a.H + head, begin, count);
+    make_weights(a, h, begin, count);
     multiply(count, h.keys, a.D, gradient, h.width, 1, h.value_columns, h.keys,
              h.weight_gradient, h.keys, false);
     if (a.dropped > 0) {
@@ -231,20 +216,17 @@ inline void attention_backward(const Attention& a, int64_t sequence, int64_t hea
     if (a.dropped > 0) {
       scale_by(h.weights, h.factors, count * h.keys);
     }
-    multiply(count, h.width, h.length, h.weight_gradient, h.keys, 1, h.key, h.width, h.block,
+    multiply(count, h.width, a.length, h.weight_gradient, h.keys, 1, h.key, h.width, h.block,
              h.width, false);
-    write_gradient(h.block, h.width, begin, count, a.D, scale, output, stride);
-    multiply(h.length, h.width, count, h.weight_gradient, 1, h.keys, h.query + begin * h.width,
+    write_rows(h.block, h.width, count, a.D, scale, a.input_gradient + begin * a.stride, a.stride);
+    multiply(a.length, h.width, count, h.weight_gradient, 1, h.keys, h.query + begin * h.width,
              h.width, h.key_gradient, h.width, begin > 0);
-    multiply(h.length, h.width, count, h.weights, 1, h.keys, gradient, h.width, h.value_gradient,
+    multiply(a.length, h.width, count, h.weights, 1, h.keys, gradient, h.width, h.value_gradient,
              h.width, begin > 0);
   }
   // The queries were scaled when they were read, so that the keys' gradient already is.
-  write_gradient(h.key_gradient, h.width, 0, h.length, a.D, 1, output + a.D, stride);
-  write_gradient(h.value_gradient, h.width, 0, h.length, a.D, 1, output + 2 * a.D, stride);
-  for (int64_t t = h.length; t < a.T; ++t) {
-    std::memset(output + t * stride, 0, 3 * a.D * sizeof(float));
-  }
+  write_rows(h.key_gradient, h.width, a.length, a.D, 1, a.input_gradient + a.D, a.stride);
+  write_rows(h.value_gradient, h.width, a.length, a.D, 1, a.input_gradient + 2 * a.D, a.stride);
 }
 
 }  // namespace

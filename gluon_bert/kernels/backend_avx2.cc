@@ -2,5 +2,7 @@
 constexpr int kRows = 6;  // of a tile, as many as the registers hold
 
 #include "attention.h"
+#include "dense.h"
 
-const Backend kAvx2 = {"avx2", attention_space, attention_forward, attention_backward};
+const Backend kAvx2 = {"avx2", kColumns, attention_space, attention_forward, attention_backward,
+                    pack, dense, add_norm};

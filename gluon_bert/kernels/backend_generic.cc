@@ -1,6 +1,8 @@
 #define VECTOR_BYTES 16
-constexpr int kRows = 8;  // of a tile, as many as the registers hold
+constexpr int kRows = 6;  // of a tile, as many as the registers hold
 
 #include "attention.h"
+#include "dense.h"
 
-const Backend kGeneric = {"generic", attention_space, attention_forward, attention_backward};
+const Backend kGeneric = {"generic", kColumns, attention_space, attention_forward, attention_backward,
+                    pack, dense, add_norm};

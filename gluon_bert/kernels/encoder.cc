@@ -1,0 +1,357 @@
+// A whole BERT encoder over the valid tokens of a batch, called directly, not as an operator.
+//
+// Rows are tokens, those of one sequence after those of another, without padding. Weights are laid
+// out once. Threads either take sequences each, from the embeddings to the last layer without
+// waiting for each other, or, where these would not be spread evenly, share the work on all.
+//
+// Letters: M rows, N sequences, C units.
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <new>
+#include <vector>
+
+#include <omp.h>
+
+#include "backend.h"
+
+namespace {
+
+constexpr int64_t kLine = 64;      // bytes: floats are aligned to it
+constexpr int64_t kChunk = 256;    // rows that a thread takes at a time
+constexpr int64_t kTall = 96;      // rows for each thread from which rows are divided, not columns
+constexpr double kUneven = 1.1;    // the most that one thread may have to do, as part of the mean
+
+class Floats {
+ public:
+  explicit Floats(int64_t count = 0) {
+    const int64_t bytes = (std::max<int64_t>(count, 1) * sizeof(float) + kLine - 1) / kLine * kLine;
+    void* memory = std::aligned_alloc(kLine, bytes);
+    if (!memory) {
+      throw std::bad_alloc();
+    }
+    data_.reset(static_cast<float*>(memory));
+  }
+  float* get() const { return data_.get(); }
+
+ private:
+  struct Free {
+    void operator()(float* memory) const { std::free(memory); }
+  };
+  std::unique_ptr<float, Free> data_;
+};
+
+int64_t whole(int64_t count) {
+  const int64_t columns = backend().columns;
+  return (count + columns - 1) / columns * columns;
+}
+
+// A dense layer with its own copy of the weights.
+class Layer {
+ public:
+  Layer(const float* weight, const float* bias, int64_t out, int64_t in)
+      : panels_(whole(out) * in), bias_(whole(out)) {
+    backend().pack(weight, out, in, panels_.get());
+    std::copy_n(bias, out, bias_.get());
+    std::fill(bias_.get() + out, bias_.get() + whole(out), 0.0f);
+    dense_.in = in;
+    dense_.out = out;
+    dense_.panels = panels_.get();
+    dense_.bias = bias_.get();
+  }
+  const Dense& get() const { return dense_; }
+
+ private:
+  Floats panels_, bias_;
+  Dense dense_;
+};
+
+struct Norm {
+  const float *gamma, *beta;
+};
+
+struct EncoderLayer {
+  Layer query_key_value, output;
+  Norm attention_norm;
+  Layer expand, contract;
+  Norm output_norm;
+};
+
+struct Encoder {
+  int64_t units, hidden_size, heads, max_length;
+  float eps;
+  Activation activation, pooler_activation;
+  const float *words, *token_types, *positions;
+  Norm norm;
+  std::vector<EncoderLayer> layers;
+  std::unique_ptr<Layer> pooler;
+};
+
+// Threads that work on the same rows.
+struct Team {
+  int64_t rank = 0, size = 1;
+
+  void wait() const {
+    if (size > 1) {
+#pragma omp barrier
+    }
+  }
+  int64_t begin(int64_t count) const { return count * rank / size; }
+  int64_t end(int64_t count) const { return count * (rank + 1) / size; }
+};
+
+struct Space {
+  Space(const Encoder& e, int64_t rows, int64_t attention)
+      : wide(std::max(whole(e.hidden_size), whole(3 * e.units))), units(whole(e.units)),
+        hidden(rows * units), context(rows * units), spare(rows * units), large(rows * wide),
+        attention(attention) {}
+  int64_t wide, units;  // floats from row to row of `large`, and of the other three
+  Floats hidden, context, spare, large, attention;
+};
+
+struct Batch {
+  const int32_t *ids, *types;       // (M,)
+  std::vector<int64_t> first;       // row of each sequence's first token, and M: (N + 1,)
+  float *sequence, *pooled;         // (M, C), (N, C), or null where not wanted
+};
+
+void run_dense(const Layer& layer, Activation activation, const float* x, int64_t ldx,
+               int64_t rows, float* y, int64_t ldy, const Team& team) {
+  const Dense& dense = layer.get();
+  const int64_t panels = whole(dense.out) / backend().columns;
+  if (rows >= kTall * team.size) {
+    const int64_t top = team.begin(rows);
+    backend().dense(dense, x + top * ldx, ldx, team.end(rows) - top, 0, panels, activation,
+                    y + top * ldy, ldy);
+  } else {
+    backend().dense(dense, x, ldx, rows, team.begin(panels), team.end(panels), activation, y, ldy);
+  }
+  team.wait();
+}
+
+void add_norm(const Encoder& e, const Norm& norm, const float* x, const float* residual,
+              int64_t rows, int64_t stride, float* y, const Team& team) {
+  for (int64_t r = team.begin(rows); r < team.end(rows); ++r) {
+    backend().add_norm(x + r * stride, residual + r * stride, norm.gamma, norm.beta, e.units,
+                       e.eps, y + r * stride);
+  }
+  team.wait();
+}
+
+void embed(const Encoder& e, const Batch& b, int64_t from, int64_t to, const Space& s,
+           const Team& team) {
+  const int64_t top = b.first[from];
+  int64_t sequence = from;
+  for (int64_t r = team.begin(b.first[to] - top); r < team.end(b.first[to] - top); ++r) {
+    const int64_t row = top + r;
+    while (row >= b.first[sequence + 1]) {
+      ++sequence;
+    }
+    const float* word = e.words + b.ids[row] * e.units;
+    const float* type = e.token_types ? e.token_types + b.types[row] * e.units : nullptr;
+    float* sum = s.spare.get() + r * s.units;
+    for (int64_t i = 0; i < e.units; ++i) {
+      sum[i] = word[i] + (type ? type[i] : 0.0f);
+    }
+    backend().add_norm(sum, e.positions + (row - b.first[sequence]) * e.units, e.norm.gamma,
+                       e.norm.beta, e.units, e.eps, s.hidden.get() + r * s.units);
+  }
+  team.wait();
+}
+
+void attend(const Encoder& e, const Batch& b, int64_t from, int64_t to, const Space& s, float* own,
+            const Team& team) {
+  const int64_t D = e.units / e.heads;
+  for (int64_t task = team.rank; task < (to - from) * e.heads; task += team.size) {
+    const int64_t sequence = from + task / e.heads, head = task % e.heads;
+    const int64_t row = b.first[sequence] - b.first[from];
+    Attention a{};
+    a.D = D;
+    a.length = b.first[sequence + 1] - b.first[sequence];
+    a.stride = s.wide;
+    a.output_stride = s.units;
+    a.input = s.large.get() + row * s.wide + head * 3 * D;
+    a.output = s.context.get() + row * s.units + head * D;
+    backend().attention_forward(a, own);
+  }
+  team.wait();
+}
+
+// Only the first token of each sequence is wanted of the last layer: bring these rows to the top.
+void keep_first(const Batch& b, int64_t from, int64_t to, const Space& s, const Team& team) {
+  if (team.rank == 0) {
+    for (int64_t n = from; n < to; ++n) {
+      const int64_t row = b.first[n] - b.first[from];
+      std::copy_n(s.hidden.get() + row * s.units, s.units, s.hidden.get() + (n - from) * s.units);
+      std::copy_n(s.context.get() + row * s.units, s.units,
+                  s.context.get() + (n - from) * s.units);
+    }
+  }
+  team.wait();
+}
+
+// The sequences from `from` to `to`, from ids to results.
+void encode(const Encoder& e, const Batch& b, int64_t from, int64_t to, const Space& s, float* own,
+            const Team& team) {
+  int64_t rows = b.first[to] - b.first[from];
+  float *hidden = s.hidden.get(), *spare = s.spare.get(), *context = s.context.get(),
+        *large = s.large.get();
+  embed(e, b, from, to, s, team);
+  for (const EncoderLayer& layer : e.layers) {
+    run_dense(layer.query_key_value, kNone, hidden, s.units, rows, large, s.wide, team);
+    attend(e, b, from, to, s, own, team);
+    if (!b.sequence && &layer == &e.layers.back()) {
+      keep_first(b, from, to, s, team);
+      rows = to - from;
+    }
+    run_dense(layer.output, kNone, context, s.units, rows, spare, s.units, team);
+    add_norm(e, layer.attention_norm, spare, hidden, rows, s.units, hidden, team);
+    run_dense(layer.expand, e.activation, hidden, s.units, rows, large, s.wide, team);
+    run_dense(layer.contract, kNone, large, s.wide, rows, spare, s.units, team);
+    add_norm(e, layer.output_norm, spare, hidden, rows, s.units, hidden, team);
+  }
+  if (b.sequence) {
+    for (int64_t r = team.begin(rows); r < team.end(rows); ++r) {
+      std::copy_n(hidden + r * s.units, e.units, b.sequence + (b.first[from] + r) * e.units);
+    }
+    team.wait();
+    if (b.pooled) {
+      keep_first(b, from, to, s, team);
+    }
+  }
+  if (b.pooled) {
+    run_dense(*e.pooler, e.pooler_activation, hidden, s.units, to - from, context, s.units, team);
+    for (int64_t n = team.begin(to - from); n < team.end(to - from); ++n) {
+      std::copy_n(context + n * s.units, e.units, b.pooled + (from + n) * e.units);
+    }
+    team.wait();
+  }
+}
+
+// Where the parts begin that the threads take one by one: whole sequences, the last also N.
+std::vector<int64_t> divide(const Batch& b, int64_t threads) {
+  const int64_t N = static_cast<int64_t>(b.first.size()) - 1, M = b.first.back();
+  const int64_t size = std::max<int64_t>(1, std::min(kChunk, (M + threads - 1) / threads));
+  std::vector<int64_t> parts = {0};
+  for (int64_t n = 0; n < N; ++n) {
+    if (b.first[n + 1] - b.first[parts.back()] > size && n > parts.back()) {
+      parts.push_back(n);
+    }
+  }
+  parts.push_back(N);
+  return parts;
+}
+
+// Whether the parts, taken in turn by the first thread that is free, keep all of them busy.
+bool is_even(const Batch& b, const std::vector<int64_t>& parts, int64_t threads) {
+  std::vector<int64_t> load(threads, 0);
+  for (size_t i = 0; i + 1 < parts.size(); ++i) {
+    *std::min_element(load.begin(), load.end()) += b.first[parts[i + 1]] - b.first[parts[i]];
+  }
+  const double mean = static_cast<double>(b.first.back()) / threads;
+  return *std::max_element(load.begin(), load.end()) <= kUneven * mean;
+}
+
+int64_t attention_space(const Encoder& e, const Batch& b) {
+  int64_t longest = 1;
+  for (size_t n = 0; n + 1 < b.first.size(); ++n) {
+    longest = std::max(longest, b.first[n + 1] - b.first[n]);
+  }
+  return backend().attention_space(longest, e.units / e.heads);
+}
+
+void encode_apart(const Encoder& e, const Batch& b, const std::vector<int64_t>& parts,
+                  int threads) {
+  int64_t rows = 1;
+  for (size_t i = 0; i + 1 < parts.size(); ++i) {
+    rows = std::max(rows, b.first[parts[i + 1]] - b.first[parts[i]]);
+  }
+  const int64_t count = static_cast<int64_t>(parts.size()) - 1;
+  // An exception must not leave a thread: all memory is taken here.
+  std::vector<Space> spaces;
+  for (int i = 0; i < threads; ++i) {
+    spaces.emplace_back(e, rows, attention_space(e, b));
+  }
+#pragma omp parallel num_threads(threads)
+  {
+    const Space& space = spaces[omp_get_thread_num()];
+#pragma omp for schedule(dynamic)
+    for (int64_t i = 0; i < count; ++i) {
+      encode(e, b, parts[i], parts[i + 1], space, space.attention.get(), Team());
+    }
+  }
+}
+
+void encode_together(const Encoder& e, const Batch& b, int threads) {
+  const int64_t each = (attention_space(e, b) + kLine - 1) / kLine * kLine;
+  const Space space(e, b.first.back(), each * threads);
+#pragma omp parallel num_threads(threads)
+  {
+    const Team team{omp_get_thread_num(), omp_get_num_threads()};
+    encode(e, b, 0, static_cast<int64_t>(b.first.size()) - 1, space,
+           space.attention.get() + team.rank * each, team);
+  }
+}
+
+}  // namespace
+
+extern "C" {
+
+// sizes: units, hidden_size, heads, max_length, layers, activation, activation of the pooler.
+// arrays: words, token types or null, positions, gamma, beta; for each layer weight and bias of
+// query_key_value and output, gamma, beta, weight and bias of expand and contract, gamma, beta;
+// weight and bias of the pooler, or null twice. The first five and all gamma and beta are not
+// copied. Null if there is no memory.
+void* gluon_bert_encoder(const int64_t* sizes, float eps, const float* const* arrays) try {
+  auto e = std::make_unique<Encoder>();
+  e->units = sizes[0];
+  e->hidden_size = sizes[1];
+  e->heads = sizes[2];
+  e->max_length = sizes[3];
+  e->activation = static_cast<Activation>(sizes[5]);
+  e->pooler_activation = static_cast<Activation>(sizes[6]);
+  e->eps = eps;
+  e->words = arrays[0];
+  e->token_types = arrays[1];
+  e->positions = arrays[2];
+  e->norm = {arrays[3], arrays[4]};
+  const float* const* a = arrays + 5;
+  const int64_t C = e->units, wide = e->hidden_size;
+  for (int64_t i = 0; i < sizes[4]; ++i, a += 12) {
+    e->layers.push_back({Layer(a[0], a[1], 3 * C, C), Layer(a[2], a[3], C, C), {a[4], a[5]},
+                         Layer(a[6], a[7], wide, C), Layer(a[8], a[9], C, wide), {a[10], a[11]}});
+  }
+  if (a[0]) {
+    e->pooler = std::make_unique<Layer>(a[0], a[1], C, C);
+  }
+  return e.release();
+} catch (const std::bad_alloc&) {
+  return nullptr;
+}
+
+void gluon_bert_free_encoder(void* encoder) { delete static_cast<Encoder*>(encoder); }
+
+// ids and types of all M valid tokens, the lengths of N sequences; sequence (M, C) and pooled
+// (N, C), either may be null. Everything was checked by the caller. 0, or 1 if there is no memory.
+int gluon_bert_encode(const void* encoder, const int32_t* ids, const int32_t* types,
+                      const int32_t* lengths, int64_t N, int threads, float* sequence,
+                      float* pooled) try {
+  const Encoder& e = *static_cast<const Encoder*>(encoder);
+  Batch b{ids, types, {0}, sequence, pooled};
+  for (int64_t n = 0; n < N; ++n) {
+    b.first.push_back(b.first.back() + lengths[n]);
+  }
+  const std::vector<int64_t> parts = divide(b, threads);
+  if (threads == 1 || is_even(b, parts, threads)) {
+    encode_apart(e, b, parts, threads);
+  } else {
+    encode_together(e, b, threads);
+  }
+  return 0;
+} catch (const std::bad_alloc&) {
+  return 1;
+}
+
+}  // extern "C"

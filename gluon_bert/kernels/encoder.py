@@ -1,0 +1,129 @@
+"""A BERT encoder in native code: weights laid out once, nothing spent on padding."""
+from __future__ import annotations
+
+import ctypes
+import weakref
+
+import numpy as np
+
+from . import _functions, _pointer, accept
+
+ACTIVATIONS = {None: 0, 'gelu': 1, 'gelu_tanh': 2, 'relu': 3, 'tanh': 4}
+
+
+class NativeEncoder:
+    """The encoder of a BERT, and its pooler where it has one.
+
+    Parameters
+    ----------
+    bert : BertModel
+        In float32 on the CPU. The weights of its dense layers are copied, the other parameters are
+        read where they lie: make a new encoder after they change.
+
+    Raises
+    ------
+    ValueError
+        If the kernels are not there or do not take its parameters.
+    MemoryError
+    """
+
+    def __init__(self, bert):
+        if not accepts(bert):
+            raise ValueError('the native encoder needs the kernels, and a network in float32 on '
+                             'the CPU')
+        self.config, self.use_pooler = bert.config, bert.use_pooler
+        self._arrays = [None if parameter is None else parameter.list_data()[0]
+                        for parameter in _parameters(bert)]
+        for array in self._arrays:
+            if array is not None:
+                array.wait_to_read()
+        config = bert.config
+        sizes = np.array([
+            config.units, config.hidden_size, config.num_heads, config.max_length,
+            config.num_layers, ACTIVATIONS[config.activation],
+            ACTIVATIONS[config.pooler_activation]], 'int64')
+        pointers = (ctypes.c_void_p * len(self._arrays))(*(
+            None if array is None else _pointer(array).value for array in self._arrays))
+        functions = _functions()
+        functions.gluon_bert_encoder.restype = ctypes.c_void_p
+        handle = functions.gluon_bert_encoder(
+            sizes.ctypes.data_as(ctypes.c_void_p), ctypes.c_float(config.layer_norm_eps), pointers)
+        if not handle:
+            raise MemoryError('no memory for the weights of the native encoder')
+        self._handle = ctypes.c_void_p(handle)
+        weakref.finalize(self, functions.gluon_bert_free_encoder, self._handle)
+
+    def __call__(self, ids, token_types, lengths, num_threads, sequence=True, pooled=True):
+        """Encode sequences that follow each other without padding.
+
+        Parameters
+        ----------
+        ids, token_types : numpy.ndarray of int32, shape (M,)
+            Of all valid tokens.
+        lengths : numpy.ndarray of int32, shape (N,)
+            They add up to M.
+        num_threads : int
+        sequence, pooled : bool
+            What is wanted.
+
+        Returns
+        -------
+        sequence : numpy.ndarray of float32, shape (M, C), or None
+        pooled : numpy.ndarray of float32, shape (N, C), or None
+
+        Raises
+        ------
+        ValueError
+            If an id, a type or a length is out of range.
+        MemoryError
+        """
+        config = self.config
+        _check(ids, config.vocab_size, 'ids')
+        _check(token_types, max(config.num_token_types, 1), 'token_types')
+        _check(lengths, config.max_length + 1, 'lengths', least=1)
+        if not len(ids) == len(token_types) == lengths.sum():
+            raise ValueError(f'{len(ids)} ids and {len(token_types)} token types for lengths of '
+                             f'{lengths.sum()} in all')
+        outputs = [np.empty((rows, config.units), 'float32') if wanted else None
+                   for rows, wanted in ((len(ids), sequence), (len(lengths), pooled))]
+        arrays = [array if array is None else array.ctypes.data_as(ctypes.c_void_p)
+                  for array in (ids, token_types, lengths, *outputs)]
+        if _functions().gluon_bert_encode(
+                self._handle, *arrays[:3], ctypes.c_int64(len(lengths)),
+                ctypes.c_int(num_threads), *arrays[3:]):
+            raise MemoryError(f'no memory to encode {len(ids)} tokens')
+        return tuple(outputs)
+
+
+def accepts(bert):
+    """Whether the kernels are there and take the parameters of a BERT."""
+    parameters = list(bert.collect_params().values())
+    return all(parameter._data is not None for parameter in parameters) and accept(
+        [parameter.list_data()[0] for parameter in parameters])
+
+
+def _parameters(bert):
+    """In the order in which the kernel reads them."""
+    def dense(layer):
+        return [layer.weight, layer.bias]
+
+    def norm(layer):
+        return [layer.gamma, layer.beta]
+
+    embeddings = bert.embeddings
+    found = [embeddings.word.weight,
+             embeddings.token_type.weight if bert.config.num_token_types else None,
+             embeddings.position.weight, *norm(embeddings.norm)]
+    for layer in bert.layers:
+        found += [*dense(layer.attention.query_key_value), *dense(layer.attention.output),
+                  *norm(layer.attention_norm), *dense(layer.expand), *dense(layer.contract),
+                  *norm(layer.output_norm)]
+    return found + (dense(bert.pooler) if bert.use_pooler else [None, None])
+
+
+def _check(array, limit, name, least=0):
+    if array.dtype != np.int32 or array.ndim != 1 or not array.flags.c_contiguous:
+        raise ValueError(f'{name}: expected a contiguous array of int32 of one dimension')
+    if array.size and not (array.min() >= least and array.max() < limit):
+        raise ValueError(f'{name} are from {array.min()} to {array.max()}, expected {least} to '
+                         f'{limit - 1}')
