@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
+#include <mutex>
 #include <new>
 #include <vector>
 
@@ -79,6 +80,8 @@ struct EncoderLayer {
   Norm output_norm;
 };
 
+struct Space;
+
 struct Encoder {
   int64_t units, hidden_size, heads, max_length;
   float eps;
@@ -87,6 +90,12 @@ struct Encoder {
   Norm norm;
   std::vector<EncoderLayer> layers;
   std::unique_ptr<Layer> pooler;
+  // Memory of earlier calls: fresh memory is slow the first time it is written to.
+  mutable std::mutex mutex;
+  mutable std::vector<std::unique_ptr<Space>> idle;
+
+  Encoder();
+  ~Encoder();
 };
 
 // Threads that work on the same rows.
@@ -103,12 +112,47 @@ struct Team {
 };
 
 struct Space {
-  Space(const Encoder& e, int64_t rows, int64_t attention)
-      : wide(std::max(whole(e.hidden_size), whole(3 * e.units))), units(whole(e.units)),
+  Space(const Encoder& e, int64_t rows, int64_t attention_size)
+      : rows(rows), attention_size(attention_size),
+        wide(std::max(whole(e.hidden_size), whole(3 * e.units))), units(whole(e.units)),
         hidden(rows * units), context(rows * units), spare(rows * units), large(rows * wide),
-        attention(attention) {}
+        attention(attention_size) {}
+  int64_t rows, attention_size;
   int64_t wide, units;  // floats from row to row of `large`, and of the other three
   Floats hidden, context, spare, large, attention;
+};
+
+Encoder::Encoder() = default;
+Encoder::~Encoder() = default;
+
+// A space taken for a while, from the idle ones if one of them is large enough.
+class Lent {
+ public:
+  Lent(const Encoder& e, int64_t rows, int64_t attention_size) : encoder_(e) {
+    {
+      std::lock_guard<std::mutex> lock(e.mutex);
+      if (!e.idle.empty()) {
+        space_ = std::move(e.idle.back());
+        e.idle.pop_back();
+      }
+    }
+    if (!space_ || space_->rows < rows || space_->attention_size < attention_size) {
+      space_.reset();
+      space_ = std::make_unique<Space>(e, rows, attention_size);
+    }
+  }
+  Lent(Lent&&) = default;
+  ~Lent() {
+    if (space_) {
+      std::lock_guard<std::mutex> lock(encoder_.mutex);
+      encoder_.idle.push_back(std::move(space_));
+    }
+  }
+  const Space& get() const { return *space_; }
+
+ private:
+  const Encoder& encoder_;
+  std::unique_ptr<Space> space_;
 };
 
 struct Batch {
@@ -270,13 +314,13 @@ void encode_apart(const Encoder& e, const Batch& b, const std::vector<int64_t>& 
   }
   const int64_t count = static_cast<int64_t>(parts.size()) - 1;
   // An exception must not leave a thread: all memory is taken here.
-  std::vector<Space> spaces;
+  std::vector<Lent> spaces;
   for (int i = 0; i < threads; ++i) {
     spaces.emplace_back(e, rows, attention_space(e, b));
   }
 #pragma omp parallel num_threads(threads)
   {
-    const Space& space = spaces[omp_get_thread_num()];
+    const Space& space = spaces[omp_get_thread_num()].get();
 #pragma omp for schedule(dynamic)
     for (int64_t i = 0; i < count; ++i) {
       encode(e, b, parts[i], parts[i + 1], space, space.attention.get(), Team());
@@ -286,7 +330,8 @@ void encode_apart(const Encoder& e, const Batch& b, const std::vector<int64_t>& 
 
 void encode_together(const Encoder& e, const Batch& b, int threads) {
   const int64_t each = (attention_space(e, b) + kLine - 1) / kLine * kLine;
-  const Space space(e, b.first.back(), each * threads);
+  const Lent lent(e, b.first.back(), each * threads);
+  const Space& space = lent.get();
 #pragma omp parallel num_threads(threads)
   {
     const Team team{omp_get_thread_num(), omp_get_num_threads()};
