@@ -31,7 +31,7 @@ setup(
         'requests>=2.28,<3',
         'scikit-learn>=1.2,<2',
         'scipy>=1.9,<2',
-        'matplotlib>=3.6,<4',
+        'matplotlib>=3.7,<4',
         'tqdm>=4.60,<5',
     ],
     entry_points={'console_scripts': ['gluon-bert = gluon_bert.command:main']},

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import cli
 import numpy as np
+import task_arguments
 import vector_files
 
 import gluon_bert as gb
@@ -30,27 +31,16 @@ STRENGTHS = (1000.0, 100.0, 10.0, 1.0, 0.1)
 def make_parser():
     parser = cli.make_parser(__doc__)
     group = parser.add_argument_group('data')
-    group.add_argument('--task_name', default='SST-2', help=', '.join(gb.data.TASKS))
-    group.add_argument('--data_dir', type=Path,
-                       help="the task's folder (default: the one in $GLUE_DIR)")
-    group.add_argument('--train_file', type=Path, help='train on this table instead of a task')
+    task_arguments.add_task_arguments(group, 'SST-2')
     group.add_argument('--dev_file', type=Path,
                        help='evaluate on this table (default: on a part of --train_file)')
     group.add_argument('--dev_fraction', type=cli.fraction, default=0.2,
                        help='rows of --train_file to evaluate on where there is no --dev_file')
-    group.add_argument('--text_column', help='of the tables (default: sentence, text, ...)')
-    group.add_argument('--pair_column', help='of the second text, where there is one')
-    group.add_argument('--label_column', default='label', help='of the label or score')
-    group.add_argument('--regression', action='store_true', help='the label column holds scores')
-    group.add_argument('--skip_malformed', action='store_true',
-                       help='leave bad rows out instead of stopping')
     group.add_argument('--max_train_examples', type=cli.positive,
                        help='train on so many rows, drawn by --seed')
     group = parser.add_argument_group('classifier')
     group.add_argument('--pooling', default='mean',
                        help='mean, cls, max, pooler or mean_of_layer:-2')
-    group.add_argument('--max_len', type=cli.positive, default=128,
-                       help='tokens of a sequence, special tokens included; longer ones are cut')
     group.add_argument('--batch_size', type=cli.positive, default=32, help='texts in a batch')
     group.add_argument('--strength', type=float,
                        help='of the regularisation of both classifiers; more holds them back '
@@ -119,6 +109,8 @@ def read_data(args):
                               f'{args.dev_fraction:g} of them; give --dev_file')
         splits['dev'], train = train[:count], train[count:]
     splits['train'] = train[:args.max_train_examples]
+    if args.debug:
+        splits = {split: part[:task_arguments.DEBUG_ROWS] for split, part in splits.items()}
     return task, splits
 
 

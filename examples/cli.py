@@ -7,11 +7,12 @@ import argparse
 import difflib
 import json
 import logging
-import os
 import sys
 import tempfile
 from pathlib import Path
 
+import peer_flags
+from engine import device, devices, gpu_indices, prepare_engine  # noqa: F401 (for the scripts)
 from tqdm import tqdm
 
 import gluon_bert as gb
@@ -65,7 +66,7 @@ def make_parser(doc):
             if action.default is None or isinstance(action.default, bool):
                 return action.help
             return super()._get_help_string(action)
-    return argparse.ArgumentParser(description=doc, formatter_class=Formatter)
+    return peer_flags.Parser(description=doc, formatter_class=Formatter)
 
 
 def add_model_arguments(parser):
@@ -87,8 +88,13 @@ def add_model_arguments(parser):
     group.add_argument('--from_scratch', action='store_true',
                        help='start from random parameters')
     group.add_argument('--vocab_file', metavar='FILE', type=Path,
-                       help='with --from_scratch: its vocabulary, such as a vocab.txt (default: '
-                            'that of --bert_dataset)')
+                       help='of --from_scratch, such as a vocab.txt (default: that of '
+                            '--bert_dataset), or of a TensorFlow checkpoint (default: beside it)')
+    group.add_argument('--bert_config_file', metavar='FILE', type=Path,
+                       help='of a TensorFlow checkpoint (default: beside it)')
+    group.add_argument('--do_lower_case', metavar='BOOL', type=peer_flags.truth, nargs='?',
+                       const=True, help='of a folder or TensorFlow checkpoint: lower-case the text '
+                                        '(default: as it was trained)')
 
 
 def add_training_arguments(parser):
@@ -99,7 +105,8 @@ def add_training_arguments(parser):
                             'correction; adamw: both')
     group.add_argument('--epochs', type=positive, default=3, help='passes over the data')
     group.add_argument('--training_steps', type=positive, help='stop after so many steps instead')
-    group.add_argument('--batch_size', type=positive, default=32, help='sequences in a batch')
+    group.add_argument('--batch_size', type=positive, default=32,
+                       help='sequences in a batch, on all devices together')
     group.add_argument('--accumulate', type=positive, default=1,
                        help='batches whose gradients make one step')
     group.add_argument('--lr', type=float, default=3e-5, help='peak learning rate')
@@ -110,7 +117,8 @@ def add_training_arguments(parser):
                        help='weight decay (default: 0.01, for adam 0)')
     group.add_argument('--early_stop', type=positive,
                        help='stop after so many epochs without a better score')
-    group.add_argument('--dtype', default='float32', choices=['float32'], help='of the weights')
+    group.add_argument('--dtype', default='float32', type=peer_flags.float32,
+                       help='of the weights: float32')
     group.add_argument('--seed', type=int, default=2, help='of head, order and dropout')
     group.add_argument('--log_interval', type=positive, default=10, help='steps')
     group.add_argument('--checkpoint_interval', type=positive, default=500,
@@ -126,47 +134,13 @@ def add_run_arguments(parser):
                        help='go on where a run in output_dir broke off')
     group.add_argument('--overwrite', action='store_true',
                        help='start anew although output_dir holds an unfinished run')
-    group.add_argument('--gpu', nargs='?', type=int, const=0, metavar='INDEX',
-                       help='run on a GPU, the first one when no index is given')
+    place = group.add_mutually_exclusive_group()
+    place.add_argument('--gpu', nargs='?', type=gpu_indices, const=0, metavar='INDEX,...',
+                       help='run on a GPU, the first one when no index is given, or on several '
+                            'that share each batch, such as 0,1')
+    place.add_argument('--cpu_workers', type=positive, metavar='N',
+                       help='share each batch among so many workers on the CPU')
     group.add_argument('--traceback', action='store_true', help='show where an error came from')
-
-
-def prepare_engine():
-    """Set what MXNet reads at its import, unless the user did."""
-    # Sequences of many lengths would fill the GPU's memory with buffers of as many sizes.
-    os.environ.setdefault('MXNET_GPU_MEM_POOL_TYPE', 'Round')
-    # By itself MXNet uses half of the processors, as if each core counted twice.
-    os.environ.setdefault('OMP_NUM_THREADS', str(physical_cores()))
-    # Threads that spin long while they wait are many times slower where another process runs.
-    if 'OMP_WAIT_POLICY' not in os.environ:
-        os.environ.setdefault('GOMP_SPINCOUNT', '3000')
-
-
-def physical_cores():
-    """The cores this process may use, hyper-threads counted once."""
-    allowed = os.sched_getaffinity(0)
-    cores = set()
-    for number in allowed:
-        siblings = Path(f'/sys/devices/system/cpu/cpu{number}/topology/thread_siblings_list')
-        try:
-            cores.add(siblings.read_text())
-        except OSError:
-            cores.add(number)
-    return len(cores)
-
-
-def device(gpu):
-    """The context to run on; Failure if there is no such GPU."""
-    import mxnet as mx
-    if gpu is None:
-        return mx.cpu()
-    count = mx.context.num_gpus()
-    if not 0 <= gpu < count:
-        built = mx.runtime.Features().is_enabled('CUDA')
-        reason = (f'{count} usable GPUs were found' if built
-                  else 'this MXNet is built without CUDA')
-        raise Failure(f'--gpu {gpu}: no such GPU, {reason}; leave --gpu out to run on the CPU')
-    return mx.gpu(gpu)
 
 
 def choose_model(args):
@@ -193,20 +167,42 @@ def choose_model(args):
 def load_bert(args, ctx, use_pooler=True):
     """The BERT to start from, and its tokenizer."""
     source = args.pretrained_bert_parameters
-    if args.vocab_file and not args.from_scratch:
-        raise Failure('--vocab_file: goes with --from_scratch, a trained model has its own')
-    if args.from_scratch and source:
-        raise Failure('--from_scratch: does not go with --pretrained_bert_parameters')
+    check_sources(args, source)
     if args.from_scratch or (args.model_parameters and not source):
         return make_bert(args, ctx, use_pooler)
     if source and source.endswith('.params'):
         bert, tokenizer = make_bert(args, ctx, use_pooler)
         bert.load_parameters(source, ctx=ctx, ignore_extra=True)
         return bert, tokenizer
-    checkpoint = gb.zoo.open_checkpoint(source) if source else gb.zoo.zoo_checkpoint(
-        args.bert_model, args.bert_dataset, args.root)
+    if not source:
+        return load_checkpoint(gb.zoo.zoo_checkpoint(args.bert_model, args.bert_dataset,
+                                                     args.root), ctx, use_pooler)
+    if not (args.vocab_file or args.bert_config_file):
+        bert, tokenizer = load_checkpoint(gb.zoo.open_checkpoint(source), ctx, use_pooler)
+    else:
+        with peer_flags.gathered(source, args.bert_config_file, args.vocab_file) as path:
+            bert, tokenizer = load_checkpoint(gb.zoo.open_checkpoint(path), ctx, use_pooler)
+    return bert, peer_flags.cased(tokenizer, args.do_lower_case)
+
+
+def check_sources(args, source):
+    """Failure where flags do not go together."""
+    is_local = source and not source.endswith('.params') and not source.startswith('hf://')
+    if args.vocab_file and not (args.from_scratch or is_local):
+        raise Failure('--vocab_file: goes with --from_scratch or a TensorFlow checkpoint, other '
+                      'trained models have their own')
+    for name in ('bert_config_file', 'do_lower_case'):
+        if getattr(args, name) is not None and not is_local:
+            raise Failure(f'--{name}: goes with the folder or TensorFlow checkpoint of '
+                          f'--pretrained_bert_parameters')
+    if args.from_scratch and source:
+        raise Failure('--from_scratch: does not go with --pretrained_bert_parameters')
+
+
+def load_checkpoint(checkpoint, ctx, use_pooler):
+    """The BERT of a checkpoint, and its tokenizer."""
     if checkpoint.tokenizer is None:
-        raise Failure(f'{source}: has no vocabulary beside it')
+        raise Failure(f'{checkpoint.source}: has no vocabulary beside it')
     bert = gb.BertModel(checkpoint.config, use_pooler=use_pooler)
     bert.load_checkpoint(checkpoint, ctx=ctx, allow_missing=True)
     absent = [parameter for parameter in bert.collect_params().values() if parameter._data is None]

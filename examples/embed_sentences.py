@@ -100,16 +100,7 @@ def embed(args):
     """Write the vector of each line."""
     form = vector_files.choose_format(args.output, args.format, FORMATS)
     encoder = make_encoder(args)
-    texts = (line for _, _, line in vector_files.numbered_lines(args.files))
-    count, kept = 0, collections.deque()
-    if form == 'jsonl':
-        texts = vector_files.remembered(texts, kept)
-    with WRITERS[form](args.output, encoder.units) as write, cli.progress('lines', None) as bar:
-        for vectors in encoder.encode_stream(texts):
-            write(vectors, kept)
-            count += len(vectors)
-            bar.update(len(vectors))
-        check_not_empty(count, args)
+    count = write_vectors(encoder, args.files, args.output, form)
     if form == 'npy':
         settings = {name: getattr(args, name) for name in (*RECALLED, 'normalize', 'long')}
         vector_files.describe_vectors(args.output, {
@@ -119,9 +110,24 @@ def embed(args):
     logger.info('%d vectors of %d units: %s', count, encoder.units, args.output)
 
 
-def check_not_empty(count, args):
+def write_vectors(encoder, files, output, form):
+    """Write the vector of each line of the files, and give their number."""
+    texts = (line for _, _, line in vector_files.numbered_lines(files))
+    count, kept = 0, collections.deque()
+    if form == 'jsonl':
+        texts = vector_files.remembered(texts, kept)
+    with WRITERS[form](output, encoder.units) as write, cli.progress('lines', None) as bar:
+        for vectors in encoder.encode_stream(texts):
+            write(vectors, kept)
+            count += len(vectors)
+            bar.update(len(vectors))
+        check_not_empty(count, files)
+    return count
+
+
+def check_not_empty(count, files):
     if not count:
-        raise cli.Failure(f'{", ".join(map(str, args.files)) or "standard input"}: no lines')
+        raise cli.Failure(f'{", ".join(map(str, files)) or "standard input"}: no lines')
 
 
 def tell_cut(encoder, count):
@@ -140,7 +146,7 @@ def compare_pairs(args):
             file.write(f'{cosine(first, second):.6f}\n')
             count += 1
             bar.update()
-        check_not_empty(count, args)
+        check_not_empty(count, args.files)
     tell_cut(encoder, 2 * count)
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import cli
 import numpy as np
+import peer_flags
 import vector_files
 
 import gluon_bert as gb
@@ -41,7 +42,8 @@ def make_parser():
     group.add_argument('--batch_size', type=cli.positive, default=256, help='texts in a batch')
     group.add_argument('--sentencepiece', type=Path, metavar='FILE',
                        help="SentencePiece model to split words with, in place of the data set's")
-    group.add_argument('--dtype', default='float32', choices=['float32'], help='of the numbers')
+    group.add_argument('--dtype', default='float32', type=peer_flags.float32,
+                       help='of the numbers: float32')
     vector_files.add_model_arguments(parser)
     vector_files.add_run_arguments(parser)
     parser.add_argument('--verbose', action='store_true', help='log more')

@@ -21,11 +21,11 @@ import contextlib
 import json
 import re
 import sys
-import tempfile
 from pathlib import Path
 
 import cli
 import numpy as np
+import peer_flags
 import vector_files
 
 import gluon_bert as gb
@@ -35,14 +35,6 @@ FORMATS = ('jsonl', 'npz', 'parquet')
 ROW_GROUP = 100    # lines written together to a parquet file
 
 logger = cli.logger
-
-
-def truth(text):
-    """An argument that is true or false."""
-    values = {'true': True, '1': True, 'yes': True, 'false': False, '0': False, 'no': False}
-    if text.lower() not in values:
-        raise argparse.ArgumentTypeError(f'{text}: expected true or false')
-    return values[text.lower()]
 
 
 def layer_list(text):
@@ -73,13 +65,9 @@ def make_parser():
                        help='its configuration (default: the one beside it)')
     group.add_argument('--vocab_file', type=Path, metavar='FILE',
                        help='its vocabulary (default: the one beside it)')
-    group.add_argument('--do_lower_case', type=truth, nargs='?', const=True, metavar='BOOL',
+    group.add_argument('--do_lower_case', type=peer_flags.truth, nargs='?', const=True,
+                       metavar='BOOL',
                        help='lower-case the text (default: as the model was trained)')
-    for name in ('use_tpu', 'use_one_hot_embeddings'):
-        group.add_argument(f'--{name}', type=truth, nargs='?', const=True, metavar='BOOL',
-                           help='accepted, without effect')
-    for name in ('master', 'num_tpu_cores'):
-        group.add_argument(f'--{name}', help='accepted, without effect')
     vector_files.add_model_arguments(parser)
     vector_files.add_run_arguments(parser)
     return parser
@@ -97,11 +85,7 @@ def main(argv=None):
         args.format = suffix if suffix in FORMATS else 'jsonl'
     writer = WRITERS[args.format]
     bert, tokenizer = load_google(args) if args.init_checkpoint else vector_files.load(args)
-    if args.do_lower_case is not None:
-        if not isinstance(tokenizer, gb.data.BertTokenizer):
-            raise cli.Failure('--do_lower_case: this model has no WordPiece vocabulary')
-        tokenizer = gb.data.BertTokenizer(tokenizer.vocab, lower=args.do_lower_case,
-                                          uses_token_types=tokenizer.uses_token_types)
+    tokenizer = peer_flags.cased(tokenizer, args.do_lower_case)
     features = gb.layer_features(bert, tokenizer, read_input(args.input_file), args.layers,
                                  args.max_seq_length, args.batch_size)
     count = 0
@@ -128,26 +112,12 @@ def joined_layers(argv):
 def load_google(args):
     """The BERT of --init_checkpoint and its tokenizer, the three files wherever they lie."""
     ctx = cli.device(args.gpu)
-    given = {name: path for name, path in (('bert_config.json', args.bert_config_file),
-                                           ('vocab.txt', args.vocab_file)) if path}
-    source = Path(args.init_checkpoint)
-    folder = source if source.is_dir() else source.parent
-    for path in given.values():
-        if not path.is_file():
-            raise cli.Failure(f'{path}: no such file')
     with contextlib.ExitStack() as stack:
-        if any(path.resolve() != (folder / name).resolve() for name, path in given.items()):
-            # Its name may say whether the text is lower-cased.
-            own = Path(stack.enter_context(tempfile.TemporaryDirectory())) / folder.resolve().name
-            own.mkdir()
-            for path in folder.iterdir():
-                (own / path.name).symlink_to(path.resolve())
-            for name, path in given.items():
-                (own / name).unlink(missing_ok=True)
-                (own / name).symlink_to(path.resolve())
-            source = own if source.is_dir() else own / source.name
-        bert, tokenizer = gb.load_model(source if source.exists() or given else
-                                        args.init_checkpoint, task='encoder', ctx=ctx)
+        source = args.init_checkpoint
+        if args.bert_config_file or args.vocab_file:
+            source = stack.enter_context(peer_flags.gathered(source, args.bert_config_file,
+                                                             args.vocab_file))
+        bert, tokenizer = gb.load_model(source, task='encoder', ctx=ctx)
     if tokenizer is None:
         raise cli.Failure(f'{args.init_checkpoint}: has no vocabulary beside it; give '
                           f'--vocab_file')

@@ -12,14 +12,17 @@ language without a model can begin from nothing:
     python3 finetune_ner.py --bert_model bert_4_256_4 --from_scratch --vocab_file vocab.txt ...
 
 The output folder gets the best epoch's parameters with all that is needed to use them, metrics by
-type of entity, and predictions in the layout of the files. Flags can be written with - or _.
+type of entity, predictions in the layout of the files and a model card; ``gluon-bert predict`` and
+``gluon_bert.load_pipeline`` use it. Flags can be written with - or _.
 """
 import argparse
 import sys
 from pathlib import Path
 
 import cli
+import fine_tuned
 import ner_report
+import peer_flags
 
 import gluon_bert as gb
 
@@ -34,7 +37,7 @@ def make_parser():
     add_data_arguments(parser.add_argument_group('data'))
     add_tagger_arguments(parser.add_argument_group('entities'))
     cli.add_model_arguments(parser)
-    parser.add_argument('--cased', type=truth, metavar='BOOL',
+    parser.add_argument('--cased', type=peer_flags.truth, metavar='BOOL',
                         help=f'without --bert_dataset: {CASED[True]} or {CASED[False]} (default: '
                              f'True where its weights can be had)')
     cli.add_training_arguments(parser)
@@ -98,15 +101,6 @@ def add_tagger_arguments(group):
                        help='predict with the tagger in this folder')
 
 
-def truth(text):
-    """An argument that is yes or no, as GluonNLP's script takes it."""
-    values = {'yes': True, 'true': True, 't': True, 'y': True, '1': True,
-              'no': False, 'false': False, 'f': False, 'n': False, '0': False}
-    if text.lower() not in values:
-        raise argparse.ArgumentTypeError(f'{text}: expected True or False')
-    return values[text.lower()]
-
-
 def accept_dashes(parser):
     """Take --train-path for --train_path, and so on: GluonNLP's scripts have both styles."""
     options = parser._option_string_actions
@@ -115,33 +109,33 @@ def accept_dashes(parser):
 
 
 def main(argv=None):
-    args = parse(argv)
     cli.log_to()
-    cli.prepare_engine()
-    ctx = cli.device(args.gpu)
+    cli.prepare_engine(argv)
+    args, kept = parse(argv)
+    if args.only_predict and kept is None:    # the error tells what is missing
+        kept = gb.task_folder.read_task(args.load_checkpoint_prefix or args.model_parameters)
+    ctx = cli.devices(args)
     cli.make_output_dir(args.output_dir)
-    if args.only_predict:
-        tagger = load_tagger(args, ctx)
-        files = read_files(args, tagger.settings)
-    else:
-        choose_model(args)
-        files = read_files(args)
-        tagger = build(args, files['train'], ctx)
+    choose_model(args, kept)
+    files = read_files(args, kept)
+    model = build(args, kept, files, ctx)
     cli.log_to(args.output_dir / 'log_ner.txt')
     cli.write_arguments(args)
-    splits = {name: ner_report.prepare(args, tagger, name, file, ctx)
-              for name, file in files.items()}
+    pipeline = gb.pipelines.task_pipeline(model)
+    splits = {name: ner_report.prepare(args, pipeline, name, file) for name, file in files.items()}
     if not args.only_predict:
-        train(args, tagger, splits)
-    for name, split in splits.items():
-        if name != 'train':
-            ner_report.write(args, tagger, name, split)
+        train(args, pipeline, model, splits, ctx)
+    told = [ner_report.write(args, pipeline, name, split) for name, split in splits.items()]
+    if not args.only_predict:
+        fine_tuned.write_card(args, model, told)
 
 
 def parse(argv=None):
-    """The arguments, checked together."""
+    """The arguments, checked together, and what is kept of a trained tagger, or None."""
     parser = make_parser()
-    args = parser.parse_args(argv)
+    args, kept = fine_tuned.recall(parser, argv, ('entities',), {
+        'max_len': 'seq_len', 'overlap': 'overlap', 'crf': 'crf', 'dropout': 'dropout_prob',
+        'scheme': 'model_scheme', 'batch_size': 'dev_batch_size', 'strict': 'strict'})
     if args.load_checkpoint_prefix and args.train_path:
         parser.error('--load_checkpoint_prefix predicts with a trained tagger, without '
                      '--train_path; to train on from one, give its file as --model_parameters')
@@ -158,11 +152,13 @@ def parse(argv=None):
         args.output_dir = prefix.parent
     if args.debug:
         args.training_steps = min(args.training_steps or DEBUG_STEPS, DEBUG_STEPS)
-    return args
+    return args, kept
 
 
-def choose_model(args):
+def choose_model(args, kept):
     """Fill in the model's names: GluonNLP's script begins from the cased BERT."""
+    if kept is not None:
+        return fine_tuned.choose_model(args, kept)
     own = args.from_scratch or args.pretrained_bert_parameters or args.model_parameters
     if args.bert_dataset is None and not (own and args.cased is None):
         wanted = (args.bert_model or cli.DEFAULT_MODEL[0], CASED[args.cased is not False])
@@ -174,17 +170,7 @@ def choose_model(args):
                 args.bert_model, args.bert_dataset = wanted
             except FileNotFoundError as error:
                 logger.debug('%s', error)
-    cli.choose_model(args)
-
-
-def load_tagger(args, ctx):
-    """The trained tagger; its windows are as the arguments say, if they do."""
-    tagger = gb.tagger_folder.load_tagger(args.load_checkpoint_prefix or args.model_parameters, ctx)
-    for name, value in (('max_len', args.seq_len), ('overlap', args.overlap)):
-        if value is not None:
-            tagger.settings[name] = value
-    check_length(tagger.settings['max_len'], tagger.network.config)
-    return tagger
+    return cli.choose_model(args)
 
 
 def check_length(max_len, config):
@@ -193,13 +179,15 @@ def check_length(max_len, config):
                           f'sequence of the model')
 
 
-def read_files(args, settings=None):
+def read_files(args, kept):
     """The files by split; types of entity that were not learned are an error."""
     paths = {'train': args.train_path, 'dev': args.dev_path, 'test': args.test_path}
     scheme, kinds, source = args.scheme, None, None
-    if settings:
+    if args.only_predict:
         paths['train'] = None
-        scheme, kinds, source = scheme or settings['file_scheme'], settings['kinds'], 'training'
+    if kept is not None:
+        scheme, source = scheme or kept.settings['file_scheme'], 'training'
+        kinds = kept.settings['kinds']
     files = {}
     for split, path in paths.items():
         if path is None:
@@ -231,51 +219,63 @@ def tell(split, file):
                        file.repairs[0])
 
 
-def build(args, file, ctx):
-    """The tagger to train."""
-    bert, tokenizer = cli.load_bert(args, ctx)
-    max_len = args.seq_len or min(180, bert.config.max_length)
-    check_length(max_len, bert.config)
-    scheme = gb.data.get_scheme(args.model_scheme or (
-        'IOB2' if file.scheme == 'IOB1' else file.scheme)).name
-    settings = {
-        'kinds': file.kinds(), 'scheme': scheme, 'file_scheme': file.scheme, 'crf': args.crf,
-        'dropout': args.dropout_prob, 'max_len': max_len, 'overlap': args.overlap,
-        'bert_model': args.bert_model,
-        'bert_dataset': None if args.from_scratch else args.bert_dataset}
-    network = gb.tagger_folder.make_tagger_network(bert.config, settings)
+def build(args, kept, files, ctx):
+    """The network with its tokenizer, and how it reads and tags."""
+    bert = None
+    if kept is not None:
+        config, tokenizer, settings = kept.config, kept.tokenizer, dict(kept.settings)
+    else:
+        bert, tokenizer = cli.load_bert(args, ctx)
+        config, settings = bert.config, settings_of(args, files['train'])
+    settings.update(max_len=args.seq_len or min(180, config.max_length), overlap=args.overlap,
+                    batch_size=args.dev_batch_size)
+    check_length(settings['max_len'], config)
+    settings = {name: value for name, value in settings.items() if value is not None}
+    network = gb.task_folder.make_network('entities', config, settings)
     gb.training.set_seed(args.seed)
-    head = network.tagger if not args.crf else network.tagger.tagger
+    head = network.tagger.tagger if settings['crf'] else network.tagger
     head.initialize(ctx=ctx)
-    if args.crf:
+    if settings['crf']:
         network.crf.initialize(ctx=ctx)
         for parameter in network.crf.collect_params().values():
             parameter.lr_mult = args.crf_lr / args.lr
-    if args.model_parameters:
-        network.load_parameters(args.model_parameters, ctx=ctx)
+    if kept is not None or args.model_parameters:
+        network.load_parameters(args.model_parameters or kept.parameters, ctx=ctx)
     else:
-        encoder = network.tagger.bert if args.crf else network.bert
+        encoder = network.tagger.bert if settings['crf'] else network.bert
         encoder.load_arrays(bert.checkpoint_arrays(), args.bert_model, ctx=ctx, ignore_extra=True)
     network.hybridize(static_alloc=True)
-    return gb.tagger_folder.Tagger(network, tokenizer, settings)
+    return gb.task_folder.task_model('entities', network, tokenizer, settings)
 
 
-def train(args, tagger, splits):
+def settings_of(args, file):
+    """What a new tagger learns."""
+    scheme = args.model_scheme or ('IOB2' if file.scheme == 'IOB1' else file.scheme)
+    lengths = [len(word) for sentence in file.sentences for word in sentence.words]
+    return {
+        'name': file.path.rsplit('/', 1)[-1], 'kinds': file.kinds(),
+        'scheme': gb.data.get_scheme(scheme).name, 'file_scheme': file.scheme, 'crf': args.crf,
+        'strict': args.strict, 'dropout': args.dropout_prob,
+        # Where nearly all words are of one character, the characters are the words.
+        'characters': lengths.count(1) > 0.99 * len(lengths),
+        'base': fine_tuned.base_of(args, None)}
+
+
+def train(args, pipeline, model, splits, ctx):
     """Fine-tune; the network ends with the parameters of the best epoch."""
     def evaluate(network):
-        return ner_report.metrics(args, tagger, splits['dev']) if 'dev' in splits else {}
+        return ner_report.metrics(args, pipeline, splits['dev']) if 'dev' in splits else {}
 
     if 'dev' not in splits:
         logger.warning('no data to evaluate on: the last epoch will be kept')
-    prefix = args.save_checkpoint_prefix
+    prefix, loss = args.save_checkpoint_prefix, gb.losses.tag_loss
+    gb.task_folder.save_tokenizer(args.output_dir, model.tokenizer)
     result = gb.training.fit(
-        tagger.network, splits['train'].data,
-        tagger.network.loss if args.crf else gb.losses.tag_loss, cli.make_plan(args),
+        model.network, ner_report.training_data(args, pipeline, splits['train'], ctx),
+        model.network.loss if model.settings['crf'] else loss, cli.make_plan(args),
         args.output_dir, name=prefix.name if prefix else 'model_ner', evaluate=evaluate,
         resume=args.resume, overwrite=args.overwrite)
-    logger.info('best epoch %d of %s: %s', result.best_epoch + 1, args.bert_model,
-                result.best_path)
-    gb.tagger_folder.save_tagger(args.output_dir, tagger, result.best_path.name)
+    fine_tuned.save(args, model, result)
 
 
 if __name__ == '__main__':

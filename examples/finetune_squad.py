@@ -12,16 +12,18 @@ Without --train_file and --predict_file, train-v1.1.json and dev-v1.1.json, or w
 train-v2.0.json and dev-v2.0.json, are read from $SQUAD_DIR, else $MXNET_HOME/datasets/squad. Other
 files need SQuAD's layout.
 
-The output folder gets the best epoch's parameters, metrics.jsonl, a training curve,
-predictions.json, nbest_predictions.json, evaluation.json, and for SQuAD 2.0 null_odds.json. With
---model_parameters, settings that are not given are those kept beside that file.
+The output folder gets the best epoch's parameters with all that is needed to use them,
+metrics.jsonl, a training curve, predictions.json, nbest_predictions.json, evaluation.json, for
+SQuAD 2.0 null_odds.json, and a model card. ``gluon-bert predict`` and ``gluon_bert.load_pipeline``
+use it. With --model_parameters, settings that are not given are those kept beside that file.
 """
-import argparse
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
 import cli
+import fine_tuned
 import squad_report
 
 import gluon_bert as gb
@@ -29,18 +31,8 @@ import gluon_bert as gb
 logger = cli.logger
 
 DEBUG_QUESTIONS = 24
-# GluonNLP's flags for what is not here.
-REFUSED = ('--comm_backend', '--deploy', '--model_prefix', '--only_calibration',
-           '--num_calib_batches', '--quantized_dtype', '--calib_mode', '--custom_pass_lib',
-           '--custom_passes')
-
-
-class Refusal(argparse.Action):
-    """A flag that is known and not supported."""
-
-    def __call__(self, parser, namespace, values, option_string=None):
-        parser.error(f'{option_string}: not supported here; this script trains and predicts in '
-                     f'float32 on one device')
+SETTINGS = ('max_seq_length', 'doc_stride', 'max_query_length', 'n_best_size', 'max_answer_length',
+            'version_2', 'null_score_diff_threshold', 'character_f1')
 
 
 def make_parser():
@@ -55,8 +47,6 @@ def make_parser():
     parser.add_argument('--sentencepiece', metavar='FILE',
                         help='cut words with this SentencePiece model')
     parser.set_defaults(lr=5e-5, log_interval=50)
-    for flag in REFUSED:
-        parser.add_argument(flag, nargs='*', action=Refusal, help=argparse.SUPPRESS)
     return parser
 
 
@@ -99,33 +89,35 @@ def add_answer_arguments(group):
 
 
 def main(argv=None):
-    args = parse(sys.argv[1:] if argv is None else argv)
     cli.log_to()
-    cli.prepare_engine()
-    ctx = cli.device(args.gpu)
+    cli.prepare_engine(argv)
+    args, kept = parse(argv)
+    ctx = cli.devices(args)
     cli.make_output_dir(args.output_dir)
-    cli.choose_model(args)
+    fine_tuned.choose_model(args, kept)
     splits = read_data(args)
     cli.log_to(args.output_dir / 'log_squad.txt')
     cli.write_arguments(args)
-    network, tokenizer = build_network(args, ctx)
-    windows, data = build_data(args, splits, tokenizer, ctx)
+    model = build(args, kept, ctx)
+    pipeline = gb.pipelines.task_pipeline(model)
+    windows = {name: build_windows(args, pipeline, name, split.questions)
+               for name, split in splits.items()}
     if not args.only_predict:
-        train(args, network, splits, windows, data)
-        squad_report.write_description(args, tokenizer.vocab)
-    if 'dev' in splits:
-        squad_report.write(args, network, splits['dev'], windows['dev'], data['dev'])
+        train(args, pipeline, splits, windows, model, ctx)
+    told = [squad_report.write(args, pipeline, name, split, windows[name])
+            for name, split in splits.items()]
+    if not args.only_predict:
+        fine_tuned.write_card(args, model, told)
 
 
 def parse(argv):
-    """The arguments, those kept beside --model_parameters included."""
+    """The arguments, and what is kept beside --model_parameters, or None."""
     parser = make_parser()
-    args = parser.parse_args(argv)
+    args, kept = fine_tuned.recall(parser, argv, ('questions',), {
+        **{name: name for name in SETTINGS}, 'batch_size': 'test_batch_size'})
     if args.only_predict and not args.model_parameters:
         parser.error('--only_predict needs --model_parameters')
-    if args.model_parameters:
-        args = parser.parse_args([*squad_report.recalled_arguments(args.model_parameters), *argv])
-    return args
+    return args, kept
 
 
 def read_data(args):
@@ -166,13 +158,14 @@ def squad_folder():
     return Path(folder) if folder else gb.zoo.store.default_root().parent / 'datasets' / 'squad'
 
 
-def build_network(args, ctx):
-    """The network and its tokenizer."""
+def build(args, kept, ctx):
+    """The network with its tokenizer, and how it reads and answers."""
     # Without the pooler, which answers do not need and which would get no gradient.
-    bert, tokenizer = cli.load_bert(args, ctx, use_pooler=False)
+    bert, tokenizer = fine_tuned.load_bert(args, kept, ctx, use_pooler=False)
     if not args.max_seq_length <= bert.config.max_length:
         raise cli.Failure(f'--max_seq_length {args.max_seq_length}: expected at most '
-                          f'{bert.config.max_length}, the longest sequence of {args.bert_model}')
+                          f'{bert.config.max_length}, the longest sequence of '
+                          f'{args.bert_model or "the model"}')
     if args.uncased and not tokenizer.lower:
         raise cli.Failure(f'--uncased: {args.bert_dataset} is cased, its model was trained on '
                           f'text that is not lower-cased')
@@ -185,48 +178,44 @@ def build_network(args, ctx):
     if args.model_parameters:
         network.load_parameters(args.model_parameters, ctx=ctx)
     network.hybridize(static_alloc=True)
-    return network, tokenizer
+    return gb.task_folder.task_model('questions', network, tokenizer, {
+        'name': 'SQuAD 2.0' if args.version_2 else 'SQuAD 1.1',
+        **{name: getattr(args, name) for name in SETTINGS}, 'batch_size': args.test_batch_size,
+        'base': fine_tuned.base_of(args, kept)})
 
 
-def build_data(args, splits, tokenizer, ctx):
-    """The windows by split, and the data sets made of them."""
+def build_windows(args, pipeline, name, questions):
+    """The windows of a split."""
     folder = args.feature_cache or args.output_dir
     folder.mkdir(parents=True, exist_ok=True)
-    windows, data = {}, {}
-    for split, content in splits.items():
-        questions, training = content.questions, split == 'train'
-        texts = len(questions) + len({question.context for question in questions})
-        with cli.progress(f'{split}: tokens', texts) as bar:
-            own = gb.data.cached_windows(
-                folder, questions, tokenizer, progress=bar.update, with_spans=training,
-                max_seq_length=args.max_seq_length, doc_stride=args.doc_stride,
-                max_query_length=args.max_query_length)
-        logger.info('%s: %d windows', split, len(own))
-        windows[split] = own
-        data[split] = gb.data.SequenceData(
-            own.features(), own.span if training else None,
-            tokenizer.convert_tokens_to_ids(tokenizer.vocab.padding_token),
-            batch_size=args.batch_size if training else args.test_batch_size, seed=args.seed,
-            round_to=args.round_to, ctx=ctx)
-    return windows, data
+    texts = len(questions) + len({question.context for question in questions})
+    with cli.progress(f'{name}: tokens', texts) as bar:
+        windows = pipeline.windows(questions, partial(gb.data.cached_windows, folder),
+                                   progress=bar.update, with_spans=name == 'train')
+    logger.info('%s: %d windows', name, len(windows))
+    return windows
 
 
-def train(args, network, splits, windows, data):
+def train(args, pipeline, splits, windows, model, ctx):
     """Fine-tune; the network ends with the parameters of the best epoch."""
     def evaluate(network):
         questions = splits['dev'].questions
-        answers = squad_report.predict(args, network, questions, windows['dev'], data['dev'])
+        answers = squad_report.predict(pipeline, questions, windows['dev'])
         return squad_report.scores_of(squad_report.evaluate(args, questions, answers))
 
+    vocab, own = model.tokenizer.vocab, windows['train']
+    data = gb.data.SequenceData(own.features(), own.span, vocab[vocab.padding_token],
+                                batch_size=args.batch_size, seed=args.seed, round_to=args.round_to,
+                                ctx=ctx)
     can_evaluate = 'dev' in splits and splits['dev'].has_answers
     if not can_evaluate:
         logger.warning('no answers to evaluate with: the last epoch will be kept')
+    gb.task_folder.save_tokenizer(args.output_dir, model.tokenizer)
     result = gb.training.fit(
-        network, data['train'], gb.losses.span_loss, cli.make_plan(args), args.output_dir,
+        model.network, data, gb.losses.span_loss, cli.make_plan(args), args.output_dir,
         name='model_bert_squad', evaluate=evaluate if can_evaluate else None,
         resume=args.resume, overwrite=args.overwrite)
-    logger.info('best epoch %d of %s: %s', result.best_epoch + 1, args.bert_model,
-                result.best_path)
+    fine_tuned.save(args, model, result)
 
 
 if __name__ == '__main__':

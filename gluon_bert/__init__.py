@@ -16,15 +16,16 @@ _HOMES = {
     'BertModel': 'bert', 'BertOutput': 'bert', 'LayerOutputs': 'bert', 'mean_pool': 'bert',
     'BertClassifier': 'heads', 'BertForPretraining': 'heads', 'BertForQA': 'heads',
     'BertTagger': 'heads', 'BertCrfTagger': 'tagging', 'LinearChainCRF': 'crf',
-    'FillMask': 'fill_mask', 'SentenceEncoder': 'embedding', 'WordVectors': 'token_vectors',
+    'Predictor': 'inference', 'SentenceEncoder': 'embedding', 'WordVectors': 'token_vectors',
     'cosine_search': 'search', 'layer_features': 'token_vectors',
+    'load_pipeline': 'pipelines',
     'get_model': 'zoo', 'get_tokenizer': 'zoo', 'list_models': 'zoo', 'load_model': 'zoo',
 }
-_MODULES = ('bert', 'checkpoint', 'config', 'data', 'heads', 'kernels', 'layers', 'metrics',
-            'losses', 'model', 'networks', 'optimizer', 'plan', 'plots', 'squad_answers',
-            'squad_metrics', 'training', 'zoo',
-            'crf', 'entity_metrics', 'tagger_folder', 'tagging',
-            'embedding', 'fill_mask', 'search', 'text_batches', 'token_vectors')
+_MODULES = ('bert', 'checkpoint', 'config', 'data', 'devices', 'heads', 'inference', 'kernels',
+            'layers', 'metrics', 'losses', 'model', 'networks', 'optimizer', 'plan', 'plots',
+            'squad_answers', 'squad_metrics', 'training', 'zoo', 'crf', 'entity_metrics',
+            'tagging', 'task_folder', 'model_card', 'pipelines', 'embedding', 'search',
+            'text_batches', 'token_vectors')
 
 __all__ = ['__version__', *_HOMES, *_MODULES]
 

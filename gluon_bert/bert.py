@@ -7,6 +7,7 @@ import mxnet as mx
 from mxnet import nd
 from mxnet.gluon import HybridBlock, nn
 
+from . import kernels
 from ._parameters import fill
 from .checkpoint.gluonnlp_names import common_arrays, to_file_names
 from .checkpoint.layout import fuse, fused_shape, split
@@ -261,33 +262,37 @@ class BertModel(BertBlock):
         kept = F.SequenceMask(hidden, sequence_length=lengths, use_sequence_length=True)
         return F.transpose(kept, axes=(1, 0, 2))                                  # (N, T, C)
 
-    def layer_outputs(self, inputs, token_types=None, valid_length=None):
+    def layer_outputs(self, inputs, token_types=None, valid_length=None, attentions=True):
         """All layers' encodings and attention probabilities.
 
         Parameters
         ----------
         inputs, token_types, valid_length
             As in the call.
+        attentions : bool
+            False: only the encodings, which takes less time and memory.
 
         Returns
         -------
         LayerOutputs
             ``encodings``: num_layers + 1 arrays (N, T, C), the embeddings first, zero past the
             valid length. ``attentions``: num_layers arrays (N, H, T, T); each row sums to 1,
-            padded keys have probability 0, rows of padded queries mean nothing.
+            padded keys have probability 0, rows of padded queries mean nothing; empty without.
         """
         if token_types is None:
             token_types = nd.zeros_like(inputs)
         _check_inputs(self.config, inputs, token_types)
         if valid_length is None:
             valid_length = nd.full((inputs.shape[0],), inputs.shape[1], ctx=inputs.context)
-        hidden, mask, lengths = self._embed(nd, inputs, token_types, valid_length)
-        encodings, attentions = [self._batch_major(nd, hidden, lengths)], []
-        for layer in self.layers:
-            attentions.append(layer.attention.probabilities(hidden, mask))
-            hidden = layer(hidden, mask)
-            encodings.append(self._batch_major(nd, hidden, lengths))
-        return LayerOutputs(encodings, attentions)
+        with kernels.unused_in(self):
+            hidden, mask, lengths = self._embed(nd, inputs, token_types, valid_length)
+            encodings, found = [self._batch_major(nd, hidden, lengths)], []
+            for layer in self.layers:
+                if attentions:
+                    found.append(layer.attention.probabilities(hidden, mask))
+                hidden = layer(hidden, mask)
+                encodings.append(self._batch_major(nd, hidden, lengths))
+        return LayerOutputs(encodings, found)
 
     def checkpoint_names(self):
         return encoder_names(self.config, self.use_pooler)

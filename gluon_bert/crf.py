@@ -116,10 +116,26 @@ class LinearChainCRF(HybridBlock):
         -------
         numpy.ndarray of int, shape (W,)
         """
+        return viterbi(emissions, *self._tables())
+
+    def probabilities(self, emissions):
+        """How probable each tag of each word is, over all sequences of tags.
+
+        Parameters
+        ----------
+        emissions : numpy.ndarray, shape (W, K)
+
+        Returns
+        -------
+        numpy.ndarray, shape (W, K)
+        """
+        return marginals(emissions, *self._tables())
+
+    def _tables(self):
+        """Transitions (K, K), begin (K,) and end (K,), what is not valid included."""
         arrays = [parameter.data(parameter.list_ctx()[0]).asnumpy()
                   for parameter in (self.transitions, self.begin, self.end)]
-        return viterbi(emissions, arrays[0] + self._between, arrays[1] + self._begin,
-                       arrays[2] + self._end)
+        return arrays[0] + self._between, arrays[1] + self._begin, arrays[2] + self._end
 
 
 def viterbi(emissions, transitions, begin, end):
@@ -155,6 +171,39 @@ def viterbi(emissions, transitions, begin, end):
     for source in reversed(sources):
         best.append(int(source[best[-1]]))
     return np.array(best[::-1])
+
+
+def marginals(emissions, transitions, begin, end):
+    """The probability of each tag of each word: the forward-backward algorithm.
+
+    Parameters
+    ----------
+    emissions, transitions, begin, end
+        As for :func:`viterbi`.
+
+    Returns
+    -------
+    numpy.ndarray, shape (W, K)
+        Each row sums to 1.
+
+    Examples
+    --------
+    >>> marginals(np.zeros((2, 2)), np.zeros((2, 2)), np.zeros(2), np.log([1, 3])).round(6).tolist()
+    [[0.5, 0.5], [0.25, 0.75]]
+    """
+    emissions = np.asarray(emissions, 'float64')
+    before, after = np.zeros_like(emissions), np.zeros_like(emissions)            # (W, K)
+    if not len(emissions):
+        return emissions
+    before[0], after[-1] = begin, end
+    for word in range(1, len(emissions)):
+        before[word] = np.logaddexp.reduce(
+            (before[word - 1] + emissions[word - 1])[:, None] + transitions, axis=0)
+    for word in range(len(emissions) - 2, -1, -1):
+        after[word] = np.logaddexp.reduce(transitions + emissions[word + 1] + after[word + 1],
+                                          axis=1)
+    total = before + emissions + after
+    return np.exp(total - np.logaddexp.reduce(total, axis=1, keepdims=True))
 
 
 def _log_sum_exp(values):

@@ -1,12 +1,8 @@
 """A block diagram of a network, drawn without a display."""
 from __future__ import annotations
 
-from pathlib import Path
-
-from ._files import atomic_path
 from .counts import count_parameters, short_count, title_of
-
-SUFFIXES = ('.svg', '.png')
+from .plots.style import checked_path, save
 
 # Heads that work on the encodings of the tokens, and on the pooled vector.
 _OF_TOKENS = ('masked_lm', 'span', 'tagger')
@@ -25,7 +21,7 @@ def draw_network(config, path, heads=(), title='', num_classes=2):
     ----------
     config : BertConfig
     path : str or Path
-        SVG or PNG, by its suffix.
+        SVG, PNG or PDF, by its suffix.
     heads : iterable of str
         Of :attr:`.Checkpoint.heads`.
     title : str
@@ -34,19 +30,14 @@ def draw_network(config, path, heads=(), title='', num_classes=2):
 
     Raises
     ------
-    ValueError
-        If the suffix is another.
+    ValueError, FileNotFoundError
+        If the suffix is another, or there is no such folder.
     """
     from matplotlib import rc_context
-    path = Path(path)
-    if path.suffix.lower() not in SUFFIXES:
-        raise ValueError(f'{path}: expected a name that ends in {" or ".join(SUFFIXES)}')
+    path = checked_path(path)
     # The same network gives the same bytes.
-    with rc_context({'svg.hashsalt': 'gluon_bert'}), atomic_path(path) as temporary:
-        figure = _draw(config, heads, title, num_classes)
-        metadata = {'Date': None, 'Title': title} if path.suffix.lower() == '.svg' else {}
-        figure.savefig(temporary, format=path.suffix[1:].lower(), dpi=160, facecolor='white',
-                       metadata=metadata)
+    with rc_context({'svg.hashsalt': 'gluon_bert'}):
+        save(_draw(config, heads, title, num_classes), path, title)
 
 
 class _Canvas:
@@ -57,7 +48,7 @@ class _Canvas:
     def __init__(self):
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
-        self.figure = Figure(figsize=(self.WIDTH, self.WIDTH))
+        self.figure = Figure(figsize=(self.WIDTH, self.WIDTH), dpi=160, facecolor='white')
         FigureCanvasAgg(self.figure)
         self.axes = self.figure.add_axes([0, 0, 1, 1])
         self.axes.set_axis_off()

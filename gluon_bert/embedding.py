@@ -1,6 +1,7 @@
 """Vectors of sentences: a BERT over any number of texts, and what is pooled from it."""
 from __future__ import annotations
 
+import collections
 import itertools
 import warnings
 
@@ -9,13 +10,16 @@ from mxnet import nd
 
 from .bert import mean_pool
 from .data import Features, SentenceTransform
+from .inference import Predictor
 from .text_batches import (
     Batches,
     bert_of,
     blocks_of,
     checked_length,
+    computed_ahead,
     layer_encodings,
     layer_number,
+    memory_trimmer,
 )
 
 POOLINGS = ('mean', 'cls', 'max', 'pooler')
@@ -23,6 +27,7 @@ LONG = ('cut', 'windows')
 LAYER_POOLING = 'mean_of_layer:'
 
 _LOOK_AHEAD = 64    # batches that are sorted by length together
+_IN_FLIGHT = 2      # batches that MXNet computes or has yet to compute
 
 
 class SentenceEncoder:
@@ -34,7 +39,8 @@ class SentenceEncoder:
     Parameters
     ----------
     model : BertModel, or a network around one
-        Of a network with heads, the BERT in it is used.
+        Of a network with heads, the BERT in it is used. Make a new encoder after its parameters
+        change.
     tokenizer : BertTokenizer, BytePairTokenizer or SentencePieceTokenizer
     pooling : str
         'mean' over all tokens, special ones included (Reimers and Gurevych, 2019, section 3);
@@ -70,6 +76,7 @@ class SentenceEncoder:
                  batch_size=32, long='cut'):
         self.bert = bert_of(model, tokenizer)
         self._layer = _pooled_layer(self.bert, pooling)
+        self._run = None if self._layer is not None else Predictor(self.bert)
         if long not in LONG:
             raise ValueError(f'long={long!r}: expected one of {LONG}')
         self._pooling, self._normalize, self._long = pooling, normalize, long
@@ -117,7 +124,8 @@ class SentenceEncoder:
     def encode_stream(self, texts):
         """The vectors of any number of texts, a block at a time, in bounded memory.
 
-        ``num_cut`` tells how many texts were cut.
+        ``num_cut`` tells how many texts were cut. One block more than was given out is read, so
+        that its tokens are made while MXNet computes.
 
         Parameters
         ----------
@@ -133,35 +141,46 @@ class SentenceEncoder:
         TypeError
             As in :meth:`encode`.
         """
-        for block in blocks_of(texts, self._batches.size * _LOOK_AHEAD):
-            features, counts = self._features(*block)
+        trim = memory_trimmer()
+        for features, counts, num_cut in computed_ahead(
+                self._features, blocks_of(texts, self._batches.size * _LOOK_AHEAD)):
+            self.num_cut += num_cut
             vectors = np.empty((len(features), self.units), 'float32')
-            for indices, arrays in self._batches(features):
-                vectors[indices] = self._pool(*arrays).asnumpy()
+            for indices, pooled in self._pooled(features):
+                vectors[indices] = pooled.asnumpy()
             if len(counts) < len(vectors):       # several windows of one text
                 begins = np.cumsum([0, *counts[:-1]])
                 vectors = np.add.reduceat(vectors, begins) / np.array(counts, 'float32')[:, None]
             if self._normalize:
                 vectors /= np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-12)
+            trim()
             yield vectors
 
+    def _pooled(self, features):
+        """(indices, vectors) of each batch; while one is waited for, the next is computed."""
+        waiting = collections.deque()
+        for indices, arrays in self._batches(features):
+            waiting.append((indices, self._pool(*arrays)))
+            if len(waiting) > _IN_FLIGHT:
+                yield waiting.popleft()
+        yield from waiting
+
     def _features(self, texts, pairs):
-        """The sequences of texts, and how many each text has."""
+        """The sequences of texts, how many each text has, and how many texts were cut."""
         features, num_cut = self._transform.transform_batch(texts, pairs)
         if self._long == 'cut' or not num_cut:
-            self.num_cut += num_cut
-            return features, [1] * len(features)
-        groups = []
+            return features, [1] * len(features), num_cut
+        groups, num_cut = [], 0
         for number, feature in enumerate(features):
             windows = [feature]
             if feature.valid_length == self._transform.max_length:
                 if pairs is None or not pairs[number]:
                     windows = self._windows(texts[number])
                 else:
-                    self.num_cut += self._transform.transform_batch(
+                    num_cut += self._transform.transform_batch(
                         [texts[number]], [pairs[number]])[1]
             groups.append(windows)
-        return list(itertools.chain(*groups)), [len(windows) for windows in groups]
+        return (list(itertools.chain(*groups)), [len(windows) for windows in groups], num_cut)
 
     def _windows(self, text):
         vocab, room = self._tokenizer.vocab, self._transform.max_length - 2
@@ -177,7 +196,7 @@ class SentenceEncoder:
             sequence, = layer_encodings(self.bert, [self._layer], inputs, token_types,
                                         valid_length)
             return mean_pool(sequence, valid_length, normalize=False)
-        output = self.bert(inputs, token_types, valid_length)
+        output = self._run(inputs, token_types, valid_length)
         if self._pooling == 'pooler':
             return output.pooled
         sequence = output.sequence if self.bert.use_pooler else output            # (N, T, C)

@@ -66,6 +66,10 @@ class Predictor:
         """Whether the encoder runs in native code."""
         return self._encoder is not None
 
+    def collect_params(self, select=None):
+        """The network's parameters."""
+        return self.network.collect_params(select)
+
     def __call__(self, inputs, token_types=None, valid_length=None, *others):
         """As the network's own call, see there.
 
@@ -106,9 +110,11 @@ class Predictor:
         head = self._head
         if isinstance(head, BertModel):
             rows = _pad(sequence, valid)
-            return BertOutput(rows, _share(pooled)) if self._bert.use_pooler else rows
+            return rows if pooled is None else BertOutput(rows, _share(pooled))
         if isinstance(head, BertForPretraining):
-            encodings = [_pad(sequence, valid)] + [_share(pooled)] * self._bert.use_pooler
+            encodings = [_pad(sequence, valid)]
+            if pooled is not None:
+                encodings.append(_share(pooled))
             return head.output_type(*encodings, *head.scores(encodings, *others))
         if head.reads == 'pooled':
             return head.scores(_share(pooled))

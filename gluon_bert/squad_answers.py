@@ -9,12 +9,18 @@ import numpy as np
 
 
 class Candidate(NamedTuple):
-    """A possible answer: its text, its probability among the candidates, and its two logits."""
+    """A possible answer.
+
+    Its text, its probability among the candidates, its two logits, and from which character of the
+    paragraph to before which it stands; both are 0 for no answer.
+    """
 
     text: str
     probability: float
     start_logit: float
     end_logit: float
+    start: int
+    end: int
 
 
 class Prediction(NamedTuple):
@@ -110,12 +116,12 @@ def _predict(context, spans, null, n_best_size, version_2, threshold):
     for score, start_logit, end_logit, start, end in spans:
         if len(best) == n_best_size:
             break
-        best.setdefault(context[start:end], (score, start_logit, end_logit))
+        best.setdefault(context[start:end], (score, start_logit, end_logit, start, end))
     if version_2:
-        best.setdefault('', (null_score, *map(float, null)))
-    shares = _softmax([score for score, _, _ in best.values()])
-    candidates = [Candidate(text, share, *logits)
-                  for (text, (_, *logits)), share in zip(best.items(), shares)]
+        best.setdefault('', (null_score, *map(float, null), 0, 0))
+    shares = _softmax([score for score, *_ in best.values()])
+    candidates = [Candidate(text, share, *rest)
+                  for (text, (_, *rest)), share in zip(best.items(), shares)]
     answer, score = next(((context[start:end], score) for score, _, _, start, end in spans
                           if start < end), ('', 0.0))
     if not version_2:

@@ -1,4 +1,4 @@
-"""Taggers at work: one with a CRF, and the scores of words from windows of tokens."""
+"""Taggers at work: one with a CRF, and the tags of words from their scores."""
 from __future__ import annotations
 
 import mxnet as mx
@@ -7,7 +7,6 @@ import numpy as np
 from .bert import BertBlock
 from .checkpoint.names import with_prefix
 from .crf import LinearChainCRF
-from .data.ner_windows import join_windows
 from .heads import BertTagger
 
 _CRF = tuple((name, (name,)) for name in ('crf.transitions', 'crf.begin', 'crf.end'))
@@ -85,31 +84,6 @@ class BertCrfTagger(BertBlock):
         return -likelihood / lengths * mx.nd.array(counts > 0, ctx=scores.context)
 
 
-def word_scores(network, data, windows, lengths):
-    """What a tagger gives for each word of each sentence.
-
-    Parameters
-    ----------
-    network : BertTagger or BertCrfTagger
-    data : SequenceData
-        With the features of ``windows``, in their order.
-    windows : list of Window
-        From :func:`gluon_bert.data.make_windows`.
-    lengths : sequence of int
-        Words of each sentence.
-
-    Returns
-    -------
-    list of numpy.ndarray, shape (words, K)
-    """
-    outputs = [None] * len(windows)
-    for batch in data.evaluation_batches():
-        inputs, _ = data.load(batch)
-        for index, scores in zip(batch, network(*inputs).asnumpy()):
-            outputs[index] = scores[windows[index].firsts]
-    return join_windows(windows, outputs, lengths)
-
-
 def best_tags(network, scores):
     """The numbers of the best tags of sentences.
 
@@ -118,7 +92,7 @@ def best_tags(network, scores):
     network : BertTagger or BertCrfTagger
         With a CRF the best valid sequence, else the best tag of each word.
     scores : list of numpy.ndarray, shape (words, K)
-        From :func:`word_scores`.
+        Of the words of each sentence, see :func:`.join_windows`.
 
     Returns
     -------
@@ -127,3 +101,23 @@ def best_tags(network, scores):
     if isinstance(network, BertCrfTagger):
         return [network.crf.decode(row) for row in scores]
     return [row.argmax(axis=1) if len(row) else np.zeros(0, int) for row in scores]
+
+
+def tag_probabilities(network, scores):
+    """How probable each tag of each word of a sentence is.
+
+    Parameters
+    ----------
+    network : BertTagger or BertCrfTagger
+        With a CRF, over all sequences of tags.
+    scores : numpy.ndarray, shape (words, K)
+        As for :func:`best_tags`.
+
+    Returns
+    -------
+    numpy.ndarray, shape (words, K)
+    """
+    if isinstance(network, BertCrfTagger):
+        return network.crf.probabilities(scores)
+    exponentials = np.exp(scores - scores.max(axis=1, keepdims=True, initial=-np.inf))
+    return exponentials / exponentials.sum(axis=1, keepdims=True)

@@ -1,6 +1,11 @@
 """Texts read in blocks, and their batches as arrays where a model is."""
 from __future__ import annotations
 
+import ctypes
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 from mxnet import nd
 
 from .data import pad_batch, sequential_batches
@@ -70,6 +75,57 @@ def blocks_of(texts, size):
             block, num_characters = [], 0
     if block:
         yield _columns(block)
+
+
+def computed_ahead(function, blocks):
+    """What a function gives for each block, the next one computed in a thread meanwhile.
+
+    Parameters
+    ----------
+    function : callable
+        Takes the parts of a block. It must leave MXNet alone.
+    blocks : iterable of tuple
+        Read in the caller's thread.
+
+    Yields
+    ------
+    object
+        What ``function`` gives, in the order of the blocks.
+    """
+    with ThreadPoolExecutor(1) as worker:
+        coming = None
+        for block in blocks:
+            done, coming = coming, worker.submit(function, *block)
+            if done:
+                yield done.result()
+        if coming:
+            yield coming.result()
+
+
+def memory_trimmer(seconds=1.0):
+    """A function to call now and then, which gives freed memory back to the system.
+
+    Batches of many sizes leave the heap of the C library in pieces, and it would grow for hours.
+
+    Parameters
+    ----------
+    seconds : float
+        A call sooner than so long after the last trimming does nothing.
+
+    Returns
+    -------
+    callable
+        Without arguments; does nothing where the C library cannot trim.
+    """
+    trim = getattr(ctypes.CDLL(None), 'malloc_trim', None) if sys.platform == 'linux' else None
+    last = time.monotonic()
+
+    def call():
+        nonlocal last
+        if trim is not None and time.monotonic() - last >= seconds:
+            trim(0)
+            last = time.monotonic()
+    return call
 
 
 def _columns(block):

@@ -1,7 +1,6 @@
 """The one training loop, and prediction over a data set."""
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 import math
@@ -13,15 +12,17 @@ from typing import NamedTuple
 
 import mxnet as mx
 import numpy as np
-from mxnet import autograd
 from tqdm import tqdm
 
 from . import kernels
 from ._files import write_text
 from ._signals import stop_signals
+from .devices import add_gradients, devices_of, run_batches
+from .inference import Predictor
 from .optimizer import exclude_from_decay, global_norm, linear_schedule, make_optimizer
 from .plan import Plan
 from .plots import plot_training
+from .training_log import TrainingLog
 from .training_state import Progress, load_state, save_state
 
 __all__ = ['FitResult', 'Interrupted', 'Plan', 'fit', 'predict', 'set_seed']
@@ -63,7 +64,9 @@ def fit(model, data, loss, plan, output_dir, *, name='model', evaluate=None, res
     Parameters
     ----------
     model : BertBlock
-        Initialised, on one device.
+        Initialised, on one device or on several of one kind, the same parameters on each. Several
+        share each batch; the result is that of one device, but for rounding and the draws of
+        dropout.
     data : SequenceData
         Or anything with ``training_batches(epoch)`` and ``load(batch)`` like it.
     loss : callable
@@ -96,7 +99,7 @@ def fit(model, data, loss, plan, output_dir, *, name='model', evaluate=None, res
         If the loss or a gradient is not finite.
     ValueError
         If the state belongs to another run, or there is one and neither ``resume`` nor
-        ``overwrite`` is set.
+        ``overwrite`` is set; or no batch has a sequence for each device.
     """
     output_dir = Path(output_dir)
     if resume and (output_dir / RESULT_FILE).is_file():
@@ -125,16 +128,16 @@ def predict(model, data, desc='predict', per_token=False):
     numpy.ndarray, shape (sequences, K), or, ``per_token``, a list of arrays of shape (T, K)
         In the order of the data set.
     """
-    outputs = [None] * len(data)
-    for batch in _progress(data.evaluation_batches(), desc):
-        inputs, _ = data.load(batch)
-        rows = model(*inputs).asnumpy()
-        if per_token:
-            lengths = inputs[2].asnumpy().astype(int)
-            # Copies: a view would keep the padding of its batch in memory.
-            rows = [row[:length].copy() for row, length in zip(rows, lengths)]
-        for index, output in zip(batch, rows):
-            outputs[index] = output
+    outputs, batches = [None] * len(data), data.evaluation_batches()
+    with kernels.unused_in(model):
+        results = run_batches(Predictor(model), (data.load(batch)[0] for batch in batches))
+        for batch, (rows, inputs) in zip(_progress(batches, desc), results):
+            if per_token:
+                lengths = inputs[2].asnumpy().astype(int)
+                # Copies: a view would keep the padding of its batch in memory.
+                rows = [row[:length].copy() for row, length in zip(rows, lengths)]
+            for index, output in zip(batch, rows):
+                outputs[index] = output
     return outputs if per_token else np.stack(outputs)
 
 
@@ -144,7 +147,13 @@ class _Run:
     def __init__(self, model, data, loss, plan, output_dir, name, evaluate):
         self.model, self.data, self.loss, self.plan = model, data, loss, plan
         self.output_dir, self.name, self.evaluate = output_dir, name, evaluate
-        self.steps_per_epoch = math.ceil(len(data.training_batches(0)) / plan.accumulate)
+        self.devices = devices_of(model)
+        batches = data.training_batches(0)
+        if max(map(len, batches)) < len(self.devices):
+            raise ValueError(f'{len(self.devices)} devices share each batch, but no batch has more '
+                             f'than {max(map(len, batches))} sequences; use fewer devices or a '
+                             f'larger batch size')
+        self.steps_per_epoch = math.ceil(len(batches) / plan.accumulate)
         self.num_steps = plan.training_steps or plan.epochs * self.steps_per_epoch
         self.num_epochs = math.ceil(self.num_steps / self.steps_per_epoch)
         self.parameters = _unique(model._collect_params_with_prefix())
@@ -156,8 +165,9 @@ class _Run:
                 plan.optimizer, plan.learning_rate, plan.epsilon, plan.weight_decay),
             update_on_kvstore=False)
         self.settings = {**asdict(plan), 'sequences': len(data), 'name': name,
-                         'native_kernels': kernels.are_used_in(model)}
-        self.progress, self.rows = Progress(), []
+                         'native_kernels': kernels.are_used_in(model),
+                         'devices': len(self.devices)}
+        self.progress, self.log = Progress(), TrainingLog(output_dir / METRICS_FILE)
         self.started = time.perf_counter()
 
     def start(self, resume, overwrite):
@@ -167,13 +177,12 @@ class _Run:
                 raise ValueError(f'{state}: there is an unfinished run; resume or overwrite it, '
                                  f'or choose another folder')
             self.progress = load_state(state, self.settings, self.parameters, self.trainer)
-            self.rows = [row for row in _read_rows(self.output_dir / METRICS_FILE)
-                         if row['step'] <= self.progress.step]
+            self.log.begin(self.progress.step)
             logger.info('resumed at step %d of %d', self.progress.step, self.num_steps)
         else:
             state.unlink(missing_ok=True)
+            self.log.begin()
         (self.output_dir / RESULT_FILE).unlink(missing_ok=True)
-        write_text(self.output_dir / METRICS_FILE, ''.join(map(_line, self.rows)))
 
     def train(self, stop):
         progress = self.progress
@@ -204,8 +213,11 @@ class _Run:
         progress, plan = self.progress, self.plan
         rate = linear_schedule(progress.step + 1, self.num_steps,
                                int(self.num_steps * plan.warmup_ratio), plan.learning_rate)
-        loss = self._gradients(group)
-        norm = global_norm([parameter.grad() for parameter in self.parameters.values()])
+        loss = add_gradients(self.model, self.data, self.loss, group, self.devices,
+                             (plan.seed, progress.step))
+        self.trainer.allreduce_grads()
+        # From here on all devices have the same gradients, and compute the same update.
+        norm = global_norm([parameter.list_grad()[0] for parameter in self.parameters.values()])
         if not math.isfinite(loss) or not math.isfinite(norm):
             raise FloatingPointError(f'step {progress.step + 1}: loss {loss}, gradient norm '
                                      f'{norm}; try a smaller learning rate')
@@ -223,29 +235,13 @@ class _Run:
         if progress.step % plan.log_interval == 0 or progress.step == self.num_steps:
             self._log_step(rate, norm)
 
-    def _gradients(self, group):
-        """Add up the gradients of the mean loss over a group of batches; give that loss."""
-        sequences, loss = sum(map(len, group)), 0.0
-        for number, batch in enumerate(group):
-            inputs, labels = self.data.load(batch)
-            mx.random.seed(self._dropout_seed(number))
-            with autograd.record():
-                part = self.loss(self.model(*inputs), labels).sum() / sequences
-            part.backward()
-            loss += float(part.asscalar())
-        return loss
-
-    def _dropout_seed(self, number):
-        """Dropout is a function of seed, step and batch, so that a resumed run draws the same."""
-        return np.random.RandomState([self.plan.seed, self.progress.step, number]).randint(2 ** 31)
-
     def _log_step(self, rate, norm):
         progress = self.progress
         row = {'step': progress.step, 'epoch': progress.epoch,
                'loss': progress.loss_sum / progress.loss_count, 'learning_rate': rate,
                'gradient_norm': norm, 'seconds': round(time.perf_counter() - self.started, 3)}
         progress.loss_sum, progress.loss_count = 0.0, 0
-        self._append(row)
+        self.log.append(row)
         logger.info('[Epoch %d/%d Step %d/%d] loss=%.4f lr=%.3g norm=%.3f', progress.epoch + 1,
                     self.num_epochs, progress.step, self.num_steps, row['loss'], rate, norm)
 
@@ -254,8 +250,8 @@ class _Run:
         metrics = {name: float(value) for name, value in
                    (self.evaluate(self.model) if self.evaluate else {}).items()}
         if metrics:
-            self._append({'step': progress.step, 'epoch': progress.epoch, 'metrics': metrics,
-                          'seconds': round(time.perf_counter() - self.started, 3)})
+            self.log.append({'step': progress.step, 'epoch': progress.epoch, 'metrics': metrics,
+                             'seconds': round(time.perf_counter() - self.started, 3)})
             logger.info('[Epoch %d/%d] dev %s', progress.epoch + 1, self.num_epochs,
                         ' '.join(f'{name}={value:.4f}' for name, value in metrics.items()))
         score = next(iter(metrics.values()), None)
@@ -272,14 +268,12 @@ class _Run:
         # Only now: until the state is saved, the former best file is what a resumed run has.
         if previous is not None and previous != progress.best_epoch:
             self._path(previous).unlink(missing_ok=True)
-        plot_training(self.rows, self.output_dir / CURVE_FILE)
+        plot_training(self.log.rows, self.output_dir / CURVE_FILE)
 
     def finish(self):
         """Leave the best parameters in the model, the result in its file, the state away."""
         best = self.progress.best_epoch
-        metrics = next((row['metrics'] for row in self.rows
-                        if 'metrics' in row and row['epoch'] == best), {})
-        result = FitResult(best, metrics, self._path(best), self.progress.step)
+        result = FitResult(best, self.log.metrics(best), self._path(best), self.progress.step)
         self.model.load_parameters(result.best_path)
         write_text(self.output_dir / RESULT_FILE,
                    json.dumps({**result._asdict(), 'best_path': result.best_path.name}, indent=1))
@@ -293,11 +287,6 @@ class _Run:
     def _save(self):
         save_state(self.output_dir / STATE_FILE, self.progress, self.settings, self.parameters,
                    self.trainer)
-
-    def _append(self, row):
-        self.rows.append(row)
-        with open(self.output_dir / METRICS_FILE, 'a', encoding='utf-8') as file:
-            file.write(_line(row))
 
     def _path(self, epoch):
         return self.output_dir / f'{self.name}_{epoch}.params'
@@ -321,18 +310,3 @@ def _unique(parameters):
     for name, parameter in parameters.items():
         names.setdefault(id(parameter), name)
     return {name: parameters[name] for name in names.values()}
-
-
-def _read_rows(path):
-    if not path.is_file():
-        return []
-    rows = []
-    for line in path.read_text(encoding='utf-8').split('\n'):
-        # A line cut short by a kill is later than the state and not needed.
-        with contextlib.suppress(ValueError):
-            rows.append(json.loads(line))
-    return rows
-
-
-def _line(row):
-    return json.dumps(row) + '\n'

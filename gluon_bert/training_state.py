@@ -51,9 +51,9 @@ def save_state(path, progress, settings, parameters, trainer):
         What must be the same when the run goes on.
     parameters : dict of str to mxnet.gluon.Parameter
     trainer : mxnet.gluon.Trainer
-        Of these parameters, on one device.
+        Of these parameters. Of several devices, which are alike, the first is saved.
     """
-    tensors = {f'parameter/{name}': parameter.data().asnumpy()
+    tensors = {f'parameter/{name}': parameter.list_data()[0].asnumpy()
                for name, parameter in parameters.items()}
     for name, moments in _moments(parameters, trainer).items():
         for kind, moment in zip(('mean', 'variance'), moments):
@@ -113,14 +113,15 @@ def _moments(parameters, trainer):
 
 def _restore_moments(tensors, step, parameters, trainer):
     positions = {id(parameter): index for index, parameter in enumerate(trainer._params)}
-    updater, optimizer = trainer._updaters[0], trainer._optimizer
-    for name, parameter in parameters.items():
-        if f'mean/{name}' not in tensors:
-            continue
-        index = positions[id(parameter)]
-        updater.states[index] = tuple(
-            nd.array(tensors[f'{kind}/{name}'], ctx=parameter.list_ctx()[0])
-            for kind in ('mean', 'variance'))
-        updater.states_synced[index] = True
-        optimizer._index_update_count[index] = step
+    optimizer = trainer._optimizer
+    for device, updater in zip(trainer._contexts, trainer._updaters):
+        optimizer._set_current_context(device.device_id)    # each has its own count of steps
+        for name, parameter in parameters.items():
+            if f'mean/{name}' not in tensors:
+                continue
+            index = positions[id(parameter)]
+            updater.states[index] = tuple(nd.array(tensors[f'{kind}/{name}'], ctx=device)
+                                          for kind in ('mean', 'variance'))
+            updater.states_synced[index] = True
+            optimizer._index_update_count[index] = step
     optimizer.num_update = step

@@ -15,6 +15,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+import comparing
+
 import gluon_bert as gb
 
 SIDES = ('gluon_bert', 'transformers')
@@ -81,12 +83,12 @@ def measure(side, folder, tokens):
     """Seconds, and bytes of memory above those after the imports."""
     import time
     load = {'gluon_bert': load_gluon_bert, 'transformers': load_transformers}[side]()
-    before = memory('VmRSS')
+    before = comparing.memory('VmRSS')
     start = time.perf_counter()
     output = load(folder, tokens)
     seconds = time.perf_counter() - start
     assert output.shape[:2] == (1, tokens), output.shape
-    return {'seconds': seconds, 'peak': memory('VmHWM') - before}
+    return {'seconds': seconds, 'peak': comparing.memory('VmHWM') - before}
 
 
 def load_gluon_bert():
@@ -109,14 +111,6 @@ def load_transformers():
         with torch.inference_mode():
             return model(torch.ones((1, tokens), dtype=torch.int64)).last_hidden_state.numpy()
     return load
-
-
-def memory(field):
-    """A figure of this process, in bytes."""
-    for line in Path('/proc/self/status').read_text().splitlines():
-        if line.startswith(field + ':'):
-            return int(line.split()[1]) * 1024
-    raise OSError(f'/proc/self/status has no {field}')
 
 
 def report(found, size):

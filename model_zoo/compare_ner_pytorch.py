@@ -11,8 +11,6 @@ labels and the scorer, which is tested against seqeval, are the same code for bo
 F1 of the last epoch, so that none is chosen by the file it is evaluated on; the time of an epoch is
 that of its training steps alone. Needs PyTorch and transformers: python3 dev.py setup --peers.
 """
-import argparse
-import json
 import sys
 from pathlib import Path
 
@@ -20,42 +18,25 @@ import comparing
 
 
 def make_parser():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = comparing.make_parser(__doc__, seeds=[1, 2, 3], batch_size=16, epochs=4, lr=2e-4,
+                                   length='--seq_len', longest=128)
     parser.add_argument('--train_file', type=Path, required=True)
     parser.add_argument('--eval_file', type=Path, required=True)
     parser.add_argument('--repair', action='store_true', help='mend broken sequences of tags')
-    parser.add_argument('--batch_size', type=int, default=16)
-    parser.add_argument('--epochs', type=int, default=4)
-    parser.add_argument('--lr', type=float, default=2e-4)
-    parser.add_argument('--seq_len', dest='max_len', type=int, default=128)
-    comparing.add_arguments(parser, seeds=[1, 2, 3])
     return parser
 
 
 def main(argv=None):
     args = make_parser().parse_args(argv)
-    if args.child:
-        return run_pytorch(args)
-    return comparing.take_turns(args, {'gluon_bert': run_gluon, 'pytorch': spawn_pytorch})
+    return comparing.compare(args, __file__, run_gluon, run_pytorch, lambda metrics: {
+        'train_file': args.train_file.name, 'eval_file': args.eval_file.name})
 
 
 def run_gluon(args, seed):
     """One run of the example script."""
-    metrics, seconds = comparing.run_script(
+    return comparing.run_script(
         args, 'finetune_ner.py', '--train_path', args.train_file, '--dev_path', args.eval_file,
         '--seq_len', args.max_len, '--seed', seed, *['--repair'] * args.repair)
-    return describe(args, 'gluon_bert', seed, metrics, seconds, 'batches of like lengths')
-
-
-def spawn_pytorch(args, seed):
-    metrics, seconds = comparing.run_child(args, __file__, seed)
-    return describe(args, 'pytorch', seed, metrics, seconds, 'to the longest of the batch')
-
-
-def describe(args, framework, seed, metrics, seconds, padding):
-    return comparing.describe(args, framework, seed, metrics, seconds, padding,
-                              train_file=args.train_file.name, eval_file=args.eval_file.name)
 
 
 def load_data(args):
@@ -76,10 +57,9 @@ def load_data(args):
 
 
 def run_pytorch(args):
-    """The PyTorch side, in its own process; prints metrics and the seconds of an epoch."""
+    """The PyTorch side, in its own process: metrics and the seconds of an epoch."""
     import torch
     import transformers
-    comparing.prepare_pytorch(args)
     names, splits = load_data(args)
     windows, labels, _ = splits['train']
     model = transformers.BertForTokenClassification.from_pretrained(
@@ -93,7 +73,7 @@ def run_pytorch(args):
                                                  ignore_index=-1)
 
     seconds = comparing.train_pytorch(args, model, len(windows), loss_of)
-    print(json.dumps([evaluate(model, names, *splits['eval']), seconds]))
+    return evaluate(model, names, *splits['eval']), seconds
 
 
 def evaluate(model, names, windows, labels, gold):

@@ -9,47 +9,31 @@ warm-up and decay, clipping and random batches, padded to their longest sequence
 --torch_pad, all to max_len. The time of an epoch is that of its training steps alone, evaluation
 left out. Needs PyTorch and transformers: python3 dev.py setup --peers.
 """
-import argparse
-import json
 import sys
 
 import comparing
 
 
 def make_parser():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = comparing.make_parser(__doc__, seeds=[1, 2, 3], batch_size=32, epochs=3, lr=5e-5,
+                                   length='--max_len', longest=128)
     parser.add_argument('--task_name', default='MRPC')
-    parser.add_argument('--batch_size', type=int, default=32)
-    parser.add_argument('--epochs', type=int, default=3)
-    parser.add_argument('--lr', type=float, default=5e-5)
-    parser.add_argument('--max_len', type=int, default=128)
     parser.add_argument('--torch_pad', action='store_true', help='pad to max_len in PyTorch')
-    comparing.add_arguments(parser, seeds=[1, 2, 3])
     return parser
 
 
 def main(argv=None):
     args = make_parser().parse_args(argv)
-    if args.child:
-        return run_pytorch(args)
-    return comparing.take_turns(args, {'gluon_bert': run_gluon, 'pytorch': spawn_pytorch})
+    return comparing.compare(args, __file__, run_gluon, run_pytorch,
+                             lambda metrics: {'task': args.task_name},
+                             'to max_len' if args.torch_pad else None)
 
 
 def run_gluon(args, seed):
     """One run of the example script."""
-    metrics, seconds = comparing.run_script(
+    return comparing.run_script(
         args, 'finetune_classifier.py', '--task_name', args.task_name, '--max_len', args.max_len,
         '--seed', seed, '--dev_batch_size', '32')
-    return comparing.describe(args, 'gluon_bert', seed, metrics, seconds,
-                              'batches of like lengths', task=args.task_name)
-
-
-def spawn_pytorch(args, seed):
-    metrics, seconds = comparing.run_child(args, __file__, seed)
-    padding = 'to max_len' if args.torch_pad else 'to the longest of the batch'
-    return comparing.describe(args, 'pytorch', seed, metrics, seconds, padding,
-                              task=args.task_name)
 
 
 def load_data(args):
@@ -69,12 +53,11 @@ def load_data(args):
 
 
 def run_pytorch(args):
-    """The PyTorch side, in its own process; prints metrics and the seconds of an epoch."""
+    """The PyTorch side, in its own process: metrics and the seconds of an epoch."""
     import torch
     import transformers
 
     import gluon_bert as gb
-    comparing.prepare_pytorch(args)
     task, features, labels = load_data(args)
     model = transformers.BertForSequenceClassification.from_pretrained(
         comparing.weights_folder(), num_labels=task.num_classes)
@@ -94,8 +77,7 @@ def run_pytorch(args):
         scores = torch.cat([forward('dev', range(start, min(start + 32, len(labels['dev']))))
                             for start in range(0, len(labels['dev']), 32)]).numpy()
     predicted = scores[:, 0] if task.is_regression else scores.argmax(1)
-    metrics = gb.metrics.evaluate_metrics(task.metrics, labels['dev'], predicted)
-    print(json.dumps([metrics, seconds]))
+    return gb.metrics.evaluate_metrics(task.metrics, labels['dev'], predicted), seconds
 
 
 if __name__ == '__main__':

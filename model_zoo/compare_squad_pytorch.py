@@ -10,8 +10,6 @@ answers and the evaluation are the same code for both, which is tested against G
 official figures. The score is that of the last epoch, the time of an epoch that of its training
 steps alone. Needs PyTorch and transformers: python3 dev.py setup --peers.
 """
-import argparse
-import json
 import sys
 from pathlib import Path
 
@@ -19,46 +17,28 @@ import comparing
 
 
 def make_parser():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = comparing.make_parser(__doc__, seeds=[1, 2], batch_size=12, epochs=2, lr=5e-5,
+                                   length='--max_seq_length', longest=384)
     parser.add_argument('--train_file', type=Path, required=True)
     parser.add_argument('--predict_file', type=Path, required=True)
     parser.add_argument('--version_2', action='store_true')
-    parser.add_argument('--batch_size', type=int, default=12)
-    parser.add_argument('--epochs', type=int, default=2)
-    parser.add_argument('--lr', type=float, default=5e-5)
-    parser.add_argument('--max_seq_length', dest='max_len', type=int, default=384)
     parser.add_argument('--doc_stride', type=int, default=128)
-    comparing.add_arguments(parser, seeds=[1, 2])
     return parser
 
 
 def main(argv=None):
     args = make_parser().parse_args(argv)
-    if args.child:
-        return run_pytorch(args)
-    return comparing.take_turns(args, {'gluon_bert': run_gluon, 'pytorch': spawn_pytorch})
+    return comparing.compare(args, __file__, run_gluon, run_pytorch, lambda metrics: {
+        'train_file': args.train_file.name, 'predict_file': args.predict_file.name,
+        'exact_match': round(metrics['exact' if args.version_2 else 'exact_match'], 4)})
 
 
 def run_gluon(args, seed):
     """One run of the example script."""
-    metrics, seconds = comparing.run_script(
+    return comparing.run_script(
         args, 'finetune_squad.py', '--train_file', args.train_file, '--predict_file',
         args.predict_file, '--max_seq_length', args.max_len, '--doc_stride', args.doc_stride,
         '--seed', seed, *['--version_2'] * args.version_2)
-    return describe(args, 'gluon_bert', seed, metrics, seconds, 'batches of like lengths')
-
-
-def spawn_pytorch(args, seed):
-    metrics, seconds = comparing.run_child(args, __file__, seed)
-    return describe(args, 'pytorch', seed, metrics, seconds, 'to the longest of the batch')
-
-
-def describe(args, framework, seed, metrics, seconds, padding):
-    exact = metrics['exact' if args.version_2 else 'exact_match']
-    return comparing.describe(
-        args, framework, seed, metrics, seconds, padding, train_file=args.train_file.name,
-        predict_file=args.predict_file.name, exact_match=round(exact, 4))
 
 
 def load_data(args):
@@ -75,10 +55,9 @@ def load_data(args):
 
 
 def run_pytorch(args):
-    """The PyTorch side, in its own process; prints metrics and the seconds of an epoch."""
+    """The PyTorch side, in its own process: metrics and the seconds of an epoch."""
     import torch
     import transformers
-    comparing.prepare_pytorch(args)
     questions, windows = load_data(args)
     features = {split: windows[split].features() for split in windows}
     spans = torch.tensor(windows['train'].span).long()
@@ -94,7 +73,7 @@ def run_pytorch(args):
         for feature in features['dev']:
             output = model(**comparing.padded([feature]))
             scores.append(torch.stack([output.start_logits[0], output.end_logits[0]], 1).numpy())
-    print(json.dumps([evaluate(args, questions['dev'], windows['dev'], scores), seconds]))
+    return evaluate(args, questions['dev'], windows['dev'], scores), seconds
 
 
 def evaluate(args, questions, windows, scores):

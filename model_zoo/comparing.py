@@ -1,4 +1,5 @@
 """What the comparisons with PyTorch share: runs in turn, times, rows of a CSV file."""
+import argparse
 import csv
 import json
 import os
@@ -16,32 +17,66 @@ from gluon_bert.zoo import OFFLINE_DEFAULT
 
 EXAMPLES = Path(__file__).resolve().parents[1] / 'examples'
 MODEL, DATASET = OFFLINE_DEFAULT
+FRAMEWORKS = ('gluon_bert', 'pytorch')
 
 
-def add_arguments(parser, seeds):
-    """The arguments of every comparison."""
+def make_parser(doc, seeds, batch_size, epochs, lr, length, longest):
+    """The parser of a comparison, with what all of them have.
+
+    ``length`` is the flag of the longest sequence, ``longest`` its default.
+    """
+    parser = argparse.ArgumentParser(
+        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--batch_size', type=int, default=batch_size)
+    parser.add_argument('--epochs', type=int, default=epochs)
+    parser.add_argument('--lr', type=float, default=lr)
+    parser.add_argument(length, dest='max_len', type=int, default=longest)
     parser.add_argument('--seeds', type=int, nargs='+', default=seeds)
     parser.add_argument('--optimizer', default='adam', help='of our side')
-    parser.add_argument('--threads', type=int, default=os.cpu_count())
-    parser.add_argument('--frameworks', nargs='+', default=['gluon_bert', 'pytorch'],
-                        choices=['gluon_bert', 'pytorch'])
-    parser.add_argument('--output', type=Path, help='CSV to append to')
+    parser.add_argument('--frameworks', nargs='+', default=list(FRAMEWORKS), choices=FRAMEWORKS)
     parser.add_argument('--child', help='used by the script itself: the seed of a PyTorch run')
+    add_output_arguments(parser)
+    return parser
 
 
-def take_turns(args, runs):
+def add_output_arguments(parser):
+    """The arguments of every measurement: its threads, and where its rows go."""
+    parser.add_argument('--threads', type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument('--output', type=Path, help='CSV to append to')
+
+
+def compare(args, script, run_gluon, run_pytorch, columns, torch_padding=None):
     """Run the frameworks one after the other, seed by seed; print and keep a row for each.
 
-    ``runs`` has a function (args, seed) -> row for each framework.
+    Parameters
+    ----------
+    args : argparse.Namespace
+    script : str
+        The comparison's own file, which is run again for the PyTorch side.
+    run_gluon : function
+        (args, seed) -> metrics, seconds of an epoch.
+    run_pytorch : function
+        args -> the same; called in the process of its own.
+    columns : function
+        metrics -> the row's own columns.
+    torch_padding : str, optional
+        How the PyTorch side pads.
     """
+    if args.child:
+        prepare_pytorch(args)
+        return print(json.dumps(run_pytorch(args)))
     rows = []
     for seed in args.seeds:
         for framework in args.frameworks:
-            row = runs[framework](args, seed)
+            if framework == 'gluon_bert':
+                metrics, seconds = run_gluon(args, seed)
+                padding = 'batches of like lengths'
+            else:
+                metrics, seconds = run_child(args, script, seed)
+                padding = torch_padding or 'to the longest of the batch'
+            row = describe(args, framework, seed, metrics, seconds, padding, **columns(metrics))
             rows.append(row)
-            print(json.dumps(row), flush=True)
-            if args.output:
-                append(args.output, row)
+            keep(args, row)
     for framework in args.frameworks:
         own = [row for row in rows if row['framework'] == framework]
         print(f'{framework}: mean {own[0]["metric"]} '
@@ -139,13 +174,17 @@ def seconds_of_epoch(times):
 def describe(args, framework, seed, metrics, seconds, padding, **others):
     """A row of the CSV file; the first of the metrics is the score."""
     name, score = next(iter(metrics.items()))
-    commit = subprocess.run(['git', 'rev-parse', '--short', 'HEAD'], capture_output=True,
-                            text=True, cwd=EXAMPLES).stdout.strip()
     return {'framework': framework, **others, 'seed': seed, 'score': round(score, 4),
             'metric': name, 'seconds_per_epoch': round(seconds, 1), 'padding': padding,
             'batch_size': args.batch_size, 'epochs': args.epochs, 'lr': args.lr,
-            'max_len': args.max_len, 'threads': args.threads, 'hardware': hardware(),
-            'commit': commit}
+            'max_len': args.max_len, 'threads': args.threads, **origin()}
+
+
+def origin():
+    """Where a row comes from: hardware and commit."""
+    commit = subprocess.run(['git', 'rev-parse', '--short', 'HEAD'], capture_output=True,
+                            text=True, cwd=EXAMPLES).stdout.strip()
+    return {'hardware': hardware(), 'commit': commit}
 
 
 def environment(args):
@@ -159,6 +198,21 @@ def hardware():
     names = [line.split(':')[1].strip() for line in info.read_text().splitlines()
              if line.startswith('model name')] if info.is_file() else []
     return f'{os.cpu_count()} x {names[0] if names else platform.processor()}'
+
+
+def memory(field, process='self'):
+    """A figure of a process, such as VmHWM, its peak memory, in bytes; OSError if there is none."""
+    for line in Path(f'/proc/{process}/status').read_text().splitlines():
+        if line.startswith(field + ':'):
+            return int(line.split()[1]) * 1024
+    raise OSError(f'/proc/{process}/status has no {field}')
+
+
+def keep(args, row):
+    """Print a row, and add it to the file that --output names."""
+    print(json.dumps(row), flush=True)
+    if args.output:
+        append(args.output, row)
 
 
 def append(path, row):

@@ -3,6 +3,7 @@ import logging
 import sys
 
 import cli
+import mxnet as mx
 import pytest
 from gluonnlp.vocab import BERTVocab
 
@@ -56,4 +57,31 @@ def tiny_folder(make_model, tokenizer, tmp_path):
         write_checkpoint(Checkpoint(model.checkpoint_arrays(), model.config,
                                     tokenizer=tokenizer), folder, format)
         return folder, model
+    return make
+
+
+@pytest.fixture
+def tiny_pipeline(make_model, tokenizer):
+    """The pipeline of a tiny network with random parameters: task, settings -> pipeline."""
+    needed = {
+        'classification': {'labels': ['low', 'mid', 'high'], 'max_len': 16, 'dropout': 0.1},
+        'regression': {'max_len': 16, 'dropout': 0.1},
+        'questions': {'max_seq_length': 20, 'doc_stride': 6, 'max_query_length': 8,
+                      'n_best_size': 5, 'max_answer_length': 6, 'version_2': False,
+                      'null_score_diff_threshold': 0.0},
+        'entities': {'kinds': ['x', 'y'], 'scheme': 'IOB2', 'file_scheme': 'IOB2', 'crf': False,
+                     'dropout': 0.1, 'max_len': 12, 'characters': False}}
+
+    def make(task, batch_size=None, folder=None, **settings):
+        settings = {**needed[task], **settings}
+        config = make_model(vocab_size=len(WORDS)).config
+        network = gb.task_folder.make_network(task, config, settings)
+        network.initialize(mx.init.Normal(0.3))
+        model = gb.task_folder.TaskModel(task, network, tokenizer, settings)
+        if folder:
+            folder.mkdir()
+            network.save_parameters(folder / 'tiny.params')
+            gb.task_folder.save_tokenizer(folder, tokenizer)
+            gb.task_folder.save_task(folder, model, 'tiny.params')
+        return gb.pipelines.task_pipeline(model, batch_size)
     return make

@@ -61,7 +61,7 @@ def test_pooler_and_networks_around_a_bert(model, tokenizer):
     classifier = gb.BertClassifier(model)
     vectors = gb.SentenceEncoder(classifier, tokenizer, 'pooler', normalize=False).encode(['sun'])
     ids = mx.nd.array([tokenizer.convert_tokens_to_ids(['[CLS]', 'sun', '[SEP]'])])
-    np.testing.assert_allclose(vectors, model(ids).pooled.asnumpy(), atol=1e-6)
+    np.testing.assert_allclose(vectors, model(ids).pooled.asnumpy(), atol=1e-5)
 
 
 def test_long_texts_are_cut_with_a_warning_or_averaged_over_windows(model, tokenizer):
@@ -91,7 +91,7 @@ def test_a_stream_is_read_as_it_is_needed(model, tokenizer):
     encoder = gb.SentenceEncoder(model, tokenizer, batch_size=1)
     stream = encoder.encode_stream(endless())
     assert len(next(stream)) == _LOOK_AHEAD
-    assert len(taken) == _LOOK_AHEAD
+    assert len(taken) == 2 * _LOOK_AHEAD    # the next block is prepared meanwhile
     assert encoder.encode([]).shape == (0, model.config.units)
 
 

@@ -57,7 +57,7 @@ def test_fine_tuning_writes_what_it_promises(run, real_folder, tmp_path):
     code, log = run('--data_dir', SAMPLE, *SHORT)
     assert code == 0, log
     assert {path.name for path in (tmp_path / 'out').iterdir()} == {
-        'arguments.json', 'classifier.json', 'vocab.json', 'log_MRPC.txt', 'metrics.jsonl',
+        'arguments.json', 'task.json', 'tokenizer', 'README.md', 'log_MRPC.txt', 'metrics.jsonl',
         'result.json', 'training_curve.png', 'model_bert_MRPC_0.params', 'dev_report.txt',
         'dev_confusion.png', 'MRPC_dev.tsv', 'MRPC_dev_probabilities.tsv', 'MRPC.tsv',
         'MRPC_probabilities.tsv'}
@@ -125,7 +125,7 @@ def test_own_tables_with_labels_found_in_them(run, real_folder, tmp_path, suffix
     code, log = run('--train_file', path, '--dev_file', path, '--test_file', path, *arguments)
     assert code == 0, log
     out = tmp_path / 'out'
-    assert json.loads((out / 'classifier.json').read_text())['labels'] == ['bad', 'fair', 'good']
+    assert json.loads((out / 'task.json').read_text())['labels'] == ['bad', 'fair', 'good']
     header = (out / 'reviews_test_probabilities.tsv').read_text().split('\n')[0]
     assert header.split('\t') == ['index', 'prediction', 'bad', 'fair', 'good']
     parameters, = out.glob('*.params')

@@ -38,7 +38,7 @@ def peer_folder(request, tokenizer, seed, tmp_path):
 
 def test_top_words_are_those_of_transformers(peer_folder):
     folder, texts = peer_folder
-    fill = gb.FillMask(*gb.load_model(folder, task='pretraining'), batch_size=2)
+    fill = gb.load_pipeline(folder, batch_size=2)
     pipeline = transformers.pipeline(
         'fill-mask', model=transformers.AutoModelForMaskedLM.from_pretrained(folder),
         tokenizer=transformers.AutoTokenizer.from_pretrained(folder))
@@ -52,7 +52,8 @@ def test_top_words_are_those_of_transformers(peer_folder):
             assert [word.text for word in ours] == [word['token_str'] for word in theirs]
             assert [word.probability for word in ours] == pytest.approx(
                 [word['score'] for word in theirs], abs=1e-5)
-    single, = fill(texts[0], top_k=3)
+    fill.top_k = 3
+    single, = fill(texts[0])
     assert [word.token for word in single] == [word.token for word in results[0][0][:3]]
 
 
@@ -60,12 +61,14 @@ def test_next_sentence_is_that_of_transformers(tokenizer, seed, tmp_path):
     network = random_network('BertForPreTraining', seed, vocab_size=len(WORDS))
     network.save_pretrained(tmp_path)
     tokenizer.save(tmp_path)
-    fill = gb.FillMask(*gb.load_model(tmp_path, task='pretraining'))
+    follows = gb.load_pipeline(tmp_path, task='next-sentence')
     inputs = transformers.AutoTokenizer.from_pretrained(tmp_path)(
         'the cat', 'a dog barks', return_tensors='pt')
     with torch.no_grad():
         expected = network(**inputs).seq_relationship_logits.softmax(dim=1)[0, 0]
-    assert fill.next_sentence('the cat', 'a dog barks') == pytest.approx(float(expected), abs=1e-6)
+    result = follows(('the cat', 'a dog barks'))
+    assert result.probability == pytest.approx(float(expected), abs=1e-6)
+    assert result.follows == (expected > 0.5)
 
 
 def with_heads(bert, *heads):
@@ -76,22 +79,27 @@ def with_heads(bert, *heads):
     return model
 
 
-@pytest.mark.parametrize('use_classifier, use_decoder, text, top_k, message', [
-    (False, True, 'no mask', 5, r'texts\[0\] has no \[MASK\]'),
-    (False, True, '[MASK]' + ' cat' * 38, 5, 'has 39 tokens, the model takes at most 38'),
-    (False, True, '[MASK]', 0, 'top_k=0'), (True, False, '[MASK]', 5, 'no masked-word head'),
-    (False, True, None, 5, 'no next-sentence head')])
-def test_what_cannot_be_filled_is_told(make_model, tokenizer, use_classifier, use_decoder, text,
-                                       top_k, message):
-    bert = make_model(vocab_size=len(WORDS))
-    fill = gb.FillMask(with_heads(bert, use_classifier, use_decoder), tokenizer)
+@pytest.mark.parametrize('text, top_k, message', [
+    (['[MASK]', 'no mask'], 5, r'input 1: has no \[MASK\]'),
+    ('[MASK]' + ' cat' * 38, 5, 'has 39 tokens, the model takes at most 38'),
+    (('[MASK]', 'cat'), 5, 'input 0: a pair'), ('[MASK]', 0, 'top_k=0')])
+def test_what_cannot_be_filled_is_told(make_model, tokenizer, text, top_k, message):
+    model = with_heads(make_model(vocab_size=len(WORDS)), False)
     with pytest.raises(ValueError, match=message):
-        fill.next_sentence('a', 'b') if text is None else fill(text, top_k)
-    with pytest.raises(ValueError, match='BertModel has neither'):
-        gb.FillMask(bert, tokenizer)
+        gb.pipelines.FillMaskPipeline(model, tokenizer, top_k=top_k)(text)
+
+
+def test_networks_without_the_head_are_refused(make_model, tokenizer):
+    bert = make_model(vocab_size=len(WORDS))
+    with pytest.raises(ValueError, match='has no masked_lm head'):
+        gb.pipelines.FillMaskPipeline(with_heads(bert, True, False), tokenizer)
+    with pytest.raises(ValueError, match='has no next_sentence head'):
+        gb.pipelines.NextSentencePipeline(bert, tokenizer)
+    with pytest.raises(ValueError, match='one text, expected a pair'):
+        gb.pipelines.NextSentencePipeline(with_heads(bert, True, False), tokenizer)('a cat')
 
 
 def test_rows_beyond_the_vocabulary_are_no_words(make_model, tokenizer):
     model = with_heads(make_model(vocab_size=len(WORDS) + 30), False)
-    words, = gb.FillMask(model, tokenizer)('[MASK]', top_k=len(WORDS))
+    words, = gb.pipelines.FillMaskPipeline(model, tokenizer, top_k=len(WORDS))('[MASK]')
     assert sorted(word.token_id for word in words) == list(range(len(WORDS)))

@@ -1,4 +1,6 @@
 """The tasks' rows and the reader of their files."""
+import re
+
 import numpy as np
 import pytest
 
@@ -23,7 +25,8 @@ COUNTS = {
 CHINESE_COUNTS = [('XNLI', 'xnli_zh', 'dev', 2490), ('XNLI', 'xnli_zh', 'test', 5010),
                   ('ChnSentiCorp', 'chnsenticorp', 'train', 9600),
                   ('ChnSentiCorp', 'chnsenticorp', 'dev', 1200),
-                  ('ChnSentiCorp', 'chnsenticorp', 'test', 1200)]
+                  ('ChnSentiCorp', 'chnsenticorp', 'test', 1200),
+                  ('TNEWS', 'tnews', 'dev', 10000), ('TNEWS', 'tnews', 'test', 10000)]
 
 
 @pytest.fixture
@@ -53,7 +56,8 @@ def test_row_is_consistent(task):
 @pytest.mark.parametrize(('name', 'expected'), [
     ('MRPC', 'MRPC'), ('mrpc', 'MRPC'), ('SST', 'SST-2'), ('sst2', 'SST-2'), ('SST-2', 'SST-2'),
     ('STSB', 'STS-B'), ('sts-b', 'STS-B'), ('cola', 'CoLA'), ('ax', 'AX'), ('diagnostic', 'AX'),
-    ('chnsenticorp', 'ChnSentiCorp'), ('lcqmc', 'LCQMC'), ('xnli', 'XNLI')])
+    ('chnsenticorp', 'ChnSentiCorp'), ('lcqmc', 'LCQMC'), ('xnli', 'XNLI'),
+    ('tnews_public', 'TNEWS')])
 def test_task_is_found_by_any_of_its_names(name, expected):
     assert get_task(name).name == expected
 
@@ -84,7 +88,7 @@ def test_classes_have_their_usual_order(name, labels):
 def test_submissions_have_the_names_the_server_expects():
     names = {name for task in TASKS.values() for name in task.submissions.values()}
     assert names == {'CoLA.tsv', 'SST-2.tsv', 'MRPC.tsv', 'STS-B.tsv', 'MNLI-m.tsv', 'MNLI-mm.tsv',
-                     'QNLI.tsv', 'QQP.tsv', 'RTE.tsv', 'WNLI.tsv', 'AX.tsv'}
+                     'QNLI.tsv', 'QQP.tsv', 'RTE.tsv', 'WNLI.tsv', 'AX.tsv', 'tnews_predict.json'}
 
 
 # Folders
@@ -155,7 +159,13 @@ def test_chinese_file_has_its_published_number_of_examples(
     data = read_task(name, shared_data / folder, split)
     assert len(data.examples) == count
     labels = {example.label for example in data.examples}
-    assert labels == set(range(get_task(name).num_classes))
+    assert labels == (set(range(get_task(name).num_classes)) if data.labels else {None})
+
+
+@pytest.mark.data
+def test_classes_of_tnews_are_those_of_its_list(shared_data):
+    rows = (shared_data / 'tnews' / 'labels.json').read_text().split()
+    assert get_task('TNEWS').labels == tuple(re.findall('"label":"(.*?)"', ''.join(rows)))
 
 
 @pytest.mark.data

@@ -240,6 +240,17 @@ def test_network_is_plain_again_after_training(make_classifier, tmp_path):
     assert 'gluon_bert_' not in (tmp_path / 'plain-symbol.json').read_text()
 
 
+def test_layer_outputs_of_a_network_in_training(make_model, tiny_config):
+    model = make_model()
+    inputs = mx.nd.array([[5, 6, 7, 0], [9, 9, 9, 9]]), mx.nd.zeros((2, 4)), mx.nd.array([3, 4])
+    expected = model.layer_outputs(*inputs)
+    with kernels.used_in(model):
+        found = model.layer_outputs(*inputs)
+        assert kernels.are_used_in(model)
+    for one, other in zip(expected.attentions, found.attentions):
+        np.testing.assert_array_equal(one.asnumpy(), other.asnumpy())
+
+
 def test_float16_and_switched_off_networks_stay_on_mxnet(make_classifier, monkeypatch):
     model = make_classifier(0.1)
     monkeypatch.setenv('GLUON_BERT_KERNELS', '0')

@@ -6,11 +6,10 @@ import finetune_ner
 import pytest
 from test_examples import expect_failure, undisturbed_logging  # noqa: F401 (a fixture)
 
-from gluon_bert import training
+from gluon_bert import load_pipeline, training
 from gluon_bert.checkpoint.params_file import read_params
 from gluon_bert.data import read_tagged, tag_problems
 from gluon_bert.entity_metrics import entity_report
-from gluon_bert.tagger_folder import load_tagger
 
 MODEL = ['--bert_model', 'bert_6_384_12', '--bert_dataset', 'all_minilm_l6_v2']
 SHORT = ['--batch_size', '4', '--epochs', '1', '--training_steps', '4', '--log_interval', '1']
@@ -57,7 +56,7 @@ def test_trained_folder_alone_repeats_scores_and_predictions(run, small, tmp_pat
     assert code == 0, log
     out = tmp_path / 'out'
     assert {path.name for path in out.iterdir() if path.suffix != '.params'} == {
-        'arguments.json', 'tagger.json', 'tokenizer', 'log_ner.txt', 'metrics.jsonl',
+        'arguments.json', 'task.json', 'README.md', 'tokenizer', 'log_ner.txt', 'metrics.jsonl',
         'result.json', 'training_curve.png', *(f'{split}_{name}' for split in ('dev', 'test')
                                                for name in ('report.txt', 'metrics.json',
                                                             'predictions.conll'))}
@@ -71,10 +70,10 @@ def test_trained_folder_alone_repeats_scores_and_predictions(run, small, tmp_pat
     code, log = run('--load-checkpoint-prefix', moved, *options[2:], '--dev-path', small.dev,
                     '--test-path', small.test, output_dir=tmp_path / 'again')
     assert code == 0, log
-    tagger = load_tagger(moved)
+    pipeline = load_pipeline(moved)
     sentences = [row.words for row in read_tagged(small.dev).sentences]
     written = read_tagged(moved / 'dev_predictions.conll').sentences
-    assert tagger.predict([*sentences, []]) == [*(row.tags for row in written), []]
+    assert pipeline.predict_tags([*sentences, []]) == [*(row.tags for row in written), []]
     for path in moved.glob('*_*.*'):
         if path.stem.startswith(('dev', 'test')):
             assert (tmp_path / 'again' / path.name).read_text() == path.read_text()
@@ -139,7 +138,7 @@ def test_other_schemes_and_untagged_files_are_predicted_in_their_layout(run, sma
     code, log = run(*small.arguments, '--untagged_test', '--scheme', 'IOB1', '--lr', '2e-3',
                     '--training_steps', '40', '--epochs', '20')
     assert code == 0, log
-    assert '"scheme": "IOB2"' in (tmp_path / 'out' / 'tagger.json').read_text()
+    assert '"scheme": "IOB2"' in (tmp_path / 'out' / 'task.json').read_text()
     assert (tmp_path / 'out' / 'test_predictions.conll').read_text() == (
         'Ada x I-person\nRome y I-place\n')
     assert not (tmp_path / 'out' / 'test_report.txt').exists()
@@ -215,20 +214,20 @@ def test_broken_tags_are_repaired_on_request(run, small):
     ([], ['--train_path']), (['--only_predict', '--test_path', 'x'], ['--load_checkpoint_prefix']),
     (['--only_predict', '--model_parameters', 'x'], ['--dev_path or --test_path']),
     (['--load_checkpoint_prefix', 'x', '--train_path', 'y'], ['without --train_path']),
-    (['--load_checkpoint_prefix', 'nowhere', '--test_path', 'x'], ['tagger.json', 'no trained'])])
+    (['--load_checkpoint_prefix', 'nowhere', '--test_path', 'x'], ['task.json', 'no fine-tuned'])])
 def test_arguments_that_do_not_go_together_are_told(run, arguments, parts):
     expect_failure(*run(*arguments), *parts)
 
 
 @pytest.mark.parametrize('text, part', [
-    ('{', 'not JSON'), ('[]', 'expected a JSON object'), ('{"kinds": ["x"]}', "'scheme'"),
-    (None, "'parameters' must be")])
+    ('{', 'not JSON'), ('[]', 'expected a JSON object'), ('{"task": "tags"}', "task is 'tags'"),
+    (None, 'expected the name of a file')])
 def test_damaged_folder_is_told(run, small, tmp_path, text, part):
     assert run(*small.arguments)[0] == 0
-    path = tmp_path / 'out' / 'tagger.json'
+    path = tmp_path / 'out' / 'task.json'
     path.write_text(text or path.read_text().replace('"model_ner', '"../model_ner'))
     expect_failure(*run('--load_checkpoint_prefix', tmp_path / 'out', '--test_path', small.test,
-                        output_dir=tmp_path / 'again'), 'tagger.json', part)
+                        output_dir=tmp_path / 'again'), 'task.json', part)
 
 
 def test_vocabulary_without_from_scratch_is_told(run, small):
@@ -237,7 +236,8 @@ def test_vocabulary_without_from_scratch_is_told(run, small):
 
 
 def test_flags_of_gluonnlp_are_understood():
-    parse = finetune_ner.parse
+    def parse(argv):
+        return finetune_ner.parse(argv)[0]
     args = parse(['--train-path', 'a', '--dev-path', 'b', '--test-path', 'c', '--gpu', '0',
                   '--learning-rate', '1e-5', '--warmup-ratio', '0', '--batch-size', '8',
                   '--num-epochs', '5', '--bert-model', 'bert_24_1024_16', '--seq-len', '200',
@@ -262,8 +262,8 @@ def test_flags_of_gluonnlp_are_understood():
     (['--bert_dataset', 'all_minilm_l6_v2'], ('bert_6_384_12', 'all_minilm_l6_v2')),
     (['--bert-model', 'bert_6_384_12'], ('bert_6_384_12', 'all_minilm_l6_v2'))])
 def test_default_data_set_is_the_cased_one(arguments, expected):
-    args = finetune_ner.parse(['--train_path', 'a', *arguments])
-    finetune_ner.choose_model(args)
+    args, _ = finetune_ner.parse(['--train_path', 'a', *arguments])
+    finetune_ner.choose_model(args, None)
     assert (args.bert_model, args.bert_dataset) == expected
 
 

@@ -60,6 +60,15 @@ def test_trainer_follows_the_formula(formula, wd, eps):
         np.testing.assert_allclose(parameter.data().asnumpy(), w, atol=2e-6)
 
 
+@pytest.mark.usefixtures('operators')
+@pytest.mark.parametrize('exponent', [-24, -21, -20, -19, -18, -17, -12])
+def test_gradients_whose_square_is_hardly_a_number_do_no_harm(exponent):
+    weight, gradient = mx.nd.ones((37,)), mx.nd.full((37,), 10.0 ** exponent)
+    optimizer = make_optimizer('bertadam', 1e-3, wd=0.0)
+    optimizer.update(0, weight, gradient, optimizer.create_state(0, weight))
+    np.testing.assert_allclose(weight.asnumpy(), 1, atol=1e-8)
+
+
 def test_decay_defaults_to_0_01_only_where_it_is_decoupled():
     assert [make_optimizer(name, 1e-3).wd for name in ('bertadam', 'adamw', 'adam')] == [
         0.01, 0.01, 0.0]

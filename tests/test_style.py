@@ -17,27 +17,34 @@ SCRIPTS = sorted(path for folder in ('examples', 'model_zoo', 'docs')
 ARROWS = {
     '_compat': (), '_files': (), '_signals': (), 'config': (), 'plan': (), 'metrics': (),
     'layers': (), 'losses': (), 'squad_answers': (), 'squad_metrics': (),
-    'plots': ('_files',), 'optimizer': ('kernels',), 'kernels': ('_files', 'kernels'),
+    'plots': ('_files', '_json', 'data', 'plots', 'text_batches'), 'optimizer': ('kernels',),
+    'kernels': ('_files', 'kernels'),
     '_json': (), '_parameters': (),
     'checkpoint': ('_files', '_json', 'checkpoint', 'config', 'data'),
     'data': ('_files', '_json', 'data'),
-    'bert': ('_parameters', 'checkpoint', 'layers'),
+    'bert': ('_parameters', 'checkpoint', 'kernels', 'layers'),
     'heads': ('bert', 'checkpoint', 'layers'),
     'crf': (), 'entity_metrics': ('data',),
     'tagging': ('bert', 'checkpoint', 'crf', 'data', 'heads'),
-    'tagger_folder': ('_files', '_json', 'bert', 'config', 'data', 'heads', 'tagging'),
+    'task_folder': ('_files', '_json', 'bert', 'checkpoint', 'data', 'heads', 'tagging',
+                    'text_batches'),
+    'model_card': ('_files', 'zoo'),
+    'pipelines': ('data', 'devices', 'inference', 'kernels', 'networks', 'pipelines',
+                  'squad_answers', 'tagging', 'task_folder', 'text_batches', 'zoo'),
     'networks': ('bert', 'checkpoint', 'heads'),
-    'text_batches': ('data',), 'embedding': ('bert', 'data', 'text_batches'),
-    'token_vectors': ('data', 'text_batches'), 'fill_mask': ('data', 'text_batches'),
-    'search': (),
-    'counts': ('checkpoint', 'config'), 'drawing': ('_files', 'config', 'counts'),
-    'training_state': ('_files',),
-    'training': ('_files', '_signals', 'kernels', 'optimizer', 'plan', 'plots',
-                 'training_state'),
+    'text_batches': ('data',), 'embedding': ('bert', 'data', 'inference', 'text_batches'),
+    'token_vectors': ('data', 'text_batches'),
+    'search': (), 'inference': ('bert', 'heads', 'kernels', 'tagging'),
+    'counts': ('checkpoint', 'config'), 'drawing': ('counts', 'plots'),
+    'training_state': ('_files',), 'training_log': ('_files',), 'devices': (),
+    'training': ('_files', '_signals', 'devices', 'inference', 'kernels', 'optimizer', 'plan',
+                 'plots', 'training_log', 'training_state'),
     'zoo': ('_files', '_json', 'bert', 'checkpoint', 'config', 'data', 'heads', 'networks', 'zoo'),
     'model': ('bert', 'heads', 'zoo'), '__init__': ('_compat',),
     'command': ('_files', '_json', 'bert', 'checkpoint', 'command', 'config', 'counts', 'data',
-                'drawing', 'networks', 'zoo', '__version__'), '__main__': ('command',),
+                'drawing', 'embedding', 'networks', 'pipelines', 'plots', 'squad_answers',
+                'task_folder', 'zoo', '__version__'),
+    '__main__': ('command',),
 }
 
 
@@ -85,12 +92,14 @@ def test_files_and_functions_are_short(path):
 
 
 def public_objects():
-    for name in ('bert', 'heads', 'crf', 'entity_metrics', 'tagger_folder', 'tagging', 'layers',
-                 'optimizer', 'training', 'plan', 'zoo', 'data', 'losses', 'metrics', 'plots',
+    for name in ('bert', 'heads', 'crf', 'entity_metrics', 'task_folder', 'tagging', 'layers',
+                 'optimizer', 'training', 'training_log', 'devices', 'plan', 'zoo', 'data',
+                 'losses', 'metrics', 'plots',
                  'kernels', 'networks', 'checkpoint', 'checkpoint.gluonnlp',
                  'checkpoint.huggingface', 'checkpoint.tensorflow',
-                 'zoo.models', 'zoo.reading', 'embedding', 'fill_mask', 'search', 'text_batches',
-                 'token_vectors', 'squad_answers', 'squad_metrics'):
+                 'zoo.models', 'zoo.reading', 'embedding', 'model_card', 'search', 'text_batches',
+                 'token_vectors', 'squad_answers', 'squad_metrics', 'pipelines',
+                 'pipelines.base'):
         module = importlib.import_module(f'gluon_bert.{name}')
         for key, value in vars(module).items():
             if (not key.startswith('_') and getattr(value, '__module__', '').startswith(

@@ -6,7 +6,7 @@ import pytest
 
 from gluon_bert.data import Example, discover_labels, read_table
 
-FORMS = ['.tsv', '.csv', '.jsonl']
+FORMS = ['.tsv', '.csv', '.jsonl', '.json']
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def write_table(tmp_path):
             header, *rows = content
             separator = '\t' if form == '.tsv' else ','
             content = ''.join(separator.join(map(str, row)) + '\n' for row in content)
-            if form == '.jsonl':
+            if form.startswith('.json'):
                 content = ''.join(json.dumps(dict(zip(header, row)), ensure_ascii=False) + '\n'
                                   for row in rows)
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
@@ -112,7 +112,7 @@ def test_line_number_of_csv_counts_the_lines_inside_quotes(write_table):
 def test_malformed_rows_are_left_out_and_counted_on_request(write_table, form):
     separator = '\t' if form == '.tsv' else ','
     lines = [f'text{separator}label', f'a{separator}x', 'broken', '', f'b{separator}y', '', '']
-    if form == '.jsonl':
+    if form.startswith('.json'):
         lines = ['{"text": "a", "label": "x"}', '{"text":', '', '{"text": "b", "label": "y"}', '']
     split = read_table(write_table('\n'.join(lines), form), skip_malformed=True)
     assert [row.text for row in split.examples] == ['a', 'b']
@@ -185,9 +185,9 @@ def test_damaged_table_is_read_or_refused_but_never_fails_otherwise(write_table,
     assert all(path.name in message for message in messages)
 
 
-@pytest.mark.parametrize('form', ['.txt', '.json', '.csv.gz', ''])
+@pytest.mark.parametrize('form', ['.txt', '.xml', '.csv.gz', ''])
 def test_unknown_form_is_refused_with_the_allowed_ones(write_table, form):
-    with pytest.raises(ValueError, match=r'must end in \.tsv, \.csv or \.jsonl'):
+    with pytest.raises(ValueError, match=r'must end in \.tsv, \.csv, \.jsonl or \.json'):
         read_table(write_table('text\tlabel\n', form))
 
 

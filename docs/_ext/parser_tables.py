@@ -24,11 +24,25 @@ def command_parsers():
 
 
 def parser_tables(parser):
-    """(title, header, rows) for each group of a parser's arguments."""
+    """(title, header, rows) for each group of a parser's arguments.
+
+    Those of its own subcommands follow; what all of them have stands at the end, once.
+    """
     for group in parser._action_groups:
-        rows = [_row(parser, action) for action in group._group_actions if action.dest != 'help']
+        rows = [_row(parser, action) for action in group._group_actions
+                if action.dest != 'help' and not isinstance(action, argparse._SubParsersAction)]
         if rows:
             yield group.title, ['Argument', 'Default', 'Meaning'], rows
+    kinds = {name: list(parser_tables(kind)) for action in parser._actions
+             if isinstance(action, argparse._SubParsersAction)
+             for name, kind in action.choices.items()}
+    shared = [table for table in next(iter(kinds.values()), ())
+              if all(table in tables for tables in kinds.values())]
+    for name, tables in kinds.items():
+        for title, *table in tables:
+            if (title, *table) not in shared:
+                yield f'{parser.prog.split()[-1]} {name}: {title}', *table
+    yield from shared
 
 
 def usage(parser):

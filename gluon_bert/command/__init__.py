@@ -17,8 +17,10 @@ COMMANDS = {
     'list': ('listing', 'the models of the zoo'),
     'info': ('info', 'hyper-parameters, parameter counts, sources; a drawing of the network'),
     'fetch': ('fetch', 'bring models into the cache'),
+    'predict': ('predict', 'labels, answers, entities, words: what a model says of texts'),
     'convert': ('convert', 'a checkpoint of any format to any other'),
     'verify': ('verify', 'a file against its row, or two checkpoints against each other'),
+    'plot': ('plot', 'pictures of attention, vectors, answers, entities, training runs'),
     'cache': ('cache', 'what lies in the cache; clear it'),
 }
 _INTERRUPTED, _NO_READER = 130, 141     # as a shell reports SIGINT and SIGPIPE

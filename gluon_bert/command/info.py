@@ -35,7 +35,7 @@ def add_arguments(parser):
     parser.add_argument('--config', metavar='FILE',
                         help='hyper-parameters of a .params file that has none beside it')
     parser.add_argument('--draw', metavar='FILE',
-                        help='draw the network into this .svg or .png file')
+                        help='draw the network into this .svg, .png or .pdf file')
     parser.add_argument('--json', action='store_true', help='write JSON')
 
 

@@ -100,6 +100,21 @@ def read_model(words):
     return models[0]
 
 
+def split_model(words):
+    """The words of the model that stands first, and the words behind it.
+
+    Parameters
+    ----------
+    words : list of str
+
+    Returns
+    -------
+    model, others : list of str
+    """
+    size = 2 if words[0] in ARCHITECTURES else 1
+    return list(words[:size]), list(words[size:])
+
+
 @functools.cache
 def _fetched(text):
     from ..zoo import fetch_repository

@@ -11,7 +11,7 @@ from .sentencepiece import SentencePieceTokenizer, read_sentencepiece_vocab
 from .squad import Answer, Question, QuestionSet, read_squad
 from .squad_cache import cached_windows
 from .squad_windows import Windows, build_windows
-from .tables import discover_labels, read_table
+from .tables import discover_labels, iterate_texts, read_table
 from .tag_schemes import (
     Span,
     TagProblem,
@@ -78,6 +78,7 @@ __all__ = [
     'get_task',
     'gluonnlp_json',
     'gluonnlp_order',
+    'iterate_texts',
     'join_windows',
     'label_array',
     'looks_lowercase',

@@ -26,8 +26,8 @@ class SequenceData:
         Pad lengths to a multiple of it.
     fixed_length : int, optional
         Pad all batches to this length.
-    ctx : mxnet.Context, optional
-        Where batches go; by default the current context.
+    ctx : mxnet.Context or list of them, optional
+        Where batches go, the first of several; by default the current context.
     """
 
     def __init__(self, features, labels, pad_id, batch_size, seed=0, round_to=None,
@@ -41,7 +41,7 @@ class SequenceData:
         self._features, self._labels = features, labels
         self._pad_id, self._batch_size, self._seed = pad_id, batch_size, seed
         self._round_to, self._fixed_length = round_to, fixed_length
-        self._ctx = ctx
+        self._ctx = ctx[0] if isinstance(ctx, (list, tuple)) else ctx
         self._lengths = np.array([feature.valid_length for feature in features])
 
     def __len__(self):

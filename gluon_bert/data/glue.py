@@ -1,6 +1,7 @@
-"""The GLUE tasks and three Chinese ones: a row a task, and one reader for their files.
+"""The GLUE tasks and four Chinese ones: a row a task, and one reader for their files.
 
-Wang et al. (2019), GLUE; Conneau et al. (2018), XNLI; Liu et al. (2018), LCQMC.
+Wang et al. (2019), GLUE; Conneau et al. (2018), XNLI; Liu et al. (2018), LCQMC; Xu et al. (2020),
+CLUE, for TNEWS.
 """
 from __future__ import annotations
 
@@ -16,8 +17,11 @@ from .rows import (
     Split,
     class_parser,
     collect,
+    drop_trailing_blanks,
     field_selector,
+    object_selector,
     read_header,
+    read_lines,
     score_parser,
     tsv_rows,
     unknown_name,
@@ -42,7 +46,7 @@ class Task:
     folder : str
         Name of its folder in the GLUE folder.
     columns : Columns
-        Of its files; by position if they have no header.
+        Of its files; by position if they have no header, keys if they are lines of JSON.
     labels : tuple of str, or None
         The classes, in the order of their numbers; None for a regression task.
     metrics : tuple of str
@@ -52,7 +56,8 @@ class Task:
     test_columns : Columns, optional
         Of the test splits where they differ.
     submissions : mapping of str to str
-        File name that the GLUE server expects for the predictions of a test split.
+        File name that the benchmark expects for the predictions of a test split; .json is lines
+        with an object each, as CLUE has them.
     label_range : tuple of (float, float), optional
         Lowest and highest score of a regression task.
     label_aliases : tuple of (str, str)
@@ -131,6 +136,11 @@ _ROWS = (
          label_aliases=(('contradictory', 'contradiction'),), aliases=('xnli_zh',)),
     Task('ChnSentiCorp', 'chnsenticorp', Columns('text_a', label='label'), _BINARY, ('accuracy',)),
     Task('LCQMC', 'lcqmc', Columns('text_a', 'text_b', 'label'), _BINARY, ('accuracy',)),
+    Task('TNEWS', 'tnews', Columns('sentence', label='label'),
+         ('100', '101', '102', '103', '104', '106', '107', '108', '109', '110', '112', '113',
+          '114', '115', '116'), ('accuracy',), test_columns=Columns('sentence', index='id'),
+         files={'train': 'train.json', 'dev': 'dev.json', 'test': 'test.json'},
+         submissions={'test': 'tnews_predict.json'}, aliases=('tnews_public',)),
 )
 TASKS = {task.name: task for task in _ROWS}
 
@@ -207,7 +217,8 @@ def task_folder(task, glue_dir=None):
 def read_task(task, folder, split, *, skip_malformed=None):
     """The examples of one split of a task.
 
-    The official files: tab-separated, quotes are text, UTF-8 with or without a byte-order mark.
+    The official files: tab-separated, quotes are text, UTF-8 with or without a byte-order mark;
+    of CLUE, a JSON object a line.
 
     Parameters
     ----------
@@ -252,19 +263,27 @@ def read_task(task, folder, split, *, skip_malformed=None):
         raise FileNotFoundError(f'no {split} split of task {task.name}: there is no file '
                                 f"'{path}'; its folder is to hold {', '.join(task.files.values())}")
     columns = task.columns_of(split)
-    rows = tsv_rows(path)
-    if isinstance(columns.text, str):
-        header = read_header(path, rows)
-    else:
-        header = range(1 + max(position for position in columns if position is not None))
+    rows, select = _open(path, columns)
     if task.is_regression:
         parse_label = score_parser(*task.label_range)
     else:
         parse_label = class_parser(task.labels, task.label_aliases)
     examples, num_skipped = collect(
-        path, rows, field_selector(path, header, columns), parse_label,
+        path, rows, select, parse_label,
         task.skip_malformed if skip_malformed is None else skip_malformed)
     return Split(examples, num_skipped, str(path), None if columns.label is None else task.labels)
+
+
+def _open(path, columns):
+    """Numbered rows of an official file, and the selector for ``rows.collect``."""
+    if path.suffix == '.json':
+        return drop_trailing_blanks(read_lines(path)), object_selector(columns)
+    rows = tsv_rows(path)
+    if isinstance(columns.text, str):
+        header = read_header(path, rows)
+    else:
+        header = range(1 + max(position for position in columns if position is not None))
+    return rows, field_selector(path, header, columns)
 
 
 def _plain(name):

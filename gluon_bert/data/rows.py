@@ -8,6 +8,7 @@ from __future__ import annotations
 import codecs
 import difflib
 import itertools
+import json
 import math
 from typing import NamedTuple, Optional, Union
 
@@ -88,18 +89,23 @@ def read_lines(path, max_bytes=MAX_FILE):
     ValueError
         If the file is not UTF-8, holds a NUL, or if it or one of its lines is too long.
     """
-    offset = 0
     with open(path, 'rb') as file:
-        for number in itertools.count(1):
-            raw = file.readline(MAX_LINE + 1)
-            if not raw:
-                return
-            if len(raw) > MAX_LINE:
-                raise ValueError(f'{path}:{number}: the line is longer than {MAX_LINE} bytes')
-            if offset + len(raw) > max_bytes:
-                raise ValueError(f'{path}: the file is larger than {max_bytes} bytes')
-            yield number, _decode(raw, path, number, offset)
-            offset += len(raw)
+        yield from lines_of(file, path, max_bytes)
+
+
+def lines_of(file, path, max_bytes=math.inf):
+    """As :func:`read_lines`, of an open binary file that messages call ``path``."""
+    offset = 0
+    for number in itertools.count(1):
+        raw = file.readline(MAX_LINE + 1)
+        if not raw:
+            return
+        if len(raw) > MAX_LINE:
+            raise ValueError(f'{path}:{number}: the line is longer than {MAX_LINE} bytes')
+        if offset + len(raw) > max_bytes:
+            raise ValueError(f'{path}: the file is larger than {max_bytes} bytes')
+        yield number, _decode(raw, path, number, offset)
+        offset += len(raw)
 
 
 def _decode(raw, path, number, offset):
@@ -184,6 +190,41 @@ def field_selector(path, header, columns):
             raise ValueError(f'the row has {len(fields)} column{"s" * (len(fields) != 1)}, '
                              f'{len(header)} are needed{hint}')
         return [None if position is None else fields[position] for position in positions]
+    return select
+
+
+def parse_object(line):
+    """The JSON object in a line; ValueError if it is none."""
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f'not JSON: {error}') from None
+    if not isinstance(value, dict):
+        raise ValueError(f'a JSON object is needed, got {type(value).__name__}')
+    return value
+
+
+def object_selector(columns):
+    """As :func:`field_selector`, for lines with a JSON object each and the names of its keys."""
+    def select(line):
+        row = parse_object(line)
+        for name in columns:
+            if name is not None and name not in row:
+                raise unknown_name('key', name, row)
+        for name in (columns.text, columns.pair):
+            if name is not None and not isinstance(row[name], str):
+                raise ValueError(f'{name!r} must be a string, got {type(row[name]).__name__}')
+        return [row.get(columns.text), row.get(columns.pair), scalar(row, columns.label),
+                scalar(row, columns.index)]
+
+    def scalar(row, name):
+        if name is None:
+            return None
+        value = row[name]
+        if not isinstance(value, (str, bool, int, float)):
+            raise ValueError(f'{name!r} must be a string, a number or a Boolean, '
+                             f'got {type(value).__name__}')
+        return value if isinstance(value, str) else json.dumps(value)
     return select
 
 

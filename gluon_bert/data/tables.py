@@ -1,8 +1,7 @@
-"""The user's own data: .tsv, .csv and .jsonl files with named columns."""
+"""The user's own data: .tsv, .csv, .jsonl and .json files with named columns."""
 from __future__ import annotations
 
 import csv
-import json
 import math
 from pathlib import Path
 
@@ -13,11 +12,12 @@ from .rows import (
     collect,
     drop_trailing_blanks,
     field_selector,
+    object_selector,
+    parse_object,
     read_header,
     read_lines,
     score_parser,
     tsv_rows,
-    unknown_name,
 )
 
 # Tried in this order where no text column is named; both of a pair must be there.
@@ -32,7 +32,8 @@ def read_table(path, *, text=None, pair=None, label=None, labels=None, regressio
     """The examples of a table.
 
     The name's ending says the form: ``.tsv``, tabs and no quoting; ``.csv``, commas and double
-    quotes; both start with a line of column names; ``.jsonl``, a JSON object a line. UTF-8.
+    quotes; both start with a line of column names; ``.jsonl`` or ``.json``, a JSON object a line.
+    UTF-8.
 
     Parameters
     ----------
@@ -133,30 +134,69 @@ def discover_labels(paths, *, label=None, skip_malformed=False):
     return _label_set(found, ', '.join(map(str, paths)))
 
 
-def _open(path, text, pair, label, needs_text=True):
+def iterate_texts(path, *, text=None, pair=None, usual=()):
+    """The texts of a table, one row at a time, without its labels.
+
+    Parameters
+    ----------
+    path : str or Path
+        See :func:`read_table`.
+    text, pair : str, optional
+        Columns of the text and of the second text.
+    usual : sequence of (str or int, str or int or None)
+        What ``text`` and ``pair`` are where they are not given: the first that the table has, else
+        as :func:`read_table` tries. Numbers are positions in a .tsv without column names.
+
+    Yields
+    ------
+    number : int
+        Of the line.
+    text : str
+    pair : str or None
+
+    Raises
+    ------
+    FileNotFoundError
+    ValueError
+        As :func:`read_table`.
+    """
+    if text is None and usual and isinstance(usual[0][0], int):
+        columns = Columns(*usual[0])
+        header = range(1 + max(filter(None, columns), default=0))
+        rows, select = tsv_rows(path), field_selector(path, header, columns)
+    else:
+        rows, _, select = _open(path, text, pair, None, usual=usual, labelled=False)
+    for number, row in rows:
+        try:
+            yield (number, *select(row)[:2])
+        except ValueError as error:
+            raise ValueError(f'{path}:{number}: {error}') from None
+
+
+def _open(path, text, pair, label, needs_text=True, usual=(), labelled=True):
     """Numbered rows of a table, where its fields are, and the selector for ``rows.collect``."""
     form = Path(path).suffix.lower()
-    if form not in ('.tsv', '.csv', '.jsonl'):
-        raise ValueError(f"path '{path}': the name must end in .tsv, .csv or .jsonl, "
+    if form not in ('.tsv', '.csv', '.jsonl', '.json'):
+        raise ValueError(f"path '{path}': the name must end in .tsv, .csv, .jsonl or .json, "
                          f'so that the form of the table is known')
-    if form == '.jsonl':
+    if form in ('.jsonl', '.json'):
         names = _first_keys(path)
-        columns = _choose_columns(path, names, text, pair, label, needs_text)
-        return drop_trailing_blanks(read_lines(path)), columns, _object_selector(columns)
+        columns = _choose_columns(path, names, text, pair, label, needs_text, usual, labelled)
+        return drop_trailing_blanks(read_lines(path)), columns, object_selector(columns)
     rows = tsv_rows(path) if form == '.tsv' else _csv_rows(path)
     header = read_header(path, rows)
-    columns = _choose_columns(path, header, text, pair, label, needs_text)
+    columns = _choose_columns(path, header, text, pair, label, needs_text, usual, labelled)
     return rows, columns, field_selector(path, header, columns)
 
 
-def _choose_columns(path, names, text, pair, label, needs_text):
-    if label is None and LABEL_COLUMN in names:
+def _choose_columns(path, names, text, pair, label, needs_text, usual, labelled):
+    if label is None and labelled and LABEL_COLUMN in names:
         label = LABEL_COLUMN
     if text is not None or not needs_text:
         return Columns(text, pair, label)
     if pair is not None:
         raise ValueError(f'text must name a column where pair does, got pair={pair!r} alone')
-    for text, pair in TEXT_COLUMNS:
+    for text, pair in (*usual, *TEXT_COLUMNS):
         if text in names and (pair is None or pair in names):
             return Columns(text, pair, label)
     raise ValueError(f'{path}:1: no column has a usual name for a text; '
@@ -184,42 +224,11 @@ def _first_keys(path):
     first_error = ValueError(f'{path}: the file is empty')
     for number, line in read_lines(path):
         try:
-            return list(_parse_object(line))
+            return list(parse_object(line))
         except ValueError as error:
             if number == 1:
                 first_error = ValueError(f'{path}:1: {error}')
     raise first_error
-
-
-def _parse_object(line):
-    try:
-        value = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f'not JSON: {error}') from None
-    if not isinstance(value, dict):
-        raise ValueError(f'a JSON object is needed, got {type(value).__name__}')
-    return value
-
-
-def _object_selector(columns):
-    def select(line):
-        row = _parse_object(line)
-        for name in columns:
-            if name is not None and name not in row:
-                raise unknown_name('key', name, row)
-        for name in (columns.text, columns.pair):
-            if name is not None and not isinstance(row[name], str):
-                raise ValueError(f'{name!r} must be a string, got {type(row[name]).__name__}')
-        label = None if columns.label is None else _json_label(columns.label, row[columns.label])
-        return [row.get(columns.text), row.get(columns.pair), label, None]
-    return select
-
-
-def _json_label(name, value):
-    if not isinstance(value, (str, bool, int, float)):
-        raise ValueError(f'{name!r} must be a string, a number or a Boolean, '
-                         f'got {type(value).__name__}')
-    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _label_text(value):

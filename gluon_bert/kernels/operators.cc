@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -281,7 +282,9 @@ DISPATCHED void adam_block(float* w, const float* g, float* m, float* v, int64_t
     const float weight = w[i] * shrink;
     const float gradient = g[i] * rescale + decay * weight;
     m[i] = beta1 * m[i] + (1 - beta1) * gradient;
-    v[i] = beta2 * v[i] + (1 - beta2) * gradient * gradient;
+    const float square = beta2 * v[i] + (1 - beta2) * gradient * gradient;
+    // The fast square root gives NaN for a number so small that it is not normal.
+    v[i] = square < std::numeric_limits<float>::min() ? 0.0f : square;
     w[i] = weight - rate * m[i] / (std::sqrt(v[i]) + eps);
   }
 }

@@ -1,0 +1,79 @@
+"""Devices and threads of a script: what MXNet reads at its import, and where a network runs."""
+import argparse
+import logging
+import os
+from pathlib import Path
+
+logger = logging.getLogger('examples')
+
+
+def gpu_indices(text):
+    """An argument that is the index of a GPU, or several with commas between them: a tuple."""
+    indices = tuple(int(part) if part.isdecimal() else -1 for part in text.split(','))
+    if min(indices) < 0 or len(set(indices)) < len(indices):
+        raise argparse.ArgumentTypeError(f'{text}: expected the index of a GPU, or several '
+                                         f'different ones such as 0,1')
+    return indices[0] if len(indices) == 1 else indices
+
+
+def prepare_engine(argv=()):
+    """Set what MXNet reads at its import, unless the user did; None: for the process's arguments.
+    """
+    # Before the script's own parser, which may need what imports MXNet.
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument('--cpu_workers', '--cpu-workers', nargs='?')
+    given = parser.parse_known_args(argv)[0].cpu_workers or ''
+    workers = max(1, int(given)) if given.isdecimal() else 1
+    # Sequences of many lengths would fill the GPU's memory with buffers of as many sizes.
+    os.environ.setdefault('MXNET_GPU_MEM_POOL_TYPE', 'Round')
+    # By itself MXNet uses half of the processors, as if each core counted twice.
+    os.environ.setdefault('OMP_NUM_THREADS', str(max(1, physical_cores() // workers)))
+    if workers > 1:
+        # Buffers that operators take in turn: with few, a worker waits for those of another.
+        os.environ.setdefault('MXNET_CPU_TEMP_COPY', '256')
+    # Threads that spin long while they wait are many times slower where another process runs.
+    if 'OMP_WAIT_POLICY' not in os.environ:
+        os.environ.setdefault('GOMP_SPINCOUNT', '3000')
+
+
+def physical_cores():
+    """The cores this process may use, hyper-threads counted once."""
+    allowed = os.sched_getaffinity(0)
+    cores = set()
+    for number in allowed:
+        siblings = Path(f'/sys/devices/system/cpu/cpu{number}/topology/thread_siblings_list')
+        try:
+            cores.add(siblings.read_text())
+        except OSError:
+            cores.add(number)
+    return len(cores)
+
+
+def device(gpu):
+    """The context to run on; ValueError if there is no such GPU."""
+    import mxnet as mx
+    if gpu is None:
+        return mx.cpu()
+    count = mx.context.num_gpus()
+    if not 0 <= gpu < count:
+        built = mx.runtime.Features().is_enabled('CUDA')
+        reason = (f'{count} usable GPUs were found' if built
+                  else 'this MXNet is built without CUDA')
+        raise ValueError(f'--gpu {gpu}: no such GPU, {reason}; leave --gpu out to run on the CPU')
+    return mx.gpu(gpu)
+
+
+def devices(args):
+    """The contexts to train on; ValueError if one is not there, or would have nothing to do."""
+    import mxnet as mx
+    if args.cpu_workers:
+        found = [mx.cpu(number) for number in range(args.cpu_workers)]
+    else:
+        found = [device(index) for index in
+                 (args.gpu if isinstance(args.gpu, tuple) else [args.gpu])]
+    if args.batch_size < len(found):
+        raise ValueError(f'--batch_size {args.batch_size}: is shared by {len(found)} devices, '
+                         f'expected at least one sequence for each')
+    if len(found) > 1:
+        logger.info('devices: %s', ', '.join(map(str, found)))
+    return found

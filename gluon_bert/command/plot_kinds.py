@@ -1,0 +1,217 @@
+"""The kinds of pictures of ``gluon-bert plot``: arguments to what is drawn."""
+from __future__ import annotations
+
+import numpy as np
+
+from .. import plots
+from .models import read_model, split_model
+
+_MAX_BYTES = 1 << 20
+_MAX_LINES = 20_000
+
+
+def attention(args, look):
+    """Attention maps."""
+    words, texts = split_model(args.words)
+    if not 1 <= len(texts) <= 2:
+        raise ValueError(f'expected a text or two behind the model, got {len(texts)}')
+    network, tokenizer = _network(words, args.root)
+    found = plots.attention_of(network, tokenizer, *texts, max_length=args.max_length)
+    plots.plot_attention(found, args.output, args.layer, args.head, **look)
+
+
+def map(args, look):
+    """A map of sentence vectors."""
+    vectors, texts, groups = _vectors(args, 'a map')
+    plots.plot_map(vectors, texts, args.output, groups, args.method, seed=args.seed, **look)
+
+
+def similarity(args, look):
+    """A matrix of similarities."""
+    vectors, texts, groups = _vectors(args, 'a similarity matrix')
+    plots.plot_similarity(vectors, texts, args.output, groups, not args.keep_order, **look)
+
+
+def training(args, look):
+    """Training curves."""
+    names = [path.name if path.is_dir() else path.parent.name for path in args.runs]
+    if len(set(names)) < len(names):
+        names = [str(path) for path in args.runs]
+    if args.names is not None:
+        names = args.names.split(',')
+    if len(set(names)) != len(args.runs) or len(names) != len(args.runs):
+        raise ValueError(f'expected a name of its own for each of {len(args.runs)} runs, got '
+                         f'{", ".join(names)}')
+    runs = {name: plots.read_metrics(path) for name, path in zip(names, args.runs)}
+    plots.plot_runs(runs, args.output, **look)
+
+
+def confusion(args, look):
+    """A confusion matrix."""
+    from ..data import read_table
+    if args.source.is_dir():
+        if args.data is None:
+            raise ValueError(f'{args.source}: is a folder; --data gives the texts to classify')
+        split = read_table(args.data, text=args.text_column, pair=args.pair_column,
+                           label=args.gold_column)
+        pipeline = _pipeline(args.source, 'classification')
+        predicted = [result.label for result in pipeline([
+            row.text if row.pair is None else (row.text, row.pair) for row in split.examples])]
+        gold = [split.labels[row.label] for row in split.examples]
+        labels = list(pipeline.labels)
+    else:
+        file, labels = args.gold_file or args.source, []
+        gold, predicted = ([row.text for row in read_table(path, text=column).examples]
+                           for path, column in ((file, args.gold_column),
+                                                (args.source, args.predicted_column)))
+        if len(gold) != len(predicted):
+            raise ValueError(f'{args.source}: has {len(predicted)} predictions for the '
+                             f'{len(gold)} rows of {file}')
+    labels += sorted({*gold, *predicted} - {*labels}, key=_by_value)
+    number = {label: place for place, label in enumerate(labels)}
+    matrix = np.zeros((len(labels), len(labels)), int)
+    np.add.at(matrix, ([number[label] for label in gold], [number[label] for label in predicted]),
+              1)
+    plots.plot_confusion(matrix, labels, args.output, args.values, **look)
+
+
+def _by_value(label):
+    """Numbers by their value, before names."""
+    try:
+        return 0, float(label), label
+    except ValueError:
+        return 1, 0.0, label
+
+
+def answer(args, look):
+    """An answer in its paragraph."""
+    from ..data import Question, read_squad
+    if (args.data is None) != (args.question_id is None):
+        raise ValueError('--data and --question_id belong together')
+    if args.data is not None:
+        question = next((row for row in read_squad(args.data).questions
+                         if row.id == args.question_id), None)
+        if question is None:
+            raise ValueError(f'{args.data}: has no question with the id {args.question_id!r}')
+    elif args.question and (args.context is None) != (args.context_file is None):
+        context = args.context if args.context_file is None else _read_text(args.context_file)
+        question = Question('0', args.question, context.strip(), (), False)
+    else:
+        raise ValueError('expected --question with --context or --context_file, or --data with '
+                         '--question_id')
+    tokens = None
+    if args.source.is_file():
+        if args.data is None:
+            raise ValueError(f'{args.source}: predictions go with --data and --question_id')
+        answers = plots.answers_of_file(args.source, question)
+    else:
+        answers, tokens = _answers(args.source, question)
+    plots.plot_answer(question.question, question.context, answers, args.output,
+                      None if args.without_tokens else tokens, args.num_listed, **look)
+
+
+def entities(args, look):
+    """Entities in their text."""
+    if (args.text is None) == (args.input is None):
+        raise ValueError('expected a text, or --input with a file')
+    text = args.text if args.input is None else _read_text(args.input).strip()
+    found = _pipeline(args.source, 'entities')(text)
+    plots.plot_entities(text, [(row.start, row.end, row.type) for row in found], args.output,
+                        **look)
+
+
+def _network(words, root):
+    """The network of a model and its tokenizer."""
+    from ..networks import build_network
+    from ..task_folder import has_task, load_task
+    model = read_model(words)
+    if model.path is not None and has_task(model.path):
+        task = load_task(model.path)
+        return task.network, task.tokenizer
+    checkpoint = model.checkpoint(root)
+    if checkpoint.tokenizer is None:
+        raise ValueError(f'{model.text}: has no vocabulary beside it')
+    return build_network(checkpoint, 'encoder'), checkpoint.tokenizer
+
+
+def _pipeline(folder, task):
+    """The pipeline of a folder that was fine-tuned for a task."""
+    from ..pipelines import load_pipeline
+    from ..task_folder import has_task
+    if not folder.exists():
+        raise FileNotFoundError(f'{folder}: no such folder')
+    if not has_task(folder):
+        raise ValueError(f'{folder}: is not the folder of a fine-tuned network')
+    pipeline = load_pipeline(folder)
+    if pipeline.task != task:
+        raise ValueError(f'{folder}: was fine-tuned for {pipeline.task}; expected one for {task}')
+    return pipeline
+
+
+def _vectors(args, what):
+    """Sentence vectors, texts and their groups."""
+    from ..embedding import SentenceEncoder
+    words, texts = split_model(args.words)
+    if bool(texts) == (args.input is not None):
+        raise ValueError('expected texts behind the model, or --input with a file of them')
+    groups = args.groups.split(',') if args.groups is not None else None
+    if args.input is not None:
+        texts, groups = _read_texts(args)
+    if len(texts) < 2:
+        raise ValueError(f'{what} needs 2 texts or more, got {len(texts)}')
+    if groups is not None and len(groups) != len(texts):
+        raise ValueError(f'--groups names {len(groups)} groups for {len(texts)} texts')
+    encoder = SentenceEncoder(*_network(words, args.root), pooling=args.pooling,
+                              max_length=args.max_length)
+    return encoder.encode(texts), texts, groups
+
+
+def _read_texts(args):
+    """The texts of a file and their groups."""
+    if args.groups is not None:
+        raise ValueError('--groups goes with texts as arguments; a file has its --color_column')
+    if args.input.suffix.lower() in ('.tsv', '.csv', '.jsonl', '.json'):
+        from ..data import read_table
+        split = read_table(args.input, text=args.text_column, label=args.color_column)
+        texts = [row.text for row in split.examples]
+        groups = [split.labels[row.label] for row in split.examples] if split.labels else None
+        # Not asked for: 'label' may have more classes than there are colours.
+        is_much = groups is not None and args.color_column is None and len(split.labels) > 7
+        return texts, None if is_much else groups
+    if args.text_column or args.color_column:
+        raise ValueError(f'{args.input}: columns are of .tsv, .csv and .jsonl files')
+    lines = [line.strip() for line in _read_text(args.input).split('\n')]
+    texts = [line for line in lines if line]
+    if len(texts) > _MAX_LINES:
+        raise ValueError(f'{args.input}: has {len(texts)} texts; at most {_MAX_LINES} are drawn')
+    return texts, None
+
+
+def _read_text(path):
+    with open(path, 'rb') as file:
+        raw = file.read(_MAX_BYTES * 8 + 1)
+    if len(raw) > _MAX_BYTES * 8:
+        raise ValueError(f'{path}: the file is larger than {_MAX_BYTES * 8} bytes')
+    try:
+        return raw.decode('utf-8-sig')
+    except UnicodeDecodeError as error:
+        raise ValueError(f'{path}: not UTF-8: byte 0x{raw[error.start]:02x} at offset '
+                         f'{error.start}') from None
+
+
+def _answers(folder, question):
+    """The candidates for an answer, and the probabilities of the tokens."""
+    from ..squad_answers import find_answers
+    pipeline = _pipeline(folder, 'questions')
+    windows = pipeline.windows([question])
+    scores = pipeline._token_scores(windows.features())
+    names = 'n_best_size', 'max_answer_length', 'version_2', 'null_score_diff_threshold'
+    prediction, = find_answers([question], windows, scores,
+                               **{name: pipeline.settings[name] for name in names})
+    answers = [plots.AnswerSpan(row.start, row.end, row.probability)
+               for row in prediction.candidates]
+    if not answers:
+        raise ValueError('the network finds no candidate for an answer in the context')
+    # The chosen one first: the threshold may prefer another than the most probable.
+    answers.sort(key=lambda row: question.context[row.start:row.end] != prediction.text)
+    return answers, plots.token_probabilities(windows, scores)

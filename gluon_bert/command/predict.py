@@ -1,0 +1,197 @@
+"""Labels, scores, answers or entities by a fine-tuned folder; words for masks by a pre-trained one.
+
+Each input makes one line of JSON. Inputs are the texts given, the lines of a file or of standard
+input; of a .tsv, .csv or .jsonl file the text columns; of SQuAD's .json the questions; for entities
+CoNLL columns or CLUENER's .json. The two texts of a pair, a question and its context, are parted by
+||| or a tab.
+
+examples:
+  gluon-bert predict output_dir "A fine film." "A waste of time."
+  gluon-bert predict output_dir --input dev.tsv --output predictions.jsonl
+  gluon-bert predict NAME/DATASET "The capital of France is [MASK]." --top_k 3
+"""
+from __future__ import annotations
+
+import collections
+import contextlib
+import json
+import sys
+from pathlib import Path
+
+from .._files import atomic_path
+from .models import read_model
+from .output import note
+from .texts import FORMATS, STANDARD_INPUT, existing, read_items
+
+
+def add_arguments(parser):
+    """Declare the arguments."""
+    parser.add_argument('model', metavar='MODEL',
+                        help='a folder that a fine-tuning script wrote; or a pre-trained model: '
+                             'NAME/DATASET, the path of a checkpoint, hf://owner/name')
+    parser.add_argument('texts', nargs='*', metavar='TEXT',
+                        help='what to predict for (default: --input, else standard input)')
+    parser.add_argument('--input', metavar='FILE', help='read inputs from this file')
+    parser.add_argument('--format', choices=FORMATS,
+                        help='of --input (default: by its name)')
+    parser.add_argument('--text_column', metavar='NAME',
+                        help='of a table (default: as in training, else sentence, text, ...)')
+    parser.add_argument('--pair_column', metavar='NAME', help='of the second text, or the context')
+    parser.add_argument('--output', metavar='FILE',
+                        help='write here, whole or not at all (default: standard output)')
+    parser.add_argument('--task', choices=('fill-mask', 'next-sentence'),
+                        help='of a pre-trained model (default: fill-mask, if it can)')
+    parser.add_argument('--top_k', type=int, metavar='N',
+                        help='words for a mask (default: 5), classes (default: all), or answers '
+                             '(default: the best)')
+    parser.add_argument('--batch_size', type=int, metavar='N',
+                        help='sequences computed at once (default: as in the evaluations of the '
+                             'training, else 32)')
+    parser.add_argument('--gpu', nargs='?', type=int, const=0, metavar='INDEX',
+                        help='run on a GPU, the first one when no index is given')
+    parser.add_argument('--root', help='folder of the cache (default: $MXNET_HOME/models)')
+
+
+def run(args):
+    """Run the subcommand."""
+    if args.texts and args.input:
+        raise ValueError('give texts or --input, not both')
+    if args.top_k is not None and args.top_k < 1:
+        raise ValueError(f'--top_k {args.top_k}: expected 1 or more')
+    args.input = existing(args.input) if args.input else None
+    pipeline = _pipeline(args)
+    if args.top_k is not None:
+        _limit(pipeline, args.top_k)
+    if not args.texts and args.input is None:
+        # Answers come as soon as there is a batch; at a terminal, with each line.
+        pipeline.look_ahead = 1
+        if sys.stdin.isatty():
+            pipeline.batch_size = 1
+            note('one text a line; Ctrl-D ends')
+    with _writer(args.output) as write:
+        _predict(read_items(args, pipeline), pipeline, args, write)
+    if pipeline.num_cut:
+        note(f'{pipeline.num_cut} inputs were longer than the model reads and were cut')
+    return 0
+
+
+def _pipeline(args):
+    from ..pipelines import checkpoint_pipeline, load_pipeline
+    from ..task_folder import has_task
+    if args.batch_size is not None and args.batch_size < 1:
+        raise ValueError(f'--batch_size {args.batch_size}: expected 1 or more')
+    ctx = _context(args.gpu)
+    if Path(args.model).exists() and has_task(args.model):
+        return load_pipeline(args.model, ctx, args.batch_size, args.task)
+    return checkpoint_pipeline(read_model([args.model]).checkpoint(args.root), ctx,
+                               args.batch_size, args.task)
+
+
+def _context(gpu):
+    import mxnet as mx
+    if gpu is None:
+        return mx.cpu()
+    if not 0 <= gpu < mx.context.num_gpus():
+        raise ValueError(f'--gpu {gpu}: no such GPU, there are {mx.context.num_gpus()} usable '
+                         f'ones; leave --gpu out to run on the CPU')
+    return mx.gpu(gpu)
+
+
+def _limit(pipeline, top_k):
+    if pipeline.task == 'fill-mask':
+        if top_k > len(pipeline.tokenizer.vocab):
+            raise ValueError(f'--top_k {top_k}: the vocabulary has '
+                             f'{len(pipeline.tokenizer.vocab)} tokens')
+        pipeline.top_k = top_k
+    elif pipeline.task not in ('classification', 'questions'):
+        raise ValueError(f'--top_k: goes with masks, classes and answers, this model is for '
+                         f'{pipeline.task}')
+
+
+def _predict(items, pipeline, args, write):
+    """Write the line of each item in turn."""
+    from tqdm import tqdm
+
+    from ..pipelines import InputError
+    waiting, num_done = collections.deque(), 0
+
+    def inputs():
+        for item in items:
+            waiting.append(item)
+            yield item.input
+
+    bar = tqdm(unit=' texts', leave=False, disable=not sys.stderr.isatty() or (
+        args.output is None and sys.stdout.isatty()))
+    pipeline.progress = bar.update
+    try:
+        for result in pipeline.stream(inputs()):
+            told = waiting.popleft().told
+            write({**told, **as_json(pipeline, result, args.top_k, told.get('words'))})
+            num_done += 1
+    except InputError as error:
+        raise ValueError(f'{waiting[error.number - num_done].where}: {error.reason}') from None
+    finally:
+        bar.close()
+    if not num_done:
+        raise ValueError(f'{args.input or STANDARD_INPUT}: is empty')
+
+
+def as_json(pipeline, result, top_k=None, words=None):
+    """What is written of a result, as an object for JSON.
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+    result : NamedTuple or list
+        Of the pipeline.
+    top_k : int, optional
+    words : list of str, optional
+        That the entities are of; they get tags.
+
+    Returns
+    -------
+    dict
+    """
+    if pipeline.task == 'entities':
+        tags = {} if words is None else {'tags': pipeline.tags_of(result, len(words))}
+        return {**tags, 'entities': [entity._asdict() for entity in result]}
+    if pipeline.task == 'fill-mask':
+        return {'masks': [[word._asdict() for word in words] for words in result]}
+    found = result._asdict()
+    if pipeline.task == 'questions':
+        candidates = found.pop('candidates')
+        found = {'answer': found.pop('text'), **found}
+        if found['null_odds'] is None:
+            del found['null_odds'], found['best_text']
+        if top_k is not None:
+            found['candidates'] = [row._asdict() for row in candidates[:top_k]]
+    elif pipeline.task == 'classification' and top_k is not None:
+        best = sorted(found['probabilities'].items(), key=lambda pair: -pair[1])[:top_k]
+        found['probabilities'] = dict(best)
+    return found
+
+
+@contextlib.contextmanager
+def _writer(path):
+    """A function that writes an object as a line."""
+    if path is None:
+        def write(content):
+            sys.stdout.write(_line(content))
+            sys.stdout.flush()
+        yield write
+        return
+    path = Path(path).expanduser()
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise ValueError(f'--output {path}: ' + ('is a folder' if path.is_dir() else
+                                                 'there is no such folder to write in'))
+    with atomic_path(path) as temporary, open(temporary, 'w', encoding='utf-8') as file:
+        yield lambda content: file.write(_line(content))
+
+
+def _line(content):
+    text = json.dumps(content, ensure_ascii=False, allow_nan=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:    # half a character, from an escape in the input
+        text = json.dumps(content, allow_nan=False)
+    return text + '\n'

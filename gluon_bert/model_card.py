@@ -1,0 +1,177 @@
+"""The README.md of a fine-tuned folder: a model card as the Hugging Face hub has it."""
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+from typing import NamedTuple, Optional
+
+from ._files import write_text
+from .zoo.rows import resolve
+from .zoo.schema import HubFile
+from .zoo.weights import WEIGHTS
+
+CARD_FILE = 'README.md'
+
+_HUB_TASKS = {'classification': 'text-classification', 'regression': 'text-classification',
+              'questions': 'question-answering', 'entities': 'token-classification'}
+_CALLS = {
+    'classification': ("pipeline('A text.')", 'label, probability, probabilities'),
+    'regression': ("pipeline('A text.')", 'value'),
+    'questions': ("pipeline('Who?', 'A text that tells it.')", 'text, probability, start, end'),
+    'entities': ("pipeline('A text.')", 'a list of text, type, start, end, probability'),
+}
+_PAIR_CALL = "pipeline(('A text.', 'Another.'))"
+
+
+class Split(NamedTuple):
+    """A data file as the card tells of it.
+
+    Its name, such as 'dev', its path, how many examples it has; the metrics of the network on it by
+    name and a report as text, where it has the right answers.
+    """
+
+    name: str
+    path: str
+    num_examples: int
+    metrics: Optional[dict] = None
+    report: Optional[str] = None
+
+
+def write_card(folder, model, splits, command):
+    """Write README.md into the folder of a fine-tuned network; whole or not at all.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Pictures there, ``<split>_confusion.png`` and ``training_curve.png``, are shown.
+    model : TaskModel
+    splits : list of Split
+    command : list of str
+        The command line of the training.
+    """
+    folder = Path(folder)
+    row = _row_of(model)
+    parts = [_header(model, splits, row), _title(model, row), _data(splits),
+             '## Training\n\n' + _code(shlex.join(command))]
+    if (folder / 'training_curve.png').is_file():
+        parts[-1] += '\n\n![loss, learning rate and metrics](training_curve.png)'
+    for split in splits:
+        if split.metrics:
+            parts.append(_scores(folder, split))
+    parts.append(_use(folder, model))
+    parts.append(_licence(row))
+    write_text(folder / CARD_FILE, '\n\n'.join(filter(None, parts)) + '\n')
+
+
+def _row_of(model):
+    """The row of the zoo that a network was made from, or None."""
+    base = model.settings.get('base')
+    try:
+        return base and WEIGHTS[resolve(*base)]
+    except ValueError:
+        return None
+
+
+def _header(model, splits, row):
+    """Front matter; JSON's scalars are YAML's."""
+    settings = model.settings
+    lines = ['library_name: gluon_bert', f'pipeline_tag: {_HUB_TASKS[model.task]}']
+    language = _language(settings.get('base'))
+    if language:
+        lines.append(f'language: {language}')
+    if row is not None and row.licence != 'not stated':
+        lines.append(f'license: {row.licence.lower()}')
+    repository = row and next((source.repository for source in row.sources
+                               if isinstance(source, HubFile)), None)
+    if repository:
+        lines.append(f'base_model: {repository}')
+    lines += ['tags:', *(f'- {tag}' for tag in ('bert', 'mxnet', 'gluon', model.task))]
+    scored = [split for split in splits if split.metrics]
+    if scored:
+        lines += ['metrics:', *(f'- {json.dumps(name)}' for name in scored[0].metrics),
+                  'model-index:', f'- name: {json.dumps(_name(settings))}', '  results:']
+    for split in scored:
+        lines += ['  - task:', f'      type: {_HUB_TASKS[model.task]}', '    dataset:',
+                  f'      name: {json.dumps(Path(split.path).name)}',
+                  f'      type: {json.dumps(_name(settings))}',
+                  f'      split: {json.dumps(split.name)}', '    metrics:']
+        for name, value in split.metrics.items():
+            lines += [f'    - type: {json.dumps(name)}', f'      value: {json.dumps(value)}']
+    return '\n'.join(['---', *lines, '---'])
+
+
+def _language(base):
+    """The language of a data set of the zoo, where its name tells it."""
+    parts = base[1].split('_') if base else ()
+    return 'zh' if 'cn' in parts else 'en' if 'en' in parts else None
+
+
+def _name(settings):
+    return settings.get('name') or 'texts'
+
+
+def _title(model, row):
+    base = model.settings.get('base')
+    config = model.network.config
+    made = (f'It was fine-tuned from `{base[0]}` on `{base[1]}`.' if base else
+            'It was fine-tuned from a model that is not of the zoo, or from random parameters.')
+    lines = [f'# {model.task.capitalize()}: {_plain(_name(model.settings))}', '',
+             f'A BERT with {config.num_layers} layers of {config.units} units for '
+             f'gluon_bert (Apache MXNet). {made}']
+    if row is not None:
+        lines += ['', row.description]
+    for name, title in (('labels', 'Classes'), ('kinds', 'Types of entity')):
+        if name in model.settings:
+            lines += ['', f'{title}: {", ".join(map(_plain, model.settings[name]))}.']
+    return '\n'.join(lines)
+
+
+def _data(splits):
+    rows = [f'| {split.name} | {_plain(split.path)} | {split.num_examples} |' for split in splits]
+    return '\n'.join(['## Data', '', '| | File | Examples |', '|---|---|---|', *rows])
+
+
+def _scores(folder, split):
+    rows = [f'| {_plain(name)} | {value:.4f} |' if isinstance(value, float) else
+            f'| {_plain(name)} | {value} |' for name, value in split.metrics.items()]
+    parts = ['\n'.join([f'## Scores: {split.name}', '', '| Metric | Value |', '|---|---|', *rows])]
+    if split.report:
+        parts.append(_code(split.report))
+    picture = f'{split.name}_confusion.png'
+    if (folder / picture).is_file():
+        parts.append(f'![confusion matrix]({picture})')
+    return '\n\n'.join(parts)
+
+
+def _use(folder, model):
+    call, fields = _CALLS[model.task]
+    argument = {'questions': '"Who? ||| A text that tells it."'}.get(model.task, '"A text."')
+    if model.settings.get('pair'):
+        call, argument = _PAIR_CALL, '"A text. ||| Another."'
+    code = (f'import gluon_bert as gb\n'
+            f'pipeline = gb.load_pipeline({folder.name!r})\n'
+            f'{call}    # {fields}')
+    command = (f'gluon-bert predict {shlex.quote(folder.name)} {argument}\n'
+               f'gluon-bert predict {shlex.quote(folder.name)} --input FILE --output FILE')
+    return ('## Use\n\nThe folder is all that is needed; its name here stands for its path.\n\n'
+            f'```python\n{code}\n```\n\n```\n{command}\n```')
+
+
+def _licence(row):
+    if row is None:
+        return ''
+    return (f'## Licence\n\nThe weights it was made from are published under: {row.licence} '
+            f'(<{row.source}>). {row.citation}')
+
+
+def _code(text):
+    """A block of code, whatever the text holds."""
+    return '\n'.join(f'    {line}'.rstrip() for line in text.split('\n'))
+
+
+def _plain(text):
+    """Text that no mark-up is read from."""
+    text = ' '.join(str(text).split())
+    return ''.join(f'\\{character}' if character in '\\`*_[]<>|#' else character
+                   for character in text)

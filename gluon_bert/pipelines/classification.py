@@ -1,0 +1,107 @@
+"""Texts, or pairs of texts, to classes and to scores."""
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..data import SentenceTransform
+from .base import TaskPipeline, softmax
+
+
+class Classification(NamedTuple):
+    """The most probable class, its probability, and the probability of every class by name."""
+
+    label: str
+    probability: float
+    probabilities: dict[str, float]
+
+
+class Regression(NamedTuple):
+    """The score of a text, within the range of those it was trained on, if that is known."""
+
+    value: float
+
+
+class _SequencePipeline(TaskPipeline):
+    """One row of scores for each text or pair.
+
+    Parameters
+    ----------
+    model : TaskModel
+    batch_size : int, optional
+        Texts computed at once; by default as in the evaluations of the training, else 32.
+    """
+
+    def __init__(self, model, batch_size=None):
+        super().__init__(model, batch_size)
+        self._transform = SentenceTransform(model.tokenizer, self.settings['max_len'])
+
+    def _scores(self, texts, pairs):
+        """What the network gives for a block, (N, K)."""
+        self._check(texts, pairs)
+        features, num_cut = self._transform.transform_batch(texts, pairs)
+        self.num_cut += num_cut
+        scores = [None] * len(features)
+        for index, row in self._scores_of(features):
+            scores[index] = row
+            self._tell(1)
+        return np.stack(scores)
+
+    def _check(self, texts, pairs):
+        """See that there are pairs exactly if the network has learned from pairs."""
+        wanted = self.settings.get('pair')
+        for number in range(len(texts) if wanted is not None else 0):
+            if wanted != (pairs is not None and pairs[number] is not None):
+                self._fail(number, 'the network reads pairs of texts, this is one text' if wanted
+                           else 'the network reads single texts, this is a pair')
+
+
+class ClassificationPipeline(_SequencePipeline):
+    """The classes of texts or of pairs of texts.
+
+    Called on a text, or on a pair as a tuple of two, it gives a :class:`Classification`; see
+    :class:`Pipeline` for lists and iterators. Longer texts are cut, ``num_cut`` counts them.
+
+    Parameters
+    ----------
+    model : TaskModel
+        Of the task 'classification'.
+    batch_size : int, optional
+        Texts computed at once; by default as in the evaluations of the training, else 32.
+    """
+
+    task = 'classification'
+
+    @property
+    def labels(self):
+        """The names of the classes, in the order of their numbers."""
+        return self.settings['labels']
+
+    def _results(self, texts, pairs):
+        scores = self._scores(texts, pairs)
+        best = scores.argmax(axis=1)
+        return [Classification(self.labels[number], row[number], dict(zip(self.labels, row)))
+                for number, row in zip(best.tolist(), softmax(scores).tolist())]
+
+
+class RegressionPipeline(_SequencePipeline):
+    """The scores of texts or of pairs of texts.
+
+    Called on a text, or on a pair as a tuple of two, it gives a :class:`Regression`; see
+    :class:`Pipeline` for lists and iterators. Longer texts are cut, ``num_cut`` counts them.
+
+    Parameters
+    ----------
+    model : TaskModel
+        Of the task 'regression'.
+    batch_size : int, optional
+        Texts computed at once; by default as in the evaluations of the training, else 32.
+    """
+
+    task = 'regression'
+
+    def _results(self, texts, pairs):
+        low, high = self.settings.get('range', (-np.inf, np.inf))
+        values = self._scores(texts, pairs)[:, 0].clip(low, high)
+        return [Regression(value) for value in values.tolist()]

@@ -1,0 +1,224 @@
+"""Texts, or sentences of words, to entities."""
+from __future__ import annotations
+
+import itertools
+import re
+from typing import NamedTuple, Optional
+
+from tokenizers.pre_tokenizers import BertPreTokenizer
+
+from ..data import (
+    Span,
+    join_windows,
+    make_windows,
+    repair_tags,
+    spans_to_tags,
+    tag_names,
+    tag_spans,
+)
+from ..data.tokenizer_base import checked_text
+from ..tagging import best_tags, tag_probabilities
+from .base import TaskPipeline
+
+# Characters that BERT makes words of their own.
+_CHINESE = re.compile('[\u4e00-\u9fff\u3400-\u4dbf\uf900-\ufaff\U00020000-\U0002a6df'
+                      '\U0002a700-\U0002b73f\U0002b740-\U0002b81f\U0002b820-\U0002ceaf'
+                      '\U0002f800-\U0002fa1f]')
+_MAX_CHARACTERS = 4 << 20    # of the texts of a block
+
+
+class Entity(NamedTuple):
+    """An entity: its text, its type, where it stands, and how probable its least sure tag is.
+
+    ``start`` and ``end`` are its first character and the one behind its last; of a sentence given
+    as words, its first word and the one behind its last.
+    """
+
+    text: str
+    type: str
+    start: int
+    end: int
+    probability: Optional[float]
+
+
+class EntityPipeline(TaskPipeline):
+    """The entities of texts.
+
+    Called on a text it gives a list of :class:`Entity`. A text is split into words, or into
+    characters for a network that was trained on characters; a sentence that is split already is
+    given as a list of words within a list or another iterable. See :class:`Pipeline` for lists and
+    iterators. Long sentences are read in windows.
+
+    Parameters
+    ----------
+    model : TaskModel
+        Of the task 'entities'.
+    batch_size : int, optional
+        Windows computed at once; by default as in the evaluations of the training, else 32.
+    """
+
+    task = 'entities'
+    look_ahead = 16
+
+    def __init__(self, model, batch_size=None):
+        super().__init__(model, batch_size)
+        self.tags = tag_names(self.settings['kinds'], self.settings['scheme'])
+
+    def windows(self, sentences):
+        """The windows of sentences of words, see :func:`.make_windows`."""
+        return make_windows(self.tokenizer, sentences, self.settings['max_len'],
+                            self.settings.get('overlap'))
+
+    def raw_tags(self, sentences):
+        """The network's own tags, which without a CRF may be no valid sequence.
+
+        Parameters
+        ----------
+        sentences : list of list of str
+            Words; for a network trained on characters, characters.
+
+        Returns
+        -------
+        list of list of str
+        """
+        with self._ready():
+            return [tags for block, in self._blocks(sentences) for tags, _ in self._tagged(block)]
+
+    def predict_tags(self, sentences, scheme=None):
+        """The tags of sentences.
+
+        Parameters
+        ----------
+        sentences : list of list of str
+            As for :meth:`raw_tags`.
+        scheme : str, optional
+            Of the tags given; by default that of the files that were learned from.
+
+        Returns
+        -------
+        list of list of str
+            Valid sequences, with the entities that conlleval finds in the network's tags.
+        """
+        return [repair_tags(tags, scheme or self.settings['file_scheme'])
+                for tags in self.raw_tags(sentences)]
+
+    def entities(self, sentence, tags, probabilities=None):
+        """The entities of a text or of words with their tags.
+
+        Parameters
+        ----------
+        sentence : str or list of str
+        tags : list of str
+            Of its words, those of :meth:`words` for a text.
+        probabilities : sequence of float, optional
+            Of the tags.
+
+        Returns
+        -------
+        list of Entity
+        """
+        _, offsets = self.words(sentence)
+        found = []
+        for begin, end, kind in tag_spans(tags):
+            least = None if probabilities is None else float(min(probabilities[begin:end]))
+            if isinstance(sentence, str):
+                start, stop = offsets[begin][0], offsets[end - 1][1]
+                found.append(Entity(sentence[start:stop], kind, start, stop, least))
+            else:
+                text = ('' if self.settings['characters'] else ' ').join(sentence[begin:end])
+                found.append(Entity(text, kind, begin, end, least))
+        return found
+
+    def tags_of(self, entities, num_words):
+        """The tags of a sentence given as words, by its entities, as the training files have them.
+
+        Parameters
+        ----------
+        entities : list of Entity
+        num_words : int
+
+        Returns
+        -------
+        list of str
+        """
+        spans = [Span(entity.start, entity.end, entity.type) for entity in entities]
+        return spans_to_tags(spans, num_words, self.settings['file_scheme'])
+
+    def words(self, sentence):
+        """The words of a text, and from which character to before which each stands.
+
+        Words that are given as a list are taken as they are.
+        """
+        if not isinstance(sentence, str):
+            return sentence, None
+        if self.settings['characters']:
+            return list(sentence), [(place, place + 1) for place in range(len(sentence))]
+        return split_words(sentence)
+
+    def _is_one(self, inputs):
+        return isinstance(inputs, str)
+
+    def _blocks(self, inputs):
+        """Texts or sentences of words in blocks of bounded size."""
+        block, num_characters = [], 0
+        for number, item in enumerate(inputs):
+            if not isinstance(item, str) and not (isinstance(item, (list, tuple)) and all(
+                    isinstance(word, str) for word in item)):
+                raise TypeError(f'input {number}: expected a text or a list of words, got '
+                                f'{type(item).__name__}')
+            block.append(item)
+            num_characters += len(item) if isinstance(item, str) else sum(map(len, item))
+            if len(block) == self.batch_size * self.look_ahead or num_characters > _MAX_CHARACTERS:
+                yield block,
+                block, num_characters = [], 0
+        if block:
+            yield block,
+
+    def _results(self, block):
+        sentences = [self.words(item)[0] for item in block]
+        return [self.entities(item, tags, shares)
+                for item, (tags, shares) in zip(block, self._tagged(sentences))]
+
+    def _tagged(self, sentences):
+        """The network's tags of sentences of words, and their probabilities."""
+        windows = self.windows(sentences)
+        scores = self._token_scores([window.features for window in windows])
+        scores = join_windows(windows, [row[window.firsts] for row, window in zip(scores, windows)],
+                              [len(words) for words in sentences])
+        self._tell(len(sentences))
+        for row, numbers in zip(scores, best_tags(self.network, scores)):
+            shares = tag_probabilities(self.network, row)
+            yield ([self.tags[number] for number in numbers],
+                   [shares[word, number] for word, number in enumerate(numbers)])
+
+
+def split_words(text):
+    """The words of a text as BERT splits it before it cuts them into pieces.
+
+    White space separates words; punctuation marks and Chinese characters are words of their own.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    words : list of str
+    offsets : list of (int, int)
+        From which character to before which each stands.
+
+    Examples
+    --------
+    >>> split_words('Ada, \u4e2d\u56fd')
+    (['Ada', ',', '\u4e2d', '\u56fd'], [(0, 3), (3, 4), (5, 6), (6, 7)])
+    """
+    words, offsets = [], []
+    for word, (begin, _) in BertPreTokenizer().pre_tokenize_str(checked_text(text)):
+        edges = [0, len(word)]
+        for match in _CHINESE.finditer(word):
+            edges += match.span()
+        edges = sorted(set(edges))
+        for first, last in zip(edges, itertools.islice(edges, 1, None)):
+            words.append(word[first:last])
+            offsets.append((begin + first, begin + last))
+    return words, offsets

@@ -1,0 +1,180 @@
+"""What a pre-trained BERT was trained for: words for masks, and whether a text follows another."""
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from mxnet import nd
+
+from ..data import Features, SentenceTransform
+from ..text_batches import bert_of
+from .base import Pipeline, softmax
+
+
+class Word(NamedTuple):
+    """A token for a mask: as the vocabulary has it, its id, its probability, and as text."""
+
+    token: str
+    token_id: int
+    probability: float
+    text: str
+
+
+class NextSentence(NamedTuple):
+    """Whether the second text follows the first, and how probable that is."""
+
+    follows: bool
+    probability: float
+
+
+class _PretrainedPipeline(Pipeline):
+    """A pipeline over a network with pre-training heads, of which it needs ``head``."""
+
+    head = None
+
+    def __init__(self, network, tokenizer, batch_size=32):
+        if not hasattr(network, self.head):
+            raise ValueError(f'{type(network).__name__} has no {self.head} head')
+        self._bert = bert_of(network, tokenizer)
+        super().__init__(network, tokenizer, batch_size)
+
+    def _outputs(self, features, positions):
+        """The indices of each batch and the scores of the head, in double precision."""
+        for indices in self._batches(features):
+            arrays = self._arrays(features, indices)
+            if hasattr(self.network, 'masked_lm'):
+                chosen = [positions[i] for i in indices]
+                padded = np.zeros((len(chosen), max(map(len, chosen))), 'float32')
+                for row, found in zip(padded, chosen):
+                    row[:len(found)] = found
+                arrays.append(nd.array(padded, ctx=self._ctx))
+            yield indices, getattr(self._run(*arrays), self.head).asnumpy().astype('float64')
+            self._tell(len(indices))
+
+
+class FillMaskPipeline(_PretrainedPipeline):
+    """Tokens for the masks of texts.
+
+    Called on a text with one or more of the tokenizer's mask token, such as ``[MASK]``, it gives
+    for each mask in turn a list of :class:`Word`, the most probable first. See :class:`Pipeline`
+    for lists and iterators.
+
+    Parameters
+    ----------
+    network : BertForPretraining
+        With ``use_decoder``.
+    tokenizer : BertTokenizer, BytePairTokenizer or SentencePieceTokenizer
+    batch_size : int
+        Texts computed at once.
+    top_k : int
+        How many tokens for each mask.
+
+    Raises
+    ------
+    ValueError
+        If the network has no such head, the tokenizer is not for it or has no mask, or ``top_k``
+        is out of range.
+
+    Examples
+    --------
+    >>> from gluonnlp.data import count_tokens
+    >>> from gluonnlp.vocab import BERTVocab
+    >>> import gluon_bert as gb
+    >>> tokenizer = gb.data.BertTokenizer(BERTVocab(count_tokens(['hello', 'world'])))
+    >>> model, _ = gb.get_model('bert_2_128_2', vocab=tokenizer.vocab, pretrained=False,
+    ...                         use_decoder=True)
+    >>> words, = FillMaskPipeline(model, tokenizer, top_k=3)('hello [MASK]')
+    >>> len(words)
+    3
+    """
+
+    task = 'fill-mask'
+    head = 'masked_lm'
+
+    def __init__(self, network, tokenizer, batch_size=32, top_k=5):
+        super().__init__(network, tokenizer, batch_size)
+        if getattr(tokenizer.vocab, 'mask_token', None) is None:
+            raise ValueError('the vocabulary has no mask token')
+        if type(top_k) is not int or not 1 <= top_k <= len(tokenizer.vocab):
+            raise ValueError(f'top_k={top_k!r}: expected 1 to {len(tokenizer.vocab)}, the tokens '
+                             f'there are')
+        self.top_k = top_k
+
+    def _results(self, texts, pairs):
+        if pairs is not None:
+            self._fail(next(i for i, pair in enumerate(pairs) if pair is not None),
+                       'a pair of texts, expected one text')
+        features, positions = self._masked(texts)
+        results = [None] * len(features)
+        for indices, scores in self._outputs(features, positions):
+            for index, rows in zip(indices, scores):
+                results[index] = [self._best(row) for row in rows[:len(positions[index])]]
+        return results
+
+    def _masked(self, texts):
+        """The sequences of texts, and where the masks stand in each."""
+        vocab = self.tokenizer.vocab
+        begin, end, mask = vocab[[vocab.cls_token, vocab.sep_token, vocab.mask_token]]
+        longest = self._bert.config.max_length
+        features, positions = [], []
+        for number, ids in enumerate(self.tokenizer.encode_ids(texts)):
+            if mask not in ids:
+                self._fail(number, f'has no {vocab.mask_token}: put one where a word is wanted')
+            if len(ids) + 2 > longest:
+                self._fail(number, f'has {len(ids)} tokens, the model takes at most {longest - 2}')
+            ids = np.array([begin, *ids, end], 'int32')
+            features.append(Features(ids, np.zeros_like(ids), len(ids)))
+            positions.append(np.flatnonzero(ids == mask).tolist())
+        return features, positions
+
+    def _best(self, scores):
+        # A model may have rows beyond the vocabulary; no token belongs to them.
+        probabilities = softmax(scores)[:len(self.tokenizer.vocab)]
+        best = np.argsort(-probabilities, kind='stable')[:self.top_k]
+        tokens = self.tokenizer.convert_ids_to_tokens(best)
+        return [Word(token, int(number), float(probabilities[number]), self._spell(token))
+                for token, number in zip(tokens, best)]
+
+    def _spell(self, token):
+        decoder = getattr(getattr(self.tokenizer, '_tokenizer', None), 'decoder', None)
+        return token.replace('\u2581', ' ') if decoder is None else decoder.decode([token])
+
+
+class NextSentencePipeline(_PretrainedPipeline):
+    """How probable it is that one text follows another.
+
+    Called on a pair of texts as a tuple it gives a :class:`NextSentence`; see :class:`Pipeline`
+    for lists and iterators. Longer pairs are cut, ``num_cut`` counts them.
+
+    Parameters
+    ----------
+    network : BertForPretraining
+        With ``use_classifier``.
+    tokenizer : BertTokenizer, BytePairTokenizer or SentencePieceTokenizer
+    batch_size : int
+        Pairs computed at once.
+
+    Raises
+    ------
+    ValueError
+        If the network has no such head, or the tokenizer is not for it.
+    """
+
+    task = 'next-sentence'
+    head = 'next_sentence'
+
+    def __init__(self, network, tokenizer, batch_size=32):
+        super().__init__(network, tokenizer, batch_size)
+        self._transform = SentenceTransform(tokenizer, self._bert.config.max_length)
+
+    def _results(self, texts, pairs):
+        for number in range(len(texts)):
+            if pairs is None or pairs[number] is None:
+                self._fail(number, 'one text, expected a pair')
+        features, num_cut = self._transform.transform_batch(texts, pairs)
+        self.num_cut += num_cut
+        results = [None] * len(features)
+        for indices, scores in self._outputs(features, [[0]] * len(features)):
+            for index, share in zip(indices, softmax(scores)[:, 0].tolist()):
+                results[index] = NextSentence(share > 0.5, share)
+        return results

@@ -1,0 +1,137 @@
+"""Questions about paragraphs to answers."""
+from __future__ import annotations
+
+from typing import NamedTuple, Optional
+
+import numpy as np
+
+from ..data import Question, build_windows
+from ..squad_answers import Candidate, find_answers
+from .base import TaskPipeline
+
+
+class Answer(NamedTuple):
+    """The answer to a question.
+
+    ``text`` stands in the context from the character ``start`` to before ``end``; it is '' for no
+    answer. ``probability`` is its share among the ``candidates``, which begin with the most
+    probable. A network that knows questions without an answer gives ``best_text``, the best that
+    is not '', and ``null_odds``, by how much the score of no answer exceeds its score.
+    """
+
+    text: str
+    probability: float
+    start: int
+    end: int
+    candidates: list[Candidate]
+    best_text: str
+    null_odds: Optional[float]
+
+
+class QuestionPipeline(TaskPipeline):
+    """Answers cut from the context as it is written; long contexts are read in windows.
+
+    Parameters
+    ----------
+    model : TaskModel
+        Of the task 'questions'.
+    batch_size : int, optional
+        Windows computed at once; by default as in the evaluations of the training, else 32.
+    """
+
+    task = 'questions'
+    look_ahead = 8
+
+    def __call__(self, question, context=None):
+        """The answer to a question, or those to several.
+
+        Parameters
+        ----------
+        question : str, or list of str
+            Without ``context``: a tuple (question, context), or a list or iterable of these.
+        context : str, or list of str, optional
+            One for each question, or one for all.
+
+        Returns
+        -------
+        Answer, list of Answer, or an iterator of Answer
+            One, a list, or an iterator, as the questions are.
+
+        Raises
+        ------
+        ValueError
+            If there are not as many contexts as questions, or a question leaves no room for its
+            context.
+        """
+        if context is None:
+            return super().__call__(question)
+        if isinstance(question, str):
+            if not isinstance(context, str):
+                raise TypeError('context must be a str where question is one')
+            return super().__call__((question, context))
+        contexts = [context] * len(question) if isinstance(context, str) else context
+        if len(contexts) != len(question):
+            raise ValueError(f'context: expected one for each of {len(question)} questions, got '
+                             f'{len(contexts)}')
+        return super().__call__(list(zip(question, contexts)))
+
+    def windows(self, questions, build=build_windows, **options):
+        """The windows of questions, with the settings of the network.
+
+        Parameters
+        ----------
+        questions : list of Question
+        build : callable
+            :func:`.build_windows`, or one like it.
+        **options
+            Passed on to it.
+
+        Returns
+        -------
+        Windows
+        """
+        return build(questions, self.tokenizer, **options, **{
+            name: self.settings[name] for name in ('max_seq_length', 'doc_stride',
+                                                   'max_query_length')})
+
+    def predictions(self, questions, windows=None):
+        """Answers as :func:`.find_answers` gives them, for the evaluation of a whole file.
+
+        Parameters
+        ----------
+        questions : list of Question
+        windows : Windows, optional
+            Of these questions, where they are made already.
+
+        Returns
+        -------
+        list of Prediction
+        """
+        windows = self.windows(questions) if windows is None else windows
+        features, scores, last = windows.features(), [], 0
+        with self._ready():
+            # In the same blocks as a stream of these questions, so that the batches are the same.
+            for block, _ in super()._blocks((row.question, row.context) for row in questions):
+                first, last = last, last + len(block)
+                begin, end = np.searchsorted(windows.question, (first, last))
+                scores += self._token_scores(features[begin:end])
+                self._tell(len(block))
+        names = 'n_best_size', 'max_answer_length', 'version_2', 'null_score_diff_threshold'
+        return find_answers(questions, windows, scores,
+                            **{name: self.settings[name] for name in names})
+
+    def _results(self, questions, contexts):
+        for number in range(len(questions)):
+            if contexts is None or contexts[number] is None:
+                self._fail(number, 'a question without its context')
+        rows = [Question(str(number), question, context, (), False)
+                for number, (question, context) in enumerate(zip(questions, contexts))]
+        return [answer_of(row) for row in self.predictions(rows)]
+
+
+def answer_of(prediction):
+    """A :class:`.Prediction` as an :class:`Answer`."""
+    found = next((row for row in prediction.candidates if row.text == prediction.text), None)
+    probability, start, end = (found.probability, found.start, found.end) if found else (0.0, 0, 0)
+    return Answer(prediction.text, probability, start, end, prediction.candidates,
+                  prediction.best_text, prediction.null_odds)

@@ -1,0 +1,212 @@
+"""Pictures of training runs: loss, learning rate and evaluations, several runs compared."""
+from __future__ import annotations
+
+import json
+import math
+import os
+from pathlib import Path
+
+from .style import DASHES, MARKERS, PALETTE, QUIET, RULE, picture, shorten
+
+METRICS_FILE = 'metrics.jsonl'
+
+_MAX_BYTES = 64 << 20
+_WIDTH, _HEIGHT = 3.3, 2.75    # inches, of a panel
+
+
+def read_metrics(path):
+    """The rows of a metrics.jsonl file.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file, or the output folder that holds it.
+
+    Returns
+    -------
+    list of dict
+        As :func:`plot_training` takes them.
+
+    Raises
+    ------
+    FileNotFoundError
+    ValueError
+        If the file has no rows, or one that is none of a training run; the line is named. A last
+        line that was cut short is left out.
+    """
+    path = Path(path)
+    path = path / METRICS_FILE if path.is_dir() else path
+    with open(path, 'rb') as file:
+        if os.fstat(file.fileno()).st_size > _MAX_BYTES:
+            raise ValueError(f'{path}: the file is larger than {_MAX_BYTES} bytes')
+        lines = file.read().split(b'\n')
+    rows = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            rows.append(_checked_row(json.loads(line)))
+        except (ValueError, RecursionError) as error:
+            if number == len(lines):    # written when the run was killed
+                break
+            raise ValueError(f'{path}:{number}: is no row of a training run ({error})') from None
+    if not rows:
+        raise ValueError(f'{path}: has no rows: the run has not logged anything yet')
+    return rows
+
+
+def _checked_row(row):
+    if not isinstance(row, dict):
+        raise ValueError(f'expected an object, got {type(row).__name__}')
+    numbers = {name: row[name] for name in ('step', 'epoch', 'loss', 'learning_rate')
+               if name in row}
+    metrics = row.get('metrics', {})
+    if not isinstance(metrics, dict):
+        raise ValueError("'metrics' is no object")
+    for name, value in {**metrics, **numbers}.items():
+        if type(value) not in (int, float) or not math.isfinite(value):
+            raise ValueError(f'{name!r} is no number')
+    for name in ('step', *(('epoch',) if metrics else ('loss',))):
+        if name not in row:
+            raise ValueError(f'has no {name!r}')
+    return row
+
+
+def plot_training(rows, path, title='', font=None):
+    """Draw the loss and the learning rate over the steps, and the metrics of each evaluation.
+
+    Parameters
+    ----------
+    rows : list of dict
+        Of metrics.jsonl: 'step' with 'loss' and 'learning_rate', or with 'epoch' and 'metrics'.
+    path : str or Path
+        PNG, SVG or PDF, by its suffix.
+    title : str
+    font : str or Path, optional
+        A font file to take besides, for characters that no installed font has.
+    """
+    plot_runs({'': rows}, path, title, font)
+
+
+def plot_runs(runs, path, title='', font=None):
+    """Draw training runs over each other: loss, learning rate, and the metrics they were given.
+
+    Parameters
+    ----------
+    runs : dict of str to list of dict
+        Name of a run to its rows, as for :func:`plot_training`; at most seven.
+    path : str or Path
+        PNG, SVG or PDF, by its suffix.
+    title : str
+    font : str or Path, optional
+        A font file to take besides, for characters that no installed font has.
+
+    Raises
+    ------
+    ValueError
+        If there are no runs or too many, one has no rows, or the suffix is another.
+    """
+    if not 1 <= len(runs) <= len(PALETTE):
+        raise ValueError(f'expected 1 to {len(PALETTE)} runs, got {len(runs)}')
+    metrics = list(dict.fromkeys(name for rows in runs.values() for row in rows
+                                 for name in row.get('metrics', ())))
+    panels = [*(['loss', 'learning_rate'] if any('loss' in row for rows in runs.values()
+                                                 for row in rows) else []),
+              *([metrics] if len(runs) == 1 and metrics else metrics)]
+    columns = 2 if len(panels) == 4 else min(3, max(1, len(panels)))
+    lines = -(-max(1, len(panels)) // columns)
+    height = _HEIGHT * lines + 0.3 * bool(title) + 0.3 * (len(runs) > 1)
+    with picture(path, (_WIDTH * columns, height), [title, *runs, *metrics],
+                 font) as (figure, clean):
+        grid = figure.subplots(lines, columns, squeeze=False).ravel()
+        for axes, panel in zip(grid, panels):
+            if isinstance(panel, list):
+                _metrics_of_one(axes, next(iter(runs.values())), panel, clean)
+            else:
+                _panel(axes, runs, panel, clean)
+        for axes in grid[len(panels):]:
+            axes.set_axis_off()
+        if len(runs) > 1:
+            legend = figure.legend(*_handles(runs, clean), loc='outside lower center',
+                                   ncols=min(4, len(runs)))
+            for text in legend.get_texts():
+                text.set_parse_math(False)
+        if title:
+            figure.suptitle(clean(title), x=0.01, ha='left', parse_math=False)
+
+
+def _handles(runs, clean):
+    from matplotlib.lines import Line2D
+    return ([Line2D([], [], color=PALETTE[number], marker=MARKERS[number], markersize=4.5,
+                    linestyle=DASHES[number % len(DASHES)]) for number in range(len(runs))],
+            [clean(shorten(name, 40)) for name in runs])
+
+
+def _panel(axes, runs, name, clean):
+    """One quantity of all runs."""
+    of_steps = name in ('loss', 'learning_rate')
+    for number, rows in enumerate(runs.values()):
+        look = dict(color=PALETTE[number], linestyle=DASHES[number % len(DASHES)])
+        if of_steps:
+            found = [(row['step'], row[name]) for row in rows if name in row]
+            marker = MARKERS[number] if len(found) == 1 else None
+        else:
+            found = [(row['epoch'] + 1, row['metrics'][name]) for row in rows
+                     if name in row.get('metrics', ())]
+            marker = MARKERS[number]
+        if found:
+            axes.plot(*zip(*found), marker=marker, markersize=4.5, **look)
+            if not of_steps:
+                _ring(axes, found, PALETTE[number])
+    if name == 'learning_rate':
+        axes.yaxis.set_major_formatter(lambda value, _: _rate(value))
+    shown = {'loss': 'training loss', 'learning_rate': 'learning rate'}.get(name, clean(name))
+    _frame(axes, shown, of_steps)
+    if name == 'loss':
+        axes.set_ylim(bottom=0)
+
+
+def _metrics_of_one(axes, rows, names, clean):
+    """All metrics of one run, each named at its line's end."""
+    for number, name in enumerate(names):
+        found = [(row['epoch'] + 1, row['metrics'][name]) for row in rows
+                 if name in row.get('metrics', ())]
+        colour = PALETTE[number % len(PALETTE)]
+        axes.plot(*zip(*found), color=colour, marker=MARKERS[number % len(MARKERS)],
+                  markersize=4.5, linestyle=DASHES[number % len(DASHES)],
+                  label=clean(shorten(name, 24)))
+        if not number:
+            _ring(axes, found, colour)
+    _frame(axes, 'evaluation', False)
+    if len(names) > 1:
+        legend = axes.legend(loc='best', frameon=True, framealpha=0.9, edgecolor=RULE)
+        for text in legend.get_texts():
+            text.set_parse_math(False)
+    else:
+        axes.set_title(clean(names[0]), parse_math=False)
+    axes.set_ylabel('score on the evaluation data')
+
+
+def _rate(value):
+    """A learning rate as it is written on the command line: 2e-4."""
+    digits, _, power = f'{value:.3e}'.partition('e')
+    return f'{float(digits):g}e{int(power)}' if value else '0'
+
+
+def _ring(axes, found, colour):
+    """A ring around the best evaluation."""
+    best = max(found, key=lambda point: point[1])
+    axes.plot(*best, marker='o', markersize=10, fillstyle='none', markeredgewidth=1.1,
+              color=colour)
+
+
+def _frame(axes, title, of_steps):
+    from matplotlib.ticker import MaxNLocator
+    axes.set_title(title, parse_math=False)
+    axes.set_xlabel('optimizer step' if of_steps else 'epoch; the best one in a ring')
+    axes.grid(True)
+    axes.tick_params(length=0)
+    axes.spines['left'].set_visible(False)
+    axes.xaxis.set_major_locator(MaxNLocator('auto', integer=True, min_n_ticks=1))
+    axes.margins(x=0.06)
+    axes.yaxis.label.set_color(QUIET)

@@ -1,0 +1,101 @@
+"""Entities shaded in their text, by type."""
+from __future__ import annotations
+
+from .highlight import LINE, baseline, canvas, draw_text, num_lines, runs_of, set_text, shade
+from .style import PALETTE, QUIET, Ruler, darker, mix, picture, shorten
+
+_WIDTH, _MARGIN, _SIZE, _TAG = 560, 22, 11, 6.5    # points
+
+
+def plot_entities(text, spans, path, title='', font=None):
+    """Draw a text with its entities shaded and named.
+
+    Parameters
+    ----------
+    text : str
+    spans : list of (int, int, str)
+        Of each entity the first character, the one after the last, and the type. None lie over
+        another.
+    path : str or Path
+        PNG, SVG or PDF, by its suffix.
+    title : str
+    font : str or Path, optional
+        A font file to take besides, for characters that no installed font has.
+
+    Raises
+    ------
+    ValueError
+        If an entity is not within the text or overlaps another, the text is empty, or the suffix
+        is another.
+    """
+    spans = _checked(text, spans)
+    kinds = sorted({kind for _, _, kind in spans})
+    colours = {kind: PALETTE[number % len(PALETTE)] for number, kind in enumerate(kinds)}
+    marks = [None] * len(text)
+    for number, (start, end, _) in enumerate(spans):
+        marks[start:end] = [number] * (end - start)
+    ends = {end: shorten(kind, 24).upper() for _, end, kind in spans}
+    with picture(path, (1, 1), [text, *kinds, *ends.values(), title], font,
+                 layout=None) as (figure, clean):
+        ruler, shown = Ruler(figure), clean(text.replace('\n', '\v')).replace('\v', '\n')
+        shown = ''.join('\n' if given == '\n' else now for given, now in zip(text, shown))
+        pieces = set_text(
+            shown, marks, _WIDTH - 2 * _MARGIN, ruler, _SIZE,
+            lambda end: ruler(clean(ends[end]), _TAG, 'bold') + 8 if end in ends else 0)
+        rows, key = _key(spans, kinds, clean, ruler)
+        body = num_lines(pieces) * LINE * _SIZE
+        height = body + (30 if title else 8) + 18 * rows + 24
+        axes = canvas(figure, _WIDTH, height)
+        top = height - (34 if title else 12)
+        if title:
+            axes.text(_MARGIN, height - 22, clean(title), fontsize=10, weight='bold',
+                      parse_math=False)
+        for run in runs_of(pieces):
+            if run[0] is not None:
+                _entity(axes, run, spans[run[0]], top, colours, clean, ends)
+        draw_text(axes, shown, pieces, top, _SIZE, _MARGIN)
+        for x, row, kind, string in key:
+            y = top - body - 20 - 18 * row
+            shade(axes, (None, 0, x, 10, 0), y + 1.15 * 8, 8, mix(colours[kind], 0.35), _MARGIN, 0)
+            axes.text(_MARGIN + x + 16, y, string, fontsize=8, color=QUIET, parse_math=False)
+
+
+def _checked(text, spans):
+    if not text.strip():
+        raise ValueError('text is empty')
+    spans, before = sorted((int(start), int(end), str(kind)) for start, end, kind in spans), 0
+    for start, end, kind in spans:
+        if not 0 <= start < end <= len(text):
+            raise ValueError(f'the entity {kind} from {start} to {end} is not within the text of '
+                             f'{len(text)} characters')
+        if start < before:
+            raise ValueError(f'the entity {kind} from {start} to {end} overlaps the one before it')
+        before = end
+    return spans
+
+
+def _entity(axes, run, span, top, colours, clean, ends):
+    """The ground of one entity, or of the part of it in a line, and the type at its end."""
+    _, line, x, width, last = run
+    colour = colours[span[2]]
+    shade(axes, run, top, _SIZE, mix(colour, 0.28), _MARGIN)
+    if last == span[1]:
+        axes.text(_MARGIN + x + width - 2, baseline(top, line, _SIZE) + 1.4, clean(ends[last]),
+                  fontsize=_TAG, weight='bold', ha='right', color=darker(colour),
+                  parse_math=False, zorder=3)
+
+
+def _key(spans, kinds, clean, ruler):
+    """What the colours mean, as (x, row, kind, text), and the number of rows."""
+    x, row, found = 0.0, 0, []
+    for kind in kinds:
+        number = sum(span[2] == kind for span in spans)
+        string = f'{clean(shorten(kind, 30))} ({number})'
+        width = ruler(string, 8) + 34
+        if x and x + width > _WIDTH - 2 * _MARGIN:
+            x, row = 0.0, row + 1
+        found.append((x, row, kind, string))
+        x += width
+    return row + 1 if kinds else 0, found
+
+

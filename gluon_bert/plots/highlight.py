@@ -1,0 +1,170 @@
+"""Text set in lines, with parts of it shaded."""
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from .style import INK, columns_of
+
+LINE = 1.75        # distance of lines, as a multiple of the size of the letters
+
+_MAX_CHARACTERS = 20_000
+# Where a line may end: behind a space, and between characters of Chinese, Japanese, Korean, but not
+# before a mark that closes something.
+_CLOSERS = '[、，。．！？；：」』）】》〉〕”’…]*'
+_ATOM = re.compile(r'\n|[^\S\n]+|[^\s\u1100-\u11ff\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff'
+                   r'\uff00-\uffef\U00020000-\U0003ffff]+'
+                   + _CLOSERS + r'|\S' + _CLOSERS)
+
+
+class Piece(NamedTuple):
+    """A part of a text in one line: its characters, its mark, and its place in points."""
+
+    start: int
+    end: int
+    mark: object
+    line: int
+    x: float
+    width: float
+
+
+def set_text(text, marks, width, ruler, size, tail=None):
+    """Break a text into lines.
+
+    Parameters
+    ----------
+    text : str
+    marks : list, one for each character
+        Equal neighbours stand in one piece, as far as a line goes.
+    width : float
+        Of a line, in points.
+    ruler : Ruler
+    size : float
+        Of the letters, in points.
+    tail : callable, optional
+        ``tail(end)`` gives the room in points to keep behind the character before ``end``.
+
+    Returns
+    -------
+    list of Piece
+        In order. Spaces at the ends of lines are left out.
+
+    Raises
+    ------
+    ValueError
+        If the text has more than 20000 characters.
+    """
+    if len(text) > _MAX_CHARACTERS:
+        raise ValueError(f'the text has {len(text)} characters; at most {_MAX_CHARACTERS} are '
+                         f'drawn')
+    pieces, line, x = [], 0, 0.0
+    for match in _ATOM.finditer(text):
+        if match[0] == '\n':
+            line, x = line + 1, 0.0
+            continue
+        parts = _parts(match, marks, width, ruler, size, tail)
+        atom = sum(room for _, _, room in parts)
+        if x and not match[0].isspace() and x + atom > width:
+            line, x = line + 1, 0.0
+        for start, end, room in parts:
+            if x and x + room > width:    # a word longer than a line
+                line, x = line + 1, 0.0
+                if match[0].isspace():
+                    break
+            pieces.append(Piece(start, end, marks[start], line, x, room))
+            x += room
+    return _without_edges(text, pieces)
+
+
+def _parts(match, marks, width, ruler, size, tail):
+    """The parts of a word that have one mark each, as (start, end, width)."""
+    parts, start = [], match.start()
+    for end in range(match.start() + 1, match.end() + 1):
+        goes_on = end < match.end() and marks[end] == marks[start] and not (tail and tail(end))
+        # Links and the like: measured only where they may be too long for a line.
+        if goes_on and (end - start < 40
+                        or ruler(match.string[start:end + 1], size) < 0.9 * width):
+            continue
+        room = ruler(match.string[start:end], size)
+        parts.append((start, end, room + (tail(end) if tail else 0)))
+        start = end
+    return parts
+
+
+def _without_edges(text, pieces):
+    """Without the spaces at the begin and the end of lines."""
+    kept = []
+    for piece in pieces:
+        if text[piece.start:piece.end].isspace() and (
+                not kept or kept[-1].line != piece.line):
+            continue
+        while kept and kept[-1].line != piece.line and (
+                text[kept[-1].start:kept[-1].end].isspace()):
+            kept.pop()
+        kept.append(piece)
+    while kept and text[kept[-1].start:kept[-1].end].isspace():
+        kept.pop()
+    return kept
+
+
+def num_lines(pieces):
+    """How many lines they take."""
+    return pieces[-1].line + 1 if pieces else 1
+
+
+def draw_text(axes, text, pieces, top, size, left=0.0):
+    """Write pieces into axes whose unit is the point; ``top`` is the height of the first line."""
+    for piece in pieces:
+        string = text[piece.start:piece.end]
+        if not string.isspace():
+            axes.text(left + piece.x, baseline(top, piece.line, size), string, fontsize=size,
+                      color=INK, va='baseline', parse_math=False, zorder=3)
+
+
+def baseline(top, line, size):
+    """Where a line of letters stands."""
+    return top - line * LINE * size - 1.15 * size
+
+
+def runs_of(pieces, key=lambda mark: mark):
+    """Neighbouring pieces of a line with one mark, as (mark, line, x, width, end).
+
+    ``key`` gives what of a mark counts.
+    """
+    runs = []
+    for piece in pieces:
+        if runs and runs[-1][:2] == [key(piece.mark), piece.line] and (
+                abs(runs[-1][2] + runs[-1][3] - piece.x) < 0.01):
+            runs[-1][3:] = [piece.x + piece.width - runs[-1][2], piece.end]
+        else:
+            runs.append([key(piece.mark), piece.line, piece.x, piece.width, piece.end])
+    return runs
+
+
+def shade(axes, run, top, size, colour, left=0.0, pad=1.2, rounding=1.8):
+    """A coloured ground under a run."""
+    from matplotlib.patches import FancyBboxPatch
+    _, line, x, width, _ = run
+    axes.add_patch(FancyBboxPatch(
+        (left + x - pad, baseline(top, line, size) - 0.38 * size), width + 2 * pad, 1.42 * size,
+        boxstyle=f'round,pad=0,rounding_size={rounding}' if rounding else 'square,pad=0',
+        facecolor=colour, edgecolor='none', zorder=1))
+
+
+def canvas(figure, width, height):
+    """Axes over the whole figure, in points; its size is set to the given one."""
+    figure.set_size_inches(width / 72, height / 72)
+    axes = figure.add_axes([0, 0, 1, 1], zorder=0)
+    axes.set(xlim=(0, width), ylim=(0, height))
+    axes.set_axis_off()
+    return axes
+
+
+def set_line(text, limit, ruler, size, weight='normal'):
+    """A text that is cut to a width in points."""
+    text = ' '.join(text.split())
+    if ruler(text, size, weight) <= limit:
+        return text
+    while text and ruler(text + '…', size, weight) > limit:
+        text = text[:-max(1, columns_of(text) // 40)]
+    return text.rstrip() + '…'
