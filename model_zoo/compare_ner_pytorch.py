@@ -72,7 +72,8 @@ def run_pytorch(args):
         return torch.nn.functional.cross_entropy(scores.flatten(0, 1), target.flatten(),
                                                  ignore_index=-1)
 
-    seconds = comparing.train_pytorch(args, model, len(windows), loss_of)
+    lengths = [window.features.valid_length for window in windows]
+    seconds = comparing.train_pytorch(args, model, lengths, loss_of)
     return evaluate(model, names, *splits['eval']), seconds
 
 

@@ -72,7 +72,8 @@ def run_pytorch(args):
         return (torch.nn.functional.mse_loss(scores[:, 0], target.float())
                 if task.is_regression else torch.nn.functional.cross_entropy(scores, target))
 
-    seconds = comparing.train_pytorch(args, model, len(features['train']), loss_of)
+    lengths = [feature.valid_length for feature in features['train']]
+    seconds = comparing.train_pytorch(args, model, lengths, loss_of)
     with torch.no_grad():
         scores = torch.cat([forward('dev', range(start, min(start + 32, len(labels['dev']))))
                             for start in range(0, len(labels['dev']), 32)]).numpy()

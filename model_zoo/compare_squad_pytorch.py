@@ -67,7 +67,8 @@ def run_pytorch(args):
         return model(**comparing.padded([features['train'][i] for i in batch]),
                      start_positions=spans[batch, 0], end_positions=spans[batch, 1]).loss
 
-    seconds = comparing.train_pytorch(args, model, len(features['train']), loss_of)
+    lengths = [feature.valid_length for feature in features['train']]
+    seconds = comparing.train_pytorch(args, model, lengths, loss_of)
     scores = []
     with torch.no_grad():
         for feature in features['dev']:

@@ -12,6 +12,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
+
 import gluon_bert as gb
 from gluon_bert.zoo import OFFLINE_DEFAULT
 
@@ -34,6 +36,10 @@ def make_parser(doc, seeds, batch_size, epochs, lr, length, longest):
     parser.add_argument('--seeds', type=int, nargs='+', default=seeds)
     parser.add_argument('--optimizer', default='adam', help='of our side')
     parser.add_argument('--frameworks', nargs='+', default=list(FRAMEWORKS), choices=FRAMEWORKS)
+    parser.add_argument('--like_lengths', action='store_true',
+                        help='let PyTorch have batches of like lengths too, as we have')
+    parser.add_argument('--max_steps', type=int, metavar='N',
+                        help='train for so many steps, to compare their time alone')
     parser.add_argument('--child', help='used by the script itself: the seed of a PyTorch run')
     add_output_arguments(parser)
     return parser
@@ -62,6 +68,7 @@ def compare(args, script, run_gluon, run_pytorch, columns, torch_padding=None):
     torch_padding : str, optional
         How the PyTorch side pads.
     """
+    args.epochs = 1 if args.max_steps else args.epochs
     if args.child:
         prepare_pytorch(args)
         return print(json.dumps(run_pytorch(args)))
@@ -73,7 +80,8 @@ def compare(args, script, run_gluon, run_pytorch, columns, torch_padding=None):
                 padding = 'batches of like lengths'
             else:
                 metrics, seconds = run_child(args, script, seed)
-                padding = torch_padding or 'to the longest of the batch'
+                padding = ('batches of like lengths' if args.like_lengths
+                           else torch_padding or 'to the longest of the batch')
             row = describe(args, framework, seed, metrics, seconds, padding, **columns(metrics))
             rows.append(row)
             keep(args, row)
@@ -91,6 +99,8 @@ def run_script(args, script, *arguments):
                    DATASET, '--batch_size', args.batch_size, '--epochs', args.epochs, '--lr',
                    args.lr, '--optimizer', args.optimizer, '--log_interval', '1',
                    '--output_dir', folder, *arguments]
+        if args.max_steps:
+            command += ['--training_steps', args.max_steps]
         subprocess.run(list(map(str, command)), check=True, env=environment(args),
                        stderr=subprocess.DEVNULL)
         rows = [json.loads(line)
@@ -123,11 +133,11 @@ def padded(features, fixed_length=None):
             'token_type_ids': torch.tensor(types).long()}
 
 
-def train_pytorch(args, model, num_sequences, loss_of):
+def train_pytorch(args, model, lengths, loss_of):
     """The plain loop: AdamW, linear warm-up and decay, clipping, random batches.
 
-    ``loss_of`` gives the mean loss of a list of sequences' numbers. Returns the median seconds of
-    an epoch.
+    ``lengths`` are those of the sequences, in tokens; ``loss_of`` gives the mean loss of a list of
+    sequences' numbers. Returns the median seconds of an epoch.
     """
     import torch
     import transformers
@@ -136,16 +146,14 @@ def train_pytorch(args, model, num_sequences, loss_of):
     others = [p for name, p in model.named_parameters() if 'bias' in name or 'LayerNorm' in name]
     optimizer = torch.optim.AdamW([{'params': decays, 'weight_decay': 0.01},
                                    {'params': others, 'weight_decay': 0.0}], lr=args.lr, eps=1e-6)
-    steps = args.epochs * -(-num_sequences // args.batch_size)
+    steps = args.epochs * -(-len(lengths) // args.batch_size)
     schedule = transformers.get_linear_schedule_with_warmup(optimizer, steps // 10, steps)
     seconds = []
-    for _ in range(args.epochs):
+    for epoch in range(args.epochs):
         model.train()
-        order = list(range(num_sequences))
-        random.shuffle(order)
         times = []
-        for start in range(0, num_sequences, args.batch_size):
-            loss = loss_of(order[start:start + args.batch_size])
+        for batch in batches_of(args, lengths, epoch)[:args.max_steps]:
+            loss = loss_of(batch)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
@@ -156,6 +164,16 @@ def train_pytorch(args, model, num_sequences, loss_of):
         seconds.append(seconds_of_epoch(times))
     model.eval()
     return statistics.median(seconds)
+
+
+def batches_of(args, lengths, epoch):
+    """The numbers of the sequences of each batch, on the PyTorch side."""
+    if args.like_lengths:
+        return [batch.tolist() for batch in gb.data.bucketed_batches(
+            np.array(lengths), args.batch_size, int(args.child), epoch)]
+    order = list(range(len(lengths)))
+    random.shuffle(order)
+    return [order[i:i + args.batch_size] for i in range(0, len(order), args.batch_size)]
 
 
 def prepare_pytorch(args):
@@ -175,7 +193,8 @@ def describe(args, framework, seed, metrics, seconds, padding, **others):
     """A row of the CSV file; the first of the metrics is the score."""
     name, score = next(iter(metrics.items()))
     return {'framework': framework, **others, 'seed': seed, 'score': round(score, 4),
-            'metric': name, 'seconds_per_epoch': round(seconds, 1), 'padding': padding,
+            'metric': name, 'seconds_per_epoch': round(seconds, 1),
+            'steps': args.max_steps or 'all', 'padding': padding,
             'batch_size': args.batch_size, 'epochs': args.epochs, 'lr': args.lr,
             'max_len': args.max_len, 'threads': args.threads, **origin()}
 
