@@ -42,6 +42,8 @@ setup(
         'docs': ['sphinx>=7,<10', 'furo>=2024.1'],
         'tensorflow': ['tensorflow-cpu>=2.14,<2.18'],    # in an environment of its own
         'peers': ['torch>=2.2,<3', 'transformers>=4.40,<6'],
+        'bench': ['torch>=2.2,<3', 'transformers>=4.40,<6', 'onnx>=1.15,<2', 'onnxruntime>=1.17,<2',
+                  'openvino>=2024.4,<2027', 'ctranslate2>=4.4,<5'],
     },
     classifiers=[
         'License :: OSI Approved :: Apache Software License',

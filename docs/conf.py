@@ -18,6 +18,7 @@ extensions = [
     'sphinx.ext.napoleon',
     'sphinx.ext.viewcode',
     'zoo',
+    'benchmark_tables',
 ]
 exclude_patterns = ['_build']
 highlight_language = 'none'

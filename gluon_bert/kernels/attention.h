@@ -7,43 +7,24 @@
 #define GLUON_BERT_ATTENTION_H_
 
 #include "backend.h"
+#include "random.h"
 #include "vector.h"
 
 namespace {
 
 constexpr int64_t kBlock = 48;  // queries at a time
-constexpr int kStreams = 16;    // of random numbers
 constexpr int kWidest = 32;     // a multiple of all kColumns: all processors draw the same numbers
 
 inline int64_t padded(int64_t size) { return (size + kWidest - 1) / kWidest * kWidest; }
 
-inline uint64_t split_mix(uint64_t* state) {  // Steele, Lea and Flood (2014)
-  uint64_t z = *state += 0x9e3779b97f4a7c15ULL;
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
-  return z ^ (z >> 31);
-}
-
 // Which weights of a block of queries are dropped: the factors 0 and 1 / (1 - p), row by row.
 inline void draw(uint64_t seed, float dropped, int64_t count, float* factors) {
-  uint32_t state[kStreams];
-  for (int i = 0; i < kStreams; ++i) {
-    state[i] = static_cast<uint32_t>(split_mix(&seed) >> 32) | 1u;
-  }
-  const uint32_t threshold = static_cast<uint32_t>(dropped * 4294967296.0);
+  Streams streams(&seed);
+  const uint32_t least = threshold(dropped);
   const float keep = 1.0f / (1.0f - dropped);
   for (int64_t i = 0; i < count; i += kStreams) {
     for (int lane = 0; lane < kStreams; ++lane) {
-      uint32_t s = state[lane];  // xorshift32, Marsaglia (2003), its output mixed once more
-      s ^= s << 13;
-      s ^= s >> 17;
-      s ^= s << 5;
-      state[lane] = s;
-      uint32_t drawn = s * 0x9e3779b1u;
-      drawn ^= drawn >> 15;
-      drawn *= 0x85ebca6bu;
-      drawn ^= drawn >> 13;
-      factors[i + lane] = drawn >= threshold ? keep : 0.0f;
+      factors[i + lane] = streams.next(lane) >= least ? keep : 0.0f;
     }
   }
 }

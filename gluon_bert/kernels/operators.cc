@@ -12,6 +12,7 @@
 #include <omp.h>
 
 #include "extension.h"
+#include "random.h"
 
 // One build is right on every processor: the loader picks the widest version that runs there.
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
@@ -159,41 +160,21 @@ MXReturnValue add_norm_backward(const Attributes&, std::vector<MXTensor>* in,
 // --- y = x * mask, mask drawn: 0 with probability p, else 1 / (1 - p) ---------------------------
 
 constexpr int64_t kBlock = 4096;  // values of one random stream
-constexpr int kLanes = 16;
 
-uint64_t split_mix(uint64_t* state) {  // Steele, Lea and Flood (2014)
-  uint64_t z = *state += 0x9e3779b97f4a7c15ULL;
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
-  return z ^ (z >> 31);
-}
-
-DISPATCHED void drop_block(const float* x, int64_t count, uint64_t seed, uint32_t threshold,
+DISPATCHED void drop_block(const float* x, int64_t count, uint64_t seed, uint32_t least,
                            float keep_scale, float* y, uint8_t* kept) {
-  uint32_t state[kLanes];
-  for (int lane = 0; lane < kLanes; ++lane) {
-    state[lane] = static_cast<uint32_t>(split_mix(&seed) >> 32) | 1u;
-  }
+  Streams streams(&seed);
   int64_t i = 0;
-  for (; i + kLanes <= count; i += kLanes) {
+  for (; i + kStreams <= count; i += kStreams) {
 #pragma omp simd
-    for (int lane = 0; lane < kLanes; ++lane) {
-      uint32_t s = state[lane];  // xorshift32, Marsaglia (2003), its output mixed once more
-      s ^= s << 13;
-      s ^= s >> 17;
-      s ^= s << 5;
-      state[lane] = s;
-      uint32_t drawn = s * 0x9e3779b1u;
-      drawn ^= drawn >> 15;
-      drawn *= 0x85ebca6bu;
-      drawn ^= drawn >> 13;
-      const bool keep = drawn >= threshold;
+    for (int lane = 0; lane < kStreams; ++lane) {
+      const bool keep = streams.next(lane) >= least;
       kept[i + lane] = keep;
       y[i + lane] = keep ? x[i + lane] * keep_scale : 0.0f;
     }
   }
   for (; i < count; ++i) {
-    const bool keep = static_cast<uint32_t>(split_mix(&seed) >> 32) >= threshold;
+    const bool keep = static_cast<uint32_t>(split_mix(&seed) >> 32) >= least;
     kept[i] = keep;
     y[i] = keep ? x[i] * keep_scale : 0.0f;
   }
@@ -241,13 +222,12 @@ MXReturnValue dropout_forward(const Attributes& attributes, std::vector<MXTensor
     return MX_SUCCESS;
   }
   const uint64_t seed = draw_seed(resource);
-  const uint32_t threshold = static_cast<uint32_t>(p * 4294967296.0);
   const int64_t num_blocks = (size + kBlock - 1) / kBlock;
 #pragma omp parallel for
   for (int64_t b = 0; b < num_blocks; ++b) {
     uint64_t stream = seed + b * 0x632be59bd9b4e019ULL;
     const int64_t begin = b * kBlock;
-    drop_block(x + begin, std::min(kBlock, size - begin), split_mix(&stream), threshold,
+    drop_block(x + begin, std::min(kBlock, size - begin), split_mix(&stream), threshold(p),
                1.0f / (1.0f - p), y + begin, kept + begin);
   }
   return MX_SUCCESS;
