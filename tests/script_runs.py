@@ -15,14 +15,25 @@ WORDS = ('[PAD] [UNK] [CLS] [SEP] [MASK] the a cat dog sleeps barks loud ##ly ##
          'with out ##out sun moon').split()
 
 
-@pytest.fixture
-def run_script(capsys, monkeypatch):
-    """Run a script's module: arguments -> exit code, standard output, standard error."""
+@pytest.fixture(autouse=True)
+def undisturbed(monkeypatch):
+    """The scripts set up the log and the environment of their process; put both back."""
     for name in ('MXNET_GPU_MEM_POOL_TYPE', 'GOMP_SPINCOUNT'):
         monkeypatch.setenv(name, 'kept')
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
+    yield
+    for handler in set(root.handlers) - set(handlers):
+        root.removeHandler(handler)
+        handler.close()
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    logging.captureWarnings(False)
 
+
+@pytest.fixture
+def run_script(capsys, monkeypatch, undisturbed):
+    """Run a script's module: arguments -> exit code, standard output, standard error."""
     def call(module, *arguments):
         argv = list(map(str, arguments))
         monkeypatch.setattr(sys, 'argv', [module.__name__, *argv])
@@ -31,13 +42,19 @@ def run_script(capsys, monkeypatch):
         except SystemExit as error:
             code = error.code
         return (code, *capsys.readouterr())
-    yield call
-    for handler in set(root.handlers) - set(handlers):
-        root.removeHandler(handler)
-        handler.close()
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    logging.captureWarnings(False)
+    return call
+
+
+def runs_of(module):
+    """A fixture that runs a script that trains: arguments -> exit code, standard error."""
+    @pytest.fixture
+    def run(run_script, tmp_path):
+        def call(*arguments, output_dir=None):
+            code, _, log = run_script(module, *arguments, '--output_dir',
+                                      output_dir or tmp_path / 'out')
+            return code, log
+        return call
+    return run
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import json
 import finetune_classifier
 import numpy as np
 import pytest
-from script_runs import run_script  # noqa: F401 (fixtures)
+from script_runs import run_script, undisturbed  # noqa: F401 (fixtures)
 
 import gluon_bert as gb
 from gluon_bert.data import TASKS, Example, read_task

@@ -12,8 +12,9 @@ import finetune_squad
 import mxnet as mx
 import numpy as np
 import pytest
+from script_runs import undisturbed  # noqa: F401 (a fixture)
 from test_bert import parameters_of
-from test_examples import EXAMPLES, expect_failure, undisturbed_logging  # noqa: F401 (a fixture)
+from test_examples import EXAMPLES, expect_failure
 from test_training import BrokenOff, Stop, accuracy, rows, toy_data
 
 from gluon_bert import BertClassifier, BertCrfTagger, BertForQA, BertModel, BertTagger, kernels

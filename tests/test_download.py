@@ -1,4 +1,5 @@
 """One file over HTTP: whole and checked, or refused with a reason."""
+# ruff: noqa: F811 (fixtures are imported)
 import hashlib
 import io
 import os
@@ -9,24 +10,13 @@ from types import SimpleNamespace
 
 import pytest
 import requests
-from zoo_server import serve, zipped
+from zoo_server import running, server, zipped  # noqa: F401 (fixtures)
 
 from gluon_bert.zoo import archives, download, failures
 from gluon_bert.zoo.failures import SourceError
 
 DATA = os.urandom(1_000_000)
 OTHER = os.urandom(1_000_000)
-
-
-@pytest.fixture(scope='module')
-def running():
-    with serve() as server:
-        yield server
-
-
-@pytest.fixture
-def server(running, monkeypatch):
-    return running.reset(monkeypatch)
 
 
 @pytest.fixture

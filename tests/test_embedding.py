@@ -12,7 +12,14 @@ import numpy as np
 import pytest
 import vector_files
 from gluonnlp.vocab import BERTVocab
-from script_runs import REAL, WORDS, run_script, tiny_folder, tokenizer  # noqa: F401 (fixtures)
+from script_runs import (  # noqa: F401 (fixtures)
+    REAL,
+    WORDS,
+    run_script,
+    tiny_folder,
+    tokenizer,
+    undisturbed,
+)
 
 import gluon_bert as gb
 from gluon_bert.embedding import _LOOK_AHEAD

@@ -1,6 +1,6 @@
 """The example scripts as a user runs them: results, files, and errors in one line."""
+
 import json
-import logging
 import os
 import signal
 import subprocess
@@ -12,6 +12,7 @@ import cli
 import finetune_classifier
 import numpy as np
 import pytest
+from script_runs import run_script, runs_of, undisturbed  # noqa: F401 (fixtures)
 
 from gluon_bert.checkpoint.params_file import read_params
 from gluon_bert.data import TASKS, read_task
@@ -22,34 +23,7 @@ MODEL = ['--bert_model', 'bert_6_384_12', '--bert_dataset', 'all_minilm_l6_v2']
 SHORT = [*MODEL, '--max_train_examples', '12', '--batch_size', '4', '--epochs', '1', '--max_len',
          '24', '--log_interval', '1', '--dev_batch_size', '64']
 
-
-@pytest.fixture(autouse=True)
-def undisturbed_logging(monkeypatch):
-    """The scripts set up the log and the environment of their process; put both back."""
-    for name in ('MXNET_GPU_MEM_POOL_TYPE', 'GOMP_SPINCOUNT'):
-        monkeypatch.setenv(name, 'kept')
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    yield
-    for handler in set(root.handlers) - set(handlers):
-        root.removeHandler(handler)
-        handler.close()
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    logging.captureWarnings(False)
-
-
-@pytest.fixture
-def run(capsys, tmp_path):
-    """Run finetune_classifier: arguments -> exit code and what went to standard error."""
-    def call(*arguments, output_dir=None):
-        argv = [*map(str, arguments), '--output_dir', str(output_dir or tmp_path / 'out')]
-        try:
-            code = cli.run(finetune_classifier.main, argv)
-        except SystemExit as error:
-            code = error.code
-        return code, capsys.readouterr().err
-    return call
+run = runs_of(finetune_classifier)
 
 
 @pytest.mark.weights

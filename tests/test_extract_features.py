@@ -7,7 +7,13 @@ from pathlib import Path
 import extract_features
 import numpy as np
 import pytest
-from script_runs import REAL, run_script, tiny_folder, tokenizer  # noqa: F401 (fixtures)
+from script_runs import (  # noqa: F401 (fixtures)
+    REAL,
+    run_script,
+    tiny_folder,
+    tokenizer,
+    undisturbed,
+)
 
 import gluon_bert as gb
 

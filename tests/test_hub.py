@@ -1,4 +1,5 @@
 """Several processes at once, and the Hugging Face hub: its client reads its settings on import."""
+# ruff: noqa: F811 (fixtures are imported)
 import hashlib
 import os
 import subprocess
@@ -7,30 +8,19 @@ import time
 from pathlib import Path
 
 import pytest
-from zoo_server import COMMIT, serve
+from zoo_server import (  # noqa: F401 (fixtures)
+    COMMIT,
+    KEY,
+    WORDS,
+    WORDS_SHA256,
+    root,
+    running,
+    server,
+)
 
 DATA = os.urandom(300_000)
 SHA256 = hashlib.sha256(DATA).hexdigest()
-WORDS = b'[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nword\n'
-WORDS_SHA256 = hashlib.sha256(WORDS).hexdigest()
-KEY = 'bert_2_24_3_tiny_cased'
 CHECKPOINT = {'bert_model.ckpt.index': b'index', 'bert_model.ckpt.data-00000-of-00001': DATA}
-
-
-@pytest.fixture(scope='module')
-def running():
-    with serve() as server:
-        yield server
-
-
-@pytest.fixture
-def server(running, monkeypatch):
-    return running.reset(monkeypatch)
-
-
-@pytest.fixture
-def root(tmp_path):
-    return tmp_path / 'models'
 
 
 RUN = """

@@ -88,7 +88,12 @@ def test_dropout_leaves_inference_alone():
     block.native = True
     block.hybridize()
     x = mx.nd.random.normal(shape=(50, 7))
-    np.testing.assert_array_equal(block(x).asnumpy(), x.asnumpy())
+    x.attach_grad()
+    with mx.autograd.record(train_mode=False):
+        y = block(x)
+    y.backward()
+    np.testing.assert_array_equal(y.asnumpy(), x.asnumpy())
+    np.testing.assert_array_equal(x.grad.asnumpy(), 1)
 
 
 def test_dropout_is_a_function_of_the_seed():

@@ -1,10 +1,10 @@
 """finetune_ner.py as a user runs it: results, files, errors in one line."""
 import json
 
-import cli
 import finetune_ner
 import pytest
-from test_examples import expect_failure, undisturbed_logging  # noqa: F401 (a fixture)
+from script_runs import run_script, runs_of, undisturbed  # noqa: F401 (fixtures)
+from test_examples import expect_failure
 
 from gluon_bert import load_pipeline, training
 from gluon_bert.checkpoint.params_file import read_params
@@ -18,17 +18,7 @@ DEV = 'Ada\tB-person\nLovelace\tI-person\nlives\tO\nin\tO\nRome\tB-place\n\nRome
 TRAIN = DEV * 6
 
 
-@pytest.fixture
-def run(capsys, tmp_path):
-    """Run finetune_ner: arguments -> exit code and what went to standard error."""
-    def call(*arguments, output_dir=None):
-        argv = [*map(str, arguments), '--output_dir', str(output_dir or tmp_path / 'out')]
-        try:
-            code = cli.run(finetune_ner.main, argv)
-        except SystemExit as error:
-            code = error.code
-        return code, capsys.readouterr().err
-    return call
+run = runs_of(finetune_ner)
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ import json
 import cli
 import finetune_classifier
 import pytest
-from test_examples import SAMPLE, undisturbed_logging  # noqa: F401 (a fixture)
+from script_runs import undisturbed  # noqa: F401 (a fixture)
+from test_examples import SAMPLE
 
 import gluon_bert as gb
 from gluon_bert.checkpoint import Checkpoint, write_checkpoint

@@ -13,7 +13,13 @@ import finetune_ner
 import finetune_squad
 import pytest
 from command_fixtures import checkpoint, run, tiny_zoo  # noqa: F401 (fixtures)
-from script_runs import WORDS, run_script, tiny_pipeline, tokenizer  # noqa: F401 (fixtures)
+from script_runs import (  # noqa: F401 (fixtures)
+    WORDS,
+    run_script,
+    tiny_pipeline,
+    tokenizer,
+    undisturbed,
+)
 from tiny_zoo import KEY, error_of
 
 from gluon_bert import load_pipeline

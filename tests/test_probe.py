@@ -5,7 +5,7 @@ import json
 import bert_probe
 import numpy as np
 import pytest
-from script_runs import run_script, tiny_folder, tokenizer  # noqa: F401 (fixtures)
+from script_runs import run_script, tiny_folder, tokenizer, undisturbed  # noqa: F401 (fixtures)
 
 from gluon_bert.metrics import evaluate_metrics
 

@@ -14,7 +14,7 @@ import finetune_ner
 import finetune_squad
 import peer_flags
 import pytest
-from script_runs import run_script, tiny_folder, tokenizer  # noqa: F401 (fixtures)
+from script_runs import run_script, tiny_folder, tokenizer, undisturbed  # noqa: F401 (fixtures)
 from test_examples import SAMPLE
 from test_squad_script import file  # noqa: F401 (a fixture)
 

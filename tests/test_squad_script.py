@@ -1,15 +1,16 @@
 """finetune_squad.py as a user runs it: files, figures, and errors in one line."""
+
 import json
 import signal
 import subprocess
 import sys
 import time
 
-import cli
 import finetune_squad
 import numpy as np
 import pytest
-from test_examples import EXAMPLES, MODEL, expect_failure, undisturbed_logging  # noqa: F401
+from script_runs import run_script, runs_of, undisturbed  # noqa: F401 (fixtures)
+from test_examples import EXAMPLES, MODEL, expect_failure
 
 from gluon_bert.checkpoint.params_file import read_params
 
@@ -53,17 +54,7 @@ def file(tmp_path):
     return write
 
 
-@pytest.fixture
-def run(capsys, tmp_path):
-    """Run finetune_squad: arguments -> exit code and what went to standard error."""
-    def call(*arguments, output_dir=None):
-        argv = [*map(str, arguments), '--output_dir', str(output_dir or tmp_path / 'out')]
-        try:
-            code = cli.run(finetune_squad.main, argv)
-        except SystemExit as error:
-            code = error.code
-        return code, capsys.readouterr().err
-    return call
+run = runs_of(finetune_squad)
 
 
 def read(path):

@@ -1,4 +1,5 @@
 """A row's files: at hand, or from the first source that gives them; each checked, in one form."""
+# ruff: noqa: F811 (fixtures are imported)
 import hashlib
 import json
 import os
@@ -6,7 +7,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from zoo_server import serve, zipped
+from zoo_server import (  # noqa: F401 (fixtures)
+    KEY,
+    WORDS,
+    WORDS_SHA256,
+    root,
+    running,
+    server,
+    zipped,
+)
 
 from gluon_bert.zoo import sources, store
 from gluon_bert.zoo.schema import (
@@ -21,9 +30,6 @@ from gluon_bert.zoo.schema import (
 DATA = os.urandom(300_000)
 SHA1 = hashlib.sha1(DATA).hexdigest()
 SHA256 = hashlib.sha256(DATA).hexdigest()
-WORDS = b'[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nword\n'
-WORDS_SHA256 = hashlib.sha256(WORDS).hexdigest()
-KEY = 'bert_2_24_3_tiny_cased'
 NAME = 'bert_2_24_3', 'tiny_cased'
 STEM = f'{KEY}-{SHA1[:8]}'
 GLUON = GluonFile(KEY, SHA1, '.params')
@@ -45,23 +51,6 @@ def convert(found, folder):
     """Stands for a conversion: the file's content tells what it came from."""
     (folder / 'model.safetensors').write_text(f'{found.kind} converted')
     (folder / 'config.json').write_text('{}')
-
-
-@pytest.fixture(scope='module')
-def running():
-    with serve() as server:
-        yield server
-
-
-@pytest.fixture
-def server(running, monkeypatch):
-    """The server, as the original store too."""
-    return running.reset(monkeypatch)
-
-
-@pytest.fixture
-def root(tmp_path):
-    return tmp_path / 'models'
 
 
 @pytest.fixture

@@ -13,10 +13,17 @@ from collections import defaultdict
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+import pytest
+
 from gluon_bert.zoo import failures, sources
 
 COMMIT = '0123456789abcdef0123456789abcdef01234567'
 BREAKS_AT = 0.3     # of the body
+
+# What is served: a vocabulary, and the files of a network.
+WORDS = b'[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nword\n'
+WORDS_SHA256 = hashlib.sha256(WORDS).hexdigest()
+KEY = 'bert_2_24_3_tiny_cased'
 
 
 @dataclass
@@ -198,3 +205,20 @@ def serve():
             server.closing.set()
             server.shutdown()
             thread.join()
+
+
+@pytest.fixture(scope='module')
+def running():
+    with serve() as server:
+        yield server
+
+
+@pytest.fixture
+def server(running, monkeypatch):
+    """The server, as the original store too."""
+    return running.reset(monkeypatch)
+
+
+@pytest.fixture
+def root(tmp_path):
+    return tmp_path / 'models'

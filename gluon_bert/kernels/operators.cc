@@ -242,6 +242,10 @@ MXReturnValue dropout_backward(const Attributes& attributes, std::vector<MXTenso
   const uint8_t* kept = in->at(5).data<uint8_t>();
   float* dx = out->at(0).data<float>();
   *out->at(1).data<float>() = 0.0f;
+  if (!is_training(in->at(3))) {
+    std::copy_n(dy, size, dx);
+    return MX_SUCCESS;
+  }
   const int64_t num_blocks = (size + kBlock - 1) / kBlock;
 #pragma omp parallel for
   for (int64_t b = 0; b < num_blocks; ++b) {

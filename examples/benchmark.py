@@ -1,0 +1,253 @@
+"""Measure gluon_bert and other systems side by side: the same network, the same inputs.
+
+    python3 examples/benchmark.py --mode grid --bert_model bert_6_384_12 --threads 1 2 \\
+        --batches 1 8 --lengths 32 128 --output benchmark.csv
+
+    python3 examples/benchmark.py --mode ragged --data glue_data/MRPC/dev.tsv --batches 8 32
+
+Each system is a process of its own that stays alive and is stopped while another one works. Before
+anything is timed, what all of them compute is compared with what the first one, gluon_bert,
+computes; one that differs is reported and not ranked. Then they take turns, round by round.
+
+Modes:
+  grid     batches of random tokens, each batch size with each length
+  ragged   real texts in their order, a batch padded to its longest text
+  dataset  all vectors of a file: tokenizing, sorting by length, encoding
+  train    steps: forward, backward, clipping, Adam; of a grid, or of the texts of --data
+  load     from the start of a process to its first outputs
+
+The other systems are installed by pip install .[bench].
+"""
+import datetime
+import math
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import benchmark_plot
+import benchmark_report as report
+import benchmark_weights
+import benchmark_work
+import cli
+from benchmark_rounds import Team, measure_loading
+from benchmark_systems import (
+    CEILINGS,
+    SYSTEMS,
+    TOLD_FLAGS,
+    processor,
+    reason_to_skip,
+    versions,
+)
+
+MODES = ('grid', 'ragged', 'dataset', 'train', 'load')
+TEXT_MODES = ('ragged', 'dataset')
+
+
+def make_parser():
+    parser = cli.make_parser(__doc__)
+    parser.add_argument('--mode', choices=MODES, default='grid')
+    parser.add_argument('--traceback', action='store_true', help='show where an error came from')
+    add_network_arguments(parser.add_argument_group('network'))
+    add_work_arguments(parser.add_argument_group('work'))
+    group = parser.add_argument_group('measurement')
+    group.add_argument('--systems', nargs='+', metavar='NAME', default=list(SYSTEMS),
+                       type=cli.one_of('system', SYSTEMS),
+                       help='(default: all that are installed)')
+    group.add_argument('--threads', type=cli.positive, nargs='+', default=[1],
+                       help='of each system, which gets as many processors')
+    group.add_argument('--rounds', type=cli.positive, default=5)
+    group.add_argument('--turn_seconds', type=float, default=0.3,
+                       help='a system is called so long in a round, once at least')
+    group.add_argument('--output', type=Path, default=Path('benchmark.csv'),
+                       help='CSV to add to; the plots go beside it')
+    group.add_argument('--resume', action='store_true',
+                       help='leave out what is in the CSV for this commit')
+    group.add_argument('--no_plot', action='store_true', help='draw nothing')
+    group.add_argument('--work_folder', type=Path, default=Path('output_dir/benchmark'),
+                       help="for the network's files, kept for the next time")
+    return parser
+
+
+def add_network_arguments(group):
+    group.add_argument('--bert_model', default='bert_6_384_12', metavar='NAME',
+                       type=cli.one_of('model', cli.ARCHITECTURES))
+    group.add_argument('--bert_dataset', metavar='NAME',
+                       type=cli.one_of('data set', {**cli.VOCABULARIES, **cli.DATASET_ALIASES}),
+                       help='pre-trained on it (default: random numbers)')
+    group.add_argument('--vocab_file', type=Path, metavar='FILE',
+                       help='vocab.txt of the random network')
+    group.add_argument('--seed', type=int, default=1, help='of the network and of the tokens')
+
+
+def add_work_arguments(group):
+    group.add_argument('--batches', type=cli.positive, nargs='+', default=[1, 8, 32])
+    group.add_argument('--lengths', type=cli.positive, nargs='+', default=[32, 128, 384],
+                       help='in tokens')
+    group.add_argument('--data', type=Path, nargs='+', default=[], metavar='FILE',
+                       help='of texts: <task>/<split>.tsv of GLUE, .json of SQuAD, .txt')
+    group.add_argument('--one_by_one', action='store_true', help='take the texts of pairs singly')
+    group.add_argument('--limit', type=cli.positive, help='the first so many texts of a file')
+    group.add_argument('--max_len', type=cli.positive, default=384, help='of texts, in tokens')
+
+
+def main(argv=None):
+    args = parse(argv)
+    config = prepare_network(args)
+    systems, skipped = choose_systems(args)
+    for name, reason in skipped.items():
+        print(f'{name}: left out, {reason}', file=sys.stderr)
+    if not systems:
+        raise cli.Failure('--systems: none of them can run here')
+    cells = make_cells(args, config)
+    with tempfile.TemporaryDirectory(dir=args.work_folder) as folder:
+        rows = [row for threads in args.threads
+                for row in run_threads(args, config, systems, cells, threads, folder)]
+    print('\n'.join(report.summary(rows)))
+    if rows and not args.no_plot:
+        for path in benchmark_plot.plot_file(args.output):
+            print(path)
+
+
+def parse(argv):
+    """The arguments; an error if they do not go together."""
+    parser = make_parser()
+    args = parser.parse_args(argv)
+    if args.mode in TEXT_MODES and not args.data:
+        parser.error(f'--mode {args.mode} needs --data')
+    if args.data and args.mode not in (*TEXT_MODES, 'train'):
+        parser.error(f'--data: does not go with --mode {args.mode}')
+    if args.vocab_file and args.bert_dataset:
+        parser.error('--vocab_file: goes with a random network only')
+    allowed = len(os.sched_getaffinity(0))
+    if max(args.threads) > allowed:
+        parser.error(f'--threads {max(args.threads)}: this process may use {allowed} processors')
+    if args.turn_seconds < 0 or not math.isfinite(args.turn_seconds):
+        parser.error('--turn_seconds: expected 0 or more')
+    if not args.output.parent.is_dir():
+        parser.error(f'--output {args.output}: there is no folder {args.output.parent}')
+    if args.bert_dataset:
+        args.bert_dataset = cli.DATASET_ALIASES.get(args.bert_dataset, args.bert_dataset)
+    report.read_rows(args.output)      # an error now rather than in the end
+    return args
+
+
+def prepare_network(args):
+    """The network's configuration; makes its folder."""
+    import gluon_bert as gb
+    size = cli.VOCABULARIES[args.bert_dataset or cli.OFFLINE_MODEL[1]].size
+    if args.vocab_file:
+        size = len(gb.data.read_vocab(args.vocab_file))
+    config = gb.zoo.get_config(args.bert_model, size)
+    longest = max(args.max_len if args.data else 0, *args.lengths)
+    if args.mode in ('grid', 'train') and not args.data and longest > config.max_length:
+        raise cli.Failure(f'--lengths {longest}: {args.bert_model} takes {config.max_length}')
+    args.weights = args.bert_dataset or f'random {args.seed}'
+    args.folder = args.work_folder / f'{args.bert_model}_{args.weights}'.replace(' ', '_')
+    if args.vocab_file:
+        args.folder = args.folder.with_name(f'{args.folder.name}_{size}_tokens')
+    benchmark_weights.describe(args.folder, args.bert_model, args.bert_dataset, args.seed, size,
+                               args.vocab_file)
+    return config
+
+
+def choose_systems(args):
+    """The systems that can run, with all their files made, and why others cannot."""
+    flags, skipped, forms = processor()[1], {}, {}
+    for name in args.systems:
+        reason = reason_to_skip(SYSTEMS[name], args.mode, flags)
+        if reason:
+            skipped[name] = reason
+            continue
+        forms[name] = list(SYSTEMS[name].forms)
+        if args.mode == 'train':
+            forms[name] += ['gluonnlp_classifier' if 'gluonnlp' in forms[name] else 'classifier']
+    wanted = ['huggingface', *(form for needed in forms.values() for form in needed)]
+    problems = dict(benchmark_weights.prepare(args.folder, wanted))
+    if problems['huggingface']:
+        raise cli.Failure(f'the network cannot be made: {problems["huggingface"]}')
+    for name, needed in forms.items():
+        broken = [form for form in needed if problems[form]]
+        if broken:
+            skipped[name] = f'its file {broken[0]} cannot be made: {problems[broken[0]]}'
+    return [name for name in SYSTEMS if name in forms and name not in skipped], skipped
+
+
+def make_cells(args, config):
+    """What is measured, for each number of threads."""
+    if args.mode == 'load':
+        return benchmark_work.grid(config, [1], [min(32, config.max_length)], args.seed)
+    if not args.data:
+        return benchmark_work.grid(config, args.batches, args.lengths, args.seed)
+    import gluon_bert as gb
+    tokenizer = gb.checkpoint.read_checkpoint(args.folder / 'huggingface').tokenizer
+    if tokenizer is None:
+        raise cli.Failure('--data: the network has no vocabulary; give --vocab_file')
+    length, cells = min(args.max_len, config.max_length), []
+    for path in args.data:
+        texts, name = benchmark_work.read_texts(path, args.one_by_one, args.limit)
+        if args.mode == 'dataset':
+            cells += benchmark_work.dataset(texts, name, tokenizer, args.batches, length)
+        else:
+            cells += benchmark_work.ragged(texts, name, tokenizer, args.batches, length, args.seed)
+    return cells
+
+
+def run_threads(args, config, systems, cells, threads, folder):
+    """Measure all cells with a number of threads; yields the rows, which are in the file then."""
+    common = {'mode': args.mode, 'model': args.bert_model, 'weights': args.weights,
+              'threads': threads, **origin()}
+    done = {report.key_of(row) for row in report.read_rows(args.output)
+            if args.resume and row['commit'] == common['commit']}
+    left = []
+    for cell in cells:
+        keys = {**common, 'data': cell.data, 'batch': cell.batch, 'length': cell.length}
+        if report.missing(done, keys, systems):
+            left.append((cell, keys))
+    if not left:
+        return
+    if args.mode == 'load':
+        rows = measure_loading(systems, left[0][0], config, args.folder, threads, args.rounds,
+                               folder)
+        yield from keep(args, left[0][1], rows, 'start and load')
+        return
+    ceilings = [name for name, row in CEILINGS.items() if not reason_to_skip(row, 'grid', set())]
+    with Team(systems, ceilings, args.folder, args.mode, threads, folder) as team:
+        for cell, keys in left:
+            rows = team.measure(cell, config, args.rounds, args.turn_seconds)
+            yield from keep(args, keys, rows, f'{cell.name}, filled to {cell.fill:.2f}')
+
+
+def keep(args, keys, rows, title):
+    """Add rows to the file and show them."""
+    rows = [{**keys, **row} for row in rows]
+    report.append_rows(args.output, rows)
+    print(f'{keys["mode"]} {keys["model"]}, {title}, threads {keys["threads"]}')
+    print('\n'.join(report.table(rows)), flush=True)
+    return rows
+
+
+def origin():
+    """Where rows come from: hardware, versions, commit, time, command."""
+    name, flags = processor()
+    return {'processor': name, 'processors': os.cpu_count(),
+            'flags': ' '.join(flag for flag in TOLD_FLAGS if flag in flags),
+            'versions': versions(), 'commit': commit(),
+            'date': datetime.datetime.now(datetime.timezone.utc).strftime('%Y-%m-%d %H:%M'),
+            'command': shlex.join(['python3', 'examples/benchmark.py', *sys.argv[1:]])}
+
+
+def commit():
+    """The commit of the code, with '+' behind it if files were changed since; '' if unknown."""
+    def git(*arguments):
+        return subprocess.run(['git', '--no-optional-locks', *arguments], capture_output=True,
+                              text=True, check=False, cwd=Path(__file__).resolve().parents[1])
+    found = git('rev-parse', '--short', 'HEAD').stdout.strip()
+    changed = found and git('diff', '--quiet', 'HEAD', '--', 'gluon_bert', 'examples').returncode
+    return found + '+' * bool(changed)
+
+
+if __name__ == '__main__':
+    sys.exit(cli.run(main))

@@ -1,0 +1,21 @@
+"""What the systems on Gluon share in benchmark.py."""
+import numpy as np
+from mxnet import autograd, nd
+
+
+def gradients_without_dropout(network, loss, *arrays, train_mode=False):
+    """Scores, loss and the norm of the gradients of a batch, as one array.
+
+    ``arrays`` are ids, types (N, T), lengths and labels (N,). In ``train_mode`` the network must
+    have no dropout.
+    """
+    *inputs, labels = (nd.array(array, dtype='float32') for array in arrays)
+    with autograd.record(train_mode):
+        scores = network(*inputs)
+        value = loss(scores, labels).mean()
+    value.backward(train_mode=train_mode)
+    squares = sum(float((parameter.grad() ** 2).sum().asscalar())
+                  for parameter in {id(parameter): parameter for parameter
+                                    in network.collect_params().values()}.values()
+                  if parameter.grad_req != 'null')
+    return np.concatenate([scores.asnumpy().ravel(), [value.asscalar(), squares ** 0.5]])

@@ -1,0 +1,106 @@
+"""gluon_bert's side of benchmark.py."""
+from __future__ import annotations
+
+import tempfile
+
+import numpy as np
+from benchmark_gluon import gradients_without_dropout
+from mxnet import gluon, nd
+
+import gluon_bert as gb
+
+NEVER = 10 ** 9
+
+
+class Plain:
+    """The hybridized network."""
+
+    def __init__(self, folder, threads):
+        self.network, self.tokenizer = gb.load_model(folder / 'huggingface')
+
+    def __call__(self, *arrays):
+        """Ids, types (N, T) and lengths (N,) to encodings (N, T, C) and pooled vectors (N, C)."""
+        outputs = self.network(*(nd.array(array, dtype='float32') for array in arrays))
+        return tuple(output.asnumpy() for output in outputs)
+
+    def encode_texts(self, texts, pairs, batch_size, max_length):
+        """Pooled vectors of all texts, in their order."""
+        transform = gb.data.SentenceTransform(self.tokenizer, max_length)
+        features, _ = transform.transform_batch(texts, pairs)
+        lengths = [feature.valid_length for feature in features]
+        vectors = np.empty((len(features), self.network.config.units), 'float32')
+        for indices in gb.data.sequential_batches(lengths, batch_size):
+            _, vectors[indices] = self(*gb.data.pad_batch([features[i] for i in indices], 0))
+        return vectors, sum(lengths)
+
+
+class Fast(Plain):
+    """The Predictor."""
+
+    def __init__(self, folder, threads):
+        super().__init__(folder, threads)
+        self.network = gb.Predictor(self.network, num_threads=threads)
+
+
+class _OneBatch:
+    """Data of which the next batch is always the same."""
+
+    arrays = None
+
+    def __len__(self):
+        return len(self.arrays[0])
+
+    def training_batches(self, epoch):
+        return [np.arange(1)]
+
+    def load(self, indices):
+        *inputs, labels = (nd.array(array, dtype='float32') for array in self.arrays)
+        return tuple(inputs), labels
+
+
+class Trainer:
+    """Steps of gluon_bert.training.fit, whose loop is the one that is run."""
+
+    def __init__(self, folder, threads):
+        self.network, _ = gb.load_model(folder / 'classifier')
+        self._data, self._loss = _OneBatch(), gluon.loss.SoftmaxCrossEntropyLoss()
+        self._used = gb.kernels.used_in(self.network)
+        self._used.__enter__()
+        self._data.arrays = [np.zeros(1)]
+        plan = gb.training.Plan(
+            training_steps=NEVER, optimizer='adamw', log_interval=NEVER,
+            checkpoint_interval=NEVER, warmup_ratio=0)
+        self._folder = tempfile.TemporaryDirectory()
+        self._run = gb.training._Run(self.network, self._data, self._loss, plan,
+                                     gb.training.Path(self._folder.name), 'model', None)
+
+    def check(self, *arrays):
+        """Scores, loss and the norm of the gradients, without dropout."""
+        rates = {}
+
+        def set_rates(block):
+            for name in ('_rate', '_dropout'):
+                if hasattr(block, name):
+                    rates[block, name] = getattr(block, name)
+                    setattr(block, name, 0.0)
+
+        # In training mode, as steps are: what runs is to be what is checked.
+        self.network.apply(set_rates)
+        self.network.hybridize()
+        found = gradients_without_dropout(self.network, self._loss, *arrays, train_mode=True)
+        for (block, name), rate in rates.items():
+            setattr(block, name, rate)
+        self.network.hybridize()
+        return found
+
+    def step(self, *arrays):
+        """One step on ids, types (N, T), lengths and labels (N,)."""
+        self._data.arrays = arrays
+        self._run._step([np.arange(len(arrays[0]))], _NoBar)
+        nd.waitall()
+
+
+class _NoBar:
+    @staticmethod
+    def set_postfix(**values):
+        """Nothing is shown."""

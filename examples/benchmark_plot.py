@@ -1,0 +1,126 @@
+"""Pictures of the results of benchmark.py: each system beside the best peer of each cell."""
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from benchmark_report import RANKED, latest, read_rows
+from benchmark_systems import PRECISIONS, SYSTEMS
+
+_CELL, _LABELS, _MARGIN = 0.56, 1.75, 1.3      # inches
+_ROW = 0.27
+_LIMIT = 2.0      # ratios above it, and below its inverse, have the darkest colours
+
+
+def plot_file(path):
+    """Draw a picture for each mode and network of a CSV file.
+
+    Parameters
+    ----------
+    path : str or Path
+        Of :data:`benchmark_report.FIELDS`.
+
+    Returns
+    -------
+    list of Path
+        ``<path>_<mode>_<model>.png``, beside it.
+    """
+    path, groups = Path(path), {}
+    for row in latest(read_rows(path)):
+        groups.setdefault((row['mode'], row['model']), []).append(row)
+    drawn = []
+    for (mode, model), rows in groups.items():
+        target = path.with_name(f'{path.stem}_{mode}_{model}.png')
+        title = f'{mode}, {model}: times as fast as the best peer of the same precision'
+        if plot_ratios(rows, title, target):
+            drawn.append(target)
+    return drawn
+
+
+def plot_ratios(rows, title, path):
+    """Draw speeds relative to the best peer: a row for each system, a column for each cell.
+
+    Parameters
+    ----------
+    rows : list of dict
+        Of one mode and network, as the file has them.
+    title : str
+    path : Path
+
+    Returns
+    -------
+    bool
+        Whether there was anything to draw.
+    """
+    from gluon_bert.plots import style
+    cells = list(dict.fromkeys(map(_cell, rows)))
+    cells.sort(key=lambda cell: (cell[0], cell[1], cell[2], cell[3]))
+    values = {(row['system'], _cell(row)): _value(row) for row in rows}
+    systems = [name for precision in PRECISIONS for name, system in SYSTEMS.items()
+               if system.precision == precision and any(values.get((name, cell))
+                                                        for cell in cells)]
+    if not systems:
+        return False
+    size = (_LABELS + _CELL * max(len(cells), 7) + 0.2, _MARGIN + _ROW * len(systems))
+    with style.picture(path, size) as (figure, _):
+        axes = figure.subplots()
+        figure.suptitle(title, fontsize=9, x=0.01, ha='left')
+        _draw(axes, style, systems, cells, values)
+    return True
+
+
+def _draw(axes, style, systems, cells, values):
+    for line, name in enumerate(systems):
+        for column, cell in enumerate(cells):
+            text, colour = _look(values.get((name, cell), ''), style)
+            axes.add_patch(_patch(column, line, colour))
+            axes.text(column, line, text, ha='center', va='center', fontsize=7,
+                      color=style.ink_on(colour))
+    axes.set_xlim(-0.5, len(cells) - 0.5)
+    axes.set_ylim(len(systems) - 0.5, -0.5)
+    axes.set_xticks(range(len(cells)), [_label(cell) for cell in cells], fontsize=6.5)
+    axes.set_yticks(range(len(systems)), [f'{name}  {SYSTEMS[name].precision}'
+                                          for name in systems], fontsize=7.5)
+    for label, name in zip(axes.get_yticklabels(), systems):
+        label.set_fontweight('bold' if SYSTEMS[name].is_ours else 'normal')
+    for number, (above, below) in enumerate(zip(systems, systems[1:])):
+        if SYSTEMS[above].precision != SYSTEMS[below].precision:
+            axes.axhline(number + 0.5, color=style.INK, linewidth=1)
+    for number, (left, right) in enumerate(zip(cells, cells[1:])):
+        if left[:2] != right[:2]:
+            axes.axvline(number + 0.5, color=style.INK, linewidth=1)
+    axes.tick_params(length=0)
+    for side in axes.spines.values():
+        side.set_visible(False)
+
+
+def _patch(column, line, colour):
+    from matplotlib.patches import Rectangle
+    return Rectangle((column - 0.5, line - 0.5), 1, 1, facecolor=colour, edgecolor='white')
+
+
+def _look(value, style):
+    """The text and the colour of a cell."""
+    if not isinstance(value, float):
+        return value, (0.93, 0.93, 0.93)
+    share = min(1.0, abs(math.log(value)) / math.log(_LIMIT))
+    colour = style.mix(style.PALETTE[0] if value >= 1 else style.PALETTE[1], 0.85 * share)
+    return f'{value:.2f}', colour
+
+
+def _value(row):
+    """The speed beside the best peer; else what is to be read instead of it."""
+    if row['status'] != RANKED:
+        return 'differs' if row['status'] == 'disagrees' else 'failed'
+    return float(row['speed_to_best_peer']) if row['speed_to_best_peer'] else 'alone'
+
+
+def _cell(row):
+    return (int(row['threads']), row['data'], int(row['batch']), int(row['length'] or 0))
+
+
+def _label(cell):
+    threads, data, batch, length = cell
+    parts = data.replace('/', '\n').split(' ')[0] if data else ''
+    size = f'{batch}x{length}' if length else f'batch {batch}'
+    return '\n'.join(filter(None, [parts, size, f'{threads} thr']))

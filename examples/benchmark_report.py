@@ -1,0 +1,196 @@
+"""Figures of benchmark.py: formulas, comparison of outputs, rows of the CSV file, tables."""
+from __future__ import annotations
+
+import csv
+import math
+from pathlib import Path
+
+import numpy as np
+
+# Root mean square of the difference from our outputs, relative to that of ours.
+TOLERANCES = {'fp32': 1e-4, 'bf16': 3e-2, 'int8': 2.5e-1}
+
+# What names a measurement; the last one of a name counts.
+KEYS = ('mode', 'model', 'weights', 'data', 'batch', 'length', 'threads', 'system')
+FIELDS = (*KEYS, 'precision', 'status', 'rounds', 'calls', 'seconds', 'seconds_q1', 'seconds_q3',
+          'valid_tokens', 'fill', 'tokens_per_second', 'best_peer', 'speed_to_best_peer', 'gflop',
+          'gflop_per_second', 'ceiling_gflop_per_second', 'share_of_ceiling', 'difference',
+          'difference_rms', 'tolerance', 'peak_memory_mb', 'start_seconds', 'import_seconds',
+          'load_seconds', 'processor', 'processors', 'flags', 'versions', 'commit', 'date',
+          'command')
+RANKED = 'ok'
+
+
+def products(config, rows):
+    """The matrix products (M, N, K) of a layer's dense parts on so many tokens."""
+    units, hidden = config.units, config.hidden_size
+    return [(rows, 3 * units, units), (rows, units, units), (rows, hidden, units),
+            (rows, units, hidden)]
+
+
+def forward_flop(config, lengths):
+    r"""Floating point operations of encoding sequences, padding left out.
+
+    .. math:: \sum_t L \left(2 t (4 C^2 + 2 C H) + 4 t^2 C\right) + 2 C^2
+
+    for sequences of t tokens, L layers, C units, H units of the feed-forward part; the last term
+    is the pooler. A product of (M, K) and (K, N) has 2 M N K. Training has three times as many.
+    """
+    lengths, units = np.asarray(lengths, 'float64'), config.units
+    dense = 4 * units ** 2 + 2 * units * config.hidden_size
+    return float((config.num_layers * (2 * lengths * dense + 4 * lengths ** 2 * units)
+                  + 2 * units ** 2).sum())
+
+
+def ceiling(shapes, measured):
+    """Operations a second of the products of a layer, each by who is fastest at it.
+
+    Parameters
+    ----------
+    shapes : list of (int, int, int)
+    measured : dict of str to list of list of float
+        Library -> rounds -> seconds of each shape.
+
+    Returns
+    -------
+    float
+        nan if nothing was measured.
+    """
+    medians = [np.median(rounds, axis=0) for rounds in measured.values() if rounds]
+    if not medians:
+        return math.nan
+    return 2 * sum(map(math.prod, shapes)) / float(np.min(medians, axis=0).sum())
+
+
+def difference(ours, theirs):
+    """How far arrays by name are from ours, where they are farthest.
+
+    Returns
+    -------
+    largest : float
+        The largest absolute difference, relative to the largest value of ours.
+    rms : float
+        The root mean square of the difference, relative to that of ours.
+    """
+    if set(ours) != set(theirs):
+        return math.inf, math.inf
+    largest = rms = 0.0
+    for name, expected in ours.items():
+        found = theirs[name]
+        if found.shape != expected.shape or not np.isfinite(found).all():
+            return math.inf, math.inf
+        apart = (found - expected).astype('float64')
+        largest = max(largest, float(abs(apart).max() / (abs(expected).max() or 1)))
+        rms = max(rms, math.sqrt((apart ** 2).mean() / ((expected ** 2).mean() or 1)))
+    return largest, rms
+
+
+def quartiles(values):
+    """Median, lower and upper quartile."""
+    return tuple(float(value) for value in np.percentile(values, [50, 25, 75]))
+
+
+def rank(rows):
+    """Fill in the best peer of each precision, and how fast everyone is beside it.
+
+    Parameters
+    ----------
+    rows : list of dict
+        Of one cell, with ``rounds_seconds``, a time for each round; only rows whose status is
+        'ok' are ranked. The speed is the median over the rounds of the peer's time divided by
+        the system's own in the same round.
+    """
+    for row in rows:
+        peers = [peer for peer in rows if peer['status'] == RANKED and not peer['is_ours']
+                 and peer['precision'] == row['precision']]
+        if peers and row['status'] == RANKED:
+            best = min(peers, key=lambda peer: np.median(peer['rounds_seconds']))
+            ratios = np.divide(best['rounds_seconds'], row['rounds_seconds'])
+            row.update(best_peer=best['system'], speed_to_best_peer=float(np.median(ratios)))
+
+
+def geometric_mean(values):
+    """Of positive numbers."""
+    return math.exp(sum(map(math.log, values)) / len(values))
+
+
+def read_rows(path):
+    """The rows of a CSV file of results; [] if there is none."""
+    path = Path(path)
+    if not path.is_file():
+        return []
+    with open(path, newline='', encoding='utf-8') as file:
+        reader = csv.DictReader(file)
+        if tuple(reader.fieldnames or ()) != FIELDS:
+            raise ValueError(f'{path}: is no file of this benchmark, or of another version of it: '
+                             f'its header is {",".join(reader.fieldnames or ())[:120]!r}')
+        return list(reader)
+
+
+def append_rows(path, rows):
+    """Add rows to a CSV file, with a header if it is new."""
+    is_new = not Path(path).is_file()
+    with open(path, 'a', newline='', encoding='utf-8') as file:
+        writer = csv.DictWriter(file, FIELDS, extrasaction='ignore')
+        if is_new:
+            writer.writeheader()
+        writer.writerows({key: _plain(value) for key, value in row.items()} for row in rows)
+
+
+def key_of(row):
+    """What names a measurement, as the file has it."""
+    return tuple('' if row[key] is None else str(row[key]) for key in KEYS)
+
+
+def latest(rows):
+    """Of rows that name the same measurement, the last one."""
+    return list({key_of(row): row for row in rows}.values())
+
+
+def missing(done, cell_keys, systems):
+    """The systems whose rows of a cell are not among those done.
+
+    Parameters
+    ----------
+    done : set of tuple
+        From :func:`key_of`, of one commit.
+    cell_keys : dict
+        The keys of the cell but the system.
+    systems : list of str
+    """
+    return [name for name in systems if key_of({**cell_keys, 'system': name}) not in done]
+
+
+def table(rows):
+    """Lines that show a cell to people."""
+    lines = [f'  {"system":18} {"":5} {"ms":>9}  {"quartiles":>17} {"tokens/s":>9} {"to peer":>7} '
+             f'{"ceiling":>7} {"max diff":>8} {"rms diff":>8} {"MB":>6}']
+    for row in rows:
+        if 'seconds' not in row:
+            lines.append(f'  {row["system"]:18} {row["precision"]:5} {row["status"]}')
+            continue
+        spread = f'{row["seconds_q1"] * 1e3:.2f}-{row["seconds_q3"] * 1e3:.2f}'
+        ratio = row.get('speed_to_best_peer')
+        lines.append(
+            f'  {row["system"]:18} {row["precision"]:5} {row["seconds"] * 1e3:9.2f}  {spread:>17} '
+            f'{row["tokens_per_second"]:9.0f} {f"{ratio:.2f}" if ratio else "":>7} '
+            f'{row["share_of_ceiling"]:7.1%} {row["difference"]:8.1e} {row["difference_rms"]:8.1e} '
+            f'{row["peak_memory_mb"]:6.0f}{"" if row["status"] == RANKED else " " + row["status"]}')
+    return lines
+
+
+def summary(rows):
+    """Lines on how ours compare with the best peer of every cell."""
+    found = {}
+    for row in rows:
+        if row['is_ours'] and row.get('speed_to_best_peer'):
+            found.setdefault(row['system'], []).append(row['speed_to_best_peer'])
+    return [f'{system}: {geometric_mean(ratios):.3f} times the best peer (geometric mean of '
+            f'{len(ratios)} cells, {min(ratios):.3f} to {max(ratios):.3f}; at least as fast in '
+            f'{sum(ratio >= 1 for ratio in ratios)})' for system, ratios in found.items()]
+
+
+def _plain(value):
+    if isinstance(value, float):
+        return '' if math.isnan(value) else f'{value:.6g}'
+    return value

@@ -1,0 +1,203 @@
+"""The measurements of benchmark.py: systems checked against each other, then timed in turn."""
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+
+import numpy as np
+from benchmark_process import Failed, Process, order
+from benchmark_report import (
+    RANKED,
+    TOLERANCES,
+    ceiling,
+    difference,
+    forward_flop,
+    products,
+    quartiles,
+    rank,
+)
+from benchmark_systems import SYSTEMS
+
+MOST_CALLS = 50      # of a system in a turn
+LONG = 3             # turns: a call so long needs none before it to warm up
+
+
+class Team:
+    """The processes of all systems for one number of threads.
+
+    Parameters
+    ----------
+    names, ceilings : list of str
+        Of ``SYSTEMS`` and ``CEILINGS``.
+    folder : Path
+        Of the network.
+    mode : str
+    threads : int
+    work_folder : Path
+        For logs and what the processes read and write.
+    """
+
+    def __init__(self, names, ceilings, folder, mode, threads, work_folder):
+        self.mode, self.threads, self.work_folder = mode, threads, Path(work_folder)
+        self.processes, self.ceilings, self.failed = {}, {}, {}
+        self._files = 0
+        for name in [*names, *ceilings]:
+            is_system = name not in ceilings
+            try:
+                process = Process(name, folder, mode if is_system else 'grid', threads,
+                                  self.work_folder / f'{name}.log')
+                (self.processes if is_system else self.ceilings)[name] = process
+            except Failed as error:
+                self.failed[name] = f'failed: {error}'
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        for process in [*self.processes.values(), *self.ceilings.values()]:
+            process.close()
+
+    def drop(self, name, error):
+        """Go on without a system."""
+        self.processes.pop(name).close()
+        self.failed[name] = f'failed: {error}'
+
+    def measure(self, cell, config, rounds, turn_seconds):
+        """The rows of a cell, one for each system.
+
+        Parameters
+        ----------
+        cell : benchmark_work.Cell
+        config : BertConfig
+        rounds : int
+        turn_seconds : float
+            A system is called so long in a round, once at least.
+        """
+        self._files += 1
+        cell.write(self.work_folder, self._files)
+        rows, estimates = self._check(cell, turn_seconds)
+        shapes, speeds = products(config, cell.rows), {name: [] for name in self.ceilings}
+        calls = {name: max(1, min(MOST_CALLS, int(turn_seconds / seconds)))
+                 for name, seconds in estimates.items()}
+        for number in range(rounds):
+            for name in order(list(self.processes), number):
+                warm = int(estimates[name] < LONG * turn_seconds)
+                try:
+                    answer = self.processes[name].ask('time', work=str(cell.path), warm=warm,
+                                                      calls=calls[name])
+                except Failed as error:
+                    self.drop(name, error)
+                    rows[name] = self._failed_row(name)
+                    continue
+                rows[name]['rounds_seconds'].append(float(np.median(answer['seconds'])))
+                rows[name]['peaks'].append(answer['peak_bytes'])
+            for name in order(list(self.ceilings), number):
+                try:
+                    answer = self.ceilings[name].ask('products', shapes=shapes)
+                except Failed as error:
+                    self.ceilings.pop(name).close()
+                    self.failed[name] = f'failed: {error}'
+                else:
+                    speeds[name].append(answer['seconds'])
+        cell.remove()
+        limit = ceiling(shapes, speeds)
+        flop = forward_flop(config, cell.lengths) * (3 if self.mode == 'train' else 1)
+        found = [rows[name] for name in SYSTEMS if name in rows]
+        for row in found:
+            if row.get('rounds_seconds'):
+                row.update(figures(row, cell, flop, limit), rounds=rounds,
+                           calls=calls[row['system']])
+        rank(found)
+        return found
+
+    def _check(self, cell, turn_seconds):
+        """Rows with the difference of each system's outputs from the first one's, and seconds."""
+        rows, estimates, expected = {}, {}, None
+        for name, process in list(self.processes.items()):
+            output = self.work_folder / f'{name}.npz'
+            row = system_row(name)
+            try:
+                seconds = process.ask('check', work=str(cell.path), output=str(output))['seconds']
+                if seconds < LONG * turn_seconds:     # the first call of a shape is slower
+                    seconds = process.ask('time', work=str(cell.path), warm=0,
+                                          calls=1)['seconds'][0]
+            except Failed as error:
+                self.drop(name, error)
+                continue
+            with np.load(output) as arrays:
+                found = dict(arrays)
+            output.unlink()
+            # Tokenizers may cut a pair at other places, which the vectors show.
+            found.pop('tokens', None)
+            expected = expected or found
+            row['difference'], row['difference_rms'] = difference(expected, found)
+            row['tolerance'] = TOLERANCES[row['precision']]
+            row['status'] = RANKED if row['difference_rms'] <= row['tolerance'] else 'disagrees'
+            rows[name], estimates[name] = row, max(seconds, 1e-6)
+            row.update({f'{part}_seconds': process.loading[f'{part}_seconds']
+                        for part in ('import', 'load')}, start_seconds=process.start_seconds)
+        for name in self.failed:
+            if name in SYSTEMS:
+                rows[name] = self._failed_row(name)
+        return rows, estimates
+
+    def _failed_row(self, name):
+        return {**system_row(name), 'status': self.failed[name]}
+
+
+def system_row(name):
+    """The beginning of a system's row."""
+    system = SYSTEMS[name]
+    return {'system': name, 'precision': system.precision, 'is_ours': system.is_ours,
+            'rounds_seconds': [], 'peaks': []}
+
+
+def figures(row, cell, flop, limit):
+    """What follows from the times of a system in all rounds."""
+    median, lower, upper = quartiles(row['rounds_seconds'])
+    return {'seconds': median, 'seconds_q1': lower, 'seconds_q3': upper,
+            'valid_tokens': cell.tokens, 'fill': cell.fill,
+            'tokens_per_second': cell.tokens / median, 'gflop': flop / 1e9,
+            'gflop_per_second': flop / 1e9 / median, 'ceiling_gflop_per_second': limit / 1e9,
+            'share_of_ceiling': flop / median / limit, 'peak_memory_mb': max(row['peaks']) / 1e6}
+
+
+def measure_loading(names, cell, config, folder, threads, rounds, work_folder):
+    """Rows of the seconds from the start of a process to its first outputs, in fresh processes.
+
+    Files of the network are in the system's cache of files from the second round on.
+    """
+    work_folder = Path(work_folder)
+    cell.write(work_folder, 0)
+    rows, parts = {name: system_row(name) for name in names}, {name: [] for name in names}
+    for number in range(rounds):
+        for name in order(list(names), number):
+            row, start = rows[name], time.perf_counter()
+            if 'status' in row:
+                continue
+            try:
+                process = Process(name, folder, 'load', threads, work_folder / f'{name}.log')
+            except Failed as error:
+                row['status'] = f'failed: {error}'
+                continue
+            try:
+                process.ask('check', work=str(cell.path), output=str(work_folder / f'{name}.npz'))
+                row['rounds_seconds'].append(time.perf_counter() - start)
+                row['peaks'].append(process.ask('peak')['peak_bytes'])
+                parts[name].append([process.start_seconds, process.loading['import_seconds'],
+                                    process.loading['load_seconds']])
+            except Failed as error:
+                row['status'] = f'failed: {error}'
+            finally:
+                process.close()
+    cell.remove()
+    for name, row in rows.items():
+        row.setdefault('status', RANKED)
+        if row['status'] == RANKED:
+            row.update(figures(row, cell, forward_flop(config, cell.lengths), math.nan),
+                       rounds=rounds, calls=1, difference=math.nan, difference_rms=math.nan)
+            row.update(zip(('start_seconds', 'import_seconds', 'load_seconds'),
+                           map(float, np.median(parts[name], axis=0))))
+    rank(list(rows.values()))
+    return list(rows.values())

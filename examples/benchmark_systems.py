@@ -1,0 +1,143 @@
+"""The systems that benchmark.py compares, as a table, and what can run on this machine."""
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+from dataclasses import dataclass, field
+from pathlib import Path
+
+PRECISIONS = ('fp32', 'bf16', 'int8')
+
+# A processor has arithmetic of a precision if it has one of these flags.
+FLAGS = {'bf16': ('avx512_bf16', 'amx_bf16', 'bf16')}
+# What else the rows of results tell about the processor.
+TOLD_FLAGS = ('avx2', 'fma', 'avx512f', 'avx512_vnni', 'avx_vnni', 'avx512_bf16', 'amx_bf16',
+              'amx_int8', 'asimd', 'asimddp', 'i8mm', 'bf16')
+VERSIONS = ('mxnet', 'gluonnlp', 'torch', 'transformers', 'onnxruntime', 'openvino', 'ctranslate2',
+            'numpy', 'tokenizers')
+
+
+@dataclass(frozen=True)
+class System:
+    """One system: where its code is, and what it needs.
+
+    Parameters
+    ----------
+    name : str
+    module : str
+        Beside this file; imported in the system's own process only.
+    encoder : str
+        Class of ``module``: (folder, threads, **options), then (ids, types, lengths) to arrays.
+    precision : str
+        One of ``PRECISIONS``. Systems of one precision are ranked together.
+    packages : tuple of str
+        Distributions it needs.
+    forms : tuple of str
+        Files of the network it reads, see ``benchmark_weights.FORMS``.
+    options : dict
+    trainer : str
+        Class of ``module`` that trains, if it does.
+    is_ours : bool
+    """
+
+    name: str
+    module: str
+    encoder: str
+    precision: str
+    packages: tuple
+    forms: tuple = ('huggingface',)
+    options: dict = field(default_factory=dict)
+    trainer: str = ''
+    is_ours: bool = False
+
+
+_MXNET, _TORCH = ('mxnet',), ('torch', 'transformers')
+# To make the ONNX file, PyTorch is needed too.
+_ONNX = ('onnxruntime', 'onnx', *_TORCH)
+_OPENVINO, _CTRANSLATE2 = ('openvino', 'onnx', *_TORCH), ('ctranslate2', *_TORCH)
+
+_ROWS = (
+    System('gluon_bert', 'benchmark_ours', 'Fast', 'fp32', _MXNET, trainer='Trainer',
+           is_ours=True),
+    System('gluon_bert_block', 'benchmark_ours', 'Plain', 'fp32', _MXNET, is_ours=True),
+    System('gluonnlp', 'benchmark_gluonnlp', 'Encoder', 'fp32', ('mxnet', 'gluonnlp'),
+           ('huggingface', 'gluonnlp'), trainer='Trainer'),
+    System('torch_eager', 'benchmark_torch', 'Encoder', 'fp32', _TORCH,
+           options={'attention': 'eager'}),
+    System('torch_sdpa', 'benchmark_torch', 'Encoder', 'fp32', _TORCH, trainer='Trainer'),
+    System('torch_bf16', 'benchmark_torch', 'Encoder', 'bf16', _TORCH,
+           options={'autocast': True}, trainer='Trainer'),
+    System('torch_int8', 'benchmark_torch', 'Encoder', 'int8', _TORCH,
+           options={'quantized': True}),
+    System('onnxruntime', 'benchmark_runtimes', 'OnnxRuntime', 'fp32', _ONNX, ('onnx',),
+           {'file': 'model.onnx'}),
+    System('onnxruntime_fused', 'benchmark_runtimes', 'OnnxRuntime', 'fp32', _ONNX,
+           ('onnx_fused',), {'file': 'fused.onnx'}),
+    System('onnxruntime_int8', 'benchmark_runtimes', 'OnnxRuntime', 'int8', _ONNX,
+           ('onnx_int8',), {'file': 'dynamic_int8.onnx'}),
+    System('openvino', 'benchmark_runtimes', 'OpenVino', 'fp32', _OPENVINO, ('onnx',),
+           {'file': 'model.onnx', 'hint': 'f32'}),
+    System('openvino_bf16', 'benchmark_runtimes', 'OpenVino', 'bf16', _OPENVINO, ('onnx',),
+           {'file': 'model.onnx', 'hint': 'bf16'}),
+    System('openvino_int8', 'benchmark_runtimes', 'OpenVino', 'int8', _OPENVINO,
+           ('openvino_int8',), {'file': 'openvino_int8/model.xml', 'hint': 'f32'}),
+    System('ctranslate2', 'benchmark_runtimes', 'CTranslate2', 'fp32', _CTRANSLATE2,
+           ('ctranslate2',), {'compute_type': 'float32'}),
+    System('ctranslate2_int8', 'benchmark_runtimes', 'CTranslate2', 'int8', _CTRANSLATE2,
+           ('ctranslate2',), {'compute_type': 'int8_float32'}),
+)
+SYSTEMS = {system.name: system for system in _ROWS}
+
+# Measure the machine, in turn with the systems: general matrix products of the network's shapes.
+CEILINGS = {
+    'gemm_mxnet': System('gemm_mxnet', 'benchmark_gemm', 'MxnetProducts', 'fp32', _MXNET, ()),
+    'gemm_torch': System('gemm_torch', 'benchmark_gemm', 'TorchProducts', 'fp32', ('torch',), ()),
+}
+
+
+def reason_to_skip(system, mode, flags):
+    """Why a system cannot take part, or '' if it can.
+
+    Parameters
+    ----------
+    system : System
+    mode : str
+        Of ``benchmark.MODES``.
+    flags : set of str
+        Of the processor, see :func:`processor`.
+    """
+    absent = [name for name in system.packages if not version(name)]
+    if absent:
+        return f'{", ".join(absent)} not installed'
+    if mode == 'train' and not system.trainer:
+        return 'it does not train'
+    needed = FLAGS.get(system.precision, ())
+    if needed and not flags & set(needed):
+        return (f'the processor has no {system.precision} arithmetic (none of the flags '
+                f'{", ".join(needed)})')
+    return ''
+
+
+def version(name):
+    """The version of an installed distribution, or ''."""
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return ''
+
+
+def versions():
+    """Python and the packages whose versions matter, in one line."""
+    found = [f'{name} {number}' for name in VERSIONS if (number := version(name))]
+    return '; '.join([f'python {platform.python_version()}', *found])
+
+
+def processor(path='/proc/cpuinfo'):
+    """The processor's name, and its flags as a set."""
+    values = {}
+    if Path(path).is_file():
+        for line in Path(path).read_text(encoding='utf-8').splitlines():
+            key, _, value = line.partition(':')
+            values.setdefault(key.strip(), value.strip())
+    flags = set(f'{values.get("flags", "")} {values.get("Features", "")}'.split())
+    return values.get('model name') or platform.processor() or platform.machine(), flags

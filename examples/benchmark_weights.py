@@ -1,0 +1,277 @@
+"""One network as the files that each system of benchmark.py reads.
+
+Each form is made once, in a process of its own, from the folder that gluon_bert writes:
+
+    python3 benchmark_weights.py onnx work/bert_6_384_12
+"""
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from gluon_bert._files import atomic_path
+
+NETWORK = 'network.json'
+CLASSES = 2
+OPSET = 17
+
+
+def describe(folder, model, dataset, seed, vocab_size, vocab_file=None):
+    """Make the folder of a network, and write down which one it is.
+
+    Parameters
+    ----------
+    folder : Path
+    model : str
+        Architecture of the zoo.
+    dataset : str or None
+        Pre-trained on this; None: random numbers of ``seed``.
+    seed : int
+    vocab_size : int
+    vocab_file : Path, optional
+        Vocabulary of the random network.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    described = {'model': model, 'dataset': dataset, 'seed': seed, 'vocab_size': vocab_size,
+                 'vocab_file': vocab_file and str(Path(vocab_file).resolve())}
+    path = folder / NETWORK
+    if not path.is_file():
+        with atomic_path(path) as temporary:
+            temporary.write_text(json.dumps(described) + '\n', encoding='utf-8')
+    elif json.loads(path.read_text(encoding='utf-8')) != described:
+        raise ValueError(f'{folder}: holds another network than {described}; name another '
+                         f'--work_folder or remove it')
+
+
+def prepare(folder, forms):
+    """Make the forms of a network that are not there.
+
+    Parameters
+    ----------
+    folder : Path
+        From :func:`describe`.
+    forms : iterable of str
+        Of ``FORMS``.
+
+    Yields
+    ------
+    (str, str)
+        A form and what went wrong, the end of its messages; '' if it is there.
+    """
+    failed = {}
+    for form in dict.fromkeys(part for wanted in forms for part in _with_sources(wanted)):
+        broken = [source for source in FORMS[form][1] if failed.get(source)]
+        if broken:
+            failed[form] = f'{broken[0]}: {failed[broken[0]]}'
+        elif not (folder / FORMS[form][0]).exists():
+            done = subprocess.run([sys.executable, __file__, form, str(folder)], text=True,
+                                  capture_output=True, check=False)
+            if done.returncode:
+                failed[form] = (done.stderr.strip().splitlines() or ['no message'])[-1][:300]
+        yield form, failed.get(form, '')
+
+
+def _with_sources(form):
+    return [*(part for source in FORMS[form][1] for part in _with_sources(source)), form]
+
+
+def write_huggingface(folder, target):
+    """The encoder as transformers reads it."""
+    import gluon_bert as gb
+    network, tokenizer = _network(folder)
+    gb.checkpoint.write_checkpoint(gb.checkpoint.Checkpoint(
+        network.checkpoint_arrays(), network.config, tokenizer=tokenizer), target)
+
+
+def write_classifier(folder, target):
+    """The encoder with a head of two classes, whose numbers are random."""
+    import numpy as np
+
+    import gluon_bert as gb
+    encoder = gb.checkpoint.read_checkpoint(folder / 'huggingface')
+    arrays = {name: encoder.arrays[name] for name in encoder.arrays}
+    draw, units = np.random.RandomState(_described(folder)['seed']), encoder.config.units
+    arrays.update({'classifier.1.weight': draw.normal(0, 0.02, (CLASSES, units)).astype('float32'),
+                   'classifier.1.bias': np.zeros(CLASSES, 'float32')})
+    if 'pooler.weight' not in arrays:
+        raise ValueError('the network has no pooler')
+    gb.checkpoint.write_checkpoint(gb.checkpoint.Checkpoint(
+        arrays, encoder.config, labels=('0', '1'), tokenizer=encoder.tokenizer), target)
+
+
+def write_gluonnlp(folder, target, source='huggingface'):
+    """GluonNLP's file of parameters."""
+    import gluon_bert as gb
+    gb.checkpoint.write_checkpoint(gb.checkpoint.read_checkpoint(folder / source), target)
+
+
+def write_onnx(folder, target):
+    """What PyTorch exports of transformers' network, sizes of the batch left open."""
+    import torch
+    import transformers
+    model = transformers.BertModel.from_pretrained(folder / 'huggingface',
+                                                   attn_implementation='eager').eval()
+
+    class Positional(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.model = model
+
+        def forward(self, ids, types, mask):
+            found = self.model(input_ids=ids, token_type_ids=types, attention_mask=mask)
+            return found.last_hidden_state, found.pooler_output
+
+    names, outputs = ['ids', 'types', 'mask'], ['sequence', 'pooled']
+    open_sizes = {name: {0: 'batch', 1: 'length'} for name in [*names, 'sequence']}
+    open_sizes['pooled'] = {0: 'batch'}
+    example = tuple(torch.ones((2, 9), dtype=torch.int64) for _ in names)
+    with torch.no_grad():
+        torch.onnx.export(Positional().eval(), example, str(target), input_names=names,
+                          output_names=outputs, dynamic_axes=open_sizes, opset_version=OPSET,
+                          dynamo=False)
+
+
+def write_fused(folder, target):
+    """The same after onnxruntime's optimisations for transformers."""
+    from onnxruntime.transformers.optimizer import optimize_model
+    config = _config(folder)
+    model = optimize_model(str(folder / 'model.onnx'), model_type='bert', opt_level=1,
+                           num_heads=config['num_attention_heads'],
+                           hidden_size=config['hidden_size'])
+    fused = model.get_fused_operator_statistics()
+    if not fused.get('Attention'):
+        raise ValueError(f'onnxruntime fused no attention: {fused}')
+    model.save_model_to_file(str(target))
+
+
+def write_dynamic_int8(folder, target):
+    """The fused one with int8 weights, activations quantized as they come."""
+    import onnx
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+    # It cannot tell the types behind the fused operators.
+    quantize_dynamic(folder / 'fused.onnx', target, weight_type=QuantType.QInt8, per_channel=True,
+                     reduce_range=_may_saturate(),
+                     extra_options={'DefaultTensorType': onnx.TensorProto.FLOAT})
+
+
+def write_openvino_int8(folder, target):
+    """OpenVINO's own format; weights of dense layers int8 with a scale for each row.
+
+    That is the form whose activations its CPU plugin quantizes as they come, where the processor
+    has VNNI; elsewhere it computes in float32 with such weights.
+    """
+    import numpy as np
+    import openvino
+    from openvino import opset13 as operators
+    model = openvino.Core().read_model(str(folder / 'model.onnx'))
+    for node in model.get_ordered_ops():
+        weights = node.input_value(1).get_node() if node.get_type_name() == 'MatMul' else None
+        if weights is None or weights.get_type_name() != 'Constant':
+            continue
+        is_turned = node.get_attributes()['transpose_b']
+        rows = weights.data if is_turned else weights.data.T      # (out, in)
+        scales = np.maximum(abs(rows).max(axis=1, keepdims=True), 1e-12) / 127
+        whole = operators.constant(np.round(rows / scales).astype('int8'))
+        product = operators.matmul(
+            node.input_value(0), operators.multiply(operators.convert(whole, 'f32'),
+                                                    operators.constant(scales)), False, True)
+        node.output(0).replace(product.output(0))
+    target.mkdir()
+    openvino.save_model(model, str(target / 'model.xml'), compress_to_fp16=False)
+
+
+def write_ctranslate2(folder, target):
+    """CTranslate2's own format, in float32: it quantizes when it loads."""
+    import torch
+    import transformers
+    from ctranslate2.converters.transformers import BertLoader
+    model = transformers.BertModel.from_pretrained(folder / 'huggingface').eval()
+    config = model.config
+    if not hasattr(config, 'position_embedding_type'):      # transformers 5 has no other
+        config.position_embedding_type = 'absolute'
+    with torch.no_grad():
+        spec = BertLoader().get_model_spec(model)
+    # Ids come from elsewhere; a network of random numbers has no words.
+    spec.register_vocabulary([f'token {number}' for number in range(config.vocab_size)])
+    spec.config.unk_token = 'token 0'
+    spec.config.layer_norm_epsilon = config.layer_norm_eps
+    spec.validate()
+    spec.optimize(quantization=None)
+    target.mkdir()
+    spec.save(str(target))
+
+
+# Form -> its file or folder, the forms it is made from, what makes it.
+FORMS = {
+    'huggingface': ('huggingface', (), write_huggingface),
+    'classifier': ('classifier', ('huggingface',), write_classifier),
+    'gluonnlp': ('gluonnlp.params', ('huggingface',), write_gluonnlp),
+    'gluonnlp_classifier': ('gluonnlp_classifier.params', ('classifier',),
+                            lambda folder, target: write_gluonnlp(folder, target, 'classifier')),
+    'onnx': ('model.onnx', ('huggingface',), write_onnx),
+    'onnx_fused': ('fused.onnx', ('onnx',), write_fused),
+    'onnx_int8': ('dynamic_int8.onnx', ('onnx_fused',), write_dynamic_int8),
+    'openvino_int8': ('openvino_int8', ('onnx',), write_openvino_int8),
+    'ctranslate2': ('ctranslate2', ('huggingface',), write_ctranslate2),
+}
+
+
+def _network(folder):
+    """The network of a folder, and its tokenizer or None."""
+    import gluon_bert as gb
+    described = _described(folder)
+    if described['dataset']:
+        names = described['model'], described['dataset']
+        return gb.get_model(*names)[0], gb.get_tokenizer(*names)
+    if described['vocab_file']:
+        vocab = gb.data.read_vocab(described['vocab_file'])
+        tokenizer = gb.data.BertTokenizer(vocab, lower=gb.data.looks_lowercase(vocab))
+    else:
+        try:
+            tokenizer = gb.get_tokenizer(*gb.zoo.OFFLINE_DEFAULT)
+        except FileNotFoundError:       # only texts need one
+            tokenizer = None
+    network = gb.BertModel(gb.zoo.get_config(described['model'], described['vocab_size']))
+    network.initialize()
+    return _with_random_numbers(network, described['seed']), tokenizer
+
+
+def _with_random_numbers(network, seed):
+    """As initialised, but biases and norms not trivial: wrong arithmetic is to show."""
+    import mxnet as mx
+    import numpy as np
+    draw = np.random.RandomState(seed)
+    for name, parameter in sorted(network._collect_params_with_prefix().items()):
+        centre, width = (1, 0.1) if name.endswith('gamma') else (0, 0.02)
+        parameter.set_data(mx.nd.array(draw.normal(centre, width, parameter.shape)))
+    return network
+
+
+def _described(folder):
+    return json.loads((folder / NETWORK).read_text(encoding='utf-8'))
+
+
+def _config(folder):
+    return json.loads((folder / 'huggingface' / 'config.json').read_text(encoding='utf-8'))
+
+
+def _may_saturate():
+    """Without VNNI, products of int8 are summed in 16 bits: onnxruntime wants weights of 7."""
+    from benchmark_systems import processor
+    return not {'avx512_vnni', 'avx_vnni', 'asimddp', 'i8mm'} & processor()[1]
+
+
+def main(argv=None):
+    form, folder = sys.argv[1:] if argv is None else argv
+    folder, (name, _, write) = Path(folder), FORMS[form]
+    with tempfile.TemporaryDirectory(dir=folder, prefix='.making_') as temporary:
+        write(folder, Path(temporary) / name)
+        os.replace(Path(temporary) / name, folder / name)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,157 @@
+"""What the systems of benchmark.py are given: the same arrays or texts for all."""
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Optional
+
+import numpy as np
+
+
+@dataclass
+class Cell:
+    """One measurement: what is computed, and how it is called in the results.
+
+    ``lengths`` are those of all sequences, ``padded`` the number of tokens with padding, ``rows``
+    what dense layers multiply at a time, ``path`` the file of the arrays or texts.
+    """
+
+    batch: int
+    length: Optional[int]
+    data: str
+    lengths: np.ndarray
+    padded: int
+    rows: int
+    path: Optional[Path] = None
+    content: dict = field(default_factory=dict)
+
+    @property
+    def name(self):
+        """For people."""
+        return ' '.join(filter(None, [self.data, f'{self.batch}x{self.length}' if self.length
+                                      else f'batch {self.batch}']))
+
+    @property
+    def tokens(self):
+        """How many valid tokens there are."""
+        return int(self.lengths.sum())
+
+    @property
+    def fill(self):
+        """The share of valid tokens."""
+        return self.tokens / self.padded
+
+    def write(self, folder, number):
+        """Write the content to a file for the systems, of a name of its own."""
+        is_text = 'texts' in self.content
+        self.path = Path(folder) / f'work_{number}.{"json" if is_text else "npz"}'
+        if is_text:
+            self.path.write_text(json.dumps(self.content), encoding='utf-8')
+        else:
+            np.savez(self.path, **self.content)
+
+    def remove(self):
+        """Remove the file."""
+        self.path.unlink()
+
+
+def grid(config, batches, lengths, seed):
+    """A cell of random tokens for each pair of a batch size and a length, the small ones first."""
+    found = []
+    for batch, length in sorted(((b, t) for b in batches for t in lengths), key=np.prod):
+        draw = np.random.RandomState((seed, batch, length))
+        ids = draw.randint(0, config.vocab_size, (batch, length)).astype('int32')
+        types = (np.arange(length) >= length // 2).astype('int32') * np.ones_like(ids)
+        content = {'ids_0': ids, 'types_0': types,
+                   'lengths_0': np.full(batch, length, 'int32'),
+                   'labels_0': draw.randint(0, 2, batch).astype('int32')}
+        found.append(Cell(batch, length, '', content['lengths_0'], batch * length,
+                          batch * length, content=content))
+    return found
+
+
+def ragged(texts, name, tokenizer, batches, max_length, seed):
+    """A cell for each batch size: the texts in their order, a batch padded to its longest."""
+    import gluon_bert as gb
+    features, _ = gb.data.SentenceTransform(tokenizer, max_length).transform_batch(*texts)
+    lengths = np.array([feature.valid_length for feature in features])
+    for batch in sorted(batches):
+        content, padded, draw = {}, 0, np.random.RandomState((seed, batch))
+        for number, begin in enumerate(range(0, len(features), batch)):
+            arrays = gb.data.pad_batch(features[begin:begin + batch], 0)
+            padded += arrays[0].size
+            arrays = (*arrays, draw.randint(0, 2, len(arrays[2])).astype('int32'))
+            content.update({f'{key}_{number}': array for key, array
+                            in zip(('ids', 'types', 'lengths', 'labels'), arrays)})
+        rows = round(lengths.sum() / -(-len(features) // batch))
+        yield Cell(batch, None, name, lengths, padded, rows, content=content)
+
+
+def dataset(texts, name, tokenizer, batches, max_length):
+    """A cell for each batch size: texts as they are, which each system tokenizes and sorts."""
+    import gluon_bert as gb
+    features, _ = gb.data.SentenceTransform(tokenizer, max_length).transform_batch(*texts)
+    lengths = np.array([feature.valid_length for feature in features])
+    for batch in sorted(batches):
+        content = {'texts': texts[0], 'pairs': texts[1], 'batch_size': batch,
+                   'max_length': max_length}
+        padded = sum(lengths[part].max() * len(part)
+                     for part in gb.data.sequential_batches(lengths, batch))
+        yield Cell(batch, None, name, lengths, int(padded),
+                   min(round(lengths.mean() * batch), int(lengths.sum())), content=content)
+
+
+def read_texts(path, one_by_one=False, limit=None):
+    """Texts, pairs or None, and their name, out of a file.
+
+    Parameters
+    ----------
+    path : Path
+        A split of a GLUE task in its folder, such as ``MRPC/train.tsv``; a .json file in SQuAD's
+        layout, whose paragraphs are taken; or a .txt file with a text a line.
+    one_by_one : bool
+        The texts of pairs one after the other.
+    limit : int, optional
+        Take the first so many only.
+
+    Raises
+    ------
+    ValueError
+        If it is none of these, or has no texts.
+    """
+    import gluon_bert as gb
+    path, pairs = Path(path), None
+    if not path.is_file():
+        raise FileNotFoundError(f'--data {path}: there is no such file')
+    if path.suffix == '.txt':
+        texts = [line for line in path.read_text(encoding='utf-8').split('\n') if line.strip()]
+    elif path.suffix == '.json':
+        texts = list(dict.fromkeys(question.context
+                                   for question in gb.data.read_squad(path).questions))
+    elif path.suffix == '.tsv':
+        texts, pairs = _read_task(path)
+    else:
+        raise ValueError(f'--data {path}: expected .tsv of a GLUE task, .json of SQuAD or .txt')
+    if pairs and one_by_one:
+        texts, pairs = [text for both in zip(texts, pairs) for text in both], None
+    if not texts:
+        raise ValueError(f'--data {path}: has no texts')
+    name = f'{path.parent.name}/{path.stem}' + ' one by one' * one_by_one
+    name += f' first {limit}' if limit and limit < len(texts) else ''
+    return (texts[:limit], pairs and pairs[:limit]), name
+
+
+def _read_task(path):
+    import gluon_bert as gb
+    folder = path.resolve().parent
+    try:
+        task = gb.data.get_task(folder.name)
+    except ValueError as error:
+        raise ValueError(f'--data {path}: its folder names no task: {error}') from None
+    splits = [split for split, name in task.files.items() if name == path.name]
+    if not splits:
+        raise ValueError(f'--data {path}: {task.name} has {", ".join(task.files.values())}')
+    examples = gb.data.read_task(task, folder, splits[0]).examples
+    return ([example.text for example in examples],
+            [example.pair for example in examples] if task.is_pair else None)
