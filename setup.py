@@ -1,14 +1,42 @@
 """Packaging; all version limits of the project are here."""
 import re
+import runpy
 from pathlib import Path
 
-from setuptools import find_packages, setup
+from setuptools import Distribution, find_packages, setup
+from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).parent
 VERSION = re.search(r"^__version__ = '(.+)'$",
                     (HERE / 'gluon_bert' / '__init__.py').read_text(encoding='utf-8'), re.M)[1]
 
+
+
+class BuildWithKernels(build_py):
+    """Compile the native kernels where a compiler is found; the package does without them."""
+
+    def run(self):
+        super().run()
+        if getattr(self, 'editable_mode', False):
+            return      # python -m gluon_bert.kernels builds them in place
+        kernels = HERE / 'gluon_bert' / 'kernels'
+        try:
+            runpy.run_path(str(kernels / 'compiling.py'))['build'](
+                Path(self.build_lib) / 'gluon_bert' / 'kernels')
+        except (OSError, RuntimeError) as error:
+            self.warn(f'the native kernels are not built: {error}')
+
+
+class BinaryDistribution(Distribution):
+    """What is built is for one kind of machine."""
+
+    def has_ext_modules(self):
+        return True
+
+
 setup(
+    cmdclass={'build_py': BuildWithKernels},
+    distclass=BinaryDistribution,
     name='gluon_bert',
     version=VERSION,
     description='BERT for Apache MXNet/Gluon: a model zoo with an example suite',

@@ -10,6 +10,7 @@ import pytest
 from conftest import TINY
 from tiny_zoo import TOKENS, error_of
 
+from gluon_bert import kernels
 from gluon_bert.checkpoint import read_checkpoint, write_checkpoint
 from gluon_bert.checkpoint.schema import Checkpoint
 from gluon_bert.command import COMMANDS, main, make_parser
@@ -91,6 +92,16 @@ def test_info_of_a_checkpoint_and_its_drawing(folder, checkpoint, tmp_path, run)
     assert (tmp_path / 'a.svg').read_bytes().startswith(b'<?xml')
     status, out, _ = run('info', folder)
     assert status == 0 and f'{facts["total"]:,}' in out and 'masked words' in out
+    assert out.splitlines()[-1] == f'kernels: {kernels.state()}'
+
+
+@pytest.mark.parametrize('setting, words', [('0', "MXNet's own operators"), ('1', '')])
+def test_info_says_which_kernels_are_used(folder, run, monkeypatch, setting, words):
+    monkeypatch.setenv('GLUON_BERT_KERNELS', setting)
+    last = run('info', folder)[1].splitlines()[-1]
+    assert words in last
+    if setting == '1' and kernels.load():
+        assert last == f'kernels: native, for {kernels.processor()}'
 
 
 def test_info_knows_the_classes(make_model, tmp_path, run):

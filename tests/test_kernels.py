@@ -268,15 +268,13 @@ def test_float16_and_switched_off_networks_stay_on_mxnet(make_classifier, monkey
 
 
 def test_missing_compiler_is_told(monkeypatch, tmp_path):
-    monkeypatch.setattr(kernels, 'library', lambda: tmp_path / 'kernels.so')
     monkeypatch.setenv('CXX', 'no-such-compiler')
     with pytest.raises(FileNotFoundError, match='looked for no-such-compiler'):
-        kernels.build()
+        kernels.build(tmp_path)
 
 
 def test_failed_compilation_leaves_nothing_behind(monkeypatch, tmp_path):
-    monkeypatch.setattr(kernels, 'library', lambda: tmp_path / 'kernels.so')
     monkeypatch.setenv('CXX', 'false')
     with pytest.raises(RuntimeError, match='false failed'):
-        kernels.build()
+        kernels.build(tmp_path)
     assert list(tmp_path.iterdir()) == []

@@ -18,7 +18,7 @@ ARROWS = {
     '_compat': (), '_files': (), '_signals': (), 'config': (), 'plan': (), 'metrics': (),
     'layers': (), 'losses': (), 'squad_answers': (), 'squad_metrics': (),
     'plots': ('_files', '_json', 'data', 'plots', 'text_batches'), 'optimizer': ('kernels',),
-    'kernels': ('_files', 'kernels'),
+    'kernels': ('kernels',),
     '_json': (), '_parameters': (),
     'checkpoint': ('_files', '_json', 'checkpoint', 'config', 'data'),
     'data': ('_files', '_json', 'data'),
@@ -42,8 +42,8 @@ ARROWS = {
     'zoo': ('_files', '_json', 'bert', 'checkpoint', 'config', 'data', 'heads', 'networks', 'zoo'),
     'model': ('bert', 'heads', 'zoo'), '__init__': ('_compat',),
     'command': ('_files', '_json', 'bert', 'checkpoint', 'command', 'config', 'counts', 'data',
-                'drawing', 'embedding', 'networks', 'pipelines', 'plots', 'squad_answers',
-                'task_folder', 'zoo', '__version__'),
+                'drawing', 'embedding', 'kernels', 'networks', 'pipelines', 'plots',
+                'squad_answers', 'task_folder', 'zoo', '__version__'),
     '__main__': ('command',),
 }
 

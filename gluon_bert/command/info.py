@@ -142,6 +142,7 @@ def _size_of(path):
 
 
 def _write(title, facts):
+    from .. import kernels  # and so MXNet, which the facts themselves do without
     say(title)
     rows = [(f'  {_SIZES.get(name, name)}', _text(name, value)) for name, value in facts.items()
             if name not in _UNSEEN and value not in ([], None, 0, title)]
@@ -160,6 +161,7 @@ def _write(title, facts):
             say(f'  {source["kind"]}: {source["address"]}')
             for line in _details(source):
                 say(f'    {line}')
+    say(f'\nkernels: {kernels.state()}')
 
 
 def _details(source):

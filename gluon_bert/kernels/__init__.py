@@ -1,89 +1,25 @@
-"""Optional native kernels: faster forms of operators that training spends its time in.
+"""Optional native kernels: faster forms of what a BERT spends its time in, on the CPU in float32.
 
-``python -m gluon_bert.kernels`` builds them where there is a C++ compiler. Without them, and where
-the environment variable GLUON_BERT_KERNELS is 0, MXNet's own operators do the same. They are for
-float32 on the CPU, and are used while :func:`gluon_bert.training.fit` runs: a saved or exported
-network never depends on them.
+They are built at installation where there is a C++ compiler, or by ``python -m
+gluon_bert.kernels``. Without them, and where the environment variable GLUON_BERT_KERNELS is 0,
+MXNet's own operators do the same. They are used while :func:`gluon_bert.training.fit` runs, and by
+:class:`gluon_bert.inference.Predictor`: a saved or exported network never depends on them.
 """
 from __future__ import annotations
 
 import contextlib
 import ctypes
 import functools
-import hashlib
 import os
-import platform
-import shutil
-import subprocess
-import tempfile
-from pathlib import Path
 
 import mxnet as mx
 import numpy as np
 from mxnet.base import _LIB, check_call
 
-from .._files import atomic_path
+from .compiling import build, library
 
-FOLDER = Path(__file__).parent
-COMPILERS = ('c++', 'g++', 'clang++')
-OPTIONS = ('-std=c++17', '-O3', '-fPIC', '-fopenmp', '-fno-math-errno')
-# Source file -> further options. What is compiled for some processors only runs on those.
-SOURCES = {'operators.cc': ('-ffast-math',), 'attention.cc': (), 'encoder.cc': (),
-           'backend_generic.cc': ()}
-if platform.machine() == 'x86_64':
-    SOURCES.update({
-        'backend_avx2.cc': ('-mavx2', '-mfma'),
-        'backend_avx512.cc': ('-mavx512f', '-mavx512bw', '-mavx512vl', '-mavx512dq', '-mfma')})
-
-
-@functools.cache
-def library():
-    """The path of the built library; its name tells the source it was built from."""
-    digest = hashlib.sha256(f'{mx.__version__} {OPTIONS} {SOURCES}'.encode())
-    for path in sorted([*FOLDER.glob('*.cc'), *FOLDER.glob('*.h')]):
-        digest.update(path.read_bytes())
-    return FOLDER / f'kernels-{digest.hexdigest()[:12]}.so'
-
-
-def build():
-    """Compile the kernels, unless it has been done.
-
-    Returns
-    -------
-    Path
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no C++ compiler; the variable CXX can name one.
-    RuntimeError
-        If it fails; with its messages.
-    """
-    target = library()
-    if target.is_file():
-        return target
-    names = [os.environ['CXX']] if os.environ.get('CXX') else COMPILERS
-    compilers = [path for path in map(shutil.which, names) if path]
-    if not compilers:
-        raise FileNotFoundError(f'no C++ compiler found, looked for {", ".join(names)}')
-    engine = Path(mx.__file__).parent
-    with atomic_path(target) as temporary, tempfile.TemporaryDirectory() as folder:
-        objects = [str(Path(folder) / f'{name}.o') for name in SOURCES]
-        for (name, options), result in zip(SOURCES.items(), objects):
-            _compile(compilers[0], *OPTIONS, *options, f'-I{engine / "include"}', '-c',
-                     str(FOLDER / name), '-o', result)
-        _compile(compilers[0], *OPTIONS, f'-I{engine / "include"}', '-shared', *objects,
-                 str(engine / 'src' / 'lib_api.cc'), '-o', str(temporary))
-    for old in target.parent.glob('kernels-*.so'):
-        if old != target:
-            old.unlink()
-    return target
-
-
-def _compile(*command):
-    result = subprocess.run(command, capture_output=True, text=True)
-    if result.returncode:
-        raise RuntimeError(f'{command[0]} failed:\n{result.stderr[-2000:]}')
+__all__ = ['accept', 'adam', 'are_used_in', 'build', 'library', 'load', 'processor',
+           'state', 'sum_of_squares', 'unused_in', 'used_in']
 
 
 def load():
@@ -111,6 +47,15 @@ def processor():
     variable GLUON_BERT_KERNELS can name a lesser one.
     """
     return _functions().gluon_bert_processor().decode()
+
+
+def state():
+    """Which kernels are used here, in words."""
+    if os.environ.get('GLUON_BERT_KERNELS') == '0':
+        return "MXNet's own operators (native kernels switched off by GLUON_BERT_KERNELS=0)"
+    if not load():
+        return "MXNet's own operators (native kernels not built: python -m gluon_bert.kernels)"
+    return f'native, for {processor()}'
 
 
 def adam(weight, grad, mean, variance, rate, beta1, beta2, epsilon, shrink, decay, rescale):

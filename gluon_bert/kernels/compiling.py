@@ -1,0 +1,88 @@
+"""How the kernels are compiled. Needs the files of MXNet, not itself: setup.py runs this too."""
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+COMPILERS = ('c++', 'g++', 'clang++')
+OPTIONS = ('-std=c++17', '-O3', '-fPIC', '-fopenmp', '-fno-math-errno')
+# Source file -> further options. What is compiled for some processors only runs on those.
+SOURCES = {'operators.cc': ('-ffast-math',), 'attention.cc': (), 'encoder.cc': (),
+           'backend_generic.cc': ()}
+if platform.machine() == 'x86_64':
+    SOURCES.update({
+        'backend_avx2.cc': ('-mavx2', '-mfma'),
+        'backend_avx512.cc': ('-mavx512f', '-mavx512bw', '-mavx512vl', '-mavx512dq', '-mfma')})
+
+
+@functools.cache
+def library(folder=FOLDER):
+    """The path of the built library in a folder; its name tells the source it was built from."""
+    version = importlib.metadata.version('mxnet')
+    digest = hashlib.sha256(f'{version} {OPTIONS} {SOURCES}'.encode())
+    for path in sorted([*FOLDER.glob('*.cc'), *FOLDER.glob('*.h')]):
+        digest.update(path.read_bytes())
+    return Path(folder) / f'kernels-{digest.hexdigest()[:12]}.so'
+
+
+def build(folder=FOLDER):
+    """Compile the kernels, unless it has been done.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Gets the library; by default the package's, where it is looked for.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no C++ compiler, which the variable CXX can name, or no MXNet.
+    RuntimeError
+        If it fails; with its messages.
+    """
+    engine = importlib.util.find_spec('mxnet')
+    if engine is None:
+        raise FileNotFoundError('MXNet is not installed')
+    target = library(folder)
+    if target.is_file():
+        return target
+    names = [os.environ['CXX']] if os.environ.get('CXX') else COMPILERS
+    compilers = [path for path in map(shutil.which, names) if path]
+    if not compilers:
+        raise FileNotFoundError(f'no C++ compiler found, looked for {", ".join(names)}')
+    _compile_into(target, compilers[0], Path(engine.origin).parent)
+    for old in target.parent.glob('kernels-*.so'):
+        if old != target:
+            old.unlink()
+    return target
+
+
+def _compile_into(target, compiler, engine):
+    # Beside the target, so that it is there whole or not at all.
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        common = [compiler, *OPTIONS, f'-I{engine / "include"}']
+        objects = [str(Path(folder) / f'{name}.o') for name in SOURCES]
+        for (name, options), result in zip(SOURCES.items(), objects):
+            _run(*common, *options, '-c', str(FOLDER / name), '-o', result)
+        whole = Path(folder) / target.name
+        _run(*common, '-shared', *objects, str(engine / 'src' / 'lib_api.cc'), '-o', str(whole))
+        os.replace(whole, target)
+
+
+def _run(*command):
+    result = subprocess.run(command, capture_output=True, text=True)
+    if result.returncode:
+        raise RuntimeError(f'{command[0]} failed:\n{result.stderr[-2000:]}')
