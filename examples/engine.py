@@ -2,7 +2,8 @@
 import argparse
 import logging
 import os
-from pathlib import Path
+
+from gluon_bert._processors import physical_cores
 
 logger = logging.getLogger('examples')
 
@@ -34,19 +35,6 @@ def prepare_engine(argv=()):
     # Threads that spin long while they wait are many times slower where another process runs.
     if 'OMP_WAIT_POLICY' not in os.environ:
         os.environ.setdefault('GOMP_SPINCOUNT', '3000')
-
-
-def physical_cores():
-    """The cores this process may use, hyper-threads counted once."""
-    allowed = os.sched_getaffinity(0)
-    cores = set()
-    for number in allowed:
-        siblings = Path(f'/sys/devices/system/cpu/cpu{number}/topology/thread_siblings_list')
-        try:
-            cores.add(siblings.read_text())
-        except OSError:
-            cores.add(number)
-    return len(cores)
 
 
 def device(gpu):

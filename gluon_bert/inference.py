@@ -6,6 +6,7 @@ import os
 import numpy as np
 from mxnet import nd
 
+from ._processors import physical_cores
 from .bert import BertModel, BertOutput
 from .heads import BertForPretraining, BertHead
 from .kernels import encoder
@@ -24,7 +25,7 @@ class Predictor:
     network : BertModel, BertClassifier, BertForQA, BertTagger, BertCrfTagger, BertForPretraining
         With its parameters; make a new Predictor after they change.
     num_threads : int, optional
-        By default OMP_NUM_THREADS, else as many as the process may use.
+        By default OMP_NUM_THREADS, else one for each core the process may use.
 
     Raises
     ------
@@ -122,9 +123,9 @@ class Predictor:
 
 
 def default_threads():
-    """How many threads to use: OMP_NUM_THREADS, else as many as the process may."""
+    """How many threads to use: OMP_NUM_THREADS, else one for each core the process may use."""
     given = os.environ.get('OMP_NUM_THREADS', '')
-    return int(given) if given.isdigit() and int(given) else len(os.sched_getaffinity(0))
+    return int(given) if given.isdecimal() and int(given) else physical_cores()
 
 
 def _whole_numbers(array):

@@ -15,7 +15,8 @@ SCRIPTS = sorted(path for folder in ('examples', 'model_zoo', 'docs')
 
 # What a module of the package may import from it.
 ARROWS = {
-    '_compat': (), '_files': (), '_signals': (), 'config': (), 'plan': (), 'metrics': (),
+    '_compat': (), '_processors': (), '_files': (), '_signals': (), 'config': (), 'plan': (),
+    'metrics': (),
     'layers': (), 'losses': (), 'squad_answers': (), 'squad_metrics': (),
     'plots': ('_files', '_json', 'data', 'plots', 'text_batches'), 'optimizer': ('kernels',),
     'kernels': ('kernels',),
@@ -34,7 +35,7 @@ ARROWS = {
     'networks': ('bert', 'checkpoint', 'heads'),
     'text_batches': ('data',), 'embedding': ('bert', 'data', 'inference', 'text_batches'),
     'token_vectors': ('data', 'text_batches'),
-    'search': (), 'inference': ('bert', 'heads', 'kernels', 'tagging'),
+    'search': (), 'inference': ('_processors', 'bert', 'heads', 'kernels', 'tagging'),
     'counts': ('checkpoint', 'config'), 'drawing': ('counts', 'plots'),
     'training_state': ('_files',), 'training_log': ('_files',), 'devices': (),
     'training': ('_files', '_signals', 'devices', 'inference', 'kernels', 'optimizer', 'plan',
