@@ -26,11 +26,18 @@ class Predictor:
         With its parameters; make a new Predictor after they change.
     num_threads : int, optional
         By default OMP_NUM_THREADS, else one for each core the process may use.
+    precision : str
+        'float32', 'bfloat16' or 'int8', see :class:`.NativeEncoder`. The lower ones need the
+        native kernels.
+    keep : iterable of str
+        Dense layers that stay in float32, see :class:`.NativeEncoder`.
 
     Raises
     ------
     TypeError
         If the network is another one.
+    ValueError
+        If an argument is wrong, or a lower precision is asked for without the kernels.
 
     Examples
     --------
@@ -45,7 +52,7 @@ class Predictor:
     ((1, 3, 128), (1, 128))
     """
 
-    def __init__(self, network, num_threads=None):
+    def __init__(self, network, num_threads=None, precision='float32', keep=()):
         if num_threads is not None and num_threads < 1:
             raise ValueError(f'num_threads={num_threads}: expected 1 or more')
         self.network = network
@@ -54,8 +61,9 @@ class Predictor:
             raise TypeError(f'{type(network).__name__} is no network around a BERT')
         self._head, self._bert = head, getattr(head, 'bert', head)
         self._num_threads = num_threads or default_threads()
-        self._encoder = (encoder.NativeEncoder(self._bert) if encoder.accepts(self._bert)
-                         else None)
+        self._encoder = None
+        if precision != 'float32' or encoder.accepts(self._bert):
+            self._encoder = encoder.NativeEncoder(self._bert, precision, keep)
 
     @property
     def config(self):

@@ -9,6 +9,7 @@ from conftest import Ragged
 import gluon_bert as gb
 from gluon_bert import kernels
 from gluon_bert.inference import Predictor, default_threads
+from gluon_bert.kernels.encoder import dense_layers
 
 
 @pytest.fixture(params=['native', 'plain'])
@@ -94,6 +95,59 @@ def test_real_weights(form, real_model):
     batch.inputs = np.array([row + [0] * (batch.inputs.shape[1] - len(row)) for row in rows])
     batch.token_types[:] = 0
     assert_same(model, batch, 2)
+
+
+def relative_error(found, expected):
+    return float(np.sqrt(((found - expected) ** 2).mean() / (expected ** 2).mean()))
+
+
+@pytest.mark.weights
+@pytest.mark.parametrize('precision, most', [('bfloat16', 0.03), ('int8', 0.25)])
+def test_lower_precisions_are_near(real_model, precision, most):
+    model, vocab = real_model
+    if not kernels.load():
+        pytest.skip('native kernels are not built: python -m gluon_bert.kernels')
+    texts = ['A plane is taking off.', 'Where is it?', 'short', 'and a longer one, ' * 40]
+    encoder = gb.SentenceEncoder(model, gb.data.BertTokenizer(vocab))
+    features = encoder._features(texts, None)[0]
+    arrays = [mx.nd.array(part) for part in gb.data.pad_batch(features, 0)]
+    exact = Predictor(model)(*arrays).sequence.asnumpy()
+    found = Predictor(model, 2, precision)(*arrays).sequence.asnumpy()
+    assert 1e-5 < relative_error(found, exact) < most
+    # All layers kept are all layers as they are; half of them lie between.
+    names = dense_layers(model.config.num_layers)
+    kept = Predictor(model, 1, precision, names)(*arrays).sequence.asnumpy()
+    np.testing.assert_array_equal(kept, exact)
+    half = Predictor(model, 1, precision, names[::2])(*arrays).sequence.asnumpy()
+    assert relative_error(half, exact) < relative_error(found, exact)
+
+
+@pytest.mark.parametrize('precision', ['bfloat16', 'int8'])
+@pytest.mark.parametrize('num_threads', [1, 2, 3])
+def test_lower_precisions_do_not_depend_on_batch_and_threads(make_model, tiny_config, seed,
+                                                             precision, num_threads):
+    if not kernels.load():
+        pytest.skip('native kernels are not built: python -m gluon_bert.kernels')
+    batch = Ragged(tiny_config, [7, 1, 3, 12, 2], seed)
+    inputs, types, lengths = batch.arrays()
+    predictor = Predictor(make_model(), num_threads, precision)
+    together = predictor(inputs, types, lengths)
+    for number, length in enumerate(batch.lengths):
+        part = slice(number, number + 1)
+        alone = predictor(inputs[part, :length], types[part, :length])
+        np.testing.assert_array_equal(alone.pooled[0].asnumpy(),
+                                      together.pooled[number].asnumpy())
+
+
+def test_wrong_precisions(make_model, monkeypatch):
+    if kernels.load():
+        with pytest.raises(ValueError, match="precision='int4': expected one of"):
+            Predictor(make_model(), 1, 'int4')
+        with pytest.raises(ValueError, match="no dense layer '2.expand'; they are '0.query_key"):
+            Predictor(make_model(), 1, 'int8', ['0.expand', '2.expand'])
+    monkeypatch.setenv('GLUON_BERT_KERNELS', '0')
+    with pytest.raises(ValueError, match='needs the kernels'):
+        Predictor(make_model(), 1, 'int8')
 
 
 def test_too_many_tokens_are_refused(form, make_model, tiny_config):

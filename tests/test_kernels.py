@@ -12,6 +12,7 @@ from test_bert import parameters_of
 from test_training import accuracy, toy_data
 
 from gluon_bert import BertClassifier, kernels
+from gluon_bert.kernels.encoder import NativeDense
 from gluon_bert.layers import AddNorm, AttentionMask, Dropout, SelfAttention
 from gluon_bert.losses import cross_entropy
 from gluon_bert.training import Plan, fit
@@ -174,6 +175,67 @@ def test_attention_drops_its_share_of_the_weights(tiny_config):
     values = gradient.reshape(300, 4, 2, 3, 32)[:, :, :, 2]
     np.testing.assert_allclose(values.sum(axis=0), context.reshape(300, 4, 2, 32).sum(axis=0),
                                rtol=1e-4)
+
+
+DENSE = [(1, 1, 1), (2, 5, 3), (7, 33, 18), (13, 64, 130), (200, 100, 1500), (97, 40, 3001)]
+
+
+@pytest.mark.parametrize('rows, out, width', DENSE)
+@pytest.mark.parametrize('num_threads', [1, 3])
+def test_dense_in_float32_and_bfloat16(rows, out, width, num_threads):
+    rng = np.random.RandomState(rows)
+    x, weight, bias = (rng.normal(size=shape).astype('float32')
+                       for shape in ((rows, width), (out, width), (out,)))
+    exact = x.astype('float64') @ weight.T.astype('float64') + bias
+    found = NativeDense(weight, bias)(x, num_threads)
+    np.testing.assert_allclose(found, exact, atol=1e-6 * (width + 3))
+
+    def rounded(array):
+        bits = array.view('uint32')
+        return ((bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000).astype('uint32').view('float32')
+    exact = rounded(x).astype('float64') @ rounded(weight).T.astype('float64') + bias
+    found = NativeDense(weight, bias, 'bfloat16')(x, num_threads)
+    np.testing.assert_allclose(found, exact, atol=1e-6 * (width + 3))
+
+
+@pytest.mark.parametrize('rows, out, width', DENSE)
+@pytest.mark.parametrize('num_threads', [1, 3])
+def test_dense_in_int8_multiplies_whole_numbers_exactly(rows, out, width, num_threads):
+    # Weights and rows of which the largest is the limit are whole numbers already. 63 and 127 are
+    # what the weights go to, by the processor.
+    rng = np.random.RandomState(rows)
+    x, bias = rng.randint(-127, 128, (rows, width)), rng.randint(-9, 9, out)
+    x[:, 0] = 127
+    for limit in (63, 127):
+        weight = rng.randint(-limit, limit + 1, (out, width))
+        weight[:, -1] = -limit
+        found = NativeDense(weight, bias, 'int8')(x, num_threads)
+        exact = x @ weight.T + bias
+        error = abs(found - exact).max() / max(1, abs(exact).max())
+        if error < 1e-6:
+            break
+    else:
+        pytest.fail(f'error {error}')
+    # The largest sums: no pair of products overflows.
+    for sign in (1, -1):
+        found = NativeDense(np.full((out, width), sign * limit), bias * 0, 'int8')(
+            np.full((rows, width), 127), num_threads)
+        np.testing.assert_allclose(found, sign * 127 * limit * width, rtol=1e-6)
+
+
+def test_dense_in_int8_scales_each_row_and_each_column():
+    rng = np.random.RandomState(5)
+    sizes = 10.0 ** rng.randint(-6, 6, (40, 1)), 10.0 ** rng.randint(-6, 6, (50, 1))
+    x, weight = rng.normal(size=(40, 64)) * sizes[0], rng.normal(size=(50, 64)) * sizes[1]
+    x[3] = 0
+    found = NativeDense(weight, np.zeros(50), 'int8')(x)
+    # Each number is off by half a step of its row or column at most.
+    steps = [abs(part).max(axis=1, keepdims=True) / limit for part, limit in ((x, 127),
+                                                                              (weight, 63))]
+    bound = (abs(x) + steps[0] / 2).sum(axis=1)[:, None] * steps[1].T / 2 + (
+        steps[0] / 2 * abs(weight).sum(axis=1))
+    assert (abs(found - x @ weight.T) <= 1.001 * bound).all()
+    assert not found[3].any()
 
 
 @pytest.mark.parametrize('processor', ['generic', 'avx2'])

@@ -41,7 +41,7 @@ def load():
 
 
 def processor():
-    """For which kind of processor the kernels run: 'generic', 'avx2' or 'avx512'.
+    """For which kind of processor the kernels run: 'generic', 'avx2', 'avx512', 'avx512_bf16'.
 
     They are built for all of them, and the best is chosen when they are loaded; the environment
     variable GLUON_BERT_KERNELS can name a lesser one.

@@ -17,7 +17,9 @@ const Backend& backend() {
     }
     if (limit != "avx2" && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
         && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq")) {
-      return kAvx512;
+      const bool whole = limit != "avx512" && __builtin_cpu_supports("avx512vnni")
+                         && __builtin_cpu_supports("avx512bf16");
+      return whole ? kAvx512Bf16 : kAvx512;
     }
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? kAvx2 : kGeneric;
   }();

@@ -1,5 +1,5 @@
-// Attention of one head in one sequence, forward and backward (Vaswani et al., 2017, section 3.2.1):
-// softmax(Q K^T / sqrt(D)) V over the valid tokens, with dropout of the weights.
+// Attention of one head in one sequence, forward and backward: softmax(Q K^T / sqrt(D)) V over the
+// valid tokens, with dropout of the weights (Vaswani et al., 2017, section 3.2.1).
 //
 // The weights are made block by block of the queries, and made again in the backward pass: nothing
 // of size T x T is kept. Included by backend_*.cc.
@@ -70,8 +70,8 @@ inline void transpose(const float* source, int64_t width, int64_t rows, int64_t 
   }
 }
 
-inline void write_rows(const float* rows, int64_t width, int64_t count, int64_t columns, float scale,
-                       float* target, int64_t stride) {
+inline void write_rows(const float* rows, int64_t width, int64_t count, int64_t columns,
+                       float scale, float* target, int64_t stride) {
   for (int64_t t = 0; t < count; ++t) {
     for (int64_t d = 0; d < columns; ++d) {
       target[t * stride + d] = rows[t * width + d] * scale;

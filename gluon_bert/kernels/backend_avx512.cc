@@ -4,5 +4,5 @@ constexpr int kRows = 14;  // of a tile, as many as the registers hold
 #include "attention.h"
 #include "dense.h"
 
-const Backend kAvx512 = {"avx512", kColumns, attention_space, attention_forward, attention_backward,
-                    pack, dense, add_norm};
+const Backend kAvx512 = {"avx512", kColumns, attention_space, attention_forward,
+                         attention_backward, pack, convert, dense, add_norm};

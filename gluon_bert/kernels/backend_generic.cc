@@ -4,5 +4,5 @@ constexpr int kRows = 6;  // of a tile, as many as the registers hold
 #include "attention.h"
 #include "dense.h"
 
-const Backend kGeneric = {"generic", kColumns, attention_space, attention_forward, attention_backward,
-                    pack, dense, add_norm};
+const Backend kGeneric = {"generic", kColumns, attention_space, attention_forward,
+                          attention_backward, pack, convert, dense, add_norm};

@@ -19,9 +19,10 @@ OPTIONS = ('-std=c++17', '-O3', '-fPIC', '-fopenmp', '-fno-math-errno')
 SOURCES = {'operators.cc': ('-ffast-math',), 'attention.cc': (), 'encoder.cc': (),
            'backend_generic.cc': ()}
 if platform.machine() == 'x86_64':
+    _AVX512 = ('-mavx512f', '-mavx512bw', '-mavx512vl', '-mavx512dq', '-mfma')
     SOURCES.update({
-        'backend_avx2.cc': ('-mavx2', '-mfma'),
-        'backend_avx512.cc': ('-mavx512f', '-mavx512bw', '-mavx512vl', '-mavx512dq', '-mfma')})
+        'backend_avx2.cc': ('-mavx2', '-mfma'), 'backend_avx512.cc': _AVX512,
+        'backend_avx512_bf16.cc': (*_AVX512, '-mavx512vnni', '-mavx512bf16')})
 
 
 @functools.cache

@@ -3,6 +3,7 @@
 #define GLUON_BERT_DENSE_H_
 
 #include "backend.h"
+#include "low_precision.h"
 #include "vector.h"
 
 namespace {
@@ -43,12 +44,107 @@ inline Floats activate(Activation activation, Floats x) {
   }
 }
 
-inline void pack(const float* weight, int64_t out, int64_t in, float* panels) {
-  for (int64_t j = 0; j < out; j += kColumns) {
-    for (int64_t k = 0; k < in; ++k) {
-      for (int64_t c = 0; c < kColumns; ++c) {
-        *panels++ = j + c < out ? weight[(j + c) * in + k] : 0.0f;
+// The numbers of a row in words. bfloat16 is the upper half of a float, rounded to nearest.
+inline uint32_t bfloat16(float x) {
+  uint32_t bits;
+  std::memcpy(&bits, &x, sizeof bits);
+  return (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+}
+
+inline float largest_size(const float* x, int64_t count) {
+  Floats sizes{};
+  int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    const Floats y = load(x + i);
+    sizes = larger(sizes, larger(y, -y));
+  }
+  float found = largest(sizes);
+  for (; i < count; ++i) {
+    const float size = x[i] < 0 ? -x[i] : x[i];
+    found = size > found ? size : found;
+  }
+  return found;
+}
+
+inline int32_t nearest(float x) { return static_cast<int32_t>(x < 0 ? x - 0.5f : x + 0.5f); }
+
+// Numbers of int8 are x / scale.
+inline float scale_of(const float* x, int64_t count, float limit) {
+  const float size = largest_size(x, count);
+  return size > 0 ? size / limit : 1.0f;
+}
+
+inline uint32_t word(Precision precision, const float* x, int64_t left, float inverse) {
+  uint32_t packed = 0;
+  if (precision == Precision::kFloat32) {
+    std::memcpy(&packed, x, sizeof packed);
+  } else if (precision == Precision::kBFloat16) {
+    packed = bfloat16(x[0]) | (left > 1 ? bfloat16(x[1]) << 16 : 0);
+  } else {
+    for (int64_t i = 0; i < 4 && i < left; ++i) {
+      packed |= static_cast<uint32_t>(nearest(x[i] * inverse) & 255) << 8 * i;
+    }
+  }
+  return packed;
+}
+
+inline void pack(Precision precision, const float* weight, int64_t out, int64_t in, void* panels,
+                 float* scales, int32_t* shifts) {
+  const int64_t words = words_of(precision, in), each = precision == Precision::kInt8 ? 4
+                        : precision == Precision::kBFloat16 ? 2 : 1;
+  uint32_t* target = static_cast<uint32_t*>(panels);
+  for (int64_t j = 0; j < (out + kColumns - 1) / kColumns * kColumns; ++j) {
+    const float* row = weight + j * in;
+    float scale = 1.0f;
+    if (precision == Precision::kInt8) {
+      int32_t total = 0;
+      scale = j < out ? scale_of(row, in, kWeightLimit) : 1.0f;
+      for (int64_t k = 0; k < in && j < out; ++k) {
+        total += nearest(row[k] * (1.0f / scale));
       }
+      scales[j] = scale;
+      shifts[j] = kShift * total;
+    }
+    for (int64_t k = 0; k < words; ++k) {
+      target[(j / kColumns * words + k) * kColumns + j % kColumns] =
+          j < out ? word(precision, row + k * each, in - k * each, 1.0f / scale) : 0;
+    }
+  }
+}
+
+// A row as bytes from 1 to 255: x / scale, shifted to be positive.
+inline void convert_int8(const float* x, int64_t count, float inverse, uint8_t* bytes,
+                         int64_t whole) {
+  for (int64_t i = 0; i < count; ++i) {
+    const float rounded = x[i] * inverse + (12582912.0f + kShift);  // 1.5 * 2^23: see vector.h
+    uint32_t bits;
+    std::memcpy(&bits, &rounded, sizeof bits);
+    bytes[i] = static_cast<uint8_t>(bits);
+  }
+  for (int64_t i = count; i < whole; ++i) {
+    bytes[i] = kShift;
+  }
+}
+
+inline void convert_bfloat16(const float* x, int64_t count, uint16_t* numbers, int64_t whole) {
+  for (int64_t i = 0; i < count; ++i) {
+    numbers[i] = static_cast<uint16_t>(bfloat16(x[i]));
+  }
+  for (int64_t i = count; i < whole; ++i) {
+    numbers[i] = 0;
+  }
+}
+
+inline void convert(const Dense& layer, const float* x, int64_t ldx, int64_t rows, void* converted,
+                    float* scales) {
+  for (int64_t i = 0; i < rows; ++i, x += ldx) {
+    if (layer.precision == Precision::kInt8) {
+      scales[i] = scale_of(x, layer.in, 127.0f);
+      convert_int8(x, layer.in, 1.0f / scales[i],
+                   static_cast<uint8_t*>(converted) + i * layer.words * 4, layer.words * 4);
+    } else {
+      convert_bfloat16(x, layer.in, static_cast<uint16_t*>(converted) + i * layer.words * 2,
+                       layer.words * 2);
     }
   }
 }
@@ -63,31 +159,88 @@ inline void finish(float* y, int64_t ldy, int rows, const float* bias, Activatio
   }
 }
 
-inline void dense(const Dense& layer, const float* x, int64_t ldx, int64_t rows, int64_t begin,
-                  int64_t end, Activation activation, float* y, int64_t ldy) {
+// The same of whole numbers, which become floats.
+inline void finish_int8(float* y, int64_t ldy, int rows, const float* row_scales,
+                        const Dense& layer, int64_t column, Activation activation) {
+  for (int c = 0; c < kColumns; c += kLanes) {
+    const Floats bias = load(layer.bias + column + c), scale = load(layer.scales + column + c);
+    const Ints shift = load_words(layer.shifts + column + c);
+    for (int i = 0; i < rows; ++i) {
+      const Floats sum = __builtin_convertvector(load_words(y + i * ldy + c) - shift, Floats);
+      store(y + i * ldy + c, activate(activation, sum * scale * row_scales[i] + bias));
+    }
+  }
+}
+
+// How many rows of so many words stay in the cache, and where the tiles of them begin: tiles of
+// nearly equal height, as a low one is slower for each of its rows.
+inline int64_t cached_rows(int64_t words) {
+  const int64_t rows = kCached / words / kRows * kRows;
+  return rows < kRows ? kRows : rows;
+}
+
+inline void dense_float32(const Dense& layer, const float* x, int64_t ldx, int64_t rows,
+                          int64_t begin, int64_t end, Activation activation, float* y,
+                          int64_t ldy) {
+  const float* panels = static_cast<const float*>(layer.panels);
   const int64_t parts = (layer.in + kDepth - 1) / kDepth, depth = (layer.in + parts - 1) / parts;
-  const int64_t cached = kCached / depth / kRows * kRows;
-  for (int64_t top = 0; top < rows; top += cached) {
-    const int64_t bottom = top + cached < rows ? top + cached : rows;
-    // Tiles of nearly equal height: a low one is slower for each of its rows.
-    const int64_t tiles = (bottom - top + kRows - 1) / kRows;
+  for (int64_t top = 0; top < rows; top += cached_rows(depth)) {
+    const int64_t count = rows - top < cached_rows(depth) ? rows - top : cached_rows(depth);
+    const int64_t tiles = (count + kRows - 1) / kRows;
     for (int64_t k = 0; k < layer.in; k += depth) {
       const int64_t deep = layer.in - k < depth ? layer.in - k : depth;
-      const bool last = k + deep == layer.in;
       for (int64_t panel = begin; panel < end; ++panel) {
-        const float* weights = layer.panels + (panel * layer.in + k) * kColumns;
         for (int64_t n = 0; n < tiles; ++n) {
-          const int64_t first = top + n * (bottom - top) / tiles;
-          const int count = static_cast<int>(top + (n + 1) * (bottom - top) / tiles - first);
+          const int64_t first = top + n * count / tiles;
+          const int height = static_cast<int>(top + (n + 1) * count / tiles - first);
           float* target = y + first * ldy + panel * kColumns;
-          Tiles<kRows>::run(count, deep, x + first * ldx + k, ldx, 1, weights, kColumns, target,
-                            ldy, k > 0);
-          if (last) {
-            finish(target, ldy, count, layer.bias + panel * kColumns, activation);
+          Tiles<kRows>::run(height, deep, x + first * ldx + k, ldx, 1,
+                            panels + (panel * layer.in + k) * kColumns, kColumns, target, ldy,
+                            k > 0);
+          if (k + deep == layer.in) {
+            finish(target, ldy, height, layer.bias + panel * kColumns, activation);
           }
         }
       }
     }
+  }
+}
+
+template <class Product>
+inline void dense_words(const Dense& layer, const uint32_t* x, const float* scales, int64_t rows,
+                        int64_t begin, int64_t end, Activation activation, float* y,
+                        int64_t ldy) {
+  const uint32_t* panels = static_cast<const uint32_t*>(layer.panels);
+  for (int64_t top = 0; top < rows; top += cached_rows(layer.words)) {
+    const int64_t most = cached_rows(layer.words), count = rows - top < most ? rows - top : most;
+    const int64_t tiles = (count + kRows - 1) / kRows;
+    for (int64_t panel = begin; panel < end; ++panel) {
+      for (int64_t n = 0; n < tiles; ++n) {
+        const int64_t first = top + n * count / tiles;
+        const int height = static_cast<int>(top + (n + 1) * count / tiles - first);
+        float* target = y + first * ldy + panel * kColumns;
+        WordTiles<Product, kRows>::run(height, layer.words, x + first * layer.words, layer.words,
+                                       panels + panel * layer.words * kColumns, target, ldy);
+        if (layer.precision == Precision::kInt8) {
+          finish_int8(target, ldy, height, scales + first, layer, panel * kColumns, activation);
+        } else {
+          finish(target, ldy, height, layer.bias + panel * kColumns, activation);
+        }
+      }
+    }
+  }
+}
+
+inline void dense(const Dense& layer, const void* x, int64_t ldx, const float* scales,
+                  int64_t rows, int64_t begin, int64_t end, Activation activation, float* y,
+                  int64_t ldy) {
+  const uint32_t* words = static_cast<const uint32_t*>(x);
+  if (layer.precision == Precision::kInt8) {
+    dense_words<Int8Product>(layer, words, scales, rows, begin, end, activation, y, ldy);
+  } else if (layer.precision == Precision::kBFloat16) {
+    dense_words<BFloat16Product>(layer, words, scales, rows, begin, end, activation, y, ldy);
+  } else {
+    dense_float32(layer, static_cast<const float*>(x), ldx, rows, begin, end, activation, y, ldy);
   }
 }
 

@@ -52,20 +52,26 @@ int64_t whole(int64_t count) {
 // A dense layer with its own copy of the weights.
 class Layer {
  public:
-  Layer(const float* weight, const float* bias, int64_t out, int64_t in)
-      : panels_(whole(out) * in), bias_(whole(out)) {
-    backend().pack(weight, out, in, panels_.get());
-    std::copy_n(bias, out, bias_.get());
-    std::fill(bias_.get() + out, bias_.get() + whole(out), 0.0f);
+  Layer(const float* weight, const float* bias, int64_t out, int64_t in, Precision precision)
+      : panels_(whole(out) * words_of(precision, in)), bias_(whole(out)), scales_(whole(out)),
+        shifts_(whole(out)) {
+    dense_.precision = precision;
     dense_.in = in;
     dense_.out = out;
+    dense_.words = words_of(precision, in);
     dense_.panels = panels_.get();
     dense_.bias = bias_.get();
+    dense_.scales = scales_.get();
+    dense_.shifts = shifts_.data();
+    std::copy_n(bias, out, bias_.get());
+    std::fill(bias_.get() + out, bias_.get() + whole(out), 0.0f);
+    backend().pack(precision, weight, out, in, panels_.get(), scales_.get(), shifts_.data());
   }
   const Dense& get() const { return dense_; }
 
  private:
-  Floats panels_, bias_;
+  Floats panels_, bias_, scales_;
+  std::vector<int32_t> shifts_;
   Dense dense_;
 };
 
@@ -78,6 +84,12 @@ struct EncoderLayer {
   Norm attention_norm;
   Layer expand, contract;
   Norm output_norm;
+};
+
+// Rows in another precision.
+struct Converted {
+  Converted(int64_t rows, int64_t words) : words(rows * words), scales(rows) {}
+  Floats words, scales;
 };
 
 struct Space;
@@ -116,10 +128,11 @@ struct Space {
       : rows(rows), attention_size(attention_size),
         wide(std::max(whole(e.hidden_size), whole(3 * e.units))), units(whole(e.units)),
         hidden(rows * units), context(rows * units), spare(rows * units), large(rows * wide),
-        attention(attention_size) {}
+        attention(attention_size), converted(rows, wide) {}
   int64_t rows, attention_size;
   int64_t wide, units;  // floats from row to row of `large`, and of the other three
   Floats hidden, context, spare, large, attention;
+  Converted converted;
 };
 
 Encoder::Encoder() = default;
@@ -162,15 +175,25 @@ struct Batch {
 };
 
 void run_dense(const Layer& layer, Activation activation, const float* x, int64_t ldx,
-               int64_t rows, float* y, int64_t ldy, const Team& team) {
+               int64_t rows, float* y, int64_t ldy, const Converted& converted, const Team& team) {
   const Dense& dense = layer.get();
   const int64_t panels = whole(dense.out) / backend().columns;
+  const float* input = x;
+  if (dense.precision != Precision::kFloat32) {
+    input = converted.words.get();
+    const int64_t top = team.begin(rows);
+    backend().convert(dense, x + top * ldx, ldx, team.end(rows) - top,
+                      converted.words.get() + top * dense.words, converted.scales.get() + top);
+    team.wait();
+    ldx = dense.words;
+  }
   if (rows >= kTall * team.size) {
     const int64_t top = team.begin(rows);
-    backend().dense(dense, x + top * ldx, ldx, team.end(rows) - top, 0, panels, activation,
-                    y + top * ldy, ldy);
+    backend().dense(dense, input + top * ldx, ldx, converted.scales.get() + top,
+                    team.end(rows) - top, 0, panels, activation, y + top * ldy, ldy);
   } else {
-    backend().dense(dense, x, ldx, rows, team.begin(panels), team.end(panels), activation, y, ldy);
+    backend().dense(dense, input, ldx, converted.scales.get(), rows, team.begin(panels),
+                    team.end(panels), activation, y, ldy);
   }
   team.wait();
 }
@@ -244,16 +267,17 @@ void encode(const Encoder& e, const Batch& b, int64_t from, int64_t to, const Sp
         *large = s.large.get();
   embed(e, b, from, to, s, team);
   for (const EncoderLayer& layer : e.layers) {
-    run_dense(layer.query_key_value, kNone, hidden, s.units, rows, large, s.wide, team);
+    run_dense(layer.query_key_value, kNone, hidden, s.units, rows, large, s.wide,
+              s.converted, team);
     attend(e, b, from, to, s, own, team);
     if (!b.sequence && &layer == &e.layers.back()) {
       keep_first(b, from, to, s, team);
       rows = to - from;
     }
-    run_dense(layer.output, kNone, context, s.units, rows, spare, s.units, team);
+    run_dense(layer.output, kNone, context, s.units, rows, spare, s.units, s.converted, team);
     add_norm(e, layer.attention_norm, spare, hidden, rows, s.units, hidden, team);
-    run_dense(layer.expand, e.activation, hidden, s.units, rows, large, s.wide, team);
-    run_dense(layer.contract, kNone, large, s.wide, rows, spare, s.units, team);
+    run_dense(layer.expand, e.activation, hidden, s.units, rows, large, s.wide, s.converted, team);
+    run_dense(layer.contract, kNone, large, s.wide, rows, spare, s.units, s.converted, team);
     add_norm(e, layer.output_norm, spare, hidden, rows, s.units, hidden, team);
   }
   if (b.sequence) {
@@ -266,7 +290,8 @@ void encode(const Encoder& e, const Batch& b, int64_t from, int64_t to, const Sp
     }
   }
   if (b.pooled) {
-    run_dense(*e.pooler, e.pooler_activation, hidden, s.units, to - from, context, s.units, team);
+    run_dense(*e.pooler, e.pooler_activation, hidden, s.units, to - from, context, s.units,
+              s.converted, team);
     for (int64_t n = team.begin(to - from); n < team.end(to - from); ++n) {
       std::copy_n(context + n * s.units, e.units, b.pooled + (from + n) * e.units);
     }
@@ -344,7 +369,8 @@ void encode_together(const Encoder& e, const Batch& b, int threads) {
 
 extern "C" {
 
-// sizes: units, hidden_size, heads, max_length, layers, activation, activation of the pooler.
+// sizes: units, hidden_size, heads, max_length, layers, activation, activation of the pooler; then
+// for each layer the precisions of query_key_value, output, expand and contract.
 // arrays: words, token types or null, positions, gamma, beta; for each layer weight and bias of
 // query_key_value and output, gamma, beta, weight and bias of expand and contract, gamma, beta;
 // weight and bias of the pooler, or null twice. The first five and all gamma and beta are not
@@ -365,16 +391,50 @@ void* gluon_bert_encoder(const int64_t* sizes, float eps, const float* const* ar
   const float* const* a = arrays + 5;
   const int64_t C = e->units, wide = e->hidden_size;
   for (int64_t i = 0; i < sizes[4]; ++i, a += 12) {
-    e->layers.push_back({Layer(a[0], a[1], 3 * C, C), Layer(a[2], a[3], C, C), {a[4], a[5]},
-                         Layer(a[6], a[7], wide, C), Layer(a[8], a[9], C, wide), {a[10], a[11]}});
+    const int64_t* p = sizes + 7 + 4 * i;
+    const auto dense = [&](int number, int at, int64_t out, int64_t in) {
+      return Layer(a[at], a[at + 1], out, in, static_cast<Precision>(p[number]));
+    };
+    e->layers.push_back({dense(0, 0, 3 * C, C), dense(1, 2, C, C), {a[4], a[5]},
+                         dense(2, 6, wide, C), dense(3, 8, C, wide), {a[10], a[11]}});
   }
   if (a[0]) {
-    e->pooler = std::make_unique<Layer>(a[0], a[1], C, C);
+    e->pooler = std::make_unique<Layer>(a[0], a[1], C, C, Precision::kFloat32);
   }
   return e.release();
 } catch (const std::bad_alloc&) {
   return nullptr;
 }
+
+// A dense layer by itself: a weight (out, in), a bias (out,) and the number of a precision.
+void* gluon_bert_dense(const float* weight, const float* bias, int64_t out, int64_t in,
+                       int64_t precision) try {
+  return new Layer(weight, bias, out, in, static_cast<Precision>(precision));
+} catch (const std::bad_alloc&) {
+  return nullptr;
+}
+
+// y (rows, out) of x (rows, in). 0, or 1 if there is no memory.
+int gluon_bert_run_dense(const void* dense, const float* x, int64_t rows, int threads,
+                         float* y) try {
+  const Layer& layer = *static_cast<const Layer*>(dense);
+  const int64_t in = layer.get().in, out = layer.get().out, wide = whole(out);
+  const Converted converted(rows, layer.get().words);
+  const Floats results(rows * wide);
+#pragma omp parallel num_threads(threads)
+  {
+    const Team team{omp_get_thread_num(), omp_get_num_threads()};
+    run_dense(layer, kNone, x, in, rows, results.get(), wide, converted, team);
+    for (int64_t r = team.begin(rows); r < team.end(rows); ++r) {
+      std::copy_n(results.get() + r * wide, out, y + r * out);
+    }
+  }
+  return 0;
+} catch (const std::bad_alloc&) {
+  return 1;
+}
+
+void gluon_bert_free_dense(void* dense) { delete static_cast<Layer*>(dense); }
 
 void gluon_bert_free_encoder(void* encoder) { delete static_cast<Encoder*>(encoder); }
 

@@ -8,6 +8,8 @@ import numpy as np
 
 from . import _functions, _pointer, accept
 
+PRECISIONS = {'float32': 0, 'bfloat16': 1, 'int8': 2}
+PARTS = ('query_key_value', 'output', 'expand', 'contract')     # the dense layers of a layer
 ACTIVATIONS = {None: 0, 'gelu': 1, 'gelu_tanh': 2, 'relu': 3, 'tanh': 4}
 
 
@@ -19,15 +21,23 @@ class NativeEncoder:
     bert : BertModel
         In float32 on the CPU. The weights of its dense layers are copied, the other parameters are
         read where they lie: make a new encoder after they change.
+    precision : str
+        Of the dense layers' products: 'float32'; 'bfloat16'; or 'int8', weights with a scale for
+        each output, inputs with one for each token, found as they come (as in Zafrir et al.,
+        2019, section 3, but without calibration). Sums are in float32 or whole numbers of 32 bits.
+        Attention itself and the pooler stay in float32.
+    keep : iterable of str
+        Dense layers that stay in float32, such as '0.expand': the layer's number from 0, and
+        'query_key_value', 'output', 'expand' or 'contract'.
 
     Raises
     ------
     ValueError
-        If the kernels are not there or do not take its parameters.
+        If the kernels are not there or do not take its parameters, or an argument is wrong.
     MemoryError
     """
 
-    def __init__(self, bert):
+    def __init__(self, bert, precision='float32', keep=()):
         if not accepts(bert):
             raise ValueError('the native encoder needs the kernels, and a network in float32 on '
                              'the CPU')
@@ -41,7 +51,8 @@ class NativeEncoder:
         sizes = np.array([
             config.units, config.hidden_size, config.num_heads, config.max_length,
             config.num_layers, ACTIVATIONS[config.activation],
-            ACTIVATIONS[config.pooler_activation]], 'int64')
+            ACTIVATIONS[config.pooler_activation],
+            *_precisions(config.num_layers, precision, keep)], 'int64')
         pointers = (ctypes.c_void_p * len(self._arrays))(*(
             None if array is None else _pointer(array).value for array in self._arrays))
         functions = _functions()
@@ -95,11 +106,67 @@ class NativeEncoder:
         return tuple(outputs)
 
 
+class NativeDense:
+    """A dense layer: x W^T + b.
+
+    Parameters
+    ----------
+    weight : numpy.ndarray of float32, shape (out, in)
+    bias : numpy.ndarray of float32, shape (out,)
+    precision : str
+        As for :class:`NativeEncoder`.
+
+    Raises
+    ------
+    MemoryError
+    """
+
+    def __init__(self, weight, bias, precision='float32'):
+        weight, bias = (np.ascontiguousarray(array, 'float32') for array in (weight, bias))
+        functions = _functions()
+        functions.gluon_bert_dense.restype = ctypes.c_void_p
+        handle = functions.gluon_bert_dense(
+            weight.ctypes.data_as(ctypes.c_void_p), bias.ctypes.data_as(ctypes.c_void_p),
+            *map(ctypes.c_int64, (*weight.shape, PRECISIONS[precision])))
+        if not handle:
+            raise MemoryError('no memory for the weights of the native layer')
+        self._shape, self._handle = weight.shape, ctypes.c_void_p(handle)
+        weakref.finalize(self, functions.gluon_bert_free_dense, self._handle)
+
+    def __call__(self, x, num_threads=1):
+        """Its output: (rows, in) -> numpy.ndarray of float32, shape (rows, out)."""
+        x = np.ascontiguousarray(x, 'float32')
+        if x.ndim != 2 or x.shape[1] != self._shape[1]:
+            raise ValueError(f'x has shape {x.shape}, expected (rows, {self._shape[1]})')
+        y = np.empty((len(x), self._shape[0]), 'float32')
+        if _functions().gluon_bert_run_dense(
+                self._handle, x.ctypes.data_as(ctypes.c_void_p), ctypes.c_int64(len(x)),
+                ctypes.c_int(num_threads), y.ctypes.data_as(ctypes.c_void_p)):
+            raise MemoryError(f'no memory for {len(x)} rows')
+        return y
+
+
 def accepts(bert):
     """Whether the kernels are there and take the parameters of a BERT."""
     parameters = list(bert.collect_params().values())
     return all(parameter._data is not None for parameter in parameters) and accept(
         [parameter.list_data()[0] for parameter in parameters])
+
+
+def dense_layers(num_layers):
+    """The names of all dense layers, such as '0.expand'."""
+    return [f'{number}.{part}' for number in range(num_layers) for part in PARTS]
+
+
+def _precisions(num_layers, precision, keep):
+    if precision not in PRECISIONS:
+        raise ValueError(f'precision={precision!r}: expected one of {tuple(PRECISIONS)}')
+    names = dense_layers(num_layers)
+    unknown = set(keep) - set(names)
+    if unknown:
+        raise ValueError(f'keep: there is no dense layer {min(unknown)!r}; they are {names[0]!r} '
+                         f'to {names[-1]!r}')
+    return [PRECISIONS['float32' if name in set(keep) else precision] for name in names]
 
 
 def _parameters(bert):

@@ -256,7 +256,7 @@ MXReturnValue dropout_backward(const Attributes& attributes, std::vector<MXTenso
   return MX_SUCCESS;
 }
 
-// --- Adam, one parameter, and the sum of squares for clipping; called directly, not as operators --
+// --- Adam, one parameter, and the sum of squares for clipping; called directly, no operators ----
 
 DISPATCHED void adam_block(float* w, const float* g, float* m, float* v, int64_t count, float rate,
                            float beta1, float beta2, float eps, float shrink, float decay,

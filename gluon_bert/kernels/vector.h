@@ -15,7 +15,6 @@ constexpr int kLanes = VECTOR_BYTES / sizeof(float);
 
 typedef float Floats __attribute__((vector_size(VECTOR_BYTES)));
 typedef int32_t Ints __attribute__((vector_size(VECTOR_BYTES)));
-typedef uint32_t Words __attribute__((vector_size(VECTOR_BYTES)));
 
 inline Floats load(const float* source) {
   Floats x;
@@ -23,7 +22,19 @@ inline Floats load(const float* source) {
   return x;
 }
 
+inline Ints load_words(const void* source) {
+  Ints x;
+  std::memcpy(&x, source, sizeof x);
+  return x;
+}
+
 inline void store(float* target, Floats x) { std::memcpy(target, &x, sizeof x); }
+
+inline Floats as_floats(Ints x) {
+  Floats y;
+  std::memcpy(&y, &x, sizeof y);
+  return y;
+}
 
 inline Floats same(float x) { return x - Floats{}; }
 
@@ -61,9 +72,7 @@ inline Floats exponential(Floats x) {
   y = y * r + 1.6666665459e-1f;
   y = y * r + 5.0000001201e-1f;
   y = y * r * r + r + 1.0f;
-  const Ints power = (__builtin_convertvector(n, Ints) + 127) << 23;
-  Floats scale;
-  std::memcpy(&scale, &power, sizeof scale);
+  const Floats scale = as_floats((__builtin_convertvector(n, Ints) + 127) << 23);
   return x < same(-87.0f) ? Floats{} : y * scale;
 }
 

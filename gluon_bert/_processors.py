@@ -1,0 +1,17 @@
+"""The processors there are."""
+import os
+from pathlib import Path
+
+
+def physical_cores():
+    """The cores this process may use, hyper-threads counted once."""
+    if not hasattr(os, 'sched_getaffinity'):
+        return os.cpu_count() or 1
+    cores = set()
+    for number in os.sched_getaffinity(0):
+        siblings = Path(f'/sys/devices/system/cpu/cpu{number}/topology/thread_siblings_list')
+        try:
+            cores.add(siblings.read_text())
+        except OSError:
+            cores.add(number)
+    return len(cores)

@@ -1,0 +1,102 @@
+// Products of bfloat16 and of int8, as the processor has them. Included by dense.h.
+#ifndef GLUON_BERT_LOW_PRECISION_H_
+#define GLUON_BERT_LOW_PRECISION_H_
+
+#include "vector.h"
+
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
+namespace {
+
+constexpr int32_t kShift = 128;  // added to the rows' numbers, to make them unsigned
+
+// Without instructions that add up four products in 32 bits, two are added up in 16 bits, and with
+// weights up to 63 that never overflows.
+#if defined(__AVX2__) && !defined(__AVX512VNNI__)
+constexpr float kWeightLimit = 63.0f;
+#else
+constexpr float kWeightLimit = 127.0f;
+#endif
+
+// Each word of a: four bytes from 0 to 255; of b: four from -127 to 127.
+struct Int8Product {
+  typedef Ints Sum;
+
+  static Ints add(Ints sum, Ints a, Ints b) {
+#if defined(__AVX512VNNI__)
+    return (Ints)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)a, (__m512i)b);
+#elif defined(__AVX512BW__)
+    const __m512i pairs = _mm512_maddubs_epi16((__m512i)a, (__m512i)b);
+    return sum + (Ints)_mm512_madd_epi16(pairs, _mm512_set1_epi16(1));
+#elif defined(__AVX2__)
+    const __m256i pairs = _mm256_maddubs_epi16((__m256i)a, (__m256i)b);
+    return sum + (Ints)_mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
+#else
+    for (int shift = 0; shift < 32; shift += 8) {
+      sum += (a >> shift & 255) * (b << (24 - shift) >> 24);
+    }
+    return sum;
+#endif
+  }
+};
+
+// Each word: two numbers.
+struct BFloat16Product {
+  typedef Floats Sum;
+
+  static Floats add(Floats sum, Ints a, Ints b) {
+#if defined(__AVX512BF16__)
+    return (Floats)_mm512_dpbf16_ps((__m512)sum, (__m512bh)a, (__m512bh)b);
+#else
+    const int32_t upper = static_cast<int32_t>(0xffff0000u);
+    sum += as_floats(a << 16) * as_floats(b << 16);
+    return sum + as_floats(a & upper) * as_floats(b & upper);
+#endif
+  }
+};
+
+// c = a b for Rows x kColumns results, which are written as words.
+template <class Product, int Rows>
+inline void word_tile(int64_t words, const uint32_t* a, int64_t row, const uint32_t* b, float* c,
+                      int64_t ldc) {
+  typename Product::Sum left[Rows], right[Rows];
+  for (int i = 0; i < Rows; ++i) {
+    left[i] = right[i] = typename Product::Sum{};
+  }
+  for (int64_t k = 0; k < words; ++k, ++a, b += kColumns) {
+    const Ints b0 = load_words(b), b1 = load_words(b + kLanes);
+#pragma GCC unroll 16
+    for (int i = 0; i < Rows; ++i) {
+      const Ints x = static_cast<int32_t>(a[i * row]) - Ints{};
+      left[i] = Product::add(left[i], x, b0);
+      right[i] = Product::add(right[i], x, b1);
+    }
+  }
+  for (int i = 0; i < Rows; ++i) {
+    std::memcpy(c + i * ldc, &left[i], sizeof left[i]);
+    std::memcpy(c + i * ldc + kLanes, &right[i], sizeof right[i]);
+  }
+}
+
+template <class Product, int Rows>
+struct WordTiles {
+  static void run(int rows, int64_t words, const uint32_t* a, int64_t row, const uint32_t* b,
+                  float* c, int64_t ldc) {
+    if (rows == Rows) {
+      word_tile<Product, Rows>(words, a, row, b, c, ldc);
+    } else {
+      WordTiles<Product, Rows - 1>::run(rows, words, a, row, b, c, ldc);
+    }
+  }
+};
+
+template <class Product>
+struct WordTiles<Product, 0> {
+  static void run(int, int64_t, const uint32_t*, int64_t, const uint32_t*, float*, int64_t) {}
+};
+
+}  // namespace
+
+#endif  // GLUON_BERT_LOW_PRECISION_H_
