@@ -37,9 +37,9 @@ class Plain:
 class Fast(Plain):
     """The Predictor."""
 
-    def __init__(self, folder, threads):
+    def __init__(self, folder, threads, precision='float32'):
         super().__init__(folder, threads)
-        self.network = gb.Predictor(self.network, num_threads=threads)
+        self.network = gb.Predictor(self.network, threads, precision)
 
 
 class _OneBatch:

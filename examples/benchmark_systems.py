@@ -59,6 +59,10 @@ _OPENVINO, _CTRANSLATE2 = ('openvino', 'onnx', *_TORCH), ('ctranslate2', *_TORCH
 _ROWS = (
     System('gluon_bert', 'benchmark_ours', 'Fast', 'fp32', _MXNET, trainer='Trainer',
            is_ours=True),
+    System('gluon_bert_bf16', 'benchmark_ours', 'Fast', 'bf16', _MXNET,
+           options={'precision': 'bfloat16'}, is_ours=True),
+    System('gluon_bert_int8', 'benchmark_ours', 'Fast', 'int8', _MXNET,
+           options={'precision': 'int8'}, is_ours=True),
     System('gluon_bert_block', 'benchmark_ours', 'Plain', 'fp32', _MXNET, is_ours=True),
     System('gluonnlp', 'benchmark_gluonnlp', 'Encoder', 'fp32', ('mxnet', 'gluonnlp'),
            ('huggingface', 'gluonnlp'), trainer='Trainer'),

@@ -12,6 +12,7 @@ import pytest
 from benchmark_process import order, processors_for
 from benchmark_systems import SYSTEMS, processor, reason_to_skip
 
+from gluon_bert import kernels
 from gluon_bert.zoo import get_config
 
 OURS = ['gluon_bert', 'gluon_bert_block']
@@ -226,6 +227,15 @@ def test_our_systems_in_their_processes(run, tmp_path):
                                '--resume', '--no_plot')
     assert code == 0, printed.err
     assert [row['length'] for row in again[len(rows):]] == ['3', '3']
+
+
+@pytest.mark.skipif(not kernels.load(), reason='the native kernels are not built')
+def test_our_int8_is_ranked_apart(run):
+    code, rows, printed = run('--systems', 'gluon_bert', 'gluon_bert_int8', '--batches', '2',
+                              '--lengths', '7', '--no_plot')
+    assert code == 0, printed.err
+    assert [(row['precision'], row['status']) for row in rows] == [('fp32', 'ok'), ('int8', 'ok')]
+    assert 1e-5 < float(rows[1]['difference_rms']) < float(rows[1]['tolerance'])
 
 
 def test_texts_in_batches_and_as_a_data_set(run, tmp_path):
