@@ -201,13 +201,10 @@ def _read_text(path):
 
 def _answers(folder, question):
     """The candidates for an answer, and the probabilities of the tokens."""
-    from ..squad_answers import find_answers
     pipeline = _pipeline(folder, 'questions')
     windows = pipeline.windows([question])
-    scores = pipeline._token_scores(windows.features())
-    names = 'n_best_size', 'max_answer_length', 'version_2', 'null_score_diff_threshold'
-    prediction, = find_answers([question], windows, scores,
-                               **{name: pipeline.settings[name] for name in names})
+    scores = pipeline.scores([question], windows)
+    prediction, = pipeline.predictions([question], windows)
     answers = [plots.AnswerSpan(row.start, row.end, row.probability)
                for row in prediction.candidates]
     if not answers:

@@ -108,6 +108,24 @@ class QuestionPipeline(TaskPipeline):
         list of Prediction
         """
         windows = self.windows(questions) if windows is None else windows
+        names = 'n_best_size', 'max_answer_length', 'version_2', 'null_score_diff_threshold'
+        return find_answers(questions, windows, self.scores(questions, windows),
+                            **{name: self.settings[name] for name in names})
+
+    def scores(self, questions, windows):
+        """The logits of each window: what :meth:`predictions` are made from.
+
+        Parameters
+        ----------
+        questions : list of Question
+        windows : Windows
+            Of these questions.
+
+        Returns
+        -------
+        list of numpy.ndarray, each of shape (T, 2)
+            Of the answer's begin, [:, 0], and of its end, [:, 1], at each token.
+        """
         features, scores, last = windows.features(), [], 0
         with self._ready():
             # In the same blocks as a stream of these questions, so that the batches are the same.
@@ -116,9 +134,7 @@ class QuestionPipeline(TaskPipeline):
                 begin, end = np.searchsorted(windows.question, (first, last))
                 scores += self._token_scores(features[begin:end])
                 self._tell(len(block))
-        names = 'n_best_size', 'max_answer_length', 'version_2', 'null_score_diff_threshold'
-        return find_answers(questions, windows, scores,
-                            **{name: self.settings[name] for name in names})
+        return scores
 
     def _results(self, questions, contexts):
         for number in range(len(questions)):
