@@ -45,6 +45,9 @@ from benchmark_systems import (
 MODES = ('grid', 'ragged', 'dataset', 'train', 'load')
 TEXT_MODES = ('ragged', 'dataset')
 
+# Arguments that name places of one machine.
+PRIVATE = ('--work_folder', '--output')
+
 
 def make_parser():
     parser = cli.make_parser(__doc__)
@@ -229,6 +232,17 @@ def keep(args, keys, rows, title):
     return rows
 
 
+def told(argv):
+    """The arguments that a row tells: not where this machine keeps its files."""
+    found, skipped = [], False
+    for item in argv:
+        if not skipped and item.split('=')[0] not in PRIVATE:
+            found.append(item)
+        skipped = item in PRIVATE
+    return found
+
+
+
 def origin():
     """Where rows come from: hardware, versions, commit, time, command."""
     name, flags = processor()
@@ -236,7 +250,7 @@ def origin():
             'flags': ' '.join(flag for flag in TOLD_FLAGS if flag in flags),
             'versions': versions(), 'commit': commit(),
             'date': datetime.datetime.now(datetime.timezone.utc).strftime('%Y-%m-%d %H:%M'),
-            'command': shlex.join(['python3', 'examples/benchmark.py', *sys.argv[1:]])}
+            'command': shlex.join(['python3', 'examples/benchmark.py', *told(sys.argv[1:])])}
 
 
 def commit():
