@@ -27,10 +27,10 @@ class Predictor:
     num_threads : int, optional
         By default OMP_NUM_THREADS, else one for each core the process may use.
     precision : str
-        'float32', 'bfloat16' or 'int8', see :class:`.NativeEncoder`. The lower ones need the
-        native kernels.
+        'float32', 'bfloat16' or 'int8', see
+        :class:`~gluon_bert.kernels.encoder.NativeEncoder`. The lower ones need the native kernels.
     keep : iterable of str
-        Dense layers that stay in float32, see :class:`.NativeEncoder`.
+        Dense layers that stay in float32, see :class:`~gluon_bert.kernels.encoder.NativeEncoder`.
 
     Raises
     ------
