@@ -1,6 +1,7 @@
 """The example scripts as a user runs them, within this process, and what they start from."""
 import logging
 import sys
+import time
 
 import cli
 import mxnet as mx
@@ -55,6 +56,14 @@ def runs_of(module):
             return code, log
         return call
     return run
+
+
+def wait_for_steps(folder):
+    """Wait until a run that writes into a folder has done three steps, two minutes at most."""
+    metrics, deadline = folder / 'metrics.jsonl', time.time() + 120
+    while time.time() < deadline and not (
+            metrics.exists() and metrics.read_text().count('loss') >= 3):
+        time.sleep(0.02)
 
 
 @pytest.fixture

@@ -5,14 +5,18 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import cli
 import finetune_classifier
 import numpy as np
 import pytest
-from script_runs import run_script, runs_of, undisturbed  # noqa: F401 (fixtures)
+from script_runs import (  # noqa: F401 (fixtures)
+    run_script,
+    runs_of,
+    undisturbed,
+    wait_for_steps,
+)
 
 from gluon_bert.checkpoint.params_file import read_params
 from gluon_bert.data import TASKS, read_task
@@ -290,10 +294,7 @@ def test_broken_off_run_resumes_to_the_same_parameters(real_folder, tmp_path, nu
         return subprocess.Popen([*command, str(tmp_path / folder), *options],
                                 stderr=subprocess.PIPE, text=True)
     broken = start('broken')
-    metrics, deadline = tmp_path / 'broken' / 'metrics.jsonl', time.time() + 120
-    while time.time() < deadline and not (
-            metrics.exists() and metrics.read_text().count('loss') >= 3):
-        time.sleep(0.02)
+    wait_for_steps(tmp_path / 'broken')
     broken.send_signal(number)
     log = broken.communicate(timeout=120)[1]
     if number == signal.SIGINT:

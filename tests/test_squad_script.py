@@ -4,12 +4,16 @@ import json
 import signal
 import subprocess
 import sys
-import time
 
 import finetune_squad
 import numpy as np
 import pytest
-from script_runs import run_script, runs_of, undisturbed  # noqa: F401 (fixtures)
+from script_runs import (  # noqa: F401 (fixtures)
+    run_script,
+    runs_of,
+    undisturbed,
+    wait_for_steps,
+)
 from test_examples import EXAMPLES, MODEL, expect_failure
 
 from gluon_bert.checkpoint.params_file import read_params
@@ -136,10 +140,7 @@ def test_broken_off_run_resumes_to_the_same_answers(file, tmp_path):
         return subprocess.Popen([*command, str(tmp_path / folder), *options],
                                 stderr=subprocess.PIPE, text=True)
     broken = start('broken')
-    metrics, deadline = tmp_path / 'broken' / 'metrics.jsonl', time.time() + 120
-    while time.time() < deadline and not (
-            metrics.exists() and metrics.read_text().count('loss') >= 3):
-        time.sleep(0.02)
+    wait_for_steps(tmp_path / 'broken')
     broken.send_signal(signal.SIGKILL)
     broken.communicate(timeout=120)
     assert not (tmp_path / 'broken' / 'result.json').exists()

@@ -95,7 +95,7 @@ struct Converted {
 struct Space;
 
 struct Encoder {
-  int64_t units, hidden_size, heads, max_length;
+  int64_t units, hidden_size, heads;
   float eps;
   Activation activation, pooler_activation;
   const float *words, *token_types, *positions;
@@ -369,7 +369,7 @@ void encode_together(const Encoder& e, const Batch& b, int threads) {
 
 extern "C" {
 
-// sizes: units, hidden_size, heads, max_length, layers, activation, activation of the pooler; then
+// sizes: units, hidden_size, heads, layers, activation, activation of the pooler; then
 // for each layer the precisions of query_key_value, output, expand and contract.
 // arrays: words, token types or null, positions, gamma, beta; for each layer weight and bias of
 // query_key_value and output, gamma, beta, weight and bias of expand and contract, gamma, beta;
@@ -380,9 +380,8 @@ void* gluon_bert_encoder(const int64_t* sizes, float eps, const float* const* ar
   e->units = sizes[0];
   e->hidden_size = sizes[1];
   e->heads = sizes[2];
-  e->max_length = sizes[3];
-  e->activation = static_cast<Activation>(sizes[5]);
-  e->pooler_activation = static_cast<Activation>(sizes[6]);
+  e->activation = static_cast<Activation>(sizes[4]);
+  e->pooler_activation = static_cast<Activation>(sizes[5]);
   e->eps = eps;
   e->words = arrays[0];
   e->token_types = arrays[1];
@@ -390,8 +389,8 @@ void* gluon_bert_encoder(const int64_t* sizes, float eps, const float* const* ar
   e->norm = {arrays[3], arrays[4]};
   const float* const* a = arrays + 5;
   const int64_t C = e->units, wide = e->hidden_size;
-  for (int64_t i = 0; i < sizes[4]; ++i, a += 12) {
-    const int64_t* p = sizes + 7 + 4 * i;
+  for (int64_t i = 0; i < sizes[3]; ++i, a += 12) {
+    const int64_t* p = sizes + 6 + 4 * i;
     const auto dense = [&](int number, int at, int64_t out, int64_t in) {
       return Layer(a[at], a[at + 1], out, in, static_cast<Precision>(p[number]));
     };

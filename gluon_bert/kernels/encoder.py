@@ -49,8 +49,8 @@ class NativeEncoder:
                 array.wait_to_read()
         config = bert.config
         sizes = np.array([
-            config.units, config.hidden_size, config.num_heads, config.max_length,
-            config.num_layers, ACTIVATIONS[config.activation],
+            config.units, config.hidden_size, config.num_heads, config.num_layers,
+            ACTIVATIONS[config.activation],
             ACTIVATIONS[config.pooler_activation],
             *_precisions(config.num_layers, precision, keep)], 'int64')
         pointers = (ctypes.c_void_p * len(self._arrays))(*(
