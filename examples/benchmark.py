@@ -4,6 +4,8 @@
         --batches 1 8 --lengths 32 128 --output benchmark.csv
 
     python3 examples/benchmark.py --mode ragged --data glue_data/MRPC/dev.tsv --batches 8 32
+    python3 examples/benchmark.py --mode growth --threads 1 2 --data glue_data/STS-B/train.tsv \\
+        --one_by_one --rounds 3 --cell_seconds 60
 
 Each system is a process of its own that stays alive and is stopped while another one works. Before
 anything is timed, what all of them compute is compared with what the first one, gluon_bert,
@@ -15,6 +17,8 @@ Modes:
   dataset  all vectors of a file: tokenizing, sorting by length, encoding
   train    steps: forward, backward, clipping, Adam; of a grid, or of the texts of --data
   load     from the start of a process to its first outputs
+  growth   batch sizes at one length, lengths at one batch size, these two with each number of
+           threads, and the first --sizes texts of --data as data sets in batches of 32
 
 The other systems are installed by pip install .[bench].
 """
@@ -34,16 +38,19 @@ import benchmark_work
 import cli
 from benchmark_rounds import Team, measure_loading
 from benchmark_systems import (
-    CEILINGS,
     SYSTEMS,
     TOLD_FLAGS,
+    ceilings,
     processor,
     reason_to_skip,
     versions,
 )
 
-MODES = ('grid', 'ragged', 'dataset', 'train', 'load')
+MODES = ('grid', 'ragged', 'dataset', 'train', 'load', 'growth')
 TEXT_MODES = ('ragged', 'dataset')
+BATCHES, LENGTHS = [1, 8, 32], [32, 128, 384]
+# Of the mode growth: powers of two, each chain with the other size as --at has it.
+GROWING_BATCHES, GROWING_LENGTHS = [1, 2, 4, 8, 16, 32, 64], [16, 32, 64, 128, 256, 512]
 
 # Arguments that name places of one machine.
 PRIVATE = ('--work_folder', '--output')
@@ -64,6 +71,8 @@ def make_parser():
     group.add_argument('--rounds', type=cli.positive, default=5)
     group.add_argument('--turn_seconds', type=float, default=0.3,
                        help='a system is called so long in a round, once at least')
+    group.add_argument('--cell_seconds', type=float, default=math.inf,
+                       help='fewer rounds, one at least, for a cell whose rounds would take longer')
     group.add_argument('--output', type=Path, default=Path('benchmark.csv'),
                        help='CSV to add to; the plots go beside it')
     group.add_argument('--resume', action='store_true',
@@ -86,9 +95,16 @@ def add_network_arguments(group):
 
 
 def add_work_arguments(group):
-    group.add_argument('--batches', type=cli.positive, nargs='+', default=[1, 8, 32])
-    group.add_argument('--lengths', type=cli.positive, nargs='+', default=[32, 128, 384],
-                       help='in tokens')
+    group.add_argument('--batches', type=cli.positive, nargs='+',
+                       help=f'(default: {told_list(BATCHES)}; growth: '
+                            f'{told_list(GROWING_BATCHES)})')
+    group.add_argument('--lengths', type=cli.positive, nargs='+',
+                       help=f'in tokens (default: {told_list(LENGTHS)}; growth: '
+                            f'{told_list(GROWING_LENGTHS)})')
+    group.add_argument('--at', type=cli.positive, nargs=2, metavar=('BATCH', 'LENGTH'),
+                       default=[8, 128], help='growth: the size that stays while the other grows')
+    group.add_argument('--sizes', type=cli.positive, nargs='+', default=[100, 1000, 10000],
+                       help='growth: of the data sets, in texts')
     group.add_argument('--data', type=Path, nargs='+', default=[], metavar='FILE',
                        help='of texts: <task>/<split>.tsv of GLUE, .json of SQuAD, .txt')
     group.add_argument('--one_by_one', action='store_true', help='take the texts of pairs singly')
@@ -104,10 +120,11 @@ def main(argv=None):
         print(f'{name}: left out, {reason}', file=sys.stderr)
     if not systems:
         raise cli.Failure('--systems: none of them can run here')
-    cells = make_cells(args, config)
+    cells = benchmark_work.make_cells(args, config)
     with tempfile.TemporaryDirectory(dir=args.work_folder) as folder:
-        rows = [row for threads in args.threads
-                for row in run_threads(args, config, systems, cells, threads, folder)]
+        rows = [row for threads in args.threads for row in run_threads(
+            args, config, systems, benchmark_work.cells_for(args, cells, threads), threads,
+            folder)]
     print('\n'.join(report.summary(rows)))
     if rows and not args.no_plot:
         for path in benchmark_plot.plot_file(args.output):
@@ -120,8 +137,10 @@ def parse(argv):
     args = parser.parse_args(argv)
     if args.mode in TEXT_MODES and not args.data:
         parser.error(f'--mode {args.mode} needs --data')
-    if args.data and args.mode not in (*TEXT_MODES, 'train'):
+    if args.data and args.mode not in (*TEXT_MODES, 'train', 'growth'):
         parser.error(f'--data: does not go with --mode {args.mode}')
+    if args.limit and args.mode == 'growth':
+        parser.error('--limit: does not go with --mode growth, whose limits are --sizes')
     if args.vocab_file and args.bert_dataset:
         parser.error('--vocab_file: goes with a random network only')
     allowed = len(os.sched_getaffinity(0))
@@ -129,6 +148,11 @@ def parse(argv):
         parser.error(f'--threads {max(args.threads)}: this process may use {allowed} processors')
     if args.turn_seconds < 0 or not math.isfinite(args.turn_seconds):
         parser.error('--turn_seconds: expected 0 or more')
+    if not args.cell_seconds > 0:
+        parser.error('--cell_seconds: expected more than 0')
+    grows = args.mode == 'growth'
+    args.batches = args.batches or (GROWING_BATCHES if grows else BATCHES)
+    args.lengths = args.lengths or (GROWING_LENGTHS if grows else LENGTHS)
     if not args.output.parent.is_dir():
         parser.error(f'--output {args.output}: there is no folder {args.output.parent}')
     if args.bert_dataset:
@@ -144,8 +168,9 @@ def prepare_network(args):
     if args.vocab_file:
         size = len(gb.data.read_vocab(args.vocab_file))
     config = gb.zoo.get_config(args.bert_model, size)
-    longest = max(args.max_len if args.data else 0, *args.lengths)
-    if args.mode in ('grid', 'train') and not args.data and longest > config.max_length:
+    longest = max([*args.lengths, *(args.at[1:] if args.mode == 'growth' else [])])
+    has_lengths = args.mode in ('grid', 'growth') or (args.mode == 'train' and not args.data)
+    if has_lengths and longest > config.max_length:
         raise cli.Failure(f'--lengths {longest}: {args.bert_model} takes {config.max_length}')
     args.weights = args.bert_dataset or f'random {args.seed}'
     args.folder = args.work_folder / f'{args.bert_model}_{args.weights}'.replace(' ', '_')
@@ -178,26 +203,6 @@ def choose_systems(args):
     return [name for name in SYSTEMS if name in forms and name not in skipped], skipped
 
 
-def make_cells(args, config):
-    """What is measured, for each number of threads."""
-    if args.mode == 'load':
-        return benchmark_work.grid(config, [1], [min(32, config.max_length)], args.seed)
-    if not args.data:
-        return benchmark_work.grid(config, args.batches, args.lengths, args.seed)
-    import gluon_bert as gb
-    tokenizer = gb.checkpoint.read_checkpoint(args.folder / 'huggingface').tokenizer
-    if tokenizer is None:
-        raise cli.Failure('--data: the network has no vocabulary; give --vocab_file')
-    length, cells = min(args.max_len, config.max_length), []
-    for path in args.data:
-        texts, name = benchmark_work.read_texts(path, args.one_by_one, args.limit)
-        if args.mode == 'dataset':
-            cells += benchmark_work.dataset(texts, name, tokenizer, args.batches, length)
-        else:
-            cells += benchmark_work.ragged(texts, name, tokenizer, args.batches, length, args.seed)
-    return cells
-
-
 def run_threads(args, config, systems, cells, threads, folder):
     """Measure all cells with a number of threads; yields the rows, which are in the file then."""
     common = {'mode': args.mode, 'model': args.bert_model, 'weights': args.weights,
@@ -216,10 +221,12 @@ def run_threads(args, config, systems, cells, threads, folder):
                                folder)
         yield from keep(args, left[0][1], rows, 'start and load')
         return
-    ceilings = [name for name, row in CEILINGS.items() if not reason_to_skip(row, 'grid', set())]
-    with Team(systems, ceilings, args.folder, args.mode, threads, folder) as team:
+    limits = ceilings(systems, processor()[1])
+    with Team(systems, limits, args.folder, args.mode, threads, folder) as team:
+        for name in sorted(team.failed.keys() & set(limits)):
+            print(f'{name}: left out of the ceiling, {team.failed[name]}', file=sys.stderr)
         for cell, keys in left:
-            rows = team.measure(cell, config, args.rounds, args.turn_seconds)
+            rows = team.measure(cell, config, args.rounds, args.turn_seconds, args.cell_seconds)
             yield from keep(args, keys, rows, f'{cell.name}, filled to {cell.fill:.2f}')
 
 
@@ -241,6 +248,10 @@ def told(argv):
         skipped = item in PRIVATE
     return found
 
+
+def told_list(numbers):
+    """Numbers for the help."""
+    return ' '.join(map(str, numbers))
 
 
 def origin():

@@ -35,11 +35,24 @@ class Plain:
 
 
 class Fast(Plain):
-    """The Predictor."""
+    """The Predictor, given sequences rather than padded arrays."""
 
     def __init__(self, folder, threads, precision='float32'):
         super().__init__(folder, threads)
         self.network = gb.Predictor(self.network, threads, precision)
+
+    def __call__(self, ids, types, lengths):
+        """The same, but the encodings as a list with an array for each sequence."""
+        return self.network.batch([
+            gb.data.Features(row[:length], kinds[:length], length)
+            for row, kinds, length in zip(ids, types, lengths.tolist())])
+
+    def encode_texts(self, texts, pairs, batch_size, max_length):
+        """Pooled vectors of all texts, in their order."""
+        encoder = gb.SentenceEncoder(self.network, self.tokenizer, 'pooler', normalize=False,
+                                     max_length=max_length, batch_size=batch_size)
+        vectors = list(encoder.encode_stream(texts if pairs is None else zip(texts, pairs)))
+        return np.concatenate(vectors), encoder.num_tokens
 
 
 class _OneBatch:

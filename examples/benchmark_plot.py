@@ -1,14 +1,23 @@
-"""Pictures of the results of benchmark.py: each system beside the best peer of each cell."""
+"""Pictures of the results of benchmark.py: each system beside the best peer of each cell.
+
+    python3 examples/benchmark_plot.py benchmark.csv
+
+benchmark_growth.py draws how speed changes with the size of the work.
+"""
 from __future__ import annotations
 
 import math
+import sys
 from pathlib import Path
 
+import cli
+from benchmark_growth import plot_growth
 from benchmark_report import RANKED, latest, read_rows
 from benchmark_systems import PRECISIONS, SYSTEMS
 
 _CELL, _LABELS, _MARGIN = 0.56, 1.75, 1.3      # inches
 _ROW = 0.27
+GROWING = ('grid', 'dataset', 'growth')      # modes whose speed is drawn against sizes
 _LIMIT = 2.0      # ratios above it, and below its inverse, have the darkest colours
 
 
@@ -23,7 +32,7 @@ def plot_file(path):
     Returns
     -------
     list of Path
-        ``<path>_<mode>_<model>.png``, beside it.
+        ``<path>_<mode>_<model>.png`` and ``<path>_<mode>_<model>_sizes.png``, beside it.
     """
     path, groups = Path(path), {}
     for row in latest(read_rows(path)):
@@ -33,6 +42,10 @@ def plot_file(path):
         target = path.with_name(f'{path.stem}_{mode}_{model}.png')
         title = f'{mode}, {model}: times as fast as the best peer of the same precision'
         if plot_ratios(rows, title, target):
+            drawn.append(target)
+        target = target.with_name(f'{target.stem}_sizes.png')
+        title = f'{mode}, {model}: speed against the size of the work'
+        if mode in GROWING and plot_growth(rows, title, target):
             drawn.append(target)
     return drawn
 
@@ -121,6 +134,23 @@ def _cell(row):
 
 def _label(cell):
     threads, data, batch, length = cell
-    parts = data.replace('/', '\n').split(' ')[0] if data else ''
+    name, _, limit = data.partition(' first ')
+    parts = name.replace('/', '\n').split(' ')[0] + f'\nfirst {limit}' * bool(limit)
     size = f'{batch}x{length}' if length else f'batch {batch}'
     return '\n'.join(filter(None, [parts, size, f'{threads} thr']))
+
+
+def main(argv=None):
+    """Draw the pictures of files again."""
+    parser = cli.make_parser(__doc__)
+    parser.add_argument('files', nargs='+', type=Path, help='of benchmark.py --output')
+    parser.add_argument('--traceback', action='store_true', help='show where an error came from')
+    for path in parser.parse_args(argv).files:
+        if not path.is_file():
+            raise cli.Failure(f'{path}: there is no such file')
+        for drawn in plot_file(path):
+            print(drawn)
+
+
+if __name__ == '__main__':
+    sys.exit(cli.run(main))

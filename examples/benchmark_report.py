@@ -4,6 +4,7 @@ from __future__ import annotations
 import csv
 import math
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,11 +14,13 @@ TOLERANCES = {'fp32': 1e-4, 'bf16': 3e-2, 'int8': 2.5e-1}
 # What names a measurement; the last one of a name counts.
 KEYS = ('mode', 'model', 'weights', 'data', 'batch', 'length', 'threads', 'system')
 FIELDS = (*KEYS, 'precision', 'status', 'rounds', 'calls', 'seconds', 'seconds_q1', 'seconds_q3',
-          'valid_tokens', 'fill', 'tokens_per_second', 'best_peer', 'speed_to_best_peer', 'gflop',
-          'gflop_per_second', 'ceiling_gflop_per_second', 'share_of_ceiling', 'difference',
-          'difference_rms', 'tolerance', 'peak_memory_mb', 'start_seconds', 'import_seconds',
-          'load_seconds', 'processor', 'processors', 'flags', 'versions', 'commit', 'date',
-          'command')
+          'sequences', 'valid_tokens', 'fill', 'tokens_per_second', 'best_peer',
+          'speed_to_best_peer', 'gflop', 'gflop_per_second', 'ceiling_precision',
+          'ceiling_gflop_per_second', 'share_of_ceiling', 'difference', 'difference_rms',
+          'tolerance', 'peak_memory_mb', 'start_seconds', 'import_seconds', 'load_seconds',
+          'processor', 'processors', 'flags', 'versions', 'commit', 'date', 'command')
+# Earlier files have no such columns: all ceilings were those of fp32.
+NEWER = ('sequences', 'ceiling_precision')
 RANKED = 'ok'
 
 
@@ -109,32 +112,86 @@ def rank(rows):
             row.update(best_peer=best['system'], speed_to_best_peer=float(np.median(ratios)))
 
 
+def standings(rows):
+    """How systems compare with the best peer, over all cells.
+
+    Parameters
+    ----------
+    rows : list of dict
+        Of one mode and network, in the file's form or with numbers; those of our systems.
+
+    Returns
+    -------
+    dict of str to Standing
+    """
+    found = {}
+    for row in rows:
+        if row['status'] == RANKED and row.get('speed_to_best_peer'):
+            found.setdefault(row['system'], []).append(row)
+    return {system: Standing(
+        cells[0]['precision'], [float(row['speed_to_best_peer']) for row in cells],
+        [row for row in cells if float(row['speed_to_best_peer']) < 1])
+        for system, cells in found.items()}
+
+
+class Standing(NamedTuple):
+    """Of a system: its precision, its speed beside the best peer in each cell, what it lost."""
+
+    precision: str
+    ratios: list
+    lost: list      # of rows
+
+
+def cell_name(row):
+    """What a row measured, for people."""
+    size = f'{row["batch"]}x{row["length"]}' if row['length'] else f'batch {row["batch"]}'
+    return ' '.join(filter(None, [row['data'], size]))
+
+
 def geometric_mean(values):
     """Of positive numbers."""
     return math.exp(sum(map(math.log, values)) / len(values))
 
 
 def read_rows(path):
-    """The rows of a CSV file of results; [] if there is none."""
-    path = Path(path)
-    if not path.is_file():
-        return []
-    with open(path, newline='', encoding='utf-8') as file:
-        reader = csv.DictReader(file)
-        if tuple(reader.fieldnames or ()) != FIELDS:
-            raise ValueError(f'{path}: is no file of this benchmark, or of another version of it: '
-                             f'its header is {",".join(reader.fieldnames or ())[:120]!r}')
-        return list(reader)
+    """The rows of a CSV file of results, an earlier one too; [] if there is none."""
+    header, rows = _read(path)
+    if 'ceiling_precision' not in header:
+        for row in rows:
+            row.update(sequences='', ceiling_precision='fp32' if row['share_of_ceiling'] else '')
+    return rows
 
 
 def append_rows(path, rows):
-    """Add rows to a CSV file, with a header if it is new."""
-    is_new = not Path(path).is_file()
-    with open(path, 'a', newline='', encoding='utf-8') as file:
+    """Add rows to a CSV file; a new one gets a header, an earlier one all columns of today."""
+    path, is_new = Path(path), not Path(path).is_file()
+    if not is_new and _read(path)[0] != FIELDS:
+        from gluon_bert._files import atomic_path
+        earlier = read_rows(path)
+        with atomic_path(path) as temporary:
+            _write(temporary, earlier, 'w')
+    _write(path, rows, 'w' if is_new else 'a')
+
+
+def _write(path, rows, mode):
+    with open(path, mode, newline='', encoding='utf-8') as file:
         writer = csv.DictWriter(file, FIELDS, extrasaction='ignore')
-        if is_new:
+        if mode == 'w':
             writer.writeheader()
         writer.writerows({key: _plain(value) for key, value in row.items()} for row in rows)
+
+
+def _read(path):
+    """Header and rows of a file as they are."""
+    if not Path(path).is_file():
+        return FIELDS, []
+    with open(path, newline='', encoding='utf-8') as file:
+        reader = csv.DictReader(file)
+        header = tuple(reader.fieldnames or ())
+        if header not in (FIELDS, tuple(name for name in FIELDS if name not in NEWER)):
+            raise ValueError(f'{path}: is no file of this benchmark, or of another version of it: '
+                             f'its header is {",".join(header)[:120]!r}')
+        return header, list(reader)
 
 
 def key_of(row):
@@ -171,23 +228,21 @@ def table(rows):
             continue
         spread = f'{row["seconds_q1"] * 1e3:.2f}-{row["seconds_q3"] * 1e3:.2f}'
         ratio = row.get('speed_to_best_peer')
+        share = '' if math.isnan(row['share_of_ceiling']) else f'{row["share_of_ceiling"]:.1%}'
         lines.append(
             f'  {row["system"]:18} {row["precision"]:5} {row["seconds"] * 1e3:9.2f}  {spread:>17} '
             f'{row["tokens_per_second"]:9.0f} {f"{ratio:.2f}" if ratio else "":>7} '
-            f'{row["share_of_ceiling"]:7.1%} {row["difference"]:8.1e} {row["difference_rms"]:8.1e} '
+            f'{share:>7} {row["difference"]:8.1e} {row["difference_rms"]:8.1e} '
             f'{row["peak_memory_mb"]:6.0f}{"" if row["status"] == RANKED else " " + row["status"]}')
     return lines
 
 
 def summary(rows):
     """Lines on how ours compare with the best peer of every cell."""
-    found = {}
-    for row in rows:
-        if row['is_ours'] and row.get('speed_to_best_peer'):
-            found.setdefault(row['system'], []).append(row['speed_to_best_peer'])
+    found = standings([row for row in rows if row['is_ours']])
     return [f'{system}: {geometric_mean(ratios):.3f} times the best peer (geometric mean of '
             f'{len(ratios)} cells, {min(ratios):.3f} to {max(ratios):.3f}; at least as fast in '
-            f'{sum(ratio >= 1 for ratio in ratios)})' for system, ratios in found.items()]
+            f'{len(ratios) - len(lost)})' for system, (_, ratios, lost) in found.items()]
 
 
 def _plain(value):

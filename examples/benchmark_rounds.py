@@ -17,7 +17,7 @@ from benchmark_report import (
     quartiles,
     rank,
 )
-from benchmark_systems import SYSTEMS
+from benchmark_systems import CEILINGS, PRECISIONS, SYSTEMS
 
 MOST_CALLS = 50      # of a system in a turn
 LONG = 3             # turns: a call so long needs none before it to warm up
@@ -63,7 +63,7 @@ class Team:
         self.processes.pop(name).close()
         self.failed[name] = f'failed: {error}'
 
-    def measure(self, cell, config, rounds, turn_seconds):
+    def measure(self, cell, config, rounds, turn_seconds, cell_seconds=math.inf):
         """The rows of a cell, one for each system.
 
         Parameters
@@ -73,43 +73,47 @@ class Team:
         rounds : int
         turn_seconds : float
             A system is called so long in a round, once at least.
+        cell_seconds : float
+            There are fewer rounds, one at least, if all would take longer than that.
         """
         self._files += 1
         cell.write(self.work_folder, self._files)
         rows, estimates = self._check(cell, turn_seconds)
         shapes, speeds = products(config, cell.rows), {name: [] for name in self.ceilings}
-        calls = {name: max(1, min(MOST_CALLS, int(turn_seconds / seconds)))
-                 for name, seconds in estimates.items()}
+        calls, warm = turns(estimates, turn_seconds)
+        expected = sum(seconds * (calls[name] + warm[name]) for name, seconds in estimates.items())
+        rounds = max(1, int(min(rounds, cell_seconds / max(expected, 1e-6))))
         for number in range(rounds):
             for name in order(list(self.processes), number):
-                warm = int(estimates[name] < LONG * turn_seconds)
                 try:
-                    answer = self.processes[name].ask('time', work=str(cell.path), warm=warm,
-                                                      calls=calls[name])
+                    answer = self.processes[name].ask('time', work=str(cell.path),
+                                                      warm=warm[name], calls=calls[name])
                 except Failed as error:
                     self.drop(name, error)
                     rows[name] = self._failed_row(name)
                     continue
                 rows[name]['rounds_seconds'].append(float(np.median(answer['seconds'])))
                 rows[name]['peaks'].append(answer['peak_bytes'])
-            for name in order(list(self.ceilings), number):
-                try:
-                    answer = self.ceilings[name].ask('products', shapes=shapes)
-                except Failed as error:
-                    self.ceilings.pop(name).close()
-                    self.failed[name] = f'failed: {error}'
-                else:
-                    speeds[name].append(answer['seconds'])
+            self._multiply(shapes, speeds, number)
         cell.remove()
-        limit = ceiling(shapes, speeds)
+        limits = ceilings_of(shapes, speeds)
         flop = forward_flop(config, cell.lengths) * (3 if self.mode == 'train' else 1)
         found = [rows[name] for name in SYSTEMS if name in rows]
         for row in found:
             if row.get('rounds_seconds'):
-                row.update(figures(row, cell, flop, limit), rounds=rounds,
+                row.update(figures(row, cell, flop, limits[row['precision']]), rounds=rounds,
                            calls=calls[row['system']])
         rank(found)
         return found
+
+    def _multiply(self, shapes, speeds, number):
+        """A round of the ceilings: adds to speeds, name -> rounds -> seconds of each shape."""
+        for name in order(list(self.ceilings), number):
+            try:
+                speeds[name].append(self.ceilings[name].ask('products', shapes=shapes)['seconds'])
+            except Failed as error:
+                self.ceilings.pop(name).close()
+                self.failed[name] = f'failed: {error}'
 
     def _check(self, cell, turn_seconds):
         """Rows with the difference of each system's outputs from the first one's, and seconds."""
@@ -146,6 +150,20 @@ class Team:
         return {**system_row(name), 'status': self.failed[name]}
 
 
+def turns(estimates, turn_seconds):
+    """Calls of each system in a turn, and those before that do not count, by seconds of one."""
+    return ({name: max(1, min(MOST_CALLS, int(turn_seconds / seconds)))
+             for name, seconds in estimates.items()},
+            {name: int(seconds < LONG * turn_seconds) for name, seconds in estimates.items()})
+
+
+def ceilings_of(shapes, speeds):
+    """Operations a second for each precision: nan for one that was not measured."""
+    return {precision: ceiling(shapes, {name: rounds for name, rounds in speeds.items()
+                                        if CEILINGS[name].precision == precision})
+            for precision in PRECISIONS}
+
+
 def system_row(name):
     """The beginning of a system's row."""
     system = SYSTEMS[name]
@@ -157,9 +175,10 @@ def figures(row, cell, flop, limit):
     """What follows from the times of a system in all rounds."""
     median, lower, upper = quartiles(row['rounds_seconds'])
     return {'seconds': median, 'seconds_q1': lower, 'seconds_q3': upper,
-            'valid_tokens': cell.tokens, 'fill': cell.fill,
+            'sequences': len(cell.lengths), 'valid_tokens': cell.tokens, 'fill': cell.fill,
             'tokens_per_second': cell.tokens / median, 'gflop': flop / 1e9,
             'gflop_per_second': flop / 1e9 / median, 'ceiling_gflop_per_second': limit / 1e9,
+            'ceiling_precision': '' if math.isnan(limit) else row['precision'],
             'share_of_ceiling': flop / median / limit, 'peak_memory_mb': max(row['peaks']) / 1e6}
 
 

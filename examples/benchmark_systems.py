@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 PRECISIONS = ('fp32', 'bf16', 'int8')
@@ -27,7 +27,8 @@ class System:
     module : str
         Beside this file; imported in the system's own process only.
     encoder : str
-        Class of ``module``: (folder, threads, **options), then (ids, types, lengths) to arrays.
+        Class of ``module``: (folder, threads, **options), then (ids, types, lengths) to arrays;
+        '' if it only trains.
     precision : str
         One of ``PRECISIONS``. Systems of one precision are ranked together.
     packages : tuple of str
@@ -36,7 +37,9 @@ class System:
         Files of the network it reads, see ``benchmark_weights.FORMS``.
     options : dict
     trainer : str
-        Class of ``module`` that trains, if it does.
+        Class of ``module`` that trains, if it does: (folder, threads, **training).
+    training : dict
+        Of ours, fields of :class:`gluon_bert.training.Plan`.
     is_ours : bool
     """
 
@@ -48,6 +51,7 @@ class System:
     forms: tuple = ('huggingface',)
     options: dict = field(default_factory=dict)
     trainer: str = ''
+    training: dict = field(default_factory=dict)
     is_ours: bool = False
 
 
@@ -60,17 +64,20 @@ _ROWS = (
     System('gluon_bert', 'benchmark_ours', 'Fast', 'fp32', _MXNET, trainer='Trainer',
            is_ours=True),
     System('gluon_bert_bf16', 'benchmark_ours', 'Fast', 'bf16', _MXNET,
-           options={'precision': 'bfloat16'}, is_ours=True),
+           options={'precision': 'bfloat16'}, trainer='Trainer', training={'dtype': 'bfloat16'},
+           is_ours=True),
     System('gluon_bert_int8', 'benchmark_ours', 'Fast', 'int8', _MXNET,
            options={'precision': 'int8'}, is_ours=True),
     System('gluon_bert_block', 'benchmark_ours', 'Plain', 'fp32', _MXNET, is_ours=True),
+    System('gluon_bert_recompute', 'benchmark_ours', '', 'fp32', _MXNET, trainer='Trainer',
+           training={'recompute': True}, is_ours=True),
     System('gluonnlp', 'benchmark_gluonnlp', 'Encoder', 'fp32', ('mxnet', 'gluonnlp'),
            ('huggingface', 'gluonnlp'), trainer='Trainer'),
     System('torch_eager', 'benchmark_torch', 'Encoder', 'fp32', _TORCH,
            options={'attention': 'eager'}),
     System('torch_sdpa', 'benchmark_torch', 'Encoder', 'fp32', _TORCH, trainer='Trainer'),
     System('torch_bf16', 'benchmark_torch', 'Encoder', 'bf16', _TORCH,
-           options={'autocast': True}, trainer='Trainer'),
+           options={'autocast': True}, trainer='Trainer', training={'autocast': True}),
     System('torch_int8', 'benchmark_torch', 'Encoder', 'int8', _TORCH,
            options={'quantized': True}),
     System('onnxruntime', 'benchmark_runtimes', 'OnnxRuntime', 'fp32', _ONNX, ('onnx',),
@@ -92,11 +99,23 @@ _ROWS = (
 )
 SYSTEMS = {system.name: system for system in _ROWS}
 
+
+def _ceiling(name, products, precision, packages):
+    return System(name, 'benchmark_gemm', products, precision, packages, (),
+                  {'precision': precision})
+
+
 # Measure the machine, in turn with the systems: general matrix products of the network's shapes.
-CEILINGS = {
-    'gemm_mxnet': System('gemm_mxnet', 'benchmark_gemm', 'MxnetProducts', 'fp32', _MXNET, ()),
-    'gemm_torch': System('gemm_torch', 'benchmark_gemm', 'TorchProducts', 'fp32', ('torch',), ()),
-}
+CEILINGS = {system.name: system for system in (
+    _ceiling('gemm_mxnet', 'MxnetProducts', 'fp32', _MXNET),
+    _ceiling('gemm_torch', 'TorchProducts', 'fp32', ('torch',)),
+    _ceiling('gemm_mxnet_bf16', 'MxnetProducts', 'bf16', _MXNET),
+    _ceiling('gemm_torch_bf16', 'TorchProducts', 'bf16', ('torch',)),
+    _ceiling('gemm_gluon_bert_bf16', 'OurProducts', 'bf16', _MXNET),
+    _ceiling('gemm_mxnet_int8', 'MxnetProducts', 'int8', _MXNET),
+    _ceiling('gemm_torch_int8', 'TorchProducts', 'int8', ('torch',)),
+    _ceiling('gemm_gluon_bert_int8', 'OurProducts', 'int8', _MXNET),
+)}
 
 
 def reason_to_skip(system, mode, flags):
@@ -115,11 +134,35 @@ def reason_to_skip(system, mode, flags):
         return f'{", ".join(absent)} not installed'
     if mode == 'train' and not system.trainer:
         return 'it does not train'
+    if mode != 'train' and not system.encoder:
+        return 'it only trains'
+    unknown = set(system.training) - _plan_fields() if mode == 'train' and system.is_ours else ()
+    if unknown:
+        return f'gluon_bert.training.Plan has no {", ".join(sorted(unknown))}'
     needed = FLAGS.get(system.precision, ())
     if needed and not flags & set(needed):
         return (f'the processor has no {system.precision} arithmetic (none of the flags '
                 f'{", ".join(needed)})')
     return ''
+
+
+def ceilings(systems, flags):
+    """The names of the ceilings of the precisions that some systems have, as far as they run here.
+
+    Parameters
+    ----------
+    systems : list of str
+        Of ``SYSTEMS``.
+    flags : set of str
+    """
+    precisions = {SYSTEMS[name].precision for name in systems}
+    return [name for name, row in CEILINGS.items()
+            if row.precision in precisions and not reason_to_skip(row, 'grid', flags)]
+
+
+def _plan_fields():
+    from gluon_bert.plan import Plan
+    return {field.name for field in fields(Plan)}
 
 
 def version(name):

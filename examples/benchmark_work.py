@@ -6,7 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Optional
 
+import cli
 import numpy as np
+
+DATASET_BATCH = 32      # of data sets that grow
 
 
 @dataclass
@@ -56,6 +59,45 @@ class Cell:
         self.path.unlink()
 
 
+def make_cells(args, config):
+    """What benchmark.py measures, by its arguments, for each number of threads."""
+    if args.mode == 'load':
+        return grid(config, [1], [min(32, config.max_length)], args.seed)
+    if args.mode == 'growth':
+        cells = growth(config, args.batches, args.lengths, args.at, args.seed)
+    elif not args.data:
+        cells = grid(config, args.batches, args.lengths, args.seed)
+    else:
+        cells = []
+    return [*cells, *text_cells(args, config)] if args.data else cells
+
+
+def text_cells(args, config):
+    """Those of --data."""
+    import gluon_bert as gb
+    tokenizer = gb.checkpoint.read_checkpoint(args.folder / 'huggingface').tokenizer
+    if tokenizer is None:
+        raise cli.Failure('--data: the network has no vocabulary; give --vocab_file')
+    length, cells = min(args.max_len, config.max_length), []
+    if args.mode == 'growth':
+        return [cell for path in args.data for cell in growing_datasets(
+            path, args.one_by_one, args.sizes, tokenizer, length)]
+    for path in args.data:
+        texts, name = read_texts(path, args.one_by_one, args.limit)
+        if args.mode == 'dataset':
+            cells += dataset(texts, name, tokenizer, args.batches, length)
+        else:
+            cells += ragged(texts, name, tokenizer, args.batches, length, args.seed)
+    return cells
+
+
+def cells_for(args, cells, threads):
+    """The cells of a number of threads: to see how time falls with threads, one is enough."""
+    if args.mode != 'growth' or threads == max(args.threads):
+        return cells
+    return [cell for cell in cells if [cell.batch, cell.length] == args.at]
+
+
 def grid(config, batches, lengths, seed):
     """A cell of random tokens for each pair of a batch size and a length, the small ones first."""
     found = []
@@ -100,6 +142,25 @@ def dataset(texts, name, tokenizer, batches, max_length):
                      for part in gb.data.sequential_batches(lengths, batch))
         yield Cell(batch, None, name, lengths, int(padded),
                    min(round(lengths.mean() * batch), int(lengths.sum())), content=content)
+
+
+def growth(config, batches, lengths, at, seed):
+    """A cell for each batch size with one length, and for each length with one batch size.
+
+    ``at`` are that batch size and length. Their own cell is among them once.
+    """
+    sizes = {(batch, at[1]) for batch in batches} | {(at[0], length) for length in lengths}
+    return [cell for batch, length in sorted({*sizes, tuple(at)},
+                                            key=lambda size: (np.prod(size), size))
+            for cell in grid(config, [batch], [length], seed)]
+
+
+def growing_datasets(path, one_by_one, sizes, tokenizer, max_length):
+    """A data set of the first so many texts of a file for each size, as far as it has them."""
+    (texts, _), _ = read_texts(path, one_by_one)
+    for size in sorted({min(size, len(texts)) for size in sizes}):
+        texts, name = read_texts(path, one_by_one, size)
+        yield from dataset(texts, name, tokenizer, [DATASET_BATCH], max_length)
 
 
 def read_texts(path, one_by_one=False, limit=None):

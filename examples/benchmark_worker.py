@@ -34,8 +34,7 @@ class Worker:
         self.import_seconds = time.perf_counter() - BEGUN
         start = time.perf_counter()
         made = getattr(module, row.trainer if mode == 'train' else row.encoder)
-        options = {key: value for key, value in row.options.items()
-                   if mode != 'train' or key == 'autocast'}
+        options = row.training if mode == 'train' else row.options
         self._system, self._folder = made(Path(folder), threads, **options), Path(folder)
         self._mode, self._path, self._work, self._tokenizer = mode, None, None, None
         self.load_seconds = time.perf_counter() - start
@@ -107,7 +106,8 @@ class Worker:
             sequence, pooled = self._system(ids, types, lengths)
             # Each has something else in the padding.
             valid = np.arange(ids.shape[1]) < lengths[:, None]
-            arrays.update({f'sequence_{number}': sequence[valid], f'pooled_{number}': pooled})
+            rows = np.concatenate(sequence) if isinstance(sequence, list) else sequence[valid]
+            arrays.update({f'sequence_{number}': rows, f'pooled_{number}': pooled})
         return arrays
 
     def _encode_texts(self):

@@ -7,17 +7,19 @@ Two measurements, after one another:
 
 stream  The lines of the files are written again and again into one file of --bytes, which
         examples/embed_sentences.py reads in a process of its own, as a user would run it, with a
-        network that has --stream_model's shape and random numbers. Its memory is taken when 1, 10,
-        25, 50, 75 and 100 percent of the vectors are there. Then each vector is compared with
-        that of the same line in the first pass over the files: what is out of order, missing or
-        twice does not agree.
+        network that has --stream_model's shape and random numbers. Its memory is taken at each
+        percent of the vectors; --output gets it at 1, 10, 25, 50, 75 and 100 percent, and a file
+        beside it, stream_memory.csv for stream.csv, at all of them, with a picture. Then each
+        vector is compared with that of the same line in the first pass over the files: what is
+        out of order, missing or twice does not agree.
 speed   What the script does, from reading lines to writing their vectors, and the same network on
-        batches that were tokenized, sorted by length and padded before, --rounds times in turn
-        within one process, on the first --speed_lines lines; with each of --speed_models.
+        sequences that were tokenized and sorted by length before, through Predictor.batches,
+        --rounds times in turn within one process, on the first --speed_lines lines; with each of
+        --speed_models.
 """
 import argparse
-import collections
 import contextlib
+import csv
 import itertools
 import statistics
 import subprocess
@@ -33,8 +35,9 @@ import gluon_bert as gb
 
 sys.path.insert(0, str(comparing.EXAMPLES))
 PERCENTS = (1, 10, 25, 50, 75, 100)
+EVERY = range(1, 101)     # percents at which memory is taken
+MEMORY_FIELDS = ('network', 'percent', 'lines', 'stream_mb', 'memory_mb', 'peak_memory_mb')
 LOOK_AHEAD = 64      # batches sorted by length together, as the script does
-IN_FLIGHT = 2
 TOLERANCE = 1e-4     # lines beside other ones are padded otherwise
 
 
@@ -101,17 +104,63 @@ def measure_stream(args, lines, folder):
          *script_arguments(args, model)], env=comparing.environment(args),
         stderr=subprocess.DEVNULL)
     peaks = watch(process, folder, num_lines * row_bytes)
+    stream_bytes = stream.stat().st_size
     if process.returncode:
         raise RuntimeError(f'embed_sentences.py ended with {process.returncode}')
     seconds = time.perf_counter() - start
-    for percent, figures in peaks.items():
-        for name, value in zip(('memory', 'peak memory so far'), figures):
+    if args.output:
+        path = keep_memory(args, peaks, num_lines, stream_bytes)
+        draw_memory(path, path.with_suffix('.png'))
+    for percent in PERCENTS:
+        for name, value in zip(('memory', 'peak memory so far'), peaks[percent]):
             yield (f'{name} at {percent} % of the stream', args.stream_model,
                    round(value / 1e6, 1), 'MB', '', '')
     yield ('speed over the whole stream', args.stream_model, round(num_lines / seconds, 1),
            'lines/s', '', '')
     yield ('lines whose vector is that of the first pass', args.stream_model,
            agreeing_rows(output, num_lines, len(lines)), f'of {num_lines}', '', '')
+
+
+def keep_memory(args, peaks, num_lines, num_bytes):
+    """Write the memory over the stream to a file beside the results; its path."""
+    path = args.output.with_name(f'{args.output.stem}_memory.csv')
+    with open(path, 'w', newline='', encoding='utf-8') as file:
+        writer = csv.writer(file)
+        writer.writerow(MEMORY_FIELDS)
+        for percent, figures in peaks.items():
+            writer.writerow([args.stream_model, percent, num_lines * percent // 100,
+                             round(num_bytes * percent / 1e8, 3),
+                             *(round(value / 1e6, 1) for value in figures)])
+    return path
+
+
+def draw_memory(path, target):
+    """Draw resident memory and its peak against the lines that are done."""
+    from gluon_bert.plots import style
+    with open(path, newline='', encoding='utf-8') as file:
+        rows = list(csv.DictReader(file))
+    lines = [int(row['lines']) for row in rows]
+    with style.picture(target, (5.2, 2.9)) as (figure, _):
+        axes = figure.subplots()
+        for number, (field, label) in enumerate((('memory_mb', 'resident memory'),
+                                                 ('peak_memory_mb', 'its peak so far'))):
+            axes.plot(lines, [float(row[field]) for row in rows], label=label,
+                      color=style.PALETTE[number], linestyle=style.DASHES[number])
+        axes.set_ylim(0, 1.15 * max(float(row['peak_memory_mb']) for row in rows))
+        axes.set_xlim(0, lines[-1])
+        axes.set_xlabel('lines done')
+        axes.set_ylabel('MB')
+        axes.xaxis.set_major_formatter(lambda value, _: f'{value:,.0f}')
+        whole = axes.secondary_xaxis('top', functions=_scale(lines[-1], rows[-1]['stream_mb']))
+        whole.set_xlabel(f'MB of text done, {rows[-1]["network"]}')
+        axes.grid(True)
+        axes.legend(loc='lower right')
+
+
+def _scale(lines, megabytes):
+    """From lines to MB of text, and back."""
+    ratio = float(megabytes) / lines or 1.0
+    return (lambda value: value * ratio), (lambda value: value / ratio)
 
 
 def write_stream(path, lines, size):
@@ -133,11 +182,11 @@ def watch(process, folder, num_bytes):
         with contextlib.suppress(OSError):      # it may end, or rename its output, meanwhile
             figures = tuple(comparing.memory(field, process.pid) for field in ('VmRSS', 'VmHWM'))
             written = max([path.stat().st_size for path in folder.glob('.vectors.npy.*')] or [0])
-            for percent in PERCENTS:
+            for percent in EVERY:
                 if written * 100 >= percent * num_bytes:
                     found.setdefault(percent, figures)
         time.sleep(0.05)
-    return {percent: found.get(percent, figures) for percent in PERCENTS}
+    return {percent: found.get(percent, figures) for percent in EVERY}
 
 
 def agreeing_rows(path, num_rows, period, chunk=1 << 16):
@@ -162,10 +211,11 @@ def measure_speed(args, name, lines, folder):
         itertools.cycle(lines), args.speed_lines)), encoding='utf-8')
     encoder = embed_sentences.make_encoder(embed_sentences.make_parser().parse_args(
         script_arguments(args, network_folder(name, folder))))
-    batches = ready_batches(args, encoder.bert, part.read_text(encoding='utf-8').split('\n')[:-1])
+    blocks = list(ready_blocks(args, part.read_text(encoding='utf-8').split('\n')[:-1]))
+    predictor = gb.Predictor(encoder.bert)
     sides = {
         'script': lambda: embed_sentences.write_vectors(encoder, [part], folder / 'v.npy', 'npy'),
-        'ready batches': lambda: run_batches(encoder.bert, batches)}
+        'ready batches': lambda: run_blocks(predictor, blocks, args.batch_size)}
     seconds = {side: [] for side in sides}
     for number in range(args.rounds + 1):       # the first warms up
         for side in sorted(sides, reverse=number % 2):
@@ -185,30 +235,21 @@ def summary(values, unit, digits):
             round(max(values), digits))
 
 
-def ready_batches(args, bert, lines):
-    """All batches as arrays, sorted by length within blocks as the script sorts them."""
-    from mxnet import nd
+def ready_blocks(args, lines):
+    """The sequences of the lines, sorted by length within blocks as the script sorts them."""
     tokenizer = gb.get_tokenizer(comparing.MODEL, comparing.DATASET)
     transform = gb.data.SentenceTransform(tokenizer, args.max_len)
-    pad_id, block, found = tokenizer.vocab[tokenizer.vocab.padding_token], [], []
-    for begin in range(0, len(lines), args.batch_size * LOOK_AHEAD):
-        block, _ = transform.transform_batch(lines[begin:begin + args.batch_size * LOOK_AHEAD])
-        lengths = [feature.valid_length for feature in block]
-        for indices in gb.data.sequential_batches(lengths, args.batch_size):
-            arrays = gb.data.pad_batch([block[index] for index in indices], pad_id)
-            found.append([nd.array(array, dtype='float32') for array in arrays])
-    return found
+    size = args.batch_size * LOOK_AHEAD
+    for begin in range(0, len(lines), size):
+        block, _ = transform.transform_batch(lines[begin:begin + size])
+        yield sorted(block, key=lambda feature: -feature.valid_length)
 
 
-def run_batches(bert, batches):
-    """The vectors of all batches, the next one computed while one is waited for."""
-    waiting = collections.deque()
-    for inputs, types, lengths in batches:
-        waiting.append(gb.bert.mean_pool(bert(inputs, types, lengths).sequence, lengths))
-        if len(waiting) > IN_FLIGHT:
-            waiting.popleft().asnumpy()
-    for vectors in waiting:
-        vectors.asnumpy()
+def run_blocks(predictor, blocks, batch_size):
+    """Compute the vectors of all blocks."""
+    for block in blocks:
+        for _ in predictor.batches(block, batch_size, 'mean'):
+            pass
 
 
 if __name__ == '__main__':

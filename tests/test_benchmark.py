@@ -294,7 +294,7 @@ def test_the_manual_shows_what_was_measured(tmp_path, monkeypatch):
         {**keys, 'system': 'gluon_bert_block', 'status': 'failed: no memory'}])
     _, rows = benchmark_tables.benchmark_table(report.read_rows(path))
     assert rows[0] == ['8x32', '1', '``gluon_bert``', '500', '400 to 600', '512',
-                       '``torch_sdpa``', '600', '1.20', '91%', '7']
+                       '``torch_sdpa``', '600', '1.20', '91%', '7', '7']
     assert rows[1][:4] == ['8x32', '1', '``gluon_bert_block``', 'failed: no memory']
     text = '\n'.join(benchmark_tables.benchmark_lines(path))
     assert '.. rubric:: grid, m' in text and '``openvino``: disagrees' in text

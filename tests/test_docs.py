@@ -241,6 +241,17 @@ def test_every_flag_is_in_the_table(extension):
         assert {flag for flag in flags - {'-h', '--help'} if f'``{flag}``' not in shown} == set()
 
 
+def test_results_that_are_not_there_are_said_to_be_missing(site):
+    page = site['results.html'].path.read_text(encoding='utf-8')
+    text = ' '.join(re.sub('<[^>]*>', '', page).split())
+    named = re.findall(r'results-table:: (\S+)', (ROOT / 'docs/results.rst').read_text(
+        encoding='utf-8'))
+    assert {'glue.csv', 'squad.csv', 'ner.csv', 'stream.csv'} <= set(named)
+    for name in named:
+        said = f'there are no rows in model_zoo/results/{name}' in text
+        assert said != (ROOT / 'model_zoo' / 'results' / name).is_file()
+
+
 def test_results_come_from_the_file(extension, tmp_path):
     results = extension('result_tables')
     path = tmp_path / 'glue.csv'

@@ -1,14 +1,17 @@
 """The directive that shows the results of examples/benchmark.py in model_zoo/results."""
 from __future__ import annotations
 
-from benchmark_report import RANKED, latest, read_rows
+from benchmark_report import RANKED, cell_name, geometric_mean, latest, read_rows, standings
 from benchmark_systems import SYSTEMS
-from result_tables import RESULTS
+from result_tables import RESULTS, picture_lines
 from zoo import Generated
 from zoo_markup import list_table, literal, plain
 
 HEADER = ['Work', 'Threads', 'System', 'ms', 'Quartiles', 'Valid tokens/s', 'Best peer', 'Its ms',
-          'Times as fast', 'Of the ceiling', 'Peak MB']
+          'Times as fast', 'Of the ceiling', 'Peak MB', 'Its MB']
+STANDING_HEADER = ['System', 'Precision', 'Cells', 'Geometric mean', 'Least', 'Most',
+                   'Cells lost to the best peer']
+PICTURES = {'': 'beside the best peer of each cell', '_sizes': 'against the size of the work'}
 
 
 def benchmark_groups(rows):
@@ -39,28 +42,54 @@ def benchmark_table(rows):
                 f'{_ms(row["seconds_q1"])} to {_ms(row["seconds_q3"])}',
                 _number(row['tokens_per_second'], '.0f'), literal(row['best_peer']),
                 _ms(peer['seconds']) if peer else '', _number(row['speed_to_best_peer'], '.2f'),
-                _number(row['share_of_ceiling'], '.0%'), _number(row['peak_memory_mb'], '.0f')])
+                _share(row), _number(row['peak_memory_mb'], '.0f'),
+                _number(peer['peak_memory_mb'], '.0f') if peer else ''])
     return HEADER, shown
 
 
+def standing_table(rows):
+    """Header and rows: each of our systems over all cells that have a peer of its precision."""
+    ours = [row for row in rows if SYSTEMS[row['system']].is_ours]
+    shown = []
+    for system, (precision, ratios, lost) in standings(ours).items():
+        told = [f'{_work(row)}, threads {row["threads"]} ({float(row["speed_to_best_peer"]):.3f})'
+                for row in lost]
+        shown.append([literal(system), precision, str(len(ratios)),
+                      f'{geometric_mean(ratios):.2f}', f'{min(ratios):.2f}', f'{max(ratios):.2f}',
+                      f'{len(lost)}: ' + '; '.join(told) if told else 'none'])
+    return STANDING_HEADER, shown
+
+
 def benchmark_lines(path):
-    """Lines for a file: for each mode and network the table, the picture, who was not ranked."""
+    """Lines for a file: for each mode and network tables, pictures, who was not ranked."""
     rows = read_rows(path)
     for (mode, model), group in benchmark_groups(rows).items():
         yield from (f'.. rubric:: {mode}, {model}', '')
+        header, standing = standing_table(group)
+        if standing:
+            yield from list_table(header, standing)
         yield from list_table(*benchmark_table(group))
-        picture = path.with_name(f'{path.stem}_{mode}_{model}.png')
-        if picture.is_file():
-            yield from (f'.. image:: /../model_zoo/results/{picture.name}',
-                        f'   :alt: speed of all systems, {mode}, {model}', '')
+        for ending, meaning in PICTURES.items():
+            picture = path.with_name(f'{path.stem}_{mode}_{model}{ending}.png')
+            if picture.is_file():
+                yield from picture_lines(picture, f'speed {meaning}, {mode}, {model}')
         apart = sorted({f'{literal(row["system"])}: {plain(row["status"])}' for row in group
                         if row['status'] != RANKED})
         if apart:
             yield from ('Not ranked in some cells: ' + '; '.join(apart) + '.', '')
-        last = group[-1]
-        yield from (plain(f'{last["processor"]}, {last["processors"]} processors '
-                          f'({last["flags"]}); {last["versions"]}; commit {last["commit"]}, '
-                          f'{last["date"]}.'), '')
+        yield from (plain(line) for line in origin_lines(group))
+
+
+def origin_lines(rows):
+    """Where rows come from: a line for each hardware, set of versions and commit."""
+    dates = {}
+    for row in rows:
+        dates.setdefault((row['processor'], row['processors'], row['flags'], row['versions'],
+                          row['commit']), []).append(row['date'])
+    for (name, count, flags, versions, commit), days in dates.items():
+        last = f' to {max(days)}' if max(days) != min(days) else ''
+        yield from (f'{name}, {count} processors ({flags}); {versions}; commit {commit}, '
+                    f'{min(days)}{last}.', '')
 
 
 def _cell(row):
@@ -68,8 +97,13 @@ def _cell(row):
 
 
 def _work(row):
-    size = f'{row["batch"]}x{row["length"]}' if row['length'] else f'batch {row["batch"]}'
-    return plain(' '.join(filter(None, [row['data'], size])))
+    return plain(cell_name(row))
+
+
+def _share(row):
+    """Of the ceiling of its own precision; of another one, which is named then."""
+    other = row['ceiling_precision'] not in ('', row['precision'])
+    return _number(row['share_of_ceiling'], '.0%') + f' of {row["ceiling_precision"]}' * other
 
 
 def _ms(seconds):

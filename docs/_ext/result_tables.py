@@ -24,6 +24,11 @@ def results_table(header, results):
     return header, rows, commands
 
 
+def picture_lines(path, meaning):
+    """Lines that show a picture of model_zoo/results."""
+    return [f'.. image:: /../model_zoo/results/{path.name}', f'   :alt: {meaning}', '']
+
+
 def results_lines(header, results):
     """Lines of the table, and of the list of its commands."""
     header, rows, commands = results_table(header, results)

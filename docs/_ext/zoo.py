@@ -10,7 +10,7 @@ from pathlib import Path
 import zoo_tables
 from docutils.statemachine import StringList
 from parser_tables import command_parsers, description_lines, flag_tables, parser_tables, usage
-from result_tables import RESULTS, read_results, results_lines
+from result_tables import RESULTS, picture_lines, read_results, results_lines
 from sphinx.util.docutils import SphinxDirective, nodes
 from zoo_bundle import write_bundle
 from zoo_markup import code_block, grid_table, list_table, literal, literals
@@ -128,7 +128,10 @@ class ScriptHelp(Generated):
 
 
 class ResultsTable(Generated):
-    """``.. results-table:: file.csv`` for a file of model_zoo/results; absent ones say so."""
+    """``.. results-table:: file.csv`` for a file of model_zoo/results; absent ones say so.
+
+    Pictures that belong to it, whose names begin with the file's, follow.
+    """
 
     required_arguments = 1
 
@@ -137,9 +140,12 @@ class ResultsTable(Generated):
         self.env.note_dependency(str(path))
         header, rows = read_results(path) if path.is_file() else ([], [])
         if not rows:
-            return self.parse([f'No results are recorded in ``model_zoo/results/{path.name}`` '
-                               f'yet.', ''])
-        return self.parse(results_lines(header, rows))
+            return self.parse([f'This was not measured yet: there are no rows in '
+                               f'``model_zoo/results/{path.name}``.', ''])
+        lines = results_lines(header, rows)
+        for picture in sorted(RESULTS.glob(f'{path.stem}_*.png')):
+            lines += picture_lines(picture, picture.stem.replace('_', ' '))
+        return self.parse(lines)
 
 
 def write_files(app):
