@@ -18,14 +18,15 @@ _HOMES = {
     'BertTagger': 'heads', 'BertCrfTagger': 'tagging', 'LinearChainCRF': 'crf',
     'Predictor': 'inference', 'SentenceEncoder': 'embedding', 'WordVectors': 'token_vectors',
     'cosine_search': 'search', 'layer_features': 'token_vectors',
-    'load_pipeline': 'pipelines',
+    'load_pipeline': 'pipelines', 'choose_precision': 'precision',
     'get_model': 'zoo', 'get_tokenizer': 'zoo', 'list_models': 'zoo', 'load_model': 'zoo',
 }
 _MODULES = ('bert', 'checkpoint', 'config', 'data', 'devices', 'heads', 'inference', 'kernels',
             'layers', 'metrics', 'losses', 'model', 'networks', 'optimizer', 'plan', 'plots',
             'squad_answers', 'squad_metrics', 'training', 'zoo', 'crf', 'entity_metrics',
-            'tagging', 'task_folder', 'model_card', 'pipelines', 'embedding', 'search',
-            'text_batches', 'token_vectors')
+            'tagging', 'task_folder', 'task_checkpoint', 'model_card', 'pipelines', 'embedding',
+            'search', 'text_batches', 'token_vectors', 'evaluation', 'precision',
+            'precision_file')
 
 __all__ = ['__version__', *_HOMES, *_MODULES]
 

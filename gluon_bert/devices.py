@@ -118,30 +118,30 @@ def _seed(seeds, index, devices):
     mx.random.seed(seed, 'all' if len(devices) == 1 else devices[index])
 
 
-def run_batches(network, batches):
+def run_batches(run, batches, devices):
     """What a network gives for batches, each computed as a whole on the next of its devices.
 
     Parameters
     ----------
-    network : BertBlock
-        With one output.
+    run : callable
+        Arrays of a batch to outputs on the same device, such as the network itself.
     batches : iterable of list of NDArray
-        Its inputs.
+        Read as there is a device for the next one.
+    devices : list of mxnet.Context
+        From :func:`devices_of`.
 
     Yields
     ------
-    numpy.ndarray, list of NDArray
-        The output, the same as one device gives, and the inputs; in the order of the batches.
+    NDArray or tuple of NDArray
+        In the order of the batches; while it is waited for, the devices have the next ones.
     """
-    devices, waiting = devices_of(network), deque()
+    waiting = deque()
     for number, batch in enumerate(batches):
-        if len(waiting) == len(devices):
-            output, inputs = waiting.popleft()
-            yield output.asnumpy(), inputs
         device = devices[number % len(devices)]
-        waiting.append((network(*(array.as_in_context(device) for array in batch)), batch))
-    for output, inputs in waiting:
-        yield output.asnumpy(), inputs
+        waiting.append(run(*(array.as_in_context(device) for array in batch)))
+        if len(waiting) > len(devices):
+            yield waiting.popleft()
+    yield from waiting
 
 
 def _listing(devices):

@@ -1,33 +1,27 @@
 """Vectors of sentences: a BERT over any number of texts, and what is pooled from it."""
 from __future__ import annotations
 
-import collections
 import itertools
 import warnings
 
 import numpy as np
-from mxnet import nd
 
-from .bert import mean_pool
 from .data import Features, SentenceTransform
+from .forms import POOLINGS
 from .inference import Predictor
 from .text_batches import (
-    Batches,
     bert_of,
     blocks_of,
     checked_length,
     computed_ahead,
-    layer_encodings,
     layer_number,
     memory_trimmer,
 )
 
-POOLINGS = ('mean', 'cls', 'max', 'pooler')
 LONG = ('cut', 'windows')
 LAYER_POOLING = 'mean_of_layer:'
 
 _LOOK_AHEAD = 64    # batches that are sorted by length together
-_IN_FLIGHT = 2      # batches that MXNet computes or has yet to compute
 
 
 class SentenceEncoder:
@@ -38,9 +32,9 @@ class SentenceEncoder:
 
     Parameters
     ----------
-    model : BertModel, or a network around one
-        Of a network with heads, the BERT in it is used. Make a new encoder after its parameters
-        change.
+    model : BertModel, a network around one, or a Predictor of one
+        Of a network with heads, the BERT in it is used. A :class:`.Predictor` says with how many
+        threads and in what precision it computes. Make a new encoder after parameters change.
     tokenizer : BertTokenizer, BytePairTokenizer or SentencePieceTokenizer
     pooling : str
         'mean' over all tokens, special ones included (Reimers and Gurevych, 2019, section 3);
@@ -52,7 +46,8 @@ class SentenceEncoder:
     max_length : int, optional
         The longest sequence in tokens, special tokens included; by default the model's longest.
     batch_size : int
-        Sequences in a batch.
+        Sequences in a batch, where batches are padded; texts are read in blocks of 64 times as
+        many.
     long : str
         What is done with a longer text: 'cut' at its end, or 'windows', the mean over the vectors
         of parts of like lengths. Pairs are always cut.
@@ -74,17 +69,24 @@ class SentenceEncoder:
 
     def __init__(self, model, tokenizer, pooling='mean', normalize=True, max_length=None,
                  batch_size=32, long='cut'):
-        self.bert = bert_of(model, tokenizer)
-        self._layer = _pooled_layer(self.bert, pooling)
-        self._run = None if self._layer is not None else Predictor(self.bert)
+        predictor = model if isinstance(model, Predictor) else None
+        self.bert = bert_of(model if predictor is None else predictor.network, tokenizer)
+        if batch_size < 1:
+            raise ValueError(f'batch_size={batch_size}: expected 1 or more')
         if long not in LONG:
             raise ValueError(f'long={long!r}: expected one of {LONG}')
-        self._pooling, self._normalize, self._long = pooling, normalize, long
+        self._pooling, num_layers = _parsed(self.bert, pooling)
+        if predictor is not None and num_layers is not None:
+            raise ValueError(f"pooling={pooling!r}: expected the model itself, not a Predictor; or "
+                             f"Predictor(model, num_layers={num_layers}) and pooling='mean'")
+        self._predictor = predictor or Predictor(self.bert, num_layers=num_layers)
+        self._normalize, self._batch_size, self._long = normalize, batch_size, long
         self._tokenizer = tokenizer
-        self._batches = Batches(self.bert, tokenizer, batch_size)
         self._transform = SentenceTransform(tokenizer, checked_length(self.bert, max_length))
         self.num_cut = 0
         """How many texts were cut so far, for being longer than ``max_length``."""
+        self.num_tokens = 0
+        """How many tokens were encoded so far."""
 
     @property
     def units(self):
@@ -125,7 +127,7 @@ class SentenceEncoder:
         """The vectors of any number of texts, a block at a time, in bounded memory.
 
         ``num_cut`` tells how many texts were cut. One block more than was given out is read, so
-        that its tokens are made while MXNet computes.
+        that its tokens are made while the network computes.
 
         Parameters
         ----------
@@ -143,11 +145,13 @@ class SentenceEncoder:
         """
         trim = memory_trimmer()
         for features, counts, num_cut in computed_ahead(
-                self._features, blocks_of(texts, self._batches.size * _LOOK_AHEAD)):
+                self._features, blocks_of(texts, self._batch_size * _LOOK_AHEAD)):
             self.num_cut += num_cut
+            self.num_tokens += sum(feature.valid_length for feature in features)
             vectors = np.empty((len(features), self.units), 'float32')
-            for indices, pooled in self._pooled(features):
-                vectors[indices] = pooled.asnumpy()
+            for indices, pooled in self._predictor.batches(features, self._batch_size,
+                                                           self._pooling):
+                vectors[indices] = pooled
             if len(counts) < len(vectors):       # several windows of one text
                 begins = np.cumsum([0, *counts[:-1]])
                 vectors = np.add.reduceat(vectors, begins) / np.array(counts, 'float32')[:, None]
@@ -155,15 +159,6 @@ class SentenceEncoder:
                 vectors /= np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-12)
             trim()
             yield vectors
-
-    def _pooled(self, features):
-        """(indices, vectors) of each batch; while one is waited for, the next is computed."""
-        waiting = collections.deque()
-        for indices, arrays in self._batches(features):
-            waiting.append((indices, self._pool(*arrays)))
-            if len(waiting) > _IN_FLIGHT:
-                yield waiting.popleft()
-        yield from waiting
 
     def _features(self, texts, pairs):
         """The sequences of texts, how many each text has, and how many texts were cut."""
@@ -190,36 +185,19 @@ class SentenceEncoder:
         return [Features(np.array([begin, *part, end], 'int32'), np.zeros(len(part) + 2, 'int32'),
                          len(part) + 2) for part in parts]
 
-    def _pool(self, inputs, token_types, valid_length):
-        """NDArrays (N, T), (N, T), (N,) -> (N, C)."""
-        if self._layer is not None:
-            sequence, = layer_encodings(self.bert, [self._layer], inputs, token_types,
-                                        valid_length)
-            return mean_pool(sequence, valid_length, normalize=False)
-        output = self._run(inputs, token_types, valid_length)
-        if self._pooling == 'pooler':
-            return output.pooled
-        sequence = output.sequence if self.bert.use_pooler else output            # (N, T, C)
-        if self._pooling == 'mean':
-            return mean_pool(sequence, valid_length, normalize=False)
-        if self._pooling == 'cls':
-            return sequence[:, 0]
-        return nd.SequenceMask(sequence, valid_length, use_sequence_length=True, value=-1e30,
-                               axis=1).max(axis=1)
 
-
-def _pooled_layer(bert, pooling):
-    """The layer of 'mean_of_layer:', None for the other ways."""
+def _parsed(bert, pooling):
+    """The way of pooling, and after how many layers; None for all."""
     if pooling.startswith(LAYER_POOLING):
         try:
             layer = int(pooling[len(LAYER_POOLING):])
         except ValueError:
             raise ValueError(f'pooling={pooling!r}: expected a whole number after '
                              f'{LAYER_POOLING!r}') from None
-        return layer_number(bert, layer)
+        return 'mean', layer_number(bert, layer) + 1
     if pooling not in POOLINGS:
         raise ValueError(f'pooling={pooling!r}: expected one of {POOLINGS}, or '
                          f'{LAYER_POOLING + "-2"!r}')
     if pooling == 'pooler' and not bert.use_pooler:
         raise ValueError("pooling='pooler': the model has no pooler")
-    return None
+    return pooling, None

@@ -1,16 +1,20 @@
-"""The fast form of a network, for inference on the CPU."""
+"""The fast form of a network, for inference."""
 from __future__ import annotations
 
+import itertools
 import os
 
 import numpy as np
-from mxnet import nd
 
 from ._processors import physical_cores
-from .bert import BertModel, BertOutput
-from .heads import BertForPretraining, BertHead
+from .bert import BertModel
+from .forms import POOLINGS, NativeForm, PlainForm
+from .heads import BertHead
 from .kernels import encoder
 from .tagging import BertCrfTagger
+from .text_batches import memory_trimmer
+
+_BLOCK_BYTES = 1 << 28  # of the encodings that a stream sorts together
 
 
 class Predictor:
@@ -18,19 +22,25 @@ class Predictor:
 
     With the native kernels its encoder runs in native code: weights are laid out once for the
     processor, and padding costs nothing. Without them, on a GPU, or in another dtype than float32,
-    the network itself runs.
+    the network itself runs, on several devices in turn.
+
+    It is called as the network is, with padded arrays. Fastest is to leave batches and padding to
+    it: :meth:`stream` for any number of sequences, :meth:`batches` for a list of them.
 
     Parameters
     ----------
     network : BertModel, BertClassifier, BertForQA, BertTagger, BertCrfTagger, BertForPretraining
         With its parameters; make a new Predictor after they change.
     num_threads : int, optional
-        By default OMP_NUM_THREADS, else one for each core the process may use.
+        Of the native code. By default OMP_NUM_THREADS, else one for each core the process may use.
     precision : str
         'float32', 'bfloat16' or 'int8', see
         :class:`~gluon_bert.kernels.encoder.NativeEncoder`. The lower ones need the native kernels.
     keep : iterable of str
         Dense layers that stay in float32, see :class:`~gluon_bert.kernels.encoder.NativeEncoder`.
+    num_layers : int, optional
+        Of a BertModel: stop after so many layers and give their encodings alone, as a BertModel
+        without a pooler does. By default all.
 
     Raises
     ------
@@ -41,39 +51,46 @@ class Predictor:
 
     Examples
     --------
-    >>> import mxnet as mx
     >>> from gluonnlp.data import count_tokens
     >>> from gluonnlp.vocab import BERTVocab
     >>> import gluon_bert as gb
-    >>> vocab = BERTVocab(count_tokens(['hello', 'world']))
-    >>> model, _ = gb.get_model('bert_2_128_2', vocab=vocab, pretrained=False)
-    >>> sequence, pooled = Predictor(model)(mx.nd.array([[2, 5, 3]]))
-    >>> sequence.shape, pooled.shape
-    ((1, 3, 128), (1, 128))
+    >>> tokenizer = gb.data.BertTokenizer(BERTVocab(count_tokens(['hello', 'world'])))
+    >>> model, _ = gb.get_model('bert_2_128_2', vocab=tokenizer.vocab, pretrained=False)
+    >>> transform = gb.data.SentenceTransform(tokenizer, max_length=16)
+    >>> texts = ['hello', 'hello world', 'world']
+    >>> for output in Predictor(model).stream(transform(text) for text in texts):
+    ...     print(output.sequence.shape, output.pooled.shape)
+    (3, 128) (128,)
+    (4, 128) (128,)
+    (3, 128) (128,)
     """
 
-    def __init__(self, network, num_threads=None, precision='float32', keep=()):
+    def __init__(self, network, num_threads=None, precision='float32', keep=(), num_layers=None):
         if num_threads is not None and num_threads < 1:
             raise ValueError(f'num_threads={num_threads}: expected 1 or more')
         self.network = network
         head = network.tagger if isinstance(network, BertCrfTagger) else network
         if not isinstance(head, (BertModel, BertHead)):
             raise TypeError(f'{type(network).__name__} is no network around a BERT')
-        self._head, self._bert = head, getattr(head, 'bert', head)
-        self._num_threads = num_threads or default_threads()
-        self._encoder = None
-        if precision != 'float32' or encoder.accepts(self._bert):
-            self._encoder = encoder.NativeEncoder(self._bert, precision, keep)
+        if num_layers is not None and not (isinstance(head, BertModel)
+                                           and 1 <= num_layers <= head.config.num_layers):
+            raise ValueError(f'num_layers={num_layers}: expected 1 to {head.config.num_layers}, '
+                             f'of a BertModel')
+        self._bert = getattr(head, 'bert', head)
+        self._has_pooler = self._bert.use_pooler and num_layers is None
+        self._needs_positions = hasattr(head, 'masked_lm')
+        self.is_native = precision != 'float32' or encoder.accepts(self._bert)
+        """Whether the encoder runs in native code."""
+        if self.is_native:
+            self._form = NativeForm(head, num_threads or default_threads(), precision, keep,
+                                    num_layers)
+        else:
+            self._form = PlainForm(network, self._bert, num_layers)
 
     @property
     def config(self):
         """The network's BertConfig."""
         return self.network.config
-
-    @property
-    def is_native(self):
-        """Whether the encoder runs in native code."""
-        return self._encoder is not None
 
     def collect_params(self, select=None):
         """The network's parameters."""
@@ -91,43 +108,131 @@ class Predictor:
         ValueError
             If an input is out of range.
         """
-        if not self.is_native:
-            return self.network(inputs, token_types, valid_length, *others)
-        inputs, token_types, valid_length, *others = self.network.arguments(
-            inputs, token_types, valid_length, *others)
-        ids = _whole_numbers(inputs)                                              # (N, T)
-        lengths = (np.full(len(ids), ids.shape[1], 'int32') if valid_length is None
-                   else _whole_numbers(valid_length))
-        if len(lengths) != len(ids) or not (lengths <= ids.shape[1]).all():
-            raise ValueError(f'valid_length {lengths.tolist()} does not fit inputs of shape '
-                             f'{ids.shape}')
-        valid = np.arange(ids.shape[1]) < lengths[:, None]                        # (N, T)
-        types = (np.zeros(lengths.sum(), 'int32') if token_types is None
-                 else _whole_numbers(token_types)[valid])
-        return self._finish(self._encode(ids[valid], types, lengths), valid, others)
+        return self._form(inputs, token_types, valid_length, *others)
 
-    def _encode(self, ids, types, lengths):
-        """The encodings of the valid tokens, (M, C), and pooled vectors, (N, C), as wanted."""
-        if isinstance(self._head, (BertModel, BertForPretraining)):
-            wanted = True, self._bert.use_pooler
-        else:
-            wanted = self._head.reads == 'sequence', self._head.reads == 'pooled'
-        return self._encoder(ids, types, lengths, self._num_threads, *wanted)
+    def batch(self, features, positions=None):
+        """The outputs for sequences that are computed at once.
 
-    def _finish(self, encoded, valid, others):
-        sequence, pooled = encoded
-        head = self._head
-        if isinstance(head, BertModel):
-            rows = _pad(sequence, valid)
-            return rows if pooled is None else BertOutput(rows, _share(pooled))
-        if isinstance(head, BertForPretraining):
-            encodings = [_pad(sequence, valid)]
-            if pooled is not None:
-                encodings.append(_share(pooled))
-            return head.output_type(*encodings, *head.scores(encodings, *others))
-        if head.reads == 'pooled':
-            return head.scores(_share(pooled))
-        return _pad(head.scores(_share(sequence)).asnumpy(), valid)
+        Parameters
+        ----------
+        features : sequence of Features
+            One or more.
+        positions : sequence of sequence of int, optional
+            Of a BertForPretraining with a decoder, for each sequence where words are masked, if
+            anywhere.
+
+        Returns
+        -------
+        numpy.ndarray, list of numpy.ndarray, BertOutput or the network's own NamedTuple
+            As the network's outputs: scores and pooled vectors as one array, (N, K); what it gives
+            for tokens as a list with an array for each sequence, (T, K), which may share memory.
+
+        Raises
+        ------
+        ValueError
+            If an input is out of range.
+        """
+        if not len(features):
+            raise ValueError('features must hold one sequence or more, got none')
+        if not self._needs_positions and positions is not None:
+            raise ValueError('positions are for a network with a decoder of masked words')
+        if self._needs_positions:
+            _check_positions(features, positions)
+        return next(self._form.outputs([features], None, positions))
+
+    def batches(self, features, batch_size=32, pooling=None):
+        """The outputs for a list of sequences, batch by batch.
+
+        Batches are of sequences of like lengths, the longest first. Those of the native code have
+        about as many tokens as keeps all threads busy, for padding costs nothing.
+
+        Parameters
+        ----------
+        features : sequence of Features
+        batch_size : int
+            Sequences in a batch, where they are padded.
+        pooling : str, optional
+            What to give instead of the network's outputs, one vector for each sequence out of the
+            encodings: 'mean' over all tokens; 'cls', the first token; 'max' of each unit over all
+            tokens; 'pooler', the pooled vector.
+
+        Yields
+        ------
+        indices : numpy.ndarray of int
+            Of the sequences of the batch.
+        outputs
+            As of :meth:`batch`; with ``pooling`` a numpy.ndarray, (N, C).
+
+        Raises
+        ------
+        ValueError
+            If an argument or an input is out of range.
+        """
+        _check_positive(batch_size=batch_size)
+        self._check_pooling(pooling)
+        lengths = np.array([feature.valid_length for feature in features], 'int64')
+        chosen = self._form.divide(lengths, batch_size)
+        yield from zip(chosen, self._form.outputs(
+            ([features[i] for i in indices] for indices in chosen), pooling))
+
+    def stream(self, features, batch_size=32, look_ahead=64):
+        """The outputs for any number of sequences, one by one in their order, in bounded memory.
+
+        Parameters
+        ----------
+        features : iterable of Features
+            Read a block at a time, of ``batch_size * look_ahead`` sequences, fewer if they are very
+            long.
+        batch_size : int
+            As for :meth:`batches`.
+        look_ahead : int
+            Batches that are sorted by length together.
+
+        Yields
+        ------
+        numpy.ndarray, BertOutput or the network's own NamedTuple
+            As of :meth:`batch`, of one sequence: (K,), (T, K), or a tuple of these.
+
+        Raises
+        ------
+        ValueError
+            As for :meth:`batches`.
+        """
+        _check_positive(batch_size=batch_size, look_ahead=look_ahead)
+        trim = memory_trimmer()
+        for block in self._blocks(features, batch_size * look_ahead):
+            yield from self._in_order(block, batch_size)
+            trim()
+
+    def _blocks(self, features, size):
+        block, room = [], _BLOCK_BYTES // (4 * self.config.units)
+        for feature in features:
+            block.append(feature)
+            room -= feature.valid_length
+            if len(block) == size or room <= 0:
+                yield block
+                block, room = [], _BLOCK_BYTES // (4 * self.config.units)
+        if block:
+            yield block
+
+    def _in_order(self, features, batch_size):
+        found = [None] * len(features)
+        for indices, outputs in self.batches(features, batch_size):
+            rows = outputs
+            if isinstance(outputs, tuple):
+                rows = itertools.starmap(type(outputs), zip(*outputs))
+            for index, row in zip(indices, rows):
+                found[index] = row
+        return found
+
+    def _check_pooling(self, pooling):
+        if pooling is None and self._needs_positions:
+            raise ValueError('a network with a decoder of masked words needs their positions: '
+                             'call batch')
+        if pooling not in (None, *POOLINGS):
+            raise ValueError(f'pooling={pooling!r}: expected one of {POOLINGS}')
+        if pooling == 'pooler' and not self._has_pooler:
+            raise ValueError("pooling='pooler': the model has no pooler")
 
 
 def default_threads():
@@ -136,17 +241,17 @@ def default_threads():
     return int(given) if given.isdecimal() and int(given) else physical_cores()
 
 
-def _whole_numbers(array):
-    array = array.asnumpy() if isinstance(array, nd.NDArray) else np.asarray(array)
-    return array.astype('int32')
+def _check_positions(features, positions):
+    if positions is None or len(positions) != len(features):
+        raise ValueError('positions of the masked words are needed: a list for each sequence, '
+                         'which may be empty')
+    for feature, row in zip(features, positions):
+        if not all(0 <= position < feature.valid_length for position in row):
+            raise ValueError(f'positions {list(row)} are not all in a sequence of '
+                             f'{feature.valid_length} tokens')
 
 
-def _share(array):
-    return nd.from_numpy(np.ascontiguousarray(array))
-
-
-def _pad(rows, valid):
-    """Rows of valid tokens, (M, K), in their places: (N, T, K)."""
-    padded = np.zeros((*valid.shape, rows.shape[1]), 'float32')
-    padded[valid] = rows
-    return _share(padded)
+def _check_positive(**arguments):
+    for name, value in arguments.items():
+        if value < 1:
+            raise ValueError(f'{name}={value}: expected 1 or more')

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from pathlib import Path
 from typing import NamedTuple, Optional
@@ -21,6 +22,8 @@ _CALLS = {
     'questions': ("pipeline('Who?', 'A text that tells it.')", 'text, probability, start, end'),
     'entities': ("pipeline('A text.')", 'a list of text, type, start, end, probability'),
 }
+_PRECISION = '## Precision'
+_MAX_CARD = 4 << 20     # bytes
 _PAIR_CALL = "pipeline(('A text.', 'Another.'))"
 
 
@@ -62,6 +65,49 @@ def write_card(folder, model, splits, command):
     parts.append(_use(folder, model))
     parts.append(_licence(row))
     write_text(folder / CARD_FILE, '\n\n'.join(filter(None, parts)) + '\n')
+
+
+def tell_precision(folder, found):
+    """Say in the README.md of a folder which lower precision it may run in.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Without a README.md, or with one that is no text of a reasonable size, nothing is done.
+    found : LowPrecision
+    """
+    path = Path(folder) / CARD_FILE
+    if not path.is_file() or path.stat().st_size > _MAX_CARD:
+        return
+    try:
+        text = path.read_bytes().decode()
+    except UnicodeDecodeError:
+        return
+    # Code is indented in a card, so that no other line begins so.
+    text = re.sub(rf'^{_PRECISION}\n.*?(?=^## |\Z)', '', text, count=1, flags=re.M | re.S)
+    head, use, tail = text.partition('\n## Use\n')
+    write_text(path, f'{head.rstrip()}\n\n{_precision(found)}\n{use}{tail}')
+
+
+def _precision(found):
+    """The section about a precision."""
+    number = len(found.keep)
+    kept = f' with {number} dense layer{"s" * (number > 1)} left in float32' if number else ''
+    rows = [('float32', found.float32), (f'{found.precision}, no layer kept', found.whole)]
+    if found.keep:
+        rows.append((f'{found.precision}{kept}', found.chosen))
+    rows = [f'| {name} | {value:.4f} |' for name, value in rows if value is not None]
+    parts = [_PRECISION, f'`precision.json` names {found.precision}{kept}. '
+             f"`load_pipeline(folder, precision='saved')` and `gluon-bert predict --precision "
+             f'saved` use it.']
+    if found.measure and rows:
+        measured = 'relative error of the outputs' if found.measure == 'error' else found.measure
+        on = found.data or found.calibration
+        parts.append('\n'.join([f'| | {_plain(measured)}{f" on {_plain(on)}" if on else ""} |',
+                                '|---|---|', *rows]))
+    if found.tolerance is not None:
+        parts.append(f'Tolerance: {found.tolerance:g}.')
+    return '\n\n'.join(parts)
 
 
 def _row_of(model):

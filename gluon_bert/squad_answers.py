@@ -7,6 +7,8 @@ from typing import NamedTuple, Optional
 
 import numpy as np
 
+from ._softmax import softmax
+
 
 class Candidate(NamedTuple):
     """A possible answer.
@@ -119,7 +121,7 @@ def _predict(context, spans, null, n_best_size, version_2, threshold):
         best.setdefault(context[start:end], (score, start_logit, end_logit, start, end))
     if version_2:
         best.setdefault('', (null_score, *map(float, null), 0, 0))
-    shares = _softmax([score for score, *_ in best.values()])
+    shares = softmax([score for score, *_ in best.values()]).tolist()
     candidates = [Candidate(text, share, *rest)
                   for (text, (_, *rest)), share in zip(best.items(), shares)]
     answer, score = next(((context[start:end], score) for score, _, _, start, end in spans
@@ -128,10 +130,3 @@ def _predict(context, spans, null, n_best_size, version_2, threshold):
         return Prediction(answer, answer, None, candidates)
     odds = null_score - score
     return Prediction('' if odds > threshold else answer, answer, odds, candidates)
-
-
-def _softmax(scores):
-    if not scores:
-        return []
-    exponentials = np.exp(np.array(scores) - max(scores))
-    return (exponentials / exponentials.sum()).tolist()

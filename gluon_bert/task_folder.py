@@ -21,6 +21,7 @@ from .checkpoint.gluonnlp_names import common_arrays
 from .checkpoint.params_file import read_params
 from .data import get_scheme, read_tokenizer, tag_names, valid_transitions
 from .heads import BertClassifier, BertForQA, BertTagger
+from .precision_file import forget_precision
 from .tagging import BertCrfTagger
 from .text_batches import bert_of
 
@@ -100,6 +101,7 @@ OPTIONAL = {
     'overlap': ('a whole number from 0', lambda value: type(value) is int and value >= 0),
     'character_f1': _FLAG,
     'strict': _FLAG,
+    'multi_label': _FLAG,
     'base': ('[model, data set]', lambda value: isinstance(value, list) and len(value) == 2
              and all(isinstance(name, str) for name in value)),
 }
@@ -107,7 +109,8 @@ OPTIONAL = {
 
 ``name`` of the data; ``metrics``, the first chose the epoch; ``batch_size`` of the evaluation;
 ``pair``, whether texts come in pairs; ``range`` of a score; ``columns`` of the training tables;
-``overlap`` of windows; how figures count; ``base``, the model of the zoo that it was made from.
+``overlap`` of windows; how figures count; ``multi_label``, whether a text may have several of the
+classes, each with a probability of its own; ``base``, the model of the zoo that it was made from.
 """
 
 _HEADS = {'classification': 'classifier.1.weight', 'regression': 'classifier.1.weight',
@@ -201,6 +204,8 @@ def save_tokenizer(folder, tokenizer):
 def save_task(folder, model, parameters):
     """Write what belongs to a parameter file; whole or not at all.
 
+    What was found about the precision of other parameters there, ``precision.json``, is removed.
+
     Parameters
     ----------
     folder : str or Path
@@ -218,6 +223,7 @@ def save_task(folder, model, parameters):
     _check_settings(model.task, model.settings, path)
     description = {'task': model.task, 'parameters': parameters, **model.settings,
                    'config': asdict(model.network.config)}
+    forget_precision(folder)
     write_text(path, json.dumps(description, indent=1, ensure_ascii=False) + '\n')
 
 
@@ -313,7 +319,7 @@ def load_task(source, ctx=None):
         raise ValueError(str(error) if str(error).startswith(str(path)) else
                          f'{path}: {error}') from None
     network = make_network(task, folder.config, settings)
-    bert_of(network if hasattr(network, 'bert') else network.tagger, folder.tokenizer)
+    bert_of(network, folder.tokenizer)
     network.load_arrays(arrays, str(path), ctx=ctx)
     network.hybridize(static_alloc=True)
     return TaskModel(task, network, folder.tokenizer, settings)

@@ -4,7 +4,7 @@ from __future__ import annotations
 import ctypes
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from mxnet import nd
 
@@ -60,21 +60,36 @@ def blocks_of(texts, size):
     """
     if isinstance(texts, (str, bytes)):
         raise TypeError('texts must be a list of str, got one text')
-    block, num_characters = [], 0
+    block, has_pairs, num_characters = [], False, 0
     for number, item in enumerate(texts):
-        parts = (item, None) if isinstance(item, str) else tuple(item) if isinstance(
-            item, (tuple, list)) else ()
-        if len(parts) != 2 or not all(isinstance(part, str) for part in parts[:1 + (
-                parts[1] is not None)]):
-            raise TypeError(f'texts[{number}] must be a str or a pair of str, got '
-                            f'{type(item).__name__}')
-        block.append(parts)
-        num_characters += len(parts[0]) + len(parts[1] or '')
+        if isinstance(item, str):
+            num_characters += len(item)
+        else:
+            item = _pair(item, number)
+            has_pairs = True
+            num_characters += len(item[0]) + len(item[1] or '')
+        block.append(item)
         if len(block) == size or num_characters > _MAX_CHARACTERS:
-            yield _columns(block)
-            block, num_characters = [], 0
+            yield _columns(block) if has_pairs else (block, None)
+            block, has_pairs, num_characters = [], False, 0
     if block:
-        yield _columns(block)
+        yield _columns(block) if has_pairs else (block, None)
+
+
+def _pair(item, number):
+    """The two parts of an item that is no single text, the second may be None."""
+    parts = tuple(item) if isinstance(item, (tuple, list)) else ()
+    if len(parts) != 2 or not all(isinstance(part, str) for part in parts[:1 + (
+            parts[1] is not None)]):
+        raise TypeError(f'texts[{number}] must be a str or a pair of str, got '
+                        f'{type(item).__name__}')
+    return parts
+
+
+def _columns(block):
+    texts, pairs = map(list, zip(*((item, None) if isinstance(item, str) else item
+                                   for item in block)))
+    return texts, None if all(pair is None for pair in pairs) else pairs
 
 
 def computed_ahead(function, blocks):
@@ -91,15 +106,36 @@ def computed_ahead(function, blocks):
     ------
     object
         What ``function`` gives, in the order of the blocks.
+
+    Raises
+    ------
+    Exception
+        As ``function`` and ``blocks`` do, after the results of the blocks before.
     """
     with ThreadPoolExecutor(1) as worker:
         coming = None
-        for block in blocks:
-            done, coming = coming, worker.submit(function, *block)
+        for future in _submitted(worker, function, blocks):
+            done, coming = coming, future
             if done:
                 yield done.result()
         if coming:
             yield coming.result()
+
+
+def _submitted(worker, function, blocks):
+    """A future for each block, and for an error that reading them ends with."""
+    blocks = iter(blocks)
+    while True:
+        try:
+            block = next(blocks)
+        except StopIteration:
+            return
+        except Exception as error:      # is to be told after what came before it
+            failed = Future()
+            failed.set_exception(error)
+            yield failed
+            return
+        yield worker.submit(function, *block)
 
 
 def memory_trimmer(seconds=1.0):
@@ -126,11 +162,6 @@ def memory_trimmer(seconds=1.0):
             trim(0)
             last = time.monotonic()
     return call
-
-
-def _columns(block):
-    texts, pairs = map(list, zip(*block))
-    return texts, None if all(pair is None for pair in pairs) else pairs
 
 
 def bert_of(model, tokenizer):

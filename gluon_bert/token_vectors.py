@@ -7,6 +7,7 @@ import numpy as np
 
 from .data import Features, SentenceTransform
 from .data.tokenizer_base import ROLES
+from .inference import Predictor
 from .text_batches import (
     Batches,
     bert_of,
@@ -130,8 +131,10 @@ class WordVectors:
         self._bert, self._tokenizer = bert_of(model, tokenizer), tokenizer
         self._oov_way = oov_way
         self._max_length = checked_length(self._bert, max_length)
-        self._batches = Batches(self._bert, tokenizer, batch_size)
-        self._layer = layer_number(self._bert, layer)
+        if batch_size < 1:
+            raise ValueError(f'batch_size={batch_size}: expected 1 or more')
+        self._run = Predictor(self._bert, num_layers=layer_number(self._bert, layer) + 1)
+        self._batch_size = batch_size
         vocab = tokenizer.vocab
         self._begin, self._end = vocab[[vocab.cls_token, vocab.sep_token]]
         self._special = {vocab[token] for name in ROLES
@@ -160,7 +163,7 @@ class WordVectors:
         TypeError
             If one of them is no text.
         """
-        for block, pairs in blocks_of(texts, self._batches.size * _LOOK_AHEAD):
+        for block, pairs in blocks_of(texts, self._batch_size * _LOOK_AHEAD):
             if pairs is not None:
                 raise TypeError('texts must be str, got a pair')
             encoded = self._tokenizer.encode_batch(block)
@@ -171,8 +174,8 @@ class WordVectors:
                 ids = [self._begin, *item.ids[:room], self._end]
                 features.append(Features(np.array(ids, 'int32'), np.zeros(len(ids), 'int32'),
                                          len(ids)))
-            results = _run(self._bert, self._batches, features, [self._layer])
-            for text, item, (vectors,) in zip(block, encoded, results):
+            results = self._run.stream(features, self._batch_size, _LOOK_AHEAD)
+            for text, item, vectors in zip(block, encoded, results):
                 yield self._merged(text, item, vectors[1:-1])
 
     def _merged(self, text, encoded, pieces):

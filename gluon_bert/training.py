@@ -17,7 +17,7 @@ from tqdm import tqdm
 from . import kernels
 from ._files import write_text
 from ._signals import stop_signals
-from .devices import add_gradients, devices_of, run_batches
+from .devices import add_gradients, devices_of
 from .inference import Predictor
 from .optimizer import exclude_from_decay, global_norm, linear_schedule, make_optimizer
 from .plan import Plan
@@ -121,23 +121,19 @@ def predict(model, data, desc='predict', per_token=False):
     desc : str
         Beside the progress bar.
     per_token : bool
-        The network gives a row for each token: leave out those of padding.
+        The network gives a row for each token, those of padding left out.
 
     Returns
     -------
     numpy.ndarray, shape (sequences, K), or, ``per_token``, a list of arrays of shape (T, K)
         In the order of the data set.
     """
-    outputs, batches = [None] * len(data), data.evaluation_batches()
-    with kernels.unused_in(model):
-        results = run_batches(Predictor(model), (data.load(batch)[0] for batch in batches))
-        for batch, (rows, inputs) in zip(_progress(batches, desc), results):
-            if per_token:
-                lengths = inputs[2].asnumpy().astype(int)
-                # Copies: a view would keep the padding of its batch in memory.
-                rows = [row[:length].copy() for row, length in zip(rows, lengths)]
-            for index, output in zip(batch, rows):
+    outputs = [None] * len(data)
+    with kernels.unused_in(model), _progress(None, desc, total=len(data)) as bar:
+        for indices, rows in Predictor(model).batches(data.features, data.batch_size):
+            for index, output in zip(indices, rows):
                 outputs[index] = output
+            bar.update(len(indices))
     return outputs if per_token else np.stack(outputs)
 
 

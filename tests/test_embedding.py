@@ -64,6 +64,16 @@ def test_each_text_has_its_pooled_vector_whatever_stands_beside_it(
     np.testing.assert_allclose(vectors, expected, atol=2e-5)
 
 
+def test_a_predictor_in_place_of_a_model(model, tokenizer):
+    expected = gb.SentenceEncoder(model, tokenizer, 'mean_of_layer:0').encode(TEXTS)
+    encoder = gb.SentenceEncoder(gb.Predictor(model, num_layers=1), tokenizer)
+    np.testing.assert_allclose(encoder.encode(TEXTS), expected, atol=1e-5)
+    assert encoder.num_tokens == sum(
+        feature.valid_length for feature in encoder._features(TEXTS, None)[0])
+    with pytest.raises(ValueError, match=r'Predictor\(model, num_layers=2\) and pooling'):
+        gb.SentenceEncoder(gb.Predictor(model), tokenizer, 'mean_of_layer:-1')
+
+
 def test_pooler_and_networks_around_a_bert(model, tokenizer):
     classifier = gb.BertClassifier(model)
     vectors = gb.SentenceEncoder(classifier, tokenizer, 'pooler', normalize=False).encode(['sun'])

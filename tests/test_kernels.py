@@ -201,11 +201,11 @@ def test_dense_in_float32_and_bfloat16(rows, out, width, num_threads):
 @pytest.mark.parametrize('rows, out, width', DENSE)
 @pytest.mark.parametrize('num_threads', [1, 3])
 def test_dense_in_int8_multiplies_whole_numbers_exactly(rows, out, width, num_threads):
-    # Weights and rows of which the largest is the limit are whole numbers already. 63 and 127 are
-    # what the weights go to, by the processor.
+    # Weights of which the largest is the limit, and rows that span 253, are whole numbers already.
+    # 63 and 127 are what the weights go to, by the processor.
     rng = np.random.RandomState(rows)
-    x, bias = rng.randint(-127, 128, (rows, width)), rng.randint(-9, 9, out)
-    x[:, 0] = 127
+    x, bias = rng.randint(-100, 154, (rows, width)), rng.randint(-9, 9, out)
+    x[:, 0], x[:, -1] = -100, 153
     for limit in (63, 127):
         weight = rng.randint(-limit, limit + 1, (out, width))
         weight[:, -1] = -limit
@@ -219,19 +219,19 @@ def test_dense_in_int8_multiplies_whole_numbers_exactly(rows, out, width, num_th
     # The largest sums: no pair of products overflows.
     for sign in (1, -1):
         found = NativeDense(np.full((out, width), sign * limit), bias * 0, 'int8')(
-            np.full((rows, width), 127), num_threads)
-        np.testing.assert_allclose(found, sign * 127 * limit * width, rtol=1e-6)
+            np.full((rows, width), 253), num_threads)
+        np.testing.assert_allclose(found, sign * 253 * limit * width, rtol=1e-6)
 
 
 def test_dense_in_int8_scales_each_row_and_each_column():
     rng = np.random.RandomState(5)
     sizes = 10.0 ** rng.randint(-6, 6, (40, 1)), 10.0 ** rng.randint(-6, 6, (50, 1))
     x, weight = rng.normal(size=(40, 64)) * sizes[0], rng.normal(size=(50, 64)) * sizes[1]
-    x[3] = 0
+    x[3], x[4], x[5] = 0, 9 + abs(x[4]), -abs(x[5])
     found = NativeDense(weight, np.zeros(50), 'int8')(x)
     # Each number is off by half a step of its row or column at most.
-    steps = [abs(part).max(axis=1, keepdims=True) / limit for part, limit in ((x, 127),
-                                                                              (weight, 63))]
+    steps = [np.ptp(np.pad(x, ((0, 0), (0, 1))), axis=1, keepdims=True) / 253,
+             abs(weight).max(axis=1, keepdims=True) / 63]
     bound = (abs(x) + steps[0] / 2).sum(axis=1)[:, None] * steps[1].T / 2 + (
         steps[0] / 2 * abs(weight).sum(axis=1))
     assert (abs(found - x @ weight.T) <= 1.001 * bound).all()

@@ -47,11 +47,27 @@ def test_order_and_batches_do_not_matter(tiny_pipeline, task, inputs):
     assert pipeline([]) == []
 
 
-def test_streams_read_on_as_results_are_taken(tiny_pipeline):
+@pytest.mark.parametrize('look_ahead, read', [(3, 18), (1, 8)])
+def test_streams_read_on_as_results_are_taken(tiny_pipeline, look_ahead, read):
     pipeline, taken = tiny_pipeline('regression', batch_size=2), []
-    pipeline.look_ahead = 3
+    pipeline.look_ahead = look_ahead
     results = pipeline(taken.append(i) or 'the cat' for i in itertools.count())
-    assert len(list(itertools.islice(results, 7))) == 7 and len(taken) == 12
+    # But with 1, the next block is prepared meanwhile.
+    assert len(list(itertools.islice(results, 7))) == 7 and len(taken) == read
+
+
+@pytest.mark.parametrize('task, wrong, error', [
+    ('classification', 7, TypeError), ('classification', 'the cat', InputError),
+    ('questions', 'the cat', InputError), ('entities', None, TypeError)])
+def test_results_before_a_wrong_input_are_given(tiny_pipeline, task, wrong, error):
+    pipeline = tiny_pipeline(task, batch_size=2, **{'pair': True} if 'class' in task else {})
+    pipeline.look_ahead = 2
+    right = 'the cat' if task == 'entities' else ('the cat', CONTEXT)
+    found = []
+    with pytest.raises(error, match='input 9' if error is InputError else '9'):
+        for result in pipeline.stream([right] * 9 + [wrong]):
+            found.append(result)
+    assert len(found) == 8
 
 
 def test_classes_have_their_softmax(tiny_pipeline):

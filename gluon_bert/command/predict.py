@@ -1,4 +1,4 @@
-"""Labels, scores, answers or entities by a fine-tuned folder; words for masks by a pre-trained one.
+"""Labels, scores, answers or entities by a fine-tuned model; words for masks by a pre-trained one.
 
 Each input makes one line of JSON. Inputs are the texts given, the lines of a file or of standard
 input; of a .tsv, .csv or .jsonl file the text columns; of SQuAD's .json the questions; for entities
@@ -8,6 +8,7 @@ CoNLL columns or CLUENER's .json. The two texts of a pair, a question and its co
 examples:
   gluon-bert predict output_dir "A fine film." "A waste of time."
   gluon-bert predict output_dir --input dev.tsv --output predictions.jsonl
+  gluon-bert predict hf://owner/name "A fine film."
   gluon-bert predict NAME/DATASET "The capital of France is [MASK]." --top_k 3
 """
 from __future__ import annotations
@@ -27,8 +28,9 @@ from .texts import FORMATS, STANDARD_INPUT, existing, read_items
 def add_arguments(parser):
     """Declare the arguments."""
     parser.add_argument('model', metavar='MODEL',
-                        help='a folder that a fine-tuning script wrote; or a pre-trained model: '
-                             'NAME/DATASET, the path of a checkpoint, hf://owner/name')
+                        help='a folder that a fine-tuning script wrote; a checkpoint of '
+                             'another maker, fine-tuned or pre-trained: its path or '
+                             'hf://owner/name; or a model of the zoo: NAME/DATASET')
     parser.add_argument('texts', nargs='*', metavar='TEXT',
                         help='what to predict for (default: --input, else standard input)')
     parser.add_argument('--input', metavar='FILE', help='read inputs from this file')
@@ -47,6 +49,9 @@ def add_arguments(parser):
     parser.add_argument('--batch_size', type=int, metavar='N',
                         help='sequences computed at once (default: as in the evaluations of the '
                              'training, else 32)')
+    parser.add_argument('--precision', choices=('float32', 'bfloat16', 'int8', 'saved'),
+                        help='of the dense layers, on the CPU; saved: as gluon-bert quantize found '
+                             'it for the folder (default: float32)')
     parser.add_argument('--gpu', nargs='?', type=int, const=0, metavar='INDEX',
                         help='run on a GPU, the first one when no index is given')
     parser.add_argument('--root', help='folder of the cache (default: $MXNET_HOME/models)')
@@ -68,8 +73,9 @@ def run(args):
         if sys.stdin.isatty():
             pipeline.batch_size = 1
             note('one text a line; Ctrl-D ends')
-    with _writer(args.output) as write:
-        _predict(read_items(args, pipeline), pipeline, args, write)
+    # The file of the inputs is closed where one of them is refused, too.
+    with _writer(args.output) as write, contextlib.closing(read_items(args, pipeline)) as items:
+        _predict(items, pipeline, args, write)
     if pipeline.num_cut:
         note(f'{pipeline.num_cut} inputs were longer than the model reads and were cut')
     return 0
@@ -82,9 +88,10 @@ def _pipeline(args):
         raise ValueError(f'--batch_size {args.batch_size}: expected 1 or more')
     ctx = _context(args.gpu)
     if Path(args.model).exists() and has_task(args.model):
-        return load_pipeline(args.model, ctx, args.batch_size, args.task)
+        return load_pipeline(args.model, ctx, args.batch_size, args.task,
+                             precision=args.precision)
     return checkpoint_pipeline(read_model([args.model]).checkpoint(args.root), ctx,
-                               args.batch_size, args.task)
+                               args.batch_size, args.task, args.precision)
 
 
 def _context(gpu):

@@ -128,9 +128,9 @@ _READERS = {'text': _lines, 'table': _table, 'squad': _squad, 'conll': _conll,
             'cluener': _cluener}
 
 
-def existing(text):
-    """The path of a file that is there, for argparse."""
+def existing(text, flag='--input'):
+    """The path of a file that is there; FileNotFoundError with the flag that named it."""
     path = Path(text).expanduser()
     if not path.is_file():
-        raise FileNotFoundError(f'--input {text}: no such file')
+        raise FileNotFoundError(f'{flag} {text}: no such file')
     return path

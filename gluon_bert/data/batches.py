@@ -48,6 +48,16 @@ class SequenceData:
         return len(self._features)
 
     @property
+    def features(self):
+        """The sequences in the order of the data set."""
+        return self._features
+
+    @property
+    def batch_size(self):
+        """Sequences in a batch."""
+        return self._batch_size
+
+    @property
     def labels(self):
         """The labels in the order of the data set, or None."""
         return self._labels

@@ -80,6 +80,12 @@ class SubwordTokenizer(ABC):
         """Whether the second text of a pair has token types 1."""
         return self._options.get('uses_token_types', True)
 
+    def without_token_types(self):
+        """The same tokenizer for a network that has no token types for the text of a pair."""
+        if not self.uses_token_types:
+            return self
+        return type(self)(*self._arguments(), **{**self._options, 'uses_token_types': False})
+
     def __call__(self, text):
         """The tokens of a text, as a list of str."""
         return self._run_one(checked_text(text)).tokens
@@ -126,7 +132,7 @@ class SubwordTokenizer(ABC):
         -------
         list of list of int
         """
-        return [self._ids(encoding) for encoding in self._run(checked_texts(texts))]
+        return [self._ids(encoding) for encoding in self._run_for_ids(checked_texts(texts))]
 
     def convert_tokens_to_ids(self, tokens):
         """The id of a token, or the ids of a list of tokens.
@@ -208,6 +214,10 @@ class SubwordTokenizer(ABC):
         """The same for a list of texts."""
         return [self._run_one(text) for text in texts]
 
+    def _run_for_ids(self, texts):
+        """The same where offsets are not needed."""
+        return self._run(texts)
+
     def _ids(self, encoding):
         return encoding.ids
 
@@ -243,6 +253,11 @@ class LibraryTokenizer(SubwordTokenizer):
 
     def _run(self, texts):
         return self._tokenizer.encode_batch(texts, add_special_tokens=False)    # on all cores
+
+    def _run_for_ids(self, texts):
+        # Since tokenizers 0.20.
+        run = getattr(self._tokenizer, 'encode_batch_fast', self._tokenizer.encode_batch)
+        return run(texts, add_special_tokens=False)
 
 
 def checked_text(text):

@@ -17,6 +17,12 @@ struct Attention {
 
 enum class Precision { kFloat32, kBFloat16, kInt8 };
 
+// How a row's bytes are to be read: a number is size * (byte - zero).
+struct Scale {
+  float size;
+  int32_t zero;
+};
+
 // A dense layer whose weights were laid out in panels of columns: y = activation(x W^T + bias).
 //
 // In panels, and in rows that were converted, numbers stand in words of 32 bits: one float, two
@@ -28,7 +34,7 @@ struct Dense {
   const void* panels = nullptr;    // (out / columns, words, columns) words, the last padded with 0
   const float* bias = nullptr;     // (out,), padded as the panels
   const float* scales = nullptr;   // of the weights of each column, for int8
-  const int32_t* shifts = nullptr; // 128 times the sum of each column's weights, for int8
+  const int32_t* totals = nullptr; // the sum of each column's whole numbers, for int8
 };
 
 enum Activation { kNone, kGelu, kGeluTanh, kRelu, kTanh };
@@ -40,15 +46,15 @@ struct Backend {
   int64_t (*attention_space)(int64_t length, int64_t D);
   void (*attention_forward)(const Attention&, float* space);
   void (*attention_backward)(const Attention&, float* space);
-  // Lay out weights (out, in); for int8 also their scales and shifts.
+  // Lay out weights (out, in); for int8 also their scales and totals.
   void (*pack)(Precision, const float* weight, int64_t out, int64_t in, void* panels,
-               float* scales, int32_t* shifts);
+               float* scales, int32_t* totals);
   // Some rows in the precision of a layer: (rows, words) words, and for int8 their scales.
   void (*convert)(const Dense&, const float* x, int64_t ldx, int64_t rows, void* converted,
-                  float* scales);
+                  Scale* scales);
   // The panels from `begin` to `end` of a layer's output for some rows, as floats, or converted
   // where the layer is not in float32; y has room for whole panels.
-  void (*dense)(const Dense&, const void* x, int64_t ldx, const float* scales, int64_t rows,
+  void (*dense)(const Dense&, const void* x, int64_t ldx, const Scale* scales, int64_t rows,
                 int64_t begin, int64_t end, Activation, float* y, int64_t ldy);
   // y = (x + residual - mean) / sqrt(variance + eps) gamma + beta, one row.
   void (*add_norm)(const float* x, const float* residual, const float* gamma, const float* beta,

@@ -66,12 +66,29 @@ inline float largest_size(const float* x, int64_t count) {
   return found;
 }
 
+// The least and the largest of the numbers, and of 0.
+inline void range_of(const float* x, int64_t count, float* least, float* most) {
+  Floats low{}, high{};
+  int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    const Floats y = load(x + i);
+    low = smaller(low, y);
+    high = larger(high, y);
+  }
+  *least = -largest(-low);
+  *most = largest(high);
+  for (; i < count; ++i) {
+    *least = x[i] < *least ? x[i] : *least;
+    *most = x[i] > *most ? x[i] : *most;
+  }
+}
+
 inline int32_t nearest(float x) { return static_cast<int32_t>(x < 0 ? x - 0.5f : x + 0.5f); }
 
-// Numbers of int8 are x / scale.
-inline float scale_of(const float* x, int64_t count, float limit) {
-  const float size = largest_size(x, count);
-  return size > 0 ? size / limit : 1.0f;
+// Weights in int8 are weight / scale.
+inline float scale_of(const float* weights, int64_t count) {
+  const float size = largest_size(weights, count);
+  return size > 0 ? size / kWeightLimit : 1.0f;
 }
 
 inline uint32_t word(Precision precision, const float* x, int64_t left, float inverse) {
@@ -89,7 +106,7 @@ inline uint32_t word(Precision precision, const float* x, int64_t left, float in
 }
 
 inline void pack(Precision precision, const float* weight, int64_t out, int64_t in, void* panels,
-                 float* scales, int32_t* shifts) {
+                 float* scales, int32_t* totals) {
   const int64_t words = words_of(precision, in), each = precision == Precision::kInt8 ? 4
                         : precision == Precision::kBFloat16 ? 2 : 1;
   uint32_t* target = static_cast<uint32_t*>(panels);
@@ -98,12 +115,12 @@ inline void pack(Precision precision, const float* weight, int64_t out, int64_t 
     float scale = 1.0f;
     if (precision == Precision::kInt8) {
       int32_t total = 0;
-      scale = j < out ? scale_of(row, in, kWeightLimit) : 1.0f;
+      scale = j < out ? scale_of(row, in) : 1.0f;
       for (int64_t k = 0; k < in && j < out; ++k) {
         total += nearest(row[k] * (1.0f / scale));
       }
       scales[j] = scale;
-      shifts[j] = kShift * total;
+      totals[j] = total;
     }
     for (int64_t k = 0; k < words; ++k) {
       target[(j / kColumns * words + k) * kColumns + j % kColumns] =
@@ -112,18 +129,24 @@ inline void pack(Precision precision, const float* weight, int64_t out, int64_t 
   }
 }
 
-// A row as bytes from 1 to 255: x / scale, shifted to be positive.
-inline void convert_int8(const float* x, int64_t count, float inverse, uint8_t* bytes,
-                         int64_t whole) {
+// A row as bytes. They span the row's own range, which after GELU is nearly all above 0; one at
+// either end is left free, as rounding may reach there.
+inline Scale convert_int8(const float* x, int64_t count, uint8_t* bytes, int64_t whole) {
+  float least, most;
+  range_of(x, count, &least, &most);
+  const float range = most - least;
+  const float size = range > 1e-30f ? range / 253.0f : 1.0f, inverse = 1.0f / size;
+  const int32_t zero = 1 + nearest(-least * inverse);
   for (int64_t i = 0; i < count; ++i) {
-    const float rounded = x[i] * inverse + (12582912.0f + kShift);  // 1.5 * 2^23: see vector.h
+    const float rounded = x[i] * inverse + (12582912.0f + zero);  // 1.5 * 2^23: see vector.h
     uint32_t bits;
     std::memcpy(&bits, &rounded, sizeof bits);
     bytes[i] = static_cast<uint8_t>(bits);
   }
   for (int64_t i = count; i < whole; ++i) {
-    bytes[i] = kShift;
+    bytes[i] = 0;
   }
+  return {size, zero};
 }
 
 inline void convert_bfloat16(const float* x, int64_t count, uint16_t* numbers, int64_t whole) {
@@ -136,12 +159,11 @@ inline void convert_bfloat16(const float* x, int64_t count, uint16_t* numbers, i
 }
 
 inline void convert(const Dense& layer, const float* x, int64_t ldx, int64_t rows, void* converted,
-                    float* scales) {
+                    Scale* scales) {
   for (int64_t i = 0; i < rows; ++i, x += ldx) {
     if (layer.precision == Precision::kInt8) {
-      scales[i] = scale_of(x, layer.in, 127.0f);
-      convert_int8(x, layer.in, 1.0f / scales[i],
-                   static_cast<uint8_t*>(converted) + i * layer.words * 4, layer.words * 4);
+      scales[i] = convert_int8(
+          x, layer.in, static_cast<uint8_t*>(converted) + i * layer.words * 4, layer.words * 4);
     } else {
       convert_bfloat16(x, layer.in, static_cast<uint16_t*>(converted) + i * layer.words * 2,
                        layer.words * 2);
@@ -160,14 +182,15 @@ inline void finish(float* y, int64_t ldy, int rows, const float* bias, Activatio
 }
 
 // The same of whole numbers, which become floats.
-inline void finish_int8(float* y, int64_t ldy, int rows, const float* row_scales,
+inline void finish_int8(float* y, int64_t ldy, int rows, const Scale* row_scales,
                         const Dense& layer, int64_t column, Activation activation) {
   for (int c = 0; c < kColumns; c += kLanes) {
     const Floats bias = load(layer.bias + column + c), scale = load(layer.scales + column + c);
-    const Ints shift = load_words(layer.shifts + column + c);
+    const Ints total = load_words(layer.totals + column + c);
     for (int i = 0; i < rows; ++i) {
-      const Floats sum = __builtin_convertvector(load_words(y + i * ldy + c) - shift, Floats);
-      store(y + i * ldy + c, activate(activation, sum * scale * row_scales[i] + bias));
+      const Ints sum = load_words(y + i * ldy + c) - total * row_scales[i].zero;
+      const Floats product = __builtin_convertvector(sum, Floats) * scale * row_scales[i].size;
+      store(y + i * ldy + c, activate(activation, product + bias));
     }
   }
 }
@@ -207,7 +230,7 @@ inline void dense_float32(const Dense& layer, const float* x, int64_t ldx, int64
 }
 
 template <class Product>
-inline void dense_words(const Dense& layer, const uint32_t* x, const float* scales, int64_t rows,
+inline void dense_words(const Dense& layer, const uint32_t* x, const Scale* scales, int64_t rows,
                         int64_t begin, int64_t end, Activation activation, float* y,
                         int64_t ldy) {
   const uint32_t* panels = static_cast<const uint32_t*>(layer.panels);
@@ -231,7 +254,7 @@ inline void dense_words(const Dense& layer, const uint32_t* x, const float* scal
   }
 }
 
-inline void dense(const Dense& layer, const void* x, int64_t ldx, const float* scales,
+inline void dense(const Dense& layer, const void* x, int64_t ldx, const Scale* scales,
                   int64_t rows, int64_t begin, int64_t end, Activation activation, float* y,
                   int64_t ldy) {
   const uint32_t* words = static_cast<const uint32_t*>(x);

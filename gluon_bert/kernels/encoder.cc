@@ -54,7 +54,7 @@ class Layer {
  public:
   Layer(const float* weight, const float* bias, int64_t out, int64_t in, Precision precision)
       : panels_(whole(out) * words_of(precision, in)), bias_(whole(out)), scales_(whole(out)),
-        shifts_(whole(out)) {
+        totals_(whole(out)) {
     dense_.precision = precision;
     dense_.in = in;
     dense_.out = out;
@@ -62,16 +62,16 @@ class Layer {
     dense_.panels = panels_.get();
     dense_.bias = bias_.get();
     dense_.scales = scales_.get();
-    dense_.shifts = shifts_.data();
+    dense_.totals = totals_.data();
     std::copy_n(bias, out, bias_.get());
     std::fill(bias_.get() + out, bias_.get() + whole(out), 0.0f);
-    backend().pack(precision, weight, out, in, panels_.get(), scales_.get(), shifts_.data());
+    backend().pack(precision, weight, out, in, panels_.get(), scales_.get(), totals_.data());
   }
   const Dense& get() const { return dense_; }
 
  private:
   Floats panels_, bias_, scales_;
-  std::vector<int32_t> shifts_;
+  std::vector<int32_t> totals_;
   Dense dense_;
 };
 
@@ -89,7 +89,8 @@ struct EncoderLayer {
 // Rows in another precision.
 struct Converted {
   Converted(int64_t rows, int64_t words) : words(rows * words), scales(rows) {}
-  Floats words, scales;
+  Floats words;
+  mutable std::vector<Scale> scales;
 };
 
 struct Space;
@@ -183,16 +184,16 @@ void run_dense(const Layer& layer, Activation activation, const float* x, int64_
     input = converted.words.get();
     const int64_t top = team.begin(rows);
     backend().convert(dense, x + top * ldx, ldx, team.end(rows) - top,
-                      converted.words.get() + top * dense.words, converted.scales.get() + top);
+                      converted.words.get() + top * dense.words, converted.scales.data() + top);
     team.wait();
     ldx = dense.words;
   }
   if (rows >= kTall * team.size) {
     const int64_t top = team.begin(rows);
-    backend().dense(dense, input + top * ldx, ldx, converted.scales.get() + top,
+    backend().dense(dense, input + top * ldx, ldx, converted.scales.data() + top,
                     team.end(rows) - top, 0, panels, activation, y + top * ldy, ldy);
   } else {
-    backend().dense(dense, input, ldx, converted.scales.get(), rows, team.begin(panels),
+    backend().dense(dense, input, ldx, converted.scales.data(), rows, team.begin(panels),
                     team.end(panels), activation, y, ldy);
   }
   team.wait();

@@ -2,11 +2,12 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 import weakref
 
 import numpy as np
 
-from . import _functions, _pointer, accept
+from . import _functions, _pointer, accept, state
 
 PRECISIONS = {'float32': 0, 'bfloat16': 1, 'int8': 2}
 PARTS = ('query_key_value', 'output', 'expand', 'contract')     # the dense layers of a layer
@@ -23,12 +24,14 @@ class NativeEncoder:
         read where they lie: make a new encoder after they change.
     precision : str
         Of the dense layers' products: 'float32'; 'bfloat16'; or 'int8', weights with a scale for
-        each output, inputs with one for each token, found as they come (as in Zafrir et al.,
-        2019, section 3, but without calibration). Sums are in float32 or whole numbers of 32 bits.
-        Attention itself and the pooler stay in float32.
+        each output, inputs with a scale and a zero for each token, found as they come (Jacob et
+        al., 2018, section 2.1, but without calibration). Sums are in float32 or whole numbers of
+        32 bits. Attention itself and the pooler stay in float32.
     keep : iterable of str
         Dense layers that stay in float32, such as '0.expand': the layer's number from 0, and
         'query_key_value', 'output', 'expand' or 'contract'.
+    num_layers : int, optional
+        Leave out the layers after so many, and the pooler.
 
     Raises
     ------
@@ -37,19 +40,21 @@ class NativeEncoder:
     MemoryError
     """
 
-    def __init__(self, bert, precision='float32', keep=()):
+    def __init__(self, bert, precision='float32', keep=(), num_layers=None):
         if not accepts(bert):
-            raise ValueError('the native encoder needs the kernels, and a network in float32 on '
-                             'the CPU')
-        self.config, self.use_pooler = bert.config, bert.use_pooler
+            raise ValueError(f'the native encoder needs the kernels, and a network in float32 on '
+                             f'the CPU (kernels in use: {state()})')
+        self.config = bert.config
+        self.use_pooler = bert.use_pooler and num_layers is None
+        num_layers = bert.config.num_layers if num_layers is None else num_layers
         self._arrays = [None if parameter is None else parameter.list_data()[0]
-                        for parameter in _parameters(bert)]
+                        for parameter in _parameters(bert, num_layers, self.use_pooler)]
         for array in self._arrays:
             if array is not None:
                 array.wait_to_read()
         config = bert.config
         sizes = np.array([
-            config.units, config.hidden_size, config.num_heads, config.num_layers,
+            config.units, config.hidden_size, config.num_heads, num_layers,
             ACTIVATIONS[config.activation],
             ACTIVATIONS[config.pooler_activation],
             *_precisions(config.num_layers, precision, keep)], 'int64')
@@ -169,7 +174,7 @@ def _precisions(num_layers, precision, keep):
     return [PRECISIONS['float32' if name in set(keep) else precision] for name in names]
 
 
-def _parameters(bert):
+def _parameters(bert, num_layers, use_pooler):
     """In the order in which the kernel reads them."""
     def dense(layer):
         return [layer.weight, layer.bias]
@@ -181,11 +186,11 @@ def _parameters(bert):
     found = [embeddings.word.weight,
              embeddings.token_type.weight if bert.config.num_token_types else None,
              embeddings.position.weight, *norm(embeddings.norm)]
-    for layer in bert.layers:
+    for layer in itertools.islice(bert.layers, num_layers):
         found += [*dense(layer.attention.query_key_value), *dense(layer.attention.output),
                   *norm(layer.attention_norm), *dense(layer.expand), *dense(layer.contract),
                   *norm(layer.output_norm)]
-    return found + (dense(bert.pooler) if bert.use_pooler else [None, None])
+    return found + (dense(bert.pooler) if use_pooler else [None, None])
 
 
 def _check(array, limit, name, least=0):

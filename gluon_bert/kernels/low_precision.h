@@ -10,8 +10,6 @@
 
 namespace {
 
-constexpr int32_t kShift = 128;  // added to the rows' numbers, to make them unsigned
-
 // Without instructions that add up four products in 32 bits, two are added up in 16 bits, and with
 // weights up to 63 that never overflows.
 #if defined(__AVX2__) && !defined(__AVX512VNNI__)

@@ -2,16 +2,13 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from abc import ABC, abstractmethod
 
-import numpy as np
-from mxnet import nd
-
 from .. import kernels
-from ..data import pad_batch, sequential_batches
-from ..devices import devices_of, run_batches
+from ..devices import devices_of
 from ..inference import Predictor
-from ..text_batches import blocks_of
+from ..text_batches import blocks_of, computed_ahead
 
 
 class InputError(ValueError):
@@ -28,18 +25,18 @@ class Pipeline(ABC):
     Called on one input it gives one result; on a list, a list; on any other iterable, an iterator
     that reads on as results are taken, in bounded memory. Results are in the order of the inputs.
     Within blocks of ``look_ahead`` batches, inputs are sorted by length so that batches need
-    little padding.
+    little padding; while the network computes a block, a thread makes the tokens of the next.
 
     Parameters
     ----------
     network : BertBlock
     tokenizer : BertTokenizer, BytePairTokenizer or SentencePieceTokenizer
     batch_size : int
-        Sequences computed at once.
+        Sequences in a batch, where batches are padded; see :meth:`.Predictor.batches`.
     """
 
     look_ahead = 64
-    """How many batches are sorted by length together."""
+    """How many batches are sorted by length together; 1 to read nothing before it is needed."""
 
     num_cut = 0
     """How many sequences were cut so far, for being too long."""
@@ -47,15 +44,13 @@ class Pipeline(ABC):
     progress = None
     """Called, if set, with the number of inputs done since its last call."""
 
-    _num_done = 0
     _run = _predictor = None
 
     def __init__(self, network, tokenizer, batch_size=32):
         if type(batch_size) is not int or batch_size < 1:
             raise ValueError(f'batch_size={batch_size!r}: expected a whole number from 1')
         self.network, self.tokenizer, self.batch_size = network, tokenizer, batch_size
-        self._pad_id = tokenizer.vocab[tokenizer.vocab.padding_token]
-        self._ctx = devices_of(network)[0]
+        devices_of(network)     # they are checked
 
     def __call__(self, inputs):
         """The results of one input, of a list, or of an iterable of inputs."""
@@ -76,24 +71,26 @@ class Pipeline(ABC):
         NamedTuple or list
             As the call gives for one input.
         """
-        self._num_done = 0
-        with self._ready():
-            for block in self._blocks(inputs):
-                results = self._results(*block)
-                yield from results
-                self._num_done += len(results)
+        with self._ready(), contextlib.closing(self._prepared(inputs)) as blocks:
+            for block in blocks:
+                yield from self._results(*block)
 
-    def freeze(self):
+    def freeze(self, predictor=None):
         """Make the network's fast form once: its parameters will not change any more.
 
         Until then it is made for each call, as for a network in training.
+
+        Parameters
+        ----------
+        predictor : Predictor, optional
+            Its fast form where it is made already, such as one in a lower precision.
 
         Returns
         -------
         Pipeline
             This one.
         """
-        self._predictor = Predictor(self.network)
+        self._predictor = Predictor(self.network) if predictor is None else predictor
         return self
 
     @contextlib.contextmanager
@@ -112,30 +109,43 @@ class Pipeline(ABC):
         return isinstance(inputs, str) or (isinstance(inputs, tuple) and len(inputs) == 2
                                            and all(isinstance(text, str) for text in inputs))
 
+    def _prepared(self, inputs):
+        """Arguments of :meth:`_results`, block by block."""
+        prepare = computed_ahead if self.look_ahead > 1 else itertools.starmap
+        yield from prepare(self._prepare_from, self._numbered(inputs))
+
+    def _numbered(self, inputs):
+        begin = 0
+        for block in self._blocks(inputs):
+            yield begin, block
+            begin += len(block[0])
+
+    def _prepare_from(self, begin, block):
+        try:
+            return self._prepare(*block)
+        except InputError as error:
+            raise InputError(begin + error.number, error.reason) from None
+
     def _blocks(self, inputs):
-        """Arguments of :meth:`_results`."""
+        """Arguments of :meth:`_prepare`."""
         return blocks_of(inputs, self.batch_size * self.look_ahead)
 
     @abstractmethod
-    def _results(self, *block):
+    def _prepare(self, *block):
+        """Arguments of :meth:`_results` for a block; made in a thread, without MXNet."""
+
+    @abstractmethod
+    def _results(self, *prepared):
         """The results of a block, as a list."""
 
-    def _fail(self, number, reason):
-        """Refuse an input by its number in the block."""
-        raise InputError(self._num_done + number, reason)
+    @staticmethod
+    def _fail(number, reason):
+        """Refuse an input by its number in the block that is prepared."""
+        raise InputError(number, reason)
 
     def _tell(self, count):
         if self.progress is not None:
             self.progress(count)
-
-    def _batches(self, features):
-        """The indices of each batch of sequences of like lengths."""
-        return sequential_batches([feature.valid_length for feature in features], self.batch_size)
-
-    def _arrays(self, features, indices):
-        """The inputs of a batch: NDArrays (N, T), (N, T), (N,)."""
-        arrays = pad_batch([features[i] for i in indices], self._pad_id)
-        return [nd.array(array, dtype='float32', ctx=self._ctx) for array in arrays]
 
 
 class TaskPipeline(Pipeline):
@@ -145,7 +155,7 @@ class TaskPipeline(Pipeline):
     ----------
     model : TaskModel
     batch_size : int, optional
-        Sequences computed at once; by default as in the evaluations of the training, else 32.
+        As for :class:`Pipeline`; by default as in the evaluations of the training, else 32.
     """
 
     def __init__(self, model, batch_size=None):
@@ -153,25 +163,12 @@ class TaskPipeline(Pipeline):
         super().__init__(model.network, model.tokenizer, self.settings.get('batch_size', 32)
                          if batch_size is None else batch_size)
 
-    def _scores_of(self, features):
-        """The network's output for each sequence, in no order: number, array (K,) or (T, K)."""
-        batches = self._batches(features)
-        results = run_batches(self._run, (self._arrays(features, indices)
-                                          for indices in batches))
-        for indices, (outputs, _) in zip(batches, results):
-            yield from zip(indices, outputs)
-
-    def _token_scores(self, features):
-        """The network's output for each token of each sequence: a list of arrays (T, K)."""
+    def _outputs(self, features, tell=False):
+        """The network's output for each sequence: a list of arrays (K,), or (T, K)."""
         found = [None] * len(features)
-        for index, output in self._scores_of(features):
-            # A copy: a view would keep the padding of its batch in memory.
-            found[index] = output[:features[index].valid_length].copy()
+        for indices, outputs in self._run.batches(features, self.batch_size):
+            for index, output in zip(indices.tolist(), outputs):
+                found[index] = output
+            if tell:
+                self._tell(len(indices))
         return found
-
-
-def softmax(scores):
-    """Probabilities along the last axis, in double precision."""
-    scores = np.asarray(scores, 'float64')
-    exponentials = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    return exponentials / exponentials.sum(axis=-1, keepdims=True)

@@ -5,12 +5,17 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .._softmax import softmax
 from ..data import SentenceTransform
-from .base import TaskPipeline, softmax
+from .base import TaskPipeline
 
 
 class Classification(NamedTuple):
-    """The most probable class, its probability, and the probability of every class by name."""
+    """The most probable class, its probability, and the probability of every class by name.
+
+    The probabilities sum to 1, but of a network whose texts may have several classes
+    (``multi_label``): then each is that of its class alone.
+    """
 
     label: str
     probability: float
@@ -37,16 +42,14 @@ class _SequencePipeline(TaskPipeline):
         super().__init__(model, batch_size)
         self._transform = SentenceTransform(model.tokenizer, self.settings['max_len'])
 
-    def _scores(self, texts, pairs):
-        """What the network gives for a block, (N, K)."""
+    def _prepare(self, texts, pairs):
         self._check(texts, pairs)
-        features, num_cut = self._transform.transform_batch(texts, pairs)
+        return self._transform.transform_batch(texts, pairs)
+
+    def _scores(self, features, num_cut):
+        """What the network gives for a block, (N, K)."""
         self.num_cut += num_cut
-        scores = [None] * len(features)
-        for index, row in self._scores_of(features):
-            scores[index] = row
-            self._tell(1)
-        return np.stack(scores)
+        return np.stack(self._outputs(features, tell=True))
 
     def _check(self, texts, pairs):
         """See that there are pairs exactly if the network has learned from pairs."""
@@ -78,11 +81,12 @@ class ClassificationPipeline(_SequencePipeline):
         """The names of the classes, in the order of their numbers."""
         return self.settings['labels']
 
-    def _results(self, texts, pairs):
-        scores = self._scores(texts, pairs)
+    def _results(self, features, num_cut):
+        scores = self._scores(features, num_cut)
+        shares = (sigmoid if self.settings.get('multi_label') else softmax)(scores)
         best = scores.argmax(axis=1)
         return [Classification(self.labels[number], row[number], dict(zip(self.labels, row)))
-                for number, row in zip(best.tolist(), softmax(scores).tolist())]
+                for number, row in zip(best.tolist(), shares.tolist())]
 
 
 class RegressionPipeline(_SequencePipeline):
@@ -101,7 +105,12 @@ class RegressionPipeline(_SequencePipeline):
 
     task = 'regression'
 
-    def _results(self, texts, pairs):
+    def _results(self, features, num_cut):
         low, high = self.settings.get('range', (-np.inf, np.inf))
-        values = self._scores(texts, pairs)[:, 0].clip(low, high)
+        values = self._scores(features, num_cut)[:, 0].clip(low, high)
         return [Regression(value) for value in values.tolist()]
+
+
+def sigmoid(scores):
+    """The probability of each of independent classes, in double precision."""
+    return np.exp(-np.logaddexp(0, -np.asarray(scores, 'float64')))

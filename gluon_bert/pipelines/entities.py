@@ -82,7 +82,8 @@ class EntityPipeline(TaskPipeline):
         list of list of str
         """
         with self._ready():
-            return [tags for block, in self._blocks(sentences) for tags, _ in self._tagged(block)]
+            return [tags for block, in self._blocks(sentences)
+                    for tags, _ in self._tagged(block, self.windows(block))]
 
     def predict_tags(self, sentences, scheme=None):
         """The tags of sentences.
@@ -174,15 +175,17 @@ class EntityPipeline(TaskPipeline):
         if block:
             yield block,
 
-    def _results(self, block):
+    def _prepare(self, block):
         sentences = [self.words(item)[0] for item in block]
-        return [self.entities(item, tags, shares)
-                for item, (tags, shares) in zip(block, self._tagged(sentences))]
+        return block, sentences, self.windows(sentences)
 
-    def _tagged(self, sentences):
+    def _results(self, block, sentences, windows):
+        return [self.entities(item, tags, shares)
+                for item, (tags, shares) in zip(block, self._tagged(sentences, windows))]
+
+    def _tagged(self, sentences, windows):
         """The network's tags of sentences of words, and their probabilities."""
-        windows = self.windows(sentences)
-        scores = self._token_scores([window.features for window in windows])
+        scores = self._outputs([window.features for window in windows])
         scores = join_windows(windows, [row[window.firsts] for row, window in zip(scores, windows)],
                               [len(words) for words in sentences])
         self._tell(len(sentences))

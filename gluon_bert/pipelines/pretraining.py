@@ -4,11 +4,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from mxnet import nd
 
-from ..data import Features, SentenceTransform
+from .._softmax import softmax
+from ..data import Features, SentenceTransform, sequential_batches
 from ..text_batches import bert_of
-from .base import Pipeline, softmax
+from .base import Pipeline
 
 
 class Word(NamedTuple):
@@ -39,16 +39,15 @@ class _PretrainedPipeline(Pipeline):
         super().__init__(network, tokenizer, batch_size)
 
     def _outputs(self, features, positions):
-        """The indices of each batch and the scores of the head, in double precision."""
-        for indices in self._batches(features):
-            arrays = self._arrays(features, indices)
+        """The indices of each batch and the scores of the head."""
+        lengths = [feature.valid_length for feature in features]
+        # No larger batches, for the scores of all words are much memory.
+        for indices in sequential_batches(lengths, self.batch_size):
+            chosen = None
             if hasattr(self.network, 'masked_lm'):
                 chosen = [positions[i] for i in indices]
-                padded = np.zeros((len(chosen), max(map(len, chosen))), 'float32')
-                for row, found in zip(padded, chosen):
-                    row[:len(found)] = found
-                arrays.append(nd.array(padded, ctx=self._ctx))
-            yield indices, getattr(self._run(*arrays), self.head).asnumpy().astype('float64')
+            outputs = self._run.batch([features[i] for i in indices], chosen)
+            yield indices, getattr(outputs, self.head)
             self._tell(len(indices))
 
 
@@ -100,15 +99,17 @@ class FillMaskPipeline(_PretrainedPipeline):
                              f'there are')
         self.top_k = top_k
 
-    def _results(self, texts, pairs):
+    def _prepare(self, texts, pairs):
         if pairs is not None:
             self._fail(next(i for i, pair in enumerate(pairs) if pair is not None),
                        'a pair of texts, expected one text')
-        features, positions = self._masked(texts)
+        return self._masked(texts)
+
+    def _results(self, features, positions):
         results = [None] * len(features)
         for indices, scores in self._outputs(features, positions):
             for index, rows in zip(indices, scores):
-                results[index] = [self._best(row) for row in rows[:len(positions[index])]]
+                results[index] = [self._best(row) for row in rows]
         return results
 
     def _masked(self, texts):
@@ -167,14 +168,16 @@ class NextSentencePipeline(_PretrainedPipeline):
         super().__init__(network, tokenizer, batch_size)
         self._transform = SentenceTransform(tokenizer, self._bert.config.max_length)
 
-    def _results(self, texts, pairs):
+    def _prepare(self, texts, pairs):
         for number in range(len(texts)):
             if pairs is None or pairs[number] is None:
                 self._fail(number, 'one text, expected a pair')
-        features, num_cut = self._transform.transform_batch(texts, pairs)
+        return self._transform.transform_batch(texts, pairs)
+
+    def _results(self, features, num_cut):
         self.num_cut += num_cut
         results = [None] * len(features)
-        for indices, scores in self._outputs(features, [[0]] * len(features)):
+        for indices, scores in self._outputs(features, [[]] * len(features)):
             for index, share in zip(indices, softmax(scores)[:, 0].tolist()):
                 results[index] = NextSentence(share > 0.5, share)
         return results

@@ -132,17 +132,20 @@ class QuestionPipeline(TaskPipeline):
             for block, _ in super()._blocks((row.question, row.context) for row in questions):
                 first, last = last, last + len(block)
                 begin, end = np.searchsorted(windows.question, (first, last))
-                scores += self._token_scores(features[begin:end])
+                scores += self._outputs(features[begin:end])
                 self._tell(len(block))
         return scores
 
-    def _results(self, questions, contexts):
+    def _prepare(self, questions, contexts):
         for number in range(len(questions)):
             if contexts is None or contexts[number] is None:
                 self._fail(number, 'a question without its context')
         rows = [Question(str(number), question, context, (), False)
                 for number, (question, context) in enumerate(zip(questions, contexts))]
-        return [answer_of(row) for row in self.predictions(rows)]
+        return rows, self.windows(rows)
+
+    def _results(self, rows, windows):
+        return [answer_of(row) for row in self.predictions(rows, windows)]
 
 
 def answer_of(prediction):

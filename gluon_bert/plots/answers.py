@@ -5,6 +5,7 @@ from typing import NamedTuple, Optional
 
 import numpy as np
 
+from .._softmax import softmax
 from .highlight import (
     LINE,
     baseline,
@@ -171,8 +172,7 @@ def token_probabilities(windows, scores):
         offsets.append(places[flags])
         logits.append(rows[first:first + len(places)][flags])
     logits = np.concatenate([[min(nulls, key=sum)], *logits])
-    shares = np.exp(logits - logits.max(axis=0))
-    shares /= shares.sum(axis=0)
+    shares = softmax(logits, axis=0)
     return TokenProbabilities(np.concatenate(offsets), shares[1:, 0], shares[1:, 1])
 
 

@@ -1,0 +1,23 @@
+"""Scores to probabilities."""
+from __future__ import annotations
+
+import numpy as np
+
+
+def softmax(scores, axis=-1):
+    """Probabilities along an axis, in double precision.
+
+    Parameters
+    ----------
+    scores : array_like of float
+        Along the axis there may be none.
+    axis : int
+
+    Returns
+    -------
+    numpy.ndarray of float64
+        Of the same shape.
+    """
+    scores = np.asarray(scores, 'float64')
+    exponentials = np.exp(scores - scores.max(axis=axis, keepdims=True, initial=-np.inf))
+    return exponentials / exponentials.sum(axis=axis, keepdims=True)

@@ -1,0 +1,228 @@
+"""How a Predictor computes: in native code over valid tokens alone, or by the network itself.
+
+M tokens of N sequences in all, T of one, C units.
+"""
+from __future__ import annotations
+
+import functools
+import itertools
+
+import numpy as np
+from mxnet import nd
+
+from .bert import BertModel, BertOutput, mean_pool
+from .data import pad_batch, sequential_batches
+from .devices import devices_of, run_batches
+from .heads import BertForPretraining
+from .kernels.encoder import NativeEncoder
+from .packed import Packed, pack
+from .text_batches import layer_encodings
+
+POOLINGS = ('mean', 'cls', 'max', 'pooler')
+
+_TOKENS = 2048    # of a batch without padding, for each thread: enough to keep all of them busy
+
+
+class NativeForm:
+    """The encoder in native code, the heads as they are.
+
+    Parameters
+    ----------
+    head : BertModel or BertHead
+    num_threads : int
+    precision, keep, num_layers
+        As for :class:`.NativeEncoder`.
+    """
+
+    def __init__(self, head, num_threads, precision, keep, num_layers):
+        self._head, self._num_threads = head, num_threads
+        bert = getattr(head, 'bert', head)
+        self._encoder = NativeEncoder(bert, precision, keep, num_layers)
+        self._ctx = bert.embeddings.word.weight.list_ctx()[0]
+
+    def __call__(self, inputs, token_types=None, valid_length=None, *others):
+        """What the network gives for padded arrays."""
+        inputs, token_types, valid_length, *others = self._head.arguments(
+            inputs, token_types, valid_length, *others)
+        ids = _whole_numbers(inputs)                                              # (N, T)
+        lengths = (np.full(len(ids), ids.shape[1], 'int32') if valid_length is None
+                   else _whole_numbers(valid_length))
+        if len(lengths) != len(ids) or not (lengths <= ids.shape[1]).all():
+            raise ValueError(f'valid_length {lengths.tolist()} does not fit inputs of shape '
+                             f'{ids.shape}')
+        valid = np.arange(ids.shape[1]) < lengths[:, None]                        # (N, T)
+        types = (np.zeros(lengths.sum(), 'int32') if token_types is None
+                 else _whole_numbers(token_types)[valid])
+        return self._finish(*self._encode(ids[valid], types, lengths), valid, others)
+
+    def divide(self, lengths, batch_size):
+        """The indices of each batch; all have about the same number of tokens."""
+        order = np.argsort(-lengths, kind='stable')
+        tokens, last = lengths.sum(), lengths[order].cumsum() - 1
+        count = max(1, round(tokens / (_TOKENS * self._num_threads)))
+        number = last * count // max(1, tokens)
+        return np.split(order, np.flatnonzero(np.diff(number)) + 1) if len(order) else []
+
+    def outputs(self, batches, pooling=None, positions=None):
+        """The outputs, as of :meth:`.Predictor.batches`, for lists of features."""
+        for features in batches:
+            packed = pack(features)
+            rows, pooled = self._encode(*packed, pooling)
+            if pooling is None:
+                yield self._outputs(packed, rows, pooled, positions)
+            else:
+                yield pooled if rows is None else _POOL[pooling](packed, rows)
+
+    def _encode(self, ids, types, lengths, pooling=None):
+        """The encodings of the tokens, (M, C), and pooled vectors, (N, C), as they are needed."""
+        if pooling is not None:
+            needed = pooling != 'pooler', pooling == 'pooler'
+        elif isinstance(self._head, (BertModel, BertForPretraining)):
+            needed = True, self._encoder.use_pooler
+        else:
+            needed = self._head.reads == 'sequence', self._head.reads == 'pooled'
+        return self._encoder(ids, types, lengths, self._num_threads, *needed)
+
+    def _outputs(self, packed, rows, pooled, positions):
+        head = self._head
+        if isinstance(head, BertForPretraining):
+            found = [packed.split(rows)] + ([] if pooled is None else [pooled])
+            if hasattr(head, 'next_sentence'):
+                found.append(head.next_sentence(self._array(pooled)).asnumpy())   # (N, 2)
+            if hasattr(head, 'masked_lm'):
+                found.append(self._masked_scores(packed, rows, positions))
+            return head.output_type(*found)
+        if isinstance(head, BertModel):
+            encodings = packed.split(rows)
+            return encodings if pooled is None else BertOutput(encodings, pooled)
+        if pooled is not None:
+            return head.scores(self._array(pooled)).asnumpy()
+        return packed.split(head.scores(self._array(rows)).asnumpy())
+
+    def _masked_scores(self, packed, rows, positions):
+        """The scores of all words at the positions in each sequence: list of (P, V)."""
+        chosen = np.concatenate([np.asarray(row, int) + start
+                                 for row, start in zip(positions, packed.starts)])
+        scores = np.zeros((0, self._encoder.config.vocab_size), 'float32')
+        if len(chosen):
+            places = nd.arange(len(chosen), ctx=self._ctx).expand_dims(0)
+            scores = self._head.masked_lm(self._array(rows[chosen][None]), places)[0].asnumpy()
+        return np.split(scores, np.cumsum([len(row) for row in positions])[:-1])
+
+    def _finish(self, sequence, pooled, valid, others):
+        """The network's outputs as it gives them, padded."""
+        head = self._head
+        if isinstance(head, BertModel):
+            rows = self._padded(sequence, valid)
+            return rows if pooled is None else BertOutput(rows, self._array(pooled))
+        if isinstance(head, BertForPretraining):
+            encodings = [self._padded(sequence, valid)]
+            if pooled is not None:
+                encodings.append(self._array(pooled))
+            return head.output_type(*encodings, *head.scores(encodings, *others))
+        if head.reads == 'pooled':
+            return head.scores(self._array(pooled))
+        return self._padded(head.scores(self._array(sequence)).asnumpy(), valid)
+
+    def _array(self, rows):
+        return nd.from_numpy(np.ascontiguousarray(rows)).as_in_context(self._ctx)
+
+    def _padded(self, rows, valid):
+        """Rows of valid tokens, (M, K), in their places: (N, T, K)."""
+        padded = np.zeros((*valid.shape, rows.shape[1]), 'float32')
+        padded[valid] = rows
+        return self._array(padded)
+
+
+class PlainForm:
+    """The network itself, on its devices in turn.
+
+    Parameters
+    ----------
+    network : BertBlock
+    bert : BertModel
+        In it.
+    num_layers : int, optional
+        Of a BertModel: give the encodings after so many layers alone.
+    """
+
+    def __init__(self, network, bert, num_layers):
+        self._network, self._bert, self._num_layers = network, bert, num_layers
+
+    def __call__(self, *inputs):
+        """What the network gives for padded arrays."""
+        if self._num_layers is None:
+            return self._network(*inputs)
+        inputs = _completed(*inputs)
+        return layer_encodings(self._bert, [self._num_layers - 1], *inputs)[0]
+
+    def divide(self, lengths, batch_size):
+        """The indices of each batch, of sequences of like lengths."""
+        return sequential_batches(lengths, batch_size)
+
+    def outputs(self, batches, pooling=None, positions=None):
+        """The outputs, as of :meth:`.Predictor.batches`, for lists of features."""
+        devices = devices_of(self._network)
+        batches, read = itertools.tee(batches)
+        arrays = ([nd.array(array, dtype='float32', ctx=devices[0]) for array
+                   in (*pad_batch(features, 0), *_pad_positions(positions))]
+                  for features in read)
+        run = self if pooling is None else functools.partial(self._pool, pooling)
+        for features, outputs in zip(batches, run_batches(run, arrays, devices)):
+            lengths = {'masked_lm': positions and [len(row) for row in positions]}
+            lengths[None] = [feature.valid_length for feature in features]
+            if not isinstance(outputs, tuple):
+                yield _without_padding(outputs, lengths[None])
+            else:
+                yield type(outputs)(*(
+                    _without_padding(part, lengths.get(name, lengths[None]))
+                    for name, part in zip(outputs._fields, outputs)))
+
+    def _pool(self, pooling, inputs, token_types, lengths):
+        """NDArrays (N, T), (N, T), (N,) -> (N, C)."""
+        run = self if self._network is self._bert else self._bert
+        output = run(inputs, token_types, lengths)
+        if pooling == 'pooler':
+            return output.pooled
+        sequence = output.sequence if isinstance(output, BertOutput) else output  # (N, T, C)
+        if pooling == 'mean':
+            return mean_pool(sequence, lengths, normalize=False)
+        if pooling == 'cls':
+            return sequence[:, 0]
+        return nd.SequenceMask(sequence, lengths, use_sequence_length=True, value=-1e30,
+                               axis=1).max(axis=1)
+
+
+_POOL = {'mean': Packed.mean, 'cls': Packed.first, 'max': Packed.max}
+
+
+def _completed(inputs, token_types=None, valid_length=None):
+    """Padded arrays, those that were not given as they are by default."""
+    if token_types is None:
+        token_types = nd.zeros_like(inputs)
+    if valid_length is None:
+        valid_length = nd.full((inputs.shape[0],), inputs.shape[1], ctx=inputs.context)
+    return inputs, token_types, valid_length
+
+
+def _whole_numbers(array):
+    array = array.asnumpy() if isinstance(array, nd.NDArray) else np.asarray(array)
+    return array.astype('int32')
+
+
+def _pad_positions(positions):
+    """[(N, P)], filled with 0, of lists of positions; [] for None."""
+    if positions is None:
+        return []
+    padded = np.zeros((len(positions), max([1, *map(len, positions)])), 'int32')
+    for row, found in zip(padded, positions):
+        row[:len(found)] = found
+    return [padded]
+
+
+def _without_padding(array, lengths):
+    """NDArray (N, K) -> (N, K); (N, T, K) -> list of (T, K)."""
+    array = array.asnumpy()
+    # Copies: a view would keep the padding of its batch in memory.
+    return array if array.ndim == 2 else [row[:length].copy()
+                                          for row, length in zip(array, lengths)]

@@ -1,0 +1,76 @@
+"""Sequences that follow each other without padding, and what is made of their encodings.
+
+M tokens of N sequences in all, C units.
+"""
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Packed(NamedTuple):
+    """Token ids and token types, (M,), and how many each sequence has, (N,); all int32."""
+
+    inputs: np.ndarray
+    token_types: np.ndarray
+    lengths: np.ndarray
+
+    @property
+    def starts(self):
+        """Where each sequence begins, (N,)."""
+        return np.cumsum(self.lengths) - self.lengths
+
+    def split(self, rows):
+        """The rows of each sequence: (M, K) -> list of (T, K), which share memory."""
+        starts = self.starts.tolist()
+        return [rows[start:end] for start, end in zip(starts, [*starts[1:], len(rows)])]
+
+    def mean(self, rows):
+        """The mean over the tokens of each sequence: (M, C) -> (N, C)."""
+        return self._reduced(np.add, rows) / self.lengths[:, None].astype(rows.dtype)
+
+    def max(self, rows):
+        """The maximum of each unit over the tokens of each sequence: (M, C) -> (N, C)."""
+        return self._reduced(np.maximum, rows)
+
+    def _reduced(self, function, rows):
+        found = np.empty((len(self.lengths), rows.shape[1]), rows.dtype)
+        # Many times faster here than NumPy's reduceat.
+        for part, row in zip(self.split(rows), found):
+            function.reduce(part, axis=0, out=row)
+        return found
+
+    def first(self, rows):
+        """The row of each sequence's first token: (M, C) -> (N, C)."""
+        return rows[self.starts]
+
+
+def pack(features):
+    """Features one after the other.
+
+    Parameters
+    ----------
+    features : sequence of Features
+        One or more.
+
+    Returns
+    -------
+    Packed
+
+    Raises
+    ------
+    ValueError
+        If there are none, or one has not as many ids or token types as it says, or no tokens.
+    """
+    if not len(features):
+        raise ValueError('features must hold one sequence or more, got none')
+    lengths = np.array([feature.valid_length for feature in features], 'int32')
+    for feature in features:
+        if not len(feature.inputs) == len(feature.token_types) == feature.valid_length > 0:
+            raise ValueError(f'features hold {len(feature.inputs)} ids and '
+                             f'{len(feature.token_types)} token types for a sequence of '
+                             f'{feature.valid_length} tokens')
+    inputs, types = (np.concatenate(parts, dtype='int32', casting='unsafe') for parts in (
+        [feature.inputs for feature in features], [feature.token_types for feature in features]))
+    return Packed(inputs, types, lengths)

@@ -1,0 +1,177 @@
+"""Lower precision where it does no harm: which dense layers must stay in float32."""
+from __future__ import annotations
+
+import math
+
+import mxnet as mx
+import numpy as np
+
+from .data import pad_batch, sequential_batches
+from .inference import Predictor
+from .kernels.encoder import dense_layers
+from .precision_file import LOWER, LowPrecision
+
+SCORE_TOLERANCE, ERROR_TOLERANCE = 0.005, 0.05
+
+
+def choose_precision(network, precision, features, score=None, tolerance=None, measure='score',
+                     num_threads=None, tell=None):
+    """Find the dense layers that must stay in float32 so that a lower precision does no harm.
+
+    If the network as a whole is within the tolerance, nothing is kept. Else layers are ranked by
+    the error that each alone in the lower precision causes on the calibration texts, and the
+    smallest number from the top of the ranking is kept that brings the network within the
+    tolerance: found by bisection, so measured itself. No scale is calibrated: the range of int8
+    inputs is that of each token, whatever texts come.
+
+    Parameters
+    ----------
+    network : BertModel, BertClassifier, BertForQA, BertTagger or BertCrfTagger
+        In float32 on the CPU.
+    precision : str
+        'bfloat16' or 'int8'.
+    features : list of Features
+        Calibration texts; of all the lengths that will come.
+    score : callable, optional
+        ``score(predictor)`` gives the figure of merit of a :class:`.Predictor` on a dev set, the
+        more the better. Without it the error on the calibration texts decides.
+    tolerance : float, optional
+        How much less than in float32 the score may be, 0.005 by default; or how large the relative
+        RMS error of the outputs may be, 0.05 by default.
+    measure : str
+        The name of the score.
+    num_threads : int, optional
+        As for :class:`.Predictor`.
+    tell : callable, optional
+        ``tell(keep, value)`` is called with each number of layers kept that is tried, and the score
+        or error; all of them for float32.
+
+    Returns
+    -------
+    LowPrecision
+        Keeping all dense layers, if it cannot be within the tolerance otherwise.
+
+    Raises
+    ------
+    ValueError
+        If an argument is wrong, a score or an output is not finite, or there are no kernels.
+
+    Examples
+    --------
+    >>> from gluon_bert import get_model, get_tokenizer
+    >>> from gluon_bert.data import SentenceTransform
+    >>> name = 'bert_6_384_12', 'all_minilm_l6_v2'
+    >>> texts = ['A cat sleeps.', 'Shares fell, as few had thought they would.']
+    >>> features, _ = SentenceTransform(get_tokenizer(*name), 128).transform_batch(texts)
+    >>> choose_precision(get_model(*name)[0], 'bfloat16', features).keep
+    ()
+    """
+    if precision not in LOWER:
+        raise ValueError(f'precision={precision!r}: expected one of {", ".join(LOWER)}')
+    if not features:
+        raise ValueError('features: expected one or more calibration texts')
+    if tolerance is None:
+        tolerance = ERROR_TOLERANCE if score is None else SCORE_TOLERANCE
+    if not (math.isfinite(tolerance) and tolerance >= 0):
+        raise ValueError(f'tolerance={tolerance}: expected a number from 0')
+    search = _Search(network, precision, features, score, tolerance, num_threads, tell)
+    keep, errors = search.run()
+    values = search.values
+    return LowPrecision(precision, tuple(keep), tolerance, 'error' if score is None else measure,
+                        values[len(search.names)], values[0], values[len(keep)], errors)
+
+
+def layer_errors(network, precision, features, num_threads=None):
+    """The error that each dense layer alone in a lower precision causes.
+
+    Parameters
+    ----------
+    network, precision, features, num_threads
+        As for :func:`choose_precision`.
+
+    Returns
+    -------
+    dict of str to float
+        The relative RMS error of the network's outputs by the layer's name, such as '0.expand', the
+        largest first.
+    """
+    names = dense_layers(network.config.num_layers)
+    batches = _batches(features)
+    exact = _outputs(Predictor(network, num_threads), batches)
+    errors = {}
+    for name in names:
+        others = [other for other in names if other != name]
+        errors[name] = _error(
+            _outputs(Predictor(network, num_threads, precision, others), batches), exact)
+    return dict(sorted(errors.items(), key=lambda pair: -pair[1]))
+
+
+class _Search:
+    """See :func:`choose_precision`. ``values``: scores or errors by the number of layers kept."""
+
+    def __init__(self, network, precision, features, score, tolerance, num_threads, tell):
+        self.network, self.precision, self.features = network, precision, features
+        self.score, self.tolerance, self.num_threads = score, tolerance, num_threads
+        self.tell, self.values = tell, {}
+        self.names = dense_layers(network.config.num_layers)
+        self.batches = None if score else _batches(features)
+
+    def run(self):
+        """The layers to keep, and the errors of all where they had to be known."""
+        exact = Predictor(self.network, self.num_threads)
+        if self.score is None:
+            self.exact = _outputs(exact, self.batches)
+            self._note(self.names, 0.0)
+        else:
+            self._note(self.names, self.score(exact))
+        if self._is_within([]):
+            return [], None
+        errors = layer_errors(self.network, self.precision, self.features, self.num_threads)
+        ranking, low, high = list(errors), 0, len(errors)
+        while high - low > 1:
+            middle = (low + high) // 2
+            if self._is_within(ranking[:middle]):
+                high = middle
+            else:
+                low = middle
+        return ranking[:high], errors
+
+    def _is_within(self, keep):
+        predictor = Predictor(self.network, self.num_threads, self.precision, keep)
+        if self.score is None:
+            lost = self._note(keep, _error(_outputs(predictor, self.batches), self.exact))
+        else:
+            lost = self.values[len(self.names)] - self._note(keep, self.score(predictor))
+        return lost <= self.tolerance + 1e-9      # a tolerance may be a number of texts exactly
+
+    def _note(self, keep, value):
+        value = float(value)
+        if not math.isfinite(value):
+            raise ValueError(f'with {len(keep)} dense layers in float32 the score is {value}')
+        self.values[len(keep)] = value
+        if self.tell is not None:
+            self.tell(keep, value)
+        return value
+
+
+def _batches(features, size=32):
+    """The inputs of each batch; what stands in the padding has no influence."""
+    return [[mx.nd.array(array) for array in pad_batch([features[i] for i in indices], 0)]
+            for indices in sequential_batches([row.valid_length for row in features], size)]
+
+
+def _outputs(predictor, batches):
+    """All numbers that a network gives, as one array."""
+    found = []
+    for batch in batches:
+        outputs = predictor(*batch)
+        outputs = [outputs] if isinstance(outputs, mx.nd.NDArray) else list(outputs)
+        found += [output.asnumpy().ravel() for output in outputs]
+    return np.concatenate(found)
+
+
+def _error(outputs, exact):
+    """The relative RMS error."""
+    size = float(np.sqrt(np.mean(np.square(exact, dtype='float64'))))
+    wrong = float(np.sqrt(np.mean(np.square(outputs - exact, dtype='float64'))))
+    return wrong / size if size else wrong
