@@ -4,12 +4,11 @@ from __future__ import annotations
 import mxnet as mx
 import numpy as np
 
+from ._softmax import softmax
 from .bert import BertBlock
-from .checkpoint.names import with_prefix
+from .checkpoint.names import CRF, with_prefix
 from .crf import LinearChainCRF
 from .heads import BertTagger
-
-_CRF = tuple((name, (name,)) for name in ('crf.transitions', 'crf.begin', 'crf.end'))
 
 
 class BertCrfTagger(BertBlock):
@@ -28,18 +27,10 @@ class BertCrfTagger(BertBlock):
     dropout : float
         On the encodings, in [0, 1).
 
-    Inputs
-    ------
-    inputs, token_types, valid_length
-        As for :class:`.BertModel`.
-
-    Outputs
-    -------
-    scores : float, shape (N, T, K)
-        Emissions. Those of padding mean nothing.
+    Inputs and outputs are those of the tagger; its scores are the emissions.
     """
 
-    file_layout = 'tagger'
+    file_layout = BertTagger.file_layout
 
     def __init__(self, bert, num_tags, transitions=None, dropout=0.1, **kwargs):
         super().__init__(**kwargs)
@@ -52,11 +43,16 @@ class BertCrfTagger(BertBlock):
         """Compile the tagger; the CRF's loop has as many turns as there are words."""
         self.tagger.hybridize(active, **kwargs)
 
-    def hybrid_forward(self, F, inputs, token_types, valid_length):
-        return self.tagger(inputs, token_types, valid_length)                     # (N, T, K)
+    @property
+    def bert(self):
+        """The BERT of the tagger."""
+        return self.tagger.bert
+
+    def forward(self, *inputs):
+        return self.tagger(*inputs)                                               # (N, T, K)
 
     def checkpoint_names(self):
-        return with_prefix(self.tagger.checkpoint_names(), 'tagger.') + _CRF
+        return with_prefix(self.tagger.checkpoint_names(), 'tagger.') + CRF
 
     def loss(self, scores, labels):
         """The negative log-likelihood of each sequence, a mean over its words.
@@ -119,5 +115,4 @@ def tag_probabilities(network, scores):
     """
     if isinstance(network, BertCrfTagger):
         return network.crf.probabilities(scores)
-    exponentials = np.exp(scores - scores.max(axis=1, keepdims=True, initial=-np.inf))
-    return exponentials / exponentials.sum(axis=1, keepdims=True)
+    return softmax(scores)

@@ -22,10 +22,12 @@ import warnings
 from pathlib import Path
 
 from fuzz_alter import altered
-from fuzz_seeds import make_readers, peak_memory
+from fuzz_seeds import make_readers, peak_memory, put
 
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 os.environ.setdefault('TOKENIZERS_PARALLELISM', 'false')
+# They read no file, and loading them takes seconds, in each process anew.
+os.environ.setdefault('GLUON_BERT_KERNELS', '0')
 
 SECONDS = 10            # of one case
 MEMORY = 300 << 10      # KiB above the start
@@ -54,15 +56,14 @@ class Run:
         logging.getLogger('gluon_bert').addHandler(self.log)
         sys.unraisablehook = lambda hook: self.log.messages.append(f'\0{hook.exc_value!r}')
         warnings.simplefilter('error')
+        warnings.filterwarnings('ignore', category=DeprecationWarning, module='mxnet')
         self.most = peak_memory() + MEMORY
 
     def run(self, name, numbers, place):
         """Cases of one reader; ``place`` is its first field in ``shared``."""
         reader, folder, shared = self.readers[name], self.folder / name, self.shared
         shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
-        for file, data in reader.files.items():
-            (folder / file).write_bytes(data)
+        put(reader.files, folder)
         for number in numbers:
             shared[0] = number
             rng = random.Random(f'{self.args.seed}/{name}/{number}')
@@ -142,7 +143,7 @@ def parse_args(argv):
 def main(argv=None):
     args = parse_args(argv)
     import gluon_bert
-    _ = gluon_bert.checkpoint, gluon_bert.data, gluon_bert.zoo
+    _ = gluon_bert.checkpoint, gluon_bert.data, gluon_bert.pipelines, gluon_bert.zoo
     readers = make_readers()
     warnings.simplefilter('ignore')     # of forking beside the threads of MXNet
     if args.reader is not None:

@@ -24,14 +24,16 @@ PIECES = [('[UNK]', 0, 2), ('[PAD]', 0, 3), ('[CLS]', 0, 4), ('[SEP]', 0, 4), ('
 class Reader(NamedTuple):
     """A folder of valid files, those of them to be altered, and how the folder is read whole."""
 
-    files: dict         # name -> bytes
+    files: dict         # name, within the folder -> bytes
     altered: tuple
     read: Callable      # of the folder
 
 
 def make_readers():
     """All readers by name."""
-    return {**_networks(), **_torch_files(), **_vocabularies(), **_tokenizers(), **_zoo()}
+    from fuzz_tasks import fine_tuned
+    return {**_networks(), **_torch_files(), **_vocabularies(), **_tokenizers(), **fine_tuned(),
+            **_zoo()}
 
 
 def read_network(folder, file=None):
@@ -67,7 +69,15 @@ def written(write):
     """The files that a function writes into a folder."""
     with tempfile.TemporaryDirectory() as folder:
         write(Path(folder))
-        return {path.name: path.read_bytes() for path in Path(folder).iterdir()}
+        return {str(path.relative_to(folder)): path.read_bytes()
+                for path in Path(folder).rglob('*') if path.is_file()}
+
+
+def put(files, folder):
+    """Write the files of a reader."""
+    for name, data in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
 
 
 def only(files, *names):

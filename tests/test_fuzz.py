@@ -17,9 +17,7 @@ def readers():
 def test_every_file_is_read_as_it_is_and_refused_when_empty(readers, tmp_path):
     for name, reader in readers.items():
         folder = tmp_path / name
-        folder.mkdir()
-        for file, data in reader.files.items():
-            (folder / file).write_bytes(data)
+        fuzz_seeds.put(reader.files, folder)
         reader.read(folder)
         for file in reader.altered:
             (folder / file).write_bytes(b'')

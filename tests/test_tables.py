@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from gluon_bert.data import Example, discover_labels, read_table
+from gluon_bert.data import Example, discover_labels, iterate_texts, read_table, rows
 
 FORMS = ['.tsv', '.csv', '.jsonl', '.json']
 
@@ -250,3 +250,20 @@ def test_missing_default_label_column_is_refused(write_table):
     path = write_table([['text', 'labels'], ['a', 'b']], '.csv')
     with pytest.raises(ValueError, match=r"column 'label' is unknown; did you mean 'labels'"):
         discover_labels(path, label=None)
+
+
+@pytest.mark.parametrize('name, content', [
+    ('a.csv', 'text,label\na,b\nc\nd,e\n'), ('a.tsv', 'text\ttext\na\tb\n'), ('b.tsv', 'x\na\nb\n'),
+    ('a.jsonl', '{"text": "a"}\n["b"]\n{"text": "c"}\n')])
+@pytest.mark.parametrize('read', [read_table, lambda path: list(iterate_texts(path))])
+def test_files_of_malformed_tables_are_closed(tmp_path, monkeypatch, read, name, content):
+    opened, real_open = [], open
+
+    def remember(*arguments):
+        opened.append(real_open(*arguments))
+        return opened[-1]
+    monkeypatch.setattr(rows, 'open', remember, raising=False)
+    (tmp_path / name).write_text(content)
+    with pytest.raises(ValueError, match=name) as kept:
+        read(tmp_path / name)
+    assert opened and all(file.closed for file in opened), kept

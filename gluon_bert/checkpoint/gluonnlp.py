@@ -18,7 +18,7 @@ from ..data import BertTokenizer, looks_lowercase, read_tokenizer, read_vocab, w
 from .arrays import changed, renamed, shape_of
 from .gluonnlp_names import common_arrays, to_file_names
 from .params_file import read_params, write_params
-from .schema import FAMILIES, Checkpoint
+from .schema import FAMILIES, PROBLEM_TYPES, Checkpoint
 
 _HEAD_FEATURES = 64       # D of every BERT published for GluonNLP
 _LAYER = re.compile(r'encoder\.transformer_cells\.(\d+)\.')
@@ -60,7 +60,8 @@ def read_gluonnlp(path, config=None, family=None, tokenizer=None):
         raise ValueError(f'{path}: {error}') from None
     if tokenizer is None:
         tokenizer = _find_tokenizer(path, described.get('lower'))
-    return Checkpoint(arrays, config, family, tokenizer, described.get('labels', ()), str(path))
+    return Checkpoint(arrays, config, family, tokenizer, described.get('labels', ()), str(path),
+                      described.get('problem_type') or '', described.get('max_tokens'))
 
 
 def write_gluonnlp(checkpoint, path):
@@ -91,7 +92,9 @@ def write_gluonnlp(checkpoint, path):
     tokenizer = checkpoint.tokenizer
     write_text(described, json.dumps({
         'family': checkpoint.family, 'config': asdict(checkpoint.config),
-        'lower': getattr(tokenizer, 'lower', None), 'labels': list(checkpoint.labels)}, indent=1))
+        'lower': getattr(tokenizer, 'lower', None), 'labels': list(checkpoint.labels),
+        'problem_type': checkpoint.problem_type or None, 'max_tokens': checkpoint.max_tokens},
+        indent=1))
     if isinstance(tokenizer, BertTokenizer):
         write_vocab_json(vocabulary, tokenizer.vocab)
     elif tokenizer is not None:
@@ -209,14 +212,20 @@ def _read_description(path):
     if not path.is_file():
         return {}
     described = read_object(path)
-    values = {key: described.get(key) for key in ('config', 'family', 'lower', 'labels')}
-    for key, allowed in (('family', (None, *FAMILIES)), ('lower', (None, True, False))):
+    values = {key: described.get(key) for key in ('config', 'family', 'lower', 'labels',
+                                                  'problem_type', 'max_tokens')}
+    for key, allowed in (('family', (None, *FAMILIES)), ('lower', (None, True, False)),
+                         ('problem_type', (None, *PROBLEM_TYPES))):
         if values[key] not in allowed:
             raise ValueError(f'{path}: {key} is {reprlib.repr(values[key])}: expected one of '
                              f'{allowed}')
     labels = [] if values['labels'] is None else values['labels']
     if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
         raise ValueError(f'{path}: labels is {reprlib.repr(labels)}: expected names')
+    longest = values['max_tokens']
+    if longest is not None and (type(longest) is not int or not 1 <= longest < 2 ** 31):
+        raise ValueError(f'{path}: max_tokens is {reprlib.repr(longest)}: expected a whole number '
+                         f'from 1')
     try:
         return {**values, 'config': config_of(values['config']), 'labels': tuple(labels)}
     except ValueError as error:

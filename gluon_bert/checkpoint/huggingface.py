@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..data import read_tokenizer
+from ..data import read_max_tokens, read_tokenizer
 from .arrays import changed, renamed, shape_of
 from .huggingface_check import all_names, check_network, count_classes
 from .huggingface_config import config_values, read_config
@@ -75,7 +75,10 @@ def read_huggingface(path):
     if tokenizer is not None and len(tokenizer.vocab) > rows:
         raise ValueError(f'{file.parent}: the tokenizer has {len(tokenizer.vocab)} tokens, the '
                          f'word embedding {rows} rows')
-    return replace(checkpoint, tokenizer=tokenizer, source=str(path))
+    if tokenizer is not None and checkpoint.config.num_token_types < 2:
+        tokenizer = tokenizer.without_token_types()    # older files do not say so
+    return replace(checkpoint, tokenizer=tokenizer, source=str(path),
+                   max_tokens=read_max_tokens(file.parent))
 
 
 def huggingface_arrays(tensors, family='bert', architecture='', padding_id=1):
@@ -149,7 +152,7 @@ def write_huggingface(checkpoint, folder):
         whole.mkdir()
         (whole / 'config.json').write_text(json.dumps(config, indent=2) + '\n', encoding='utf-8')
         if checkpoint.tokenizer is not None:
-            _save_tokenizer(checkpoint.tokenizer, checkpoint.config, whole)
+            _save_tokenizer(checkpoint, whole)
         write_safetensors(whole / 'model.safetensors', tensors, metadata={'format': 'pt'})
         os.replace(whole, folder)
 
@@ -184,7 +187,8 @@ def _to_checkpoint(tensors, described):
     names = check_network(checkpoint, num_classes or count_classes(checkpoint))
     _warn_left_out([name for name in arrays if name not in names])
     return replace(checkpoint, arrays=renamed(arrays, {name: name for name in names}),
-                   labels=labels if count_classes(checkpoint) else ())
+                   labels=labels if count_classes(checkpoint) else (),
+                   problem_type=described.problem_type)
 
 
 def _to_huggingface(checkpoint):
@@ -200,7 +204,8 @@ def _to_huggingface(checkpoint):
     if left:
         raise ValueError(f"has {listing(left)}: transformers' {family} has no place for them")
     special_ids = _special_ids(checkpoint)
-    values = config_values(config, family, checkpoint.heads, num_classes, labels, special_ids)
+    values = config_values(config, family, checkpoint.heads, num_classes, labels, special_ids,
+                           checkpoint.problem_type)
     if family == 'roberta':
         arrays = _with_zeros(arrays, _POSITIONS, values['pad_token_id'] + 1)
     if family != 'distilbert' and not config.num_token_types:
@@ -209,12 +214,14 @@ def _to_huggingface(checkpoint):
     return renamed(arrays, {theirs: name for name, theirs in names.items()}), values
 
 
-def _save_tokenizer(tokenizer, config, folder):
+def _save_tokenizer(checkpoint, folder):
     """Write its files, with what transformers' tokenizers know of the network."""
-    tokenizer.save(folder)
+    config = checkpoint.config
+    checkpoint.tokenizer.save(folder)
     path = folder / 'tokenizer_config.json'
     values = json.loads(path.read_text(encoding='utf-8'))
-    values['model_max_length'] = config.max_length
+    values['model_max_length'] = min(checkpoint.max_tokens or config.max_length,
+                                     config.max_length)
     if config.num_token_types < 2:      # or it would be given types of which it has no row
         values['model_input_names'] = ['input_ids', 'attention_mask']
     path.write_text(json.dumps(values, indent=2) + '\n', encoding='utf-8')

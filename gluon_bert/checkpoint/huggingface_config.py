@@ -8,6 +8,7 @@ from typing import NamedTuple, Optional, Tuple
 from .._json import read_object
 from ..config import BertConfig
 from .huggingface_names import CLASS_NAMES, SPELLINGS
+from .schema import PROBLEM_TYPES
 from .tensor_file import existing
 
 _MAX_BYTES = 10 << 20
@@ -87,6 +88,8 @@ class HuggingfaceConfig(NamedTuple):
         Of a classifier or tagger, if said.
     labels : tuple of str
         Their names; empty if not said.
+    problem_type : str
+        Of ``PROBLEM_TYPES``; empty if not said.
     """
 
     config: BertConfig
@@ -95,6 +98,7 @@ class HuggingfaceConfig(NamedTuple):
     padding_id: int
     num_classes: Optional[int]
     labels: Tuple[str, ...]
+    problem_type: str
 
 
 def read_config(path, array_names=()):
@@ -140,7 +144,11 @@ def _parse(values, array_names):
     padding_id = _cut_positions(values, fields) if family == 'roberta' else 0
     num_classes, labels = _classes(values)
     config = BertConfig(pooler_activation='relu' if family == 'distilbert' else 'tanh', **fields)
-    return HuggingfaceConfig(config, family, architectures[0], padding_id, num_classes, labels)
+    problem_type = values.get('problem_type') or ''
+    if problem_type not in ('', *PROBLEM_TYPES):
+        raise _unexpected('problem_type', problem_type, f'one of {", ".join(PROBLEM_TYPES)}')
+    return HuggingfaceConfig(config, family, architectures[0], padding_id, num_classes, labels,
+                             problem_type)
 
 
 def _family(values, architecture, array_names):
@@ -236,7 +244,8 @@ def _unexpected(key, value, expected):
     return ValueError(f'{key} is {reprlib.repr(value)}: expected {expected}')
 
 
-def config_values(config, family, heads, num_classes=None, labels=(), special_ids=None):
+def config_values(config, family, heads, num_classes=None, labels=(), special_ids=None,
+                  problem_type=''):
     """What config.json says of a network.
 
     Parameters
@@ -251,6 +260,8 @@ def config_values(config, family, heads, num_classes=None, labels=(), special_id
         Their names, if known.
     special_ids : dict of str to int, optional
         'pad_token_id', and others that config.json may have.
+    problem_type : str
+        Of a classifier, if known.
 
     Returns
     -------
@@ -272,6 +283,8 @@ def config_values(config, family, heads, num_classes=None, labels=(), special_id
         labels = labels or tuple(f'LABEL_{i}' for i in range(num_classes))
         values['id2label'] = {str(i): label for i, label in enumerate(labels)}
         values['label2id'] = {label: i for i, label in enumerate(labels)}
+    if problem_type and 'classifier' in heads:
+        values['problem_type'] = problem_type
     return dict(sorted(values.items()))
 
 

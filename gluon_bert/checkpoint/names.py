@@ -66,6 +66,7 @@ TAGGER = (
     ('tagger.weight', ('tag_classifier.weight',)),
     ('tagger.bias', ('tag_classifier.bias',)),
 )
+CRF = tuple((name, (name,)) for name in ('crf.transitions', 'crf.begin', 'crf.end'))
 
 
 def encoder_names(config, use_pooler=True):

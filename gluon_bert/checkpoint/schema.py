@@ -9,6 +9,7 @@ import numpy as np
 from ..config import BertConfig
 
 FAMILIES = ('bert', 'roberta', 'distilbert', 'ernie')
+PROBLEM_TYPES = ('regression', 'single_label_classification', 'multi_label_classification')
 
 # Head -> the array whose presence tells that it is there.
 _HEADS = {
@@ -41,6 +42,11 @@ class Checkpoint:
         Names of the classes of a fine-tuned head; empty if not known.
     source : str
         For messages: where it came from.
+    problem_type : str
+        What a classifier was fine-tuned for, of ``PROBLEM_TYPES``; empty if not known.
+    max_tokens : int, optional
+        The longest sequence, special tokens included, that the tokenizer is set to; None if not
+        known.
     """
 
     arrays: Mapping[str, np.ndarray]
@@ -49,10 +55,14 @@ class Checkpoint:
     tokenizer: Optional[object] = None
     labels: Tuple[str, ...] = ()
     source: str = ''
+    problem_type: str = ''
+    max_tokens: Optional[int] = None
 
     def __post_init__(self):
         if self.family not in FAMILIES:
             raise ValueError(f'family={self.family!r}: expected one of {FAMILIES}')
+        if self.problem_type not in ('', *PROBLEM_TYPES):
+            raise ValueError(f'problem_type={self.problem_type!r}: expected one of {PROBLEM_TYPES}')
 
     @property
     def heads(self):

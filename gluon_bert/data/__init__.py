@@ -21,13 +21,14 @@ from .tag_schemes import (
     get_scheme,
     repair_tags,
     spans_to_tags,
+    split_tag,
     tag_problems,
     tag_spans,
 )
 from .tag_transitions import Transitions, tag_names, valid_transitions
 from .tokenizer import BERTTokenizer, BertTokenizer
 from .tokenizer_base import Encoded, SubwordTokenizer
-from .tokenizer_folder import read_tokenizer
+from .tokenizer_folder import read_max_tokens, read_tokenizer
 from .transform import (
     Features,
     SentenceTransform,
@@ -84,6 +85,7 @@ __all__ = [
     'looks_lowercase',
     'make_windows',
     'pad_batch',
+    'read_max_tokens',
     'read_merges',
     'read_sentencepiece_vocab',
     'read_squad',
@@ -95,6 +97,7 @@ __all__ = [
     'repair_tags',
     'sequential_batches',
     'spans_to_tags',
+    'split_tag',
     'tag_names',
     'tag_problems',
     'tag_spans',

@@ -16,6 +16,7 @@ from .rows import (
     Columns,
     Split,
     class_parser,
+    closed_on_error,
     collect,
     drop_trailing_blanks,
     field_selector,
@@ -279,11 +280,12 @@ def _open(path, columns):
     if path.suffix == '.json':
         return drop_trailing_blanks(read_lines(path)), object_selector(columns)
     rows = tsv_rows(path)
-    if isinstance(columns.text, str):
-        header = read_header(path, rows)
-    else:
-        header = range(1 + max(position for position in columns if position is not None))
-    return rows, field_selector(path, header, columns)
+    with closed_on_error(rows):
+        if isinstance(columns.text, str):
+            header = read_header(path, rows)
+        else:
+            header = range(1 + max(position for position in columns if position is not None))
+        return rows, field_selector(path, header, columns)
 
 
 def _plain(name):

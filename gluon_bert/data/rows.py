@@ -6,6 +6,7 @@ with its name and line number.
 from __future__ import annotations
 
 import codecs
+import contextlib
 import difflib
 import itertools
 import json
@@ -145,6 +146,19 @@ def tsv_rows(path):
         yield number, line.split('\t')
 
 
+@contextlib.contextmanager
+def closed_on_error(rows):
+    """Close a generator of rows, and with it their file, if an error ends the reading of them.
+
+    Left to itself it would be open for as long as the traceback is kept.
+    """
+    try:
+        yield
+    except BaseException:
+        rows.close()
+        raise
+
+
 def read_header(path, rows):
     """The column names in the first row.
 
@@ -269,8 +283,8 @@ def collect(path, rows, select, parse_label, skip_malformed):
     ----------
     path : str or Path
         For the messages.
-    rows : iterable of (int, row)
-        With line numbers.
+    rows : generator of (int, row)
+        With line numbers; closed when this returns or raises.
     select : function
         From a row to (text, pair, label, index); raises ValueError for a malformed one.
     parse_label : function
@@ -289,16 +303,18 @@ def collect(path, rows, select, parse_label, skip_malformed):
         At a malformed row, or if no row is left.
     """
     examples, first_error, num_skipped = [], None, 0
-    for position, (number, row) in enumerate(rows):
-        try:
-            text, pair, label, index = select(row)
-            label = None if label is None else parse_label(label)
-            examples.append(Example(text, pair, label, str(position) if index is None else index))
-        except ValueError as error:
-            first_error = first_error or ValueError(f'{path}:{number}: {error}')
-            if not skip_malformed:
-                raise first_error from None
-            num_skipped += 1
+    with closed_on_error(rows):
+        for position, (number, row) in enumerate(rows):
+            try:
+                text, pair, label, index = select(row)
+                label = None if label is None else parse_label(label)
+                examples.append(Example(text, pair, label,
+                                        str(position) if index is None else index))
+            except ValueError as error:
+                first_error = first_error or ValueError(f'{path}:{number}: {error}')
+                if not skip_malformed:
+                    raise first_error from None
+                num_skipped += 1
     if not examples:
         raise first_error or ValueError(f'{path}: the file has no rows')
     return examples, num_skipped

@@ -9,6 +9,7 @@ from .rows import (
     Columns,
     Split,
     class_parser,
+    closed_on_error,
     collect,
     drop_trailing_blanks,
     field_selector,
@@ -166,11 +167,12 @@ def iterate_texts(path, *, text=None, pair=None, usual=()):
         rows, select = tsv_rows(path), field_selector(path, header, columns)
     else:
         rows, _, select = _open(path, text, pair, None, usual=usual, labelled=False)
-    for number, row in rows:
-        try:
-            yield (number, *select(row)[:2])
-        except ValueError as error:
-            raise ValueError(f'{path}:{number}: {error}') from None
+    with closed_on_error(rows):
+        for number, row in rows:
+            try:
+                yield (number, *select(row)[:2])
+            except ValueError as error:
+                raise ValueError(f'{path}:{number}: {error}') from None
 
 
 def _open(path, text, pair, label, needs_text=True, usual=(), labelled=True):
@@ -184,9 +186,10 @@ def _open(path, text, pair, label, needs_text=True, usual=(), labelled=True):
         columns = _choose_columns(path, names, text, pair, label, needs_text, usual, labelled)
         return drop_trailing_blanks(read_lines(path)), columns, object_selector(columns)
     rows = tsv_rows(path) if form == '.tsv' else _csv_rows(path)
-    header = read_header(path, rows)
-    columns = _choose_columns(path, header, text, pair, label, needs_text, usual, labelled)
-    return rows, columns, field_selector(path, header, columns)
+    with closed_on_error(rows):
+        header = read_header(path, rows)
+        columns = _choose_columns(path, header, text, pair, label, needs_text, usual, labelled)
+        return rows, columns, field_selector(path, header, columns)
 
 
 def _choose_columns(path, names, text, pair, label, needs_text, usual, labelled):

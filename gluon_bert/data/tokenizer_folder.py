@@ -73,6 +73,33 @@ def read_tokenizer(folder, lower=None):
     return None
 
 
+def read_max_tokens(folder):
+    """How long a sequence the tokenizer of a folder is set to make.
+
+    Parameters
+    ----------
+    folder : str or Path
+
+    Returns
+    -------
+    int or None
+        ``model_max_length`` of ``tokenizer_config.json``, special tokens included; None if it is
+        not there, or so large that it stands for no limit.
+
+    Raises
+    ------
+    ValueError
+        If it is no number from 1.
+    """
+    path = Path(folder) / _CONFIG
+    value = _read_object(path).get('model_max_length')
+    if value is None:
+        return None
+    if type(value) not in (int, float) or not value >= 1:
+        raise ValueError(f'{path}: model_max_length is {clipped(value)!r}, expected 1 or more')
+    return int(value) if value < 2 ** 31 else None
+
+
 class _Settings:
     """What the JSON files of a folder say, with checks of its kind."""
 

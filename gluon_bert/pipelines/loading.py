@@ -5,7 +5,10 @@ from pathlib import Path
 
 import mxnet as mx
 
+from ..inference import Predictor
 from ..networks import build_network
+from ..precision_file import resolve_precision
+from ..task_checkpoint import checkpoint_task, task_of
 from ..task_folder import has_task, load_task
 from ..zoo import ARCHITECTURES, open_checkpoint, resolve, zoo_checkpoint
 from .classification import ClassificationPipeline, RegressionPipeline
@@ -18,22 +21,28 @@ _FINE_TUNED = {pipeline.task: pipeline for pipeline in (
 PRETRAINED = {pipeline.task: pipeline for pipeline in (FillMaskPipeline, NextSentencePipeline)}
 
 
-def load_pipeline(source, ctx=None, batch_size=None, task=None, root=None):
-    """What a fine-tuned folder, or a pre-trained model, is used with.
+def load_pipeline(source, ctx=None, batch_size=None, task=None, root=None, precision=None):
+    """What a fine-tuned or pre-trained model is used with.
 
     Parameters
     ----------
     source : str or Path
-        A folder that a fine-tuning script wrote. Or a pre-trained model: 'name/data_set' of the
-        zoo, a folder or file of :func:`.read_checkpoint`, or 'hf://owner/name'.
+        A folder that a fine-tuning script wrote. Or a checkpoint, fine-tuned or pre-trained: a
+        folder or file of :func:`.read_checkpoint`, such as transformers writes, or
+        'hf://owner/name'. Or a model of the zoo: 'name/data_set'.
     ctx : mxnet.Context, optional
         By default the CPU.
     batch_size : int, optional
         Sequences computed at once; by default as in the evaluations of the training, else 32.
     task : str, optional
-        Of a pre-trained model: 'fill-mask', the default where it can do that, or 'next-sentence'.
+        By default what it was fine-tuned for; of a pre-trained model 'fill-mask', if it can do
+        that, or 'next-sentence'.
     root : str or Path, optional
         Of the zoo's cache, for a model of the zoo.
+    precision : str, optional
+        Of the dense layers, on the CPU with the native kernels: 'float32', the default;
+        'bfloat16' or 'int8', where the layers stay in float32 that ``precision.json`` in the folder
+        keeps for it, none where there is no such file; or 'saved', the precision of that file.
 
     Returns
     -------
@@ -43,18 +52,19 @@ or NextSentencePipeline
     Raises
     ------
     FileNotFoundError, ValueError
-        If there is no such source, it is damaged, or is not for the task.
+        If there is no such source, it is damaged, or is not for the task; or a lower precision is
+        asked for that cannot be had.
     """
     name, _, dataset_name = str(source).partition('/')
     if name in ARCHITECTURES and dataset_name:
         return checkpoint_pipeline(zoo_checkpoint(*resolve(name, dataset_name), root=root), ctx,
-                                   batch_size, task)
+                                   batch_size, task, precision)
     if not Path(source).exists() or not has_task(source):
-        return checkpoint_pipeline(open_checkpoint(source), ctx, batch_size, task)
+        return checkpoint_pipeline(open_checkpoint(source), ctx, batch_size, task, precision)
     model = load_task(source, mx.cpu() if ctx is None else ctx)
     if task not in (None, model.task):
         raise ValueError(f'task={task!r}: {source} was fine-tuned for {model.task}')
-    return task_pipeline(model, batch_size).freeze()
+    return _frozen(task_pipeline(model, batch_size), precision, source)
 
 
 def task_pipeline(model, batch_size=None):
@@ -73,19 +83,21 @@ def task_pipeline(model, batch_size=None):
     return _FINE_TUNED[model.task](model, batch_size)
 
 
-def checkpoint_pipeline(checkpoint, ctx=None, batch_size=None, task=None):
-    """The pipeline of a pre-trained checkpoint.
+def checkpoint_pipeline(checkpoint, ctx=None, batch_size=None, task=None, precision=None):
+    """The pipeline of a checkpoint, fine-tuned or pre-trained.
 
     Parameters
     ----------
     checkpoint : Checkpoint
         With a tokenizer.
-    ctx, batch_size, task
+    ctx, batch_size, task, precision
         As for :func:`load_pipeline`.
 
     Returns
     -------
-    FillMaskPipeline or NextSentencePipeline
+    Pipeline
+        As for :func:`load_pipeline`; see :func:`.checkpoint_task` for what a checkpoint of another
+        maker leaves open.
 
     Raises
     ------
@@ -93,14 +105,30 @@ def checkpoint_pipeline(checkpoint, ctx=None, batch_size=None, task=None):
         If it is not for the task, or has no tokenizer.
     """
     able = [name for name, pipeline in PRETRAINED.items() if pipeline.head in checkpoint.heads]
+    fine_tuned = task_of(checkpoint)
+    if fine_tuned is not None:
+        able.insert(0, fine_tuned)
     if not able:
         raise ValueError(f'{checkpoint.source}: has no head to predict with (it has: '
                          f'{", ".join(checkpoint.heads) or "none"}); expected a folder of a '
-                         f'fine-tuning script, or a masked_lm or next_sentence head')
+                         f'fine-tuning script, or a checkpoint with one of the heads classifier, '
+                         f'span, tagger, masked_lm, next_sentence')
     if task not in (None, *able):
         raise ValueError(f'task={task!r}: {checkpoint.source} is for {" and ".join(able)}')
     if checkpoint.tokenizer is None:
         raise ValueError(f'{checkpoint.source}: has no vocabulary beside it')
+    if (task or able[0]) == fine_tuned:
+        return _frozen(task_pipeline(checkpoint_task(checkpoint, ctx), batch_size), precision,
+                       checkpoint.source)
     network = build_network(checkpoint, 'pretraining', ctx)
-    return PRETRAINED[task or able[0]](network, checkpoint.tokenizer,
-                                       32 if batch_size is None else batch_size).freeze()
+    pipeline = PRETRAINED[task or able[0]](network, checkpoint.tokenizer,
+                                           32 if batch_size is None else batch_size)
+    return _frozen(pipeline, precision, checkpoint.source)
+
+
+def _frozen(pipeline, precision, source):
+    """A pipeline with its fast form in a precision."""
+    path = Path(source)
+    folder = path if path.is_dir() else path.parent if path.is_file() else None
+    precision, keep = resolve_precision(precision, folder, pipeline.network.config.num_layers)
+    return pipeline.freeze(Predictor(pipeline.network, precision=precision, keep=keep))
