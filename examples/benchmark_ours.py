@@ -72,17 +72,20 @@ class _OneBatch:
 
 
 class Trainer:
-    """Steps of gluon_bert.training.fit, whose loop is the one that is run."""
+    """Steps of gluon_bert.training.fit, whose loop is the one that is run.
 
-    def __init__(self, folder, threads):
+    Other than by default the plan has what ``changes`` say.
+    """
+
+    def __init__(self, folder, threads, **changes):
         self.network, _ = gb.load_model(folder / 'classifier')
         self._data, self._loss = _OneBatch(), gluon.loss.SoftmaxCrossEntropyLoss()
-        self._used = gb.kernels.used_in(self.network)
-        self._used.__enter__()
-        self._data.arrays = [np.zeros(1)]
         plan = gb.training.Plan(
             training_steps=NEVER, optimizer='adamw', log_interval=NEVER,
-            checkpoint_interval=NEVER, warmup_ratio=0)
+            checkpoint_interval=NEVER, warmup_ratio=0, **changes)
+        self._used = gb.kernels.used_in(self.network, plan.dtype, plan.recompute)
+        self._used.__enter__()
+        self._data.arrays = [np.zeros(1)]
         self._folder = tempfile.TemporaryDirectory()
         self._run = gb.training._Run(self.network, self._data, self._loss, plan,
                                      gb.training.Path(self._folder.name), 'model', None)
@@ -91,19 +94,15 @@ class Trainer:
         """Scores, loss and the norm of the gradients, without dropout."""
         rates = {}
 
-        def set_rates(block):
-            for name in ('_rate', '_dropout'):
-                if hasattr(block, name):
-                    rates[block, name] = getattr(block, name)
-                    setattr(block, name, 0.0)
+        def set_rate(block):
+            if hasattr(block, '_rate'):
+                rates[block], block._rate = block._rate, 0.0
 
         # In training mode, as steps are: what runs is to be what is checked.
-        self.network.apply(set_rates)
-        self.network.hybridize()
+        self.network.apply(set_rate)
         found = gradients_without_dropout(self.network, self._loss, *arrays, train_mode=True)
-        for (block, name), rate in rates.items():
-            setattr(block, name, rate)
-        self.network.hybridize()
+        for block, rate in rates.items():
+            block._rate = rate
         return found
 
     def step(self, *arrays):

@@ -117,8 +117,13 @@ def add_training_arguments(parser):
                        help='weight decay (default: 0.01, for adam 0)')
     group.add_argument('--early_stop', type=positive,
                        help='stop after so many epochs without a better score')
-    group.add_argument('--dtype', default='float32', type=peer_flags.float32,
-                       help='of the weights: float32')
+    group.add_argument('--dtype', default='float32',
+                       type=peer_flags.one_dtype('float32', 'bfloat16'),
+                       help='of the products of dense layers: float32, or bfloat16 with weights in '
+                            'float32, which needs the native kernels')
+    group.add_argument('--recompute', action='store_true',
+                       help='take less memory and more time, with the same result; needs the '
+                            'native kernels')
     group.add_argument('--seed', type=int, default=2, help='of head, order and dropout')
     group.add_argument('--log_interval', type=positive, default=10, help='steps')
     group.add_argument('--checkpoint_interval', type=positive, default=500,
@@ -233,7 +238,7 @@ def make_plan(args):
         optimizer=args.optimizer, learning_rate=args.lr, epsilon=args.epsilon,
         weight_decay=args.wd, warmup_ratio=args.warmup_ratio, early_stop=args.early_stop,
         seed=args.seed, log_interval=args.log_interval,
-        checkpoint_interval=args.checkpoint_interval)
+        checkpoint_interval=args.checkpoint_interval, dtype=args.dtype, recompute=args.recompute)
 
 
 def make_output_dir(folder):

@@ -107,11 +107,17 @@ def truth(text):
     return values[text.lower()]
 
 
-def float32(text):
-    """An argument that is the one precision there is."""
-    if text != 'float32':
-        raise argparse.ArgumentTypeError(f'{text!r} is not supported here, only float32')
-    return text
+def one_dtype(*names):
+    """An argument that is one of the precisions there are."""
+    def parse(text):
+        if text not in names:
+            raise argparse.ArgumentTypeError(f'{text!r} is not supported here, only '
+                                             f'{" and ".join(names)}')
+        return text
+    return parse
+
+
+float32 = one_dtype('float32')
 
 
 @contextlib.contextmanager

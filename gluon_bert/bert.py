@@ -58,6 +58,13 @@ class BertBlock(HybridBlock):
                                  f'{inputs.shape[:1]}: one length for each sequence')
         return super().__call__(inputs, token_types, valid_length, *others)
 
+    def forward(self, x, *args):
+        # What is native is no part of a compiled graph; the blocks around it may still be.
+        if isinstance(x, nd.NDArray) and kernels.are_used_in(self):
+            with x.context:
+                return self.hybrid_forward(nd, x, *args)
+        return super().forward(x, *args)
+
     def arguments(self, inputs, token_types=None, valid_length=None, *others):
         """The inputs in their places, if they were given as GluonNLP's RoBERTa and DistilBERT
         take them: without token types.
@@ -207,6 +214,8 @@ class BertModel(BertBlock):
         On calling with shapes that do not fit or more than ``config.max_length`` tokens.
     """
 
+    native = None     # what computes the encodings instead: see kernels.used_in
+
     def __init__(self, config, use_pooler=True, **kwargs):
         super().__init__(**kwargs)
         self.config = config
@@ -233,6 +242,8 @@ class BertModel(BertBlock):
 
     def sequence(self, F, inputs, token_types, valid_length):
         """The encodings alone, (N, T, C), for a block around this one."""
+        if self._is_native(F):
+            return self.native(inputs, token_types, valid_length)
         hidden, mask, lengths = self._embed(F, inputs, token_types, valid_length)
         for layer in self.layers:
             hidden = layer(hidden, mask)
@@ -243,11 +254,16 @@ class BertModel(BertBlock):
 
         The last layer is computed for the first token only, which saves most of its work.
         """
+        if self._is_native(F):
+            return self.pooler(self.native(inputs, token_types, valid_length, first_only=True))
         hidden, mask, _ = self._embed(F, inputs, token_types, valid_length)
         *layers, last = self.layers
         for layer in layers:
             hidden = layer(hidden, mask)
         return self._pool(F, last.first_token(F, hidden, mask))
+
+    def _is_native(self, F):
+        return self.native is not None and F is nd
 
     def _embed(self, F, inputs, token_types, valid_length):
         lengths = F.cast(valid_length, dtype='float32')                           # (N,)
@@ -284,14 +300,13 @@ class BertModel(BertBlock):
         _check_inputs(self.config, inputs, token_types)
         if valid_length is None:
             valid_length = nd.full((inputs.shape[0],), inputs.shape[1], ctx=inputs.context)
-        with kernels.unused_in(self):
-            hidden, mask, lengths = self._embed(nd, inputs, token_types, valid_length)
-            encodings, found = [self._batch_major(nd, hidden, lengths)], []
-            for layer in self.layers:
-                if attentions:
-                    found.append(layer.attention.probabilities(hidden, mask))
-                hidden = layer(hidden, mask)
-                encodings.append(self._batch_major(nd, hidden, lengths))
+        hidden, mask, lengths = self._embed(nd, inputs, token_types, valid_length)
+        encodings, found = [self._batch_major(nd, hidden, lengths)], []
+        for layer in self.layers:
+            if attentions:
+                found.append(layer.attention.probabilities(hidden, mask))
+            hidden = layer(hidden, mask)
+            encodings.append(self._batch_major(nd, hidden, lengths))
         return LayerOutputs(encodings, found)
 
     def checkpoint_names(self):

@@ -7,7 +7,7 @@ from mxnet.gluon import HybridBlock, nn
 
 from .bert import BertBlock
 from .checkpoint.names import CLASSIFIER, MASKED_LM, NEXT_SENTENCE, SPAN, TAGGER, with_prefix
-from .layers import Activation, Dropout, dense
+from .layers import Activation, dense
 
 
 class BertHead(BertBlock):
@@ -79,7 +79,7 @@ class BertClassifier(BertHead):
             raise ValueError('a classifier reads the pooled vector: bert must have its pooler')
         self._dropout = dropout
         with self.name_scope():
-            self.dropout = Dropout(dropout)
+            self.dropout = nn.Dropout(dropout)
             self.classifier = dense(num_classes, bert.config.units)
 
     def scores(self, encodings):
@@ -154,7 +154,7 @@ class BertTagger(BertHead):
         if num_tags < 1:
             raise ValueError(f'num_tags={num_tags}: expected 1 or more')
         with self.name_scope():
-            self.dropout = Dropout(dropout)
+            self.dropout = nn.Dropout(dropout)
             self.tagger = dense(num_tags, bert.config.units)
 
     def scores(self, encodings):

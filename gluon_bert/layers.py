@@ -49,29 +49,12 @@ class Activation(HybridBlock):
         return 0.5 * F.elemwise_mul(x, 1 + F.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * cubed)))
 
 
-class Dropout(nn.Dropout):
-    """Dropout (Srivastava et al., 2014); ``native`` selects this package's kernel for it."""
-
-    native = False
-
-    def hybrid_forward(self, F, x):
-        if not self.native or not self._rate:
-            return super().hybrid_forward(F, x)
-        return F.gluon_bert_dropout(x, mode(F), p=self._rate)[0]
-
-
-def mode(F):
-    """For this package's kernels, which MXNet does not tell it: 1 in inference, else 0 or 2."""
-    return F.Dropout(F.ones((1,)), p=0.5)
-
-
 class AddNorm(nn.LayerNorm):
     r"""Layer normalisation of a sum.
 
     .. math:: \frac{x + r - \mathrm{mean}}{\sqrt{\mathrm{variance} + \epsilon}}\,\gamma + \beta
 
-    Ba et al. (2016), section 3; mean and variance are over the last axis. ``native`` selects this
-    package's kernel, which is many times faster in training.
+    Ba et al. (2016), section 3; mean and variance are over the last axis.
 
     Parameters
     ----------
@@ -86,16 +69,10 @@ class AddNorm(nn.LayerNorm):
     normalized : float, shape (..., C)
     """
 
-    native = False
-
     def __init__(self, config, **kwargs):
         super().__init__(epsilon=config.layer_norm_eps, in_channels=config.units, **kwargs)
 
     def hybrid_forward(self, F, x, residual, gamma, beta):
-        if self.native:
-            # An extension overwrites gradients; behind an identity MXNet adds them up where asked.
-            return F.gluon_bert_add_norm(x, residual, F.identity(gamma), F.identity(beta),
-                                         eps=self._epsilon)[0]
         return super().hybrid_forward(F, F.elemwise_add(x, residual), gamma, beta)
 
 
@@ -131,7 +108,7 @@ class Embeddings(HybridBlock):
             self.position = nn.Embedding(config.max_length, config.units,
                                          weight_initializer=INITIALIZER)
             self.norm = AddNorm(config)
-            self.dropout = Dropout(config.dropout)
+            self.dropout = nn.Dropout(config.dropout)
         self._has_token_types = config.num_token_types > 0
 
     def hybrid_forward(self, F, inputs, token_types):
@@ -161,19 +138,14 @@ class AttentionMask(HybridBlock):
     Outputs
     -------
     mask : float32, shape (N * H, T, T)
-        Made once for all layers; the same for each query. For this package's kernel, ``native``,
-        the lengths themselves, (N,).
+        Made once for all layers; the same for each query.
     """
-
-    native = False
 
     def __init__(self, num_heads, **kwargs):
         super().__init__(**kwargs)
         self._num_heads = num_heads
 
     def hybrid_forward(self, F, hidden, valid_length):
-        if self.native:
-            return valid_length
         positions = F.contrib.arange_like(hidden, axis=0)                         # (T,)
         padded = F.broadcast_greater_equal(F.expand_dims(positions, axis=0),
                                            F.expand_dims(valid_length, axis=1))   # (N, T)
@@ -188,8 +160,7 @@ class SelfAttention(HybridBlock):
 
     .. math:: \mathrm{softmax}(Q K^\top / \sqrt{D} + \mathrm{mask})\, V
 
-    Vaswani et al. (2017), section 3.2.2. ``native`` selects this package's kernel, which spends
-    nothing on padding and keeps no probabilities.
+    Vaswani et al. (2017), section 3.2.2.
 
     Parameters
     ----------
@@ -198,7 +169,7 @@ class SelfAttention(HybridBlock):
     Inputs
     ------
     hidden : float, shape (T, N, C)
-    mask : float, shape (N * H, T, T), or (N,)
+    mask : float, shape (N * H, T, T)
         From :class:`AttentionMask`.
 
     Outputs
@@ -207,15 +178,13 @@ class SelfAttention(HybridBlock):
         Unspecified at padded positions.
     """
 
-    native = False
-
     def __init__(self, config, **kwargs):
         super().__init__(**kwargs)
-        self._num_heads, self._dropout = config.num_heads, config.dropout
+        self._num_heads = config.num_heads
         with self.name_scope():
             # Rows ordered head by head, (H, [query, key, value], D), as the fused operator reads.
             self.query_key_value = dense(3 * config.units, config.units)
-            self.dropout = Dropout(config.dropout)
+            self.dropout = nn.Dropout(config.dropout)
             self.output = dense(config.units, config.units)
 
     def hybrid_forward(self, F, hidden, mask):
@@ -223,13 +192,7 @@ class SelfAttention(HybridBlock):
 
     def context(self, F, hidden, mask):
         """The heads' weighted values, before the output projection: (T, N, C)."""
-        return self.attend(F, self.query_key_value(hidden), mask)
-
-    def attend(self, F, query_key_value, mask):
-        """The heads' weighted values from queries, keys and values: (T, N, 3C) -> (T, N, C)."""
-        if self.native:
-            return F.gluon_bert_attention(query_key_value, mask, mode(F), heads=self._num_heads,
-                                          p=self._dropout)[0]
+        query_key_value = self.query_key_value(hidden)                            # (T, N, 3C)
         weights = self._weights(F, query_key_value, mask)                         # (N*H, T, T)
         return F.contrib.interleaved_matmul_selfatt_valatt(
             query_key_value, self.dropout(weights), heads=self._num_heads)
@@ -273,7 +236,7 @@ class EncoderLayer(HybridBlock):
             self.activation = Activation(config.activation)
             self.contract = dense(config.units, config.hidden_size)
             self.output_norm = AddNorm(config)
-            self.dropout = Dropout(config.dropout)
+            self.dropout = nn.Dropout(config.dropout)
 
     def hybrid_forward(self, F, hidden, mask):
         return self._transform(F, hidden, self.attention(hidden, mask))

@@ -39,6 +39,13 @@ class Plan:
         Of dropout; the data have their own.
     log_interval, checkpoint_interval : int
         In steps.
+    dtype : str
+        Of the products of the encoder's dense layers, see
+        :class:`~gluon_bert.kernels.training.NativeTrainer`: 'float32' or 'bfloat16'. Parameters,
+        gradients and moments are float32 in both.
+    recompute : bool
+        Take less memory: compute what each layer gives a second time instead of keeping it. The
+        result is the same. This and 'bfloat16' need the native kernels.
     """
 
     epochs: int = 3
@@ -54,6 +61,8 @@ class Plan:
     seed: int = 2
     log_interval: int = 10
     checkpoint_interval: int = 500
+    dtype: str = 'float32'
+    recompute: bool = False
 
     def __post_init__(self):
         for name in ('epochs', 'training_steps', 'accumulate', 'early_stop', 'log_interval',
@@ -64,5 +73,7 @@ class Plan:
         for name in ('learning_rate', 'epsilon', 'max_grad_norm'):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f'{name}={getattr(self, name)}: expected a positive number')
+        if self.dtype not in ('float32', 'bfloat16'):
+            raise ValueError(f"dtype={self.dtype!r}: expected 'float32' or 'bfloat16'")
         if not 0 <= self.warmup_ratio <= 1:
             raise ValueError(f'warmup_ratio={self.warmup_ratio}: expected a fraction in [0, 1]')

@@ -99,12 +99,13 @@ def fit(model, data, loss, plan, output_dir, *, name='model', evaluate=None, res
         If the loss or a gradient is not finite.
     ValueError
         If the state belongs to another run, or there is one and neither ``resume`` nor
-        ``overwrite`` is set; or no batch has a sequence for each device.
+        ``overwrite`` is set; or no batch has a sequence for each device; or the plan asks for
+        bfloat16 or recomputation and the native kernels are not there or do not fit.
     """
     output_dir = Path(output_dir)
     if resume and (output_dir / RESULT_FILE).is_file():
         return _finished(model, output_dir)
-    with kernels.used_in(model), stop_signals() as stop:
+    with kernels.used_in(model, plan.dtype, plan.recompute), stop_signals() as stop:
         run = _Run(model, data, loss, plan, output_dir, name, evaluate)
         run.start(resume, overwrite)
         run.train(stop)

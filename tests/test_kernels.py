@@ -3,7 +3,6 @@ import io
 import os
 import subprocess
 import sys
-from dataclasses import replace
 
 import mxnet as mx
 import numpy as np
@@ -13,7 +12,6 @@ from test_training import accuracy, toy_data
 
 from gluon_bert import BertClassifier, kernels
 from gluon_bert.kernels.encoder import NativeDense
-from gluon_bert.layers import AddNorm, AttentionMask, Dropout, SelfAttention
 from gluon_bert.losses import cross_entropy
 from gluon_bert.training import Plan, fit
 
@@ -22,159 +20,6 @@ from gluon_bert.training import Plan, fit
 def loaded():
     if not kernels.load():
         pytest.skip('native kernels are not built: python -m gluon_bert.kernels')
-
-
-SHAPES = [(1, 1, 1), (3, 2, 5), (7, 3, 24), (5, 60, 129), (300, 33)]
-
-
-def forward_backward(block, inputs, head_gradient, hybridized, repeat=1):
-    """Output, gradients of the inputs, and of the parameters 'add'ed over ``repeat`` passes."""
-    if hybridized:
-        block.hybridize()
-    parameters = list(block.collect_params().values())
-    for parameter in parameters:
-        parameter.grad_req = 'add'
-        parameter.zero_grad()
-    for x in inputs:
-        x.attach_grad()
-    for _ in range(repeat):
-        with mx.autograd.record():
-            y = block(*inputs)
-        y.backward(head_gradient)
-    return [y, *(x.grad for x in inputs), *(parameter.grad() for parameter in parameters)]
-
-
-@pytest.mark.parametrize('shape', SHAPES, ids=str)
-@pytest.mark.parametrize('hybridized', [False, True])
-def test_add_norm_equals_mxnet_forward_and_backward(tiny_config, shape, hybridized):
-    units = shape[-1]
-    block = AddNorm(replace(tiny_config, units=units, num_heads=1, layer_norm_eps=1e-5))
-    block.initialize()
-    block.gamma.set_data(mx.nd.random.normal(shape=(units,)))
-    block.beta.set_data(mx.nd.random.normal(shape=(units,)))
-    arrays = [mx.nd.random.normal(3, 2, shape=shape) for _ in range(2)]
-    head = mx.nd.random.normal(shape=shape)
-    results = []
-    for native in (False, True):
-        block.native = native
-        block._clear_cached_op()
-        inputs = [array.copy() for array in arrays]
-        results.append([part.asnumpy() for part in forward_backward(
-            block, inputs, head, hybridized, repeat=2)])
-    for native, plain in zip(results[1], results[0]):
-        np.testing.assert_allclose(native, plain, rtol=2e-4,
-                                   atol=2e-5 * max(1, abs(plain).max()))
-
-
-@pytest.mark.parametrize('size', [1, 15, 16, 4096, 4097, 100_003])
-def test_dropout_keeps_its_share_and_scales_it(size):
-    block = Dropout(0.3)
-    block.native = True
-    x = mx.nd.random.uniform(1, 2, shape=(size,))
-    y, gradient = forward_backward(block, [x], mx.nd.ones((size,)), hybridized=True)
-    y, gradient, x = y.asnumpy(), gradient.asnumpy(), x.asnumpy()
-    kept = y != 0
-    np.testing.assert_allclose(y[kept], x[kept] / 0.7, rtol=1e-6)
-    np.testing.assert_allclose(gradient, np.where(kept, 1 / 0.7, 0), rtol=1e-6)
-    if size > 100_000:
-        assert abs(kept.mean() - 0.7) < 0.01
-        # neighbours, and the same places of different blocks, are independent
-        for distance in (1, 16, 4096):
-            both = (kept[:-distance] & kept[distance:]).mean()
-            assert abs(both - 0.49) < 0.01
-
-
-def test_dropout_leaves_inference_alone():
-    block = Dropout(0.3)
-    block.native = True
-    block.hybridize()
-    x = mx.nd.random.normal(shape=(50, 7))
-    x.attach_grad()
-    with mx.autograd.record(train_mode=False):
-        y = block(x)
-    y.backward()
-    np.testing.assert_array_equal(y.asnumpy(), x.asnumpy())
-    np.testing.assert_array_equal(x.grad.asnumpy(), 1)
-
-
-def test_dropout_is_a_function_of_the_seed():
-    block = Dropout(0.5)
-    block.native = True
-    draws = []
-    for seed in (1, 1, 2):
-        mx.random.seed(seed)
-        with mx.autograd.record():
-            draws.append(block(mx.nd.ones((1000,))).asnumpy())
-    assert np.array_equal(draws[0], draws[1])
-    assert not np.array_equal(draws[0], draws[2])
-
-
-class Attention(mx.gluon.HybridBlock):
-    """One attention with its mask, of queries, keys and values as they come: (T, N, 3C)."""
-
-    def __init__(self, config, native, dropout=0.0):
-        super().__init__()
-        self.mask = AttentionMask(config.num_heads)
-        heads = SelfAttention(replace(config, dropout=dropout))
-        self.mask.native = heads.native = native
-        self.attend = heads.attend    # without the parameters of the two dense layers
-
-    def hybrid_forward(self, F, query_key_value, valid_length):
-        mask = self.mask(query_key_value, valid_length)
-        return self.attend(F, query_key_value, mask)
-
-
-@pytest.mark.parametrize('lengths', [[1], [3, 7, 1], [33, 20], [130, 129, 48, 49], [100] * 3],
-                         ids=str)
-@pytest.mark.parametrize('units', [6, 64, 96])
-@pytest.mark.parametrize('hybridized', [False, True])
-def test_attention_equals_mxnet_forward_and_backward(tiny_config, lengths, units, hybridized):
-    config = replace(tiny_config, units=units, num_heads=2)
-    shape = max(lengths), len(lengths)
-    valid = mx.nd.array(np.arange(shape[0])[:, None, None] < np.array(lengths)[:, None])
-    array = mx.nd.random.normal(shape=(*shape, 3 * units))
-    head = mx.nd.random.normal(shape=(*shape, units)) * valid
-    results = []
-    for native in (False, True):
-        block, x = Attention(config, native), array.copy()
-        block.hybridize(hybridized)
-        x.attach_grad()
-        with mx.autograd.record():
-            y = block(x, mx.nd.array(lengths))
-        y.backward(head)
-        results.append([(y * valid).asnumpy(), x.grad.asnumpy()])
-    for native, plain in zip(results[1], results[0]):
-        np.testing.assert_allclose(native, plain, rtol=1e-4, atol=1e-5 * max(1, abs(plain).max()))
-    # Padding gives nothing and gets no gradient.
-    padding = ~valid.asnumpy().astype(bool)[..., 0]
-    assert not y.asnumpy()[padding].any() and not x.grad.asnumpy()[padding].any()
-
-
-def test_attention_drops_its_share_of_the_weights(tiny_config):
-    # With equal scores and values of 1, a context is the share of weights kept, over 1 - p.
-    config = replace(tiny_config, units=64, num_heads=2)
-    block = Attention(config, native=True, dropout=0.25)
-    x, lengths = np.zeros((300, 4, 2, 3, 32)), mx.nd.array([300, 250, 200, 3])
-    x[..., 2, :] = 1
-    x = mx.nd.array(x.reshape(300, 4, -1))
-    np.testing.assert_allclose(block(x, lengths).asnumpy()[:200, :3], 1, rtol=1e-5)
-    draws = []
-    for seed in (5, 5, 6):
-        mx.random.seed(seed)
-        x.attach_grad()
-        with mx.autograd.record():
-            y = block(x, lengths)
-        y.backward()
-        draws.append(np.concatenate([y.asnumpy(), x.grad.asnumpy()], axis=2))
-    assert np.array_equal(draws[0], draws[1]) and not np.array_equal(draws[0], draws[2])
-    context, gradient = draws[0][..., :64], draws[0][..., 64:]
-    assert abs(context[:200, :3].mean() - 1) < 0.01
-    spread = context[:300, 0].std()
-    assert abs(spread - np.sqrt(0.25 / 0.75 / 300)) < 0.1 * spread
-    # Every query's share goes to the values: the backward pass drops the same weights.
-    values = gradient.reshape(300, 4, 2, 3, 32)[:, :, :, 2]
-    np.testing.assert_allclose(values.sum(axis=0), context.reshape(300, 4, 2, 32).sum(axis=0),
-                               rtol=1e-4)
 
 
 DENSE = [(1, 1, 1), (2, 5, 3), (7, 33, 18), (13, 64, 130), (200, 100, 1500), (97, 40, 3001)]
@@ -242,18 +87,25 @@ def test_dense_in_int8_scales_each_row_and_each_column():
 def test_kernels_for_older_processors_give_the_same(processor):
     script = """if True:
         import sys, numpy as np
+        import gluon_bert as gb
         from gluon_bert import kernels
         import mxnet as mx
-        assert kernels.load()
-        print(kernels.processor(), file=sys.stderr)
-        x = mx.nd.array(np.random.RandomState(1).normal(size=(70, 2, 2 * 3 * 20)))
-        x.attach_grad()
+        config = gb.BertConfig(vocab_size=50, units=40, hidden_size=52, num_layers=2, num_heads=2,
+                               max_length=70, num_token_types=2, dropout=0.1, layer_norm_eps=1e-12,
+                               activation='gelu', pooler_activation='tanh')
         mx.random.seed(3)
-        with mx.autograd.record():
-            y = mx.nd.gluon_bert_attention(x, mx.nd.array([70, 31]), mx.nd.zeros(1), heads=2,
-                                           p=0.1)[0]
-        y.backward()
-        np.save(sys.stdout.buffer, np.concatenate([y.asnumpy().ravel(), x.grad.asnumpy().ravel()]))
+        model = gb.BertModel(config, use_pooler=False)
+        model.initialize(mx.init.Normal(0.2))
+        inputs = mx.nd.array(np.random.RandomState(1).randint(0, 50, (2, 70)))
+        found = []
+        for dtype in ('float32', 'bfloat16'):
+            with kernels.used_in(model, dtype), mx.autograd.record():
+                y = model(inputs, inputs * 0, mx.nd.array([70, 31]))
+            y.backward(mx.nd.random.normal(shape=y.shape))
+            found += [y, *(parameter.grad() for parameter in model.collect_params().values())]
+        print(kernels.processor(), file=sys.stderr)
+        np.save(sys.stdout.buffer, np.concatenate([
+            part.asnumpy().ravel() / max(1, abs(part).max().asscalar()) for part in found]))
     """
     found = []
     for setting in ('1', processor):
@@ -263,7 +115,9 @@ def test_kernels_for_older_processors_give_the_same(processor):
         found.append((result.stderr.decode().split()[-1], np.load(io.BytesIO(result.stdout))))
     if processor == 'generic':
         assert found[1][0] == 'generic'
-    np.testing.assert_allclose(found[1][1], found[0][1], atol=2e-5)
+    half = len(found[0][1]) // 2
+    np.testing.assert_allclose(found[1][1][:half], found[0][1][:half], atol=5e-4)
+    np.testing.assert_allclose(found[1][1][half:], found[0][1][half:], atol=0.05)
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ import ctypes
 import functools
 import os
 
-import mxnet as mx
 import numpy as np
 from mxnet.base import _LIB, check_call
 
@@ -23,21 +22,9 @@ __all__ = ['accept', 'adam', 'are_used_in', 'build', 'library', 'load', 'process
 
 
 def load():
-    """Make the kernels known to MXNet.
-
-    Returns
-    -------
-    bool
-        Whether they are there: built, and not switched off by GLUON_BERT_KERNELS=0.
-    """
-    if os.environ.get('GLUON_BERT_KERNELS') == '0':
-        return False
-    if hasattr(mx.nd, 'gluon_bert_add_norm'):
-        return True
-    if not library().is_file():
-        return False
-    mx.library.load(str(library()), False)
-    return hasattr(mx.nd, 'gluon_bert_add_norm')
+    """Whether the kernels are there: built, and not switched off by GLUON_BERT_KERNELS=0."""
+    return (os.environ.get('GLUON_BERT_KERNELS') != '0' and library().is_file()
+            and bool(_functions()))
 
 
 def processor():
@@ -59,7 +46,7 @@ def state():
 
 
 def adam(weight, grad, mean, variance, rate, beta1, beta2, epsilon, shrink, decay, rescale):
-    """One step of Adam, in place, in one pass over memory; see ``operators.cc`` for the formula.
+    """One step of Adam, in place, in one pass over memory; see ``optimizer.cc`` for the formula.
 
     Parameters
     ----------
@@ -102,55 +89,67 @@ def _pointer(array):
 
 
 @contextlib.contextmanager
-def used_in(block):
-    """Let a network run on the kernels, as far as they are there and fit it.
+def used_in(block, dtype='float32', recompute=False):
+    """Let a network's encoder run on the kernels, as far as they are there and fit it.
 
-    One on several devices stays on MXNet's operators: to operators from outside MXNet gives one
-    random generator for all CPUs, for which the devices would wait in turn.
+    One on several devices stays on MXNet's operators.
 
     Parameters
     ----------
-    block : mxnet.gluon.HybridBlock
+    block : BertBlock
         With its parameters.
+    dtype : str
+    recompute : bool
+        See :class:`~gluon_bert.kernels.training.NativeTrainer`.
+
+    Raises
+    ------
+    ValueError
+        If ``dtype`` is not 'float32' or ``recompute`` is set, and the kernels are not there or do
+        not fit the network.
     """
     parameters = block.collect_params().values()
     fits = all(np.dtype(parameter.dtype) == np.float32
                and [device.device_type for device in parameter.list_ctx()] == ['cpu']
                for parameter in parameters)
     if not fits or not load():
+        if dtype != 'float32' or recompute:
+            reason = f'here run {state()}' if fits else 'the network is not on one CPU in float32'
+            raise ValueError(f'dtype={dtype!r}, recompute={recompute}: training in bfloat16 and '
+                             f'recomputation need the native kernels, but {reason}')
         yield
         return
-    _set(block, True)
+    from .training import NativeTrainer
+    _set(block, lambda bert: NativeTrainer(bert, dtype, recompute))
     try:
         yield
     finally:
-        _set(block, False)
+        _set(block, lambda bert: None)
 
 
 @contextlib.contextmanager
 def unused_in(block):
     """Let a network run on MXNet's own operators meanwhile, as it does once it is saved."""
-    if not are_used_in(block):
-        yield
-        return
-    _set(block, False)
+    trainers = {bert: bert.native for bert in _networks(block)}
+    _set(block, lambda bert: None)
     try:
         yield
     finally:
-        _set(block, True)
+        _set(block, trainers.get)
 
 
 def are_used_in(block):
-    """Whether a network runs on the kernels."""
+    """Whether a network's encoder runs on the kernels."""
+    return any(bert.native is not None for bert in _networks(block))
+
+
+def _networks(block):
+    """The BertModels in a network, which have a place for a trainer."""
     found = []
-    block.apply(lambda child: found.append(getattr(child, 'native', False)))
-    return any(found)
+    block.apply(lambda child: found.append(child) if hasattr(child, 'native') else None)
+    return found
 
 
-def _set(block, native):
-    def switch(child):
-        if hasattr(child, 'native'):
-            child.native = native
-        if isinstance(child, mx.gluon.HybridBlock):
-            child._clear_cached_op()      # traced anew with the other operators
-    block.apply(switch)
+def _set(block, choose):
+    for bert in _networks(block):
+        bert.native = choose(bert)

@@ -96,7 +96,7 @@ inline Head read_head(const Attention& a, float* space) {
   h.weights = take(&space, kBlock * h.keys);
   h.factors = take(&space, kBlock * h.keys);
   h.block = take(&space, kBlock * h.width);
-  copy_rows(a.input, a.stride, a.length, a.D, 1 / __builtin_sqrtf(a.D), h.query, h.width);
+  copy_rows(a.input, a.stride, a.queries, a.D, 1 / __builtin_sqrtf(a.D), h.query, h.width);
   copy_rows(a.input + a.D, a.stride, a.length, a.D, 1, h.key, h.width);
   copy_rows(a.input + 2 * a.D, a.stride, a.length, a.D, 1, h.value, h.width);
   transpose(h.key, h.width, a.length, a.D, h.key_columns, h.keys);
@@ -106,7 +106,7 @@ inline Head read_head(const Attention& a, float* space) {
     h.weight_gradient = take(&space, kBlock * h.keys);
     h.key_gradient = take(&space, a.length * h.width);
     h.value_gradient = take(&space, a.length * h.width);
-    copy_rows(a.gradient, a.output_stride, a.length, a.D, 1, h.gradient, h.width);
+    copy_rows(a.gradient, a.output_stride, a.queries, a.D, 1, h.gradient, h.width);
     transpose(h.value, h.width, a.length, a.D, h.value_columns, h.keys);
   }
   return h;
@@ -154,8 +154,8 @@ inline void scale_by(float* x, const float* factors, int64_t count) {
 
 inline void attention_forward(const Attention& a, float* space) {
   const Head h = read_head(a, space);
-  for (int64_t begin = 0; begin < a.length; begin += kBlock) {
-    const int64_t count = a.length - begin < kBlock ? a.length - begin : kBlock;
+  for (int64_t begin = 0; begin < a.queries; begin += kBlock) {
+    const int64_t count = a.queries - begin < kBlock ? a.queries - begin : kBlock;
     make_weights(a, h, begin, count);
     if (a.dropped > 0) {
       scale_by(h.weights, h.factors, count * h.keys);
@@ -182,8 +182,8 @@ inline void softmax_backward(const float* weights, float* gradient, int64_t keys
 inline void attention_backward(const Attention& a, float* space) {
   const Head h = read_head(a, space);
   const float scale = 1 / __builtin_sqrtf(a.D);
-  for (int64_t begin = 0; begin < a.length; begin += kBlock) {
-    const int64_t count = a.length - begin < kBlock ? a.length - begin : kBlock;
+  for (int64_t begin = 0; begin < a.queries; begin += kBlock) {
+    const int64_t count = a.queries - begin < kBlock ? a.queries - begin : kBlock;
     const float* gradient = h.gradient + begin * h.width;
     make_weights(a, h, begin, count);
     multiply(count, h.keys, a.D, gradient, h.width, 1, h.value_columns, h.keys,
@@ -204,6 +204,11 @@ inline void attention_backward(const Attention& a, float* space) {
              h.width, h.key_gradient, h.width, begin > 0);
     multiply(a.length, h.width, count, h.weights, 1, h.keys, gradient, h.width, h.value_gradient,
              h.width, begin > 0);
+  }
+  for (int64_t t = a.queries; t < a.length; ++t) {
+    for (int64_t d = 0; d < a.D; ++d) {
+      a.input_gradient[t * a.stride + d] = 0;
+    }
   }
   // The queries were scaled when they were read, so that the keys' gradient already is.
   write_rows(h.key_gradient, h.width, a.length, a.D, 1, a.input_gradient + a.D, a.stride);

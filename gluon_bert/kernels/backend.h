@@ -11,6 +11,7 @@ struct Attention {
   float* output;           // (length, D), `output_stride` from token to token
   float* input_gradient;   // as input
   int64_t stride, output_stride, length, D;
+  int64_t queries;         // the first tokens, of which the output is wanted
   float dropped;           // probability with which a weight is dropped
   uint64_t seed;           // of what is dropped, the same in both passes
 };
@@ -37,6 +38,19 @@ struct Dense {
   const int32_t* totals = nullptr; // the sum of each column's whole numbers, for int8
 };
 
+// What is dropped of the rows of an array: a function of the seed, the row and the column.
+struct Dropout {
+  float dropped;  // probability; 0: nothing
+  uint64_t seed;
+};
+
+// Layer normalisation of rows of C numbers.
+struct Norm {
+  const float *gamma, *beta;
+  int64_t units;
+  float eps;
+};
+
 enum Activation { kNone, kGelu, kGeluTanh, kRelu, kTanh };
 
 struct Backend {
@@ -59,6 +73,34 @@ struct Backend {
   // y = (x + residual - mean) / sqrt(variance + eps) gamma + beta, one row.
   void (*add_norm)(const float* x, const float* residual, const float* gamma, const float* beta,
                    int64_t units, float eps, float* y);
+
+  // --- for training: rows of whole vectors, but for those of a norm
+
+  // y = x f (+ residual), where f is 0 for what is dropped of row number `row`, else 1 / (1 - p).
+  void (*drop)(const float* x, const float* residual, const Dropout&, int64_t row, int64_t count,
+               float* y);
+  void (*normalize)(const Norm&, const float* x, float* y);
+  // x is the input; dx may be dy; dgamma and dbeta are added to.
+  void (*normalize_backward)(const Norm&, const float* dy, const float* x, float* dx,
+                             float* dgamma, float* dbeta);
+  void (*activate)(Activation, const float* x, int64_t count, float* y);
+  // y as above, and gradient becomes that of x.
+  void (*activate_backward)(Activation, const float* x, int64_t count, float* gradient, float* y);
+
+  int64_t rows;     // of a tile
+  // Lay out a matrix b (depth, columns), of which b[k, j] is at b[k * row + j * column]: panels of
+  // columns from `begin` to `end`, as those of a dense layer.
+  void (*lay_out)(Precision, const float* b, int64_t row, int64_t column, int64_t depth,
+                  int64_t columns, int64_t begin, int64_t end, void* panels);
+  // Lay out a matrix y (depth, columns), to be multiplied transposed: tiles of columns, (columns /
+  // rows, words, rows) words. Each column's sum is added to `sums`.
+  void (*lay_out_transposed)(Precision, const float* y, int64_t ldy, int64_t depth,
+                             int64_t columns, int64_t begin, int64_t end, void* tiles,
+                             float* sums);
+  // c (+)= y^T b, (rows, columns), the tiles from `begin` to `end`.
+  void (*multiply_transposed)(Precision, const void* tiles, const void* panels, int64_t depth,
+                              int64_t rows, int64_t columns, int64_t begin, int64_t end, bool add,
+                              float* c);
 };
 
 inline int64_t words_of(Precision precision, int64_t count) {

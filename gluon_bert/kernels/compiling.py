@@ -1,10 +1,8 @@
-"""How the kernels are compiled. Needs the files of MXNet, not itself: setup.py runs this too."""
+"""How the kernels are compiled. setup.py runs this too."""
 from __future__ import annotations
 
 import functools
 import hashlib
-import importlib.metadata
-import importlib.util
 import os
 import platform
 import shutil
@@ -16,8 +14,8 @@ FOLDER = Path(__file__).parent
 COMPILERS = ('c++', 'g++', 'clang++')
 OPTIONS = ('-std=c++17', '-O3', '-fPIC', '-fopenmp', '-fno-math-errno')
 # Source file -> further options. What is compiled for some processors only runs on those.
-SOURCES = {'operators.cc': ('-ffast-math',), 'attention.cc': (), 'encoder.cc': (),
-           'backend_generic.cc': ()}
+SOURCES = {'optimizer.cc': ('-ffast-math',), 'encoder.cc': (), 'training_encoder.cc': (),
+           'training_backward.cc': (), 'backend.cc': (), 'backend_generic.cc': ()}
 if platform.machine() == 'x86_64':
     _AVX512 = ('-mavx512f', '-mavx512bw', '-mavx512vl', '-mavx512dq', '-mfma')
     SOURCES.update({
@@ -28,8 +26,7 @@ if platform.machine() == 'x86_64':
 @functools.cache
 def library(folder=FOLDER):
     """The path of the built library in a folder; its name tells the source it was built from."""
-    version = importlib.metadata.version('mxnet')
-    digest = hashlib.sha256(f'{version} {OPTIONS} {SOURCES}'.encode())
+    digest = hashlib.sha256(f'{OPTIONS} {SOURCES}'.encode())
     for path in sorted([*FOLDER.glob('*.cc'), *FOLDER.glob('*.h')]):
         digest.update(path.read_bytes())
     return Path(folder) / f'kernels-{digest.hexdigest()[:12]}.so'
@@ -50,13 +47,10 @@ def build(folder=FOLDER):
     Raises
     ------
     FileNotFoundError
-        If there is no C++ compiler, which the variable CXX can name, or no MXNet.
+        If there is no C++ compiler, which the variable CXX can name.
     RuntimeError
         If it fails; with its messages.
     """
-    engine = importlib.util.find_spec('mxnet')
-    if engine is None:
-        raise FileNotFoundError('MXNet is not installed')
     target = library(folder)
     if target.is_file():
         return target
@@ -64,22 +58,22 @@ def build(folder=FOLDER):
     compilers = [path for path in map(shutil.which, names) if path]
     if not compilers:
         raise FileNotFoundError(f'no C++ compiler found, looked for {", ".join(names)}')
-    _compile_into(target, compilers[0], Path(engine.origin).parent)
+    _compile_into(target, compilers[0])
     for old in target.parent.glob('kernels-*.so'):
         if old != target:
             old.unlink()
     return target
 
 
-def _compile_into(target, compiler, engine):
+def _compile_into(target, compiler):
     # Beside the target, so that it is there whole or not at all.
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-        common = [compiler, *OPTIONS, f'-I{engine / "include"}']
+        common = [compiler, *OPTIONS]
         objects = [str(Path(folder) / f'{name}.o') for name in SOURCES]
         for (name, options), result in zip(SOURCES.items(), objects):
             _run(*common, *options, '-c', str(FOLDER / name), '-o', result)
         whole = Path(folder) / target.name
-        _run(*common, '-shared', *objects, str(engine / 'src' / 'lib_api.cc'), '-o', str(whole))
+        _run(*common, '-shared', *objects, '-o', str(whole))
         os.replace(whole, target)
 
 

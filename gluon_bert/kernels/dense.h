@@ -11,16 +11,22 @@ namespace {
 constexpr int64_t kDepth = 1024;       // of the products added up in registers at a time
 constexpr int64_t kCached = 65536;     // floats of x that stay in the second-level cache
 
-// erf(x / sqrt(2)) of |x|, within 2e-7: Abramowitz and Stegun (1964), 7.1.26.
-inline Floats gelu(Floats x) {
+// 1 - Phi(|x|), within 1e-7: Abramowitz and Stegun (1964), 7.1.26; and exp(-x^2 / 2).
+inline Floats normal_tail(Floats x, Floats* bell) {
   const Floats size = larger(x, -x) * 0.70710678f;
   const Floats t = 1.0f / (1.0f + 0.3275911f * size);
+  *bell = exponential(-size * size);
   Floats tail = same(1.061405429f);
   tail = tail * t - 1.453152027f;
   tail = tail * t + 1.421413741f;
   tail = tail * t - 0.284496736f;
   tail = tail * t + 0.254829592f;
-  tail = tail * t * exponential(-size * size) * 0.5f;  // 1 - Phi(|x|)
+  return tail * t * *bell * 0.5f;
+}
+
+inline Floats gelu(Floats x) {
+  Floats bell;
+  const Floats tail = normal_tail(x, &bell);
   return x > 0.0f ? x - x * tail : x * tail;
 }
 

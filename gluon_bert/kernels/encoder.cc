@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
-#include <cstdlib>
 #include <memory>
 #include <mutex>
 #include <new>
@@ -17,37 +16,12 @@
 #include <omp.h>
 
 #include "backend.h"
+#include "team.h"
 
 namespace {
 
-constexpr int64_t kLine = 64;      // bytes: floats are aligned to it
 constexpr int64_t kChunk = 256;    // rows that a thread takes at a time
-constexpr int64_t kTall = 96;      // rows for each thread from which rows are divided, not columns
 constexpr double kUneven = 1.1;    // the most that one thread may have to do, as part of the mean
-
-class Floats {
- public:
-  explicit Floats(int64_t count = 0) {
-    const int64_t bytes = (std::max<int64_t>(count, 1) * sizeof(float) + kLine - 1) / kLine * kLine;
-    void* memory = std::aligned_alloc(kLine, bytes);
-    if (!memory) {
-      throw std::bad_alloc();
-    }
-    data_.reset(static_cast<float*>(memory));
-  }
-  float* get() const { return data_.get(); }
-
- private:
-  struct Free {
-    void operator()(float* memory) const { std::free(memory); }
-  };
-  std::unique_ptr<float, Free> data_;
-};
-
-int64_t whole(int64_t count) {
-  const int64_t columns = backend().columns;
-  return (count + columns - 1) / columns * columns;
-}
 
 // A dense layer with its own copy of the weights.
 class Layer {
@@ -75,22 +49,11 @@ class Layer {
   Dense dense_;
 };
 
-struct Norm {
-  const float *gamma, *beta;
-};
-
 struct EncoderLayer {
   Layer query_key_value, output;
   Norm attention_norm;
   Layer expand, contract;
   Norm output_norm;
-};
-
-// Rows in another precision.
-struct Converted {
-  Converted(int64_t rows, int64_t words) : words(rows * words), scales(rows) {}
-  Floats words;
-  mutable std::vector<Scale> scales;
 };
 
 struct Space;
@@ -109,19 +72,6 @@ struct Encoder {
 
   Encoder();
   ~Encoder();
-};
-
-// Threads that work on the same rows.
-struct Team {
-  int64_t rank = 0, size = 1;
-
-  void wait() const {
-    if (size > 1) {
-#pragma omp barrier
-    }
-  }
-  int64_t begin(int64_t count) const { return count * rank / size; }
-  int64_t end(int64_t count) const { return count * (rank + 1) / size; }
 };
 
 struct Space {
@@ -175,30 +125,6 @@ struct Batch {
   float *sequence, *pooled;         // (M, C), (N, C), or null where not wanted
 };
 
-void run_dense(const Layer& layer, Activation activation, const float* x, int64_t ldx,
-               int64_t rows, float* y, int64_t ldy, const Converted& converted, const Team& team) {
-  const Dense& dense = layer.get();
-  const int64_t panels = whole(dense.out) / backend().columns;
-  const float* input = x;
-  if (dense.precision != Precision::kFloat32) {
-    input = converted.words.get();
-    const int64_t top = team.begin(rows);
-    backend().convert(dense, x + top * ldx, ldx, team.end(rows) - top,
-                      converted.words.get() + top * dense.words, converted.scales.data() + top);
-    team.wait();
-    ldx = dense.words;
-  }
-  if (rows >= kTall * team.size) {
-    const int64_t top = team.begin(rows);
-    backend().dense(dense, input + top * ldx, ldx, converted.scales.data() + top,
-                    team.end(rows) - top, 0, panels, activation, y + top * ldy, ldy);
-  } else {
-    backend().dense(dense, input, ldx, converted.scales.data(), rows, team.begin(panels),
-                    team.end(panels), activation, y, ldy);
-  }
-  team.wait();
-}
-
 void add_norm(const Encoder& e, const Norm& norm, const float* x, const float* residual,
               int64_t rows, int64_t stride, float* y, const Team& team) {
   for (int64_t r = team.begin(rows); r < team.end(rows); ++r) {
@@ -237,7 +163,7 @@ void attend(const Encoder& e, const Batch& b, int64_t from, int64_t to, const Sp
     const int64_t row = b.first[sequence] - b.first[from];
     Attention a{};
     a.D = D;
-    a.length = b.first[sequence + 1] - b.first[sequence];
+    a.length = a.queries = b.first[sequence + 1] - b.first[sequence];
     a.stride = s.wide;
     a.output_stride = s.units;
     a.input = s.large.get() + row * s.wide + head * 3 * D;
@@ -268,17 +194,20 @@ void encode(const Encoder& e, const Batch& b, int64_t from, int64_t to, const Sp
         *large = s.large.get();
   embed(e, b, from, to, s, team);
   for (const EncoderLayer& layer : e.layers) {
-    run_dense(layer.query_key_value, kNone, hidden, s.units, rows, large, s.wide,
+    run_dense(layer.query_key_value.get(), kNone, hidden, s.units, rows, large, s.wide,
               s.converted, team);
     attend(e, b, from, to, s, own, team);
     if (!b.sequence && &layer == &e.layers.back()) {
       keep_first(b, from, to, s, team);
       rows = to - from;
     }
-    run_dense(layer.output, kNone, context, s.units, rows, spare, s.units, s.converted, team);
+    run_dense(layer.output.get(), kNone, context, s.units, rows, spare, s.units, s.converted,
+              team);
     add_norm(e, layer.attention_norm, spare, hidden, rows, s.units, hidden, team);
-    run_dense(layer.expand, e.activation, hidden, s.units, rows, large, s.wide, s.converted, team);
-    run_dense(layer.contract, kNone, large, s.wide, rows, spare, s.units, s.converted, team);
+    run_dense(layer.expand.get(), e.activation, hidden, s.units, rows, large, s.wide,
+              s.converted, team);
+    run_dense(layer.contract.get(), kNone, large, s.wide, rows, spare, s.units, s.converted,
+              team);
     add_norm(e, layer.output_norm, spare, hidden, rows, s.units, hidden, team);
   }
   if (b.sequence) {
@@ -291,7 +220,7 @@ void encode(const Encoder& e, const Batch& b, int64_t from, int64_t to, const Sp
     }
   }
   if (b.pooled) {
-    run_dense(*e.pooler, e.pooler_activation, hidden, s.units, to - from, context, s.units,
+    run_dense(e.pooler->get(), e.pooler_activation, hidden, s.units, to - from, context, s.units,
               s.converted, team);
     for (int64_t n = team.begin(to - from); n < team.end(to - from); ++n) {
       std::copy_n(context + n * s.units, e.units, b.pooled + (from + n) * e.units);
@@ -387,7 +316,7 @@ void* gluon_bert_encoder(const int64_t* sizes, float eps, const float* const* ar
   e->words = arrays[0];
   e->token_types = arrays[1];
   e->positions = arrays[2];
-  e->norm = {arrays[3], arrays[4]};
+  e->norm = {arrays[3], arrays[4], sizes[0], eps};
   const float* const* a = arrays + 5;
   const int64_t C = e->units, wide = e->hidden_size;
   for (int64_t i = 0; i < sizes[3]; ++i, a += 12) {
@@ -395,8 +324,8 @@ void* gluon_bert_encoder(const int64_t* sizes, float eps, const float* const* ar
     const auto dense = [&](int number, int at, int64_t out, int64_t in) {
       return Layer(a[at], a[at + 1], out, in, static_cast<Precision>(p[number]));
     };
-    e->layers.push_back({dense(0, 0, 3 * C, C), dense(1, 2, C, C), {a[4], a[5]},
-                         dense(2, 6, wide, C), dense(3, 8, C, wide), {a[10], a[11]}});
+    e->layers.push_back({dense(0, 0, 3 * C, C), dense(1, 2, C, C), {a[4], a[5], C, eps},
+                         dense(2, 6, wide, C), dense(3, 8, C, wide), {a[10], a[11], C, eps}});
   }
   if (a[0]) {
     e->pooler = std::make_unique<Layer>(a[0], a[1], C, C, Precision::kFloat32);
@@ -424,7 +353,7 @@ int gluon_bert_run_dense(const void* dense, const float* x, int64_t rows, int th
 #pragma omp parallel num_threads(threads)
   {
     const Team team{omp_get_thread_num(), omp_get_num_threads()};
-    run_dense(layer, kNone, x, in, rows, results.get(), wide, converted, team);
+    run_dense(layer.get(), kNone, x, in, rows, results.get(), wide, converted, team);
     for (int64_t r = team.begin(rows); r < team.end(rows); ++r) {
       std::copy_n(results.get() + r * wide, out, y + r * out);
     }

@@ -55,15 +55,20 @@ struct BFloat16Product {
   }
 };
 
-// c = a b for Rows x kColumns results, which are written as words.
+// c (+)= a b for Rows x kColumns results, which are written as words. The word of a for row i is
+// a[i * row + k * step].
 template <class Product, int Rows>
-inline void word_tile(int64_t words, const uint32_t* a, int64_t row, const uint32_t* b, float* c,
-                      int64_t ldc) {
+inline void word_tile(int64_t words, const uint32_t* a, int64_t row, int64_t step,
+                      const uint32_t* b, float* c, int64_t ldc, bool add) {
   typename Product::Sum left[Rows], right[Rows];
   for (int i = 0; i < Rows; ++i) {
     left[i] = right[i] = typename Product::Sum{};
+    if (add) {
+      std::memcpy(&left[i], c + i * ldc, sizeof left[i]);
+      std::memcpy(&right[i], c + i * ldc + kLanes, sizeof right[i]);
+    }
   }
-  for (int64_t k = 0; k < words; ++k, ++a, b += kColumns) {
+  for (int64_t k = 0; k < words; ++k, a += step, b += kColumns) {
     const Ints b0 = load_words(b), b1 = load_words(b + kLanes);
 #pragma GCC unroll 16
     for (int i = 0; i < Rows; ++i) {
@@ -83,7 +88,7 @@ struct WordTiles {
   static void run(int rows, int64_t words, const uint32_t* a, int64_t row, const uint32_t* b,
                   float* c, int64_t ldc) {
     if (rows == Rows) {
-      word_tile<Product, Rows>(words, a, row, b, c, ldc);
+      word_tile<Product, Rows>(words, a, row, 1, b, c, ldc, false);
     } else {
       WordTiles<Product, Rows - 1>::run(rows, words, a, row, b, c, ldc);
     }

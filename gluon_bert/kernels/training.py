@@ -1,0 +1,218 @@
+"""A BERT encoder in training, in native code: forward and backward, nothing spent on padding."""
+from __future__ import annotations
+
+import ctypes
+import itertools
+import logging
+import weakref
+
+import mxnet as mx
+import numpy as np
+from mxnet import autograd
+from mxnet.base import _LIB, check_call
+from mxnet.ndarray import NDArray
+
+from . import _functions, _pointer
+from .encoder import ACTIVATIONS, PRECISIONS, _check, _parameters
+
+DTYPES = ('float32', 'bfloat16')
+
+logger = logging.getLogger(__name__)
+
+
+class NativeTrainer:
+    """What a :class:`.BertModel` computes its encodings with while it is trained on the kernels.
+
+    Forward and backward run over the valid tokens only. Dropout is that of the network, drawn from
+    the seed of ``mx.random.seed``, not kept; the result does not depend on the number of threads.
+
+    Parameters
+    ----------
+    bert : BertModel
+        In float32 on one CPU device. Its parameters are read where they lie, at every call.
+    dtype : str
+        Of the dense layers' products: 'float32'; or 'bfloat16', to which the inputs and weights of
+        each product are rounded, forward and backward. Sums, weights and gradients stay in float32.
+    recompute : bool
+        Keep only the input of each layer for the backward pass, and compute the others again there:
+        the same gradients with less memory.
+    num_threads : int, optional
+        By default as many as OpenMP gives.
+
+    Raises
+    ------
+    MemoryError
+    """
+
+    def __init__(self, bert, dtype='float32', recompute=False, num_threads=None):
+        self._bert, config = weakref.ref(bert), bert.config
+        self._num_threads = num_threads or _functions().gluon_bert_threads()
+        sizes = np.array([
+            config.units, config.hidden_size, config.num_heads, config.num_layers,
+            config.vocab_size, config.num_token_types, config.max_length,
+            ACTIVATIONS[config.activation], PRECISIONS[dtype], recompute], 'int64')
+        functions = _native()
+        handle = functions.gluon_bert_trainer(_address(sizes), config.layer_norm_eps)
+        if not handle:
+            raise MemoryError('no memory for the native encoder')
+        self._handle = ctypes.c_void_p(handle)
+        weakref.finalize(self, functions.gluon_bert_free_trainer, self._handle)
+
+    def __call__(self, inputs, token_types, valid_length, first_only=False):
+        """The encodings, recorded for their gradients if others are.
+
+        Parameters
+        ----------
+        inputs, token_types, valid_length : NDArray
+            As for :class:`.BertModel`.
+        first_only : bool
+            Those of the first token of each sequence alone, which saves most of the last layer.
+
+        Returns
+        -------
+        NDArray, shape (N, T, C), or, ``first_only``, (N, C)
+
+        Raises
+        ------
+        ValueError
+            If an id, a type or a length is out of range.
+        MemoryError
+        """
+        if autograd.is_recording():
+            mx.nd.waitall()     # what an earlier pass keeps is free once its backward pass is done
+        bert = self._bert()
+        ids, types, lengths = _pack(bert.config, inputs, token_types, valid_length)
+        parameters = _parameters(bert, bert.config.num_layers, use_pooler=False)[:-2]
+        arrays = [None if parameter is None else parameter.data() for parameter in parameters]
+        trained = [index for index, parameter in enumerate(parameters)
+                   if parameter is not None and parameter.grad_req != 'null']
+        recorded = autograd.is_recording() and bool(trained)
+        rate = bert.embeddings.dropout._rate if autograd.is_training() else 0.0
+        shape = (*inputs.shape[:1 if first_only else 2], bert.config.units)
+        output = mx.nd.empty(shape, ctx=inputs.context)
+        handle = _native().gluon_bert_train_forward(
+            self._handle, _pointers(arrays), _address(ids), _address(types), _address(lengths),
+            len(lengths), inputs.shape[1], first_only, recorded, rate, _draw_seed(rate),
+            self._num_threads, _pointer(output))
+        if not handle:
+            raise MemoryError(f'no memory to train on a batch of {len(ids)} tokens; a smaller '
+                              f'batch or recomputation takes less')
+        run = _Pass(handle, arrays, trained)
+        if recorded:
+            _record([arrays[index] for index in trained], output, run)
+        return output
+
+
+class _Pass:
+    """A forward pass, with what its backward pass needs."""
+
+    def __init__(self, handle, arrays, trained):
+        self._handle, self._arrays, self._trained = ctypes.c_void_p(handle), arrays, trained
+        self.free = weakref.finalize(self, _native().gluon_bert_free_pass, self._handle)
+
+    def backward(self, gradient, targets, adds):
+        """Write the gradients of the trained parameters, or add them to what is there."""
+        wanted, flags = [None] * len(self._arrays), np.zeros(len(self._arrays), 'uint8')
+        for index, target, add in zip(self._trained, targets, adds):
+            wanted[index], flags[index] = target, add
+        if _native().gluon_bert_train_backward(
+                self._handle, _pointers(self._arrays), _pointer(gradient), _pointers(wanted),
+                _address(flags)):
+            raise MemoryError('no memory for the backward pass')
+
+
+def _pack(config, inputs, token_types, valid_length):
+    """Ids and types of the valid tokens, (M,), and the lengths, (N,): as int32."""
+    ids, types, lengths = (array.asnumpy().astype('int32')
+                           for array in (inputs, token_types, valid_length))
+    _check(lengths, ids.shape[1] + 1, 'valid_length', least=1)
+    valid = np.arange(ids.shape[1]) < lengths[:, None]                            # (N, T)
+    ids, types = ids[valid], types[valid]
+    _check(ids, config.vocab_size, 'inputs')
+    if config.num_token_types:
+        _check(types, config.num_token_types, 'token_types')
+    return ids, types, lengths
+
+
+def _draw_seed(rate):
+    if not rate:
+        return 0
+    high, low = mx.nd.random.randint(0, 2 ** 31 - 1, shape=(2,), dtype='int32').asnumpy()
+    return int(high) << 32 | int(low)
+
+
+def _address(array):
+    return array.ctypes.data_as(ctypes.c_void_p)
+
+
+def _pointers(arrays):
+    for array in arrays:
+        if array is not None:
+            array.wait_to_read()
+    return (ctypes.c_void_p * len(arrays))(*(
+        None if array is None else _pointer(array).value for array in arrays))
+
+
+def _native():
+    functions = _functions()
+    if functions.gluon_bert_trainer.argtypes is None:
+        whole, number, pointer = ctypes.c_int64, ctypes.c_int, ctypes.c_void_p
+        functions.gluon_bert_trainer.restype = pointer
+        functions.gluon_bert_trainer.argtypes = [pointer, ctypes.c_float]
+        functions.gluon_bert_train_forward.restype = pointer
+        functions.gluon_bert_train_forward.argtypes = [
+            *[pointer] * 5, whole, whole, number, number, ctypes.c_float, ctypes.c_uint64, number,
+            pointer]
+        functions.gluon_bert_train_backward.argtypes = [pointer] * 5
+    return functions
+
+
+# --- as mx.autograd.Function does, whose backward pass would copy every gradient and, with
+# --- grad_req 'add', lose it
+
+_Backward = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.c_int,
+                             ctypes.POINTER(ctypes.c_void_p), ctypes.POINTER(ctypes.c_int),
+                             ctypes.c_int, ctypes.c_void_p)
+_Delete = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
+_ADD = 3
+_held, _numbers = {}, itertools.count()
+
+
+class _Callbacks(ctypes.Structure):
+    """MXCallbackList of MXNet's c_api.h."""
+
+    _fields_ = (('count', ctypes.c_int), ('functions', ctypes.POINTER(ctypes.c_void_p)),
+                ('contexts', ctypes.POINTER(ctypes.c_void_p)))
+
+
+def _record(inputs, output, run):
+    """Tell MXNet that ``output`` depends on ``inputs``, with the gradients of a pass."""
+    number = next(_numbers)
+
+    def on_backward(num_outputs, num_inputs, handles, requests, is_training, _):
+        arrays = [NDArray(ctypes.c_void_p(handles[index]))
+                  for index in range(num_outputs + num_inputs)]
+        wanted = [array if requests[index] else None
+                  for index, array in enumerate(arrays[num_outputs:])]
+        try:
+            run.backward(arrays[0], wanted,
+                         [requests[index] == _ADD for index in range(num_inputs)])
+        except Exception:       # nothing may leave a callback; MXNet raises its own error
+            logger.exception('the backward pass failed')
+            return 0
+        return 1
+
+    def on_delete(_):
+        run.free()
+        del _held[number]
+        return 1
+
+    callbacks = _Backward(on_backward), _Delete(on_delete)
+    # ctypes.cast would make circles of references, which hold the memory of the pass.
+    functions = (ctypes.c_void_p * 2)(*(ctypes.c_void_p.from_buffer(callback).value
+                                        for callback in callbacks))
+    table = _Callbacks(2, functions, (ctypes.c_void_p * 2)())
+    _held[number] = callbacks, table
+    check_call(_LIB.MXCustomFunctionRecord(
+        len(inputs), (ctypes.c_void_p * len(inputs))(*(array.handle for array in inputs)),
+        1, (ctypes.c_void_p * 1)(output.handle), ctypes.byref(table)))

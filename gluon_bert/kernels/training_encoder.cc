@@ -1,0 +1,312 @@
+// A whole BERT encoder in training, over the valid tokens of a batch: the forward pass, and how it
+// is called. The backward pass is in training_backward.cc.
+//
+// Weights are laid out for each product, just before it, as they change with every step. Dropout is
+// drawn again in the backward pass. All sums are in an order that does not depend on the threads.
+#include "training.h"
+
+#include <cstring>
+#include <new>
+
+#include <omp.h>
+
+Scratch::Scratch(const Network& net, int64_t rows, int64_t attention_size)
+    : rows(rows), attention_size(attention_size), hidden(rows * whole(net.units)),
+      spare(rows * whole(net.units)), gradient(rows * whole(net.units)),
+      context_gradient(rows * whole(net.units)), wide_gradient(rows * whole(3 * net.units)),
+      inner(std::min(rows, kStep) * whole(net.hidden_size)),
+      inner_gradient(std::min(rows, kStep) * whole(net.hidden_size)),
+      tiles((std::min(rows, kStep) + 1) * blocks(net.wide(), backend().rows) * backend().rows),
+      panels((std::min(rows, kStep) + 1) * whole(std::max(net.units, net.hidden_size))),
+      sums(net.wide()), norm_sums(blocks(rows, kBlock) * 2 * net.units),
+      attention(attention_size),
+      converted(net.precision == Precision::kFloat32 ? 0 : rows,
+                words_of(net.precision, net.wide())) {
+  for (int i = 0; i < (net.recompute ? 3 : 2); ++i) {
+    weights[i] = Floats((whole(net.wide()) + 1) * whole(net.units));
+    biases[i] = Floats(whole(net.wide()));
+  }
+}
+
+Kept::Kept(const Network& net, int64_t rows, bool for_backward)
+    : rows(rows), for_backward(for_backward),
+      outputs(rows * (for_backward ? net.layers : 1) * whole(net.units)) {
+  const bool all = for_backward && !net.recompute;
+  const int64_t count = rows * (all ? net.layers : 1);
+  query_key_value = Floats(count * whole(3 * net.units));
+  context = Floats(count * whole(net.units));
+  attended = Floats(count * whole(net.units));
+  inner = Floats((all ? count : std::min(rows, kStep)) * whole(net.hidden_size));
+}
+
+Dense lay_out_dense(const Work& w, int number, const float* weight, const float* bias, int64_t out,
+                    int64_t in, bool transposed) {
+  Dense dense;
+  dense.precision = w.net.precision;
+  dense.in = transposed ? out : in;
+  dense.out = transposed ? in : out;
+  dense.words = words_of(dense.precision, dense.in);
+  dense.panels = w.scratch.weights[number].get();
+  float* biases = w.scratch.biases[number].get();
+  dense.bias = biases;
+  const int64_t panels = whole(dense.out) / backend().columns;
+  backend().lay_out(dense.precision, weight, transposed ? in : 1, transposed ? 1 : in, dense.in,
+                    dense.out, w.team.begin(panels), w.team.end(panels),
+                    w.scratch.weights[number].get());
+  if (w.team.rank == 0) {
+    std::fill_n(biases, whole(dense.out), 0.0f);
+    if (bias) {
+      std::copy_n(bias, dense.out, biases);
+    }
+  }
+  w.team.wait();
+  return dense;
+}
+
+void sum_embeddings(const Work& w, float* sums) {
+  const int64_t C = w.net.units;
+  for (int64_t n = 0; n < w.pass.sequences(); ++n) {
+    const int64_t first = w.pass.first[n], length = w.pass.first[n + 1] - first;
+    for (int64_t t = w.team.begin(length); t < w.team.end(length); ++t) {
+      const int64_t row = first + t;
+      const float *word = w.arrays[kWords] + w.pass.ids[row] * C,
+                  *place = w.arrays[kPositions] + t * C,
+                  *type = w.arrays[kTypes] ? w.arrays[kTypes] + w.pass.types[row] * C : nullptr;
+      float* sum = sums + row * w.C();
+      for (int64_t i = 0; i < C; ++i) {
+        sum[i] = word[i] + (type ? type[i] : 0.0f) + place[i];
+      }
+    }
+  }
+  w.team.wait();
+}
+
+void embed(const Work& w) {
+  float* hidden = w.scratch.hidden.get();
+  sum_embeddings(w, hidden);
+  const Dropout dropout = w.dropout(0, 0);
+  for (int64_t r = w.team.begin(w.rows()); r < w.team.end(w.rows()); ++r) {
+    float* row = hidden + r * w.C();
+    backend().normalize(w.first_norm(), row, row);
+    if (dropout.dropped > 0) {
+      backend().drop(row, nullptr, dropout, r, w.C(), row);
+    }
+  }
+  w.team.wait();
+}
+
+void restore_input(const Work& w, int64_t layer) {
+  if (layer == 0) {
+    embed(w);
+    return;
+  }
+  const Norm norm = w.norm(layer - 1, kOutputNorm);
+  for (int64_t r = w.team.begin(w.rows()); r < w.team.end(w.rows()); ++r) {
+    backend().normalize(norm, w.outputs(layer - 1) + r * w.C(),
+                        w.scratch.hidden.get() + r * w.C());
+  }
+  w.team.wait();
+}
+
+void attend(const Work& w, int64_t layer) {
+  const Network& net = w.net;
+  const int64_t rows = w.rows(layer), C = w.C();
+  float *hidden = w.scratch.hidden.get(), *spare = w.scratch.spare.get();
+  const Dense read = lay_out_dense(w, 0, w.array(layer, kQueryKeyValue),
+                                   w.array(layer, kQueryKeyValue + 1), 3 * net.units, net.units,
+                                   false);
+  run_dense(read, kNone, hidden, C, w.rows(), w.query_key_value(layer), w.wide(),
+            w.scratch.converted, w.team);
+  float* own = w.scratch.attention.get() + w.team.rank * (w.scratch.attention_size
+                                                          / w.pass.threads);
+  for (int64_t task = w.team.rank; task < w.pass.sequences() * net.heads; task += w.team.size) {
+    backend().attention_forward(w.head(layer, task), own);
+  }
+  const Dense output = lay_out_dense(w, 1, w.array(layer, kOutput), w.array(layer, kOutput + 1),
+                                     net.units, net.units, false);
+  run_dense(output, kNone, w.context(layer), C, rows, spare, C, w.scratch.converted, w.team);
+  const Dropout dropout = w.dropout(layer, 2);
+  for (int64_t r = w.team.begin(rows); r < w.team.end(rows); ++r) {
+    const int64_t from = w.is_short(layer) ? w.pass.first[r] : r;
+    backend().drop(spare + r * C, hidden + from * C, dropout, r, C, w.attended(layer) + r * C);
+  }
+  w.team.wait();
+}
+
+void restore_middle(const Work& w, int64_t layer, int64_t top, int64_t count) {
+  const Norm norm = w.norm(layer, kAttentionNorm);
+  for (int64_t r = top + w.team.begin(count); r < top + w.team.end(count); ++r) {
+    backend().normalize(norm, w.attended(layer) + r * w.C(), w.scratch.hidden.get() + r * w.C());
+  }
+  w.team.wait();
+}
+
+namespace {
+
+// From `attended` to `outputs`, and the normalised ones in hidden.
+void transform(const Work& w, int64_t layer) {
+  const Network& net = w.net;
+  const int64_t rows = w.rows(layer), C = w.C(), inner = w.inner();
+  float *hidden = w.scratch.hidden.get(), *spare = w.scratch.spare.get(),
+        *activated = w.scratch.inner.get(), *outputs = w.outputs(layer);
+  const Dense expand = lay_out_dense(w, 0, w.array(layer, kExpand), w.array(layer, kExpand + 1),
+                                     net.hidden_size, net.units, false);
+  const Dense contract = lay_out_dense(w, 1, w.array(layer, kContract),
+                                       w.array(layer, kContract + 1), net.units, net.hidden_size,
+                                       false);
+  const Norm norm = w.norm(layer, kOutputNorm);
+  const Dropout dropout = w.dropout(layer, 3);
+  for (int64_t top = 0; top < rows; top += kStep) {
+    const int64_t count = std::min(kStep, rows - top);
+    restore_middle(w, layer, top, count);
+    float* expanded = w.expanded(layer, top);
+    run_dense(expand, kNone, hidden + top * C, C, count, expanded, inner, w.scratch.converted,
+              w.team);
+    for (int64_t r = w.team.begin(count); r < w.team.end(count); ++r) {
+      backend().activate(net.activation, expanded + r * inner, inner, activated + r * inner);
+    }
+    w.team.wait();
+    run_dense(contract, kNone, activated, inner, count, spare, C, w.scratch.converted, w.team);
+    for (int64_t r = w.team.begin(count); r < w.team.end(count); ++r) {
+      float* row = hidden + (top + r) * C;
+      backend().drop(spare + r * C, row, dropout, top + r, C, outputs + (top + r) * C);
+      backend().normalize(norm, outputs + (top + r) * C, row);
+    }
+    w.team.wait();
+  }
+}
+
+// (N, T, C), zero past the lengths, or (N, C).
+void write_output(const Work& w, float* output) {
+  const Pass& pass = w.pass;
+  const int64_t C = w.net.units, tokens = pass.first_only ? 1 : pass.T;
+  for (int64_t n = w.team.begin(pass.sequences()); n < w.team.end(pass.sequences()); ++n) {
+    const int64_t first = pass.first_only ? n : pass.first[n];
+    const int64_t length = pass.first_only ? 1 : pass.first[n + 1] - pass.first[n];
+    for (int64_t t = 0; t < tokens; ++t) {
+      float* row = output + (n * tokens + t) * C;
+      if (t < length) {
+        std::copy_n(w.scratch.hidden.get() + (first + t) * w.C(), C, row);
+      } else {
+        std::fill_n(row, C, 0.0f);
+      }
+    }
+  }
+}
+
+void make_room(Trainer* trainer, const Pass& pass) {
+  const Network& net = trainer->net;
+  const int64_t each = backend().attention_space(pass.longest(), net.units / net.heads);
+  std::unique_ptr<Scratch>& scratch = trainer->scratch;
+  // It only grows, so that the backward pass has the room that the forward pass made.
+  const int64_t attention = std::max(blocks(each, kLine) * kLine * pass.threads,
+                                     scratch ? scratch->attention_size : 0);
+  if (!scratch || scratch->rows < pass.rows() || scratch->attention_size < attention) {
+    const int64_t rows = std::max(pass.rows(), scratch ? scratch->rows : 0);
+    scratch.reset();
+    scratch = std::make_unique<Scratch>(net, rows, attention);
+  }
+}
+
+std::unique_ptr<Kept> take_kept(Trainer* trainer, int64_t rows, bool for_backward) {
+  std::unique_ptr<Kept> found = std::move(trainer->idle);
+  if (!found || found->rows < rows || found->for_backward != for_backward) {
+    const int64_t most = found ? std::max(rows, found->rows) : rows;
+    found.reset();
+    found = std::make_unique<Kept>(trainer->net, most, for_backward);
+  }
+  return found;
+}
+
+}  // namespace
+
+extern "C" {
+
+// sizes: units, hidden_size, heads, layers, words, types, positions, activation, precision,
+// recompute. Null if there is no memory.
+void* gluon_bert_trainer(const int64_t* sizes, float eps) try {
+  auto trainer = std::make_unique<std::shared_ptr<Trainer>>(std::make_shared<Trainer>());
+  (*trainer)->net = {sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], sizes[5], sizes[6],
+                     static_cast<Activation>(sizes[7]), static_cast<Precision>(sizes[8]),
+                     sizes[9] != 0, eps};
+  return trainer.release();
+} catch (const std::bad_alloc&) {
+  return nullptr;
+}
+
+int gluon_bert_threads() { return omp_get_max_threads(); }
+
+void gluon_bert_free_trainer(void* trainer) {
+  delete static_cast<std::shared_ptr<Trainer>*>(trainer);
+}
+
+// A batch of N sequences: ids and types of all M valid tokens and lengths, checked by the caller;
+// arrays as the caller lists them. output: (N, T, C), or with first_only (N, C). Gives the pass for
+// gluon_bert_train_backward, or null if there is no memory.
+void* gluon_bert_train_forward(void* handle, const float* const* arrays, const int32_t* ids,
+                               const int32_t* types, const int32_t* lengths, int64_t N, int64_t T,
+                               int first_only, int for_backward, float dropped, uint64_t seed,
+                               int threads, float* output) try {
+  const std::shared_ptr<Trainer>& trainer = *static_cast<std::shared_ptr<Trainer>*>(handle);
+  auto pass = std::make_unique<Pass>();
+  pass->trainer = trainer;
+  pass->first = {0};
+  for (int64_t n = 0; n < N; ++n) {
+    pass->first.push_back(pass->first.back() + lengths[n]);
+  }
+  pass->ids.assign(ids, ids + pass->rows());
+  pass->types.assign(types, types + pass->rows());
+  pass->T = T;
+  pass->first_only = first_only != 0;
+  pass->dropped = dropped;
+  pass->seed = seed;
+  pass->threads = threads;
+  std::lock_guard<std::mutex> lock(trainer->mutex);
+  make_room(trainer.get(), *pass);
+  pass->kept = take_kept(trainer.get(), pass->rows(), for_backward != 0);
+#pragma omp parallel num_threads(threads)
+  {
+    const Work work{trainer->net, *pass, *trainer->scratch, arrays,
+                    Team{omp_get_thread_num(), omp_get_num_threads()}};
+    embed(work);
+    for (int64_t layer = 0; layer < work.net.layers; ++layer) {
+      attend(work, layer);
+      transform(work, layer);
+    }
+    write_output(work, output);
+  }
+  return pass.release();
+} catch (const std::bad_alloc&) {
+  return nullptr;
+}
+
+// gradient: of the output. gradients: in the order of the arrays, null where not wanted; adds:
+// whether they are added to. 0, or 1 if there is no memory.
+int gluon_bert_train_backward(void* handle, const float* const* arrays, const float* gradient,
+                              float* const* gradients, const uint8_t* adds) try {
+  const Pass& pass = *static_cast<Pass*>(handle);
+  Trainer& trainer = *pass.trainer;
+  std::lock_guard<std::mutex> lock(trainer.mutex);
+  make_room(&trainer, pass);
+#pragma omp parallel num_threads(pass.threads)
+  {
+    const Work work{trainer.net, pass, *trainer.scratch, arrays,
+                    Team{omp_get_thread_num(), omp_get_num_threads()}};
+    run_backward(work, gradient, gradients, adds);
+  }
+  return 0;
+} catch (const std::bad_alloc&) {
+  return 1;
+}
+
+void gluon_bert_free_pass(void* handle) {
+  std::unique_ptr<Pass> pass(static_cast<Pass*>(handle));
+  const std::shared_ptr<Trainer> trainer = pass->trainer;
+  std::lock_guard<std::mutex> lock(trainer->mutex);
+  std::unique_ptr<Kept>& idle = trainer->idle;
+  if (!idle || !idle->for_backward || idle->rows < pass->kept->rows) {
+    idle = std::move(pass->kept);
+  }
+}
+
+}  // extern "C"

@@ -1,0 +1,166 @@
+// What happens to one row in training, between the dense layers. Included by backend_*.cc.
+#ifndef GLUON_BERT_TRAINING_ROWS_H_
+#define GLUON_BERT_TRAINING_ROWS_H_
+
+#include "backend.h"
+#include "dense.h"
+#include "random.h"
+#include "vector.h"
+
+namespace {
+
+typedef uint32_t Words __attribute__((vector_size(VECTOR_BYTES)));
+
+// The factors on the columns of a row: 0, or 1 / (1 - p). Those of a column are a hash of its
+// number, Appleby's finaliser of MurmurHash3.
+class Factors {
+ public:
+  Factors(const Dropout& dropout, int64_t row)
+      : least_(threshold(dropout.dropped) >> 8), keep_(1.0f / (1.0f - dropout.dropped)) {
+    uint64_t state = dropout.seed + 0x9e3779b97f4a7c15ULL * static_cast<uint64_t>(row);
+    const uint64_t key = split_mix(&state);
+    for (int lane = 0; lane < kLanes; ++lane) {
+      counter_[lane] = static_cast<uint32_t>(lane) * kStep + static_cast<uint32_t>(key);
+    }
+    key_ = static_cast<uint32_t>(key >> 32);
+  }
+
+  Floats next() {
+    Words x = counter_ ^ key_;
+    counter_ += kLanes * kStep;
+    x = (x ^ (x >> 16)) * 0x85ebca6bu;
+    x = (x ^ (x >> 13)) * 0xc2b2ae35u;
+    x ^= x >> 16;
+    // Without the lowest bits they are positive as signed numbers, which compare faster.
+    const Ints drawn = reinterpret_cast<Ints>(x >> 8);
+    return drawn >= static_cast<int32_t>(least_) ? same(keep_) : Floats{};
+  }
+
+ private:
+  static constexpr uint32_t kStep = 0x9e3779b1u;
+  Words counter_;
+  uint32_t key_, least_;
+  float keep_;
+};
+
+inline void drop(const float* x, const float* residual, const Dropout& dropout, int64_t row,
+                 int64_t count, float* y) {
+  Factors factors(dropout, row);
+  for (int64_t i = 0; i < count; i += kLanes) {
+    Floats kept = load(x + i);
+    if (dropout.dropped > 0) {
+      kept *= factors.next();
+    }
+    store(y + i, residual ? load(residual + i) + kept : kept);
+  }
+}
+
+struct Moments {
+  float mean, scale;  // scale: 1 / sqrt(variance + eps)
+};
+
+inline Moments moments(const Norm& norm, const float* x) {
+  const int64_t units = norm.units;
+  Floats sums{};
+  float total = 0, squares = 0;
+  int64_t i = 0;
+  for (; i + kLanes <= units; i += kLanes) {
+    sums += load(x + i);
+  }
+  for (; i < units; ++i) {
+    total += x[i];
+  }
+  const float mean = (total + sum(sums)) / units;
+  sums = Floats{};
+  for (i = 0; i + kLanes <= units; i += kLanes) {
+    const Floats z = load(x + i) - mean;
+    sums += z * z;
+  }
+  for (; i < units; ++i) {
+    squares += (x[i] - mean) * (x[i] - mean);
+  }
+  return {mean, 1.0f / __builtin_sqrtf((squares + sum(sums)) / units + norm.eps)};
+}
+
+inline void normalize(const Norm& norm, const float* x, float* y) {
+  const Moments m = moments(norm, x);
+  int64_t i = 0;
+  for (; i + kLanes <= norm.units; i += kLanes) {
+    store(y + i, (load(x + i) - m.mean) * m.scale * load(norm.gamma + i) + load(norm.beta + i));
+  }
+  for (; i < norm.units; ++i) {
+    y[i] = (x[i] - m.mean) * m.scale * norm.gamma[i] + norm.beta[i];
+  }
+}
+
+// With h the normalised row and t = dy gamma: dx = scale (t - mean(t) - h mean(t h)).
+inline void normalize_backward(const Norm& norm, const float* dy, const float* x, float* dx,
+                               float* dgamma, float* dbeta) {
+  const Moments m = moments(norm, x);
+  Floats sums{}, products{};
+  float total = 0, product = 0;
+  int64_t i = 0;
+  for (; i + kLanes <= norm.units; i += kLanes) {
+    const Floats gradient = load(dy + i), h = (load(x + i) - m.mean) * m.scale;
+    const Floats t = gradient * load(norm.gamma + i);
+    sums += t;
+    products += t * h;
+    store(dgamma + i, load(dgamma + i) + gradient * h);
+    store(dbeta + i, load(dbeta + i) + gradient);
+  }
+  for (; i < norm.units; ++i) {
+    const float h = (x[i] - m.mean) * m.scale, t = dy[i] * norm.gamma[i];
+    total += t;
+    product += t * h;
+    dgamma[i] += dy[i] * h;
+    dbeta[i] += dy[i];
+  }
+  total = (total + sum(sums)) / norm.units;
+  product = (product + sum(products)) / norm.units;
+  for (i = 0; i + kLanes <= norm.units; i += kLanes) {
+    const Floats h = (load(x + i) - m.mean) * m.scale;
+    store(dx + i, m.scale * (load(dy + i) * load(norm.gamma + i) - total - h * product));
+  }
+  for (; i < norm.units; ++i) {
+    const float h = (x[i] - m.mean) * m.scale;
+    dx[i] = m.scale * (dy[i] * norm.gamma[i] - total - h * product);
+  }
+}
+
+inline void activate_row(Activation activation, const float* x, int64_t count, float* y) {
+  for (int64_t i = 0; i < count; i += kLanes) {
+    store(y + i, activate(activation, load(x + i)));
+  }
+}
+
+// The derivative at x, and in y the value itself.
+inline Floats derivative(Activation activation, Floats x, Floats* y) {
+  if (activation == kGelu) {
+    Floats bell;
+    const Floats tail = normal_tail(x, &bell);
+    *y = x > 0.0f ? x - x * tail : x * tail;
+    return (x > 0.0f ? 1.0f - tail : tail) + x * bell * 0.39894228f;
+  }
+  if (activation == kGeluTanh) {
+    const Floats t = hyperbolic_tangent(0.79788456f * (x + 0.044715f * x * x * x));
+    *y = 0.5f * x * (1.0f + t);
+    return 0.5f * (1.0f + t)
+           + 0.5f * x * (1.0f - t * t) * 0.79788456f * (1.0f + 0.134145f * x * x);
+  }
+  *y = larger(x, Floats{});
+  return x > 0.0f ? same(1.0f) : Floats{};
+}
+
+inline void activate_backward(Activation activation, const float* x, int64_t count,
+                              float* gradient, float* y) {
+  for (int64_t i = 0; i < count; i += kLanes) {
+    Floats value;
+    const Floats slope = derivative(activation, load(x + i), &value);
+    store(gradient + i, load(gradient + i) * slope);
+    store(y + i, value);
+  }
+}
+
+}  // namespace
+
+#endif  // GLUON_BERT_TRAINING_ROWS_H_

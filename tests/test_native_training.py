@@ -1,0 +1,327 @@
+"""The native encoder in training against the plain network: values, gradients, dropout."""
+import contextlib
+from dataclasses import replace
+
+import mxnet as mx
+import numpy as np
+import pytest
+from test_bert import parameters_of
+from test_training import toy_data
+
+from gluon_bert import (
+    BertClassifier,
+    BertCrfTagger,
+    BertForPretraining,
+    BertForQA,
+    BertModel,
+    BertTagger,
+    kernels,
+)
+from gluon_bert.kernels.training import NativeTrainer
+from gluon_bert.losses import cross_entropy
+from gluon_bert.training import Plan, fit
+
+
+@pytest.fixture(autouse=True)
+def loaded():
+    if not kernels.load():
+        pytest.skip('native kernels are not built: python -m gluon_bert.kernels')
+
+
+@contextlib.contextmanager
+def native(network, threads=1, **options):
+    """As kernels.used_in, on some threads."""
+    with kernels.used_in(network, **options):
+        bert = getattr(network, 'bert', network)
+        bert.native = NativeTrainer(bert, num_threads=threads, **options)
+        yield
+
+
+def gradients(network, inputs, forward, repeat=1):
+    """The forward pass's values, then the gradients of all parameters that have one."""
+    parameters = [parameter for parameter in network.collect_params().values()
+                  if parameter.grad_req != 'null']
+    for parameter in parameters:
+        parameter.zero_grad()
+    for _ in range(repeat):
+        with mx.autograd.record():
+            value = forward(network, *inputs)
+        value.backward()
+    return [value.asnumpy(), *(parameter.grad().asnumpy() for parameter in parameters)]
+
+
+def assert_close(found, expected, tolerance=2e-5, least=1e-3):
+    """Within a part of the largest; the gradient of the keys' bias is 0 but for rounding."""
+    assert len(found) == len(expected)
+    assert abs(found[0] - expected[0]).max() <= tolerance * max(abs(expected[0]).max(), 1)
+    for one, other in zip(found[1:], expected[1:]):
+        assert abs(one - other).max() <= tolerance * max(abs(other).max(), least)
+
+
+def weighed(outputs):
+    """A number that depends on all outputs, each in its own way."""
+    outputs = outputs if isinstance(outputs, (tuple, list)) else [outputs]
+    return sum((output * mx.nd.sin(mx.nd.arange(output.size)).reshape(output.shape)).sum()
+               for output in outputs)
+
+
+HEADS = {
+    'model': lambda bert: bert,
+    'classifier': lambda bert: BertClassifier(bert, 3, dropout=0.0),
+    'questions': BertForQA,
+    'tagger': lambda bert: BertTagger(bert, 5, dropout=0.0),
+    'crf': lambda bert: BertCrfTagger(bert, 5, dropout=0.0),
+    'pretraining': BertForPretraining,
+}
+
+
+def forward(network, *inputs):
+    if isinstance(network, BertForPretraining):
+        return weighed(network(*inputs, mx.nd.array([[0, 1]] * len(inputs[0]))))
+    if isinstance(network, BertCrfTagger):
+        return network.loss(network(*inputs), mx.nd.zeros_like(inputs[0])).sum()
+    return weighed(network(*inputs))
+
+
+def make(config, head, hybridized=True):
+    has_pooler = head in ('model', 'classifier', 'pretraining')
+    network = HEADS[head](BertModel(replace(config, dropout=0.0), use_pooler=has_pooler))
+    network.initialize()
+    for parameter in network.collect_params().values():
+        centre = 1 if parameter.name.endswith('gamma') else 0
+        parameter.set_data(centre + mx.nd.random.normal(scale=0.3, shape=parameter.shape))
+    network.hybridize(hybridized)
+    return network
+
+
+SIZES = [{'units': 24, 'num_heads': 3, 'hidden_size': 52}, {'units': 6, 'num_heads': 2,
+         'hidden_size': 7, 'num_token_types': 0}, {'units': 64, 'num_heads': 4,
+         'hidden_size': 100, 'activation': 'gelu_tanh'}, {'units': 10, 'num_heads': 2,
+         'hidden_size': 33, 'num_layers': 1, 'activation': 'relu'}]
+
+
+@pytest.mark.parametrize('sizes', SIZES, ids=lambda sizes: str(sizes['units']))
+@pytest.mark.parametrize('lengths', [[1], [3, 7, 1], [130, 129, 48, 49], [60] * 20], ids=str)
+@pytest.mark.parametrize('head', ['model', 'classifier'])
+def test_gradients_equal_those_of_the_plain_network(tiny_config, ragged, sizes, lengths, head):
+    config = replace(tiny_config, max_length=140, **sizes)
+    network = make(config, head)
+    inputs = ragged(config, lengths, width=max(lengths) + 2).arrays()
+    expected = gradients(network, inputs, forward)
+    found = []
+    for threads, recompute in [(1, False), (1, True), (2, False), (3, True)]:
+        with native(network, threads, recompute=recompute):
+            found.append(gradients(network, inputs, forward))
+    assert_close(found[0], expected)
+    # The same to the last bit with any number of threads, and recomputed.
+    for other in found[1:]:
+        assert all(map(np.array_equal, found[0], other))
+
+
+@pytest.mark.parametrize('head', HEADS)
+@pytest.mark.parametrize('hybridized', [False, True])
+def test_all_heads_with_gradients_added_up(tiny_config, ragged, head, hybridized):
+    network = make(tiny_config, head, hybridized)
+    for parameter in network.collect_params().values():
+        parameter.grad_req = 'add'
+    inputs = ragged(tiny_config, [9, 4]).arrays()
+    expected = gradients(network, inputs, forward, repeat=2)
+    with kernels.used_in(network):
+        assert kernels.are_used_in(network)
+        assert_close(gradients(network, inputs, forward, repeat=2), expected)
+
+
+def test_two_forward_passes_before_one_backward(tiny_config, ragged):
+    network = make(tiny_config, 'model')
+    batches = [ragged(tiny_config, lengths).arrays() for lengths in ([9, 4], [2, 12, 7])]
+
+    def both(network, *inputs):
+        return weighed(network(*inputs[:3])) + 2 * weighed(network(*inputs[3:]))
+    expected = gradients(network, batches[0] + batches[1], both)
+    with kernels.used_in(network):
+        assert_close(gradients(network, batches[0] + batches[1], both), expected)
+
+
+def test_frozen_parameters(tiny_config, ragged):
+    # MXNet's dense layer leaves out the gradient of the bias where the weight is frozen.
+    network = make(tiny_config, 'classifier')
+    inputs = ragged(tiny_config, [9, 4]).arrays()
+    value, *expected = gradients(network, inputs, forward)
+    layers = network.bert.layers
+    frozen = [*network.bert.embeddings.collect_params().values(), layers[0].expand.bias,
+              layers[1].attention.output.weight]
+    expected = [gradient for gradient, parameter in
+                zip(expected, network.collect_params().values()) if parameter not in frozen]
+    for parameter in frozen:
+        parameter.grad_req = 'null'
+    with kernels.used_in(network):
+        assert_close(gradients(network, inputs, forward), [value, *expected])
+        network.bert.collect_params().setattr('grad_req', 'null')
+        assert len(gradients(network, inputs, forward)) == 3    # the value, the head's two
+
+
+def test_inference_has_no_dropout_and_may_be_recorded(make_model, tiny_config, ragged):
+    model = make_model(dropout=0.5)
+    inputs = ragged(tiny_config, [9, 4]).arrays()
+    expected = model(*inputs)[0].asnumpy()
+    with kernels.used_in(model):
+        assert_close([model(*inputs)[0].asnumpy()], [expected])
+        with mx.autograd.record(train_mode=False):
+            sequence = model(*inputs)[0]
+        sequence.backward(retain_graph=True)
+        weight = model.layers[0].expand.weight
+        first = weight.grad().asnumpy()
+        assert first.any()
+        sequence.backward()
+        np.testing.assert_array_equal(weight.grad().asnumpy(), first)
+    np.testing.assert_array_equal(sequence.asnumpy()[1, 4:], 0)
+    assert_close([sequence.asnumpy()], [expected])
+
+
+@pytest.mark.parametrize('recompute', [False, True])
+@pytest.mark.parametrize('name', ['embeddings.norm.beta', 'layers.0.attention_norm.beta',
+                                  'layers.1.attention.query_key_value.bias',
+                                  'layers.1.contract.bias'])
+def test_backward_drops_what_forward_dropped(make_model, ragged, recompute, name):
+    # Along a direction, at a fixed seed: the gradient is the slope of the loss.
+    model = make_model(dropout=0.3, wide=0.3, use_pooler=False)
+    inputs = ragged(model.config, [20, 7, 33]).arrays()
+    parameter = model._collect_params_with_prefix()[name]
+    start, step = parameter.data().copy(), mx.nd.random.normal(shape=parameter.shape)
+
+    def loss():
+        mx.random.seed(8)
+        return weighed(model(*inputs))
+    with kernels.used_in(model, recompute=recompute):
+        with mx.autograd.record():
+            value = loss()
+        value.backward()
+        slope = (parameter.grad() * step).sum().asscalar()
+        ends = []
+        for sign in (1, -1):
+            parameter.set_data(start + sign * 1e-2 * step)
+            with mx.autograd.record():
+                ends.append(loss().asscalar())
+    assert abs((ends[0] - ends[1]) / 2e-2 - slope) < 0.02 * abs(slope) + 0.02
+
+
+def encode(model, inputs, seed):
+    mx.random.seed(seed)
+    with kernels.used_in(model), mx.autograd.record():
+        return model(*inputs).asnumpy()
+
+
+def test_dropout_is_a_function_of_the_seed(make_model, ragged):
+    model = make_model(dropout=0.3, use_pooler=False)
+    inputs = ragged(model.config, [20, 7]).arrays()
+    draws = [encode(model, inputs, seed) for seed in (1, 1, 2)]
+    assert np.array_equal(draws[0], draws[1])
+    assert not np.array_equal(draws[0], draws[2])
+
+
+@pytest.fixture
+def silent(make_model):
+    """A model of one layer of which every part gives 0."""
+    model = make_model(num_layers=1, dropout=0.25, units=64, num_heads=2, max_length=300,
+                       use_pooler=False)
+    for parameter in model.collect_params().values():
+        parameter.set_data(mx.nd.zeros(parameter.shape))
+    model.layers[0].output_norm.gamma.set_data(mx.nd.ones(64))
+    return model
+
+
+@pytest.mark.parametrize('place', ['embeddings', 'attention', 'output'])
+def test_outputs_are_dropped_at_their_rate(silent, ragged, place):
+    # With a constant before it, what dropout gives has two values, and so has its norm.
+    layer = silent.layers[0]
+    source = {'embeddings': silent.embeddings.norm.beta, 'attention': layer.attention.output.bias,
+              'output': layer.contract.bias}[place]
+    source.set_data(mx.nd.ones(64))
+    if place != 'output':
+        layer.attention_norm.gamma.set_data(mx.nd.ones(64))
+    kept = encode(silent, ragged(silent.config, [300, 300]).arrays(), 5) > 0
+    assert abs(kept.mean() - 0.75) < 0.01
+    flat = kept.reshape(-1, 64)
+    for one, other in ((flat[1:], flat[:-1]), (flat[:, 1:], flat[:, :-1]), (kept[0], kept[1])):
+        assert abs((one & other).mean() - 0.5625) < 0.015     # neighbours are independent
+
+
+def test_attention_weights_are_dropped_at_their_rate(silent, ragged):
+    # With equal scores and values of 1, a context is the share of weights kept, over 1 - p. With
+    # numbers much smaller than epsilon, the norms are linear.
+    config = replace(silent.config, layer_norm_eps=0.99)
+    model = BertModel(config, use_pooler=False)
+    model.initialize()
+    for parameter in model.collect_params().values():
+        parameter.set_data(mx.nd.zeros(parameter.shape))
+    layer = model.layers[0]
+    for norm in (layer.attention_norm, layer.output_norm):
+        norm.gamma.set_data(mx.nd.ones(64))
+    bias, weight = np.zeros((2, 3, 32)), np.zeros((64, 64))
+    bias[:, 2] = 1
+    weight[:, 0] = np.where(np.arange(64) % 2, -1e-3, 1e-3)
+    layer.attention.query_key_value.bias.set_data(mx.nd.array(bias.ravel()))
+    layer.attention.output.weight.set_data(mx.nd.array(weight))
+    found = encode(model, ragged(config, [300] * 8).arrays(), 5) / weight[:, 0] * 0.99
+    shares = found.mean(axis=2)     # of 64 outputs, which are dropped in their turn
+    assert abs(shares.mean() - 1) < 0.01
+    spread = np.sqrt(0.25 / 0.75 * (1 / 300 + 1 / 64))
+    assert abs(shares.std() - spread) < 0.05 * spread
+
+
+def test_bfloat16_is_near_and_recomputed_the_same(tiny_config, ragged):
+    config = replace(tiny_config, units=96, hidden_size=200)
+    network = make(config, 'classifier')
+    for parameter in network.collect_params().values():
+        if parameter.name.endswith('weight'):
+            parameter.set_data(parameter.data() * 0.3)
+    inputs = ragged(config, [33, 20, 39]).arrays()
+    expected, found = gradients(network, inputs, forward), []
+    for threads, recompute in [(1, False), (2, True)]:
+        with native(network, threads, dtype='bfloat16', recompute=recompute):
+            found.append(gradients(network, inputs, forward))
+    assert all(map(np.array_equal, *found))
+    for one, other in zip(found[0], expected):
+        error = np.linalg.norm(one - other) / max(np.linalg.norm(other), 1e-2)
+        assert error < 0.04
+    assert any(abs(one - other).max() > 1e-3 * abs(other).max()
+               for one, other in zip(found[0], expected))
+
+
+@pytest.mark.parametrize('change, message', [
+    (lambda ids, types, lengths: (ids + 200, types, lengths), 'inputs are from .* expected 0'),
+    (lambda ids, types, lengths: (ids, types + 2, lengths), 'token_types are from'),
+    (lambda ids, types, lengths: (ids, types, lengths + 9), 'valid_length are from'),
+    (lambda ids, types, lengths: (ids, types, lengths * 0), 'valid_length are from'),
+])
+def test_inputs_out_of_range_are_told(make_model, tiny_config, ragged, change, message):
+    model = make_model()
+    inputs = change(*ragged(tiny_config, [9, 4]).arrays())
+    with kernels.used_in(model), pytest.raises(ValueError, match=message):
+        model(*inputs)
+
+
+@pytest.mark.parametrize('options', [{'dtype': 'bfloat16'}, {'recompute': True}], ids=str)
+def test_what_needs_the_kernels_says_so(make_model, monkeypatch, tmp_path, options):
+    model = BertClassifier(make_model())
+    model.classifier.initialize()
+    model.cast('float64')
+    with pytest.raises(ValueError, match='not on one CPU in float32'):
+        fit(model, toy_data(), cross_entropy, Plan(**options), tmp_path)
+    monkeypatch.setenv('GLUON_BERT_KERNELS', '0')
+    model.cast('float32')
+    with pytest.raises(ValueError, match='switched off'):
+        fit(model, toy_data(), cross_entropy, Plan(**options), tmp_path)
+
+
+def test_training_with_recomputation_ends_in_the_same_parameters(make_model, tmp_path):
+    finals = []
+    for recompute in (False, True):
+        mx.random.seed(3)
+        model = BertClassifier(make_model(wide=0.05, dropout=0.1))
+        model.classifier.initialize(mx.init.Normal(0.02))
+        model.hybridize(static_alloc=True)
+        plan = Plan(epochs=2, dtype='bfloat16', accumulate=2, recompute=recompute)
+        fit(model, toy_data(), cross_entropy, plan, tmp_path, overwrite=True)
+        finals.append(parameters_of(model))
+    assert all(np.array_equal(finals[1][name], array) for name, array in finals[0].items())
