@@ -136,6 +136,8 @@ def keep_memory(args, peaks, num_lines, num_bytes):
 
 def draw_memory(path, target):
     """Draw resident memory and its peak against the lines that are done."""
+    from matplotlib.ticker import EngFormatter
+
     from gluon_bert.plots import style
     with open(path, newline='', encoding='utf-8') as file:
         rows = list(csv.DictReader(file))
@@ -150,7 +152,7 @@ def draw_memory(path, target):
         axes.set_xlim(0, lines[-1])
         axes.set_xlabel('lines done')
         axes.set_ylabel('MB')
-        axes.xaxis.set_major_formatter(lambda value, _: f'{value:,.0f}')
+        axes.xaxis.set_major_formatter(EngFormatter(sep=''))
         whole = axes.secondary_xaxis('top', functions=_scale(lines[-1], rows[-1]['stream_mb']))
         whole.set_xlabel(f'MB of text done, {rows[-1]["network"]}')
         axes.grid(True)
