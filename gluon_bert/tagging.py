@@ -14,8 +14,9 @@ from .heads import BertTagger
 class BertCrfTagger(BertBlock):
     """A :class:`.BertTagger` whose scores are the emissions of a CRF.
 
-    Its parameter files are those of a tagger with the three arrays of the CRF besides; GluonNLP
-    loads them with ``ignore_extra=True``.
+    Inputs and outputs are those of the tagger; its scores are the emissions. The parameter files
+    are those of a tagger with the three arrays of the CRF besides; GluonNLP loads them with
+    ``ignore_extra=True``.
 
     Parameters
     ----------
@@ -26,8 +27,6 @@ class BertCrfTagger(BertBlock):
         See :class:`.LinearChainCRF`.
     dropout : float
         On the encodings, in [0, 1).
-
-    Inputs and outputs are those of the tagger; its scores are the emissions.
     """
 
     file_layout = BertTagger.file_layout

@@ -113,4 +113,5 @@ class RegressionPipeline(_SequencePipeline):
 
 def sigmoid(scores):
     """The probability of each of independent classes, in double precision."""
-    return np.exp(-np.logaddexp(0, -np.asarray(scores, 'float64')))
+    # Without overflow, and without a warning where a damaged network gives no number.
+    return (1 + np.tanh(np.asarray(scores, 'float64') / 2)) / 2
