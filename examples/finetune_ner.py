@@ -242,8 +242,8 @@ def build(args, kept, files, ctx):
     if kept is not None or args.model_parameters:
         network.load_parameters(args.model_parameters or kept.parameters, ctx=ctx)
     else:
-        encoder = network.tagger.bert if settings['crf'] else network.bert
-        encoder.load_arrays(bert.checkpoint_arrays(), args.bert_model, ctx=ctx, ignore_extra=True)
+        network.bert.load_arrays(bert.checkpoint_arrays(), args.bert_model, ctx=ctx,
+                                 ignore_extra=True)
     network.hybridize(static_alloc=True)
     return gb.task_folder.task_model('entities', network, tokenizer, settings)
 

@@ -7,7 +7,6 @@ import mxnet as mx
 from mxnet import nd
 from mxnet.gluon import HybridBlock, nn
 
-from . import kernels
 from ._parameters import fill
 from .checkpoint.gluonnlp_names import common_arrays, to_file_names
 from .checkpoint.layout import fuse, fused_shape, split
@@ -60,7 +59,8 @@ class BertBlock(HybridBlock):
 
     def forward(self, x, *args):
         # What is native is no part of a compiled graph; the blocks around it may still be.
-        if isinstance(x, nd.NDArray) and kernels.are_used_in(self):
+        native = getattr(getattr(self, 'bert', self), 'native', None)
+        if native is not None and isinstance(x, nd.NDArray):
             with x.context:
                 return self.hybrid_forward(nd, x, *args)
         return super().forward(x, *args)

@@ -3,10 +3,8 @@ from __future__ import annotations
 
 import math
 
-import mxnet as mx
 import numpy as np
 
-from .data import pad_batch, sequential_batches
 from .inference import Predictor
 from .kernels.encoder import dense_layers
 from .precision_file import LOWER, LowPrecision
@@ -96,13 +94,12 @@ def layer_errors(network, precision, features, num_threads=None):
         largest first.
     """
     names = dense_layers(network.config.num_layers)
-    batches = _batches(features)
-    exact = _outputs(Predictor(network, num_threads), batches)
+    exact = _outputs(Predictor(network, num_threads), features)
     errors = {}
     for name in names:
         others = [other for other in names if other != name]
         errors[name] = _error(
-            _outputs(Predictor(network, num_threads, precision, others), batches), exact)
+            _outputs(Predictor(network, num_threads, precision, others), features), exact)
     return dict(sorted(errors.items(), key=lambda pair: -pair[1]))
 
 
@@ -114,13 +111,12 @@ class _Search:
         self.score, self.tolerance, self.num_threads = score, tolerance, num_threads
         self.tell, self.values = tell, {}
         self.names = dense_layers(network.config.num_layers)
-        self.batches = None if score else _batches(features)
 
     def run(self):
         """The layers to keep, and the errors of all where they had to be known."""
         exact = Predictor(self.network, self.num_threads)
         if self.score is None:
-            self.exact = _outputs(exact, self.batches)
+            self.exact = _outputs(exact, self.features)
             self._note(self.names, 0.0)
         else:
             self._note(self.names, self.score(exact))
@@ -139,7 +135,7 @@ class _Search:
     def _is_within(self, keep):
         predictor = Predictor(self.network, self.num_threads, self.precision, keep)
         if self.score is None:
-            lost = self._note(keep, _error(_outputs(predictor, self.batches), self.exact))
+            lost = self._note(keep, _error(_outputs(predictor, self.features), self.exact))
         else:
             lost = self.values[len(self.names)] - self._note(keep, self.score(predictor))
         return lost <= self.tolerance + 1e-9      # a tolerance may be a number of texts exactly
@@ -154,19 +150,12 @@ class _Search:
         return value
 
 
-def _batches(features, size=32):
-    """The inputs of each batch; what stands in the padding has no influence."""
-    return [[mx.nd.array(array) for array in pad_batch([features[i] for i in indices], 0)]
-            for indices in sequential_batches([row.valid_length for row in features], size)]
-
-
-def _outputs(predictor, batches):
+def _outputs(predictor, features):
     """All numbers that a network gives, as one array."""
     found = []
-    for batch in batches:
-        outputs = predictor(*batch)
-        outputs = [outputs] if isinstance(outputs, mx.nd.NDArray) else list(outputs)
-        found += [output.asnumpy().ravel() for output in outputs]
+    for _, outputs in predictor.batches(features):
+        for part in outputs if isinstance(outputs, tuple) else (outputs,):
+            found += map(np.ravel, part)
     return np.concatenate(found)
 
 
