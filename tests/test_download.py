@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -15,8 +16,8 @@ from zoo_server import running, server, zipped  # noqa: F401 (fixtures)
 from gluon_bert.zoo import archives, download, failures
 from gluon_bert.zoo.failures import SourceError
 
-DATA = os.urandom(1_000_000)
-OTHER = os.urandom(1_000_000)
+DATA = random.Random(1).randbytes(1_000_000)
+OTHER = random.Random(2).randbytes(1_000_000)
 
 
 @pytest.fixture

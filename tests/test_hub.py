@@ -2,6 +2,7 @@
 # ruff: noqa: F811 (fixtures are imported)
 import hashlib
 import os
+import random
 import subprocess
 import sys
 import time
@@ -18,7 +19,7 @@ from zoo_server import (  # noqa: F401 (fixtures)
     server,
 )
 
-DATA = os.urandom(300_000)
+DATA = random.Random(1).randbytes(300_000)
 SHA256 = hashlib.sha256(DATA).hexdigest()
 CHECKPOINT = {'bert_model.ckpt.index': b'index', 'bert_model.ckpt.data-00000-of-00001': DATA}
 
@@ -93,6 +94,7 @@ def test_what_a_killed_process_leaves_is_no_hindrance(process, server, root):
 
 HUB = f"""
 import os
+import random
 from pathlib import Path
 large = HubFile('o/tiny', 'model.safetensors')
 fetch(large)
@@ -131,7 +133,7 @@ def hub(server):
 
 def test_the_hub_is_asked_through_its_own_client(process, hub, root):
     hub.put_zip('tiny.zip', CHECKPOINT)
-    wrong = os.urandom(1000)
+    wrong = random.Random(2).randbytes(1000)
     hub.put_hub('o/wrong', 'model.safetensors', wrong)
     wrong = hashlib.sha256(wrong).hexdigest()
     hub.fail(f'cdn/{wrong}', lasting='wrong')
@@ -182,7 +184,7 @@ def test_the_cache_of_the_hub_s_client_is_used(process, hub, root, tmp_path, var
     # A damaged file there is not taken.
     blob, = (tmp_path / 'hf').rglob(f'*/blobs/{SHA256}')
     blob.unlink()
-    blob.write_bytes(DATA[:-1] + b'?')
+    blob.write_bytes(DATA[:-1] + bytes([DATA[-1] ^ 1]))
     output = process("fetch(HubFile('o/tiny', 'model.safetensors'), key=('bert_2_24_3', 'x'))",
                      **variables).communicate(timeout=60)[0]
     assert output == ''

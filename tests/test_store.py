@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import random
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from gluon_bert.zoo.schema import (
     ZipArchive,
 )
 
-DATA = os.urandom(300_000)
+DATA = random.Random(1).randbytes(300_000)
 SHA1 = hashlib.sha1(DATA).hexdigest()
 SHA256 = hashlib.sha256(DATA).hexdigest()
 NAME = 'bert_2_24_3', 'tiny_cased'
