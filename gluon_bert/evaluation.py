@@ -8,8 +8,6 @@ from typing import NamedTuple
 import numpy as np
 
 from .data import (
-    Question,
-    SentenceTransform,
     convert_tags,
     get_task,
     label_array,
@@ -93,19 +91,7 @@ def features_of(pipeline, inputs, most=128):
     list of Features
         By length.
     """
-    if pipeline.task == 'questions':
-        rows = [Question(str(number), *row, (), False) for number, row in enumerate(inputs)]
-        features = pipeline.windows(rows).features()
-    elif pipeline.task == 'entities':
-        sentences = [list(pipeline.words(row)[0]) for row in inputs]
-        features = [window.features for window in pipeline.windows(sentences)]
-    else:
-        pairs = [None if isinstance(row, str) else row[1] for row in inputs]
-        features, _ = SentenceTransform(
-            pipeline.tokenizer, pipeline.settings['max_len']).transform_batch(
-                [row if isinstance(row, str) else row[0] for row in inputs],
-                None if not any(pair is not None for pair in pairs) else pairs)
-    features = sorted(features, key=lambda feature: feature.valid_length)
+    features = sorted(pipeline.features(inputs), key=lambda feature: feature.valid_length)
     if len(features) <= most:
         return features
     return [features[i] for i in np.linspace(0, len(features) - 1, most).round().astype(int)]

@@ -15,7 +15,7 @@ from .data import pad_batch, sequential_batches
 from .devices import devices_of, run_batches
 from .heads import BertForPretraining
 from .kernels.encoder import NativeEncoder
-from .packed import Packed, pack
+from .packed import Packed, pack, unpad
 from .text_batches import layer_encodings
 
 POOLINGS = ('mean', 'cls', 'max', 'pooler')
@@ -44,16 +44,8 @@ class NativeForm:
         """What the network gives for padded arrays."""
         inputs, token_types, valid_length, *others = self._head.arguments(
             inputs, token_types, valid_length, *others)
-        ids = _whole_numbers(inputs)                                              # (N, T)
-        lengths = (np.full(len(ids), ids.shape[1], 'int32') if valid_length is None
-                   else _whole_numbers(valid_length))
-        if len(lengths) != len(ids) or not (lengths <= ids.shape[1]).all():
-            raise ValueError(f'valid_length {lengths.tolist()} does not fit inputs of shape '
-                             f'{ids.shape}')
-        valid = np.arange(ids.shape[1]) < lengths[:, None]                        # (N, T)
-        types = (np.zeros(lengths.sum(), 'int32') if token_types is None
-                 else _whole_numbers(token_types)[valid])
-        return self._finish(*self._encode(ids[valid], types, lengths), valid, others)
+        packed, valid = unpad(inputs, token_types, valid_length)
+        return self._finish(*self._encode(*packed), valid, others)
 
     def divide(self, lengths, batch_size):
         """The indices of each batch; all have about the same number of tokens."""
@@ -203,11 +195,6 @@ def _completed(inputs, token_types=None, valid_length=None):
     if valid_length is None:
         valid_length = nd.full((inputs.shape[0],), inputs.shape[1], ctx=inputs.context)
     return inputs, token_types, valid_length
-
-
-def _whole_numbers(array):
-    array = array.asnumpy() if isinstance(array, nd.NDArray) else np.asarray(array)
-    return array.astype('int32')
 
 
 def _pad_positions(positions):

@@ -46,6 +46,45 @@ class Packed(NamedTuple):
         return rows[self.starts]
 
 
+class Unpadded(NamedTuple):
+    """What is no padding in padded arrays, and where it was: (N, T) of bool."""
+
+    packed: Packed
+    valid: np.ndarray
+
+
+def unpad(inputs, token_types, valid_length):
+    """The valid tokens of padded arrays.
+
+    Parameters
+    ----------
+    inputs : NDArray or numpy.ndarray, shape (N, T)
+    token_types : NDArray or numpy.ndarray, shape (N, T), or None
+    valid_length : NDArray or numpy.ndarray, shape (N,), or None
+        Without it all tokens are valid.
+
+    Returns
+    -------
+    Unpadded
+
+    Raises
+    ------
+    ValueError
+        If a length is none, or longer than the sequences.
+    """
+    ids = _whole_numbers(inputs)
+    size, longest = ids.shape
+    lengths = (np.full(size, longest, 'int32') if valid_length is None
+               else _whole_numbers(valid_length))
+    if len(lengths) != size or not ((lengths >= 1) & (lengths <= longest)).all():
+        raise ValueError(f'valid_length {lengths.tolist()} does not fit inputs of shape '
+                         f'{ids.shape}: expected {size} lengths from 1 to {longest}')
+    valid = np.arange(longest) < lengths[:, None]
+    types = (np.zeros(lengths.sum(), 'int32') if token_types is None
+             else _whole_numbers(token_types)[valid])
+    return Unpadded(Packed(ids[valid], types, lengths), valid)
+
+
 def pack(features):
     """Features one after the other.
 
@@ -74,3 +113,8 @@ def pack(features):
     inputs, types = (np.concatenate(parts, dtype='int32', casting='unsafe') for parts in (
         [feature.inputs for feature in features], [feature.token_types for feature in features]))
     return Packed(inputs, types, lengths)
+
+
+def _whole_numbers(array):
+    array = array if isinstance(array, np.ndarray) else array.asnumpy()
+    return array.astype('int32')

@@ -158,7 +158,7 @@ def test_too_many_tokens_are_refused(form, make_model, tiny_config):
 @pytest.mark.parametrize('inputs,types,lengths,message', [
     ([[97]], [[0]], [1], 'ids are from 97 to 97, expected 0 to 96'),
     ([[-1]], [[0]], [1], 'ids are from -1'), ([[1]], [[2]], [1], 'token_types are from 2'),
-    ([[1, 2]], [[0, 0]], [3], 'does not fit'), ([[1, 2]], [[0, 0]], [0], 'lengths are from 0')])
+    ([[1, 2]], [[0, 0]], [3], 'does not fit'), ([[1, 2]], [[0, 0]], [0], 'lengths from 1 to 2')])
 def test_inputs_out_of_range_are_refused(make_model, inputs, types, lengths, message):
     predictor = Predictor(make_model())
     if not predictor.is_native:

@@ -20,7 +20,7 @@ ARROWS = {
     '_softmax': (), 'layers': (), 'losses': (), 'squad_answers': ('_softmax',), 'squad_metrics': (),
     'plots': ('_files', '_json', '_softmax', 'data', 'plots', 'text_batches'),
     'optimizer': ('kernels',),
-    'kernels': ('kernels',),
+    'kernels': ('kernels', 'packed'),
     '_json': (), '_parameters': (),
     'checkpoint': ('_files', '_json', 'checkpoint', 'config', 'data'),
     'data': ('_files', '_json', 'data'),

@@ -70,9 +70,8 @@ struct Backend {
   // where the layer is not in float32; y has room for whole panels.
   void (*dense)(const Dense&, const void* x, int64_t ldx, const Scale* scales, int64_t rows,
                 int64_t begin, int64_t end, Activation, float* y, int64_t ldy);
-  // y = (x + residual - mean) / sqrt(variance + eps) gamma + beta, one row.
-  void (*add_norm)(const float* x, const float* residual, const float* gamma, const float* beta,
-                   int64_t units, float eps, float* y);
+  // x + residual, normalised, one row; y may be either.
+  void (*add_norm)(const Norm&, const float* x, const float* residual, float* y);
 
   // --- for training: rows of whole vectors, but for those of a norm
 

@@ -3,6 +3,7 @@ constexpr int kRows = 6;  // of a tile, as many as the registers hold
 
 #include "attention.h"
 #include "dense.h"
+#include "norm.h"
 #include "training_products.h"
 #include "training_rows.h"
 

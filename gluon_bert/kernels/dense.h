@@ -273,38 +273,6 @@ inline void dense(const Dense& layer, const void* x, int64_t ldx, const Scale* s
   }
 }
 
-inline void add_norm(const float* x, const float* residual, const float* gamma, const float* beta,
-                     int64_t units, float eps, float* y) {
-  float total = 0, squares = 0;
-  int64_t i = 0;
-  Floats sums{};
-  for (; i + kLanes <= units; i += kLanes) {
-    const Floats z = load(x + i) + load(residual + i);
-    store(y + i, z);
-    sums += z;
-  }
-  for (; i < units; ++i) {
-    y[i] = x[i] + residual[i];
-    total += y[i];
-  }
-  const float mean = (total + sum(sums)) / units;
-  sums = Floats{};
-  for (i = 0; i + kLanes <= units; i += kLanes) {
-    const Floats z = load(y + i) - mean;
-    sums += z * z;
-  }
-  for (; i < units; ++i) {
-    squares += (y[i] - mean) * (y[i] - mean);
-  }
-  const float scale = 1.0f / __builtin_sqrtf((squares + sum(sums)) / units + eps);
-  for (i = 0; i + kLanes <= units; i += kLanes) {
-    store(y + i, (load(y + i) - mean) * scale * load(gamma + i) + load(beta + i));
-  }
-  for (; i < units; ++i) {
-    y[i] = (y[i] - mean) * scale * gamma[i] + beta[i];
-  }
-}
-
 }  // namespace
 
 #endif  // GLUON_BERT_DENSE_H_

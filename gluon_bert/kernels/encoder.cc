@@ -60,7 +60,6 @@ struct Space;
 
 struct Encoder {
   int64_t units, hidden_size, heads;
-  float eps;
   Activation activation, pooler_activation;
   const float *words, *token_types, *positions;
   Norm norm;
@@ -125,11 +124,10 @@ struct Batch {
   float *sequence, *pooled;         // (M, C), (N, C), or null where not wanted
 };
 
-void add_norm(const Encoder& e, const Norm& norm, const float* x, const float* residual,
-              int64_t rows, int64_t stride, float* y, const Team& team) {
+void add_norm(const Norm& norm, const float* x, const float* residual, int64_t rows,
+              int64_t stride, float* y, const Team& team) {
   for (int64_t r = team.begin(rows); r < team.end(rows); ++r) {
-    backend().add_norm(x + r * stride, residual + r * stride, norm.gamma, norm.beta, e.units,
-                       e.eps, y + r * stride);
+    backend().add_norm(norm, x + r * stride, residual + r * stride, y + r * stride);
   }
   team.wait();
 }
@@ -149,8 +147,8 @@ void embed(const Encoder& e, const Batch& b, int64_t from, int64_t to, const Spa
     for (int64_t i = 0; i < e.units; ++i) {
       sum[i] = word[i] + (type ? type[i] : 0.0f);
     }
-    backend().add_norm(sum, e.positions + (row - b.first[sequence]) * e.units, e.norm.gamma,
-                       e.norm.beta, e.units, e.eps, s.hidden.get() + r * s.units);
+    backend().add_norm(e.norm, sum, e.positions + (row - b.first[sequence]) * e.units,
+                       s.hidden.get() + r * s.units);
   }
   team.wait();
 }
@@ -203,12 +201,12 @@ void encode(const Encoder& e, const Batch& b, int64_t from, int64_t to, const Sp
     }
     run_dense(layer.output.get(), kNone, context, s.units, rows, spare, s.units, s.converted,
               team);
-    add_norm(e, layer.attention_norm, spare, hidden, rows, s.units, hidden, team);
+    add_norm(layer.attention_norm, spare, hidden, rows, s.units, hidden, team);
     run_dense(layer.expand.get(), e.activation, hidden, s.units, rows, large, s.wide,
               s.converted, team);
     run_dense(layer.contract.get(), kNone, large, s.wide, rows, spare, s.units, s.converted,
               team);
-    add_norm(e, layer.output_norm, spare, hidden, rows, s.units, hidden, team);
+    add_norm(layer.output_norm, spare, hidden, rows, s.units, hidden, team);
   }
   if (b.sequence) {
     for (int64_t r = team.begin(rows); r < team.end(rows); ++r) {
@@ -312,7 +310,6 @@ void* gluon_bert_encoder(const int64_t* sizes, float eps, const float* const* ar
   e->heads = sizes[2];
   e->activation = static_cast<Activation>(sizes[4]);
   e->pooler_activation = static_cast<Activation>(sizes[5]);
-  e->eps = eps;
   e->words = arrays[0];
   e->token_types = arrays[1];
   e->positions = arrays[2];

@@ -12,6 +12,7 @@ from mxnet import autograd
 from mxnet.base import _LIB, check_call
 from mxnet.ndarray import NDArray
 
+from ..packed import unpad
 from . import _functions, _pointer
 from .encoder import ACTIVATIONS, PRECISIONS, _check, _parameters
 
@@ -81,7 +82,10 @@ class NativeTrainer:
         if autograd.is_recording():
             mx.nd.waitall()     # what an earlier pass keeps is free once its backward pass is done
         bert = self._bert()
-        ids, types, lengths = _pack(bert.config, inputs, token_types, valid_length)
+        ids, types, lengths = unpad(inputs, token_types, valid_length).packed
+        _check(ids, bert.config.vocab_size, 'inputs')
+        if bert.config.num_token_types:
+            _check(types, bert.config.num_token_types, 'token_types')
         parameters = _parameters(bert, bert.config.num_layers, use_pooler=False)[:-2]
         arrays = [None if parameter is None else parameter.data() for parameter in parameters]
         trained = [index for index, parameter in enumerate(parameters)
@@ -119,19 +123,6 @@ class _Pass:
                 self._handle, _pointers(self._arrays), _pointer(gradient), _pointers(wanted),
                 _address(flags)):
             raise MemoryError('no memory for the backward pass')
-
-
-def _pack(config, inputs, token_types, valid_length):
-    """Ids and types of the valid tokens, (M,), and the lengths, (N,): as int32."""
-    ids, types, lengths = (array.asnumpy().astype('int32')
-                           for array in (inputs, token_types, valid_length))
-    _check(lengths, ids.shape[1] + 1, 'valid_length', least=1)
-    valid = np.arange(ids.shape[1]) < lengths[:, None]                            # (N, T)
-    ids, types = ids[valid], types[valid]
-    _check(ids, config.vocab_size, 'inputs')
-    if config.num_token_types:
-        _check(types, config.num_token_types, 'token_types')
-    return ids, types, lengths
 
 
 def _draw_seed(rate):

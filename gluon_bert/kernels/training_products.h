@@ -112,8 +112,8 @@ inline void lay_out_transposed(Precision precision, const float* y, int64_t ldy,
   }
 }
 
-__attribute__((noinline)) void multiply_tile(Precision precision, int64_t words, const uint32_t* a, const uint32_t* b,
-                          float* c, int64_t ldc, bool add) {
+inline void multiply_tile(Precision precision, int64_t words, const uint32_t* a,
+                          const uint32_t* b, float* c, int64_t ldc, bool add) {
   if (precision == Precision::kFloat32) {
     tile<kRows>(words, reinterpret_cast<const float*>(a), 1, kRows,
                 reinterpret_cast<const float*>(b), kColumns, c, ldc, add);

@@ -163,6 +163,26 @@ class TaskPipeline(Pipeline):
         super().__init__(model.network, model.tokenizer, self.settings.get('batch_size', 32)
                          if batch_size is None else batch_size)
 
+    def features(self, inputs):
+        """The sequences that the network reads of a list of inputs.
+
+        Parameters
+        ----------
+        inputs : list
+            As the pipeline is called on.
+
+        Returns
+        -------
+        list of Features
+            In order; several of an input that is read in windows.
+        """
+        with contextlib.closing(self._prepared(inputs)) as blocks:
+            return [feature for block in blocks for feature in self._features(*block)]
+
+    @abstractmethod
+    def _features(self, *prepared):
+        """The sequences in what was prepared of a block."""
+
     def _outputs(self, features, tell=False):
         """The network's output for each sequence: a list of arrays (K,), or (T, K)."""
         found = [None] * len(features)

@@ -46,6 +46,9 @@ class _SequencePipeline(TaskPipeline):
         self._check(texts, pairs)
         return self._transform.transform_batch(texts, pairs)
 
+    def _features(self, features, num_cut):
+        return features
+
     def _scores(self, features, num_cut):
         """What the network gives for a block, (N, K)."""
         self.num_cut += num_cut

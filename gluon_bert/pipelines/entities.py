@@ -179,6 +179,9 @@ class EntityPipeline(TaskPipeline):
         sentences = [self.words(item)[0] for item in block]
         return block, sentences, self.windows(sentences)
 
+    def _features(self, block, sentences, windows):
+        return [window.features for window in windows]
+
     def _results(self, block, sentences, windows):
         return [self.entities(item, tags, shares)
                 for item, (tags, shares) in zip(block, self._tagged(sentences, windows))]

@@ -144,6 +144,9 @@ class QuestionPipeline(TaskPipeline):
                 for number, (question, context) in enumerate(zip(questions, contexts))]
         return rows, self.windows(rows)
 
+    def _features(self, rows, windows):
+        return windows.features()
+
     def _results(self, rows, windows):
         return [answer_of(row) for row in self.predictions(rows, windows)]
 
