@@ -17,6 +17,10 @@ constexpr int kWidest = 32;     // a multiple of all kColumns: all processors dr
 
 inline int64_t padded(int64_t size) { return (size + kWidest - 1) / kWidest * kWidest; }
 
+inline int64_t whole_columns(int64_t size) {
+  return (size + kColumns - 1) / kColumns * kColumns;
+}
+
 // Which weights of a block of queries are dropped: the factors 0 and 1 / (1 - p), row by row.
 inline void draw(uint64_t seed, float dropped, int64_t count, float* factors) {
   Streams streams(&seed);
@@ -29,16 +33,27 @@ inline void draw(uint64_t seed, float dropped, int64_t count, float* factors) {
   }
 }
 
-// One head's matrices out of the operator's input, and where its results go.
+// Rows of D numbers that multiply() can read; those behind them, up to whole columns, are 0.
+struct Rows {
+  const float* begin;
+  int64_t stride;
+  const float* operator[](int64_t row) const { return begin + row * stride; }
+};
+
+// One head's matrices out of the operator's input, and what is made of them.
 struct Head {
   int64_t width, keys;  // D and the tokens, padded for multiply()
-  float *query, *key, *value;   // (length, width)
-  float* key_columns;           // (D, keys): transposed
-  float* weights;               // (kBlock, keys)
-  float* factors;               // (kBlock, keys)
-  float* block;                 // (kBlock, width)
-  float *gradient, *value_columns, *weight_gradient;  // backward: (length, width), (D, keys), ...
-  float *key_gradient, *value_gradient;               // (length, width)
+  float scale;          // 1 / sqrt(D)
+  Rows query, value;                     // (length, D)
+  float* key_columns;                    // (D, keys): transposed
+  float* weights;                        // (kBlock, keys)
+  float* factors;                        // (kBlock, keys)
+  float* block;                          // (kBlock, width)
+  // For the backward pass alone.
+  Rows key, gradient;                    // (length, D)
+  float* value_columns;                  // (D, keys)
+  float* weight_gradient;                // (kBlock, keys)
+  float *key_gradient, *value_gradient;  // (length, width)
 };
 
 inline int64_t attention_space(int64_t T, int64_t D) {
@@ -46,26 +61,42 @@ inline int64_t attention_space(int64_t T, int64_t D) {
   return 6 * T * width + 2 * D * keys + 3 * kBlock * keys + kBlock * width;
 }
 
-inline void copy_rows(const float* source, int64_t stride, int64_t rows, int64_t columns,
-                      float scale, float* target, int64_t width) {
-  for (int64_t t = 0; t < rows; ++t) {
-    for (int64_t d = 0; d < columns; ++d) {
-      target[t * width + d] = source[t * stride + d] * scale;
-    }
-    for (int64_t d = columns; d < width; ++d) {
-      target[t * width + d] = 0;
-    }
-  }
+inline float* take(float** space, int64_t count) {
+  float* found = *space;
+  *space += count;
+  return found;
 }
 
-inline void transpose(const float* source, int64_t width, int64_t rows, int64_t columns,
-                      float* target, int64_t keys) {
-  for (int64_t d = 0; d < columns; ++d) {
-    for (int64_t t = 0; t < rows; ++t) {
-      target[d * keys + t] = source[t * width + d];
+// Rows where they lie, or, if D is not made of whole columns, padded with 0.
+inline Rows read_rows(const float* source, int64_t stride, int64_t rows, int64_t D,
+                      float** space) {
+  if (D % kColumns == 0) {
+    return {source, stride};
+  }
+  const int64_t width = padded(D);
+  float* target = take(space, rows * width);
+  for (int64_t t = 0; t < rows; ++t) {
+    std::memcpy(target + t * width, source + t * stride, D * sizeof(float));
+    std::memset(target + t * width + D, 0, (width - D) * sizeof(float));
+  }
+  return {target, width};
+}
+
+// (T, D) to (D, keys), padded with 0.
+inline void transpose(const float* source, int64_t stride, int64_t T, int64_t D, float* target,
+                      int64_t keys) {
+  constexpr int64_t kStretch = 8;  // rows that are read together
+  int64_t t = 0;
+  for (; t + kStretch <= T; t += kStretch) {
+    for (int64_t d = 0; d < D; ++d) {
+      for (int64_t i = 0; i < kStretch; ++i) {
+        target[d * keys + t + i] = source[(t + i) * stride + d];
+      }
     }
-    for (int64_t t = rows; t < keys; ++t) {
-      target[d * keys + t] = 0;
+  }
+  for (int64_t d = 0; d < D; ++d) {
+    for (int64_t i = t; i < keys; ++i) {
+      target[d * keys + i] = i < T ? source[i * stride + d] : 0;
     }
   }
 }
@@ -79,40 +110,33 @@ inline void write_rows(const float* rows, int64_t width, int64_t count, int64_t 
   }
 }
 
-inline float* take(float** space, int64_t count) {
-  float* found = *space;
-  *space += count;
-  return found;
-}
-
 inline Head read_head(const Attention& a, float* space) {
   Head h;
   h.width = padded(a.D);
   h.keys = padded(a.length);
-  h.query = take(&space, a.length * h.width);
-  h.key = take(&space, a.length * h.width);
-  h.value = take(&space, a.length * h.width);
+  h.scale = 1 / __builtin_sqrtf(a.D);
+  h.query = read_rows(a.input, a.stride, a.queries, a.D, &space);
+  h.value = read_rows(a.input + 2 * a.D, a.stride, a.length, a.D, &space);
   h.key_columns = take(&space, a.D * h.keys);
   h.weights = take(&space, kBlock * h.keys);
   h.factors = take(&space, kBlock * h.keys);
   h.block = take(&space, kBlock * h.width);
-  copy_rows(a.input, a.stride, a.queries, a.D, 1 / __builtin_sqrtf(a.D), h.query, h.width);
-  copy_rows(a.input + a.D, a.stride, a.length, a.D, 1, h.key, h.width);
-  copy_rows(a.input + 2 * a.D, a.stride, a.length, a.D, 1, h.value, h.width);
-  transpose(h.key, h.width, a.length, a.D, h.key_columns, h.keys);
+  transpose(a.input + a.D, a.stride, a.length, a.D, h.key_columns, h.keys);
   if (a.gradient) {
-    h.gradient = take(&space, a.length * h.width);
+    h.key = read_rows(a.input + a.D, a.stride, a.length, a.D, &space);
+    h.gradient = read_rows(a.gradient, a.output_stride, a.queries, a.D, &space);
     h.value_columns = take(&space, a.D * h.keys);
     h.weight_gradient = take(&space, kBlock * h.keys);
     h.key_gradient = take(&space, a.length * h.width);
     h.value_gradient = take(&space, a.length * h.width);
-    copy_rows(a.gradient, a.output_stride, a.queries, a.D, 1, h.gradient, h.width);
-    transpose(h.value, h.width, a.length, a.D, h.value_columns, h.keys);
+    transpose(a.input + 2 * a.D, a.stride, a.length, a.D, h.value_columns, h.keys);
   }
   return h;
 }
 
-inline void softmax(float* row, int64_t length, int64_t keys) {
+// A row of scores becomes exp(scale (score - highest)), 0 or nearly 0 for those behind `length`.
+// The sum of these.
+inline float exponentials(float* row, int64_t length, int64_t keys, float scale) {
   for (int64_t j = length; j < keys; ++j) {
     row[j] = -1e30f;
   }
@@ -120,29 +144,34 @@ inline void softmax(float* row, int64_t length, int64_t keys) {
   for (int64_t j = kLanes; j < keys; j += kLanes) {
     highest = larger(highest, load(row + j));
   }
-  const Floats top = same(largest(highest));
+  const Floats top = same(largest(highest) * scale);
   Floats total{};
   for (int64_t j = 0; j < keys; j += kLanes) {
-    const Floats x = exponential(load(row + j) - top);
+    const Floats x = exponential(load(row + j) * scale - top);
     total += x;
     store(row + j, x);
   }
-  const float scale = 1 / sum(total);
-  for (int64_t j = 0; j < keys; j += kLanes) {
-    store(row + j, load(row + j) * scale);
-  }
+  return sum(total);
 }
 
-// The weights of the queries from `begin` on, and with dropout the factors on them.
-inline void make_weights(const Attention& a, const Head& h, int64_t begin, int64_t count) {
-  multiply(count, h.keys, a.D, h.query + begin * h.width, h.width, 1, h.key_columns, h.keys,
-           h.weights, h.keys, false);
+// The weights of the queries from `begin` on, each row multiplied by its number in `totals`, and
+// with dropout the factors on them.
+inline void make_weights(const Attention& a, const Head& h, int64_t begin, int64_t count,
+                         float* totals) {
+  multiply(count, h.keys, a.D, h.query[begin], h.query.stride, 1, h.key_columns, h.keys, h.weights,
+           h.keys, false);
   for (int64_t i = 0; i < count; ++i) {
-    softmax(h.weights + i * h.keys, a.length, h.keys);
+    totals[i] = exponentials(h.weights + i * h.keys, a.length, h.keys, h.scale);
   }
   if (a.dropped > 0) {
     uint64_t seed = a.seed + 0x632be59bd9b4e019ULL * (begin / kBlock);
     draw(split_mix(&seed), a.dropped, count * h.keys, h.factors);
+  }
+}
+
+inline void scale_row(float* x, float factor, int64_t count) {
+  for (int64_t i = 0; i < count; i += kLanes) {
+    store(x + i, load(x + i) * factor);
   }
 }
 
@@ -154,16 +183,19 @@ inline void scale_by(float* x, const float* factors, int64_t count) {
 
 inline void attention_forward(const Attention& a, float* space) {
   const Head h = read_head(a, space);
+  float totals[kBlock];
   for (int64_t begin = 0; begin < a.queries; begin += kBlock) {
     const int64_t count = a.queries - begin < kBlock ? a.queries - begin : kBlock;
-    make_weights(a, h, begin, count);
+    make_weights(a, h, begin, count, totals);
     if (a.dropped > 0) {
       scale_by(h.weights, h.factors, count * h.keys);
     }
-    multiply(count, h.width, a.length, h.weights, h.keys, 1, h.value, h.width, h.block, h.width,
-             false);
-    write_rows(h.block, h.width, count, a.D, 1, a.output + begin * a.output_stride,
-               a.output_stride);
+    multiply(count, whole_columns(a.D), a.length, h.weights, h.keys, 1, h.value.begin,
+             h.value.stride, h.block, h.width, false);
+    for (int64_t i = 0; i < count; ++i) {
+      write_rows(h.block + i * h.width, h.width, 1, a.D, 1 / totals[i],
+                 a.output + (begin + i) * a.output_stride, a.output_stride);
+    }
   }
 }
 
@@ -181,12 +213,15 @@ inline void softmax_backward(const float* weights, float* gradient, int64_t keys
 
 inline void attention_backward(const Attention& a, float* space) {
   const Head h = read_head(a, space);
-  const float scale = 1 / __builtin_sqrtf(a.D);
+  const int64_t columns = whole_columns(a.D);
+  float totals[kBlock];
   for (int64_t begin = 0; begin < a.queries; begin += kBlock) {
     const int64_t count = a.queries - begin < kBlock ? a.queries - begin : kBlock;
-    const float* gradient = h.gradient + begin * h.width;
-    make_weights(a, h, begin, count);
-    multiply(count, h.keys, a.D, gradient, h.width, 1, h.value_columns, h.keys,
+    make_weights(a, h, begin, count, totals);
+    for (int64_t i = 0; i < count; ++i) {
+      scale_row(h.weights + i * h.keys, 1 / totals[i], h.keys);
+    }
+    multiply(count, h.keys, a.D, h.gradient[begin], h.gradient.stride, 1, h.value_columns, h.keys,
              h.weight_gradient, h.keys, false);
     if (a.dropped > 0) {
       scale_by(h.weight_gradient, h.factors, count * h.keys);
@@ -197,21 +232,21 @@ inline void attention_backward(const Attention& a, float* space) {
     if (a.dropped > 0) {
       scale_by(h.weights, h.factors, count * h.keys);
     }
-    multiply(count, h.width, a.length, h.weight_gradient, h.keys, 1, h.key, h.width, h.block,
-             h.width, false);
-    write_rows(h.block, h.width, count, a.D, scale, a.input_gradient + begin * a.stride, a.stride);
-    multiply(a.length, h.width, count, h.weight_gradient, 1, h.keys, h.query + begin * h.width,
-             h.width, h.key_gradient, h.width, begin > 0);
-    multiply(a.length, h.width, count, h.weights, 1, h.keys, gradient, h.width, h.value_gradient,
-             h.width, begin > 0);
+    multiply(count, columns, a.length, h.weight_gradient, h.keys, 1, h.key.begin, h.key.stride,
+             h.block, h.width, false);
+    write_rows(h.block, h.width, count, a.D, h.scale, a.input_gradient + begin * a.stride,
+               a.stride);
+    multiply(a.length, columns, count, h.weight_gradient, 1, h.keys, h.query[begin],
+             h.query.stride, h.key_gradient, h.width, begin > 0);
+    multiply(a.length, columns, count, h.weights, 1, h.keys, h.gradient[begin], h.gradient.stride,
+             h.value_gradient, h.width, begin > 0);
   }
   for (int64_t t = a.queries; t < a.length; ++t) {
     for (int64_t d = 0; d < a.D; ++d) {
       a.input_gradient[t * a.stride + d] = 0;
     }
   }
-  // The queries were scaled when they were read, so that the keys' gradient already is.
-  write_rows(h.key_gradient, h.width, a.length, a.D, 1, a.input_gradient + a.D, a.stride);
+  write_rows(h.key_gradient, h.width, a.length, a.D, h.scale, a.input_gradient + a.D, a.stride);
   write_rows(h.value_gradient, h.width, a.length, a.D, 1, a.input_gradient + 2 * a.D, a.stride);
 }
 

@@ -61,6 +61,7 @@ template <class Product, int Rows>
 inline void word_tile(int64_t words, const uint32_t* a, int64_t row, int64_t step,
                       const uint32_t* b, float* c, int64_t ldc, bool add) {
   typename Product::Sum left[Rows], right[Rows];
+#pragma GCC unroll 16
   for (int i = 0; i < Rows; ++i) {
     left[i] = right[i] = typename Product::Sum{};
     if (add) {
@@ -77,6 +78,7 @@ inline void word_tile(int64_t words, const uint32_t* a, int64_t row, int64_t ste
       right[i] = Product::add(right[i], x, b1);
     }
   }
+#pragma GCC unroll 16
   for (int i = 0; i < Rows; ++i) {
     std::memcpy(c + i * ldc, &left[i], sizeof left[i]);
     std::memcpy(c + i * ldc + kLanes, &right[i], sizeof right[i]);

@@ -99,10 +99,9 @@ inline void activate_row(Activation activation, const float* x, int64_t count, f
 // The derivative at x, and in y the value itself.
 inline Floats derivative(Activation activation, Floats x, Floats* y) {
   if (activation == kGelu) {
-    Floats bell;
-    const Floats tail = normal_tail(x, &bell);
-    *y = x > 0.0f ? x - x * tail : x * tail;
-    return (x > 0.0f ? 1.0f - tail : tail) + x * bell * 0.39894228f;
+    const Floats share = normal_distribution(x);
+    *y = larger(same(-kTail), x) * share;
+    return share + x * exponential(-0.5f * x * x) * 0.39894228f;
   }
   if (activation == kGeluTanh) {
     const Floats t = hyperbolic_tangent(0.79788456f * (x + 0.044715f * x * x * x));

@@ -58,10 +58,11 @@ inline float largest(Floats x) {
   return found;
 }
 
-// exp(x) for x <= 88, to 2 units in the last place; 0 below -87. x = n log 2 + r, and exp(r) is a
-// polynomial whose coefficients are those of Moshier's Cephes library.
+// exp(x) for x <= 88, to 2 units in the last place; exp(-80) below -80, so that nothing made from it
+// is so small as to be slow. x = n log 2 + r, and exp(r) is a polynomial whose coefficients are those
+// of Moshier's Cephes library.
 inline Floats exponential(Floats x) {
-  const Floats bounded = larger(x, same(-87.0f));
+  const Floats bounded = larger(x, same(-80.0f));
   const Floats magic = same(12582912.0f);  // 1.5 * 2^23: adding it rounds to a whole number
   const Floats n = (bounded * 1.44269504f + magic) - magic;
   const Floats r = (bounded - n * 0.693359375f) + n * 2.12194440e-4f;
@@ -72,8 +73,7 @@ inline Floats exponential(Floats x) {
   y = y * r + 1.6666665459e-1f;
   y = y * r + 5.0000001201e-1f;
   y = y * r * r + r + 1.0f;
-  const Floats scale = as_floats((__builtin_convertvector(n, Ints) + 127) << 23);
-  return x < same(-87.0f) ? Floats{} : y * scale;
+  return y * as_floats((__builtin_convertvector(n, Ints) + 127) << 23);
 }
 
 // A panel of a matrix product: c (+)= a b for Rows x kColumns results.
@@ -84,6 +84,7 @@ template <int Rows>
 inline void tile(int64_t depth, const float* a, int64_t row, int64_t step, const float* b,
                  int64_t ldb, float* c, int64_t ldc, bool add) {
   Floats left[Rows], right[Rows];
+#pragma GCC unroll 16
   for (int i = 0; i < Rows; ++i) {
     left[i] = add ? load(c + i * ldc) : Floats{};
     right[i] = add ? load(c + i * ldc + kLanes) : Floats{};
@@ -97,6 +98,7 @@ inline void tile(int64_t depth, const float* a, int64_t row, int64_t step, const
       right[i] += x * b1;
     }
   }
+#pragma GCC unroll 16
   for (int i = 0; i < Rows; ++i) {
     store(c + i * ldc, left[i]);
     store(c + i * ldc + kLanes, right[i]);
