@@ -30,14 +30,14 @@ class NativeForm:
     ----------
     head : BertModel or BertHead
     num_threads : int
-    precision, keep, num_layers
+    precision, keep, num_layers, sizes
         As for :class:`.NativeEncoder`.
     """
 
-    def __init__(self, head, num_threads, precision, keep, num_layers):
+    def __init__(self, head, num_threads, precision, keep, num_layers, sizes):
         self._head, self._num_threads = head, num_threads
         bert = getattr(head, 'bert', head)
-        self._encoder = NativeEncoder(bert, precision, keep, num_layers)
+        self._encoder = NativeEncoder(bert, precision, keep, num_layers, sizes)
         self._ctx = bert.embeddings.word.weight.list_ctx()[0]
 
     def __call__(self, inputs, token_types=None, valid_length=None, *others):

@@ -11,6 +11,7 @@ from .bert import BertModel
 from .forms import POOLINGS, NativeForm, PlainForm
 from .heads import BertHead
 from .kernels import encoder
+from .precision_file import LowPrecision
 from .tagging import BertCrfTagger
 from .text_batches import memory_trimmer
 
@@ -33,9 +34,11 @@ class Predictor:
         With its parameters; make a new Predictor after they change.
     num_threads : int, optional
         Of the native code. By default OMP_NUM_THREADS, else one for each core the process may use.
-    precision : str
+    precision : str or LowPrecision
         'float32', 'bfloat16' or 'int8', see
         :class:`~gluon_bert.kernels.encoder.NativeEncoder`. The lower ones need the native kernels.
+        Or what :func:`.choose_precision` found, with the layers to keep in float32 and for int8 the
+        sizes of inputs on the calibration texts, which make it more exact.
     keep : iterable of str
         Dense layers that stay in float32, see :class:`~gluon_bert.kernels.encoder.NativeEncoder`.
     num_layers : int, optional
@@ -69,9 +72,7 @@ class Predictor:
         if num_threads is not None and num_threads < 1:
             raise ValueError(f'num_threads={num_threads}: expected 1 or more')
         self.network = network
-        head = network.tagger if isinstance(network, BertCrfTagger) else network
-        if not isinstance(head, (BertModel, BertHead)):
-            raise TypeError(f'{type(network).__name__} is no network around a BERT')
+        head = head_of(network)
         if num_layers is not None and not (isinstance(head, BertModel)
                                            and 1 <= num_layers <= head.config.num_layers):
             raise ValueError(f'num_layers={num_layers}: expected 1 to {head.config.num_layers}, '
@@ -79,11 +80,16 @@ class Predictor:
         self._bert = getattr(head, 'bert', head)
         self._has_pooler = self._bert.use_pooler and num_layers is None
         self._needs_positions = hasattr(head, 'masked_lm')
+        sizes = None
+        if isinstance(precision, LowPrecision):
+            if keep:
+                raise ValueError('keep is for a precision by its name: what was found has its own')
+            precision, keep, sizes = precision.precision, precision.keep, precision.sizes
         self.is_native = precision != 'float32' or encoder.accepts(self._bert)
         """Whether the encoder runs in native code."""
         if self.is_native:
             self._form = NativeForm(head, num_threads or default_threads(), precision, keep,
-                                    num_layers)
+                                    num_layers, sizes)
         else:
             self._form = PlainForm(network, self._bert, num_layers)
 
@@ -233,6 +239,14 @@ class Predictor:
             raise ValueError(f'pooling={pooling!r}: expected one of {POOLINGS}')
         if pooling == 'pooler' and not self._has_pooler:
             raise ValueError("pooling='pooler': the model has no pooler")
+
+
+def head_of(network):
+    """The BertModel or BertHead that a network is, or has beside a CRF."""
+    head = network.tagger if isinstance(network, BertCrfTagger) else network
+    if not isinstance(head, (BertModel, BertHead)):
+        raise TypeError(f'{type(network).__name__} is no network around a BERT')
+    return head
 
 
 def default_threads():

@@ -5,11 +5,14 @@ import math
 
 import numpy as np
 
-from .inference import Predictor
-from .kernels.encoder import dense_layers
+from .inference import Predictor, head_of
+from .kernels.encoder import dense_layers, input_sizes
+from .packed import pack
 from .precision_file import LOWER, LowPrecision
 
 SCORE_TOLERANCE, ERROR_TOLERANCE = 0.005, 0.05
+
+_BATCH = 32    # sequences that are calibrated on at once
 
 
 def choose_precision(network, precision, features, score=None, tolerance=None, measure='score',
@@ -19,8 +22,9 @@ def choose_precision(network, precision, features, score=None, tolerance=None, m
     If the network as a whole is within the tolerance, nothing is kept. Else layers are ranked by
     the error that each alone in the lower precision causes on the calibration texts, and the
     smallest number from the top of the ranking is kept that brings the network within the
-    tolerance: found by bisection, so measured itself. No scale is calibrated: the range of int8
-    inputs is that of each token, whatever texts come.
+    tolerance: found by bisection, so measured itself. For int8 the calibration texts also tell how
+    large the inputs of each layer are in relation to each other; their range is that of each token,
+    whatever texts come.
 
     Parameters
     ----------
@@ -29,7 +33,7 @@ def choose_precision(network, precision, features, score=None, tolerance=None, m
     precision : str
         'bfloat16' or 'int8'.
     features : list of Features
-        Calibration texts; of all the lengths that will come.
+        Calibration texts, such as will come.
     score : callable, optional
         ``score(predictor)`` gives the figure of merit of a :class:`.Predictor` on a dev set, the
         more the better. Without it the error on the calibration texts decides.
@@ -72,11 +76,41 @@ def choose_precision(network, precision, features, score=None, tolerance=None, m
         tolerance = ERROR_TOLERANCE if score is None else SCORE_TOLERANCE
     if not (math.isfinite(tolerance) and tolerance >= 0):
         raise ValueError(f'tolerance={tolerance}: expected a number from 0')
-    search = _Search(network, precision, features, score, tolerance, num_threads, tell)
+    low = LowPrecision(precision, sizes=calibrate(network, features)
+                       if precision == 'int8' else None)
+    search = _Search(network, low, features, score, tolerance, num_threads, tell)
     keep, errors = search.run()
     values = search.values
-    return LowPrecision(precision, tuple(keep), tolerance, 'error' if score is None else measure,
-                        values[len(search.names)], values[0], values[len(keep)], errors)
+    return low._replace(
+        keep=tuple(keep), tolerance=tolerance, measure='error' if score is None else measure,
+        float32=values[len(search.names)], whole=values[0], chosen=values[len(keep)],
+        errors=errors)
+
+
+def calibrate(network, features):
+    """How large the inputs of each dense layer are on texts, which makes int8 more exact.
+
+    Parameters
+    ----------
+    network, features
+        As for :func:`choose_precision`.
+
+    Returns
+    -------
+    dict of str to tuple of float
+        For ``LowPrecision('int8', sizes=...)``: the root mean square of each input, in four
+        figures, by the layer's name.
+
+    Raises
+    ------
+    ValueError
+        If there are no features, no kernels, or the features are not for the network.
+    """
+    head = head_of(network)
+    batches = (pack(features[begin:begin + _BATCH])
+               for begin in range(0, max(1, len(features)), _BATCH))
+    return {name: tuple(float(f'{size:.3e}') for size in sizes.tolist())
+            for name, sizes in input_sizes(getattr(head, 'bert', head), batches).items()}
 
 
 def layer_errors(network, precision, features, num_threads=None):
@@ -84,8 +118,10 @@ def layer_errors(network, precision, features, num_threads=None):
 
     Parameters
     ----------
-    network, precision, features, num_threads
+    network, features, num_threads
         As for :func:`choose_precision`.
+    precision : str or LowPrecision
+        Whose ``keep`` does not count.
 
     Returns
     -------
@@ -95,19 +131,19 @@ def layer_errors(network, precision, features, num_threads=None):
     """
     names = dense_layers(network.config.num_layers)
     exact = _outputs(Predictor(network, num_threads), features)
+    low = LowPrecision(precision) if isinstance(precision, str) else precision
     errors = {}
     for name in names:
-        others = [other for other in names if other != name]
-        errors[name] = _error(
-            _outputs(Predictor(network, num_threads, precision, others), features), exact)
+        others = low._replace(keep=tuple(other for other in names if other != name))
+        errors[name] = _error(_outputs(Predictor(network, num_threads, others), features), exact)
     return dict(sorted(errors.items(), key=lambda pair: -pair[1]))
 
 
 class _Search:
     """See :func:`choose_precision`. ``values``: scores or errors by the number of layers kept."""
 
-    def __init__(self, network, precision, features, score, tolerance, num_threads, tell):
-        self.network, self.precision, self.features = network, precision, features
+    def __init__(self, network, low, features, score, tolerance, num_threads, tell):
+        self.network, self.low, self.features = network, low, features
         self.score, self.tolerance, self.num_threads = score, tolerance, num_threads
         self.tell, self.values = tell, {}
         self.names = dense_layers(network.config.num_layers)
@@ -122,7 +158,7 @@ class _Search:
             self._note(self.names, self.score(exact))
         if self._is_within([]):
             return [], None
-        errors = layer_errors(self.network, self.precision, self.features, self.num_threads)
+        errors = layer_errors(self.network, self.low, self.features, self.num_threads)
         ranking, low, high = list(errors), 0, len(errors)
         while high - low > 1:
             middle = (low + high) // 2
@@ -133,7 +169,8 @@ class _Search:
         return ranking[:high], errors
 
     def _is_within(self, keep):
-        predictor = Predictor(self.network, self.num_threads, self.precision, keep)
+        predictor = Predictor(self.network, self.num_threads,
+                              self.low._replace(keep=tuple(keep)))
         if self.score is None:
             lost = self._note(keep, _error(_outputs(predictor, self.features), self.exact))
         else:

@@ -10,7 +10,7 @@ from typing import NamedTuple, Optional
 
 from ._files import write_text
 from ._json import read_object
-from .kernels.encoder import PARTS, PRECISIONS
+from .kernels.encoder import PARTS, PRECISIONS, layer_widths
 
 PRECISION_FILE = 'precision.json'
 LOWER = tuple(name for name in PRECISIONS if name != 'float32')
@@ -27,8 +27,8 @@ class LowPrecision(NamedTuple):
     ``measure`` is what ``tolerance`` is on: the name of a score, of which more is better, or
     'error', the relative RMS error of the outputs. ``float32``, ``whole`` and ``chosen`` are its
     values in float32, with no layer kept, and with those of ``keep``. ``errors`` has the error that
-    each layer alone causes. ``data`` and ``calibration`` name what was evaluated on, and what the
-    errors were found with.
+    each layer alone causes; ``sizes``, for int8, how large the inputs of each layer are. ``data``
+    and ``calibration`` name what was evaluated on, and what errors and sizes were found with.
     """
 
     precision: str
@@ -39,6 +39,7 @@ class LowPrecision(NamedTuple):
     whole: Optional[float] = None
     chosen: Optional[float] = None
     errors: Optional[dict[str, float]] = None
+    sizes: Optional[dict[str, tuple[float, ...]]] = None
     data: Optional[str] = None
     calibration: Optional[str] = None
 
@@ -51,9 +52,17 @@ def write_precision(folder, found):
     folder : str or Path
     found : LowPrecision
     """
-    content = {name: value for name, value in found._asdict().items() if value is not None}
-    write_text(Path(folder) / PRECISION_FILE,
-               json.dumps(content, indent=1, ensure_ascii=False) + '\n')
+    content = [f'{json.dumps(name)}: {_text(value)}' for name, value in found._asdict().items()
+               if value is not None]
+    write_text(Path(folder) / PRECISION_FILE, '{\n' + ',\n'.join(content) + '\n}\n')
+
+
+def _text(value):
+    """JSON with a line for each layer."""
+    if not isinstance(value, dict):
+        return json.dumps(value, ensure_ascii=False)
+    return '{\n ' + ',\n '.join(f'{json.dumps(name)}: {json.dumps(row)}'
+                               for name, row in value.items()) + '}'
 
 
 def forget_precision(folder):
@@ -66,13 +75,13 @@ def has_precision(folder):
     return (Path(folder) / PRECISION_FILE).is_file()
 
 
-def read_precision(folder, num_layers):
+def read_precision(folder, config):
     """What :func:`write_precision` wrote, checked.
 
     Parameters
     ----------
     folder : str or Path
-    num_layers : int
+    config : BertConfig
         Of the network.
 
     Returns
@@ -96,16 +105,18 @@ def read_precision(folder, num_layers):
             raise ValueError(f'{path}: {reprlib.repr(name)} is unknown; there are: '
                              f'{", ".join(_CHECKS)}')
         allowed, check = _CHECKS[name]
-        if not check(value, num_layers):
+        if not check(value, config):
             raise ValueError(f'{path}: {name} is {reprlib.repr(value)}: expected '
-                             f'{allowed.format(num_layers - 1)}')
+                             f'{allowed.format(config.num_layers - 1)}')
     if 'precision' not in content:
         raise ValueError(f"{path}: has no 'precision'")
+    if 'sizes' in content:
+        content['sizes'] = {name: tuple(map(float, row)) for name, row in content['sizes'].items()}
     return LowPrecision(**{**content, 'keep': tuple(content.get('keep', ()))})
 
 
-def resolve_precision(precision, folder, num_layers):
-    """The precision that a user asked for, and the layers kept in float32.
+def resolve_precision(precision, folder, config):
+    """The precision that a user asked for, and what is kept with a network for it.
 
     Parameters
     ----------
@@ -113,14 +124,13 @@ def resolve_precision(precision, folder, num_layers):
         'float32', which None means too; 'bfloat16' or 'int8'; or 'saved', that of the folder.
     folder : str, Path or None
         Where ``precision.json`` is looked for; None where there is no folder.
-    num_layers : int
+    config : BertConfig
         Of the network.
 
     Returns
     -------
-    precision : str
-    keep : tuple of str
-        Of the folder, if its file is for this precision; else empty.
+    LowPrecision
+        That of the folder, if its file is for this precision; else with no layer kept.
 
     Raises
     ------
@@ -130,38 +140,43 @@ def resolve_precision(precision, folder, num_layers):
     """
     allowed = ('float32', *LOWER, 'saved')
     if precision is None or precision == 'float32':
-        return 'float32', ()
+        return LowPrecision('float32')
     if precision not in allowed:
         raise ValueError(f'precision={precision!r}: expected one of {", ".join(allowed)}')
     if folder is None and precision == 'saved':
         raise ValueError("precision='saved': only the folder of a network can have one kept")
     if folder is None or (precision != 'saved' and not has_precision(folder)):
-        return precision, ()
-    found = read_precision(folder, num_layers)
-    if precision in ('saved', found.precision):
-        return found.precision, found.keep
-    return precision, ()
+        return LowPrecision(precision)
+    found = read_precision(folder, config)
+    return found if precision in ('saved', found.precision) else LowPrecision(precision)
 
 
-def _is_layer(name, num_layers):
+def _is_layer(name, config):
     match = isinstance(name, str) and _LAYER.fullmatch(name)
-    return bool(match) and int(match[1]) < num_layers
+    return bool(match) and int(match[1]) < config.num_layers
 
 
-def _are_layers(names, num_layers):
-    return (isinstance(names, list) and all(_is_layer(name, num_layers) for name in names)
+def _are_layers(names, config):
+    return (isinstance(names, list) and all(_is_layer(name, config) for name in names)
             and len(set(names)) == len(names))
 
 
-def _is_number(value, num_layers=None):
+def _are_sizes(value, config):
+    widths = layer_widths(config)
+    return (isinstance(value, dict) and value.keys() == widths.keys()
+            and all(isinstance(row, list) and len(row) == widths[name] and all(map(_is_size, row))
+                    for name, row in value.items()))
+
+
+def _is_number(value, config=None):
     return type(value) in (int, float) and math.isfinite(value)
 
 
-def _is_size(value, num_layers=None):
+def _is_size(value, config=None):
     return _is_number(value) and value >= 0
 
 
-def _is_text(value, num_layers=None):
+def _is_text(value, config=None):
     return isinstance(value, str) and value.isprintable() and 0 < len(value) <= _MAX_TEXT
 
 
@@ -173,8 +188,9 @@ _CHECKS = {
     'measure': ('text', _is_text),
     'float32': ('a number', _is_number), 'whole': ('a number', _is_number),
     'chosen': ('a number', _is_number),
-    'errors': (f'numbers from 0 by {_LAYERS}', lambda value, num_layers: (
-        isinstance(value, dict) and all(_is_layer(name, num_layers) for name in value)
+    'errors': (f'numbers from 0 by {_LAYERS}', lambda value, config: (
+        isinstance(value, dict) and all(_is_layer(name, config) for name in value)
         and all(map(_is_size, value.values())))),
+    'sizes': ('numbers from 0 for the inputs of each dense layer of the network', _are_sizes),
     'data': ('text', _is_text), 'calibration': ('text', _is_text),
 }

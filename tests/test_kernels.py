@@ -1,5 +1,6 @@
 """The native kernels against MXNet's own operators."""
 import io
+import math
 import os
 import subprocess
 import sys
@@ -46,14 +47,15 @@ def test_dense_in_float32_and_bfloat16(rows, out, width, num_threads):
 @pytest.mark.parametrize('rows, out, width', DENSE)
 @pytest.mark.parametrize('num_threads', [1, 3])
 def test_dense_in_int8_multiplies_whole_numbers_exactly(rows, out, width, num_threads):
-    # Weights of which the largest is the limit, and rows that span 253, are whole numbers already.
-    # 63 and 127 are what the weights go to, by the processor.
+    # Weights of which the largest is the limit, and rows that span `steps`, are whole numbers
+    # already. What weights and rows go to depends on the processor.
     rng = np.random.RandomState(rows)
-    x, bias = rng.randint(-100, 154, (rows, width)), rng.randint(-9, 9, out)
-    x[:, 0], x[:, -1] = -100, 153
-    for limit in (63, 127):
+    bias = rng.randint(-9, 9, out)
+    for limit, steps in ((63, 125), (127, 253)):
         weight = rng.randint(-limit, limit + 1, (out, width))
         weight[:, -1] = -limit
+        x = rng.randint(-50, steps - 49, (rows, width))
+        x[:, 0], x[:, -1] = -50, steps - 50
         found = NativeDense(weight, bias, 'int8')(x, num_threads)
         exact = x @ weight.T + bias
         error = abs(found - exact).max() / max(1, abs(exact).max())
@@ -61,11 +63,11 @@ def test_dense_in_int8_multiplies_whole_numbers_exactly(rows, out, width, num_th
             break
     else:
         pytest.fail(f'error {error}')
-    # The largest sums: no pair of products overflows.
+    # The largest sums: none of a few products overflows.
     for sign in (1, -1):
         found = NativeDense(np.full((out, width), sign * limit), bias * 0, 'int8')(
-            np.full((rows, width), 253), num_threads)
-        np.testing.assert_allclose(found, sign * 253 * limit * width, rtol=1e-6)
+            np.full((rows, width), steps), num_threads)
+        np.testing.assert_allclose(found, sign * steps * limit * width, rtol=1e-6)
 
 
 def test_dense_in_int8_scales_each_row_and_each_column():
@@ -75,12 +77,37 @@ def test_dense_in_int8_scales_each_row_and_each_column():
     x[3], x[4], x[5] = 0, 9 + abs(x[4]), -abs(x[5])
     found = NativeDense(weight, np.zeros(50), 'int8')(x)
     # Each number is off by half a step of its row or column at most.
-    steps = [np.ptp(np.pad(x, ((0, 0), (0, 1))), axis=1, keepdims=True) / 253,
+    steps = [np.ptp(np.pad(x, ((0, 0), (0, 1))), axis=1, keepdims=True) / 125,
              abs(weight).max(axis=1, keepdims=True) / 63]
     bound = (abs(x) + steps[0] / 2).sum(axis=1)[:, None] * steps[1].T / 2 + (
         steps[0] / 2 * abs(weight).sum(axis=1))
     assert (abs(found - x @ weight.T) <= 1.001 * bound).all()
     assert not found[3].any()
+
+
+def test_dense_in_int8_knows_which_inputs_are_large():
+    rng = np.random.RandomState(5)
+    sizes = 10.0 ** rng.uniform(-2, 1, 64)
+    x, weight = rng.normal(size=(40, 64)) * sizes, rng.normal(size=(50, 64)) / sizes
+    sizes[7], x[:, 7] = 0, 0        # never used
+    exact, bias = x @ weight.T, np.zeros(50)
+    rounded, smoothed = (abs(NativeDense(weight, bias, 'int8', given)(x) - exact).mean()
+                         for given in (None, sizes.astype('float32')))
+    assert smoothed < 0.1 * rounded
+
+
+@pytest.mark.parametrize('activation, exact', [
+    ('gelu', lambda x: x * 0.5 * math.erfc(-x / math.sqrt(2))), ('tanh', math.tanh),
+    ('relu', lambda x: max(x, 0.0)), ('gelu_tanh', lambda x: 0.5 * x * (1 + math.tanh(
+        math.sqrt(2 / math.pi) * (x + 0.044715 * x ** 3))))])
+def test_activations_are_right_everywhere(activation, exact):
+    x = np.concatenate([np.linspace(-9, 9, 20001), [1e-30, -1e-30, 87, -87, 1e3, -1e3]])
+    x = x.astype('float32')
+    layer = NativeDense(np.eye(1), np.zeros(1))
+    found = layer(x[:, None], activation=activation)[:, 0]
+    np.testing.assert_allclose(found, [exact(value) for value in x.tolist()], rtol=4e-7, atol=8e-7)
+    assert np.isnan(NativeDense(np.eye(1), np.zeros(1))(
+        np.full((3, 1), np.nan), activation='gelu')).all()
 
 
 @pytest.mark.parametrize('processor', ['generic', 'avx2'])

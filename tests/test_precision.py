@@ -1,6 +1,7 @@
 # ruff: noqa: F811 (fixtures are imported)
 """Lower precisions: the layers that must stay in float32, what is kept of them, the command."""
 import json
+from pathlib import Path
 
 import mxnet as mx
 import numpy as np
@@ -13,8 +14,8 @@ import gluon_bert as gb
 from gluon_bert import kernels
 from gluon_bert.data import Features
 from gluon_bert.inference import Predictor
-from gluon_bert.kernels.encoder import dense_layers
-from gluon_bert.precision import choose_precision, layer_errors
+from gluon_bert.kernels.encoder import dense_layers, layer_widths
+from gluon_bert.precision import calibrate, choose_precision, layer_errors
 from gluon_bert.precision_file import (
     PRECISION_FILE,
     LowPrecision,
@@ -24,6 +25,7 @@ from gluon_bert.precision_file import (
 )
 
 BAD = '1.expand'
+SAMPLE = Path(__file__).parents[1] / 'examples' / 'sample' / 'train.tsv'
 
 
 @pytest.fixture
@@ -41,14 +43,14 @@ def features(tiny_config, seed):
 
 
 def spoil(bert):
-    """Give one layer huge weights of an input that is always 0: its others round to nothing."""
+    """Give a layer huge weights of two equal inputs, which cancel: its others round to nothing."""
     layer = bert.layers[1]
-    for parameter in (layer.attention_norm.gamma, layer.attention_norm.beta):
+    for parameter, value in ((layer.attention_norm.gamma, 0), (layer.attention_norm.beta, 1)):
         values = parameter.data().copy()
-        values[0] = 0
+        values[:2] = value
         parameter.set_data(values)
     weight = layer.expand.weight.data().copy()
-    weight[:, 0] = 1e4
+    weight[:, 0], weight[:, 1] = 4096, -4096
     layer.expand.weight.set_data(weight)
     return bert
 
@@ -77,15 +79,31 @@ def test_a_layer_that_suffers_is_found_and_kept(native, make_model, features, by
 
 def test_as_few_layers_are_kept_as_will_do(native, make_model, features):
     model = make_model()
-    errors = layer_errors(model, 'int8', features)
+    sizes = calibrate(model, features)
+    errors = layer_errors(model, LowPrecision('int8', sizes=sizes), features)
     whole = choose_precision(model, 'int8', features, tolerance=9)
     assert (whole.keep, whole.errors, whole.chosen) == ((), None, whole.whole)
     found = choose_precision(model, 'int8', features, tolerance=0.7 * whole.whole)
+    assert found.sizes == whole.sizes == sizes
     assert list(errors) == list(found.errors)
     assert found.keep == tuple(errors)[:len(found.keep)] and 0 < len(found.keep) < 8
     assert found.chosen <= 0.7 * whole.whole < choose_precision(
         model, 'int8', features, tolerance=found.chosen * 1.0001).whole
     assert set(choose_precision(model, 'int8', features, tolerance=0).keep) == {*dense_layers(2)}
+
+
+@pytest.mark.parametrize('sizes, message', [
+    ({}, 'expected 24 finite numbers from 0 for 0.query_key_value'),
+    ({'0.query_key_value': [np.nan] * 24}, 'finite numbers'),
+    ({'0.query_key_value': [1] * 23}, r'shape \(23,\)')])
+def test_sizes_for_another_network_are_refused(native, make_model, tiny_config, sizes, message):
+    assert tiny_config.units == 24
+    with pytest.raises(ValueError, match=message):
+        Predictor(make_model(), precision=LowPrecision('int8', sizes=sizes))
+    with pytest.raises(ValueError, match='sizes of inputs are for int8'):
+        Predictor(make_model(), precision=LowPrecision('bfloat16', sizes=sizes))
+    with pytest.raises(ValueError, match='keep is for a precision by its name'):
+        Predictor(make_model(), precision=LowPrecision('int8'), keep=['0.expand'])
 
 
 @pytest.mark.parametrize('arguments, message', [
@@ -98,14 +116,35 @@ def test_wrong_arguments_are_told(native, make_model, features, arguments, messa
         choose_precision(make_model(), **{'precision': 'int8', 'features': features, **arguments})
 
 
+CONFIG = gb.BertConfig(vocab_size=30, units=4, hidden_size=6, num_layers=2, num_heads=2,
+                       max_length=9, num_token_types=2, dropout=0.1, layer_norm_eps=1e-12,
+                       activation='gelu', pooler_activation='tanh')
+SIZES = {name: tuple(np.linspace(0, 1.5, width).tolist())
+         for name, width in layer_widths(CONFIG).items()}
+def test_calibration_makes_int8_more_exact(native, real_model):
+    model, vocab = real_model
+    texts = [line.split('\t')[3] for line in SAMPLE.read_text().splitlines()[1:129]]
+    features, _ = gb.data.SentenceTransform(gb.data.BertTokenizer(vocab), 64).transform_batch(texts)
+    features, others = features[:64], features[64:]
+
+    def error(precision):
+        found, exact = (np.concatenate([row.ravel() for row in predictor.batch(others).sequence])
+                        for predictor in (Predictor(model, precision=precision), Predictor(model)))
+        return np.sqrt(np.mean((found - exact) ** 2) / np.mean(exact ** 2))
+    flat = {name: (1.0,) * width for name, width in layer_widths(model.config).items()}
+    own, random, none = (error(LowPrecision('int8', sizes=sizes))
+                         for sizes in (calibrate(model, features), None, flat))
+    assert own < 0.95 * random < 0.9 * none and own < 0.08
+
+
 FOUND = LowPrecision('int8', ('1.expand', '0.output'), 0.005, 'f1', 0.9, 0.8, 0.899,
-                     {'1.expand': 0.5, '0.output': 0.25}, 'MRPC/dev.tsv', 'texts.txt')
+                     {'1.expand': 0.5, '0.output': 0.25}, SIZES, 'MRPC/dev.tsv', 'texts.txt')
 
 
 @pytest.mark.parametrize('found', [FOUND, LowPrecision('bfloat16')], ids=['all', 'least'])
 def test_what_was_found_is_kept_and_read(tmp_path, found):
     write_precision(tmp_path, found)
-    assert read_precision(tmp_path, 2) == found
+    assert read_precision(tmp_path, CONFIG) == found
 
 
 @pytest.mark.parametrize('changes, message', [
@@ -117,6 +156,9 @@ def test_what_was_found_is_kept_and_read(tmp_path, found):
     ({'keep': ['0.expand\n']}, 'keep is'), ({'errors': {'0.expand': -1}}, 'errors is'),
     ({'errors': {'x': 1}}, 'errors is'), ({'errors': []}, 'errors is'),
     ({'tolerance': True}, 'tolerance is'), ({'tolerance': 1e999}, 'not JSON|tolerance'),
+    ({'sizes': {**SIZES, '0.expand': SIZES['0.contract']}}, 'sizes is'),
+    ({'sizes': {**SIZES, '0.expand': [-1, 0, 0, 0]}}, 'sizes is'), ({'sizes': {}}, 'sizes is'),
+    ({'sizes': {**SIZES, '0.expand': 4}}, 'sizes is'),
     ({'float32': '0.9'}, 'float32 is'), ({'data': 'a\x1b[2J'}, 'data is'),
     ({'data': 'a' * 1001}, 'data is'), ({'weights': 1}, "'weights' is unknown")])
 def test_file_that_was_altered_is_refused(tmp_path, changes, message):
@@ -124,7 +166,7 @@ def test_file_that_was_altered_is_refused(tmp_path, changes, message):
     path = tmp_path / PRECISION_FILE
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
     with pytest.raises(ValueError, match=message) as refused:
-        read_precision(tmp_path, 2)
+        read_precision(tmp_path, CONFIG)
     assert str(path) in str(refused.value) and len(str(refused.value)) < 400
 
 
@@ -134,7 +176,7 @@ def test_file_that_was_altered_is_refused(tmp_path, changes, message):
 def test_damaged_file_is_refused(tmp_path, content, message):
     (tmp_path / PRECISION_FILE).write_text(content)
     with pytest.raises(ValueError, match=message):
-        read_precision(tmp_path, 2)
+        read_precision(tmp_path, CONFIG)
 
 
 TEXTS = ['the cat', 'a dog barks loudly !', 'sun', 'the moon , the sun ! a cat sleeps out here .']
@@ -184,7 +226,7 @@ def test_command_finds_a_precision_for_every_task(native, run, folder, tmp_path,
     dev = write_dev(tmp_path / f'dev.{suffix}', task, kept)
     status, out, err = run('quantize', kept, '--dev', dev, '--tolerance', '0.02')
     assert status == 0, err
-    lines, found = out.splitlines(), read_precision(kept, 2)
+    lines, found = out.splitlines(), read_precision(kept, gb.load_pipeline(kept).network.config)
     assert lines[0].split()[:2] == [found.measure, 'seconds']
     assert lines[1].split()[:2] == ['float32', '1.0000']
     assert lines[2].split()[:2] == ['int8', f'{found.whole:.4f}']
@@ -192,7 +234,7 @@ def test_command_finds_a_precision_for_every_task(native, run, folder, tmp_path,
     assert found.data.endswith(dev.name) and found.chosen >= 0.98
     assert (found.whole < 0.98) == bool(found.keep) == (BAD in found.keep)
     exact = gb.load_pipeline(kept)
-    expected = exact.freeze(Predictor(exact.network, None, 'int8', found.keep))(inputs)
+    expected = exact.freeze(Predictor(exact.network, precision=found))(inputs)
     assert gb.load_pipeline(kept, precision='saved')(inputs) == expected
     assert gb.load_pipeline(kept, precision='int8')(inputs) == expected
 
@@ -209,7 +251,8 @@ def test_without_a_dev_set_the_error_decides(native, run, folder, tmp_path):
         assert out.splitlines()[-1].split()[-4:] == ['1', 'of', '8:', BAD]
         assert sorted(path.name for path in kept.iterdir()) == before
         kept = tmp_path / target
-        found, card = read_precision(kept, 2), (kept / 'README.md').read_text()
+        found = read_precision(kept, gb.load_pipeline(kept).network.config)
+        card = (kept / 'README.md').read_text()
         assert (found.keep, found.measure, found.data) == ((BAD,), 'error', None)
         assert card.count('## Precision') == card.count('## Use') == 1
         assert card.index('1 dense layer left in float32') < card.index('## Use')

@@ -36,6 +36,7 @@ struct Dense {
   const float* bias = nullptr;     // (out,), padded as the panels
   const float* scales = nullptr;   // of the weights of each column, for int8
   const int32_t* totals = nullptr; // the sum of each column's whole numbers, for int8
+  const float* factors = nullptr;  // on the inputs, for int8
 };
 
 // What is dropped of the rows of an array: a function of the seed, the row and the column.

@@ -76,20 +76,22 @@ inline float largest_size(const float* x, int64_t count) {
   return found;
 }
 
-// The least and the largest of the numbers, and of 0.
-inline void range_of(const float* x, int64_t count, float* least, float* most) {
+// The least and the largest of the numbers times their factors, and of 0.
+inline void range_of(const float* x, const float* factors, int64_t count, float* least,
+                     float* most) {
   Floats low{}, high{};
   int64_t i = 0;
   for (; i + kLanes <= count; i += kLanes) {
-    const Floats y = load(x + i);
+    const Floats y = load(x + i) * load(factors + i);
     low = smaller(low, y);
     high = larger(high, y);
   }
   *least = -largest(-low);
   *most = largest(high);
   for (; i < count; ++i) {
-    *least = x[i] < *least ? x[i] : *least;
-    *most = x[i] > *most ? x[i] : *most;
+    const float y = x[i] * factors[i];
+    *least = y < *least ? y : *least;
+    *most = y > *most ? y : *most;
   }
 }
 
@@ -139,16 +141,18 @@ inline void pack(Precision precision, const float* weight, int64_t out, int64_t 
   }
 }
 
-// A row as bytes. They span the row's own range, which after GELU is nearly all above 0; one at
-// either end is left free, as rounding may reach there.
-inline Scale convert_int8(const float* x, int64_t count, uint8_t* bytes, int64_t whole) {
+// A row as bytes, each number times its factor. They span the row's own range, which after GELU is
+// nearly all above 0; one at either end is left free, as rounding may reach there.
+inline Scale convert_int8(const float* x, const float* factors, int64_t count, uint8_t* bytes,
+                          int64_t whole) {
   float least, most;
-  range_of(x, count, &least, &most);
+  range_of(x, factors, count, &least, &most);
   const float range = most - least;
-  const float size = range > 1e-30f ? range / 253.0f : 1.0f, inverse = 1.0f / size;
+  const float size = range > 1e-30f ? range / (kInputLimit - 2.0f) : 1.0f, inverse = 1.0f / size;
   const int32_t zero = 1 + nearest(-least * inverse);
+  const float magic = 12582912.0f + zero;  // 1.5 * 2^23: see vector.h
   for (int64_t i = 0; i < count; ++i) {
-    const float rounded = x[i] * inverse + (12582912.0f + zero);  // 1.5 * 2^23: see vector.h
+    const float rounded = x[i] * factors[i] * inverse + magic;
     uint32_t bits;
     std::memcpy(&bits, &rounded, sizeof bits);
     bytes[i] = static_cast<uint8_t>(bits);
@@ -173,7 +177,7 @@ inline void convert(const Dense& layer, const float* x, int64_t ldx, int64_t row
   for (int64_t i = 0; i < rows; ++i, x += ldx) {
     if (layer.precision == Precision::kInt8) {
       scales[i] = convert_int8(
-          x, layer.in, static_cast<uint8_t*>(converted) + i * layer.words * 4, layer.words * 4);
+          x, layer.factors, layer.in, static_cast<uint8_t*>(converted) + i * layer.words * 4, layer.words * 4);
     } else {
       convert_bfloat16(x, layer.in, static_cast<uint16_t*>(converted) + i * layer.words * 2,
                        layer.words * 2);
@@ -246,13 +250,13 @@ inline void dense_words(const Dense& layer, const uint32_t* x, const Scale* scal
   const uint32_t* panels = static_cast<const uint32_t*>(layer.panels);
   for (int64_t top = 0; top < rows; top += cached_rows(layer.words)) {
     const int64_t most = cached_rows(layer.words), count = rows - top < most ? rows - top : most;
-    const int64_t tiles = (count + kRows - 1) / kRows;
+    const int64_t tiles = (count + Product::kHeight - 1) / Product::kHeight;
     for (int64_t panel = begin; panel < end; ++panel) {
       for (int64_t n = 0; n < tiles; ++n) {
         const int64_t first = top + n * count / tiles;
         const int height = static_cast<int>(top + (n + 1) * count / tiles - first);
         float* target = y + first * ldy + panel * kColumns;
-        WordTiles<Product, kRows>::run(height, layer.words, x + first * layer.words, layer.words,
+        WordTiles<Product, Product::kHeight>::run(height, layer.words, x + first * layer.words, layer.words,
                                        panels + panel * layer.words * kColumns, target, ldy);
         if (layer.precision == Precision::kInt8) {
           finish_int8(target, ldy, height, scales + first, layer, panel * kColumns, activation);

@@ -6,7 +6,7 @@
 //
 // Letters: M rows, N sequences, C units.
 #include <algorithm>
-#include <atomic>
+#include <cmath>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -23,10 +23,27 @@ namespace {
 constexpr int64_t kChunk = 256;    // rows that a thread takes at a time
 constexpr double kUneven = 1.1;    // the most that one thread may have to do, as part of the mean
 
-// A dense layer with its own copy of the weights.
+// The inputs of a dense layer are divided by, and its weights multiplied with, numbers that make
+// both nearer to each other in size, input by input: a few large inputs of a token would leave few
+// of its steps to the others (Xiao et al., 2023, SmoothQuant, section 4). Here the factors on the
+// inputs, from their sizes on calibration texts.
+std::vector<float> smoothing(const float* weight, int64_t out, int64_t in, const float* sizes) {
+  std::vector<float> factors(in, 1.0f);
+  for (int64_t k = 0; sizes && k < in; ++k) {
+    float largest = 1e-5f;
+    for (int64_t j = 0; j < out; ++j) {
+      largest = std::max(largest, std::abs(weight[j * in + k]));
+    }
+    factors[k] = std::sqrt(largest / std::max(sizes[k], 1e-5f));
+  }
+  return factors;
+}
+
+// A dense layer with its own copy of the weights. sizes: of its inputs, or null.
 class Layer {
  public:
-  Layer(const float* weight, const float* bias, int64_t out, int64_t in, Precision precision)
+  Layer(const float* weight, const float* bias, int64_t out, int64_t in, Precision precision,
+        const float* sizes)
       : panels_(whole(out) * words_of(precision, in)), bias_(whole(out)), scales_(whole(out)),
         totals_(whole(out)) {
     dense_.precision = precision;
@@ -39,6 +56,18 @@ class Layer {
     dense_.totals = totals_.data();
     std::copy_n(bias, out, bias_.get());
     std::fill(bias_.get() + out, bias_.get() + whole(out), 0.0f);
+    std::vector<float> smoothed;
+    if (precision == Precision::kInt8) {
+      factors_ = smoothing(weight, out, in, sizes);
+      dense_.factors = factors_.data();
+      smoothed.resize(out * in);
+      for (int64_t j = 0; j < out; ++j) {
+        for (int64_t k = 0; k < in; ++k) {
+          smoothed[j * in + k] = weight[j * in + k] / factors_[k];
+        }
+      }
+      weight = smoothed.data();
+    }
     backend().pack(precision, weight, out, in, panels_.get(), scales_.get(), totals_.data());
   }
   const Dense& get() const { return dense_; }
@@ -46,6 +75,7 @@ class Layer {
  private:
   Floats panels_, bias_, scales_;
   std::vector<int32_t> totals_;
+  std::vector<float> factors_;
   Dense dense_;
 };
 
@@ -122,7 +152,21 @@ struct Batch {
   const int32_t *ids, *types;       // (M,)
   std::vector<int64_t> first;       // row of each sequence's first token, and M: (N + 1,)
   float *sequence, *pooled;         // (M, C), (N, C), or null where not wanted
+  double* const* squares;           // of the inputs of all dense layers, added to; or null
 };
+
+// Add the squares of rows of inputs of a dense layer to those that were seen before.
+void observe(const Batch& b, const Encoder& e, const EncoderLayer& layer, int part,
+             const float* x, int64_t ldx, int64_t rows, int64_t in) {
+  if (b.squares) {
+    double* squares = b.squares[4 * (&layer - e.layers.data()) + part];
+    for (int64_t r = 0; r < rows; ++r) {
+      for (int64_t k = 0; k < in; ++k) {
+        squares[k] += static_cast<double>(x[r * ldx + k]) * x[r * ldx + k];
+      }
+    }
+  }
+}
 
 void add_norm(const Norm& norm, const float* x, const float* residual, int64_t rows,
               int64_t stride, float* y, const Team& team) {
@@ -192,6 +236,7 @@ void encode(const Encoder& e, const Batch& b, int64_t from, int64_t to, const Sp
         *large = s.large.get();
   embed(e, b, from, to, s, team);
   for (const EncoderLayer& layer : e.layers) {
+    observe(b, e, layer, 0, hidden, s.units, rows, e.units);
     run_dense(layer.query_key_value.get(), kNone, hidden, s.units, rows, large, s.wide,
               s.converted, team);
     attend(e, b, from, to, s, own, team);
@@ -199,11 +244,14 @@ void encode(const Encoder& e, const Batch& b, int64_t from, int64_t to, const Sp
       keep_first(b, from, to, s, team);
       rows = to - from;
     }
+    observe(b, e, layer, 1, context, s.units, rows, e.units);
     run_dense(layer.output.get(), kNone, context, s.units, rows, spare, s.units, s.converted,
               team);
     add_norm(layer.attention_norm, spare, hidden, rows, s.units, hidden, team);
+    observe(b, e, layer, 2, hidden, s.units, rows, e.units);
     run_dense(layer.expand.get(), e.activation, hidden, s.units, rows, large, s.wide,
               s.converted, team);
+    observe(b, e, layer, 3, large, s.wide, rows, e.hidden_size);
     run_dense(layer.contract.get(), kNone, large, s.wide, rows, spare, s.units, s.converted,
               team);
     add_norm(layer.output_norm, spare, hidden, rows, s.units, hidden, team);
@@ -302,8 +350,10 @@ extern "C" {
 // arrays: words, token types or null, positions, gamma, beta; for each layer weight and bias of
 // query_key_value and output, gamma, beta, weight and bias of expand and contract, gamma, beta;
 // weight and bias of the pooler, or null twice. The first five and all gamma and beta are not
-// copied. Null if there is no memory.
-void* gluon_bert_encoder(const int64_t* sizes, float eps, const float* const* arrays) try {
+// copied. input_sizes: null, or those of query_key_value, output, expand and contract, layer by
+// layer. Null if there is no memory.
+void* gluon_bert_encoder(const int64_t* sizes, float eps, const float* const* arrays,
+                         const float* const* input_sizes) try {
   auto e = std::make_unique<Encoder>();
   e->units = sizes[0];
   e->hidden_size = sizes[1];
@@ -319,30 +369,32 @@ void* gluon_bert_encoder(const int64_t* sizes, float eps, const float* const* ar
   for (int64_t i = 0; i < sizes[3]; ++i, a += 12) {
     const int64_t* p = sizes + 6 + 4 * i;
     const auto dense = [&](int number, int at, int64_t out, int64_t in) {
-      return Layer(a[at], a[at + 1], out, in, static_cast<Precision>(p[number]));
+      return Layer(a[at], a[at + 1], out, in, static_cast<Precision>(p[number]),
+                   input_sizes ? input_sizes[4 * i + number] : nullptr);
     };
     e->layers.push_back({dense(0, 0, 3 * C, C), dense(1, 2, C, C), {a[4], a[5], C, eps},
                          dense(2, 6, wide, C), dense(3, 8, C, wide), {a[10], a[11], C, eps}});
   }
   if (a[0]) {
-    e->pooler = std::make_unique<Layer>(a[0], a[1], C, C, Precision::kFloat32);
+    e->pooler = std::make_unique<Layer>(a[0], a[1], C, C, Precision::kFloat32, nullptr);
   }
   return e.release();
 } catch (const std::bad_alloc&) {
   return nullptr;
 }
 
-// A dense layer by itself: a weight (out, in), a bias (out,) and the number of a precision.
+// A dense layer by itself: a weight (out, in), a bias (out,), the number of a precision, and the
+// sizes of the inputs or null.
 void* gluon_bert_dense(const float* weight, const float* bias, int64_t out, int64_t in,
-                       int64_t precision) try {
-  return new Layer(weight, bias, out, in, static_cast<Precision>(precision));
+                       int64_t precision, const float* sizes) try {
+  return new Layer(weight, bias, out, in, static_cast<Precision>(precision), sizes);
 } catch (const std::bad_alloc&) {
   return nullptr;
 }
 
 // y (rows, out) of x (rows, in). 0, or 1 if there is no memory.
-int gluon_bert_run_dense(const void* dense, const float* x, int64_t rows, int threads,
-                         float* y) try {
+int gluon_bert_run_dense(const void* dense, const float* x, int64_t rows, int activation,
+                         int threads, float* y) try {
   const Layer& layer = *static_cast<const Layer*>(dense);
   const int64_t in = layer.get().in, out = layer.get().out, wide = whole(out);
   const Converted converted(rows, layer.get().words);
@@ -350,7 +402,7 @@ int gluon_bert_run_dense(const void* dense, const float* x, int64_t rows, int th
 #pragma omp parallel num_threads(threads)
   {
     const Team team{omp_get_thread_num(), omp_get_num_threads()};
-    run_dense(layer.get(), kNone, x, in, rows, results.get(), wide, converted, team);
+    run_dense(layer.get(), static_cast<Activation>(activation), x, in, rows, results.get(), wide, converted, team);
     for (int64_t r = team.begin(rows); r < team.end(rows); ++r) {
       std::copy_n(results.get() + r * wide, out, y + r * out);
     }
@@ -365,12 +417,14 @@ void gluon_bert_free_dense(void* dense) { delete static_cast<Layer*>(dense); }
 void gluon_bert_free_encoder(void* encoder) { delete static_cast<Encoder*>(encoder); }
 
 // ids and types of all M valid tokens, the lengths of N sequences; sequence (M, C) and pooled
-// (N, C), either may be null. Everything was checked by the caller. 0, or 1 if there is no memory.
+// (N, C), either may be null. squares: null, or, with one thread, an array for the inputs of each
+// dense layer, to which their squares are added. Everything was checked by the caller. 0, or 1 if
+// there is no memory.
 int gluon_bert_encode(const void* encoder, const int32_t* ids, const int32_t* types,
                       const int32_t* lengths, int64_t N, int threads, float* sequence,
-                      float* pooled) try {
+                      float* pooled, double* const* squares) try {
   const Encoder& e = *static_cast<const Encoder*>(encoder);
-  Batch b{ids, types, {0}, sequence, pooled};
+  Batch b{ids, types, {0}, sequence, pooled, squares};
   for (int64_t n = 0; n < N; ++n) {
     b.first.push_back(b.first.back() + lengths[n]);
   }

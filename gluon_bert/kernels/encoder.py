@@ -25,13 +25,17 @@ class NativeEncoder:
     precision : str
         Of the dense layers' products: 'float32'; 'bfloat16'; or 'int8', weights with a scale for
         each output, inputs with a scale and a zero for each token, found as they come (Jacob et
-        al., 2018, section 2.1, but without calibration). Sums are in float32 or whole numbers of
-        32 bits. Attention itself and the pooler stay in float32.
+        al., 2018, section 2.1). Sums are in float32 or whole numbers of 32 bits. Attention itself
+        and the pooler stay in float32.
     keep : iterable of str
         Dense layers that stay in float32, such as '0.expand': the layer's number from 0, and
         'query_key_value', 'output', 'expand' or 'contract'.
     num_layers : int, optional
         Leave out the layers after so many, and the pooler.
+    sizes : dict of str to sequence of float, optional
+        For int8, of the inputs of each dense layer, as :func:`input_sizes` gives them for typical
+        texts: inputs that are large and their weights are brought nearer to each other in size
+        (Xiao et al., 2023, SmoothQuant, section 4). By default those for random words.
 
     Raises
     ------
@@ -40,7 +44,7 @@ class NativeEncoder:
     MemoryError
     """
 
-    def __init__(self, bert, precision='float32', keep=(), num_layers=None):
+    def __init__(self, bert, precision='float32', keep=(), num_layers=None, sizes=None):
         if not accepts(bert):
             raise ValueError(f'the native encoder needs the kernels, and a network in float32 on '
                              f'the CPU (kernels in use: {state()})')
@@ -53,21 +57,41 @@ class NativeEncoder:
             if array is not None:
                 array.wait_to_read()
         config = bert.config
-        sizes = np.array([
+        layout = np.array([
             config.units, config.hidden_size, config.num_heads, num_layers,
             ACTIVATIONS[config.activation],
             ACTIVATIONS[config.pooler_activation],
             *_precisions(config.num_layers, precision, keep)], 'int64')
         pointers = (ctypes.c_void_p * len(self._arrays))(*(
             None if array is None else _pointer(array).value for array in self._arrays))
+        inputs = self._input_sizes(bert, precision, num_layers, sizes)
         functions = _functions()
         functions.gluon_bert_encoder.restype = ctypes.c_void_p
         handle = functions.gluon_bert_encoder(
-            sizes.ctypes.data_as(ctypes.c_void_p), ctypes.c_float(config.layer_norm_eps), pointers)
+            layout.ctypes.data_as(ctypes.c_void_p), ctypes.c_float(config.layer_norm_eps),
+            pointers, inputs and _pointers(inputs))
         if not handle:
             raise MemoryError('no memory for the weights of the native encoder')
         self._handle = ctypes.c_void_p(handle)
         weakref.finalize(self, functions.gluon_bert_free_encoder, self._handle)
+
+    @staticmethod
+    def _input_sizes(bert, precision, num_layers, sizes):
+        """The arrays for the layers in use, or None."""
+        if precision != 'int8':
+            if sizes is not None:
+                raise ValueError(f'sizes of inputs are for int8, not for {precision}')
+            return None
+        if sizes is None:
+            sizes = input_sizes(bert, [_random_words(bert.config)])
+        found = []
+        for name, width in layer_widths(bert.config, num_layers).items():
+            array = np.ascontiguousarray(sizes.get(name, ()), 'float32')
+            if array.shape != (width,) or not (np.isfinite(array) & (array >= 0)).all():
+                raise ValueError(f'sizes: expected {width} finite numbers from 0 for {name}, got '
+                                 f'an array of shape {array.shape}')
+            found.append(array)
+        return found
 
     def __call__(self, ids, token_types, lengths, num_threads, sequence=True, pooled=True):
         """Encode sequences that follow each other without padding.
@@ -93,6 +117,12 @@ class NativeEncoder:
             If an id, a type or a length is out of range.
         MemoryError
         """
+        outputs = [np.empty((rows, self.config.units), 'float32') if wanted else None
+                   for rows, wanted in ((len(ids), sequence), (len(lengths), pooled))]
+        self._run(ids, token_types, lengths, num_threads, *outputs)
+        return tuple(outputs)
+
+    def _run(self, ids, token_types, lengths, num_threads, sequence, pooled, squares=None):
         config = self.config
         _check(ids, config.vocab_size, 'ids')
         _check(token_types, max(config.num_token_types, 1), 'token_types')
@@ -100,15 +130,12 @@ class NativeEncoder:
         if not len(ids) == len(token_types) == lengths.sum():
             raise ValueError(f'{len(ids)} ids and {len(token_types)} token types for lengths of '
                              f'{lengths.sum()} in all')
-        outputs = [np.empty((rows, config.units), 'float32') if wanted else None
-                   for rows, wanted in ((len(ids), sequence), (len(lengths), pooled))]
         arrays = [array if array is None else array.ctypes.data_as(ctypes.c_void_p)
-                  for array in (ids, token_types, lengths, *outputs)]
+                  for array in (ids, token_types, lengths, sequence, pooled)]
         if _functions().gluon_bert_encode(
-                self._handle, *arrays[:3], ctypes.c_int64(len(lengths)),
-                ctypes.c_int(num_threads), *arrays[3:]):
+                self._handle, *arrays[:3], ctypes.c_int64(len(lengths)), ctypes.c_int(num_threads),
+                *arrays[3:], squares and _pointers(squares)):
             raise MemoryError(f'no memory to encode {len(ids)} tokens')
-        return tuple(outputs)
 
 
 class NativeDense:
@@ -120,25 +147,28 @@ class NativeDense:
     bias : numpy.ndarray of float32, shape (out,)
     precision : str
         As for :class:`NativeEncoder`.
+    sizes : numpy.ndarray of float32, shape (in,), optional
+        Of the inputs, as for :class:`NativeEncoder`.
 
     Raises
     ------
     MemoryError
     """
 
-    def __init__(self, weight, bias, precision='float32'):
+    def __init__(self, weight, bias, precision='float32', sizes=None):
         weight, bias = (np.ascontiguousarray(array, 'float32') for array in (weight, bias))
         functions = _functions()
         functions.gluon_bert_dense.restype = ctypes.c_void_p
         handle = functions.gluon_bert_dense(
             weight.ctypes.data_as(ctypes.c_void_p), bias.ctypes.data_as(ctypes.c_void_p),
-            *map(ctypes.c_int64, (*weight.shape, PRECISIONS[precision])))
+            *map(ctypes.c_int64, (*weight.shape, PRECISIONS[precision])),
+            None if sizes is None else sizes.ctypes.data_as(ctypes.c_void_p))
         if not handle:
             raise MemoryError('no memory for the weights of the native layer')
         self._shape, self._handle = weight.shape, ctypes.c_void_p(handle)
         weakref.finalize(self, functions.gluon_bert_free_dense, self._handle)
 
-    def __call__(self, x, num_threads=1):
+    def __call__(self, x, num_threads=1, activation=None):
         """Its output: (rows, in) -> numpy.ndarray of float32, shape (rows, out)."""
         x = np.ascontiguousarray(x, 'float32')
         if x.ndim != 2 or x.shape[1] != self._shape[1]:
@@ -146,9 +176,41 @@ class NativeDense:
         y = np.empty((len(x), self._shape[0]), 'float32')
         if _functions().gluon_bert_run_dense(
                 self._handle, x.ctypes.data_as(ctypes.c_void_p), ctypes.c_int64(len(x)),
-                ctypes.c_int(num_threads), y.ctypes.data_as(ctypes.c_void_p)):
+                ctypes.c_int(ACTIVATIONS[activation]), ctypes.c_int(num_threads),
+                y.ctypes.data_as(ctypes.c_void_p)):
             raise MemoryError(f'no memory for {len(x)} rows')
         return y
+
+
+def input_sizes(bert, batches):
+    """How large the inputs of the dense layers are on some texts.
+
+    Parameters
+    ----------
+    bert : BertModel
+        As for :class:`NativeEncoder`.
+    batches : iterable of (ids, token_types, lengths)
+        As an encoder is called on.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray of float32, shape (in,)
+        The root mean square of each input by the layer's name, such as '0.expand'.
+
+    Raises
+    ------
+    ValueError
+        If an id, a type or a length is out of range.
+    MemoryError
+    """
+    encoder, widths, count = NativeEncoder(bert), layer_widths(bert.config), 0
+    squares = [np.zeros(width) for width in widths.values()]
+    for ids, token_types, lengths in batches:
+        sequence = np.empty((len(ids), bert.config.units), 'float32')
+        encoder._run(ids, token_types, lengths, 1, sequence, None, squares)
+        count += len(ids)
+    return {name: np.sqrt(found / count).astype('float32')
+            for name, found in zip(widths, squares)}
 
 
 def accepts(bert):
@@ -161,6 +223,24 @@ def accepts(bert):
 def dense_layers(num_layers):
     """The names of all dense layers, such as '0.expand'."""
     return [f'{number}.{part}' for number in range(num_layers) for part in PARTS]
+
+
+def layer_widths(config, num_layers=None):
+    """The number of inputs of each dense layer by its name; of all layers, or the first ones."""
+    return {name: config.hidden_size if name.endswith('contract') else config.units
+            for name in dense_layers(config.num_layers if num_layers is None else num_layers)}
+
+
+def _random_words(config, count=4, longest=32):
+    """A batch for :func:`input_sizes`, the same at each call."""
+    length = min(longest, config.max_length)
+    ids = np.random.RandomState(0).randint(0, config.vocab_size, count * length).astype('int32')
+    return ids, np.zeros_like(ids), np.full(count, length, 'int32')
+
+
+def _pointers(arrays):
+    return (ctypes.c_void_p * len(arrays))(*(
+        array.ctypes.data_as(ctypes.c_void_p).value for array in arrays))
 
 
 def _precisions(num_layers, precision, keep):

@@ -10,39 +10,56 @@
 
 namespace {
 
-// Without instructions that add up four products in 32 bits, two are added up in 16 bits, and with
-// weights up to 63 that never overflows.
+// Without instructions that add up four products in 32 bits, four are added up in 16 bits, of two
+// words. With inputs up to 127 and weights up to 63 that never overflows.
 #if defined(__AVX2__) && !defined(__AVX512VNNI__)
-constexpr float kWeightLimit = 63.0f;
+constexpr bool kIn16Bits = true;
 #else
-constexpr float kWeightLimit = 127.0f;
+constexpr bool kIn16Bits = false;
 #endif
+constexpr float kInputLimit = kIn16Bits ? 127.0f : 255.0f;
+constexpr float kWeightLimit = kIn16Bits ? 63.0f : 127.0f;
 
-// Each word of a: four bytes from 0 to 255; of b: four from -127 to 127.
+// Each word of a: four bytes from 0 on; of b: four with a sign.
 struct Int8Product {
   typedef Ints Sum;
+  // Registers: two of sums for each row, 4 of weights, 2 of inputs, 1 of ones.
+  static constexpr int kHeight = !kIn16Bits ? kRows : kLanes == 8 ? 4 : 12;
+  static constexpr bool kPairs = kIn16Bits;
 
-  static Ints add(Ints sum, Ints a, Ints b) {
 #if defined(__AVX512VNNI__)
+  static Ints add(Ints sum, Ints a, Ints b) {
     return (Ints)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)a, (__m512i)b);
+  }
 #elif defined(__AVX512BW__)
-    const __m512i pairs = _mm512_maddubs_epi16((__m512i)a, (__m512i)b);
+  static Ints add(Ints sum, Ints a, Ints b, Ints next_a = Ints{}, Ints next_b = Ints{}) {
+    const __m512i pairs = _mm512_add_epi16(
+        _mm512_maddubs_epi16((__m512i)a, (__m512i)b),
+        _mm512_maddubs_epi16((__m512i)next_a, (__m512i)next_b));
     return sum + (Ints)_mm512_madd_epi16(pairs, _mm512_set1_epi16(1));
+  }
 #elif defined(__AVX2__)
-    const __m256i pairs = _mm256_maddubs_epi16((__m256i)a, (__m256i)b);
+  static Ints add(Ints sum, Ints a, Ints b, Ints next_a = Ints{}, Ints next_b = Ints{}) {
+    const __m256i pairs = _mm256_add_epi16(
+        _mm256_maddubs_epi16((__m256i)a, (__m256i)b),
+        _mm256_maddubs_epi16((__m256i)next_a, (__m256i)next_b));
     return sum + (Ints)_mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
+  }
 #else
+  static Ints add(Ints sum, Ints a, Ints b) {
     for (int shift = 0; shift < 32; shift += 8) {
       sum += (a >> shift & 255) * (b << (24 - shift) >> 24);
     }
     return sum;
-#endif
   }
+#endif
 };
 
 // Each word: two numbers.
 struct BFloat16Product {
   typedef Floats Sum;
+  static constexpr int kHeight = kRows;
+  static constexpr bool kPairs = false;
 
   static Floats add(Floats sum, Ints a, Ints b) {
 #if defined(__AVX512BF16__)
@@ -69,7 +86,21 @@ inline void word_tile(int64_t words, const uint32_t* a, int64_t row, int64_t ste
       std::memcpy(&right[i], c + i * ldc + kLanes, sizeof right[i]);
     }
   }
-  for (int64_t k = 0; k < words; ++k, a += step, b += kColumns) {
+  int64_t k = 0;
+  if constexpr (Product::kPairs) {
+    for (; k + 2 <= words; k += 2, a += 2 * step, b += 2 * kColumns) {
+      const Ints b0 = load_words(b), b1 = load_words(b + kLanes),
+                 next0 = load_words(b + kColumns), next1 = load_words(b + kColumns + kLanes);
+#pragma GCC unroll 16
+      for (int i = 0; i < Rows; ++i) {
+        const Ints x = static_cast<int32_t>(a[i * row]) - Ints{},
+                   next = static_cast<int32_t>(a[i * row + step]) - Ints{};
+        left[i] = Product::add(left[i], x, b0, next, next0);
+        right[i] = Product::add(right[i], x, b1, next, next1);
+      }
+    }
+  }
+  for (; k < words; ++k, a += step, b += kColumns) {
     const Ints b0 = load_words(b), b1 = load_words(b + kLanes);
 #pragma GCC unroll 16
     for (int i = 0; i < Rows; ++i) {

@@ -130,5 +130,5 @@ def _frozen(pipeline, precision, source):
     """A pipeline with its fast form in a precision."""
     path = Path(source)
     folder = path if path.is_dir() else path.parent if path.is_file() else None
-    precision, keep = resolve_precision(precision, folder, pipeline.network.config.num_layers)
-    return pipeline.freeze(Predictor(pipeline.network, precision=precision, keep=keep))
+    precision = resolve_precision(precision, folder, pipeline.network.config)
+    return pipeline.freeze(Predictor(pipeline.network, precision=precision))
