@@ -8,7 +8,7 @@
 
 namespace {
 
-constexpr int64_t kDepth = 1024;       // of the products added up in registers at a time
+constexpr int64_t kDepth = 768;        // of the products added up in registers at a time
 constexpr int64_t kCached = 65536;     // floats of x that stay in the second-level cache
 
 // The normal distribution, Phi(x). Phi(x) - 1/2 is x P(x^2) / Q(x^2), fitted by weighted least
@@ -231,9 +231,9 @@ inline void dense_float32(const Dense& layer, const float* x, int64_t ldx, int64
           const int64_t first = top + n * count / tiles;
           const int height = static_cast<int>(top + (n + 1) * count / tiles - first);
           float* target = y + first * ldy + panel * kColumns;
-          Tiles<kRows>::run(height, deep, x + first * ldx + k, ldx, 1,
-                            panels + (panel * layer.in + k) * kColumns, kColumns, target, ldy,
-                            k > 0);
+          Tiles<kRows, true>::run(height, deep, x + first * ldx + k, ldx, 1,
+                                  panels + (panel * layer.in + k) * kColumns, kColumns, target,
+                                  ldy, k > 0, layer.in * kColumns);
           if (k + deep == layer.in) {
             finish(target, ldy, height, layer.bias + panel * kColumns, activation);
           }

@@ -20,6 +20,7 @@
 
 namespace {
 
+constexpr int64_t kApart = kLine / sizeof(float);  // so that rows of a tile share no cache lines
 constexpr int64_t kChunk = 256;    // rows that a thread takes at a time
 constexpr double kUneven = 1.1;    // the most that one thread may have to do, as part of the mean
 
@@ -106,7 +107,8 @@ struct Encoder {
 struct Space {
   Space(const Encoder& e, int64_t rows, int64_t attention_size)
       : rows(rows), attention_size(attention_size),
-        wide(std::max(whole(e.hidden_size), whole(3 * e.units))), units(whole(e.units)),
+        wide(std::max(whole(e.hidden_size), whole(3 * e.units)) + kApart),
+        units(whole(e.units) + kApart),
         hidden(rows * units), context(rows * units), spare(rows * units), large(rows * wide),
         attention(attention_size), converted(rows, wide) {}
   int64_t rows, attention_size;

@@ -89,6 +89,9 @@ inline void word_tile(int64_t words, const uint32_t* a, int64_t row, int64_t ste
   int64_t k = 0;
   if constexpr (Product::kPairs) {
     for (; k + 2 <= words; k += 2, a += 2 * step, b += 2 * kColumns) {
+      // The next panel, which follows.
+      __builtin_prefetch(b + words * kColumns, 0, 2);
+      __builtin_prefetch(b + (words + 1) * kColumns, 0, 2);
       const Ints b0 = load_words(b), b1 = load_words(b + kLanes),
                  next0 = load_words(b + kColumns), next1 = load_words(b + kColumns + kLanes);
 #pragma GCC unroll 16

@@ -78,11 +78,12 @@ inline Floats exponential(Floats x) {
 
 // A panel of a matrix product: c (+)= a b for Rows x kColumns results.
 // a[i, k] is a[i * row + k * step], b[k, j] is b[k * ldb + j], c[i, j] is c[i * ldc + j].
+// Ahead: b + next is read soon and brought into the cache meanwhile.
 constexpr int kColumns = 2 * kLanes;
 
-template <int Rows>
+template <int Rows, bool Ahead = false>
 inline void tile(int64_t depth, const float* a, int64_t row, int64_t step, const float* b,
-                 int64_t ldb, float* c, int64_t ldc, bool add) {
+                 int64_t ldb, float* c, int64_t ldc, bool add, int64_t next = 0) {
   Floats left[Rows], right[Rows];
 #pragma GCC unroll 16
   for (int i = 0; i < Rows; ++i) {
@@ -90,6 +91,9 @@ inline void tile(int64_t depth, const float* a, int64_t row, int64_t step, const
     right[i] = add ? load(c + i * ldc + kLanes) : Floats{};
   }
   for (int64_t k = 0; k < depth; ++k, a += step, b += ldb) {
+    if constexpr (Ahead) {
+      __builtin_prefetch(b + next, 0, 2);
+    }
     const Floats b0 = load(b), b1 = load(b + kLanes);
 #pragma GCC unroll 16
     for (int i = 0; i < Rows; ++i) {
@@ -105,22 +109,23 @@ inline void tile(int64_t depth, const float* a, int64_t row, int64_t step, const
   }
 }
 
-template <int Rows>
+template <int Rows, bool Ahead = false>
 struct Tiles {
   static void run(int rows, int64_t depth, const float* a, int64_t row, int64_t step,
-                  const float* b, int64_t ldb, float* c, int64_t ldc, bool add) {
+                  const float* b, int64_t ldb, float* c, int64_t ldc, bool add,
+                  int64_t next = 0) {
     if (rows == Rows) {
-      tile<Rows>(depth, a, row, step, b, ldb, c, ldc, add);
+      tile<Rows, Ahead>(depth, a, row, step, b, ldb, c, ldc, add, next);
     } else {
-      Tiles<Rows - 1>::run(rows, depth, a, row, step, b, ldb, c, ldc, add);
+      Tiles<Rows - 1, Ahead>::run(rows, depth, a, row, step, b, ldb, c, ldc, add, next);
     }
   }
 };
 
-template <>
-struct Tiles<0> {
+template <bool Ahead>
+struct Tiles<0, Ahead> {
   static void run(int, int64_t, const float*, int64_t, int64_t, const float*, int64_t, float*,
-                  int64_t, bool) {}
+                  int64_t, bool, int64_t) {}
 };
 
 // c (+)= a b, (rows, depth) (depth, columns); columns is a multiple of kColumns.
