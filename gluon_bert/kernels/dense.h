@@ -209,11 +209,11 @@ inline void finish_int8(float* y, int64_t ldy, int rows, const Scale* row_scales
   }
 }
 
-// How many rows of so many words stay in the cache, and where the tiles of them begin: tiles of
-// nearly equal height, as a low one is slower for each of its rows.
-inline int64_t cached_rows(int64_t words) {
-  const int64_t rows = kCached / words / kRows * kRows;
-  return rows < kRows ? kRows : rows;
+// In how many blocks rows of so many words are taken, for one to stay in the cache. Blocks, and
+// tiles in them, are of nearly equal height: a low one is slower for each of its rows.
+inline int64_t blocks_of(int64_t rows, int64_t words) {
+  const int64_t blocks = (rows * words + kCached / 2) / kCached;
+  return blocks < 1 ? 1 : blocks;
 }
 
 inline void dense_float32(const Dense& layer, const float* x, int64_t ldx, int64_t rows,
@@ -221,8 +221,9 @@ inline void dense_float32(const Dense& layer, const float* x, int64_t ldx, int64
                           int64_t ldy) {
   const float* panels = static_cast<const float*>(layer.panels);
   const int64_t parts = (layer.in + kDepth - 1) / kDepth, depth = (layer.in + parts - 1) / parts;
-  for (int64_t top = 0; top < rows; top += cached_rows(depth)) {
-    const int64_t count = rows - top < cached_rows(depth) ? rows - top : cached_rows(depth);
+  const int64_t blocks = blocks_of(rows, depth);
+  for (int64_t block = 0; block < blocks; ++block) {
+    const int64_t top = rows * block / blocks, count = rows * (block + 1) / blocks - top;
     const int64_t tiles = (count + kRows - 1) / kRows;
     for (int64_t k = 0; k < layer.in; k += depth) {
       const int64_t deep = layer.in - k < depth ? layer.in - k : depth;
@@ -248,8 +249,9 @@ inline void dense_words(const Dense& layer, const uint32_t* x, const Scale* scal
                         int64_t begin, int64_t end, Activation activation, float* y,
                         int64_t ldy) {
   const uint32_t* panels = static_cast<const uint32_t*>(layer.panels);
-  for (int64_t top = 0; top < rows; top += cached_rows(layer.words)) {
-    const int64_t most = cached_rows(layer.words), count = rows - top < most ? rows - top : most;
+  const int64_t blocks = blocks_of(rows, layer.words);
+  for (int64_t block = 0; block < blocks; ++block) {
+    const int64_t top = rows * block / blocks, count = rows * (block + 1) / blocks - top;
     const int64_t tiles = (count + Product::kHeight - 1) / Product::kHeight;
     for (int64_t panel = begin; panel < end; ++panel) {
       for (int64_t n = 0; n < tiles; ++n) {
