@@ -58,22 +58,23 @@ inline float largest(Floats x) {
   return found;
 }
 
-// exp(x) for x <= 88, to 2 units in the last place; exp(-80) below -80, so that nothing made from it
-// is so small as to be slow. x = n log 2 + r, and exp(r) is a polynomial whose coefficients are those
-// of Moshier's Cephes library.
+// exp(x) for x <= 88, within 4e-7 of it; exp(-80) below -80, so that nothing made from it is so
+// small as to be slow. x = n log 2 + r; exp(r) is a polynomial, fitted by weighted least squares
+// within 1.1e-7 where |r| <= log(2) / 2.
 inline Floats exponential(Floats x) {
   const Floats bounded = larger(x, same(-80.0f));
-  const Floats magic = same(12582912.0f);  // 1.5 * 2^23: adding it rounds to a whole number
-  const Floats n = (bounded * 1.44269504f + magic) - magic;
-  const Floats r = (bounded - n * 0.693359375f) + n * 2.12194440e-4f;
-  Floats y = same(1.9875691500e-4f);
-  y = y * r + 1.3981999507e-3f;
-  y = y * r + 8.3334519073e-3f;
-  y = y * r + 4.1665795894e-2f;
-  y = y * r + 1.6666665459e-1f;
-  y = y * r + 5.0000001201e-1f;
-  y = y * r * r + r + 1.0f;
-  return y * as_floats((__builtin_convertvector(n, Ints) + 127) << 23);
+  // Adding 1.5 * 2^23 rounds to a whole number, whose lowest bits are then those of the float: with
+  // 127 more, the exponent of 2^n.
+  const Floats magic = same(12582912.0f + 127.0f), shifted = bounded * 1.44269504f + magic;
+  const Floats r = bounded - (shifted - magic) * 0.69314718f;
+  Floats y = same(8.312520366e-3f);
+  y = y * r + 4.189015716e-2f;
+  y = y * r + 1.666711465e-1f;
+  y = y * r + 4.999923149e-1f;
+  y = y * (r * r) + (r + 1.0f);
+  Ints bits;
+  std::memcpy(&bits, &shifted, sizeof bits);
+  return y * as_floats(bits << 23);
 }
 
 // A panel of a matrix product: c (+)= a b for Rows x kColumns results.
