@@ -244,7 +244,10 @@ def told(argv):
     found, skipped = [], False
     for item in argv:
         if not skipped and item.split('=')[0] not in PRIVATE:
-            found.append(item)
+            flag, equals, value = item.rpartition('=')
+            if os.path.isabs(value):
+                value = '/'.join(Path(value).parts[-2:])
+            found.append(flag + equals + value)
         skipped = item in PRIVATE
     return found
 

@@ -223,3 +223,10 @@ def test_the_manual_tells_which_cells_were_lost(tmp_path, monkeypatch):
         (tmp_path / f'b_growth_m{ending}.png').touch()
     lines = list(tables.benchmark_lines(path))
     assert sum(line.startswith('.. image::') for line in lines) == 2
+
+
+def test_a_row_does_not_tell_where_files_are_kept():
+    argv = ['--mode', 'ragged', '--data', '/home/me/glue/MRPC/dev.tsv', 'MRPC/dev.tsv',
+            '--vocab_file=/home/me/words/vocab.txt', '--work_folder', '/tmp/x', '--resume']
+    assert benchmark.told(argv) == ['--mode', 'ragged', '--data', 'MRPC/dev.tsv', 'MRPC/dev.tsv',
+                                    '--vocab_file=words/vocab.txt', '--resume']

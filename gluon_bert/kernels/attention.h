@@ -17,10 +17,6 @@ constexpr int kWidest = 32;     // a multiple of all kColumns: all processors dr
 
 inline int64_t padded(int64_t size) { return (size + kWidest - 1) / kWidest * kWidest; }
 
-inline int64_t whole_columns(int64_t size) {
-  return (size + kColumns - 1) / kColumns * kColumns;
-}
-
 // Which weights of a block of queries are dropped: the factors 0 and 1 / (1 - p), row by row.
 inline void draw(uint64_t seed, float dropped, int64_t count, float* factors) {
   Streams streams(&seed);

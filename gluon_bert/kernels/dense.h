@@ -122,7 +122,7 @@ inline void pack(Precision precision, const float* weight, int64_t out, int64_t 
   const int64_t words = words_of(precision, in), each = precision == Precision::kInt8 ? 4
                         : precision == Precision::kBFloat16 ? 2 : 1;
   uint32_t* target = static_cast<uint32_t*>(panels);
-  for (int64_t j = 0; j < (out + kColumns - 1) / kColumns * kColumns; ++j) {
+  for (int64_t j = 0; j < whole_columns(out); ++j) {
     const float* row = weight + j * in;
     float scale = 1.0f;
     if (precision == Precision::kInt8) {

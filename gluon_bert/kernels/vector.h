@@ -77,11 +77,15 @@ inline Floats exponential(Floats x) {
   return y * as_floats(bits << 23);
 }
 
+constexpr int kColumns = 2 * kLanes;
+
+inline int64_t whole_columns(int64_t size) {
+  return (size + kColumns - 1) / kColumns * kColumns;
+}
+
 // A panel of a matrix product: c (+)= a b for Rows x kColumns results.
 // a[i, k] is a[i * row + k * step], b[k, j] is b[k * ldb + j], c[i, j] is c[i * ldc + j].
 // Ahead: b + next is read soon and brought into the cache meanwhile.
-constexpr int kColumns = 2 * kLanes;
-
 template <int Rows, bool Ahead = false>
 inline void tile(int64_t depth, const float* a, int64_t row, int64_t step, const float* b,
                  int64_t ldb, float* c, int64_t ldc, bool add, int64_t next = 0) {
