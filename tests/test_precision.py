@@ -50,7 +50,7 @@ def spoil(bert):
         values[:2] = value
         parameter.set_data(values)
     weight = layer.expand.weight.data().copy()
-    weight[:, 0], weight[:, 1] = 4096, -4096
+    weight[:, 0], weight[:, 1] = 65536, -65536
     layer.expand.weight.set_data(weight)
     return bert
 

@@ -68,7 +68,7 @@ class NativeEncoder:
         functions = _functions()
         functions.gluon_bert_encoder.restype = ctypes.c_void_p
         handle = functions.gluon_bert_encoder(
-            layout.ctypes.data_as(ctypes.c_void_p), ctypes.c_float(config.layer_norm_eps),
+            _address(layout), ctypes.c_float(config.layer_norm_eps),
             pointers, inputs and _pointers(inputs))
         if not handle:
             raise MemoryError('no memory for the weights of the native encoder')
@@ -130,7 +130,7 @@ class NativeEncoder:
         if not len(ids) == len(token_types) == lengths.sum():
             raise ValueError(f'{len(ids)} ids and {len(token_types)} token types for lengths of '
                              f'{lengths.sum()} in all')
-        arrays = [array if array is None else array.ctypes.data_as(ctypes.c_void_p)
+        arrays = [array if array is None else _address(array)
                   for array in (ids, token_types, lengths, sequence, pooled)]
         if _functions().gluon_bert_encode(
                 self._handle, *arrays[:3], ctypes.c_int64(len(lengths)), ctypes.c_int(num_threads),
@@ -160,9 +160,9 @@ class NativeDense:
         functions = _functions()
         functions.gluon_bert_dense.restype = ctypes.c_void_p
         handle = functions.gluon_bert_dense(
-            weight.ctypes.data_as(ctypes.c_void_p), bias.ctypes.data_as(ctypes.c_void_p),
+            _address(weight), _address(bias),
             *map(ctypes.c_int64, (*weight.shape, PRECISIONS[precision])),
-            None if sizes is None else sizes.ctypes.data_as(ctypes.c_void_p))
+            None if sizes is None else _address(sizes))
         if not handle:
             raise MemoryError('no memory for the weights of the native layer')
         self._shape, self._handle = weight.shape, ctypes.c_void_p(handle)
@@ -175,9 +175,9 @@ class NativeDense:
             raise ValueError(f'x has shape {x.shape}, expected (rows, {self._shape[1]})')
         y = np.empty((len(x), self._shape[0]), 'float32')
         if _functions().gluon_bert_run_dense(
-                self._handle, x.ctypes.data_as(ctypes.c_void_p), ctypes.c_int64(len(x)),
+                self._handle, _address(x), ctypes.c_int64(len(x)),
                 ctypes.c_int(ACTIVATIONS[activation]), ctypes.c_int(num_threads),
-                y.ctypes.data_as(ctypes.c_void_p)):
+                _address(y)):
             raise MemoryError(f'no memory for {len(x)} rows')
         return y
 
@@ -238,9 +238,13 @@ def _random_words(config, count=4, longest=32):
     return ids, np.zeros_like(ids), np.full(count, length, 'int32')
 
 
+def _address(array):
+    return array.ctypes.data_as(ctypes.c_void_p)
+
+
 def _pointers(arrays):
     return (ctypes.c_void_p * len(arrays))(*(
-        array.ctypes.data_as(ctypes.c_void_p).value for array in arrays))
+        _address(array).value for array in arrays))
 
 
 def _precisions(num_layers, precision, keep):

@@ -14,7 +14,7 @@ from mxnet.ndarray import NDArray
 
 from ..packed import unpad
 from . import _functions, _pointer
-from .encoder import ACTIVATIONS, PRECISIONS, _check, _parameters
+from .encoder import ACTIVATIONS, PRECISIONS, _address, _check, _parameters
 
 DTYPES = ('float32', 'bfloat16')
 
@@ -130,10 +130,6 @@ def _draw_seed(rate):
         return 0
     high, low = mx.nd.random.randint(0, 2 ** 31 - 1, shape=(2,), dtype='int32').asnumpy()
     return int(high) << 32 | int(low)
-
-
-def _address(array):
-    return array.ctypes.data_as(ctypes.c_void_p)
 
 
 def _pointers(arrays):
