@@ -7,6 +7,8 @@
 #define GLUON_BERT_ATTENTION_H_
 
 #include "backend.h"
+#include "layouts.h"
+#include "low_precision.h"
 #include "random.h"
 #include "vector.h"
 
@@ -177,7 +179,67 @@ inline void scale_by(float* x, const float* factors, int64_t count) {
   }
 }
 
+// c = a b, as words of bfloat16: a is (rows, words), b laid out in panels of columns.
+inline void multiply_words(int64_t rows, int64_t columns, int64_t words, const uint32_t* a,
+                           const uint32_t* panels, float* c, int64_t ldc) {
+  const int64_t tiles = (rows + kRows - 1) / kRows;
+  for (int64_t j = 0; j < columns; j += kColumns, panels += words * kColumns) {
+    for (int64_t n = 0; n < tiles; ++n) {
+      const int64_t first = n * rows / tiles;
+      const int height = static_cast<int>((n + 1) * rows / tiles - first);
+      WordTiles<BFloat16Product, kRows>::run(height, words, a + first * words, words, panels,
+                                             c + first * ldc + j, ldc, false, 0);
+    }
+  }
+}
+
+// The forward pass, without dropout, in products of bfloat16; the softmax is in float32.
+inline void attention_bfloat16(const Attention& a, float* space) {
+  const Precision precision = Precision::kBFloat16;
+  const int64_t keys = padded(a.length), width = padded(a.D), words = words_of(precision, a.D);
+  const auto take_words = [&](int64_t count) {
+    return reinterpret_cast<uint32_t*>(take(&space, count));
+  };
+  uint32_t *key_panels = take_words(words * keys), *value_panels = take_words(keys / 2 * width),
+           *query = take_words(kBlock * words), *weights = take_words(kBlock * keys / 2);
+  float *scores = take(&space, kBlock * keys), *block = take(&space, kBlock * width);
+  for (int64_t j = 0; j < a.length; j += kColumns) {
+    lay_out_columns(precision, a.input + a.D + j * a.stride, a.stride, a.D, a.length - j,
+                    key_panels + j * words);
+  }
+  for (int64_t j = 0; j < a.D; j += kColumns) {
+    uint32_t* panel = value_panels + j * (keys / 2);
+    lay_out_rows<kColumns>(precision, a.input + 2 * a.D + j, a.stride, a.length, a.D - j, panel);
+    const int64_t there = words_of(precision, a.length);
+    std::memset(panel + there * kColumns, 0, (keys / 2 - there) * kColumns * sizeof *panel);
+  }
+  const float scale = 1 / __builtin_sqrtf(a.D);
+  for (int64_t begin = 0; begin < a.queries; begin += kBlock) {
+    const int64_t count = a.queries - begin < kBlock ? a.queries - begin : kBlock;
+    float totals[kBlock];
+    for (int64_t i = 0; i < count; ++i) {
+      convert_bfloat16(a.input + (begin + i) * a.stride, a.D,
+                       reinterpret_cast<uint16_t*>(query + i * words), 2 * words);
+    }
+    multiply_words(count, keys, words, query, key_panels, scores, keys);
+    for (int64_t i = 0; i < count; ++i) {
+      totals[i] = exponentials(scores + i * keys, a.length, keys, scale);
+      convert_bfloat16(scores + i * keys, keys, reinterpret_cast<uint16_t*>(weights + i * keys / 2),
+                       keys);
+    }
+    multiply_words(count, whole_columns(a.D), keys / 2, weights, value_panels, block, width);
+    for (int64_t i = 0; i < count; ++i) {
+      write_rows(block + i * width, width, 1, a.D, 1 / totals[i],
+                 a.output + (begin + i) * a.output_stride, a.output_stride);
+    }
+  }
+}
+
 inline void attention_forward(const Attention& a, float* space) {
+  if (kHasBFloat16 && a.in_bfloat16) {
+    attention_bfloat16(a, space);
+    return;
+  }
   const Head h = read_head(a, space);
   float totals[kBlock];
   for (int64_t begin = 0; begin < a.queries; begin += kBlock) {

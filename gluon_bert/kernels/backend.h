@@ -12,6 +12,7 @@ struct Attention {
   float* input_gradient;   // as input
   int64_t stride, output_stride, length, D;
   int64_t queries;         // the first tokens, of which the output is wanted
+  bool in_bfloat16;        // forward and without dropout: products of it, if the processor's own
   float dropped;           // probability with which a weight is dropped
   uint64_t seed;           // of what is dropped, the same in both passes
 };

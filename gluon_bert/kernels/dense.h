@@ -8,8 +8,9 @@
 
 namespace {
 
-constexpr int64_t kDepth = 768;        // of the products added up in registers at a time
-constexpr int64_t kCached = 65536;     // floats of x that stay in the second-level cache
+constexpr int64_t kMostRows = 168;     // of a block, whose sums of a panel are kept
+constexpr int64_t kSlice = 192;        // words of a panel that stay in the first-level cache
+constexpr int64_t kCached = 65536;     // words of rows that stay in the second-level cache
 
 // The normal distribution, Phi(x). Phi(x) - 1/2 is x P(x^2) / Q(x^2), fitted by weighted least
 // squares such that x Phi(x) is right within 2e-8 where |x| < kTail, and 3e-7 in single precision.
@@ -54,13 +55,6 @@ inline Floats activate(Activation activation, Floats x) {
   }
 }
 
-// The numbers of a row in words. bfloat16 is the upper half of a float, rounded to nearest.
-inline uint32_t bfloat16(float x) {
-  uint32_t bits;
-  std::memcpy(&bits, &x, sizeof bits);
-  return (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
-}
-
 inline float largest_size(const float* x, int64_t count) {
   Floats sizes{};
   int64_t i = 0;
@@ -103,6 +97,7 @@ inline float scale_of(const float* weights, int64_t count) {
   return size > 0 ? size / kWeightLimit : 1.0f;
 }
 
+// The next numbers of a row as a word.
 inline uint32_t word(Precision precision, const float* x, int64_t left, float inverse) {
   uint32_t packed = 0;
   if (precision == Precision::kFloat32) {
@@ -163,21 +158,13 @@ inline Scale convert_int8(const float* x, const float* factors, int64_t count, u
   return {size, zero};
 }
 
-inline void convert_bfloat16(const float* x, int64_t count, uint16_t* numbers, int64_t whole) {
-  for (int64_t i = 0; i < count; ++i) {
-    numbers[i] = static_cast<uint16_t>(bfloat16(x[i]));
-  }
-  for (int64_t i = count; i < whole; ++i) {
-    numbers[i] = 0;
-  }
-}
-
 inline void convert(const Dense& layer, const float* x, int64_t ldx, int64_t rows, void* converted,
                     Scale* scales) {
   for (int64_t i = 0; i < rows; ++i, x += ldx) {
     if (layer.precision == Precision::kInt8) {
-      scales[i] = convert_int8(
-          x, layer.factors, layer.in, static_cast<uint8_t*>(converted) + i * layer.words * 4, layer.words * 4);
+      scales[i] = convert_int8(x, layer.factors, layer.in,
+                               static_cast<uint8_t*>(converted) + i * layer.words * 4,
+                               layer.words * 4);
     } else {
       convert_bfloat16(x, layer.in, static_cast<uint16_t*>(converted) + i * layer.words * 2,
                        layer.words * 2);
@@ -185,86 +172,65 @@ inline void convert(const Dense& layer, const float* x, int64_t ldx, int64_t row
   }
 }
 
-// Finish results that lie in a tile: bias and activation.
-inline void finish(float* y, int64_t ldy, int rows, const float* bias, Activation activation) {
+// Sums of a panel to results: bias and activation.
+inline void finish(const float* sums, int64_t rows, const Dense& layer, int64_t column,
+                   Activation activation, float* y, int64_t ldy) {
   for (int c = 0; c < kColumns; c += kLanes) {
-    const Floats b = load(bias + c);
-    for (int i = 0; i < rows; ++i) {
-      store(y + i * ldy + c, activate(activation, load(y + i * ldy + c) + b));
+    const Floats bias = load(layer.bias + column + c);
+    for (int64_t i = 0; i < rows; ++i) {
+      store(y + i * ldy + c, activate(activation, load(sums + i * kColumns + c) + bias));
     }
   }
 }
 
 // The same of whole numbers, which become floats.
-inline void finish_int8(float* y, int64_t ldy, int rows, const Scale* row_scales,
-                        const Dense& layer, int64_t column, Activation activation) {
+inline void finish_int8(const float* sums, int64_t rows, const Scale* row_scales,
+                        const Dense& layer, int64_t column, Activation activation, float* y,
+                        int64_t ldy) {
   for (int c = 0; c < kColumns; c += kLanes) {
     const Floats bias = load(layer.bias + column + c), scale = load(layer.scales + column + c);
     const Ints total = load_words(layer.totals + column + c);
-    for (int i = 0; i < rows; ++i) {
-      const Ints sum = load_words(y + i * ldy + c) - total * row_scales[i].zero;
+    for (int64_t i = 0; i < rows; ++i) {
+      const Ints sum = load_words(sums + i * kColumns + c) - total * row_scales[i].zero;
       const Floats product = __builtin_convertvector(sum, Floats) * scale * row_scales[i].size;
       store(y + i * ldy + c, activate(activation, product + bias));
     }
   }
 }
 
-// In how many blocks rows of so many words are taken, for one to stay in the cache. Blocks, and
-// tiles in them, are of nearly equal height: a low one is slower for each of its rows.
-inline int64_t blocks_of(int64_t rows, int64_t words) {
-  const int64_t blocks = (rows * words + kCached / 2) / kCached;
-  return blocks < 1 ? 1 : blocks;
-}
-
-inline void dense_float32(const Dense& layer, const float* x, int64_t ldx, int64_t rows,
-                          int64_t begin, int64_t end, Activation activation, float* y,
-                          int64_t ldy) {
-  const float* panels = static_cast<const float*>(layer.panels);
-  const int64_t parts = (layer.in + kDepth - 1) / kDepth, depth = (layer.in + parts - 1) / parts;
-  const int64_t blocks = blocks_of(rows, depth);
-  for (int64_t block = 0; block < blocks; ++block) {
-    const int64_t top = rows * block / blocks, count = rows * (block + 1) / blocks - top;
-    const int64_t tiles = (count + kRows - 1) / kRows;
-    for (int64_t k = 0; k < layer.in; k += depth) {
-      const int64_t deep = layer.in - k < depth ? layer.in - k : depth;
-      for (int64_t panel = begin; panel < end; ++panel) {
-        for (int64_t n = 0; n < tiles; ++n) {
-          const int64_t first = top + n * count / tiles;
-          const int height = static_cast<int>(top + (n + 1) * count / tiles - first);
-          float* target = y + first * ldy + panel * kColumns;
-          Tiles<kRows, true>::run(height, deep, x + first * ldx + k, ldx, 1,
-                                  panels + (panel * layer.in + k) * kColumns, kColumns, target,
-                                  ldy, k > 0, layer.in * kColumns);
-          if (k + deep == layer.in) {
-            finish(target, ldy, height, layer.bias + panel * kColumns, activation);
-          }
-        }
-      }
-    }
-  }
-}
-
+// Rows are taken in blocks, so that these stay in the second-level cache, and words in slices, so
+// that a panel's stays in the first-level cache for all tiles of a block. Blocks, and tiles in them,
+// are of nearly equal height: a low one is slower for each of its rows.
 template <class Product>
-inline void dense_words(const Dense& layer, const uint32_t* x, const Scale* scales, int64_t rows,
-                        int64_t begin, int64_t end, Activation activation, float* y,
+inline void dense_words(const Dense& layer, const uint32_t* x, int64_t ldx, const Scale* scales,
+                        int64_t rows, int64_t begin, int64_t end, Activation activation, float* y,
                         int64_t ldy) {
+  alignas(64) float sums[kMostRows * kColumns];
   const uint32_t* panels = static_cast<const uint32_t*>(layer.panels);
-  const int64_t blocks = blocks_of(rows, layer.words);
+  const int64_t words = layer.words, slices = (words + kSlice - 1) / kSlice;
+  const int64_t fitting = kCached / words < kMostRows ? kCached / words : kMostRows;
+  const int64_t most = fitting < Product::kHeight ? Product::kHeight : fitting;
+  const int64_t blocks = (rows + most - 1) / most;
   for (int64_t block = 0; block < blocks; ++block) {
     const int64_t top = rows * block / blocks, count = rows * (block + 1) / blocks - top;
     const int64_t tiles = (count + Product::kHeight - 1) / Product::kHeight;
     for (int64_t panel = begin; panel < end; ++panel) {
-      for (int64_t n = 0; n < tiles; ++n) {
-        const int64_t first = top + n * count / tiles;
-        const int height = static_cast<int>(top + (n + 1) * count / tiles - first);
-        float* target = y + first * ldy + panel * kColumns;
-        WordTiles<Product, Product::kHeight>::run(height, layer.words, x + first * layer.words, layer.words,
-                                       panels + panel * layer.words * kColumns, target, ldy);
-        if (layer.precision == Precision::kInt8) {
-          finish_int8(target, ldy, height, scales + first, layer, panel * kColumns, activation);
-        } else {
-          finish(target, ldy, height, layer.bias + panel * kColumns, activation);
+      for (int64_t slice = 0; slice < slices; ++slice) {
+        const int64_t from = words * slice / slices, deep = words * (slice + 1) / slices - from;
+        for (int64_t n = 0; n < tiles; ++n) {
+          const int64_t first = n * count / tiles;
+          const int height = static_cast<int>((n + 1) * count / tiles - first);
+          WordTiles<Product, Product::kHeight>::run(
+              height, deep, x + (top + first) * ldx + from, ldx,
+              panels + (panel * words + from) * kColumns, sums + first * kColumns, kColumns,
+              slice > 0, deep * kColumns);
         }
+      }
+      float* target = y + top * ldy + panel * kColumns;
+      if (layer.precision == Precision::kInt8) {
+        finish_int8(sums, count, scales + top, layer, panel * kColumns, activation, target, ldy);
+      } else {
+        finish(sums, count, layer, panel * kColumns, activation, target, ldy);
       }
     }
   }
@@ -275,11 +241,11 @@ inline void dense(const Dense& layer, const void* x, int64_t ldx, const Scale* s
                   int64_t ldy) {
   const uint32_t* words = static_cast<const uint32_t*>(x);
   if (layer.precision == Precision::kInt8) {
-    dense_words<Int8Product>(layer, words, scales, rows, begin, end, activation, y, ldy);
+    dense_words<Int8Product>(layer, words, ldx, scales, rows, begin, end, activation, y, ldy);
   } else if (layer.precision == Precision::kBFloat16) {
-    dense_words<BFloat16Product>(layer, words, scales, rows, begin, end, activation, y, ldy);
+    dense_words<BFloat16Product>(layer, words, ldx, scales, rows, begin, end, activation, y, ldy);
   } else {
-    dense_float32(layer, static_cast<const float*>(x), ldx, rows, begin, end, activation, y, ldy);
+    dense_words<Float32Product>(layer, words, ldx, scales, rows, begin, end, activation, y, ldy);
   }
 }
 

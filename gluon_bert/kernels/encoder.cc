@@ -22,6 +22,7 @@ namespace {
 
 constexpr int64_t kApart = kLine / sizeof(float);  // so that rows of a tile share no cache lines
 constexpr int64_t kChunk = 256;    // rows that a thread takes at a time
+constexpr int64_t kStep = 84;      // of these, rows that stay in the cache from attention on
 constexpr double kUneven = 1.1;    // the most that one thread may have to do, as part of the mean
 
 // The inputs of a dense layer are divided by, and its weights multiplied with, numbers that make
@@ -199,8 +200,8 @@ void embed(const Encoder& e, const Batch& b, int64_t from, int64_t to, const Spa
   team.wait();
 }
 
-void attend(const Encoder& e, const Batch& b, int64_t from, int64_t to, const Space& s, float* own,
-            const Team& team) {
+void attend(const Encoder& e, const Batch& b, const EncoderLayer& layer, int64_t from, int64_t to,
+            const Space& s, float* own, const Team& team) {
   const int64_t D = e.units / e.heads;
   for (int64_t task = team.rank; task < (to - from) * e.heads; task += team.size) {
     const int64_t sequence = from + task / e.heads, head = task % e.heads;
@@ -208,6 +209,7 @@ void attend(const Encoder& e, const Batch& b, int64_t from, int64_t to, const Sp
     Attention a{};
     a.D = D;
     a.length = a.queries = b.first[sequence + 1] - b.first[sequence];
+    a.in_bfloat16 = layer.query_key_value.get().precision != Precision::kFloat32;
     a.stride = s.wide;
     a.output_stride = s.units;
     a.input = s.large.get() + row * s.wide + head * 3 * D;
@@ -230,33 +232,51 @@ void keep_first(const Batch& b, int64_t from, int64_t to, const Space& s, const 
   team.wait();
 }
 
+// From the results of attention to the layer's output, in hidden, of the rows from `top` on. What
+// is in between goes into the memory of the rows from `desk` on.
+void transform(const Encoder& e, const Batch& b, const EncoderLayer& layer, int64_t top,
+               int64_t rows, int64_t desk, const Space& s, const Team& team) {
+  float *hidden = s.hidden.get() + top * s.units, *context = s.context.get() + top * s.units,
+        *spare = s.spare.get() + desk * s.units, *large = s.large.get() + desk * s.wide;
+  const auto run = [&](const Layer& dense, Activation activation, const float* x, int64_t ldx,
+                       float* y, int64_t ldy) {
+    run_dense(dense.get(), activation, x, ldx, rows, y, ldy, s.converted, team, desk);
+  };
+  observe(b, e, layer, 1, context, s.units, rows, e.units);
+  run(layer.output, kNone, context, s.units, spare, s.units);
+  add_norm(layer.attention_norm, spare, hidden, rows, s.units, hidden, team);
+  observe(b, e, layer, 2, hidden, s.units, rows, e.units);
+  run(layer.expand, e.activation, hidden, s.units, large, s.wide);
+  observe(b, e, layer, 3, large, s.wide, rows, e.hidden_size);
+  run(layer.contract, kNone, large, s.wide, spare, s.units);
+  add_norm(layer.output_norm, spare, hidden, rows, s.units, hidden, team);
+}
+
 // The sequences from `from` to `to`, from ids to results.
 void encode(const Encoder& e, const Batch& b, int64_t from, int64_t to, const Space& s, float* own,
             const Team& team) {
   int64_t rows = b.first[to] - b.first[from];
-  float *hidden = s.hidden.get(), *spare = s.spare.get(), *context = s.context.get(),
-        *large = s.large.get();
+  float *hidden = s.hidden.get(), *context = s.context.get(), *large = s.large.get();
   embed(e, b, from, to, s, team);
   for (const EncoderLayer& layer : e.layers) {
     observe(b, e, layer, 0, hidden, s.units, rows, e.units);
     run_dense(layer.query_key_value.get(), kNone, hidden, s.units, rows, large, s.wide,
               s.converted, team);
-    attend(e, b, from, to, s, own, team);
+    attend(e, b, layer, from, to, s, own, team);
     if (!b.sequence && &layer == &e.layers.back()) {
       keep_first(b, from, to, s, team);
       rows = to - from;
     }
-    observe(b, e, layer, 1, context, s.units, rows, e.units);
-    run_dense(layer.output.get(), kNone, context, s.units, rows, spare, s.units, s.converted,
-              team);
-    add_norm(layer.attention_norm, spare, hidden, rows, s.units, hidden, team);
-    observe(b, e, layer, 2, hidden, s.units, rows, e.units);
-    run_dense(layer.expand.get(), e.activation, hidden, s.units, rows, large, s.wide,
-              s.converted, team);
-    observe(b, e, layer, 3, large, s.wide, rows, e.hidden_size);
-    run_dense(layer.contract.get(), kNone, large, s.wide, rows, spare, s.units, s.converted,
-              team);
-    add_norm(layer.output_norm, spare, hidden, rows, s.units, hidden, team);
+    if (rows < kTall * team.size) {
+      transform(e, b, layer, 0, rows, 0, s, team);
+      continue;
+    }
+    const int64_t mine = team.end(rows) - team.begin(rows), steps = (mine + kStep - 1) / kStep;
+    for (int64_t i = 0; i < steps; ++i) {
+      const int64_t top = mine * i / steps, end = mine * (i + 1) / steps;
+      transform(e, b, layer, team.begin(rows) + top, end - top, team.begin(rows), s, Team());
+    }
+    team.wait();
   }
   if (b.sequence) {
     for (int64_t r = team.begin(rows); r < team.end(rows); ++r) {
@@ -404,7 +424,8 @@ int gluon_bert_run_dense(const void* dense, const float* x, int64_t rows, int ac
 #pragma omp parallel num_threads(threads)
   {
     const Team team{omp_get_thread_num(), omp_get_num_threads()};
-    run_dense(layer.get(), static_cast<Activation>(activation), x, in, rows, results.get(), wide, converted, team);
+    run_dense(layer.get(), static_cast<Activation>(activation), x, in, rows, results.get(), wide,
+              converted, team);
     for (int64_t r = team.begin(rows); r < team.end(rows); ++r) {
       std::copy_n(results.get() + r * wide, out, y + r * out);
     }

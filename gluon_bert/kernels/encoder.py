@@ -25,8 +25,9 @@ class NativeEncoder:
     precision : str
         Of the dense layers' products: 'float32'; 'bfloat16'; or 'int8', weights with a scale for
         each output, inputs with a scale and a zero for each token, found as they come (Jacob et
-        al., 2018, section 2.1). Sums are in float32 or whole numbers of 32 bits. Attention itself
-        and the pooler stay in float32.
+        al., 2018, section 2.1). Sums are in float32 or whole numbers of 32 bits. Attention's own
+        products are then of bfloat16 where the processor has them and its query_key_value is not
+        kept, else of float32; its softmax and the pooler stay in float32.
     keep : iterable of str
         Dense layers that stay in float32, such as '0.expand': the layer's number from 0, and
         'query_key_value', 'output', 'expand' or 'contract'.

@@ -4,10 +4,6 @@
 
 #include "vector.h"
 
-#if defined(__AVX2__)
-#include <immintrin.h>
-#endif
-
 namespace {
 
 // Without instructions that add up four products in 32 bits, four are added up in 16 bits, of two
@@ -55,6 +51,52 @@ struct Int8Product {
 #endif
 };
 
+// Whether products of bfloat16 are the processor's own.
+#if defined(__AVX512BF16__)
+constexpr bool kHasBFloat16 = true;
+#else
+constexpr bool kHasBFloat16 = false;
+#endif
+
+// bfloat16 is the upper half of a float, rounded to nearest.
+inline uint32_t bfloat16(float x) {
+  uint32_t bits;
+  std::memcpy(&bits, &x, sizeof bits);
+  return (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+}
+
+typedef uint32_t Words __attribute__((vector_size(VECTOR_BYTES)));
+
+inline Words rounded(Floats x) {
+  Words bits;
+  std::memcpy(&bits, &x, sizeof bits);
+  return bits + 0x7fff + (bits >> 16 & 1);
+}
+
+// Words of two numbers each: of the first the lower ones, of the second the upper ones.
+inline Words pair(Floats lower, Floats upper) {
+  return rounded(lower) >> 16 | (rounded(upper) & 0xffff0000u);
+}
+
+inline uint32_t pair(float lower, float upper) { return bfloat16(lower) | bfloat16(upper) << 16; }
+
+// The numbers of a row, and 0 up to `whole`.
+inline void convert_bfloat16(const float* x, int64_t count, uint16_t* numbers, int64_t whole) {
+  int64_t i = 0;
+#if defined(__AVX512BF16__)
+  for (; i + 32 <= count; i += 32) {
+    const __m512bh both = _mm512_cvtne2ps_pbh((__m512)load(x + i + 16), (__m512)load(x + i));
+    std::memcpy(numbers + i, &both, sizeof both);
+  }
+#endif
+  for (; i < count; ++i) {
+    numbers[i] = static_cast<uint16_t>(bfloat16(x[i]));
+  }
+  for (; i < whole; ++i) {
+    numbers[i] = 0;
+  }
+}
+
 // Each word: two numbers.
 struct BFloat16Product {
   typedef Floats Sum;
@@ -72,11 +114,20 @@ struct BFloat16Product {
   }
 };
 
+// Each word: one number.
+struct Float32Product {
+  typedef Floats Sum;
+  static constexpr int kHeight = kRows;
+  static constexpr bool kPairs = false;
+
+  static Floats add(Floats sum, Ints a, Ints b) { return sum + as_floats(a) * as_floats(b); }
+};
+
 // c (+)= a b for Rows x kColumns results, which are written as words. The word of a for row i is
-// a[i * row + k * step].
+// a[i * row + k * step]. b + next is read soon and brought into the cache meanwhile.
 template <class Product, int Rows>
 inline void word_tile(int64_t words, const uint32_t* a, int64_t row, int64_t step,
-                      const uint32_t* b, float* c, int64_t ldc, bool add) {
+                      const uint32_t* b, float* c, int64_t ldc, bool add, int64_t next) {
   typename Product::Sum left[Rows], right[Rows];
 #pragma GCC unroll 16
   for (int i = 0; i < Rows; ++i) {
@@ -89,9 +140,8 @@ inline void word_tile(int64_t words, const uint32_t* a, int64_t row, int64_t ste
   int64_t k = 0;
   if constexpr (Product::kPairs) {
     for (; k + 2 <= words; k += 2, a += 2 * step, b += 2 * kColumns) {
-      // The next panel, which follows.
-      __builtin_prefetch(b + words * kColumns, 0, 2);
-      __builtin_prefetch(b + (words + 1) * kColumns, 0, 2);
+      __builtin_prefetch(b + next, 0, 2);
+      __builtin_prefetch(b + next + kColumns, 0, 2);
       const Ints b0 = load_words(b), b1 = load_words(b + kLanes),
                  next0 = load_words(b + kColumns), next1 = load_words(b + kColumns + kLanes);
 #pragma GCC unroll 16
@@ -104,6 +154,7 @@ inline void word_tile(int64_t words, const uint32_t* a, int64_t row, int64_t ste
     }
   }
   for (; k < words; ++k, a += step, b += kColumns) {
+    __builtin_prefetch(b + next, 0, 2);
     const Ints b0 = load_words(b), b1 = load_words(b + kLanes);
 #pragma GCC unroll 16
     for (int i = 0; i < Rows; ++i) {
@@ -119,21 +170,23 @@ inline void word_tile(int64_t words, const uint32_t* a, int64_t row, int64_t ste
   }
 }
 
+// A tile of up to Rows rows.
 template <class Product, int Rows>
 struct WordTiles {
   static void run(int rows, int64_t words, const uint32_t* a, int64_t row, const uint32_t* b,
-                  float* c, int64_t ldc) {
+                  float* c, int64_t ldc, bool add, int64_t next) {
     if (rows == Rows) {
-      word_tile<Product, Rows>(words, a, row, 1, b, c, ldc, false);
+      word_tile<Product, Rows>(words, a, row, 1, b, c, ldc, add, next);
     } else {
-      WordTiles<Product, Rows - 1>::run(rows, words, a, row, b, c, ldc);
+      WordTiles<Product, Rows - 1>::run(rows, words, a, row, b, c, ldc, add, next);
     }
   }
 };
 
 template <class Product>
 struct WordTiles<Product, 0> {
-  static void run(int, int64_t, const uint32_t*, int64_t, const uint32_t*, float*, int64_t) {}
+  static void run(int, int64_t, const uint32_t*, int64_t, const uint32_t*, float*, int64_t, bool,
+                  int64_t) {}
 };
 
 }  // namespace

@@ -38,9 +38,10 @@ inline int64_t whole(int64_t count) {
   return (count + columns - 1) / columns * columns;
 }
 
-// Rows in another precision.
+// Rows in another precision, of up to `most` words.
 struct Converted {
-  Converted(int64_t rows, int64_t words) : words(rows * words), scales(rows) {}
+  Converted(int64_t rows, int64_t most) : most(most), words(rows * most), scales(rows) {}
+  int64_t most;
   Floats words;
   mutable std::vector<Scale> scales;
 };
@@ -58,25 +59,28 @@ struct Team {
   int64_t end(int64_t count) const { return count * (rank + 1) / size; }
 };
 
+// desk: the first row of `converted` that is this team's.
 inline void run_dense(const Dense& dense, Activation activation, const float* x, int64_t ldx,
                       int64_t rows, float* y, int64_t ldy, const Converted& converted,
-                      const Team& team) {
+                      const Team& team, int64_t desk = 0) {
   const int64_t panels = whole(dense.out) / backend().columns;
   const float* input = x;
+  Scale* scales = converted.scales.data() + desk;
   if (dense.precision != Precision::kFloat32) {
-    input = converted.words.get();
+    float* words = converted.words.get() + desk * converted.most;
     const int64_t top = team.begin(rows);
-    backend().convert(dense, x + top * ldx, ldx, team.end(rows) - top,
-                      converted.words.get() + top * dense.words, converted.scales.data() + top);
+    backend().convert(dense, x + top * ldx, ldx, team.end(rows) - top, words + top * dense.words,
+                      scales + top);
     team.wait();
+    input = words;
     ldx = dense.words;
   }
   if (rows >= kTall * team.size) {
     const int64_t top = team.begin(rows);
-    backend().dense(dense, input + top * ldx, ldx, converted.scales.data() + top,
+    backend().dense(dense, input + top * ldx, ldx, scales + top,
                     team.end(rows) - top, 0, panels, activation, y + top * ldy, ldy);
   } else {
-    backend().dense(dense, input, ldx, converted.scales.data(), rows, team.begin(panels),
+    backend().dense(dense, input, ldx, scales, rows, team.begin(panels),
                     team.end(panels), activation, y, ldy);
   }
   team.wait();

@@ -5,77 +5,11 @@
 
 #include "backend.h"
 #include "dense.h"
+#include "layouts.h"
 #include "low_precision.h"
 #include "vector.h"
 
 namespace {
-
-constexpr int64_t kSlice = 384;  // words of a panel and of a tile that stay in the first-level cache
-
-inline uint32_t bits_of(float x) {
-  uint32_t bits;
-  std::memcpy(&bits, &x, sizeof bits);
-  return bits;
-}
-
-// Two numbers in bfloat16, in one word.
-inline uint32_t pair(float lower, float upper) {
-  return bfloat16(lower) | bfloat16(upper) << 16;
-}
-
-// `Width` columns of b, which lie side by side, as words from row to row.
-template <int Width>
-inline void lay_out_rows(Precision precision, const float* b, int64_t row, int64_t depth,
-                         int64_t columns, uint32_t* target) {
-  if (precision == Precision::kFloat32) {
-    for (int64_t k = 0; k < depth; ++k, b += row, target += Width) {
-      if (columns >= Width) {
-        std::memcpy(target, b, Width * sizeof(float));
-      } else {
-        for (int64_t j = 0; j < Width; ++j) {
-          target[j] = j < columns ? bits_of(b[j]) : 0;
-        }
-      }
-    }
-    return;
-  }
-  for (int64_t k = 0; k < depth; k += 2, b += 2 * row, target += Width) {
-    if (columns >= Width && k + 1 < depth) {
-      for (int j = 0; j < Width; ++j) {
-        target[j] = pair(b[j], b[row + j]);
-      }
-    } else {
-      for (int64_t j = 0; j < Width; ++j) {
-        target[j] = j < columns ? pair(b[j], k + 1 < depth ? b[row + j] : 0.0f) : 0;
-      }
-    }
-  }
-}
-
-// A panel of columns whose numbers lie side by side.
-inline void lay_out_columns(Precision precision, const float* b, int64_t column, int64_t depth,
-                            int64_t columns, uint32_t* target) {
-  constexpr int64_t kStretch = 32;  // of each column at a time, an even number
-  const bool is_float32 = precision == Precision::kFloat32;
-  for (int64_t k = 0; k < depth; k += kStretch) {
-    const int64_t count = depth - k < kStretch ? depth - k : kStretch;
-    const int64_t words = words_of(precision, count);
-    uint32_t* begin = target + words_of(precision, k) * kColumns;
-    for (int64_t j = 0; j < kColumns; ++j) {
-      const float* source = b + j * column + k;
-      for (int64_t n = 0; n < words; ++n) {
-        if (j >= columns) {
-          begin[n * kColumns + j] = 0;
-        } else if (is_float32) {
-          begin[n * kColumns + j] = bits_of(source[n]);
-        } else {
-          begin[n * kColumns + j] =
-              pair(source[2 * n], 2 * n + 1 < count ? source[2 * n + 1] : 0.0f);
-        }
-      }
-    }
-  }
-}
 
 inline void lay_out(Precision precision, const float* b, int64_t row, int64_t column,
                     int64_t depth, int64_t columns, int64_t begin, int64_t end, void* panels) {
@@ -115,10 +49,9 @@ inline void lay_out_transposed(Precision precision, const float* y, int64_t ldy,
 inline void multiply_tile(Precision precision, int64_t words, const uint32_t* a,
                           const uint32_t* b, float* c, int64_t ldc, bool add) {
   if (precision == Precision::kFloat32) {
-    tile<kRows>(words, reinterpret_cast<const float*>(a), 1, kRows,
-                reinterpret_cast<const float*>(b), kColumns, c, ldc, add);
+    word_tile<Float32Product, kRows>(words, a, 1, kRows, b, c, ldc, add, 0);
   } else {
-    word_tile<BFloat16Product, kRows>(words, a, 1, kRows, b, c, ldc, add);
+    word_tile<BFloat16Product, kRows>(words, a, 1, kRows, b, c, ldc, add, 0);
   }
 }
 

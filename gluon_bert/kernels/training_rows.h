@@ -10,8 +10,6 @@
 
 namespace {
 
-typedef uint32_t Words __attribute__((vector_size(VECTOR_BYTES)));
-
 // The factors on the columns of a row: 0, or 1 / (1 - p). Those of a column are a hash of its
 // number, Appleby's finaliser of MurmurHash3.
 class Factors {

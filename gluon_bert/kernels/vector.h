@@ -9,6 +9,10 @@
 #include <cstdint>
 #include <cstring>
 
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
 namespace {
 
 constexpr int kLanes = VECTOR_BYTES / sizeof(float);
@@ -38,24 +42,48 @@ inline Floats as_floats(Ints x) {
 
 inline Floats same(float x) { return x - Floats{}; }
 
-inline Floats larger(Floats x, Floats y) { return x > y ? x : y; }
+// As the processor's own: y where either is no number.
+inline Floats larger(Floats x, Floats y) {
+#if VECTOR_BYTES == 64
+  return (Floats)_mm512_max_ps((__m512)x, (__m512)y);
+#else
+  return x > y ? x : y;
+#endif
+}
 
-inline Floats smaller(Floats x, Floats y) { return x < y ? x : y; }
+inline Floats smaller(Floats x, Floats y) {
+#if VECTOR_BYTES == 64
+  return (Floats)_mm512_min_ps((__m512)x, (__m512)y);
+#else
+  return x < y ? x : y;
+#endif
+}
 
+// Halves are put together until one number is left, as each step waits for the one before.
 inline float sum(Floats x) {
-  float total = 0;
-  for (int i = 0; i < kLanes; ++i) {
-    total += x[i];
+#if VECTOR_BYTES == 64
+  return _mm512_reduce_add_ps((__m512)x);
+#else
+  for (int half = kLanes / 2; half > 0; half /= 2) {
+    for (int i = 0; i < half; ++i) {
+      x[i] += x[i + half];
+    }
   }
-  return total;
+  return x[0];
+#endif
 }
 
 inline float largest(Floats x) {
-  float found = x[0];
-  for (int i = 1; i < kLanes; ++i) {
-    found = x[i] > found ? x[i] : found;
+#if VECTOR_BYTES == 64
+  return _mm512_reduce_max_ps((__m512)x);
+#else
+  for (int half = kLanes / 2; half > 0; half /= 2) {
+    for (int i = 0; i < half; ++i) {
+      x[i] = x[i + half] > x[i] ? x[i + half] : x[i];
+    }
   }
-  return found;
+  return x[0];
+#endif
 }
 
 // exp(x) for x <= 88, within 4e-7 of it; exp(-80) below -80, so that nothing made from it is so
@@ -85,10 +113,9 @@ inline int64_t whole_columns(int64_t size) {
 
 // A panel of a matrix product: c (+)= a b for Rows x kColumns results.
 // a[i, k] is a[i * row + k * step], b[k, j] is b[k * ldb + j], c[i, j] is c[i * ldc + j].
-// Ahead: b + next is read soon and brought into the cache meanwhile.
-template <int Rows, bool Ahead = false>
+template <int Rows>
 inline void tile(int64_t depth, const float* a, int64_t row, int64_t step, const float* b,
-                 int64_t ldb, float* c, int64_t ldc, bool add, int64_t next = 0) {
+                 int64_t ldb, float* c, int64_t ldc, bool add) {
   Floats left[Rows], right[Rows];
 #pragma GCC unroll 16
   for (int i = 0; i < Rows; ++i) {
@@ -96,9 +123,6 @@ inline void tile(int64_t depth, const float* a, int64_t row, int64_t step, const
     right[i] = add ? load(c + i * ldc + kLanes) : Floats{};
   }
   for (int64_t k = 0; k < depth; ++k, a += step, b += ldb) {
-    if constexpr (Ahead) {
-      __builtin_prefetch(b + next, 0, 2);
-    }
     const Floats b0 = load(b), b1 = load(b + kLanes);
 #pragma GCC unroll 16
     for (int i = 0; i < Rows; ++i) {
@@ -114,23 +138,22 @@ inline void tile(int64_t depth, const float* a, int64_t row, int64_t step, const
   }
 }
 
-template <int Rows, bool Ahead = false>
+template <int Rows>
 struct Tiles {
   static void run(int rows, int64_t depth, const float* a, int64_t row, int64_t step,
-                  const float* b, int64_t ldb, float* c, int64_t ldc, bool add,
-                  int64_t next = 0) {
+                  const float* b, int64_t ldb, float* c, int64_t ldc, bool add) {
     if (rows == Rows) {
-      tile<Rows, Ahead>(depth, a, row, step, b, ldb, c, ldc, add, next);
+      tile<Rows>(depth, a, row, step, b, ldb, c, ldc, add);
     } else {
-      Tiles<Rows - 1, Ahead>::run(rows, depth, a, row, step, b, ldb, c, ldc, add, next);
+      Tiles<Rows - 1>::run(rows, depth, a, row, step, b, ldb, c, ldc, add);
     }
   }
 };
 
-template <bool Ahead>
-struct Tiles<0, Ahead> {
+template <>
+struct Tiles<0> {
   static void run(int, int64_t, const float*, int64_t, int64_t, const float*, int64_t, float*,
-                  int64_t, bool, int64_t) {}
+                  int64_t, bool) {}
 };
 
 // c (+)= a b, (rows, depth) (depth, columns); columns is a multiple of kColumns.
