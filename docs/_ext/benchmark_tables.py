@@ -64,7 +64,8 @@ def benchmark_lines(path):
     """Lines for a file: for each mode and network tables, pictures, who was not ranked."""
     rows = read_rows(path)
     for (mode, model), group in benchmark_groups(rows).items():
-        yield from (f'.. rubric:: {mode}, {model}', '')
+        flags = max((row['flags'] for row in group), key=len)
+        yield from (f'.. rubric:: {mode}, {model} ({flags})', '')
         header, standing = standing_table(group)
         if standing:
             yield from list_table(header, standing)
