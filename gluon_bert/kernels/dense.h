@@ -8,9 +8,11 @@
 
 namespace {
 
-constexpr int64_t kMostRows = 168;     // of a block, whose sums of a panel are kept
+// Many rows at a time, as weights come from far away, and as many times as there are blocks.
+constexpr int64_t kMostRows = 336;     // of a block, whose sums of a panel are kept
 constexpr int64_t kSlice = 192;        // words of a panel that stay in the first-level cache
-constexpr int64_t kCached = 65536;     // words of rows that stay in the second-level cache
+// Words of a block that stay in the second-level cache.
+constexpr int64_t kCached = VECTOR_BYTES == 64 ? 262144 : 65536;
 
 // The normal distribution, Phi(x). Phi(x) - 1/2 is x P(x^2) / Q(x^2), fitted by weighted least
 // squares such that x Phi(x) is right within 2e-8 where |x| < kTail, and 3e-7 in single precision.

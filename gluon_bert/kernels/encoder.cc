@@ -21,9 +21,9 @@
 namespace {
 
 constexpr int64_t kApart = kLine / sizeof(float);  // so that rows of a tile share no cache lines
-constexpr int64_t kChunk = 256;    // rows that a thread takes at a time
-constexpr int64_t kStep = 84;      // of these, rows that stay in the cache from attention on
-constexpr double kUneven = 1.1;    // the most that one thread may have to do, as part of the mean
+constexpr int64_t kChunk = 1024;   // rows that a thread takes at a time, for all layers
+constexpr int64_t kStep = 336;     // of these, the rows that go from attention to the layer's end
+constexpr double kUneven = 1.05;   // the most that one thread may have to do, as part of the mean
 
 // The inputs of a dense layer are divided by, and its weights multiplied with, numbers that make
 // both nearer to each other in size, input by input: a few large inputs of a token would leave few

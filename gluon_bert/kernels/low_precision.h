@@ -155,6 +155,7 @@ inline void word_tile(int64_t words, const uint32_t* a, int64_t row, int64_t ste
   }
   for (; k < words; ++k, a += step, b += kColumns) {
     __builtin_prefetch(b + next, 0, 2);
+    __builtin_prefetch(b + next + kLanes, 0, 2);
     const Ints b0 = load_words(b), b1 = load_words(b + kLanes);
 #pragma GCC unroll 16
     for (int i = 0; i < Rows; ++i) {
