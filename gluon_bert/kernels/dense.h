@@ -210,7 +210,8 @@ inline void dense_words(const Dense& layer, const uint32_t* x, int64_t ldx, cons
   alignas(64) float sums[kMostRows * kColumns];
   const uint32_t* panels = static_cast<const uint32_t*>(layer.panels);
   const int64_t words = layer.words, slices = (words + kSlice - 1) / kSlice;
-  const int64_t fitting = kCached / words < kMostRows ? kCached / words : kMostRows;
+  const int64_t wanted = rows_at_a_time(layer.precision, kMostRows);
+  const int64_t fitting = kCached / words < wanted ? kCached / words : wanted;
   const int64_t most = fitting < Product::kHeight ? Product::kHeight : fitting;
   const int64_t blocks = (rows + most - 1) / most;
   for (int64_t block = 0; block < blocks; ++block) {

@@ -271,7 +271,8 @@ void encode(const Encoder& e, const Batch& b, int64_t from, int64_t to, const Sp
       transform(e, b, layer, 0, rows, 0, s, team);
       continue;
     }
-    const int64_t mine = team.end(rows) - team.begin(rows), steps = (mine + kStep - 1) / kStep;
+    const int64_t step = rows_at_a_time(layer.expand.get().precision, kStep);
+    const int64_t mine = team.end(rows) - team.begin(rows), steps = (mine + step - 1) / step;
     for (int64_t i = 0; i < steps; ++i) {
       const int64_t top = mine * i / steps, end = mine * (i + 1) / steps;
       transform(e, b, layer, team.begin(rows) + top, end - top, team.begin(rows), s, Team());
@@ -298,9 +299,10 @@ void encode(const Encoder& e, const Batch& b, int64_t from, int64_t to, const Sp
 }
 
 // Where the parts begin that the threads take one by one: whole sequences, the last also N.
-std::vector<int64_t> divide(const Batch& b, int64_t threads) {
+std::vector<int64_t> divide(const Encoder& e, const Batch& b, int64_t threads) {
   const int64_t N = static_cast<int64_t>(b.first.size()) - 1, M = b.first.back();
-  const int64_t size = std::max<int64_t>(1, std::min(kChunk, (M + threads - 1) / threads));
+  const int64_t most = rows_at_a_time(e.layers.front().expand.get().precision, kChunk);
+  const int64_t size = std::max<int64_t>(1, std::min(most, (M + threads - 1) / threads));
   std::vector<int64_t> parts = {0};
   for (int64_t n = 0; n < N; ++n) {
     if (b.first[n + 1] - b.first[parts.back()] > size && n > parts.back()) {
@@ -451,7 +453,7 @@ int gluon_bert_encode(const void* encoder, const int32_t* ids, const int32_t* ty
   for (int64_t n = 0; n < N; ++n) {
     b.first.push_back(b.first.back() + lengths[n]);
   }
-  const std::vector<int64_t> parts = divide(b, threads);
+  const std::vector<int64_t> parts = divide(e, b, threads);
   if (threads == 1 || is_even(b, parts, threads)) {
     encode_apart(e, b, parts, threads);
   } else {
