@@ -66,10 +66,10 @@ def network(checkpoint):
 
 
 def initialised(block, inputs):
-    block.initialize(mx.init.Normal(0.3))
+    block.initialize(mx.init.Normal(0.1))
     block(*inputs)
     for parameter in block.collect_params().values():
-        parameter.set_data(parameter.data() + mx.nd.random.normal(scale=0.1,
+        parameter.set_data(parameter.data() + mx.nd.random.normal(scale=0.05,
                                                                   shape=parameter.shape))
     return block
 
