@@ -9,19 +9,30 @@
 #include <new>
 #include <vector>
 
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
+
 #include "backend.h"
 
 constexpr int64_t kLine = 64;    // bytes: floats are aligned to it
+constexpr int64_t kHuge = 1 << 21;  // bytes of a huge page, in which many floats are found faster
 constexpr int64_t kTall = 96;    // rows for each thread from which rows are divided, not columns
 
 class Floats {
  public:
   explicit Floats(int64_t count = 0) {
-    const int64_t bytes = (std::max<int64_t>(count, 1) * sizeof(float) + kLine - 1) / kLine * kLine;
-    void* memory = std::aligned_alloc(kLine, bytes);
+    const int64_t wanted = std::max<int64_t>(count, 1) * sizeof(float);
+    const int64_t line = wanted < kHuge ? kLine : kHuge;
+    void* memory = std::aligned_alloc(line, (wanted + line - 1) / line * line);
     if (!memory) {
       throw std::bad_alloc();
     }
+#ifdef MADV_HUGEPAGE
+    if (wanted >= kHuge) {
+      madvise(memory, wanted / kHuge * kHuge, MADV_HUGEPAGE);  // the last part is no whole page
+    }
+#endif
     data_.reset(static_cast<float*>(memory));
   }
   float* get() const { return data_.get(); }

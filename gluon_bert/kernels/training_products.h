@@ -46,25 +46,43 @@ inline void lay_out_transposed(Precision precision, const float* y, int64_t ldy,
   }
 }
 
-inline void multiply_tile(Precision precision, int64_t words, const uint32_t* a,
-                          const uint32_t* b, float* c, int64_t ldc, bool add) {
-  if (precision == Precision::kFloat32) {
-    word_tile<Float32Product, kRows>(words, a, 1, kRows, b, c, ldc, add, 0);
-  } else {
-    word_tile<BFloat16Product, kRows>(words, a, 1, kRows, b, c, ldc, add, 0);
+// Sums to the rows and columns of c that are there.
+inline void write_sums(const float* sums, int64_t rows, int64_t columns, bool add, float* c,
+                       int64_t ldc) {
+  for (int64_t i = 0; i < rows; ++i, c += ldc, sums += kColumns) {
+    for (int64_t j = 0; j < columns; ++j) {
+      c[j] = add ? c[j] + sums[j] : sums[j];
+    }
   }
 }
 
-// A tile at the edge of c, of which only some rows and columns are there.
-inline void multiply_edge(Precision precision, int64_t words, const uint32_t* a, const uint32_t* b,
-                          int64_t rows, int64_t columns, float* c, int64_t ldc, bool add) {
-  float whole[kRows * kColumns] = {};
-  for (int64_t i = 0; i < rows && add; ++i) {
-    std::memcpy(whole + i * kColumns, c + i * ldc, columns * sizeof(float));
-  }
-  multiply_tile(precision, words, a, b, whole, kColumns, true);
-  for (int64_t i = 0; i < rows; ++i) {
-    std::memcpy(c + i * ldc, whole + i * kColumns, columns * sizeof(float));
+// Blocks and slices as those of dense_words.
+template <class Product>
+inline void multiply_transposed_words(const uint32_t* a, const uint32_t* b, int64_t words,
+                                      int64_t rows, int64_t columns, int64_t begin, int64_t end,
+                                      bool add, float* c) {
+  alignas(64) float sums[kMostRows * kColumns];
+  const int64_t fitting = kCached / words < kMostRows ? kCached / words : kMostRows;
+  const int64_t most = fitting < kRows ? 1 : fitting / kRows, count = end - begin;
+  const int64_t blocks = (count + most - 1) / most, slices = (words + kSlice - 1) / kSlice;
+  for (int64_t block = 0; block < blocks; ++block) {
+    const int64_t top = begin + count * block / blocks;
+    const int64_t tiles = begin + count * (block + 1) / blocks - top;
+    const int64_t tall = rows - top * kRows < tiles * kRows ? rows - top * kRows : tiles * kRows;
+    for (int64_t panel = 0; panel * kColumns < columns; ++panel) {
+      for (int64_t slice = 0; slice < slices; ++slice) {
+        const int64_t from = words * slice / slices, deep = words * (slice + 1) / slices - from;
+        for (int64_t n = 0; n < tiles; ++n) {
+          word_tile<Product, kRows>(deep, a + ((top + n) * words + from) * kRows, 1, kRows,
+                                    b + (panel * words + from) * kColumns,
+                                    sums + n * kRows * kColumns, kColumns, slice > 0,
+                                    deep * kColumns);
+        }
+      }
+      const int64_t column = panel * kColumns;
+      const int64_t wide = columns - column < kColumns ? columns - column : kColumns;
+      write_sums(sums, tall, wide, add, c + top * kRows * columns + column, columns);
+    }
   }
 }
 
@@ -73,27 +91,11 @@ inline void multiply_transposed(Precision precision, const void* tiles, const vo
                                 int64_t end, bool add, float* c) {
   const uint32_t *a = static_cast<const uint32_t*>(tiles),
                  *b = static_cast<const uint32_t*>(panels);
-  const int64_t words = words_of(precision, depth), most = kCached / kSlice / kRows;
-  for (int64_t top = begin; top < end; top += most) {
-    const int64_t bottom = end - top < most ? end : top + most;
-    for (int64_t k = 0; k < words; k += kSlice) {
-      const int64_t deep = words - k < kSlice ? words - k : kSlice;
-      for (int64_t panel = 0; panel * kColumns < columns; ++panel) {
-        const int64_t wide = columns - panel * kColumns;
-        for (int64_t tile = top; tile < bottom; ++tile) {
-          const int64_t tall = rows - tile * kRows;
-          const uint32_t *left = a + (tile * words + k) * kRows,
-                         *right = b + (panel * words + k) * kColumns;
-          float* target = c + tile * kRows * columns + panel * kColumns;
-          if (wide >= kColumns && tall >= kRows) {
-            multiply_tile(precision, deep, left, right, target, columns, add || k > 0);
-          } else {
-            multiply_edge(precision, deep, left, right, tall < kRows ? tall : kRows,
-                          wide < kColumns ? wide : kColumns, target, columns, add || k > 0);
-          }
-        }
-      }
-    }
+  const int64_t words = words_of(precision, depth);
+  if (precision == Precision::kFloat32) {
+    multiply_transposed_words<Float32Product>(a, b, words, rows, columns, begin, end, add, c);
+  } else {
+    multiply_transposed_words<BFloat16Product>(a, b, words, rows, columns, begin, end, add, c);
   }
 }
 
