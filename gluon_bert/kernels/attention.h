@@ -83,18 +83,24 @@ inline Rows read_rows(const float* source, int64_t stride, int64_t rows, int64_t
 // (T, D) to (D, keys), padded with 0.
 inline void transpose(const float* source, int64_t stride, int64_t T, int64_t D, float* target,
                       int64_t keys) {
-  constexpr int64_t kStretch = 8;  // rows that are read together
-  int64_t t = 0;
-  for (; t + kStretch <= T; t += kStretch) {
-    for (int64_t d = 0; d < D; ++d) {
-      for (int64_t i = 0; i < kStretch; ++i) {
-        target[d * keys + t + i] = source[(t + i) * stride + d];
+  for (int64_t t = 0; t < keys; t += kLanes) {
+    int64_t d = 0;
+    for (; t + kLanes <= T && d + kLanes <= D; d += kLanes) {
+      Floats rows[kLanes];
+#pragma GCC unroll 16
+      for (int i = 0; i < kLanes; ++i) {
+        rows[i] = load(source + (t + i) * stride + d);
+      }
+      transpose_vectors(rows);
+#pragma GCC unroll 16
+      for (int i = 0; i < kLanes; ++i) {
+        store(target + (d + i) * keys + t, rows[i]);
       }
     }
-  }
-  for (int64_t d = 0; d < D; ++d) {
-    for (int64_t i = t; i < keys; ++i) {
-      target[d * keys + i] = i < T ? source[i * stride + d] : 0;
+    for (; d < D; ++d) {
+      for (int64_t i = t; i < t + kLanes; ++i) {
+        target[d * keys + i] = i < T ? source[i * stride + d] : 0;
+      }
     }
   }
 }

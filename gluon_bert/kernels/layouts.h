@@ -48,25 +48,51 @@ inline void lay_out_rows(Precision precision, const float* b, int64_t row, int64
   }
 }
 
+// kLanes columns, whose numbers lie side by side, to kLanes numbers of each: a square of a panel.
+inline void lay_out_square(Precision precision, const float* b, int64_t column, uint32_t* target) {
+  Floats rows[kLanes];
+#pragma GCC unroll 16
+  for (int j = 0; j < kLanes; ++j) {
+    __builtin_prefetch(b + j * column + 2 * kLanes);  // of the square after the next
+    rows[j] = load(b + j * column);
+  }
+  transpose_vectors(rows);
+  if (precision == Precision::kFloat32) {
+#pragma GCC unroll 16
+    for (int k = 0; k < kLanes; ++k) {
+      std::memcpy(target + k * kColumns, &rows[k], sizeof rows[k]);
+    }
+  } else {
+#pragma GCC unroll 16
+    for (int k = 0; k < kLanes; k += 2) {
+      const Words both = pair(rows[k], rows[k + 1]);
+      std::memcpy(target + k / 2 * kColumns, &both, sizeof both);
+    }
+  }
+}
+
 // A panel of columns whose numbers lie side by side.
 inline void lay_out_columns(Precision precision, const float* b, int64_t column, int64_t depth,
                             int64_t columns, uint32_t* target) {
-  constexpr int64_t kStretch = 32;  // of each column at a time, an even number
-  const bool is_float32 = precision == Precision::kFloat32;
-  for (int64_t k = 0; k < depth; k += kStretch) {
-    const int64_t count = depth - k < kStretch ? depth - k : kStretch;
-    const int64_t words = words_of(precision, count);
-    uint32_t* begin = target + words_of(precision, k) * kColumns;
-    for (int64_t j = 0; j < kColumns; ++j) {
-      const float* source = b + j * column + k;
-      for (int64_t n = 0; n < words; ++n) {
-        if (j >= columns) {
-          begin[n * kColumns + j] = 0;
-        } else if (is_float32) {
-          begin[n * kColumns + j] = bits_of(source[n]);
-        } else {
-          begin[n * kColumns + j] =
-              pair(source[2 * n], 2 * n + 1 < count ? source[2 * n + 1] : 0.0f);
+  const int64_t each = precision == Precision::kFloat32 ? 1 : 2;  // numbers of a word
+  for (int64_t k = 0; k < depth; k += kLanes, target += kLanes / each * kColumns) {
+    const int64_t count = depth - k < kLanes ? depth - k : kLanes;
+    for (int64_t j = 0; j < kColumns; j += kLanes) {
+      if (count == kLanes && j + kLanes <= columns) {
+        lay_out_square(precision, b + j * column + k, column, target + j);
+        continue;
+      }
+      for (int64_t i = j; i < j + kLanes; ++i) {
+        const float* source = b + i * column + k;
+        for (int64_t n = 0; n < count; n += each) {
+          uint32_t* word = target + n / each * kColumns + i;
+          if (i >= columns) {
+            *word = 0;
+          } else if (each == 1) {
+            *word = bits_of(source[n]);
+          } else {
+            *word = pair(source[n], n + 1 < count ? source[n + 1] : 0.0f);
+          }
         }
       }
     }

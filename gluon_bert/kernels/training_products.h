@@ -11,34 +11,44 @@
 
 namespace {
 
+constexpr int64_t kStretch = 32;  // rows that are laid out at a time, an even number
+
+// Those of the panels of `Width` columns, from `begin` to `end`, of a matrix whose rows' numbers
+// lie side by side: rows are read in their order, through all panels.
+template <int Width>
+inline void lay_out_stretch(Precision precision, const float* b, int64_t row, int64_t k,
+                            int64_t depth, int64_t columns, int64_t begin, int64_t end,
+                            void* panels) {
+  const int64_t count = depth - k < kStretch ? depth - k : kStretch;
+  for (int64_t panel = begin; panel < end; ++panel) {
+    const int64_t word = panel * words_of(precision, depth) + words_of(precision, k);
+    lay_out_rows<Width>(precision, b + k * row + panel * Width, row, count,
+                        columns - panel * Width, static_cast<uint32_t*>(panels) + word * Width);
+  }
+}
+
 inline void lay_out(Precision precision, const float* b, int64_t row, int64_t column,
                     int64_t depth, int64_t columns, int64_t begin, int64_t end, void* panels) {
+  if (column == 1) {
+    for (int64_t k = 0; k < depth; k += kStretch) {
+      lay_out_stretch<kColumns>(precision, b, row, k, depth, columns, begin, end, panels);
+    }
+    return;
+  }
   const int64_t size = words_of(precision, depth) * kColumns;
   for (int64_t panel = begin; panel < end; ++panel) {
-    const int64_t first = panel * kColumns;
-    uint32_t* target = static_cast<uint32_t*>(panels) + panel * size;
-    if (column == 1) {
-      lay_out_rows<kColumns>(precision, b + first, row, depth, columns - first, target);
-    } else {
-      lay_out_columns(precision, b + first * column, column, depth, columns - first, target);
-    }
+    lay_out_columns(precision, b + panel * kColumns * column, column, depth,
+                    columns - panel * kColumns, static_cast<uint32_t*>(panels) + panel * size);
   }
 }
 
 inline void lay_out_transposed(Precision precision, const float* y, int64_t ldy, int64_t depth,
                                int64_t columns, int64_t begin, int64_t end, void* tiles,
                                float* sums) {
-  constexpr int64_t kStretch = 32;  // rows that are read at a time, an even number
-  const int64_t words = words_of(precision, depth);
   const int64_t last = end * kRows < columns ? end * kRows : columns;
-  for (int64_t k = 0; k < depth; k += kStretch, y += kStretch * ldy) {
-    const int64_t count = depth - k < kStretch ? depth - k : kStretch;
-    for (int64_t tile = begin; tile < end; ++tile) {
-      lay_out_rows<kRows>(precision, y + tile * kRows, ldy, count, columns - tile * kRows,
-                          static_cast<uint32_t*>(tiles)
-                              + (tile * words + words_of(precision, k)) * kRows);
-    }
-    for (int64_t n = 0; n < count; ++n) {
+  for (int64_t k = 0; k < depth; k += kStretch) {
+    lay_out_stretch<kRows>(precision, y, ldy, k, depth, columns, begin, end, tiles);
+    for (int64_t n = k; n < k + kStretch && n < depth; ++n) {
       for (int64_t j = begin * kRows; j < last; ++j) {
         sums[j] += y[n * ldy + j];
       }

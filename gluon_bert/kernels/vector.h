@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
 #if defined(__AVX2__)
 #include <immintrin.h>
@@ -59,6 +60,19 @@ inline Floats smaller(Floats x, Floats y) {
 #endif
 }
 
+inline Floats square_root(Floats x) {
+#if VECTOR_BYTES == 64
+  return (Floats)_mm512_sqrt_ps((__m512)x);
+#elif defined(__AVX2__)
+  return (Floats)_mm256_sqrt_ps((__m256)x);
+#else
+  for (int i = 0; i < kLanes; ++i) {
+    x[i] = __builtin_sqrtf(x[i]);
+  }
+  return x;
+#endif
+}
+
 // Halves are put together until one number is left, as each step waits for the one before.
 inline float sum(Floats x) {
 #if VECTOR_BYTES == 64
@@ -103,6 +117,39 @@ inline Floats exponential(Floats x) {
   Ints bits;
   std::memcpy(&bits, &shifted, sizeof bits);
   return y * as_floats(bits << 23);
+}
+
+// Of two vectors behind each other, the numbers in these places.
+template <int... Place>
+inline Floats pick(Floats x, Floats y) {
+#if defined(__clang__)
+  return __builtin_shufflevector(x, y, Place...);
+#else
+  return __builtin_shuffle(x, y, Ints{Place...});
+#endif
+}
+
+// Of two rows of a matrix of kLanes rows, `Apart` apart: what lies above the diagonal of the upper
+// one changes places with what lies below that of the lower one.
+template <int Apart, int... Lane>
+inline void exchange(Floats* rows, std::integer_sequence<int, Lane...>) {
+  const Floats x = rows[0], y = rows[Apart];
+  rows[0] = pick<(Lane & Apart ? kLanes + Lane - Apart : Lane)...>(x, y);
+  rows[Apart] = pick<(Lane & Apart ? kLanes + Lane : Lane + Apart)...>(x, y);
+}
+
+// A matrix of kLanes rows, transposed: quarter by quarter, then the quarters of these.
+template <int Apart = kLanes / 2>
+inline void transpose_vectors(Floats* rows) {
+#pragma GCC unroll 16
+  for (int i = 0; i < kLanes; ++i) {
+    if (!(i & Apart)) {
+      exchange<Apart>(rows + i, std::make_integer_sequence<int, kLanes>());
+    }
+  }
+  if constexpr (Apart > 1) {
+    transpose_vectors<Apart / 2>(rows);
+  }
 }
 
 constexpr int kColumns = 2 * kLanes;
