@@ -53,6 +53,12 @@ struct Norm {
   float eps;
 };
 
+// A step of Adam. shrink: a factor on the weight first; decay: of the weight, added to the gradient,
+// which `rescale` is a factor on.
+struct AdamStep {
+  float rate, beta1, beta2, eps, shrink, decay, rescale;
+};
+
 enum Activation { kNone, kGelu, kGeluTanh, kRelu, kTanh };
 
 struct Backend {
@@ -102,6 +108,10 @@ struct Backend {
   void (*multiply_transposed)(Precision, const void* tiles, const void* panels, int64_t depth,
                               int64_t rows, int64_t columns, int64_t begin, int64_t end, bool add,
                               float* c);
+
+  // The numbers w, with gradients g and moments m and v.
+  void (*adam)(const AdamStep&, float* w, const float* g, float* m, float* v, int64_t count);
+  float (*sum_of_squares)(const float* x, int64_t count);
 };
 
 inline int64_t words_of(Precision precision, int64_t count) {

@@ -1,6 +1,7 @@
 #define VECTOR_BYTES 16
 constexpr int kRows = 6;  // of a tile, as many as the registers hold
 
+#include "adam.h"
 #include "attention.h"
 #include "dense.h"
 #include "norm.h"
@@ -10,4 +11,4 @@ constexpr int kRows = 6;  // of a tile, as many as the registers hold
 const Backend kGeneric = {
     "generic", kColumns, attention_space, attention_forward, attention_backward, pack, convert,
     dense, add_norm, drop, normalize, normalize_backward, activate_row, activate_backward, kRows,
-    lay_out, lay_out_transposed, multiply_transposed};
+    lay_out, lay_out_transposed, multiply_transposed, adam, sum_of_squares};

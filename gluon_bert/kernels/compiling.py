@@ -14,7 +14,7 @@ FOLDER = Path(__file__).parent
 COMPILERS = ('c++', 'g++', 'clang++')
 OPTIONS = ('-std=c++17', '-O3', '-fPIC', '-fopenmp', '-fno-math-errno')
 # Source file -> further options. What is compiled for some processors only runs on those.
-SOURCES = {'optimizer.cc': ('-ffast-math',), 'encoder.cc': (), 'training_encoder.cc': (),
+SOURCES = {'optimizer.cc': (), 'encoder.cc': (), 'training_encoder.cc': (),
            'training_backward.cc': (), 'backend.cc': (), 'backend_generic.cc': ()}
 if platform.machine() == 'x86_64':
     _AVX512 = ('-mavx512f', '-mavx512bw', '-mavx512vl', '-mavx512dq', '-mfma')
