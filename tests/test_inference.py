@@ -50,8 +50,9 @@ def test_encodings_are_the_networks(form, make_model, tiny_config, seed, lengths
     {'activation': 'gelu_tanh'}, {'activation': 'relu', 'pooler_activation': 'relu'},
     {'num_token_types': 0}, {'units': 26, 'num_heads': 2, 'hidden_size': 33},
     {'units': 64, 'num_heads': 1, 'hidden_size': 1500}, {'layer_norm_eps': 1e-5},
-    {'max_length': 300, 'units': 32, 'num_heads': 4}], ids=str)
-@pytest.mark.parametrize('num_threads', [1, 2])
+    {'max_length': 300, 'units': 32, 'num_heads': 4},
+    {'max_length': 400, 'units': 64, 'num_heads': 4}], ids=str)
+@pytest.mark.parametrize('num_threads', [1, 2, 3])
 def test_every_configuration(make_model, tiny_config, seed, changes, num_threads):
     config = replace(tiny_config, **changes)
     model = make_model(wide=0.1, **changes)

@@ -11,6 +11,7 @@
 #include <memory>
 #include <mutex>
 #include <new>
+#include <numeric>
 #include <vector>
 
 #include <omp.h>
@@ -20,7 +21,6 @@
 
 namespace {
 
-constexpr int64_t kApart = kLine / sizeof(float);  // so that rows of a tile share no cache lines
 constexpr int64_t kChunk = 1024;   // rows that a thread takes at a time, for all layers
 constexpr int64_t kStep = 336;     // of these, the rows that go from attention to the layer's end
 constexpr double kUneven = 1.05;   // the most that one thread may have to do, as part of the mean
@@ -158,6 +158,11 @@ struct Batch {
   double* const* squares;           // of the inputs of all dense layers, added to; or null
 };
 
+// Whether only the first token of each sequence is wanted of a layer.
+bool is_short(const Encoder& e, const Batch& b, const EncoderLayer& layer) {
+  return !b.sequence && &layer == &e.layers.back();
+}
+
 // Add the squares of rows of inputs of a dense layer to those that were seen before.
 void observe(const Batch& b, const Encoder& e, const EncoderLayer& layer, int part,
              const float* x, int64_t ldx, int64_t rows, int64_t in) {
@@ -200,21 +205,86 @@ void embed(const Encoder& e, const Batch& b, int64_t from, int64_t to, const Spa
   team.wait();
 }
 
-void attend(const Encoder& e, const Batch& b, const EncoderLayer& layer, int64_t from, int64_t to,
-            const Space& s, float* own, const Team& team) {
-  const int64_t D = e.units / e.heads;
-  for (int64_t task = team.rank; task < (to - from) * e.heads; task += team.size) {
-    const int64_t sequence = from + task / e.heads, head = task % e.heads;
-    const int64_t row = b.first[sequence] - b.first[from];
-    Attention a{};
-    a.D = D;
-    a.length = a.queries = b.first[sequence + 1] - b.first[sequence];
-    a.in_bfloat16 = layer.query_key_value.get().precision != Precision::kFloat32;
-    a.stride = s.wide;
-    a.output_stride = s.units;
-    a.input = s.large.get() + row * s.wide + head * 3 * D;
-    a.output = s.context.get() + row * s.units + head * D;
-    backend().attention_forward(a, own);
+// One head of one sequence, whose first row is `row` of s. input: its queries, keys and values.
+void attend(const Encoder& e, const Batch& b, const EncoderLayer& layer, int64_t row,
+            int64_t length, int64_t head, const float* input, int64_t stride, const Space& s,
+            float* own) {
+  Attention a{};
+  a.D = e.units / e.heads;
+  a.length = length;
+  a.queries = is_short(e, b, layer) ? 1 : length;
+  a.in_bfloat16 = layer.query_key_value.get().precision != Precision::kFloat32;
+  a.stride = stride;
+  a.output_stride = s.units;
+  a.input = input;
+  a.output = s.context.get() + row * s.units + head * a.D;
+  backend().attention_forward(a, own);
+}
+
+// A layer from one of its panels on.
+Dense some_panels(Dense dense, int64_t begin) {
+  const int64_t column = begin * backend().columns;
+  dense.out -= column;
+  dense.panels = static_cast<const uint32_t*>(dense.panels) + column * dense.words;
+  dense.bias += column;
+  dense.scales += column;
+  dense.totals += column;
+  return dense;
+}
+
+// How many heads' queries, keys and values are whole panels.
+int64_t heads_at_a_time(const Encoder& e) {
+  const int64_t size = 3 * e.units / e.heads;
+  const int64_t count = backend().columns / std::gcd(size, backend().columns);
+  return e.heads % count == 0 ? count : e.heads;
+}
+
+// Some sequences, from rows as the first layer reads them to results of attention: some heads at a
+// time, so that their queries, keys and values are still near when attention reads them.
+void attend_by_heads(const Encoder& e, const Batch& b, const EncoderLayer& layer, int64_t from,
+                     int64_t begin, int64_t end, const Input& input, const Space& s, float* own,
+                     const Team& team) {
+  const Dense& dense = layer.query_key_value.get();
+  const int64_t D = e.units / e.heads, count = heads_at_a_time(e);
+  const int64_t wide = whole(3 * D * count), panels = wide / backend().columns;
+  const int64_t top = b.first[begin] - b.first[from], rows = b.first[end] - b.first[begin];
+  float* large = s.large.get() + team.rank * s.rows * wide;
+  for (int64_t part = team.rank; part < e.heads / count; part += team.size) {
+    run_panels(some_panels(dense, part * panels), kNone, input, top, rows, 0, panels, large, wide);
+    for (int64_t n = begin; n < end; ++n) {
+      const int64_t row = b.first[n] - b.first[begin];
+      for (int64_t i = 0; i < count; ++i) {
+        attend(e, b, layer, top + row, b.first[n + 1] - b.first[n], part * count + i,
+               large + row * wide + i * 3 * D, wide, s, own);
+      }
+    }
+  }
+}
+
+// From a layer's input, in hidden, to results of attention, in context.
+void read_and_attend(const Encoder& e, const Batch& b, const EncoderLayer& layer, int64_t from,
+                     int64_t to, const Space& s, float* own, const Team& team) {
+  const Dense& dense = layer.query_key_value.get();
+  const int64_t rows = b.first[to] - b.first[from];
+  if (e.heads / heads_at_a_time(e) % team.size == 0) {
+    const Input input = convert_rows(dense, s.hidden.get(), s.units, rows, s.converted, team);
+    const int64_t most = rows_at_a_time(dense.precision, kStep);
+    for (int64_t begin = from, end; begin < to; begin = end) {
+      end = begin + 1;
+      while (end < to && b.first[end + 1] - b.first[begin] <= most) {
+        ++end;
+      }
+      attend_by_heads(e, b, layer, from, begin, end, input, s, own, team);
+    }
+  } else {
+    run_dense(dense, kNone, s.hidden.get(), s.units, rows, s.large.get(), s.wide, s.converted,
+              team);
+    for (int64_t task = team.rank; task < (to - from) * e.heads; task += team.size) {
+      const int64_t n = from + task / e.heads, head = task % e.heads;
+      const int64_t row = b.first[n] - b.first[from];
+      attend(e, b, layer, row, b.first[n + 1] - b.first[n], head,
+             s.large.get() + row * s.wide + head * 3 * (e.units / e.heads), s.wide, s, own);
+    }
   }
   team.wait();
 }
@@ -256,14 +326,12 @@ void transform(const Encoder& e, const Batch& b, const EncoderLayer& layer, int6
 void encode(const Encoder& e, const Batch& b, int64_t from, int64_t to, const Space& s, float* own,
             const Team& team) {
   int64_t rows = b.first[to] - b.first[from];
-  float *hidden = s.hidden.get(), *context = s.context.get(), *large = s.large.get();
+  float *hidden = s.hidden.get(), *context = s.context.get();
   embed(e, b, from, to, s, team);
   for (const EncoderLayer& layer : e.layers) {
     observe(b, e, layer, 0, hidden, s.units, rows, e.units);
-    run_dense(layer.query_key_value.get(), kNone, hidden, s.units, rows, large, s.wide,
-              s.converted, team);
-    attend(e, b, layer, from, to, s, own, team);
-    if (!b.sequence && &layer == &e.layers.back()) {
+    read_and_attend(e, b, layer, from, to, s, own, team);
+    if (is_short(e, b, layer)) {
       keep_first(b, from, to, s, team);
       rows = to - from;
     }

@@ -16,6 +16,7 @@
 #include "backend.h"
 
 constexpr int64_t kLine = 64;    // bytes: floats are aligned to it
+constexpr int64_t kApart = kLine / sizeof(float);  // so that rows of a tile share no cache lines
 constexpr int64_t kHuge = 1 << 21;  // bytes of a huge page, in which many floats are found faster
 constexpr int64_t kTall = 96;    // rows for each thread from which rows are divided, not columns
 
@@ -70,29 +71,46 @@ struct Team {
   int64_t end(int64_t count) const { return count * (rank + 1) / size; }
 };
 
+// Rows as a layer reads them.
+struct Input {
+  const float* rows;
+  int64_t stride;
+  const Scale* scales;
+};
+
 // desk: the first row of `converted` that is this team's.
+inline Input convert_rows(const Dense& dense, const float* x, int64_t ldx, int64_t rows,
+                          const Converted& converted, const Team& team, int64_t desk = 0) {
+  if (dense.precision == Precision::kFloat32) {
+    return {x, ldx, nullptr};
+  }
+  Scale* scales = converted.scales.data() + desk;
+  float* words = converted.words.get() + desk * converted.most;
+  const int64_t top = team.begin(rows);
+  backend().convert(dense, x + top * ldx, ldx, team.end(rows) - top, words + top * dense.words,
+                    scales + top);
+  team.wait();
+  return {words, dense.words, scales};
+}
+
+// The panels from `begin` to `end` of some of the rows.
+inline void run_panels(const Dense& dense, Activation activation, const Input& input, int64_t top,
+                       int64_t rows, int64_t begin, int64_t end, float* y, int64_t ldy) {
+  const Scale* scales = input.scales ? input.scales + top : nullptr;
+  backend().dense(dense, input.rows + top * input.stride, input.stride, scales, rows, begin, end,
+                  activation, y, ldy);
+}
+
 inline void run_dense(const Dense& dense, Activation activation, const float* x, int64_t ldx,
                       int64_t rows, float* y, int64_t ldy, const Converted& converted,
                       const Team& team, int64_t desk = 0) {
   const int64_t panels = whole(dense.out) / backend().columns;
-  const float* input = x;
-  Scale* scales = converted.scales.data() + desk;
-  if (dense.precision != Precision::kFloat32) {
-    float* words = converted.words.get() + desk * converted.most;
-    const int64_t top = team.begin(rows);
-    backend().convert(dense, x + top * ldx, ldx, team.end(rows) - top, words + top * dense.words,
-                      scales + top);
-    team.wait();
-    input = words;
-    ldx = dense.words;
-  }
+  const Input input = convert_rows(dense, x, ldx, rows, converted, team, desk);
   if (rows >= kTall * team.size) {
     const int64_t top = team.begin(rows);
-    backend().dense(dense, input + top * ldx, ldx, scales + top,
-                    team.end(rows) - top, 0, panels, activation, y + top * ldy, ldy);
+    run_panels(dense, activation, input, top, team.end(rows) - top, 0, panels, y + top * ldy, ldy);
   } else {
-    backend().dense(dense, input, ldx, scales, rows, team.begin(panels),
-                    team.end(panels), activation, y, ldy);
+    run_panels(dense, activation, input, 0, rows, team.begin(panels), team.end(panels), y, ldy);
   }
   team.wait();
 }

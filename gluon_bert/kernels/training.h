@@ -30,6 +30,7 @@ struct Network {
   float eps;
 
   int64_t wide() const { return std::max(3 * units, hidden_size); }
+  int64_t inner() const { return whole(hidden_size) + kApart; }  // floats from row to row
 };
 
 constexpr int64_t kStep = 1024;  // rows of the feed-forward layer at a time
@@ -100,7 +101,7 @@ struct Work {
 
   int64_t C() const { return whole(net.units); }  // floats from row to row
   int64_t wide() const { return whole(3 * net.units); }
-  int64_t inner() const { return whole(net.hidden_size); }
+  int64_t inner() const { return net.inner(); }
   int64_t rows() const { return pass.rows(); }
   bool is_short(int64_t layer) const { return pass.first_only && layer + 1 == net.layers; }
   int64_t rows(int64_t layer) const { return is_short(layer) ? pass.sequences() : rows(); }

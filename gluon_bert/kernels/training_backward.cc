@@ -125,8 +125,8 @@ void transform_backward(const Work& w, const Gradients& g, int64_t layer) {
     drop_rows(w, w.dropout(layer, 3), top, count);
     run_dense(contract, kNone, spare, C, count, change, inner, s.converted, w.team);
     for (int64_t r = w.team.begin(count); r < w.team.end(count); ++r) {
-      backend().activate_backward(net.activation, expanded + r * inner, inner, change + r * inner,
-                                  activated + r * inner);
+      backend().activate_backward(net.activation, expanded + r * inner, whole(net.hidden_size),
+                                  change + r * inner, activated + r * inner);
     }
     w.team.wait();
     dense_gradients(w, g, g.at(layer, kContract), spare, C, net.units, activated, inner,

@@ -14,8 +14,8 @@ Scratch::Scratch(const Network& net, int64_t rows, int64_t attention_size)
     : rows(rows), attention_size(attention_size), hidden(rows * whole(net.units)),
       spare(rows * whole(net.units)), gradient(rows * whole(net.units)),
       context_gradient(rows * whole(net.units)), wide_gradient(rows * whole(3 * net.units)),
-      inner(std::min(rows, kStep) * whole(net.hidden_size)),
-      inner_gradient(std::min(rows, kStep) * whole(net.hidden_size)),
+      inner(std::min(rows, kStep) * net.inner()),
+      inner_gradient(std::min(rows, kStep) * net.inner()),
       tiles((std::min(rows, kStep) + 1) * blocks(net.wide(), backend().rows) * backend().rows),
       panels((std::min(rows, kStep) + 1) * whole(std::max(net.units, net.hidden_size))),
       sums(net.wide()), norm_sums(blocks(rows, kBlock) * 2 * net.units),
@@ -36,7 +36,7 @@ Kept::Kept(const Network& net, int64_t rows, bool for_backward)
   query_key_value = Floats(count * whole(3 * net.units));
   context = Floats(count * whole(net.units));
   attended = Floats(count * whole(net.units));
-  inner = Floats((all ? count : std::min(rows, kStep)) * whole(net.hidden_size));
+  inner = Floats((all ? count : std::min(rows, kStep)) * net.inner());
 }
 
 Dense lay_out_dense(const Work& w, int number, const float* weight, const float* bias, int64_t out,
@@ -163,7 +163,8 @@ void transform(const Work& w, int64_t layer) {
     run_dense(expand, kNone, hidden + top * C, C, count, expanded, inner, w.scratch.converted,
               w.team);
     for (int64_t r = w.team.begin(count); r < w.team.end(count); ++r) {
-      backend().activate(net.activation, expanded + r * inner, inner, activated + r * inner);
+      backend().activate(net.activation, expanded + r * inner, whole(net.hidden_size),
+                         activated + r * inner);
     }
     w.team.wait();
     run_dense(contract, kNone, activated, inner, count, spare, C, w.scratch.converted, w.team);
