@@ -46,7 +46,7 @@ def state():
 
 
 def adam(weight, grad, mean, variance, rate, beta1, beta2, epsilon, shrink, decay, rescale):
-    """One step of Adam, in place, in one pass over memory; see ``optimizer.cc`` for the formula.
+    """One step of Adam, in place, in one pass over memory; see ``adam.h`` for the formula.
 
     Parameters
     ----------

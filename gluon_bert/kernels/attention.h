@@ -87,11 +87,7 @@ inline void transpose(const float* source, int64_t stride, int64_t T, int64_t D,
     int64_t d = 0;
     for (; t + kLanes <= T && d + kLanes <= D; d += kLanes) {
       Floats rows[kLanes];
-#pragma GCC unroll 16
-      for (int i = 0; i < kLanes; ++i) {
-        rows[i] = load(source + (t + i) * stride + d);
-      }
-      transpose_vectors(rows);
+      read_square(source + t * stride + d, stride, rows);
 #pragma GCC unroll 16
       for (int i = 0; i < kLanes; ++i) {
         store(target + (d + i) * keys + t, rows[i]);

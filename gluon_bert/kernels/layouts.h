@@ -48,15 +48,20 @@ inline void lay_out_rows(Precision precision, const float* b, int64_t row, int64
   }
 }
 
+// kLanes numbers of each of kLanes rows, which are `stride` apart, transposed.
+inline void read_square(const float* source, int64_t stride, Floats* columns) {
+#pragma GCC unroll 16
+  for (int i = 0; i < kLanes; ++i) {
+    __builtin_prefetch(source + i * stride + 2 * kLanes);  // of the square after the next
+    columns[i] = load(source + i * stride);
+  }
+  transpose_vectors(columns);
+}
+
 // kLanes columns, whose numbers lie side by side, to kLanes numbers of each: a square of a panel.
 inline void lay_out_square(Precision precision, const float* b, int64_t column, uint32_t* target) {
   Floats rows[kLanes];
-#pragma GCC unroll 16
-  for (int j = 0; j < kLanes; ++j) {
-    __builtin_prefetch(b + j * column + 2 * kLanes);  // of the square after the next
-    rows[j] = load(b + j * column);
-  }
-  transpose_vectors(rows);
+  read_square(b, column, rows);
   if (precision == Precision::kFloat32) {
 #pragma GCC unroll 16
     for (int k = 0; k < kLanes; ++k) {

@@ -13,8 +13,8 @@ namespace {
 
 constexpr int64_t kStretch = 32;  // rows that are laid out at a time, an even number
 
-// Those of the panels of `Width` columns, from `begin` to `end`, of a matrix whose rows' numbers
-// lie side by side: rows are read in their order, through all panels.
+// Rows from k on, kStretch at most, of the panels of `Width` columns from `begin` to `end`. The
+// numbers of a row lie side by side: each is read through all panels before the next stretch.
 template <int Width>
 inline void lay_out_stretch(Precision precision, const float* b, int64_t row, int64_t k,
                             int64_t depth, int64_t columns, int64_t begin, int64_t end,
