@@ -1,8 +1,12 @@
-"""NumPy names that MXNet 1.9.1 needs and newer NumPy releases removed.
+"""What MXNet 1.9.1 needs to be imported on current NumPy, and in less time.
 
-Imported by the package before anything imports MXNet. MXNet reads some of the names again at run
-time, so they stay set. Python 3.12 also needs setuptools installed, for ``distutils``.
+Imported by the package before anything imports MXNet. NumPy's names that newer releases removed
+are read again at run time, so they stay set. Python 3.12 also needs setuptools installed, for
+``distutils``.
 """
+import contextlib
+import importlib
+import importlib.util
 import sys
 
 import numpy as np
@@ -47,5 +51,53 @@ def forget_failed_import():
             del sys.modules[name]
 
 
+class _MXNetFinder:
+    """Finds MXNet, once, and spares it what takes as long to import as MXNet itself.
+
+    It wants scikit-learn for nothing but a base of its deprecated ``FeedForward``, for which it has
+    a substitute, and ``scipy.stats`` when a network is quantised by entropy and in its own tests.
+    """
+
+    def find_spec(self, name, path=None, target=None):
+        if name != 'mxnet':
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        if spec is not None:
+            load = spec.loader.exec_module
+
+            def load_quickly(module):
+                with _hidden('sklearn'), _hidden('scipy.stats'):
+                    load(module)
+                module.contrib.quantization.stats = module.test_utils.ss = _Later('scipy.stats')
+
+            spec.loader.exec_module = load_quickly
+        return spec
+
+
+@contextlib.contextmanager
+def _hidden(name):
+    before = sys.modules.get(name)
+    sys.modules[name] = None        # an ImportError for who asks
+    try:
+        yield
+    finally:
+        del sys.modules[name]
+        if before is not None:
+            sys.modules[name] = before
+
+
+class _Later:
+    """A module that is imported when it is first made use of."""
+
+    def __init__(self, name):
+        self._name = name
+
+    def __getattr__(self, attribute):
+        return getattr(importlib.import_module(self._name), attribute)
+
+
 restore_numpy_names()
 forget_failed_import()
+if 'mxnet' not in sys.modules:
+    sys.meta_path.insert(0, _MXNetFinder())
