@@ -44,8 +44,9 @@ class Plan:
         :class:`~gluon_bert.kernels.training.NativeTrainer`: 'float32' or 'bfloat16'. Parameters,
         gradients and moments are float32 in both.
     recompute : bool
-        Take less memory: compute what each layer gives a second time instead of keeping it. The
-        result is the same. This and 'bfloat16' need the native kernels.
+        Take less memory: compute what each layer gives a second time, for some sequences at a time,
+        instead of keeping it. The result is the same, but for rounding in batches of more than 2048
+        tokens. This and 'bfloat16' need the native kernels.
     """
 
     epochs: int = 3

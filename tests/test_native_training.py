@@ -83,9 +83,9 @@ def forward(network, *inputs):
     return weighed(network(*inputs))
 
 
-def make(config, head, hybridized=True):
+def make(config, head, hybridized=True, dropout=0.0):
     has_pooler = head in ('model', 'classifier', 'pretraining')
-    network = HEADS[head](BertModel(replace(config, dropout=0.0), use_pooler=has_pooler))
+    network = HEADS[head](BertModel(replace(config, dropout=dropout), use_pooler=has_pooler))
     network.initialize()
     for parameter in network.collect_params().values():
         centre = 1 if parameter.name.endswith('gamma') else 0
@@ -113,7 +113,7 @@ def test_gradients_equal_those_of_the_plain_network(tiny_config, ragged, sizes, 
         with native(network, threads, recompute=recompute):
             found.append(gradients(network, inputs, forward))
     assert_close(found[0], expected)
-    # The same to the last bit with any number of threads, and recomputed.
+    # The same to the last bit with any number of threads, and recomputed in one part.
     for other in found[1:]:
         assert all(map(np.array_equal, found[0], other))
 
@@ -129,6 +129,24 @@ def test_all_heads_with_gradients_added_up(tiny_config, ragged, head, hybridized
     with kernels.used_in(network):
         assert kernels.are_used_in(network)
         assert_close(gradients(network, inputs, forward, repeat=2), expected)
+
+
+@pytest.mark.parametrize('lengths', [[700] * 3 + [2100, 5, 900, 900, 400], [50] * 90], ids=len)
+@pytest.mark.parametrize('head', ['model', 'classifier'])
+@pytest.mark.parametrize('request_', ['write', 'add'])
+def test_large_batches_are_recomputed_in_parts(tiny_config, ragged, lengths, head, request_):
+    config = replace(tiny_config, units=24, num_heads=3, max_length=2100)
+    network = make(config, head, dropout=0.1)
+    network.collect_params().setattr('grad_req', request_)
+    batches = [ragged(config, some).arrays() for some in (lengths, [9, 4])]
+    found = []
+    for threads, recompute in [(1, False), (1, True), (3, True)]:
+        mx.random.seed(5)
+        with native(network, threads, recompute=recompute):
+            found.append([gradients(network, inputs, forward, repeat=2) for inputs in batches])
+    for whole, *parts in zip(*found):
+        assert_close(parts[0], whole)
+        assert all(map(np.array_equal, *parts))
 
 
 def test_two_forward_passes_before_one_backward(tiny_config, ragged):

@@ -35,8 +35,8 @@ class NativeTrainer:
         Of the dense layers' products: 'float32'; or 'bfloat16', to which the inputs and weights of
         each product are rounded, forward and backward. Sums, weights and gradients stay in float32.
     recompute : bool
-        Keep only the input of each layer for the backward pass, and compute the others again there:
-        the same gradients with less memory.
+        Keep only the input of each layer for the backward pass, and compute the others again there,
+        for some sequences at a time: the same gradients, but for rounding, with less memory.
     num_threads : int, optional
         By default as many as OpenMP gives.
 

@@ -10,17 +10,19 @@
 
 #include <omp.h>
 
-Scratch::Scratch(const Network& net, int64_t rows, int64_t attention_size)
-    : rows(rows), attention_size(attention_size), hidden(rows * whole(net.units)),
-      spare(rows * whole(net.units)), gradient(rows * whole(net.units)),
-      context_gradient(rows * whole(net.units)), wide_gradient(rows * whole(3 * net.units)),
-      inner(std::min(rows, kStep) * net.inner()),
-      inner_gradient(std::min(rows, kStep) * net.inner()),
-      tiles((std::min(rows, kStep) + 1) * blocks(net.wide(), backend().rows) * backend().rows),
-      panels((std::min(rows, kStep) + 1) * whole(std::max(net.units, net.hidden_size))),
+Scratch::Scratch(const Network& net, int64_t rows, int64_t part_rows, int64_t attention_size)
+    : rows(rows), part_rows(part_rows), attention_size(attention_size),
+      hidden(rows * whole(net.units)), gradient(rows * whole(net.units)),
+      spare(part_rows * whole(net.units)), context_gradient(part_rows * whole(net.units)),
+      wide_gradient(part_rows * whole(3 * net.units)),
+      inner(std::min(part_rows, kStep) * net.inner()),
+      inner_gradient(std::min(part_rows, kStep) * net.inner()),
+      tiles((std::min(part_rows, kStep) + 1) * blocks(net.wide(), backend().rows)
+            * backend().rows),
+      panels((std::min(part_rows, kStep) + 1) * whole(std::max(net.units, net.hidden_size))),
       sums(net.wide()), norm_sums(blocks(rows, kBlock) * 2 * net.units),
       attention(attention_size),
-      converted(net.precision == Precision::kFloat32 ? 0 : rows,
+      converted(net.precision == Precision::kFloat32 ? 0 : part_rows,
                 words_of(net.precision, net.wide())) {
   for (int i = 0; i < (net.recompute ? 3 : 2); ++i) {
     weights[i] = Floats((whole(net.wide()) + 1) * whole(net.units));
@@ -28,15 +30,15 @@ Scratch::Scratch(const Network& net, int64_t rows, int64_t attention_size)
   }
 }
 
-Kept::Kept(const Network& net, int64_t rows, bool for_backward)
-    : rows(rows), for_backward(for_backward),
+Kept::Kept(const Network& net, int64_t rows, int64_t part_rows, bool for_backward)
+    : rows(rows), part_rows(part_rows), for_backward(for_backward),
       outputs(rows * (for_backward ? net.layers : 1) * whole(net.units)) {
   const bool all = for_backward && !net.recompute;
-  const int64_t count = rows * (all ? net.layers : 1);
+  const int64_t count = all ? rows * net.layers : part_rows;
   query_key_value = Floats(count * whole(3 * net.units));
   context = Floats(count * whole(net.units));
   attended = Floats(count * whole(net.units));
-  inner = Floats((all ? count : std::min(rows, kStep)) * net.inner());
+  inner = Floats((all ? count : std::min(part_rows, kStep)) * net.inner());
 }
 
 Dense lay_out_dense(const Work& w, int number, const float* weight, const float* bias, int64_t out,
@@ -63,16 +65,16 @@ Dense lay_out_dense(const Work& w, int number, const float* weight, const float*
   return dense;
 }
 
-void sum_embeddings(const Work& w, float* sums) {
+void sum_embeddings(const Work& w, const Rows& sums) {
   const int64_t C = w.net.units;
-  for (int64_t n = 0; n < w.pass.sequences(); ++n) {
+  for (int64_t n = w.from; n < w.to; ++n) {
     const int64_t first = w.pass.first[n], length = w.pass.first[n + 1] - first;
     for (int64_t t = w.team.begin(length); t < w.team.end(length); ++t) {
       const int64_t row = first + t;
       const float *word = w.arrays[kWords] + w.pass.ids[row] * C,
                   *place = w.arrays[kPositions] + t * C,
                   *type = w.arrays[kTypes] ? w.arrays[kTypes] + w.pass.types[row] * C : nullptr;
-      float* sum = sums + row * w.C();
+      float* sum = sums[row];
       for (int64_t i = 0; i < C; ++i) {
         sum[i] = word[i] + (type ? type[i] : 0.0f) + place[i];
       }
@@ -82,17 +84,15 @@ void sum_embeddings(const Work& w, float* sums) {
 }
 
 void embed(const Work& w) {
-  float* hidden = w.scratch.hidden.get();
+  const Rows hidden = w.hidden();
   sum_embeddings(w, hidden);
   const Dropout dropout = w.dropout(0, 0);
-  for (int64_t r = w.team.begin(w.rows()); r < w.team.end(w.rows()); ++r) {
-    float* row = hidden + r * w.C();
-    backend().normalize(w.first_norm(), row, row);
+  w.each(w.top(), w.rows(), [&](int64_t r) {
+    backend().normalize(w.first_norm(), hidden[r], hidden[r]);
     if (dropout.dropped > 0) {
-      backend().drop(row, nullptr, dropout, r, w.C(), row);
+      backend().drop(hidden[r], nullptr, dropout, r, w.C(), hidden[r]);
     }
-  }
-  w.team.wait();
+  });
 }
 
 void restore_input(const Work& w, int64_t layer) {
@@ -101,44 +101,41 @@ void restore_input(const Work& w, int64_t layer) {
     return;
   }
   const Norm norm = w.norm(layer - 1, kOutputNorm);
-  for (int64_t r = w.team.begin(w.rows()); r < w.team.end(w.rows()); ++r) {
-    backend().normalize(norm, w.outputs(layer - 1) + r * w.C(),
-                        w.scratch.hidden.get() + r * w.C());
-  }
-  w.team.wait();
+  const Rows hidden = w.hidden(), outputs = w.outputs(layer - 1);
+  w.each(w.top(), w.rows(),
+         [&](int64_t r) { backend().normalize(norm, outputs[r], hidden[r]); });
 }
 
 void attend(const Work& w, int64_t layer) {
   const Network& net = w.net;
-  const int64_t rows = w.rows(layer), C = w.C();
-  float *hidden = w.scratch.hidden.get(), *spare = w.scratch.spare.get();
+  const int64_t top = w.top(layer), rows = w.rows(layer), C = w.C();
+  const Rows hidden = w.hidden(), spare = w.spare(layer), attended = w.attended(layer);
   const Dense read = lay_out_dense(w, 0, w.array(layer, kQueryKeyValue),
                                    w.array(layer, kQueryKeyValue + 1), 3 * net.units, net.units,
                                    false);
-  run_dense(read, kNone, hidden, C, w.rows(), w.query_key_value(layer), w.wide(),
+  run_dense(read, kNone, hidden[w.top()], C, w.rows(), w.query_key_value(layer)[w.top()], w.wide(),
             w.scratch.converted, w.team);
   float* own = w.scratch.attention.get() + w.team.rank * (w.scratch.attention_size
                                                           / w.pass.threads);
-  for (int64_t task = w.team.rank; task < w.pass.sequences() * net.heads; task += w.team.size) {
+  for (int64_t task = w.from * net.heads + w.team.rank; task < w.to * net.heads;
+       task += w.team.size) {
     backend().attention_forward(w.head(layer, task), own);
   }
   const Dense output = lay_out_dense(w, 1, w.array(layer, kOutput), w.array(layer, kOutput + 1),
                                      net.units, net.units, false);
-  run_dense(output, kNone, w.context(layer), C, rows, spare, C, w.scratch.converted, w.team);
+  run_dense(output, kNone, w.context(layer)[top], C, rows, spare[top], C, w.scratch.converted,
+            w.team);
   const Dropout dropout = w.dropout(layer, 2);
-  for (int64_t r = w.team.begin(rows); r < w.team.end(rows); ++r) {
-    const int64_t from = w.is_short(layer) ? w.pass.first[r] : r;
-    backend().drop(spare + r * C, hidden + from * C, dropout, r, C, w.attended(layer) + r * C);
-  }
-  w.team.wait();
+  w.each(top, rows, [&](int64_t r) {
+    const float* input = hidden[w.is_short(layer) ? w.pass.first[r] : r];
+    backend().drop(spare[r], input, dropout, r, C, attended[r]);
+  });
 }
 
-void restore_middle(const Work& w, int64_t layer, int64_t top, int64_t count) {
+void restore_middle(const Work& w, int64_t layer, int64_t begin, int64_t count) {
   const Norm norm = w.norm(layer, kAttentionNorm);
-  for (int64_t r = top + w.team.begin(count); r < top + w.team.end(count); ++r) {
-    backend().normalize(norm, w.attended(layer) + r * w.C(), w.scratch.hidden.get() + r * w.C());
-  }
-  w.team.wait();
+  const Rows hidden = w.hidden(), attended = w.attended(layer);
+  w.each(begin, count, [&](int64_t r) { backend().normalize(norm, attended[r], hidden[r]); });
 }
 
 namespace {
@@ -146,9 +143,8 @@ namespace {
 // From `attended` to `outputs`, and the normalised ones in hidden.
 void transform(const Work& w, int64_t layer) {
   const Network& net = w.net;
-  const int64_t rows = w.rows(layer), C = w.C(), inner = w.inner();
-  float *hidden = w.scratch.hidden.get(), *spare = w.scratch.spare.get(),
-        *activated = w.scratch.inner.get(), *outputs = w.outputs(layer);
+  const int64_t end = w.top(layer) + w.rows(layer), C = w.C(), inner = w.inner();
+  const Rows hidden = w.hidden(), spare = w.spare(layer), outputs = w.outputs(layer);
   const Dense expand = lay_out_dense(w, 0, w.array(layer, kExpand), w.array(layer, kExpand + 1),
                                      net.hidden_size, net.units, false);
   const Dense contract = lay_out_dense(w, 1, w.array(layer, kContract),
@@ -156,24 +152,22 @@ void transform(const Work& w, int64_t layer) {
                                        false);
   const Norm norm = w.norm(layer, kOutputNorm);
   const Dropout dropout = w.dropout(layer, 3);
-  for (int64_t top = 0; top < rows; top += kStep) {
-    const int64_t count = std::min(kStep, rows - top);
-    restore_middle(w, layer, top, count);
-    float* expanded = w.expanded(layer, top);
-    run_dense(expand, kNone, hidden + top * C, C, count, expanded, inner, w.scratch.converted,
+  for (int64_t begin = w.top(layer); begin < end; begin += kStep) {
+    const int64_t count = std::min(kStep, end - begin);
+    const Rows expanded = w.expanded(layer, begin),
+               activated{w.scratch.inner.get(), inner, begin};
+    restore_middle(w, layer, begin, count);
+    run_dense(expand, kNone, hidden[begin], C, count, expanded[begin], inner, w.scratch.converted,
               w.team);
-    for (int64_t r = w.team.begin(count); r < w.team.end(count); ++r) {
-      backend().activate(net.activation, expanded + r * inner, whole(net.hidden_size),
-                         activated + r * inner);
-    }
-    w.team.wait();
-    run_dense(contract, kNone, activated, inner, count, spare, C, w.scratch.converted, w.team);
-    for (int64_t r = w.team.begin(count); r < w.team.end(count); ++r) {
-      float* row = hidden + (top + r) * C;
-      backend().drop(spare + r * C, row, dropout, top + r, C, outputs + (top + r) * C);
-      backend().normalize(norm, outputs + (top + r) * C, row);
-    }
-    w.team.wait();
+    w.each(begin, count, [&](int64_t r) {
+      backend().activate(net.activation, expanded[r], whole(net.hidden_size), activated[r]);
+    });
+    run_dense(contract, kNone, activated[begin], inner, count, spare[begin], C,
+              w.scratch.converted, w.team);
+    w.each(begin, count, [&](int64_t r) {
+      backend().drop(spare[r], hidden[r], dropout, r, C, outputs[r]);
+      backend().normalize(norm, outputs[r], hidden[r]);
+    });
   }
 }
 
@@ -187,7 +181,7 @@ void write_output(const Work& w, float* output) {
     for (int64_t t = 0; t < tokens; ++t) {
       float* row = output + (n * tokens + t) * C;
       if (t < length) {
-        std::copy_n(w.scratch.hidden.get() + (first + t) * w.C(), C, row);
+        std::copy_n(w.hidden()[first + t], C, row);
       } else {
         std::fill_n(row, C, 0.0f);
       }
@@ -202,21 +196,38 @@ void make_room(Trainer* trainer, const Pass& pass) {
   // It only grows, so that the backward pass has the room that the forward pass made.
   const int64_t attention = std::max(blocks(each, kLine) * kLine * pass.threads,
                                      scratch ? scratch->attention_size : 0);
-  if (!scratch || scratch->rows < pass.rows() || scratch->attention_size < attention) {
-    const int64_t rows = std::max(pass.rows(), scratch ? scratch->rows : 0);
+  const int64_t rows = std::max(pass.rows(), scratch ? scratch->rows : 0);
+  const int64_t part_rows = std::max(pass.part_rows(), scratch ? scratch->part_rows : 0);
+  if (!scratch || scratch->rows < rows || scratch->part_rows < part_rows
+      || scratch->attention_size < attention) {
     scratch.reset();
-    scratch = std::make_unique<Scratch>(net, rows, attention);
+    scratch = std::make_unique<Scratch>(net, rows, part_rows, attention);
   }
 }
 
-std::unique_ptr<Kept> take_kept(Trainer* trainer, int64_t rows, bool for_backward) {
+std::unique_ptr<Kept> take_kept(Trainer* trainer, const Pass& pass, bool for_backward) {
   std::unique_ptr<Kept> found = std::move(trainer->idle);
-  if (!found || found->rows < rows || found->for_backward != for_backward) {
-    const int64_t most = found ? std::max(rows, found->rows) : rows;
+  const int64_t rows = std::max(pass.rows(), found ? found->rows : 0);
+  const int64_t part_rows = std::max(pass.part_rows(), found ? found->part_rows : 0);
+  if (!found || found->rows < rows || found->part_rows < part_rows
+      || found->for_backward != for_backward) {
     found.reset();
-    found = std::make_unique<Kept>(trainer->net, most, for_backward);
+    found = std::make_unique<Kept>(trainer->net, rows, part_rows, for_backward);
   }
   return found;
+}
+
+// Sequences that follow each other, up to kPart rows of them or one longer one.
+std::vector<int64_t> divide(const Network& net, const std::vector<int64_t>& first) {
+  const int64_t N = static_cast<int64_t>(first.size()) - 1;
+  std::vector<int64_t> parts{0};
+  for (int64_t n = 1; net.recompute && n < N; ++n) {
+    if (first[n + 1] - first[parts.back()] > kPart) {
+      parts.push_back(n);
+    }
+  }
+  parts.push_back(N);
+  return parts;
 }
 
 }  // namespace
@@ -257,6 +268,7 @@ void* gluon_bert_train_forward(void* handle, const float* const* arrays, const i
   }
   pass->ids.assign(ids, ids + pass->rows());
   pass->types.assign(types, types + pass->rows());
+  pass->parts = divide(trainer->net, pass->first);
   pass->T = T;
   pass->first_only = first_only != 0;
   pass->dropped = dropped;
@@ -264,15 +276,17 @@ void* gluon_bert_train_forward(void* handle, const float* const* arrays, const i
   pass->threads = threads;
   std::lock_guard<std::mutex> lock(trainer->mutex);
   make_room(trainer.get(), *pass);
-  pass->kept = take_kept(trainer.get(), pass->rows(), for_backward != 0);
+  pass->kept = take_kept(trainer.get(), *pass, for_backward != 0);
 #pragma omp parallel num_threads(threads)
   {
     const Work work{trainer->net, *pass, *trainer->scratch, arrays,
-                    Team{omp_get_thread_num(), omp_get_num_threads()}};
+                    Team{omp_get_thread_num(), omp_get_num_threads()}, 0, N};
     embed(work);
     for (int64_t layer = 0; layer < work.net.layers; ++layer) {
-      attend(work, layer);
-      transform(work, layer);
+      for (int64_t number = 0; number < pass->num_parts(); ++number) {
+        attend(work.part(number), layer);
+        transform(work.part(number), layer);
+      }
     }
     write_output(work, output);
   }
@@ -292,7 +306,7 @@ int gluon_bert_train_backward(void* handle, const float* const* arrays, const fl
 #pragma omp parallel num_threads(pass.threads)
   {
     const Work work{trainer.net, pass, *trainer.scratch, arrays,
-                    Team{omp_get_thread_num(), omp_get_num_threads()}};
+                    Team{omp_get_thread_num(), omp_get_num_threads()}, 0, pass.sequences()};
     run_backward(work, gradient, gradients, adds);
   }
   return 0;
