@@ -52,7 +52,7 @@ def forget_failed_import():
 
 
 class _MXNetFinder:
-    """Finds MXNet, once, and spares it what takes as long to import as MXNet itself.
+    """Finds MXNet, and spares it what takes as long to import as MXNet itself.
 
     It wants scikit-learn for nothing but a base of its deprecated ``FeedForward``, for which it has
     a substitute, and ``scipy.stats`` when a network is quantised by entropy and in its own tests.
@@ -62,7 +62,10 @@ class _MXNetFinder:
         if name != 'mxnet':
             return None
         sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(name)
+        try:
+            spec = importlib.util.find_spec(name)
+        finally:
+            sys.meta_path.insert(0, self)
         if spec is not None:
             load = spec.loader.exec_module
 
