@@ -5,7 +5,6 @@ are read again at run time, so they stay set. Python 3.12 also needs setuptools 
 ``distutils``.
 """
 import contextlib
-import importlib
 import importlib.util
 import sys
 
@@ -91,7 +90,10 @@ def _hidden(name):
 
 
 class _Later:
-    """A module that is imported when it is first made use of."""
+    """A module that is imported when it is first made use of.
+
+    importlib's own LazyLoader would import it at the next ``import`` of the same name.
+    """
 
     def __init__(self, name):
         self._name = name

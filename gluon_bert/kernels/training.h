@@ -94,12 +94,9 @@ struct Pass {
     }
     return found;
   }
+  // Of a part, at most; the same for most batches, so that room for it is made once.
   int64_t part_rows() const {
-    int64_t found = 1;
-    for (int64_t i = 0; i < num_parts(); ++i) {
-      found = std::max(found, first[parts[i + 1]] - first[parts[i]]);
-    }
-    return found;
+    return trainer->net.recompute ? std::min(rows(), std::max(kPart, longest())) : rows();
   }
 };
 

@@ -175,7 +175,7 @@ void transform(const Work& w, int64_t layer) {
 void write_output(const Work& w, float* output) {
   const Pass& pass = w.pass;
   const int64_t C = w.net.units, tokens = pass.first_only ? 1 : pass.T;
-  for (int64_t n = w.team.begin(pass.sequences()); n < w.team.end(pass.sequences()); ++n) {
+  w.each(0, pass.sequences(), [&](int64_t n) {
     const int64_t first = pass.first_only ? n : pass.first[n];
     const int64_t length = pass.first_only ? 1 : pass.first[n + 1] - pass.first[n];
     for (int64_t t = 0; t < tokens; ++t) {
@@ -186,7 +186,7 @@ void write_output(const Work& w, float* output) {
         std::fill_n(row, C, 0.0f);
       }
     }
-  }
+  });
 }
 
 void make_room(Trainer* trainer, const Pass& pass) {
@@ -218,15 +218,16 @@ std::unique_ptr<Kept> take_kept(Trainer* trainer, const Pass& pass, bool for_bac
 }
 
 // Sequences that follow each other, up to kPart rows of them or one longer one.
-std::vector<int64_t> divide(const Network& net, const std::vector<int64_t>& first) {
-  const int64_t N = static_cast<int64_t>(first.size()) - 1;
+std::vector<int64_t> divide(const Pass& pass) {
   std::vector<int64_t> parts{0};
-  for (int64_t n = 1; net.recompute && n < N; ++n) {
-    if (first[n + 1] - first[parts.back()] > kPart) {
-      parts.push_back(n);
+  if (pass.trainer->net.recompute) {
+    for (int64_t n = 1; n < pass.sequences(); ++n) {
+      if (pass.first[n + 1] - pass.first[parts.back()] > kPart) {
+        parts.push_back(n);
+      }
     }
   }
-  parts.push_back(N);
+  parts.push_back(pass.sequences());
   return parts;
 }
 
@@ -268,7 +269,7 @@ void* gluon_bert_train_forward(void* handle, const float* const* arrays, const i
   }
   pass->ids.assign(ids, ids + pass->rows());
   pass->types.assign(types, types + pass->rows());
-  pass->parts = divide(trainer->net, pass->first);
+  pass->parts = divide(*pass);
   pass->T = T;
   pass->first_only = first_only != 0;
   pass->dropped = dropped;
@@ -284,8 +285,9 @@ void* gluon_bert_train_forward(void* handle, const float* const* arrays, const i
     embed(work);
     for (int64_t layer = 0; layer < work.net.layers; ++layer) {
       for (int64_t number = 0; number < pass->num_parts(); ++number) {
-        attend(work.part(number), layer);
-        transform(work.part(number), layer);
+        const Work part = work.part(number);
+        attend(part, layer);
+        transform(part, layer);
       }
     }
     write_output(work, output);
