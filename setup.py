@@ -44,7 +44,7 @@ setup(
     long_description_content_type='text/x-rst',
     license='Apache-2.0',
     packages=find_packages(include=['gluon_bert', 'gluon_bert.*']),
-    package_data={'gluon_bert.kernels': ['*.cc', '*.h']},
+    package_data={'gluon_bert.kernels': ['src/*.cc', 'src/*.h']},
     python_requires='>=3.9,<3.13',
     install_requires=[
         'mxnet==1.9.1',

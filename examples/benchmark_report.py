@@ -166,7 +166,7 @@ def append_rows(path, rows):
     """Add rows to a CSV file; a new one gets a header, an earlier one all columns of today."""
     path, is_new = Path(path), not Path(path).is_file()
     if not is_new and _read(path)[0] != FIELDS:
-        from gluon_bert._files import atomic_path
+        from gluon_bert._internal.files import atomic_path
         earlier = read_rows(path)
         with atomic_path(path) as temporary:
             _write(temporary, earlier, 'w')

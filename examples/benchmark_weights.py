@@ -13,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from gluon_bert._files import atomic_path
+from gluon_bert._internal.files import atomic_path
 
 NETWORK = 'network.json'
 CLASSES = 2

@@ -3,7 +3,7 @@ import argparse
 import logging
 import os
 
-from gluon_bert._processors import physical_cores
+from gluon_bert._internal.cpu import physical_cores
 
 logger = logging.getLogger('examples')
 

@@ -29,7 +29,7 @@ import peer_flags
 import vector_files
 
 import gluon_bert as gb
-from gluon_bert._files import atomic_path
+from gluon_bert._internal.files import atomic_path
 
 FORMATS = ('jsonl', 'npz', 'parquet')
 ROW_GROUP = 100    # lines written together to a parquet file

@@ -11,7 +11,7 @@ import cli
 import numpy as np
 
 import gluon_bert as gb
-from gluon_bert._files import atomic_path
+from gluon_bert._internal.files import atomic_path
 from gluon_bert.data.rows import read_lines
 
 STDIN = '/dev/stdin'

@@ -5,12 +5,16 @@ when a name is first used, so that scripts can set its environment variables aft
 are known.
 """
 import importlib
+import importlib.machinery
+import importlib.util
+import sys
 import warnings
 
 from . import _compat  # noqa: F401 (restores the names)
 
 __version__ = '0.1.0'
 
+# Public name -> its module.
 _HOMES = {
     'BertConfig': 'config',
     'BertModel': 'bert', 'BertOutput': 'bert', 'LayerOutputs': 'bert', 'mean_pool': 'bert',
@@ -21,12 +25,15 @@ _HOMES = {
     'load_pipeline': 'pipelines', 'choose_precision': 'precision',
     'get_model': 'zoo', 'get_tokenizer': 'zoo', 'list_models': 'zoo', 'load_model': 'zoo',
 }
-_MODULES = ('bert', 'checkpoint', 'config', 'data', 'devices', 'heads', 'inference', 'kernels',
-            'layers', 'metrics', 'losses', 'model', 'networks', 'optimizer', 'plan', 'plots',
-            'squad_answers', 'squad_metrics', 'training', 'zoo', 'crf', 'entity_metrics',
-            'tagging', 'task_folder', 'task_checkpoint', 'model_card', 'pipelines', 'embedding',
-            'search', 'text_batches', 'token_vectors', 'evaluation', 'precision',
-            'precision_file')
+_ROOMS = ('checkpoint', 'config', 'data', 'inference', 'kernels', 'metrics', 'model', 'pipelines',
+          'plots', 'training', 'zoo', 'bert', 'devices', 'heads', 'layers', 'losses', 'networks',
+          'optimizer', 'plan', 'squad_answers', 'squad_metrics', 'crf', 'entity_metrics', 'tagging',
+          'task_folder', 'task_checkpoint', 'model_card', 'embedding', 'search', 'text_batches',
+          'token_vectors', 'evaluation', 'precision', 'precision_file')
+# Module of 0.1.0's first layout -> where it is now; both names import.
+_MOVED = {
+}
+_MODULES = (*_ROOMS, *(name for name in _MOVED if '.' not in name))
 
 __all__ = ['__version__', *_HOMES, *_MODULES]
 
@@ -34,10 +41,11 @@ __all__ = ['__version__', *_HOMES, *_MODULES]
 def __getattr__(name):
     if name not in _HOMES and name not in _MODULES:
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    home = _HOMES.get(name) or _MOVED.get(name, name)
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')    # MXNet and GluonNLP warn about themselves on import
         try:
-            module = importlib.import_module('.' + _HOMES.get(name, name), __name__)
+            module = importlib.import_module(f'.{home}', __name__)
         except AttributeError as error:
             # Left as it is, Python would take it for 'no such name' and hide the reason.
             raise ImportError(f'{__name__}.{name} cannot be imported: {error}') from error
@@ -48,3 +56,30 @@ def __getattr__(name):
 
 def __dir__():
     return sorted(__all__)
+
+
+class _MovedFinder:
+    """Import a module by its former name: ``import gluon_bert.squad_metrics``."""
+
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        package, _, former = name.partition('.')
+        if package != __name__ or former not in _MOVED:
+            return None
+        return importlib.machinery.ModuleSpec(name, _MovedLoader)
+
+
+class _MovedLoader:
+    @staticmethod
+    def create_module(spec):
+        module = importlib.import_module('.' + _MOVED[spec.name.partition('.')[2]], __name__)
+        spec.loader_state = module.__spec__
+        return module
+
+    @staticmethod
+    def exec_module(module):
+        # Importing set the specification to that of the former name.
+        module.__spec__ = module.__spec__.loader_state
+
+
+sys.meta_path.append(_MovedFinder)

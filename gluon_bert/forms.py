@@ -15,7 +15,7 @@ from .data import pad_batch, sequential_batches
 from .devices import devices_of, run_batches
 from .heads import BertForPretraining
 from .kernels.encoder import NativeEncoder
-from .packed import Packed, pack, unpad
+from .kernels.packing import Packed, pack, unpad
 from .text_batches import layer_encodings
 
 POOLINGS = ('mean', 'cls', 'max', 'pooler')

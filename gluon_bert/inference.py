@@ -6,7 +6,7 @@ import os
 
 import numpy as np
 
-from ._processors import physical_cores
+from ._internal.cpu import physical_cores
 from .bert import BertModel
 from .forms import POOLINGS, NativeForm, PlainForm
 from .heads import BertHead

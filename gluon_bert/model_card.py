@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 from typing import NamedTuple, Optional
 
-from ._files import write_text
+from ._internal.files import write_text
 from .zoo.rows import resolve
 from .zoo.schema import HubFile
 from .zoo.weights import WEIGHTS

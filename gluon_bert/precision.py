@@ -7,7 +7,7 @@ import numpy as np
 
 from .inference import Predictor, head_of
 from .kernels.encoder import dense_layers, input_sizes
-from .packed import pack
+from .kernels.packing import pack
 from .precision_file import LOWER, LowPrecision
 
 SCORE_TOLERANCE, ERROR_TOLERANCE = 0.005, 0.05

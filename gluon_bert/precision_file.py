@@ -8,8 +8,8 @@ import reprlib
 from pathlib import Path
 from typing import NamedTuple, Optional
 
-from ._files import write_text
-from ._json import read_object
+from ._internal.files import write_text
+from ._internal.json import read_object
 from .kernels.encoder import PARTS, PRECISIONS, layer_widths
 
 PRECISION_FILE = 'precision.json'

@@ -4,7 +4,7 @@ from __future__ import annotations
 import mxnet as mx
 import numpy as np
 
-from ._softmax import softmax
+from ._internal.numerics import softmax
 from .bert import BertBlock
 from .checkpoint.names import CRF, with_prefix
 from .crf import LinearChainCRF

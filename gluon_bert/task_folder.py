@@ -12,8 +12,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
-from ._files import write_text
-from ._json import read_object
+from ._internal.files import write_text
+from ._internal.json import read_object
 from .bert import BertModel
 from .checkpoint.arrays import shape_of
 from .checkpoint.gluonnlp import check_shapes, config_of

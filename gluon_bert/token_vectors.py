@@ -8,14 +8,7 @@ import numpy as np
 from .data import Features, SentenceTransform
 from .data.tokenizer_base import ROLES
 from .inference import Predictor
-from .text_batches import (
-    Batches,
-    bert_of,
-    blocks_of,
-    checked_length,
-    layer_encodings,
-    layer_number,
-)
+from .text_batches import Batches, bert_of, blocks_of, checked_length, layer_encodings, layer_number
 
 OOV_WAYS = ('avg', 'sum', 'last')
 

@@ -15,8 +15,8 @@ import numpy as np
 from tqdm import tqdm
 
 from . import kernels
-from ._files import write_text
-from ._signals import stop_signals
+from ._internal.files import write_text
+from ._internal.signals import stop_signals
 from .devices import add_gradients, devices_of
 from .inference import Predictor
 from .optimizer import exclude_from_decay, global_norm, linear_schedule, make_optimizer

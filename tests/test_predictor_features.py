@@ -9,7 +9,7 @@ import gluon_bert as gb
 from gluon_bert import kernels
 from gluon_bert.data import Features, pad_batch
 from gluon_bert.inference import Predictor
-from gluon_bert.packed import pack
+from gluon_bert.kernels.packing import pack
 
 HEADS = {
     'bert': lambda bert: bert, 'classifier': lambda bert: gb.BertClassifier(bert, 3),

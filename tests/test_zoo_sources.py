@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import gluon_bert as gb
-from gluon_bert._files import sha256_of
+from gluon_bert._internal.files import sha256_of
 from gluon_bert.checkpoint import Checkpoint, write_checkpoint
 from gluon_bert.checkpoint.arrays import renamed
 from gluon_bert.checkpoint.params_file import read_params, write_params

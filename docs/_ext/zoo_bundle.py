@@ -4,7 +4,7 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
-from gluon_bert._files import atomic_path
+from gluon_bert._internal.files import atomic_path
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = 'bert'             # in the archive

@@ -9,7 +9,7 @@ from result_tables import RESULTS, read_results, results_lines
 from zoo_markup import code_block, heading, link, list_table, literal, literals, plain
 
 from gluon_bert import counts, drawing
-from gluon_bert._files import write_text
+from gluon_bert._internal.files import write_text
 from gluon_bert.zoo import VOCABULARIES, WEIGHTS, ModelName, family_of, list_models
 from gluon_bert.zoo.schema import GluonFile, HubFile, InstalledFile
 

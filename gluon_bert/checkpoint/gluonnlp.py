@@ -11,8 +11,8 @@ import reprlib
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 
-from .._files import write_text
-from .._json import read_object
+from .._internal.files import write_text
+from .._internal.json import read_object
 from ..config import BertConfig
 from ..data import BertTokenizer, looks_lowercase, read_tokenizer, read_vocab, write_vocab_json
 from .arrays import changed, renamed, shape_of

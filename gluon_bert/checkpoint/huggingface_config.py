@@ -5,7 +5,7 @@ import difflib
 import reprlib
 from typing import NamedTuple, Optional, Tuple
 
-from .._json import read_object
+from .._internal.json import read_object
 from ..config import BertConfig
 from .huggingface_names import CLASS_NAMES, SPELLINGS
 from .schema import PROBLEM_TYPES

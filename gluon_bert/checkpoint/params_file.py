@@ -13,7 +13,7 @@ from typing import NamedTuple, Tuple
 
 import numpy as np
 
-from .._files import atomic_path
+from .._internal.files import atomic_path
 from .arrays import Arrays, mapped
 
 _LIST_MAGIC = 0x112

@@ -12,8 +12,8 @@ from typing import NamedTuple, Tuple
 
 import numpy as np
 
-from .._files import atomic_path
-from .._json import parse_json
+from .._internal.files import atomic_path
+from .._internal.json import parse_json
 from .tensor_file import DTYPES, TensorFile, existing, num_bytes, short
 
 _WRITTEN = {stored: name for name, stored in DTYPES.items() if name != 'BF16'}

@@ -12,7 +12,7 @@ from typing import NamedTuple, Tuple
 
 import numpy as np
 
-from .._files import atomic_path
+from .._internal.files import atomic_path
 from .arrays import NamedEntries
 from .sorted_table import (
     MAX_BYTES,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .._files import write_text
+from .._internal.files import write_text
 from .arrays import Arrays, shape_of
 from .schema import Checkpoint
 from .tensor_bundle import TensorBundle, write_bundle

@@ -6,7 +6,7 @@ import reprlib
 from pathlib import Path
 
 from .. import data
-from .._json import read_json
+from .._internal.json import read_json
 from ..config import BertConfig
 
 CONFIG = 'bert_config.json'

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .._json import read_object
+from .._internal.json import read_object
 
 
 def read_config_file(path):

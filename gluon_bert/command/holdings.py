@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional, Tuple
 
-from .._json import read_object
+from .._internal.json import read_object
 from ..zoo import VOCABULARIES, WEIGHTS
 from ..zoo.cache import Place
 from ..zoo.found import RECORD, files_of, look

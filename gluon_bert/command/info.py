@@ -142,7 +142,7 @@ def _size_of(path):
 
 
 def _write(title, facts):
-    from .. import kernels  # and so MXNet, which the facts themselves do without
+    from .. import kernels
     say(title)
     rows = [(f'  {_SIZES.get(name, name)}', _text(name, value)) for name, value in facts.items()
             if name not in _UNSEEN and value not in ([], None, 0, title)]

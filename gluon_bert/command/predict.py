@@ -19,7 +19,7 @@ import json
 import sys
 from pathlib import Path
 
-from .._files import atomic_path
+from .._internal.files import atomic_path
 from .models import read_model
 from .output import note
 from .texts import FORMATS, STANDARD_INPUT, existing, read_items

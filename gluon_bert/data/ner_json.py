@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import json
 
-from .._json import parse_json
+from .._internal.json import parse_json
 from .rows import read_lines
 from .tag_schemes import OUTSIDE, Span, spans_to_tags, tag_spans
 

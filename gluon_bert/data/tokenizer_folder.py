@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .._json import read_json
+from .._internal.json import read_json
 from .byte_pair import SPACE, BytePairTokenizer
 from .sentencepiece import SentencePieceTokenizer, read_sentencepiece_vocab
 from .tokenizer import SUBWORD_PREFIX, BertTokenizer

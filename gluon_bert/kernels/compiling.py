@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
+SOURCE = FOLDER / 'src'
 COMPILERS = ('c++', 'g++', 'clang++')
 OPTIONS = ('-std=c++17', '-O3', '-fPIC', '-fopenmp', '-fno-math-errno')
 # Source file -> further options. What is compiled for some processors only runs on those.
@@ -27,7 +28,7 @@ if platform.machine() == 'x86_64':
 def library(folder=FOLDER):
     """The path of the built library in a folder; its name tells the source it was built from."""
     digest = hashlib.sha256(f'{OPTIONS} {SOURCES}'.encode())
-    for path in sorted([*FOLDER.glob('*.cc'), *FOLDER.glob('*.h')]):
+    for path in sorted([*SOURCE.glob('*.cc'), *SOURCE.glob('*.h')]):
         digest.update(path.read_bytes())
     return Path(folder) / f'kernels-{digest.hexdigest()[:12]}.so'
 
@@ -71,7 +72,7 @@ def _compile_into(target, compiler):
         common = [compiler, *OPTIONS]
         objects = [str(Path(folder) / f'{name}.o') for name in SOURCES]
         for (name, options), result in zip(SOURCES.items(), objects):
-            _run(*common, *options, '-c', str(FOLDER / name), '-o', result)
+            _run(*common, *options, '-c', str(SOURCE / name), '-o', result)
         whole = Path(folder) / target.name
         _run(*common, '-shared', *objects, '-o', str(whole))
         os.replace(whole, target)

@@ -12,9 +12,9 @@ from mxnet import autograd
 from mxnet.base import _LIB, check_call
 from mxnet.ndarray import NDArray
 
-from ..packed import unpad
 from . import _functions, _pointer
 from .encoder import ACTIVATIONS, PRECISIONS, _address, _check, _parameters
+from .packing import unpad
 
 DTYPES = ('float32', 'bfloat16')
 

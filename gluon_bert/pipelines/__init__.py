@@ -1,11 +1,6 @@
 """Networks as a user calls them: texts in, labels, values, answers, entities or words out."""
 from .base import InputError, Pipeline, TaskPipeline
-from .classification import (
-    Classification,
-    ClassificationPipeline,
-    Regression,
-    RegressionPipeline,
-)
+from .classification import Classification, ClassificationPipeline, Regression, RegressionPipeline
 from .entities import Entity, EntityPipeline, split_words
 from .loading import PRETRAINED, checkpoint_pipeline, load_pipeline, task_pipeline
 from .pretraining import FillMaskPipeline, NextSentence, NextSentencePipeline, Word

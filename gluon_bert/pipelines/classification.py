@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .._softmax import softmax
+from .._internal.numerics import softmax
 from ..data import SentenceTransform
 from .base import TaskPipeline
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .._softmax import softmax
+from .._internal.numerics import softmax
 from ..data import Features, SentenceTransform, sequential_batches
 from ..text_batches import bert_of
 from .base import Pipeline

@@ -6,11 +6,11 @@ font is DejaVu Sans, which comes with Matplotlib; for characters that it lacks, 
 searched, and a warning says which have none.
 """
 from .answers import (
-    AnswerSpan,
-    TokenProbabilities,
-    answers_of_file,
-    plot_answer,
-    token_probabilities,
+           AnswerSpan,
+           TokenProbabilities,
+           answers_of_file,
+           plot_answer,
+           token_probabilities,
 )
 from .attention import Attention, attention_of, plot_attention
 from .confusion import plot_confusion

@@ -5,7 +5,7 @@ from typing import NamedTuple, Optional
 
 import numpy as np
 
-from .._softmax import softmax
+from .._internal.numerics import softmax
 from .highlight import (
     LINE,
     baseline,
@@ -128,7 +128,7 @@ def answers_of_file(path, question):
     ValueError
         If the file has no candidates for it, or one does not stand in the paragraph.
     """
-    from .._json import read_object
+    from .._internal.json import read_object
     rows, found = read_object(path).get(question.id), []
     if not isinstance(rows, list) or not rows:
         raise ValueError(f'{path}: has no candidates for the question {question.id!r}')

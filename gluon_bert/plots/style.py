@@ -8,7 +8,7 @@ import unicodedata
 import warnings
 from pathlib import Path
 
-from .._files import atomic_path
+from .._internal.files import atomic_path
 
 SUFFIXES = ('.png', '.svg', '.pdf')
 

@@ -7,15 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .labels import leader, place_labels
-from .style import (
-    INK,
-    MARKERS,
-    PALETTE,
-    Ruler,
-    picture,
-    shorten,
-    wrap,
-)
+from .style import INK, MARKERS, PALETTE, Ruler, picture, shorten, wrap
 
 METHODS = ('pca', 'tsne')
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Union
 
-from .._files import sha256_of, write_text
+from .._internal.files import sha256_of, write_text
 from .failures import told_when_full
 from .found import RECORD, Found, look, plain_files, stamp_of, swapped_of
 from .schema import Vocabulary, Weights

@@ -10,7 +10,7 @@ import shutil
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
-from .._files import write_text
+from .._internal.files import write_text
 from .failures import (
     FULL,
     TRY_AGAIN,

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional, Tuple
 
-from .._files import digest_of
-from .._json import read_object
+from .._internal.files import digest_of
+from .._internal.json import read_object
 from .schema import GluonFile, HubFile, InstalledFile, Vocabulary
 
 RECORD = 'source.json'

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .._files import write_text
+from .._internal.files import write_text
 from ..checkpoint.arrays import changed, shape_of
 from ..checkpoint.gluonnlp import check_shapes
 from ..checkpoint.gluonnlp_names import common_arrays

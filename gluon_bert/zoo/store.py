@@ -8,7 +8,7 @@ import re
 import shutil
 from pathlib import Path
 
-from .._json import read_object
+from .._internal.json import read_object
 from .cache import Place, locked, settle, workshop
 from .failures import SourceError
 from .found import (
