@@ -12,7 +12,7 @@ import numpy as np
 
 import gluon_bert as gb
 from gluon_bert._internal.files import atomic_path
-from gluon_bert.data.rows import read_lines
+from gluon_bert.data.classification.rows import read_lines
 
 STDIN = '/dev/stdin'
 

@@ -27,11 +27,13 @@ _HOMES = {
 }
 _ROOMS = ('checkpoint', 'config', 'data', 'inference', 'kernels', 'metrics', 'model', 'pipelines',
           'plots', 'training', 'zoo', 'bert', 'devices', 'heads', 'layers', 'losses', 'networks',
-          'optimizer', 'plan', 'squad_answers', 'squad_metrics', 'crf', 'entity_metrics', 'tagging',
+          'optimizer', 'plan', 'crf', 'tagging',
           'task_folder', 'task_checkpoint', 'model_card', 'embedding', 'search', 'text_batches',
           'token_vectors', 'evaluation', 'precision', 'precision_file')
 # Module of 0.1.0's first layout -> where it is now; both names import.
 _MOVED = {
+    'squad_answers': 'data.squad.answers',
+    'entity_metrics': 'metrics.entities', 'squad_metrics': 'metrics.squad',
 }
 _MODULES = (*_ROOMS, *(name for name in _MOVED if '.' not in name))
 
@@ -59,7 +61,7 @@ def __dir__():
 
 
 class _MovedFinder:
-    """Import a module by its former name: ``import gluon_bert.squad_metrics``."""
+    """Import a module by its former name: ``import gluon_bert.metrics.squad``."""
 
     @staticmethod
     def find_spec(name, path=None, target=None):

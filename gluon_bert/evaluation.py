@@ -17,9 +17,9 @@ from .data import (
     read_task,
     task_folder,
 )
-from .entity_metrics import entity_report
-from .metrics import evaluate_metrics
-from .squad_metrics import evaluate_squad
+from .metrics.classification import evaluate_metrics
+from .metrics.entities import entity_report
+from .metrics.squad import evaluate_squad
 
 
 class DevSet(NamedTuple):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .data import Features, SentenceTransform
-from .data.tokenizer_base import ROLES
+from .data.tokenizers.base import ROLES
 from .inference import Predictor
 from .text_batches import Batches, bert_of, blocks_of, checked_length, layer_encodings, layer_number
 

@@ -92,7 +92,7 @@ def tiny_checkpoint():
     from gluon_bert.checkpoint.gluonnlp import encoder_shapes
     from gluon_bert.config import BertConfig
     from gluon_bert.data import BertTokenizer
-    from gluon_bert.data.vocabulary_ids import BERT_TOKENS, build_vocab
+    from gluon_bert.data.tokenizers.vocabulary_ids import BERT_TOKENS, build_vocab
     config = BertConfig(vocab_size=len(TOKENS), units=6, hidden_size=5, num_layers=1, num_heads=2,
                         max_length=7, num_token_types=2, dropout=0.1, layer_norm_eps=1e-12,
                         activation='gelu', pooler_activation='tanh')

@@ -4,7 +4,7 @@ import random
 import pytest
 
 from gluon_bert.data import read_tagged, tag_spans
-from gluon_bert.entity_metrics import entity_report, format_entity_report
+from gluon_bert.metrics.entities import entity_report, format_entity_report
 
 SUBMISSIONS = ['uh_ritual', 'sjtu_adapt.txt', 'arcada']
 

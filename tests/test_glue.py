@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from gluon_bert.data import TASKS, Example, get_task, read_task, task_folder
-from gluon_bert.metrics import METRICS
+from gluon_bert.metrics.classification import METRICS
 
 MNLI_START = ['index', 'promptID', 'pairID', 'genre', 'sentence1_binary_parse',
               'sentence2_binary_parse', 'sentence1_parse', 'sentence2_parse', 'sentence1',

@@ -4,7 +4,7 @@ import pytest
 from scipy import stats
 from sklearn import metrics as sklearn_metrics
 
-from gluon_bert.metrics import (
+from gluon_bert.metrics.classification import (
     METRICS,
     ClassScores,
     class_report,

@@ -9,7 +9,7 @@ from test_examples import expect_failure
 from gluon_bert import load_pipeline, training
 from gluon_bert.checkpoint.params_file import read_params
 from gluon_bert.data import read_tagged, tag_problems
-from gluon_bert.entity_metrics import entity_report
+from gluon_bert.metrics.entities import entity_report
 
 MODEL = ['--bert_model', 'bert_6_384_12', '--bert_dataset', 'all_minilm_l6_v2']
 SHORT = ['--batch_size', '4', '--epochs', '1', '--training_steps', '4', '--log_interval', '1']

@@ -25,9 +25,9 @@ from tiny_zoo import KEY, error_of
 from gluon_bert import load_pipeline
 from gluon_bert.checkpoint import write_checkpoint
 from gluon_bert.data import read_squad, read_table, read_tagged
-from gluon_bert.entity_metrics import entity_report
-from gluon_bert.metrics import evaluate_metrics
-from gluon_bert.squad_metrics import evaluate_squad
+from gluon_bert.metrics.classification import evaluate_metrics
+from gluon_bert.metrics.entities import entity_report
+from gluon_bert.metrics.squad import evaluate_squad
 
 PLAIN = [word for word in WORDS if word.isalpha()]
 

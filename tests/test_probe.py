@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from script_runs import run_script, tiny_folder, tokenizer, undisturbed  # noqa: F401 (fixtures)
 
-from gluon_bert.metrics import evaluate_metrics
+from gluon_bert.metrics.classification import evaluate_metrics
 
 CATS, DOGS = ['the cat sleeps', 'a cat sleeps here .'], ['the dog barks', 'a dog barks loudly !']
 

@@ -19,7 +19,7 @@ from gluon_bert.data import (
     read_squad,
     read_vocab,
 )
-from gluon_bert.data.squad_windows import Windows
+from gluon_bert.data.squad.windows import Windows
 
 CONTEXT = 'The Norman dynasty had a major impact. 诺曼人在公元10世纪得名。 Its café closed.'
 
@@ -281,7 +281,7 @@ def test_windows_are_kept_and_read_again(tiny, tmp_path, monkeypatch):
     built = cached_windows(tmp_path, *tiny, with_spans=True, progress=done.append)
     assert equal(built, build_windows(*tiny, with_spans=True))
     assert sum(done) == 5    # three questions, two paragraphs
-    monkeypatch.setattr(gb.data.squad_cache, 'build_windows', None)
+    monkeypatch.setattr(gb.data.squad.cache, 'build_windows', None)
     assert equal(cached_windows(tmp_path, *tiny, with_spans=True), built)
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from gluon_bert.data import Answer, BertTokenizer, Question, build_windows, read_squad, read_vocab
-from gluon_bert.squad_answers import find_answers
-from gluon_bert.squad_metrics import evaluate_squad
+from gluon_bert.data.squad.answers import find_answers
+from gluon_bert.metrics.squad import evaluate_squad
 
 LETTERS = 'a b c d e f g h'
 

@@ -19,8 +19,6 @@ ROOMS = ('_internal', 'config', 'kernels', 'data', 'checkpoint', 'metrics', 'mod
 
 # Modules that are not in their room yet.
 NOT_MOVED = {
-    **dict.fromkeys(('squad_answers',), 'data'),
-    **dict.fromkeys(('squad_metrics', 'entity_metrics'), 'metrics'),
     **dict.fromkeys(('layers', 'bert', 'heads', 'crf', 'tagging', 'networks', '_parameters',
                      'counts'), 'modeling'),
     **dict.fromkeys(('forms', 'embedding', 'token_vectors', 'search', 'precision',

@@ -207,7 +207,7 @@ KEYS_IN_NO_ORDER = {name for name, row in VOCABULARIES.items() if row.swapped} -
 @pytest.mark.parametrize('name', [name for name, row in VOCABULARIES.items() if row.sha256
                                   and row.gluonnlp_sha1s and name not in KEYS_IN_NO_ORDER])
 def test_gluonnlps_vocabulary_comes_out_with_its_hash(published, name):
-    from gluon_bert.data.vocabulary_json import gluonnlp_json
+    from gluon_bert.data.tokenizers.vocabulary_json import gluonnlp_json
     row = VOCABULARIES[name]
     tokens = published[row.sha256].decode().split('\n')[:-1]
     for form, sha1 in zip(('old', '0.5') if row.swapped else ('current',), row.gluonnlp_sha1s):
@@ -216,7 +216,7 @@ def test_gluonnlps_vocabulary_comes_out_with_its_hash(published, name):
 
 @pytest.mark.data
 def test_one_whose_keys_have_no_order_is_as_long_as_the_published(published):
-    from gluon_bert.data.vocabulary_json import gluonnlp_json
+    from gluon_bert.data.tokenizers.vocabulary_json import gluonnlp_json
     tokens = published[VOCABULARIES[DEFAULT[1]].sha256].decode().split('\n')[:-1]
     assert len(gluonnlp_json(tokens, 'old')) == 861574
 

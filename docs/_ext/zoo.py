@@ -80,7 +80,9 @@ class RowTable(Generated):
 
     def run(self):
         table = ROW_TABLES[self.name]
-        module = importlib.import_module('gluon_bert.data.glue') if table is task_table else None
+        module = None
+        if table is task_table:
+            module = importlib.import_module('gluon_bert.data.classification.glue')
         after = zoo_tables.shared_line() if table is zoo_tables.architecture_table else ()
         return self.parse([*list_table(*table()), *after], *ZOO.glob('*.py'),
                           *([module.__file__] if module else ()))

@@ -1,0 +1,1 @@
+"""Helpers that the whole package shares; nothing here is public."""

@@ -35,7 +35,7 @@ def read_items(args, pipeline):
     ------
     Item
     """
-    from ..data.rows import drop_trailing_blanks, lines_of
+    from ..data.classification.rows import drop_trailing_blanks, lines_of
     takes_pairs = _takes_pairs(pipeline)
     if args.texts:
         for number, text in enumerate(args.texts, 1):
@@ -87,7 +87,7 @@ def _item(where, text, takes_pairs, task, pair=None):
 
 
 def _lines(args, pipeline):
-    from ..data.rows import drop_trailing_blanks, read_lines
+    from ..data.classification.rows import drop_trailing_blanks, read_lines
     takes_pairs = _takes_pairs(pipeline)
     for number, line in drop_trailing_blanks(read_lines(args.input)):
         yield _item(f'{args.input}:{number}', line, takes_pairs, pipeline.task)

@@ -1,18 +1,20 @@
 """From files of text to batches of arrays."""
 from gluonnlp.data import BERTSentenceTransform
 
-from .batches import SequenceData, label_array
-from .byte_pair import BytePairTokenizer, read_merges
-from .glue import TASKS, Task, get_task, read_task, task_folder
-from .ner import TaggedFile, TaggedSentence, check_kinds, read_tagged, write_tagged
-from .ner_windows import Window, join_windows, make_windows, window_labels
-from .rows import Columns, Example, Split
-from .sentencepiece import SentencePieceTokenizer, read_sentencepiece_vocab
-from .squad import Answer, Question, QuestionSet, read_squad
-from .squad_cache import cached_windows
-from .squad_windows import Windows, build_windows
-from .tables import discover_labels, iterate_texts, read_table
-from .tag_schemes import (
+from .classification.glue import TASKS, Task, get_task, read_task, task_folder
+from .classification.rows import Columns, Example, Split
+from .classification.tables import discover_labels, iterate_texts, read_table
+from .dataset import SequenceData, label_array
+from .features import (
+    Features,
+    SentenceTransform,
+    bucketed_batches,
+    pad_batch,
+    sequential_batches,
+    truncated_lengths,
+)
+from .ner.files import TaggedFile, TaggedSentence, check_kinds, read_tagged, write_tagged
+from .ner.schemes import (
     Span,
     TagProblem,
     TagScheme,
@@ -25,21 +27,19 @@ from .tag_schemes import (
     tag_problems,
     tag_spans,
 )
-from .tag_transitions import Transitions, tag_names, valid_transitions
-from .tokenizer import BERTTokenizer, BertTokenizer
-from .tokenizer_base import Encoded, SubwordTokenizer
-from .tokenizer_folder import read_max_tokens, read_tokenizer
-from .transform import (
-    Features,
-    SentenceTransform,
-    bucketed_batches,
-    pad_batch,
-    sequential_batches,
-    truncated_lengths,
-)
-from .vocabulary import read_vocab
-from .vocabulary_ids import gluonnlp_order, looks_lowercase
-from .vocabulary_json import gluonnlp_json, unswapped, write_vocab_json
+from .ner.transitions import Transitions, tag_names, valid_transitions
+from .ner.windows import Window, join_windows, make_windows, window_labels
+from .squad.cache import cached_windows
+from .squad.files import Answer, Question, QuestionSet, read_squad
+from .squad.windows import Windows, build_windows
+from .tokenizers.base import Encoded, SubwordTokenizer
+from .tokenizers.byte_pair import BytePairTokenizer, read_merges
+from .tokenizers.folder import read_max_tokens, read_tokenizer
+from .tokenizers.sentencepiece import SentencePieceTokenizer, read_sentencepiece_vocab
+from .tokenizers.vocabulary import read_vocab
+from .tokenizers.vocabulary_ids import gluonnlp_order, looks_lowercase
+from .tokenizers.vocabulary_json import gluonnlp_json, unswapped, write_vocab_json
+from .tokenizers.wordpiece import BERTTokenizer, BertTokenizer
 
 __all__ = [
     'TASKS',

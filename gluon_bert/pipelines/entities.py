@@ -16,7 +16,7 @@ from ..data import (
     tag_names,
     tag_spans,
 )
-from ..data.tokenizer_base import checked_text
+from ..data.tokenizers.base import checked_text
 from ..tagging import best_tags, tag_probabilities
 from .base import TaskPipeline
 

@@ -6,7 +6,7 @@ from typing import NamedTuple, Optional
 import numpy as np
 
 from ..data import Question, build_windows
-from ..squad_answers import Candidate, find_answers
+from ..data.squad.answers import Candidate, find_answers
 from .base import TaskPipeline
 
 

@@ -8,7 +8,7 @@ from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 from tokenizers.processors import BertProcessing
 
-from .tokenizer_base import ROLES, LibraryTokenizer, ordered_tokens
+from .base import ROLES, LibraryTokenizer, ordered_tokens
 
 SUBWORD_PREFIX = '##'
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .tag_schemes import OUTSIDE, get_scheme, split_tag
+from .schemes import OUTSIDE, get_scheme, split_tag
 
 
 def tag_names(kinds, scheme):

@@ -4,7 +4,7 @@ from __future__ import annotations
 import numpy as np
 from mxnet import nd
 
-from .transform import bucketed_batches, pad_batch, sequential_batches
+from .features import bucketed_batches, pad_batch, sequential_batches
 
 
 class SequenceData:

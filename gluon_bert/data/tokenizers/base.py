@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import NamedTuple
 
-from .._internal.files import atomic_path
+from ..._internal.files import atomic_path
 
 ROLES = ('unknown_token', 'padding_token', 'cls_token', 'sep_token', 'mask_token')
 # The same in the files of transformers.

@@ -10,8 +10,8 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from .._internal.files import atomic_path
-from .squad_windows import Windows, build_windows, special_numbers
+from ..._internal.files import atomic_path
+from .windows import Windows, build_windows, special_numbers
 
 logger = logging.getLogger(__name__)
 

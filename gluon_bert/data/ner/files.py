@@ -8,10 +8,10 @@ import re
 from pathlib import Path
 from typing import NamedTuple, Optional
 
-from .._internal.files import atomic_path
-from .ner_json import add_entities, read_json_sentences
-from .rows import read_lines, unknown_name
-from .tag_schemes import detect_scheme, get_scheme, repair_tags, split_tag, tag_problems, tag_spans
+from ..._internal.files import atomic_path
+from ..classification.rows import read_lines, unknown_name
+from .json_lines import add_entities, read_json_sentences
+from .schemes import detect_scheme, get_scheme, repair_tags, split_tag, tag_problems, tag_spans
 
 DOCUMENT_START = '-DOCSTART-'
 _BLANKS = ' \t'

@@ -6,7 +6,7 @@ import reprlib
 from gluonnlp.data import count_tokens
 from gluonnlp.vocab import BERTVocab
 
-from .rows import unknown_name
+from ..classification.rows import unknown_name
 
 SPECIAL_TOKENS = ('[UNK]', '[PAD]', '[CLS]', '[SEP]', '[MASK]')    # GluonNLP's ids 0 to 4
 

@@ -51,7 +51,7 @@ class Task:
     labels : tuple of str, or None
         The classes, in the order of their numbers; None for a regression task.
     metrics : tuple of str
-        Names in ``gluon_bert.metrics.METRICS``; the first chooses the best epoch.
+        Names in ``gluon_bert.metrics.classification.METRICS``; the first chooses the best epoch.
     files : mapping of str to str
         File name of each split.
     test_columns : Columns, optional

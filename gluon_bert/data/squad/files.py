@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import NamedTuple
 
-from .._internal.json import parse_json
+from ..._internal.json import parse_json
 
 MAX_BYTES = 64 << 20      # the largest official file, SQuAD 2.0's for training, has 42 million
 MAX_VALUES = 3_000_000    # twice what that file has

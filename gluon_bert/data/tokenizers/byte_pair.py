@@ -10,8 +10,8 @@ from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import ByteLevel
 from tokenizers.processors import RobertaProcessing
 
-from .rows import drop_trailing_blanks, read_lines
-from .tokenizer_base import ROLES, LibraryTokenizer, ordered_tokens
+from ..classification.rows import drop_trailing_blanks, read_lines
+from .base import ROLES, LibraryTokenizer, ordered_tokens
 from .vocabulary import read_vocab
 from .vocabulary_ids import check_num_lines
 

@@ -9,7 +9,7 @@ import functools
 from collections import Counter
 from typing import NamedTuple
 
-from .rows import unknown_name
+from ..classification.rows import unknown_name
 
 OUTSIDE = 'O'
 

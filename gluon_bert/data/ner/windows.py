@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .byte_pair import BytePairTokenizer
-from .transform import Features
+from ..features import Features
+from ..tokenizers.byte_pair import BytePairTokenizer
 
 NO_LABEL = -1
 

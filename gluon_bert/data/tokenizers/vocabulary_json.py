@@ -5,7 +5,7 @@ import json
 import re
 import reprlib
 
-from .._internal.files import write_text
+from ..._internal.files import write_text
 from .vocabulary_ids import (
     BERT_TOKENS,
     SPECIAL_TOKENS,

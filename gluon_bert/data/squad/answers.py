@@ -7,7 +7,7 @@ from typing import NamedTuple, Optional
 
 import numpy as np
 
-from ._internal.numerics import softmax
+from ..._internal.numerics import softmax
 
 
 class Candidate(NamedTuple):

@@ -9,10 +9,10 @@ from tokenizers import PreTokenizedString, Regex
 from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer, Split
 
+from .base import ROLES, Encoded, SubwordTokenizer, checked_text, checked_texts
 from .sentencepiece_file import library_tokenizer, load, pieces_of, read_model
-from .tokenizer import normalizer_of
-from .tokenizer_base import ROLES, Encoded, SubwordTokenizer, checked_text, checked_texts
 from .vocabulary_ids import BERT_TOKENS, check_names, check_unknown
+from .wordpiece import normalizer_of
 
 SPACE = '▁'    # how a model spells the space before a word
 MAX_BEST = 512    # the library's limit

@@ -3,9 +3,9 @@ from __future__ import annotations
 
 import json
 
-from .._internal.json import parse_json
-from .rows import read_lines
-from .tag_schemes import OUTSIDE, Span, spans_to_tags, tag_spans
+from ..._internal.json import parse_json
+from ..classification.rows import read_lines
+from .schemes import OUTSIDE, Span, spans_to_tags, tag_spans
 
 
 def read_json_sentences(path, scheme, repair):

@@ -3,11 +3,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .._internal.json import read_json
+from ..._internal.json import read_json
+from .base import FILE_ROLES, ROLES
 from .byte_pair import SPACE, BytePairTokenizer
 from .sentencepiece import SentencePieceTokenizer, read_sentencepiece_vocab
-from .tokenizer import SUBWORD_PREFIX, BertTokenizer
-from .tokenizer_base import FILE_ROLES, ROLES
 from .vocabulary import read_vocab
 from .vocabulary_ids import (
     build_vocab,
@@ -16,6 +15,7 @@ from .vocabulary_ids import (
     ids_to_tokens,
     looks_lowercase,
 )
+from .wordpiece import SUBWORD_PREFIX, BertTokenizer
 
 _CONFIG = 'tokenizer_config.json'
 _WHOLE = 'tokenizer.json'

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .transform import Features
+from ..features import Features
 
 _CHUNK = 512    # texts tokenized at once, on all cores
 

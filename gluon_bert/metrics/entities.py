@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import NamedTuple
 
-from .data.tag_schemes import tag_spans
+from ..data.ner.schemes import tag_spans
 
 
 class EntityScores(NamedTuple):

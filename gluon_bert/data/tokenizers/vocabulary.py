@@ -3,8 +3,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .._internal.json import read_json
-from .rows import read_lines
+from ..._internal.json import read_json
+from ..classification.rows import read_lines
 from .sentencepiece import read_sentencepiece_vocab
 from .vocabulary_ids import build_vocab, check_num_lines, find_special_tokens, gluonnlp_order
 from .vocabulary_json import vocab_from_json

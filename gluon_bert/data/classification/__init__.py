@@ -1,0 +1,1 @@
+"""GLUE tasks and tables of your own: files to examples with labels or scores."""

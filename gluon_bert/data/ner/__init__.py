@@ -1,0 +1,1 @@
+"""Entities: tagged files, schemes of tags, windows of long sentences."""

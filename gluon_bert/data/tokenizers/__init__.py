@@ -1,0 +1,1 @@
+"""Tokenizers with offsets, and their vocabularies in every published form."""
