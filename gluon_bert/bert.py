@@ -8,10 +8,10 @@ from mxnet import nd
 from mxnet.gluon import HybridBlock, nn
 
 from ._parameters import fill
-from .checkpoint.gluonnlp_names import common_arrays, to_file_names
+from .checkpoint.gluonnlp.names import common_arrays, to_file_names
+from .checkpoint.gluonnlp.params_file import read_params, write_params
 from .checkpoint.layout import fuse, fused_shape, split
 from .checkpoint.names import encoder_names
-from .checkpoint.params_file import read_params, write_params
 from .checkpoint.tensor_file import listing
 from .layers import AttentionMask, Embeddings, EncoderLayer, dense
 

@@ -16,9 +16,9 @@ from ._internal.files import write_text
 from ._internal.json import read_object
 from .bert import BertModel
 from .checkpoint.arrays import shape_of
-from .checkpoint.gluonnlp import check_shapes, config_of
-from .checkpoint.gluonnlp_names import common_arrays
-from .checkpoint.params_file import read_params
+from .checkpoint.gluonnlp.files import check_shapes, config_of
+from .checkpoint.gluonnlp.names import common_arrays
+from .checkpoint.gluonnlp.params_file import read_params
 from .data import get_scheme, read_tokenizer, tag_names, valid_transitions
 from .heads import BertClassifier, BertForQA, BertTagger
 from .precision_file import forget_precision

@@ -124,7 +124,7 @@ def containers(value):
 
 def alter_table(rng, data, others):
     """A bundle's index with entries changed, and all checksums right."""
-    from gluon_bert.checkpoint.sorted_table import encode_table, read_table
+    from gluon_bert.checkpoint.tensorflow.sorted_table import encode_table, read_table
     pairs = [list(pair) for pair in read_table(data)]
     for _ in range(rng.choice((1, 1, 2, 5))):
         pair, action = rng.choice(pairs), rng.randrange(6)

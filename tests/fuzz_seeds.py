@@ -89,7 +89,7 @@ def tiny_checkpoint():
     import numpy as np
 
     from gluon_bert.checkpoint import Checkpoint
-    from gluon_bert.checkpoint.gluonnlp import encoder_shapes
+    from gluon_bert.checkpoint.gluonnlp.files import encoder_shapes
     from gluon_bert.config import BertConfig
     from gluon_bert.data import BertTokenizer
     from gluon_bert.data.tokenizers.vocabulary_ids import BERT_TOKENS, build_vocab
@@ -134,8 +134,8 @@ def _networks():
 
 def _sharded(checkpoint):
     """The files of a sharded model, and their names, the index first."""
-    from gluon_bert.checkpoint.huggingface_names import huggingface_names
-    from gluon_bert.checkpoint.safetensors_file import write_safetensors
+    from gluon_bert.checkpoint.huggingface.names import huggingface_names
+    from gluon_bert.checkpoint.huggingface.safetensors_file import write_safetensors
     names = huggingface_names('bert', 1, ['masked_lm', 'next_sentence'])
     shards = {theirs: f'part-{number % 2}.safetensors'
               for number, theirs in enumerate(names.values())}
@@ -151,7 +151,7 @@ def _sharded(checkpoint):
 
 def _exported(checkpoint):
     """The parameters as MXNet's export names them."""
-    from gluon_bert.checkpoint.params_file import write_params
+    from gluon_bert.checkpoint.gluonnlp.params_file import write_params
     cell = 'bertencoder0_transformer0_'
     spelled = (
         ('encoder.transformer_cells.0.attention_cell.proj_',
@@ -175,7 +175,7 @@ def _exported(checkpoint):
 
 def _torch_files():
     from gluon_bert.checkpoint import write_checkpoint
-    from gluon_bert.checkpoint.huggingface_names import huggingface_names
+    from gluon_bert.checkpoint.huggingface.names import huggingface_names
     checkpoint, name = tiny_checkpoint(), 'pytorch_model.bin'
     config = only(written(lambda path: write_checkpoint(checkpoint, path)), 'config.json')
     arrays = {theirs: checkpoint.arrays[common] for common, theirs in huggingface_names(

@@ -8,7 +8,7 @@ from test_bert import parameters_of
 from test_gluonnlp_files import network as our_network  # noqa: F401 (for those who compare)
 
 import gluon_bert as gb
-from gluon_bert.checkpoint.huggingface_names import huggingface_names
+from gluon_bert.checkpoint.huggingface.names import huggingface_names
 
 torch = pytest.importorskip('torch', reason='needs PyTorch: python3 dev.py setup --peers')
 transformers = pytest.importorskip('transformers', reason='needs transformers')

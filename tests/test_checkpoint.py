@@ -8,8 +8,8 @@ from test_bert import parameters_of
 from test_heads import make_pretraining
 
 from gluon_bert import BertClassifier, BertModel
-from gluon_bert.checkpoint.gluonnlp import read_gluonnlp
-from gluon_bert.checkpoint.params_file import read_params, write_params
+from gluon_bert.checkpoint.gluonnlp.files import read_gluonnlp
+from gluon_bert.checkpoint.gluonnlp.params_file import read_params, write_params
 
 
 def same(first, second):

@@ -18,7 +18,7 @@ from script_runs import (  # noqa: F401 (fixtures)
     wait_for_steps,
 )
 
-from gluon_bert.checkpoint.params_file import read_params
+from gluon_bert.checkpoint.gluonnlp.params_file import read_params
 from gluon_bert.data import TASKS, read_task
 
 EXAMPLES = Path(cli.__file__).parent

@@ -198,7 +198,7 @@ FILES = {'zip': 'a.zip', 'params': 'a.params'}      # of cases that have one
 
 def read(kind, folder):
     """Read what is in a folder as a user would."""
-    from gluon_bert.checkpoint.params_file import read_params
+    from gluon_bert.checkpoint.gluonnlp.params_file import read_params
     from gluon_bert.data import read_tokenizer, read_vocab
     from gluon_bert.zoo.archives import extract
     if kind == 'network':

@@ -18,12 +18,12 @@ from peers import (
 from safetensors.numpy import load_file
 from tokenizers import ByteLevelBPETokenizer
 
-from gluon_bert.checkpoint.huggingface import (
+from gluon_bert.checkpoint.huggingface.folder import (
     huggingface_arrays,
     read_huggingface,
     write_huggingface,
 )
-from gluon_bert.checkpoint.huggingface_names import SPELLINGS
+from gluon_bert.checkpoint.huggingface.names import SPELLINGS
 from gluon_bert.checkpoint.schema import Checkpoint
 
 # Class of transformers, changes of its configuration, heads.

@@ -6,7 +6,7 @@ import pytest
 from peers import change_config, random_network
 from safetensors.numpy import load_file, save_file
 
-from gluon_bert.checkpoint.huggingface import read_huggingface, write_huggingface
+from gluon_bert.checkpoint.huggingface.folder import read_huggingface, write_huggingface
 from gluon_bert.checkpoint.schema import Checkpoint
 
 

@@ -7,7 +7,7 @@ from script_runs import run_script, runs_of, undisturbed  # noqa: F401 (fixtures
 from test_examples import expect_failure
 
 from gluon_bert import load_pipeline, training
-from gluon_bert.checkpoint.params_file import read_params
+from gluon_bert.checkpoint.gluonnlp.params_file import read_params
 from gluon_bert.data import read_tagged, tag_problems
 from gluon_bert.metrics.entities import entity_report
 

@@ -16,7 +16,7 @@ from script_runs import (  # noqa: F401 (fixtures)
 )
 from test_examples import EXAMPLES, MODEL, expect_failure
 
-from gluon_bert.checkpoint.params_file import read_params
+from gluon_bert.checkpoint.gluonnlp.params_file import read_params
 
 SHORT = [*MODEL, '--batch_size', '4', '--epochs', '1', '--max_seq_length', '48', '--doc_stride',
          '16', '--max_query_length', '12', '--log_interval', '1', '--lr', '1e-4']

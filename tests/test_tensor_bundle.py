@@ -2,8 +2,8 @@
 import numpy as np
 import pytest
 
-from gluon_bert.checkpoint.sorted_table import checksum, encode_varint
-from gluon_bert.checkpoint.tensor_bundle import TensorBundle, write_bundle
+from gluon_bert.checkpoint.tensorflow.sorted_table import checksum, encode_varint
+from gluon_bert.checkpoint.tensorflow.tensor_bundle import TensorBundle, write_bundle
 
 TENSORS = {
     'matrix': np.arange(6, dtype='float32').reshape(2, 3), 'a/scalar': np.float64(2.5),

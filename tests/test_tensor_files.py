@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from gluon_bert.checkpoint.safetensors_file import (
+from gluon_bert.checkpoint.huggingface.safetensors_file import (
     SafetensorsFile,
     open_sharded,
     write_safetensors,
 )
-from gluon_bert.checkpoint.torch_file import TorchFile
+from gluon_bert.checkpoint.huggingface.torch_file import TorchFile
 
 TYPES = ('float64', 'float32', 'float16', 'int64', 'int32', 'int16', 'int8', 'uint8', 'bool')
 MEGABYTE = 1 << 20

@@ -12,9 +12,9 @@ import pytest
 
 from gluon_bert import BertForPretraining, BertModel
 from gluon_bert.checkpoint.schema import Checkpoint
-from gluon_bert.checkpoint.tensor_bundle import TensorBundle, write_bundle
-from gluon_bert.checkpoint.tensorflow import read_tensorflow, write_tensorflow
-from gluon_bert.checkpoint.tensorflow_names import HEADS, encoder_variables, head_variables
+from gluon_bert.checkpoint.tensorflow.folder import read_tensorflow, write_tensorflow
+from gluon_bert.checkpoint.tensorflow.names import HEADS, encoder_variables, head_variables
+from gluon_bert.checkpoint.tensorflow.tensor_bundle import TensorBundle, write_bundle
 from gluon_bert.config import BertConfig
 from gluon_bert.data import BertTokenizer, read_vocab
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from gluon_bert.checkpoint.tensorflow_config import config_values, read_config, read_tokenizer
+from gluon_bert.checkpoint.tensorflow.config import config_values, read_config, read_tokenizer
 
 SPECIAL = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]']
 

@@ -13,8 +13,8 @@ import pytest
 from test_bert import parameters_of
 
 from gluon_bert import BertClassifier
-from gluon_bert.checkpoint.gluonnlp_names import common_arrays
-from gluon_bert.checkpoint.params_file import read_params
+from gluon_bert.checkpoint.gluonnlp.names import common_arrays
+from gluon_bert.checkpoint.gluonnlp.params_file import read_params
 from gluon_bert.data import Features, SequenceData
 from gluon_bert.losses import cross_entropy, squared_error
 from gluon_bert.training import (

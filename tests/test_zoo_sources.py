@@ -12,7 +12,7 @@ import gluon_bert as gb
 from gluon_bert._internal.files import sha256_of
 from gluon_bert.checkpoint import Checkpoint, write_checkpoint
 from gluon_bert.checkpoint.arrays import renamed
-from gluon_bert.checkpoint.params_file import read_params, write_params
+from gluon_bert.checkpoint.gluonnlp.params_file import read_params, write_params
 from gluon_bert.data import BertTokenizer, gluonnlp_json, gluonnlp_order, read_vocab
 from gluon_bert.zoo import rows
 from gluon_bert.zoo.schema import GluonFile, Vocabulary, Weights

@@ -78,12 +78,12 @@ def read_checkpoint(path, **options):
     """
     name = find_format(path)
     if name == 'gluonnlp':
-        from .gluonnlp import read_gluonnlp
+        from .gluonnlp.files import read_gluonnlp
         return read_gluonnlp(_only_params(Path(path)), **options)
     if name == 'huggingface':
-        from .huggingface import read_huggingface
+        from .huggingface.folder import read_huggingface
         return read_huggingface(path, **options)
-    from .tensorflow import read_tensorflow
+    from .tensorflow.folder import read_tensorflow
     return read_tensorflow(path, **options)
 
 
@@ -109,13 +109,13 @@ def write_checkpoint(checkpoint, path, format=None):
     if format not in FORMATS:
         raise ValueError(f'format={format!r}: expected one of {FORMATS}')
     if format == 'gluonnlp':
-        from .gluonnlp import write_gluonnlp
+        from .gluonnlp.files import write_gluonnlp
         write_gluonnlp(checkpoint, path)
     elif format == 'huggingface':
-        from .huggingface import write_huggingface
+        from .huggingface.folder import write_huggingface
         write_huggingface(checkpoint, path)
     else:
-        from .tensorflow import write_tensorflow
+        from .tensorflow.folder import write_tensorflow
         write_tensorflow(checkpoint, path)
 
 

@@ -24,8 +24,8 @@ def read_config_file(path):
     FileNotFoundError, ValueError
         If it is absent or none of these.
     """
-    from ..checkpoint.gluonnlp import config_of
-    from ..checkpoint.huggingface_config import read_config
+    from ..checkpoint.gluonnlp.files import config_of
+    from ..checkpoint.huggingface.config import read_config
     path = Path(path)
     values = read_object(path)
     ours = values.get('config', values)

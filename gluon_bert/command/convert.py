@@ -147,7 +147,7 @@ def _vocabulary(checkpoint):
 def _as_kept(checkpoint, to):
     """The checkpoint as a format keeps it; what it has no place for is told."""
     from ..checkpoint.arrays import renamed
-    from ..checkpoint.gluonnlp import without_single_token_type
+    from ..checkpoint.gluonnlp.files import without_single_token_type
     if to != 'tensorflow':
         return without_single_token_type(checkpoint) if to == 'gluonnlp' else checkpoint
     if checkpoint.labels:

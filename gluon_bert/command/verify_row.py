@@ -152,7 +152,7 @@ def _suffix(file):
 def _check_arrays(key, paths, _):
     """(passed, text) of names, shapes, heads and numbers."""
     from ..checkpoint.arrays import shape_of
-    from ..checkpoint.gluonnlp import check_shapes
+    from ..checkpoint.gluonnlp.files import check_shapes
     from ..checkpoint.schema import Checkpoint
     row = WEIGHTS[key]
     arrays = _open(Path(paths[0]), family_of(key.name))
@@ -205,12 +205,12 @@ def _check_vocabulary(key, _, files):
 
 def _open(path, family):
     """Arrays by common names, of parameters that need no configuration beside them."""
-    from ..checkpoint.gluonnlp_names import common_arrays
-    from ..checkpoint.huggingface import huggingface_arrays
-    from ..checkpoint.params_file import read_params
-    from ..checkpoint.safetensors_file import SafetensorsFile, open_sharded
-    from ..checkpoint.tensorflow import read_tensorflow
-    from ..checkpoint.torch_file import TorchFile
+    from ..checkpoint.gluonnlp.names import common_arrays
+    from ..checkpoint.gluonnlp.params_file import read_params
+    from ..checkpoint.huggingface.folder import huggingface_arrays
+    from ..checkpoint.huggingface.safetensors_file import SafetensorsFile, open_sharded
+    from ..checkpoint.huggingface.torch_file import TorchFile
+    from ..checkpoint.tensorflow.folder import read_tensorflow
     if path.is_dir() or path.suffix == '.index':
         return read_tensorflow(path, tokenizer=False).arrays
     if path.suffix == '.params':

@@ -1,17 +1,17 @@
 """Figures of merit: classes and scores, answers, entities."""
 from .classification import (
-    METRICS,
-    ClassScores,
-    accuracy,
-    class_report,
-    confusion_matrix,
-    evaluate_metrics,
-    f1,
-    format_report,
-    macro_f1,
-    mcc,
-    pearson,
-    spearman,
+           METRICS,
+           ClassScores,
+           accuracy,
+           class_report,
+           confusion_matrix,
+           evaluate_metrics,
+           f1,
+           format_report,
+           macro_f1,
+           mcc,
+           pearson,
+           spearman,
 )
 from .entities import entity_report, format_entity_report
 from .squad import evaluate_squad

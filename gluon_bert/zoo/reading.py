@@ -8,14 +8,14 @@ import numpy as np
 
 from .._internal.files import write_text
 from ..checkpoint.arrays import changed, shape_of
-from ..checkpoint.gluonnlp import check_shapes
-from ..checkpoint.gluonnlp_names import common_arrays
-from ..checkpoint.huggingface import huggingface_arrays, write_huggingface
-from ..checkpoint.params_file import read_params
-from ..checkpoint.safetensors_file import SafetensorsFile, open_sharded
+from ..checkpoint.gluonnlp.files import check_shapes
+from ..checkpoint.gluonnlp.names import common_arrays
+from ..checkpoint.gluonnlp.params_file import read_params
+from ..checkpoint.huggingface.folder import huggingface_arrays, write_huggingface
+from ..checkpoint.huggingface.safetensors_file import SafetensorsFile, open_sharded
+from ..checkpoint.huggingface.torch_file import TorchFile
 from ..checkpoint.schema import Checkpoint
-from ..checkpoint.tensorflow import read_tensorflow
-from ..checkpoint.torch_file import TorchFile
+from ..checkpoint.tensorflow.folder import read_tensorflow
 from ..data import (
     BertTokenizer,
     BytePairTokenizer,

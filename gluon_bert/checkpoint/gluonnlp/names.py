@@ -4,7 +4,7 @@ from __future__ import annotations
 import re
 from typing import Mapping, NamedTuple
 
-from .arrays import renamed
+from ..arrays import renamed
 
 
 class Layout(NamedTuple):

@@ -12,8 +12,9 @@ from typing import NamedTuple, Tuple
 
 import numpy as np
 
-from .._internal.files import atomic_path
-from .arrays import NamedEntries
+from ..._internal.files import atomic_path
+from ..arrays import NamedEntries
+from ..tensor_file import plain
 from .sorted_table import (
     MAX_BYTES,
     MAX_KEY,
@@ -24,7 +25,6 @@ from .sorted_table import (
     read_varint,
     take,
 )
-from .tensor_file import plain
 
 _MAX_TENSORS = 10_000       # BERT-large with its Adam slots has 1200
 _MAX_TENSOR = 1 << 34       # bytes

@@ -5,9 +5,9 @@ import re
 import reprlib
 from pathlib import Path
 
-from .. import data
-from .._internal.json import read_json
-from ..config import BertConfig
+from ... import data
+from ..._internal.json import read_json
+from ...config import BertConfig
 
 CONFIG = 'bert_config.json'
 VOCAB = 'vocab.txt'

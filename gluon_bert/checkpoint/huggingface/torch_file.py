@@ -16,7 +16,7 @@ from collections import namedtuple
 
 import numpy as np
 
-from .tensor_file import DTYPES, TensorFile, num_bytes, short
+from ..tensor_file import DTYPES, TensorFile, num_bytes, short
 
 _STORAGES = {f'torch.{name}Storage': dtype for name, dtype in (
     ('Float', 'F32'), ('Half', 'F16'), ('BFloat16', 'BF16'), ('Double', 'F64'), ('Long', 'I64'),

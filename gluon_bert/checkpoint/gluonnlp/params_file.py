@@ -13,8 +13,8 @@ from typing import NamedTuple, Tuple
 
 import numpy as np
 
-from .._internal.files import atomic_path
-from .arrays import Arrays, mapped
+from ..._internal.files import atomic_path
+from ..arrays import Arrays, mapped
 
 _LIST_MAGIC = 0x112
 _ARRAY_MAGICS = (0xF993FAC9, 0xF993FACA)      # dense or sparse arrays, written by MXNet 1.x

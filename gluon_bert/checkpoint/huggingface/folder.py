@@ -15,14 +15,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ..data import read_max_tokens, read_tokenizer
-from .arrays import changed, renamed, shape_of
-from .huggingface_check import all_names, check_network, count_classes
-from .huggingface_config import config_values, read_config
-from .huggingface_names import SPELLINGS, find_heads, find_names, is_buffer
+from ...data import read_max_tokens, read_tokenizer
+from ..arrays import changed, renamed, shape_of
+from ..schema import Checkpoint
+from ..tensor_file import listing, plain
+from .check import all_names, check_network, count_classes
+from .config import config_values, read_config
+from .names import SPELLINGS, find_heads, find_names, is_buffer
 from .safetensors_file import SafetensorsFile, open_sharded, write_safetensors
-from .schema import Checkpoint
-from .tensor_file import listing, plain
 from .torch_file import TorchFile
 
 logger = logging.getLogger(__name__)

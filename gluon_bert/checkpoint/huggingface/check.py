@@ -1,10 +1,10 @@
 """What must hold of a network that is in a folder of transformers, or will be."""
 from __future__ import annotations
 
-from .arrays import shape_of
-from .gluonnlp import encoder_shapes
-from .huggingface_config import DISTILBERT
-from .huggingface_names import SPELLINGS, huggingface_names
+from ..arrays import shape_of
+from ..gluonnlp.files import encoder_shapes
+from .config import DISTILBERT
+from .names import SPELLINGS, huggingface_names
 
 _TASKS = {'classifier': 'classifier.1.weight', 'tagger': 'tag_classifier.weight'}
 

@@ -12,9 +12,9 @@ from typing import NamedTuple, Tuple
 
 import numpy as np
 
-from .._internal.files import atomic_path
-from .._internal.json import parse_json
-from .tensor_file import DTYPES, TensorFile, existing, num_bytes, short
+from ..._internal.files import atomic_path
+from ..._internal.json import parse_json
+from ..tensor_file import DTYPES, TensorFile, existing, num_bytes, short
 
 _WRITTEN = {stored: name for name, stored in DTYPES.items() if name != 'BF16'}
 
@@ -106,7 +106,7 @@ def open_sharded(index_path, open_file):
         Its ``weight_map`` gives for each tensor a file in the same folder.
     open_file : callable
         Opens one shard: :class:`SafetensorsFile`, or
-        :class:`~gluon_bert.checkpoint.torch_file.TorchFile` for ``.bin`` shards.
+        :class:`~gluon_bert.checkpoint.huggingface.torch_file.TorchFile` for ``.bin`` shards.
 
     Returns
     -------

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from .._internal.files import write_text
-from .arrays import Arrays, shape_of
-from .schema import Checkpoint
+from ..._internal.files import write_text
+from ..arrays import Arrays, shape_of
+from ..schema import Checkpoint
+from ..tensor_file import listing, plain
+from .config import CONFIG, VOCAB, config_values, read_config, read_tokenizer
+from .names import HEADS, encoder_variables, head_variables
 from .tensor_bundle import TensorBundle, write_bundle
-from .tensor_file import listing, plain
-from .tensorflow_config import CONFIG, VOCAB, config_values, read_config, read_tokenizer
-from .tensorflow_names import HEADS, encoder_variables, head_variables
 
 _PREFIX = 'bert_model.ckpt'
 _LATEST = 'checkpoint'      # TensorFlow's note of the newest checkpoint of a folder

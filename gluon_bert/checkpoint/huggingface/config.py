@@ -5,11 +5,11 @@ import difflib
 import reprlib
 from typing import NamedTuple, Optional, Tuple
 
-from .._internal.json import read_object
-from ..config import BertConfig
-from .huggingface_names import CLASS_NAMES, SPELLINGS
-from .schema import PROBLEM_TYPES
-from .tensor_file import existing
+from ..._internal.json import read_object
+from ...config import BertConfig
+from ..schema import PROBLEM_TYPES
+from ..tensor_file import existing
+from .names import CLASS_NAMES, SPELLINGS
 
 _MAX_BYTES = 10 << 20
 

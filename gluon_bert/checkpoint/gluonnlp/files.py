@@ -11,14 +11,14 @@ import reprlib
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 
-from .._internal.files import write_text
-from .._internal.json import read_object
-from ..config import BertConfig
-from ..data import BertTokenizer, looks_lowercase, read_tokenizer, read_vocab, write_vocab_json
-from .arrays import changed, renamed, shape_of
-from .gluonnlp_names import common_arrays, to_file_names
+from ..._internal.files import write_text
+from ..._internal.json import read_object
+from ...config import BertConfig
+from ...data import BertTokenizer, looks_lowercase, read_tokenizer, read_vocab, write_vocab_json
+from ..arrays import changed, renamed, shape_of
+from ..schema import FAMILIES, PROBLEM_TYPES, Checkpoint
+from .names import common_arrays, to_file_names
 from .params_file import read_params, write_params
-from .schema import FAMILIES, PROBLEM_TYPES, Checkpoint
 
 _HEAD_FEATURES = 64       # D of every BERT published for GluonNLP
 _LAYER = re.compile(r'encoder\.transformer_cells\.(\d+)\.')
