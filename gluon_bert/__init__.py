@@ -26,10 +26,9 @@ _HOMES = {
     'get_model': 'zoo', 'get_tokenizer': 'zoo', 'list_models': 'zoo', 'load_model': 'zoo',
 }
 _ROOMS = ('checkpoint', 'config', 'data', 'inference', 'kernels', 'metrics', 'model', 'pipelines',
-          'plots', 'training', 'zoo', 'bert', 'devices', 'heads', 'layers', 'losses',
-          'networks', 'optimizer', 'plan', 'crf', 'tagging', 'task_folder',
-          'task_checkpoint', 'model_card', 'embedding', 'search', 'text_batches',
-          'token_vectors', 'evaluation', 'precision', 'precision_file')
+          'plots', 'training', 'zoo', 'devices', 'losses', 'optimizer', 'plan',
+          'task_folder', 'task_checkpoint', 'model_card', 'embedding', 'search',
+          'text_batches', 'token_vectors', 'evaluation', 'precision', 'precision_file')
 # Module of 0.1.0's first layout -> where it is now; both names import.
 _MOVED = {
     'checkpoint.gluonnlp_names': 'checkpoint.gluonnlp.names',
@@ -41,6 +40,13 @@ _MOVED = {
     'checkpoint.tensorflow_config': 'checkpoint.tensorflow.config',
     'checkpoint.tensorflow_names': 'checkpoint.tensorflow.names',
     'checkpoint.tensor_bundle': 'checkpoint.tensorflow.tensor_bundle',
+    'layers': 'modeling.layers',
+    'bert': 'modeling.bert',
+    'heads': 'modeling.heads',
+    'crf': 'modeling.crf',
+    'tagging': 'modeling.tagging',
+    'networks': 'modeling.build',
+    'counts': 'modeling.counts',
     'squad_answers': 'data.squad.answers',
     'entity_metrics': 'metrics.entities', 'squad_metrics': 'metrics.squad',
 }

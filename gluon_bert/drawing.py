@@ -1,7 +1,7 @@
 """A block diagram of a network, drawn without a display."""
 from __future__ import annotations
 
-from .counts import count_parameters, short_count, title_of
+from .modeling.counts import count_parameters, short_count, title_of
 from .plots.style import checked_path, save
 
 # Heads that work on the encodings of the tokens, and on the pooled vector.

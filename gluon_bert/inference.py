@@ -7,12 +7,12 @@ import os
 import numpy as np
 
 from ._internal.cpu import physical_cores
-from .bert import BertModel
 from .forms import POOLINGS, NativeForm, PlainForm
-from .heads import BertHead
 from .kernels import encoder
+from .modeling.bert import BertModel
+from .modeling.heads import BertHead
+from .modeling.tagging import BertCrfTagger
 from .precision_file import LowPrecision
-from .tagging import BertCrfTagger
 from .text_batches import memory_trimmer
 
 _BLOCK_BYTES = 1 << 28  # of the encodings that a stream sorts together

@@ -11,8 +11,8 @@ import mxnet as mx
 import numpy as np
 
 from .checkpoint.arrays import changed, shape_of
-from .crf import FORBIDDEN
 from .data import detect_scheme, split_tag, tag_names
+from .modeling.crf import FORBIDDEN
 from .task_folder import make_network, task_model
 from .text_batches import bert_of
 

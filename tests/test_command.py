@@ -14,7 +14,7 @@ from gluon_bert import kernels
 from gluon_bert.checkpoint import read_checkpoint, write_checkpoint
 from gluon_bert.checkpoint.schema import Checkpoint
 from gluon_bert.command import COMMANDS, main, make_parser
-from gluon_bert.heads import BertClassifier, BertTagger
+from gluon_bert.modeling.heads import BertClassifier, BertTagger
 from gluon_bert.zoo import VOCABULARIES, WEIGHTS, list_models
 
 pytest_plugins = ['command_fixtures']

@@ -8,8 +8,8 @@ import pytest
 from mxnet import autograd
 
 from gluon_bert import BertCrfTagger, BertModel, BertTagger
-from gluon_bert.crf import LinearChainCRF, viterbi
 from gluon_bert.data import tag_names, tag_problems, valid_transitions
+from gluon_bert.modeling.crf import LinearChainCRF, viterbi
 
 SCHEMES = ['IOB1', 'IOB2', 'BMES', 'BIOES', 'BILOU']
 

@@ -16,7 +16,7 @@ from mxnet.gluon import HybridBlock, nn
 
 from gluon_bert.checkpoint.gluonnlp.files import read_gluonnlp, write_gluonnlp
 from gluon_bert.checkpoint.gluonnlp.params_file import read_params, write_params
-from gluon_bert.networks import build_network
+from gluon_bert.modeling.build import build_network
 
 SIZES = dict(num_layers=2, units=128, hidden_size=96, num_heads=2, max_length=20, dropout=0.1)
 BATCH = tuple(mx.nd.array(part) for part in (

@@ -9,7 +9,7 @@ import pytest
 from script_runs import WORDS, tiny_pipeline, tokenizer  # noqa: F401 (fixtures)
 
 import gluon_bert as gb
-from gluon_bert.crf import marginals
+from gluon_bert.modeling.crf import marginals
 from gluon_bert.pipelines import InputError, split_words
 
 TEXTS = ['the cat', 'a dog barks loudly !', 'sun', ' '.join(WORDS[5:14]), 'moon , sun']

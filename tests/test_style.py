@@ -19,8 +19,6 @@ ROOMS = ('_internal', 'config', 'kernels', 'data', 'checkpoint', 'metrics', 'mod
 
 # Modules that are not in their room yet.
 NOT_MOVED = {
-    **dict.fromkeys(('layers', 'bert', 'heads', 'crf', 'tagging', 'networks', '_parameters',
-                     'counts'), 'modeling'),
     **dict.fromkeys(('forms', 'embedding', 'token_vectors', 'search', 'precision',
                      'precision_file', 'text_batches', 'devices'), 'inference'),
     **dict.fromkeys(('drawing',), 'plots'),

@@ -8,7 +8,7 @@ from collections import Counter
 
 from zoo_markup import link, literal, literals, plain
 
-from gluon_bert.counts import count_parameters
+from gluon_bert.modeling.counts import count_parameters
 from gluon_bert.zoo import (
     ARCHITECTURES,
     DATASET_ALIASES,

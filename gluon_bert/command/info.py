@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 
-from ..counts import count_parameters, title_of
+from ..modeling.counts import count_parameters, title_of
 from ..zoo import VOCABULARIES, WEIGHTS, family_of, get_config
 from ..zoo.found import files_of
 from ..zoo.schema import GluonFile

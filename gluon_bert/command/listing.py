@@ -13,7 +13,7 @@ import json
 from fnmatch import fnmatchcase
 
 from ..checkpoint.schema import FAMILIES
-from ..counts import count_parameters, short_count
+from ..modeling.counts import count_parameters, short_count
 from ..zoo import DATASET_ALIASES, VOCABULARIES, WEIGHTS, family_of, get_config, list_models
 from ..zoo.schema import GluonFile, HubFile, InstalledFile, ZipArchive
 from .holdings import holding_of

@@ -122,7 +122,7 @@ def entities(args, look):
 
 def _network(words, root):
     """The network of a model and its tokenizer."""
-    from ..networks import build_network
+    from ..modeling.build import build_network
     from ..task_folder import has_task, load_task
     model = read_model(words)
     if model.path is not None and has_task(model.path):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..counts import title_of
+from ..modeling.counts import title_of
 from .comparing import (
     AS_IT_IS,
     TokenMap,
@@ -166,7 +166,7 @@ def _outputs(checkpoint, number, batches):
     """Name -> a NumPy array for each batch, of all outputs that a checkpoint has."""
     import mxnet as mx
 
-    from ..networks import build_network, default_task
+    from ..modeling.build import build_network, default_task
     heads, results = checkpoint.heads, {}
     pretrained = {'masked_lm', 'next_sentence'} & {*heads}
     tasks = {'pretraining' if pretrained else 'encoder'}

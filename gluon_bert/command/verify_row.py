@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from .._internal.json import read_object
-from ..counts import count_parameters, title_of
+from ..modeling.counts import count_parameters, title_of
 from ..zoo import VOCABULARIES, WEIGHTS, ModelName, family_of, get_config, list_models
 from ..zoo.found import RECORD, digests, files_of, look, mismatch, plain_files
 from ..zoo.schema import GluonFile

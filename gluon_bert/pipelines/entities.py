@@ -17,7 +17,7 @@ from ..data import (
     tag_spans,
 )
 from ..data.tokenizers.base import checked_text
-from ..tagging import best_tags, tag_probabilities
+from ..modeling.tagging import best_tags, tag_probabilities
 from .base import TaskPipeline
 
 # Characters that BERT makes words of their own.

@@ -6,7 +6,7 @@ from pathlib import Path
 import mxnet as mx
 
 from ..inference import Predictor
-from ..networks import build_network
+from ..modeling.build import build_network
 from ..precision_file import resolve_precision
 from ..task_checkpoint import checkpoint_task, task_of
 from ..task_folder import has_task, load_task

@@ -3,10 +3,10 @@ from __future__ import annotations
 
 import mxnet as mx
 
-from ..bert import BertModel
 from ..checkpoint import read_checkpoint
-from ..heads import BertForPretraining
-from ..networks import build_network
+from ..modeling.bert import BertModel
+from ..modeling.build import build_network
+from ..modeling.heads import BertForPretraining
 from .architectures import ARCHITECTURES
 from .reading import fetch_repository, read_tokenizer_of, zoo_checkpoint
 from .rows import family_of, get_config, look_up, resolve, resolve_dataset

@@ -4,9 +4,9 @@ from __future__ import annotations
 import mxnet as mx
 import numpy as np
 
-from ._internal.numerics import softmax
+from .._internal.numerics import softmax
+from ..checkpoint.names import CRF, with_prefix
 from .bert import BertBlock
-from .checkpoint.names import CRF, with_prefix
 from .crf import LinearChainCRF
 from .heads import BertTagger
 

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from mxnet.gluon import HybridBlock, nn
 
+from ..checkpoint.names import CLASSIFIER, MASKED_LM, NEXT_SENTENCE, SPAN, TAGGER, with_prefix
 from .bert import BertBlock
-from .checkpoint.names import CLASSIFIER, MASKED_LM, NEXT_SENTENCE, SPAN, TAGGER, with_prefix
 from .layers import Activation, dense
 
 

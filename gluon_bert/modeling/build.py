@@ -3,8 +3,8 @@ from __future__ import annotations
 
 import mxnet as mx
 
+from ..checkpoint.arrays import shape_of
 from .bert import BertModel
-from .checkpoint.arrays import shape_of
 from .heads import BertClassifier, BertForPretraining, BertForQA, BertTagger
 
 TASKS = ('encoder', 'pretraining', 'classifier', 'questions', 'tagger')

@@ -7,13 +7,13 @@ import mxnet as mx
 from mxnet import nd
 from mxnet.gluon import HybridBlock, nn
 
-from ._parameters import fill
-from .checkpoint.gluonnlp.names import common_arrays, to_file_names
-from .checkpoint.gluonnlp.params_file import read_params, write_params
-from .checkpoint.layout import fuse, fused_shape, split
-from .checkpoint.names import encoder_names
-from .checkpoint.tensor_file import listing
+from ..checkpoint.gluonnlp.names import common_arrays, to_file_names
+from ..checkpoint.gluonnlp.params_file import read_params, write_params
+from ..checkpoint.layout import fuse, fused_shape, split
+from ..checkpoint.names import encoder_names
+from ..checkpoint.tensor_file import listing
 from .layers import AttentionMask, Embeddings, EncoderLayer, dense
+from .parameters import fill
 
 
 class BertOutput(NamedTuple):
