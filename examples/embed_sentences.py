@@ -30,7 +30,7 @@ import vector_files
 
 import gluon_bert as gb
 from gluon_bert._internal.files import atomic_path
-from gluon_bert.search import cosine, cosine_search, open_vectors
+from gluon_bert.inference.search import cosine, cosine_search, open_vectors
 
 FORMATS = ('npy', 'npz', 'jsonl', 'tsv')
 POOLING = 'mean'

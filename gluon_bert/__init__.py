@@ -26,9 +26,8 @@ _HOMES = {
     'get_model': 'zoo', 'get_tokenizer': 'zoo', 'list_models': 'zoo', 'load_model': 'zoo',
 }
 _ROOMS = ('checkpoint', 'config', 'data', 'inference', 'kernels', 'metrics', 'model', 'pipelines',
-          'plots', 'training', 'zoo', 'devices', 'losses', 'optimizer', 'plan',
-          'task_folder', 'task_checkpoint', 'model_card', 'embedding', 'search',
-          'text_batches', 'token_vectors', 'evaluation', 'precision', 'precision_file')
+          'plots', 'training', 'zoo', 'losses', 'optimizer', 'plan', 'task_folder',
+          'task_checkpoint', 'model_card', 'evaluation')
 # Module of 0.1.0's first layout -> where it is now; both names import.
 _MOVED = {
     'checkpoint.gluonnlp_names': 'checkpoint.gluonnlp.names',
@@ -47,6 +46,14 @@ _MOVED = {
     'tagging': 'modeling.tagging',
     'networks': 'modeling.build',
     'counts': 'modeling.counts',
+    'forms': 'inference.backends',
+    'embedding': 'inference.sentence_encoder',
+    'token_vectors': 'inference.word_vectors',
+    'search': 'inference.search',
+    'precision': 'inference.precision',
+    'precision_file': 'inference.precision_file',
+    'text_batches': 'inference.batches',
+    'devices': 'inference.devices',
     'squad_answers': 'data.squad.answers',
     'entity_metrics': 'metrics.entities', 'squad_metrics': 'metrics.squad',
 }

@@ -12,9 +12,9 @@ import numpy as np
 
 from .checkpoint.arrays import changed, shape_of
 from .data import detect_scheme, split_tag, tag_names
+from .inference.batches import bert_of
 from .modeling.crf import FORBIDDEN
 from .task_folder import make_network, task_model
-from .text_batches import bert_of
 
 # Head -> its array that has a row for each output.
 _HEADS = {'classifier': 'classifier.1.weight', 'span': 'span_classifier.weight',

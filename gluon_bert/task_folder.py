@@ -19,11 +19,11 @@ from .checkpoint.gluonnlp.files import check_shapes, config_of
 from .checkpoint.gluonnlp.names import common_arrays
 from .checkpoint.gluonnlp.params_file import read_params
 from .data import get_scheme, read_tokenizer, tag_names, valid_transitions
+from .inference.batches import bert_of
+from .inference.precision_file import forget_precision
 from .modeling.bert import BertModel
 from .modeling.heads import BertClassifier, BertForQA, BertTagger
 from .modeling.tagging import BertCrfTagger
-from .precision_file import forget_precision
-from .text_batches import bert_of
 
 TASK_FILE = 'task.json'
 TOKENIZER_FOLDER = 'tokenizer'

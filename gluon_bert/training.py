@@ -17,8 +17,8 @@ from tqdm import tqdm
 from . import kernels
 from ._internal.files import write_text
 from ._internal.signals import stop_signals
-from .devices import add_gradients, devices_of
-from .inference import Predictor
+from .inference.devices import add_gradients, devices_of
+from .inference.predictor import Predictor
 from .optimizer import exclude_from_decay, global_norm, linear_schedule, make_optimizer
 from .plan import Plan
 from .plots import plot_training

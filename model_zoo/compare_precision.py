@@ -20,7 +20,7 @@ import numpy as np
 
 import gluon_bert as gb
 from gluon_bert.evaluation import features_of, read_dev
-from gluon_bert.precision import choose_precision
+from gluon_bert.inference.precision import choose_precision
 
 
 def make_parser():

@@ -20,7 +20,7 @@ from test_training import BrokenOff, Stop, accuracy, rows, toy_data
 from gluon_bert import BertClassifier, BertCrfTagger, BertForQA, BertModel, BertTagger, kernels
 from gluon_bert.config import BertConfig
 from gluon_bert.data import SequenceData
-from gluon_bert.devices import devices_of, split_batch
+from gluon_bert.inference.devices import devices_of, split_batch
 from gluon_bert.losses import cross_entropy, span_loss, squared_error, tag_loss
 from gluon_bert.training import Plan, fit, predict
 

@@ -22,8 +22,8 @@ from script_runs import (  # noqa: F401 (fixtures)
 )
 
 import gluon_bert as gb
-from gluon_bert.embedding import _LOOK_AHEAD
-from gluon_bert.search import cosine_search, open_vectors
+from gluon_bert.inference.search import cosine_search, open_vectors
+from gluon_bert.inference.sentence_encoder import _LOOK_AHEAD
 
 EXAMPLES = Path(embed_sentences.__file__).parent
 TEXTS = ['the cat sleeps', 'a dog barks loudly , here !', 'sun', '', 'the moon without the dogs .']
@@ -190,7 +190,7 @@ def test_layers_of_tokens(model, tokenizer):
 
 @pytest.mark.parametrize('block', [3, 7, 1000])
 def test_search_finds_what_comparing_all_finds(monkeypatch, tmp_path, block):
-    monkeypatch.setattr('gluon_bert.search._BLOCK', block)
+    monkeypatch.setattr('gluon_bert.inference.search._BLOCK', block)
     vectors = np.random.randn(50, 4).astype('float32')
     vectors[30:40] = vectors[10:20]     # equals
     vectors[7] = 0

@@ -8,7 +8,7 @@ from conftest import Ragged
 
 import gluon_bert as gb
 from gluon_bert import kernels
-from gluon_bert.inference import Predictor, default_threads
+from gluon_bert.inference.predictor import Predictor, default_threads
 from gluon_bert.kernels.encoder import dense_layers
 
 

@@ -14,16 +14,16 @@ import gluon_bert as gb
 from gluon_bert import kernels
 from gluon_bert.data import Features
 from gluon_bert.evaluation import read_dev
-from gluon_bert.inference import Predictor
-from gluon_bert.kernels.encoder import dense_layers, layer_widths
-from gluon_bert.precision import calibrate, choose_precision, layer_errors
-from gluon_bert.precision_file import (
+from gluon_bert.inference.precision import calibrate, choose_precision, layer_errors
+from gluon_bert.inference.precision_file import (
     PRECISION_FILE,
     LowPrecision,
     has_precision,
     read_precision,
     write_precision,
 )
+from gluon_bert.inference.predictor import Predictor
+from gluon_bert.kernels.encoder import dense_layers, layer_widths
 
 BAD = '1.expand'
 SAMPLE = Path(__file__).parents[1] / 'examples' / 'sample' / 'train.tsv'

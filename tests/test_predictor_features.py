@@ -8,7 +8,7 @@ import pytest
 import gluon_bert as gb
 from gluon_bert import kernels
 from gluon_bert.data import Features, pad_batch
-from gluon_bert.inference import Predictor
+from gluon_bert.inference.predictor import Predictor
 from gluon_bert.kernels.packing import pack
 
 HEADS = {
@@ -151,7 +151,7 @@ def test_streams_are_read_block_by_block(make_network, tiny_config, monkeypatch)
     assert taken == []
     assert len(list(itertools.islice(stream, 11))) == 11 and len(taken) == 20
     # Encodings are much memory: of a stream of long sequences fewer are read.
-    monkeypatch.setattr('gluon_bert.inference._BLOCK_BYTES', 4 * tiny_config.units * 9)
+    monkeypatch.setattr('gluon_bert.inference.predictor._BLOCK_BYTES', 4 * tiny_config.units * 9)
     taken.clear()
     next(Predictor(make_network('bert')).stream(endless(), 2, 5))
     assert len(taken) == 3
@@ -160,7 +160,7 @@ def test_streams_are_read_block_by_block(make_network, tiny_config, monkeypatch)
 @pytest.mark.parametrize('lengths', [[1], [40] * 9, [1] * 500, list(range(1, 41)) * 9], ids=len)
 def test_batches_hold_every_sequence_once(make_network, tiny_config, seed, lengths, form,
                                           monkeypatch):
-    monkeypatch.setattr('gluon_bert.forms._TOKENS', 100)
+    monkeypatch.setattr('gluon_bert.inference.backends._TOKENS', 100)
     features = make_features(tiny_config, lengths, seed)
     batches = [indices for indices, _ in Predictor(make_network('bert'), 2).batches(
         features, 4, 'cls')]

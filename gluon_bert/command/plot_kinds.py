@@ -150,7 +150,7 @@ def _pipeline(folder, task):
 
 def _vectors(args, what):
     """Sentence vectors, texts and their groups."""
-    from ..embedding import SentenceEncoder
+    from ..inference.sentence_encoder import SentenceEncoder
     words, texts = split_model(args.words)
     if bool(texts) == (args.input is not None):
         raise ValueError('expected texts behind the model, or --input with a file of them')

@@ -63,10 +63,10 @@ def add_arguments(parser):
 def run(args):
     """Run the subcommand."""
     from ..evaluation import features_of, read_dev
+    from ..inference.precision import choose_precision
+    from ..inference.precision_file import write_precision
     from ..model_card import tell_precision
     from ..pipelines import load_pipeline
-    from ..precision import choose_precision
-    from ..precision_file import write_precision
     from ..task_folder import read_task
     _check(args)
     kept = read_task(args.folder)

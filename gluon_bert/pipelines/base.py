@@ -6,9 +6,9 @@ import itertools
 from abc import ABC, abstractmethod
 
 from .. import kernels
-from ..devices import devices_of
-from ..inference import Predictor
-from ..text_batches import blocks_of, computed_ahead
+from ..inference.batches import blocks_of, computed_ahead
+from ..inference.devices import devices_of
+from ..inference.predictor import Predictor
 
 
 class InputError(ValueError):

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import mxnet as mx
 
-from ..inference import Predictor
+from ..inference.precision_file import resolve_precision
+from ..inference.predictor import Predictor
 from ..modeling.build import build_network
-from ..precision_file import resolve_precision
 from ..task_checkpoint import checkpoint_task, task_of
 from ..task_folder import has_task, load_task
 from ..zoo import ARCHITECTURES, open_checkpoint, resolve, zoo_checkpoint

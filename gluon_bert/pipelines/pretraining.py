@@ -7,7 +7,7 @@ import numpy as np
 
 from .._internal.numerics import softmax
 from ..data import Features, SentenceTransform, sequential_batches
-from ..text_batches import bert_of
+from ..inference.batches import bert_of
 from .base import Pipeline
 
 

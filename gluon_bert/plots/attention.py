@@ -49,7 +49,7 @@ def attention_of(model, tokenizer, text, pair=None, max_length=None):
     from mxnet import nd
 
     from ..data import SentenceTransform, pad_batch
-    from ..text_batches import bert_of, checked_length
+    from ..inference.batches import bert_of, checked_length
     bert = bert_of(model, tokenizer)
     features = SentenceTransform(tokenizer, checked_length(bert, max_length))(text, pair)
     ctx = bert.embeddings.word.weight.list_ctx()[0]

@@ -10,13 +10,13 @@ import itertools
 import numpy as np
 from mxnet import nd
 
-from .data import pad_batch, sequential_batches
+from ..data import pad_batch, sequential_batches
+from ..kernels.encoder import NativeEncoder
+from ..kernels.packing import Packed, pack, unpad
+from ..modeling.bert import BertModel, BertOutput, mean_pool
+from ..modeling.heads import BertForPretraining
+from .batches import layer_encodings
 from .devices import devices_of, run_batches
-from .kernels.encoder import NativeEncoder
-from .kernels.packing import Packed, pack, unpad
-from .modeling.bert import BertModel, BertOutput, mean_pool
-from .modeling.heads import BertForPretraining
-from .text_batches import layer_encodings
 
 POOLINGS = ('mean', 'cls', 'max', 'pooler')
 

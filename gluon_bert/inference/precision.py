@@ -5,10 +5,10 @@ import math
 
 import numpy as np
 
-from .inference import Predictor, head_of
-from .kernels.encoder import dense_layers, input_sizes
-from .kernels.packing import pack
+from ..kernels.encoder import dense_layers, input_sizes
+from ..kernels.packing import pack
 from .precision_file import LOWER, LowPrecision
+from .predictor import Predictor, head_of
 
 SCORE_TOLERANCE, ERROR_TOLERANCE = 0.005, 0.05
 

@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .data import Features, SentenceTransform
-from .data.tokenizers.base import ROLES
-from .inference import Predictor
-from .text_batches import Batches, bert_of, blocks_of, checked_length, layer_encodings, layer_number
+from ..data import Features, SentenceTransform
+from ..data.tokenizers.base import ROLES
+from .batches import Batches, bert_of, blocks_of, checked_length, layer_encodings, layer_number
+from .predictor import Predictor
 
 OOV_WAYS = ('avg', 'sum', 'last')
 

@@ -6,14 +6,14 @@ import os
 
 import numpy as np
 
-from ._internal.cpu import physical_cores
-from .forms import POOLINGS, NativeForm, PlainForm
-from .kernels import encoder
-from .modeling.bert import BertModel
-from .modeling.heads import BertHead
-from .modeling.tagging import BertCrfTagger
+from .._internal.cpu import physical_cores
+from ..kernels import encoder
+from ..modeling.bert import BertModel
+from ..modeling.heads import BertHead
+from ..modeling.tagging import BertCrfTagger
+from .backends import POOLINGS, NativeForm, PlainForm
+from .batches import memory_trimmer
 from .precision_file import LowPrecision
-from .text_batches import memory_trimmer
 
 _BLOCK_BYTES = 1 << 28  # of the encodings that a stream sorts together
 

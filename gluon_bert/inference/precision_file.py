@@ -8,9 +8,9 @@ import reprlib
 from pathlib import Path
 from typing import NamedTuple, Optional
 
-from ._internal.files import write_text
-from ._internal.json import read_object
-from .kernels.encoder import PARTS, PRECISIONS, layer_widths
+from .._internal.files import write_text
+from .._internal.json import read_object
+from ..kernels.encoder import PARTS, PRECISIONS, layer_widths
 
 PRECISION_FILE = 'precision.json'
 LOWER = tuple(name for name in PRECISIONS if name != 'float32')

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from mxnet import nd
 
-from .data import pad_batch, sequential_batches
+from ..data import pad_batch, sequential_batches
 
 _MAX_CHARACTERS = 4 << 20    # of the texts of a block
 

@@ -6,10 +6,9 @@ import warnings
 
 import numpy as np
 
-from .data import Features, SentenceTransform
-from .forms import POOLINGS
-from .inference import Predictor
-from .text_batches import (
+from ..data import Features, SentenceTransform
+from .backends import POOLINGS
+from .batches import (
     bert_of,
     blocks_of,
     checked_length,
@@ -17,6 +16,7 @@ from .text_batches import (
     layer_number,
     memory_trimmer,
 )
+from .predictor import Predictor
 
 LONG = ('cut', 'windows')
 LAYER_POOLING = 'mean_of_layer:'
