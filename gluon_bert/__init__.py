@@ -54,6 +54,7 @@ _MOVED = {
     'precision_file': 'inference.precision_file',
     'text_batches': 'inference.batches',
     'devices': 'inference.devices',
+    'drawing': 'plots.network',
     'squad_answers': 'data.squad.answers',
     'entity_metrics': 'metrics.entities', 'squad_metrics': 'metrics.squad',
 }

@@ -5,10 +5,10 @@ from xml.etree import ElementTree
 import pytest
 
 from gluon_bert.checkpoint.schema import Checkpoint
-from gluon_bert.drawing import draw_network
 from gluon_bert.modeling.bert import BertModel
 from gluon_bert.modeling.counts import count_parameters, short_count
 from gluon_bert.modeling.heads import BertClassifier, BertForPretraining, BertForQA, BertTagger
+from gluon_bert.plots.network import draw_network
 from gluon_bert.zoo import VOCABULARIES, WEIGHTS, get_config, list_models
 
 SVG = '{http://www.w3.org/2000/svg}'

@@ -51,7 +51,7 @@ def run(args):
         config, facts = _of_checkpoint(checkpoint, model.folder(), num_classes)
         title = model.text
     if args.draw:
-        from ..drawing import draw_network
+        from ..plots.network import draw_network
         draw_network(config, args.draw, facts['heads'], title, num_classes)
         note(f'drawn: {args.draw}')
     if args.json:

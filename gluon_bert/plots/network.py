@@ -1,8 +1,8 @@
 """A block diagram of a network, drawn without a display."""
 from __future__ import annotations
 
-from .modeling.counts import count_parameters, short_count, title_of
-from .plots.style import checked_path, save
+from ..modeling.counts import count_parameters, short_count, title_of
+from .style import checked_path, save
 
 # Heads that work on the encodings of the tokens, and on the pooled vector.
 _OF_TOKENS = ('masked_lm', 'span', 'tagger')
