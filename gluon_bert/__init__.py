@@ -55,6 +55,13 @@ _MOVED = {
     'text_batches': 'inference.batches',
     'devices': 'inference.devices',
     'drawing': 'plots.network',
+    'zoo.store': 'zoo.fetch.store',
+    'zoo.found': 'zoo.fetch.local_files',
+    'zoo.reading': 'zoo.checkpoints',
+    'zoo.architectures': 'zoo.tables.architectures',
+    'zoo.vocabularies': 'zoo.tables.vocabularies',
+    'zoo.weights': 'zoo.tables.weights',
+    'zoo.names': 'zoo.tables.names',
     'squad_answers': 'data.squad.answers',
     'entity_metrics': 'metrics.entities', 'squad_metrics': 'metrics.squad',
 }

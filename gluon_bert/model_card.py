@@ -10,7 +10,7 @@ from typing import NamedTuple, Optional
 from ._internal.files import write_text
 from .zoo.rows import resolve
 from .zoo.schema import HubFile
-from .zoo.weights import WEIGHTS
+from .zoo.tables.weights import WEIGHTS
 
 CARD_FILE = 'README.md'
 

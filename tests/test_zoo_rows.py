@@ -9,8 +9,6 @@ import pytest
 
 import gluon_bert as gb
 from gluon_bert.config import BertConfig
-from gluon_bert.zoo.architectures import ARCHITECTURES, FAMILIES
-from gluon_bert.zoo.names import DATASET_ALIASES, DEFAULT, OFFLINE_DEFAULT
 from gluon_bert.zoo.schema import (
     GluonFile,
     HubFile,
@@ -19,8 +17,10 @@ from gluon_bert.zoo.schema import (
     Weights,
     ZipArchive,
 )
-from gluon_bert.zoo.vocabularies import VOCABULARIES
-from gluon_bert.zoo.weights import WEIGHTS
+from gluon_bert.zoo.tables.architectures import ARCHITECTURES, FAMILIES
+from gluon_bert.zoo.tables.names import DATASET_ALIASES, DEFAULT, OFFLINE_DEFAULT
+from gluon_bert.zoo.tables.vocabularies import VOCABULARIES
+from gluon_bert.zoo.tables.weights import WEIGHTS
 
 PACKAGE = Path(gb.__file__).parent
 TABLES = sorted(path for path in (PACKAGE / 'zoo').glob('*.py')

@@ -15,8 +15,8 @@ import sys
 from fnmatch import fnmatchcase
 
 from ..zoo import DATASET_ALIASES
-from ..zoo.cache import locked
-from ..zoo.store import clear
+from ..zoo.fetch.cache import locked
+from ..zoo.fetch.store import clear
 from .holdings import holdings, root_folder, unknown_files
 from .output import columns, note, say, size_text
 

@@ -10,7 +10,7 @@ examples:
 from __future__ import annotations
 
 from ..zoo import VOCABULARIES, list_models
-from ..zoo.store import fetch_vocabulary
+from ..zoo.fetch.store import fetch_vocabulary
 from .models import Model, read_models
 from .output import error_text, note, say
 
@@ -57,7 +57,7 @@ def _fetch(model, args, alone):
 def _paths(model, args):
     if model.key is None:
         return [model.folder()]
-    from ..zoo.reading import fetch_model, read_tokenizer_of
+    from ..zoo.checkpoints import fetch_model, read_tokenizer_of
     if not args.vocab_only:
         return fetch_model(*model.key, root=args.root)
     dataset_name = model.key.dataset_name

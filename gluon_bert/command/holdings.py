@@ -8,10 +8,10 @@ from typing import Optional, Tuple
 
 from .._internal.json import read_object
 from ..zoo import VOCABULARIES, WEIGHTS
-from ..zoo.cache import Place
-from ..zoo.found import RECORD, files_of, look
+from ..zoo.fetch.cache import Place
+from ..zoo.fetch.local_files import RECORD, files_of, look
+from ..zoo.fetch.store import cached, default_root
 from ..zoo.schema import InstalledFile
-from ..zoo.store import cached, default_root
 
 LOCKS, DOWNLOADS = '.locks', '.downloads'
 

@@ -13,9 +13,9 @@ from dataclasses import asdict
 
 from ..modeling.counts import count_parameters, title_of
 from ..zoo import VOCABULARIES, WEIGHTS, family_of, get_config
-from ..zoo.found import files_of
+from ..zoo.fetch.local_files import files_of
+from ..zoo.fetch.sources import address
 from ..zoo.schema import GluonFile
-from ..zoo.sources import address
 from .holdings import holding_of
 from .listing import SOURCES
 from .models import read_model

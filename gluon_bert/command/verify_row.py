@@ -9,9 +9,9 @@ import numpy as np
 from .._internal.json import read_object
 from ..modeling.counts import count_parameters, title_of
 from ..zoo import VOCABULARIES, WEIGHTS, ModelName, family_of, get_config, list_models
-from ..zoo.found import RECORD, digests, files_of, look, mismatch, plain_files
+from ..zoo.fetch.local_files import RECORD, digests, files_of, look, mismatch, plain_files
+from ..zoo.fetch.sources import address
 from ..zoo.schema import GluonFile
-from ..zoo.sources import address
 from .holdings import holding_of
 from .models import read_model
 from .output import note, say

@@ -4,11 +4,11 @@ The tables are read without MXNet; it is imported when a model is built.
 """
 import importlib
 
-from .architectures import ARCHITECTURES, FAMILIES
-from .names import DATASET_ALIASES, DEFAULT, DEFAULT_CASED, OFFLINE_DEFAULT
 from .rows import ModelName, family_of, get_config, list_models, resolve, resolve_dataset
-from .vocabularies import VOCABULARIES
-from .weights import WEIGHTS
+from .tables.architectures import ARCHITECTURES, FAMILIES
+from .tables.names import DATASET_ALIASES, DEFAULT, DEFAULT_CASED, OFFLINE_DEFAULT
+from .tables.vocabularies import VOCABULARIES
+from .tables.weights import WEIGHTS
 
 _HOMES = {
     'get_model': 'models', 'get_tokenizer': 'models', 'get_vocab': 'models',

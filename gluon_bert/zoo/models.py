@@ -7,11 +7,11 @@ from ..checkpoint import read_checkpoint
 from ..modeling.bert import BertModel
 from ..modeling.build import build_network
 from ..modeling.heads import BertForPretraining
-from .architectures import ARCHITECTURES
-from .reading import fetch_repository, read_tokenizer_of, zoo_checkpoint
+from .checkpoints import fetch_repository, read_tokenizer_of, zoo_checkpoint
 from .rows import family_of, get_config, look_up, resolve, resolve_dataset
-from .vocabularies import VOCABULARIES
-from .weights import WEIGHTS
+from .tables.architectures import ARCHITECTURES
+from .tables.vocabularies import VOCABULARIES
+from .tables.weights import WEIGHTS
 
 _HUB = 'hf://'
 

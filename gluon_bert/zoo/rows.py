@@ -5,10 +5,10 @@ import difflib
 from typing import NamedTuple
 
 from ..config import BertConfig
-from .architectures import ARCHITECTURES, FAMILIES
-from .names import DATASET_ALIASES
-from .vocabularies import VOCABULARIES
-from .weights import WEIGHTS
+from .tables.architectures import ARCHITECTURES, FAMILIES
+from .tables.names import DATASET_ALIASES
+from .tables.vocabularies import VOCABULARIES
+from .tables.weights import WEIGHTS
 
 
 class ModelName(NamedTuple):

@@ -1,10 +1,10 @@
 """The vocabularies: name of the data set -> row.
 
-The sources are in the order of :mod:`gluon_bert.zoo.weights`. GluonNLP's get_tokenizer has the two
+The sources are in the order of :mod:`gluon_bert.zoo.tables.weights`. GluonNLP's get_tokenizer has the two
 multilingual data sets the wrong way round; here 'uncased' is lower-cased and 'cased' is not. Its
 Chinese one is not lower-cased, and so it is here.
 """
-from .schema import GluonFile, HubFile, InstalledFile, Vocabulary, ZipArchive
+from ..schema import GluonFile, HubFile, InstalledFile, Vocabulary, ZipArchive
 
 # SHA-256 of the five vocab.txt that Google published.
 _UNCASED = '07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3'

@@ -3,7 +3,7 @@
 The base one of them was trained anew; its place beside the other 23 is taken by the model of 2018,
 so that it has a data set of its own.
 """
-from .schema import HubFile, Weights, ZipArchive
+from ..schema import HubFile, Weights, ZipArchive
 
 _HEADS = ('pooler', 'next_sentence', 'masked_lm')
 _SMALL = ('English books and Wikipedia, lower-cased, as the base model but smaller; best '

@@ -1,5 +1,5 @@
 """Google's models of 2018 and 2019: (architecture, data set) -> row."""
-from .schema import GluonFile, HubFile, Weights, ZipArchive
+from ..schema import GluonFile, HubFile, Weights, ZipArchive
 
 _HEADS = ('pooler', 'next_sentence', 'masked_lm')
 _PAGE = 'https://github.com/google-research/bert'

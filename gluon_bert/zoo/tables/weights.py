@@ -4,8 +4,8 @@ A row's sources are in the order in which they are worth asking: installed packa
 Face hub, Google's zips, GluonNLP's store. That store has not answered since 2024, but a mirror of
 it may; the hash that a file of the hub has to have is given where it has been published.
 """
+from ..schema import GluonFile, HubFile, InstalledFile, Weights
 from . import weights_google, weights_google_small, weights_science
-from .schema import GluonFile, HubFile, InstalledFile, Weights
 
 _ROBERTA = 'https://github.com/facebookresearch/fairseq/tree/main/examples/roberta'
 _LIU = 'Liu et al. (2019), RoBERTa: A Robustly Optimized BERT Pretraining Approach'

@@ -8,10 +8,11 @@ import re
 import shutil
 from pathlib import Path
 
-from .._internal.json import read_object
+from ..._internal.json import read_object
+from ..schema import GluonFile, InstalledFile, Vocabulary
 from .cache import Place, locked, settle, workshop
-from .failures import SourceError
-from .found import (
+from .errors import SourceError
+from .local_files import (
     RECORD,
     Found,
     digests,
@@ -24,7 +25,6 @@ from .found import (
     recorded_digest,
     swapped_of,
 )
-from .schema import GluonFile, InstalledFile, Vocabulary
 from .sources import Bench, address, fetch, offer, remote
 
 __all__ = ['Found', 'cached', 'clear', 'default_root', 'fetch_vocabulary', 'fetch_weights',

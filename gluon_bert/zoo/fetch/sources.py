@@ -9,10 +9,12 @@ from typing import Union
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+from ..schema import GluonFile, HubFile, InstalledFile, Vocabulary, Weights, ZipArchive
 from .archives import extract
-from .download import download
-from .failures import SourceError, shown
-from .found import (
+from .errors import SourceError, shown
+from .http import download
+from .hub import endpoint, fetch_from_hub, offline
+from .local_files import (
     Found,
     digests,
     files_of,
@@ -22,8 +24,6 @@ from .found import (
     mismatch,
     swapped_of,
 )
-from .hub import endpoint, fetch_from_hub, offline
-from .schema import GluonFile, HubFile, InstalledFile, Vocabulary, Weights, ZipArchive
 
 MIRROR = 'MXNET_GLUON_REPO'
 STORE = 'https://apache-mxnet.s3-accelerate.dualstack.amazonaws.com/'

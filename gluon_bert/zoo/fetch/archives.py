@@ -10,7 +10,7 @@ import zipfile
 import zlib
 from pathlib import Path
 
-from .failures import told_when_full
+from .errors import told_when_full
 
 MAX_MEMBERS = 1000
 MAX_UNPACKED = 8 << 30      # bytes

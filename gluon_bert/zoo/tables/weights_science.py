@@ -1,5 +1,5 @@
 """Models of science and medicine: (architecture, data set) -> row."""
-from .schema import GluonFile, HubFile, Weights
+from ..schema import GluonFile, HubFile, Weights
 
 _HEADS = ('pooler', 'next_sentence', 'masked_lm')
 _SCIBERT = 'https://github.com/allenai/scibert'

@@ -10,8 +10,8 @@ import shutil
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
-from .._internal.files import write_text
-from .failures import (
+from ..._internal.files import write_text
+from .errors import (
     FULL,
     TRY_AGAIN,
     SourceError,

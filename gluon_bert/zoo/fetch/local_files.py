@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional, Tuple
 
-from .._internal.files import digest_of
-from .._internal.json import read_object
-from .schema import GluonFile, HubFile, InstalledFile, Vocabulary
+from ..._internal.files import digest_of
+from ..._internal.json import read_object
+from ..schema import GluonFile, HubFile, InstalledFile, Vocabulary
 
 RECORD = 'source.json'
 _SHA256 = re.compile('[0-9a-f]{64}')

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Union
 
-from .._internal.files import sha256_of, write_text
-from .failures import told_when_full
-from .found import RECORD, Found, look, plain_files, stamp_of, swapped_of
-from .schema import Vocabulary, Weights
+from ..._internal.files import sha256_of, write_text
+from ..schema import Vocabulary, Weights
+from .errors import told_when_full
+from .local_files import RECORD, Found, look, plain_files, stamp_of, swapped_of
 
 WAIT = 5                    # seconds for another process, before a message says so
 # Kinds that are kept as they come.

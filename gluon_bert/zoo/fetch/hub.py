@@ -6,7 +6,8 @@ import os
 import re
 from pathlib import Path
 
-from .failures import (
+from ..schema import HubFile
+from .errors import (
     FULL,
     TRY_AGAIN,
     SourceError,
@@ -16,8 +17,7 @@ from .failures import (
     timeouts,
     told_when_full,
 )
-from .found import mismatch, shard_names
-from .schema import HubFile
+from .local_files import mismatch, shard_names
 
 # In order of preference.
 _WEIGHTS = ('model.safetensors', 'model.safetensors.index.json', 'pytorch_model.bin',

@@ -24,13 +24,13 @@ from ..data import (
     read_vocab,
     unswapped,
 )
-from .architectures import ARCHITECTURES
-from .found import files_of
+from .fetch.local_files import files_of
+from .fetch.store import fetch_vocabulary, fetch_weights
 from .rows import family_of, get_config, resolve
 from .schema import GluonFile
-from .store import fetch_vocabulary, fetch_weights
-from .vocabularies import VOCABULARIES
-from .weights import WEIGHTS
+from .tables.architectures import ARCHITECTURES
+from .tables.vocabularies import VOCABULARIES
+from .tables.weights import WEIGHTS
 
 # Arrays that have a row for each token.
 _BY_TOKEN = ('word_embed.0.weight', 'decoder.3.bias')
@@ -132,7 +132,7 @@ def fetch_repository(repository, revision='main'):
     FileNotFoundError
         If there is none, or the hub cannot be reached.
     """
-    from .hub import fetch_folder
+    from .fetch.hub import fetch_folder
     return fetch_folder(repository, revision)
 
 
