@@ -72,7 +72,7 @@ class _OneBatch:
 
 
 class Trainer:
-    """Steps of gluon_bert.training.fit, whose loop is the one that is run.
+    """Steps of gluon_bert.training.loop.fit, whose loop is the one that is run.
 
     Other than by default the plan has what ``changes`` say.
     """

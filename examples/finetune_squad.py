@@ -155,7 +155,9 @@ def read_data(args):
 def squad_folder():
     """Where the official files are looked for."""
     folder = os.environ.get('SQUAD_DIR')
-    return Path(folder) if folder else gb.zoo.fetch.store.default_root().parent / 'datasets' / 'squad'
+    if folder:
+        return Path(folder)
+    return gb.zoo.fetch.store.default_root().parent / 'datasets' / 'squad'
 
 
 def build(args, kept, ctx):

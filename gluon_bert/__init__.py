@@ -26,8 +26,8 @@ _HOMES = {
     'get_model': 'zoo', 'get_tokenizer': 'zoo', 'list_models': 'zoo', 'load_model': 'zoo',
 }
 _ROOMS = ('checkpoint', 'config', 'data', 'inference', 'kernels', 'metrics', 'model', 'pipelines',
-          'plots', 'training', 'zoo', 'losses', 'optimizer', 'plan', 'task_folder',
-          'task_checkpoint', 'model_card', 'evaluation')
+          'plots', 'training', 'zoo', 'task_folder', 'task_checkpoint', 'model_card',
+          'evaluation')
 # Module of 0.1.0's first layout -> where it is now; both names import.
 _MOVED = {
     'checkpoint.gluonnlp_names': 'checkpoint.gluonnlp.names',
@@ -62,6 +62,11 @@ _MOVED = {
     'zoo.vocabularies': 'zoo.tables.vocabularies',
     'zoo.weights': 'zoo.tables.weights',
     'zoo.names': 'zoo.tables.names',
+    'plan': 'training.options',
+    'optimizer': 'training.optimizer',
+    'training_state': 'training.state',
+    'training_log': 'training.log',
+    'losses': 'training.objectives',
     'squad_answers': 'data.squad.answers',
     'entity_metrics': 'metrics.entities', 'squad_metrics': 'metrics.squad',
 }

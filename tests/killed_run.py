@@ -5,8 +5,8 @@ from conftest import TINY
 from test_training import toy_data
 
 import gluon_bert
-from gluon_bert.losses import cross_entropy
-from gluon_bert.training import Plan, fit, set_seed
+from gluon_bert.training.loop import Plan, fit, set_seed
+from gluon_bert.training.objectives import cross_entropy
 
 if __name__ == '__main__':
     set_seed(5)

@@ -102,7 +102,7 @@ def test_ways_to_train_that_the_plan_does_not_have(monkeypatch):
     assert reason_to_skip(ways[0], 'grid', set()) == 'it only trains'
     monkeypatch.setattr(benchmark_systems, '_plan_fields', set)
     assert [reason_to_skip(way, 'train', {'avx512_bf16'}) for way in ways] == [
-        'gluon_bert.training.Plan has no recompute', 'gluon_bert.training.Plan has no dtype']
+        'gluon_bert.training.loop.Plan has no recompute', 'gluon_bert.training.loop.Plan has no dtype']
     monkeypatch.setattr(benchmark_systems, '_plan_fields', lambda: {'dtype', 'recompute'})
     assert [reason_to_skip(way, 'train', {'avx512_bf16'}) for way in ways] == ['', '']
 

@@ -21,8 +21,8 @@ from gluon_bert import BertClassifier, BertCrfTagger, BertForQA, BertModel, Bert
 from gluon_bert.config import BertConfig
 from gluon_bert.data import SequenceData
 from gluon_bert.inference.devices import devices_of, split_batch
-from gluon_bert.losses import cross_entropy, span_loss, squared_error, tag_loss
-from gluon_bert.training import Plan, fit, predict
+from gluon_bert.training.loop import Plan, fit, predict
+from gluon_bert.training.objectives import cross_entropy, span_loss, squared_error, tag_loss
 
 Task = namedtuple('Task', 'network labels loss')
 

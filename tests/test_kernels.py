@@ -13,8 +13,8 @@ from test_training import accuracy, toy_data
 
 from gluon_bert import BertClassifier, kernels
 from gluon_bert.kernels.encoder import NativeDense
-from gluon_bert.losses import cross_entropy
-from gluon_bert.training import Plan, fit
+from gluon_bert.training.loop import Plan, fit
+from gluon_bert.training.objectives import cross_entropy
 
 
 @pytest.fixture(autouse=True)

@@ -18,8 +18,8 @@ from gluon_bert import (
     kernels,
 )
 from gluon_bert.kernels.training import NativeTrainer
-from gluon_bert.losses import cross_entropy
-from gluon_bert.training import Plan, fit
+from gluon_bert.training.loop import Plan, fit
+from gluon_bert.training.objectives import cross_entropy
 
 
 @pytest.fixture(autouse=True)

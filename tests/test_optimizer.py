@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gluon_bert import BertClassifier, kernels
-from gluon_bert.optimizer import (
+from gluon_bert.training.optimizer import (
     exclude_from_decay,
     global_norm,
     linear_schedule,
@@ -80,7 +80,7 @@ def test_unknown_optimizer_is_refused():
 
 
 def test_bertadam_is_known_to_mxnet_by_name():
-    assert type(mx.optimizer.create('bertadam')).__module__ == 'gluon_bert.optimizer'
+    assert type(mx.optimizer.create('bertadam')).__module__ == 'gluon_bert.training.optimizer'
 
 
 def test_biases_and_norms_do_not_decay(make_model):

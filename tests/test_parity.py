@@ -9,9 +9,9 @@ from peers import transformers as hf
 
 import gluon_bert as gb
 from gluon_bert.data import SentenceTransform, SequenceData, label_array, pad_batch, read_task
-from gluon_bert.losses import cross_entropy
-from gluon_bert.optimizer import linear_schedule
-from gluon_bert.training import Plan, fit
+from gluon_bert.training.loop import Plan, fit
+from gluon_bert.training.objectives import cross_entropy
+from gluon_bert.training.optimizer import linear_schedule
 
 CONFIGURATIONS = [
     {}, {'activation': 'gelu_tanh'}, {'activation': 'relu'}, {'num_token_types': 1},

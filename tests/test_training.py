@@ -16,14 +16,14 @@ from gluon_bert import BertClassifier
 from gluon_bert.checkpoint.gluonnlp.names import common_arrays
 from gluon_bert.checkpoint.gluonnlp.params_file import read_params
 from gluon_bert.data import Features, SequenceData
-from gluon_bert.losses import cross_entropy, squared_error
-from gluon_bert.training import (
+from gluon_bert.training.loop import (
     STATE_FILE,
     Interrupted,
     Plan,
     fit,
     predict,
 )
+from gluon_bert.training.objectives import cross_entropy, squared_error
 
 
 def toy_data(num=40, batch_size=8, seed=0, **options):

@@ -82,7 +82,7 @@ def add_gradients(network, data, loss, group, devices, seeds):
     data : SequenceData
         Or anything with its ``load``.
     loss : callable
-        See :func:`gluon_bert.training.fit`.
+        See :func:`gluon_bert.training.loop.fit`.
     group : list of arrays of int
         Batches. For more than one, the parameters' ``grad_req`` must be 'add'.
     devices : list of mxnet.Context

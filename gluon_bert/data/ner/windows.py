@@ -98,7 +98,7 @@ def make_windows(tokenizer, sentences, max_length, overlap=None):
 
 
 def window_labels(windows, numbers):
-    """One label for each token, as :func:`gluon_bert.losses.tag_loss` reads them.
+    """One label for each token, as :func:`gluon_bert.training.objectives.tag_loss` reads them.
 
     Parameters
     ----------

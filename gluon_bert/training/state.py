@@ -9,7 +9,7 @@ from mxnet import nd
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from ._internal.files import atomic_path
+from .._internal.files import atomic_path
 
 
 @dataclass

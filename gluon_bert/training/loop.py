@@ -14,16 +14,16 @@ import mxnet as mx
 import numpy as np
 from tqdm import tqdm
 
-from . import kernels
-from ._internal.files import write_text
-from ._internal.signals import stop_signals
-from .inference.devices import add_gradients, devices_of
-from .inference.predictor import Predictor
+from .. import kernels
+from .._internal.files import write_text
+from .._internal.signals import stop_signals
+from ..inference.devices import add_gradients, devices_of
+from ..inference.predictor import Predictor
+from ..plots import plot_training
+from .log import TrainingLog
 from .optimizer import exclude_from_decay, global_norm, linear_schedule, make_optimizer
-from .plan import Plan
-from .plots import plot_training
-from .training_log import TrainingLog
-from .training_state import Progress, load_state, save_state
+from .options import Plan
+from .state import Progress, load_state, save_state
 
 __all__ = ['FitResult', 'Interrupted', 'Plan', 'fit', 'predict', 'set_seed']
 

@@ -9,7 +9,7 @@ import mxnet as mx
 from mxnet import nd
 from mxnet.optimizer import Optimizer
 
-from . import kernels
+from .. import kernels
 
 OPTIMIZERS = ('bertadam', 'adam', 'adamw')
 

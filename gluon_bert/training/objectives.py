@@ -1,4 +1,4 @@
-"""Losses: what :func:`gluon_bert.training.fit` is given; one value for each sequence."""
+"""Losses: what :func:`gluon_bert.training.loop.fit` is given; one value for each sequence."""
 import mxnet as mx
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 import contextlib
 import json
 
-from ._internal.files import write_text
+from .._internal.files import write_text
 
 
 class TrainingLog:
