@@ -26,8 +26,7 @@ _HOMES = {
     'get_model': 'zoo', 'get_tokenizer': 'zoo', 'list_models': 'zoo', 'load_model': 'zoo',
 }
 _ROOMS = ('checkpoint', 'config', 'data', 'inference', 'kernels', 'metrics', 'model', 'pipelines',
-          'plots', 'training', 'zoo', 'task_folder', 'task_checkpoint', 'model_card',
-          'evaluation')
+          'plots', 'training', 'zoo')
 # Module of 0.1.0's first layout -> where it is now; both names import.
 _MOVED = {
     'checkpoint.gluonnlp_names': 'checkpoint.gluonnlp.names',
@@ -67,6 +66,10 @@ _MOVED = {
     'training_state': 'training.state',
     'training_log': 'training.log',
     'losses': 'training.objectives',
+    'task_folder': 'tasks.folder',
+    'task_checkpoint': 'tasks.checkpoint',
+    'model_card': 'tasks.model_card',
+    'evaluation': 'tasks.evaluation',
     'squad_answers': 'data.squad.answers',
     'entity_metrics': 'metrics.entities', 'squad_metrics': 'metrics.squad',
 }

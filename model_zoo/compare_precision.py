@@ -19,8 +19,8 @@ import comparing
 import numpy as np
 
 import gluon_bert as gb
-from gluon_bert.evaluation import features_of, read_dev
 from gluon_bert.inference.precision import choose_precision
+from gluon_bert.tasks.evaluation import features_of, read_dev
 
 
 def make_parser():

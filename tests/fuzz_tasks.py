@@ -53,7 +53,7 @@ def _hub_folder(checkpoint):
 def _save_task(checkpoint, task, settings, folder):
     from gluon_bert.checkpoint.gluonnlp.names import to_file_names
     from gluon_bert.checkpoint.gluonnlp.params_file import write_params
-    from gluon_bert.task_folder import TaskModel, save_task, save_tokenizer
+    from gluon_bert.tasks.folder import TaskModel, save_task, save_tokenizer
     names = to_file_names(checkpoint.arrays, 'model')
     write_params(folder / 'tiny.params', {names[name]: array
                                           for name, array in checkpoint.arrays.items()})

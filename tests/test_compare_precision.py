@@ -8,7 +8,7 @@ import pytest
 from script_runs import tiny_pipeline, tokenizer  # noqa: F401 (fixtures)
 
 from gluon_bert import kernels
-from gluon_bert.evaluation import DevSet
+from gluon_bert.tasks.evaluation import DevSet
 
 sys.path.insert(0, str(Path(__file__).parents[1] / 'model_zoo'))
 import compare_precision

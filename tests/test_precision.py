@@ -13,7 +13,6 @@ from tiny_zoo import error_of
 import gluon_bert as gb
 from gluon_bert import kernels
 from gluon_bert.data import Features
-from gluon_bert.evaluation import read_dev
 from gluon_bert.inference.precision import calibrate, choose_precision, layer_errors
 from gluon_bert.inference.precision_file import (
     PRECISION_FILE,
@@ -24,6 +23,7 @@ from gluon_bert.inference.precision_file import (
 )
 from gluon_bert.inference.predictor import Predictor
 from gluon_bert.kernels.encoder import dense_layers, layer_widths
+from gluon_bert.tasks.evaluation import read_dev
 
 BAD = '1.expand'
 SAMPLE = Path(__file__).parents[1] / 'examples' / 'sample' / 'train.tsv'

@@ -123,7 +123,7 @@ def entities(args, look):
 def _network(words, root):
     """The network of a model and its tokenizer."""
     from ..modeling.build import build_network
-    from ..task_folder import has_task, load_task
+    from ..tasks.folder import has_task, load_task
     model = read_model(words)
     if model.path is not None and has_task(model.path):
         task = load_task(model.path)
@@ -137,7 +137,7 @@ def _network(words, root):
 def _pipeline(folder, task):
     """The pipeline of a folder that was fine-tuned for a task."""
     from ..pipelines import load_pipeline
-    from ..task_folder import has_task
+    from ..tasks.folder import has_task
     if not folder.exists():
         raise FileNotFoundError(f'{folder}: no such folder')
     if not has_task(folder):

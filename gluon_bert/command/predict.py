@@ -83,7 +83,7 @@ def run(args):
 
 def _pipeline(args):
     from ..pipelines import checkpoint_pipeline, load_pipeline
-    from ..task_folder import has_task
+    from ..tasks.folder import has_task
     if args.batch_size is not None and args.batch_size < 1:
         raise ValueError(f'--batch_size {args.batch_size}: expected 1 or more')
     ctx = _context(args.gpu)

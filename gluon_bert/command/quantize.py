@@ -62,12 +62,12 @@ def add_arguments(parser):
 
 def run(args):
     """Run the subcommand."""
-    from ..evaluation import features_of, read_dev
     from ..inference.precision import choose_precision
     from ..inference.precision_file import write_precision
-    from ..model_card import tell_precision
     from ..pipelines import load_pipeline
-    from ..task_folder import read_task
+    from ..tasks.evaluation import features_of, read_dev
+    from ..tasks.folder import read_task
+    from ..tasks.model_card import tell_precision
     _check(args)
     kept = read_task(args.folder)
     calibration = existing(args.calibrate, '--calibrate') if args.calibrate else None
@@ -158,8 +158,8 @@ class _Trials:
 @contextlib.contextmanager
 def _target(args, kept):
     """The folder to write into: the one given, or a copy that is whole or not at all."""
-    from ..model_card import CARD_FILE
-    from ..task_folder import TASK_FILE, TOKENIZER_FOLDER
+    from ..tasks.folder import TASK_FILE, TOKENIZER_FOLDER
+    from ..tasks.model_card import CARD_FILE
     source = kept.parameters.parent
     if not args.output:
         yield source

@@ -8,8 +8,8 @@ import mxnet as mx
 from ..inference.precision_file import resolve_precision
 from ..inference.predictor import Predictor
 from ..modeling.build import build_network
-from ..task_checkpoint import checkpoint_task, task_of
-from ..task_folder import has_task, load_task
+from ..tasks.checkpoint import checkpoint_task, task_of
+from ..tasks.folder import has_task, load_task
 from ..zoo import ARCHITECTURES, open_checkpoint, resolve, zoo_checkpoint
 from .classification import ClassificationPipeline, RegressionPipeline
 from .entities import EntityPipeline

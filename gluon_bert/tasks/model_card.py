@@ -7,10 +7,10 @@ import shlex
 from pathlib import Path
 from typing import NamedTuple, Optional
 
-from ._internal.files import write_text
-from .zoo.rows import resolve
-from .zoo.schema import HubFile
-from .zoo.tables.weights import WEIGHTS
+from .._internal.files import write_text
+from ..zoo.rows import resolve
+from ..zoo.schema import HubFile
+from ..zoo.tables.weights import WEIGHTS
 
 CARD_FILE = 'README.md'
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .data import (
+from ..data import (
     convert_tags,
     get_task,
     label_array,
@@ -17,9 +17,9 @@ from .data import (
     read_task,
     task_folder,
 )
-from .metrics.classification import evaluate_metrics
-from .metrics.entities import entity_report
-from .metrics.squad import evaluate_squad
+from ..metrics.classification import evaluate_metrics
+from ..metrics.entities import entity_report
+from ..metrics.squad import evaluate_squad
 
 
 class DevSet(NamedTuple):

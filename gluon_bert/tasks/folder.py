@@ -12,18 +12,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
-from ._internal.files import write_text
-from ._internal.json import read_object
-from .checkpoint.arrays import shape_of
-from .checkpoint.gluonnlp.files import check_shapes, config_of
-from .checkpoint.gluonnlp.names import common_arrays
-from .checkpoint.gluonnlp.params_file import read_params
-from .data import get_scheme, read_tokenizer, tag_names, valid_transitions
-from .inference.batches import bert_of
-from .inference.precision_file import forget_precision
-from .modeling.bert import BertModel
-from .modeling.heads import BertClassifier, BertForQA, BertTagger
-from .modeling.tagging import BertCrfTagger
+from .._internal.files import write_text
+from .._internal.json import read_object
+from ..checkpoint.arrays import shape_of
+from ..checkpoint.gluonnlp.files import check_shapes, config_of
+from ..checkpoint.gluonnlp.names import common_arrays
+from ..checkpoint.gluonnlp.params_file import read_params
+from ..data import get_scheme, read_tokenizer, tag_names, valid_transitions
+from ..inference.batches import bert_of
+from ..inference.precision_file import forget_precision
+from ..modeling.bert import BertModel
+from ..modeling.heads import BertClassifier, BertForQA, BertTagger
+from ..modeling.tagging import BertCrfTagger
 
 TASK_FILE = 'task.json'
 TOKENIZER_FOLDER = 'tokenizer'

@@ -1,6 +1,6 @@
 """A fine-tuned checkpoint of another maker: its task, and how texts are read for it.
 
-It says less than a folder of :mod:`gluon_bert.task_folder`; what it leaves open is as usual.
+It says less than a folder of :mod:`gluon_bert.tasks.folder`; what it leaves open is as usual.
 """
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from dataclasses import replace
 import mxnet as mx
 import numpy as np
 
-from .checkpoint.arrays import changed, shape_of
-from .data import detect_scheme, split_tag, tag_names
-from .inference.batches import bert_of
-from .modeling.crf import FORBIDDEN
-from .task_folder import make_network, task_model
+from ..checkpoint.arrays import changed, shape_of
+from ..data import detect_scheme, split_tag, tag_names
+from ..inference.batches import bert_of
+from ..modeling.crf import FORBIDDEN
+from .folder import make_network, task_model
 
 # Head -> its array that has a row for each output.
 _HEADS = {'classifier': 'classifier.1.weight', 'span': 'span_classifier.weight',
