@@ -62,7 +62,7 @@ setup(
         'matplotlib>=3.7,<4',
         'tqdm>=4.60,<5',
     ],
-    entry_points={'console_scripts': ['gluon-bert = gluon_bert.command:main']},
+    entry_points={'console_scripts': ['gluon-bert = gluon_bert.cli:main']},
     extras_require={
         'parquet': ['pyarrow>=14,<20'],
         'sentencepiece': ['sentencepiece>=0.2.2,<1'],

@@ -47,7 +47,7 @@ def main(argv=None):
     parser.add_argument('--runs', type=Path, default=HERE.parent / 'output', metavar='FOLDER')
     args = parser.parse_args(argv)
     sys.path.insert(0, str(HERE.parent))
-    from gluon_bert.command import main as run
+    from gluon_bert.cli import main as run
     failed = 0
     for command in commands():
         name = output_of(command)

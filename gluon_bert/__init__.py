@@ -70,6 +70,7 @@ _MOVED = {
     'task_checkpoint': 'tasks.checkpoint',
     'model_card': 'tasks.model_card',
     'evaluation': 'tasks.evaluation',
+    'command': 'cli',
     'squad_answers': 'data.squad.answers',
     'entity_metrics': 'metrics.entities', 'squad_metrics': 'metrics.squad',
 }

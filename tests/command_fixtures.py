@@ -9,7 +9,7 @@ from tiny_zoo import KEY, tokenizer
 
 from gluon_bert.checkpoint import write_checkpoint
 from gluon_bert.checkpoint.schema import Checkpoint
-from gluon_bert.command import main
+from gluon_bert.cli import main
 from gluon_bert.modeling.heads import BertForPretraining
 from gluon_bert.zoo import ARCHITECTURES, VOCABULARIES, WEIGHTS
 from gluon_bert.zoo.schema import GluonFile, Vocabulary, Weights

@@ -323,5 +323,5 @@ def _unpack(folder):
 
 
 def _read_config_file(folder):
-    from gluon_bert.command.config_file import read_config_file
+    from gluon_bert.cli.config_file import read_config_file
     read_config_file(folder / 'tiny.json')

@@ -13,7 +13,7 @@ from tiny_zoo import TOKENS, error_of
 from gluon_bert import kernels
 from gluon_bert.checkpoint import read_checkpoint, write_checkpoint
 from gluon_bert.checkpoint.schema import Checkpoint
-from gluon_bert.command import COMMANDS, main, make_parser
+from gluon_bert.cli import COMMANDS, main, make_parser
 from gluon_bert.modeling.heads import BertClassifier, BertTagger
 from gluon_bert.zoo import VOCABULARIES, WEIGHTS, list_models
 
@@ -225,7 +225,7 @@ def test_help_has_an_example(command, capsys):
 def test_an_interrupt_is_status_130(monkeypatch, run):
     def interrupt(root=None):
         raise KeyboardInterrupt
-    monkeypatch.setattr('gluon_bert.command.cache.holdings', interrupt)
+    monkeypatch.setattr('gluon_bert.cli.cache.holdings', interrupt)
     assert run('cache') == (130, '', '')
 
 

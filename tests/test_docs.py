@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from gluon_bert.command import COMMANDS
+from gluon_bert.cli import COMMANDS
 from gluon_bert.data import TASKS
 from gluon_bert.zoo import (
     ARCHITECTURES,

@@ -146,7 +146,7 @@ def test_answers_are_those_of_the_scores_of_transformers(folder, family):
 
 
 def test_command_reads_them_too(folder, capsys):
-    from gluon_bert.command import main
+    from gluon_bert.cli import main
     path = folder('Bert', 'SequenceClassification', ['good', 'bad'])
     assert main(['predict', str(path), 'a cat']) == 0
     line, = map(json.loads, capsys.readouterr().out.splitlines())

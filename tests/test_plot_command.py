@@ -10,7 +10,7 @@ from test_plots import ROWS, texts_of, write_rows
 from tiny_zoo import tokenizer
 
 from gluon_bert import task_folder
-from gluon_bert.command import make_parser
+from gluon_bert.cli import make_parser
 
 pytest_plugins = ['command_fixtures']
 

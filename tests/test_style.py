@@ -19,7 +19,6 @@ ROOMS = ('_internal', 'config', 'kernels', 'data', 'checkpoint', 'metrics', 'mod
 
 # Modules that are not in their room yet.
 NOT_MOVED = {
-    **dict.fromkeys(('command',), 'cli'),
 }
 # The public face: it forwards names and may know every room.
 FACE = ('__init__', '__main__', '_compat', 'model')

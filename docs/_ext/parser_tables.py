@@ -17,7 +17,7 @@ def flag_tables(script):
 
 def command_parsers():
     """Subcommand -> its parser, of the console script."""
-    from gluon_bert.command import make_parser
+    from gluon_bert.cli import make_parser
     action, = (action for action in make_parser()._actions
                if isinstance(action, argparse._SubParsersAction))
     return dict(action.choices)
