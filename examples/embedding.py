@@ -15,12 +15,10 @@ import logging
 import sys
 from pathlib import Path
 
-import cli
 import numpy as np
-import peer_flags
-import vector_files
 
 import gluon_bert as gb
+from common import cli, peer_flags, vector_files
 from gluon_bert._internal.files import atomic_path
 
 FORMATS = ('jsonl', 'npz')

@@ -16,12 +16,8 @@ card. ``gluon-bert predict`` and ``gluon_bert.load_pipeline`` use it.
 import sys
 from pathlib import Path
 
-import classifier_report
-import cli
-import fine_tuned
-import task_arguments
-
 import gluon_bert as gb
+from common import classifier_report, cli, fine_tuned, task_arguments
 
 logger = cli.logger
 

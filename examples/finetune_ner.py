@@ -19,12 +19,8 @@ import argparse
 import sys
 from pathlib import Path
 
-import cli
-import fine_tuned
-import ner_report
-import peer_flags
-
 import gluon_bert as gb
+from common import cli, fine_tuned, ner_report, peer_flags
 
 logger = cli.logger
 

@@ -22,11 +22,8 @@ import sys
 from functools import partial
 from pathlib import Path
 
-import cli
-import fine_tuned
-import squad_report
-
 import gluon_bert as gb
+from common import cli, fine_tuned, squad_report
 
 logger = cli.logger
 

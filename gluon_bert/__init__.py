@@ -17,12 +17,15 @@ __version__ = '0.1.0'
 # Public name -> its module.
 _HOMES = {
     'BertConfig': 'config',
-    'BertModel': 'bert', 'BertOutput': 'bert', 'LayerOutputs': 'bert', 'mean_pool': 'bert',
-    'BertClassifier': 'heads', 'BertForPretraining': 'heads', 'BertForQA': 'heads',
-    'BertTagger': 'heads', 'BertCrfTagger': 'tagging', 'LinearChainCRF': 'crf',
-    'Predictor': 'inference', 'SentenceEncoder': 'embedding', 'WordVectors': 'token_vectors',
-    'cosine_search': 'search', 'layer_features': 'token_vectors',
-    'load_pipeline': 'pipelines', 'choose_precision': 'precision',
+    'BertModel': 'modeling.bert', 'BertOutput': 'modeling.bert', 'LayerOutputs': 'modeling.bert',
+    'mean_pool': 'modeling.bert',
+    'BertClassifier': 'modeling.heads', 'BertForPretraining': 'modeling.heads',
+    'BertForQA': 'modeling.heads', 'BertTagger': 'modeling.heads',
+    'BertCrfTagger': 'modeling.tagging', 'LinearChainCRF': 'modeling.crf',
+    'Predictor': 'inference', 'SentenceEncoder': 'inference.sentence_encoder',
+    'WordVectors': 'inference.word_vectors', 'cosine_search': 'inference.search',
+    'layer_features': 'inference.word_vectors', 'choose_precision': 'inference.precision',
+    'load_pipeline': 'pipelines',
     'get_model': 'zoo', 'get_tokenizer': 'zoo', 'list_models': 'zoo', 'load_model': 'zoo',
 }
 _ROOMS = ('checkpoint', 'config', 'data', 'inference', 'kernels', 'metrics', 'model', 'pipelines',

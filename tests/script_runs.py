@@ -3,12 +3,12 @@ import logging
 import sys
 import time
 
-import cli
 import mxnet as mx
 import pytest
 from gluonnlp.vocab import BERTVocab
 
 import gluon_bert as gb
+from common import cli
 from gluon_bert.checkpoint import Checkpoint, write_checkpoint
 
 REAL = ['--bert_model', 'bert_6_384_12', '--bert_dataset', 'all_minilm_l6_v2']

@@ -6,12 +6,12 @@ import benchmark
 import benchmark_report as report
 import benchmark_rounds
 import benchmark_work
-import cli
 import numpy as np
 import pytest
 from benchmark_process import order, processors_for
 from benchmark_systems import SYSTEMS, processor, reason_to_skip
 
+from common import cli
 from gluon_bert import kernels
 from gluon_bert.zoo import get_config
 

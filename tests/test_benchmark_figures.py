@@ -13,12 +13,12 @@ import benchmark_report as report
 import benchmark_rounds
 import benchmark_systems
 import benchmark_work
-import cli
 import numpy as np
 import pytest
 from benchmark_systems import SYSTEMS, ceilings, reason_to_skip
 from test_benchmark import Pretended
 
+from common import cli
 from gluon_bert import kernels
 from gluon_bert.zoo import get_config
 
@@ -102,7 +102,7 @@ def test_ways_to_train_that_the_plan_does_not_have(monkeypatch):
     assert reason_to_skip(ways[0], 'grid', set()) == 'it only trains'
     monkeypatch.setattr(benchmark_systems, '_plan_fields', set)
     assert [reason_to_skip(way, 'train', {'avx512_bf16'}) for way in ways] == [
-        'gluon_bert.training.loop.Plan has no recompute', 'gluon_bert.training.loop.Plan has no dtype']
+        'gluon_bert.training.Plan has no recompute', 'gluon_bert.training.Plan has no dtype']
     monkeypatch.setattr(benchmark_systems, '_plan_fields', lambda: {'dtype', 'recompute'})
     assert [reason_to_skip(way, 'train', {'avx512_bf16'}) for way in ways] == ['', '']
 

@@ -5,7 +5,6 @@ import subprocess
 import sys
 from collections import namedtuple
 
-import cli
 import finetune_classifier
 import finetune_ner
 import finetune_squad
@@ -17,6 +16,7 @@ from test_bert import parameters_of
 from test_examples import EXAMPLES, expect_failure
 from test_training import BrokenOff, Stop, accuracy, rows, toy_data
 
+from common import cli
 from gluon_bert import BertClassifier, BertCrfTagger, BertForQA, BertModel, BertTagger, kernels
 from gluon_bert.config import BertConfig
 from gluon_bert.data import SequenceData

@@ -10,7 +10,6 @@ import embedding
 import mxnet as mx
 import numpy as np
 import pytest
-import vector_files
 from gluonnlp.vocab import BERTVocab
 from script_runs import (  # noqa: F401 (fixtures)
     REAL,
@@ -22,6 +21,7 @@ from script_runs import (  # noqa: F401 (fixtures)
 )
 
 import gluon_bert as gb
+from common import vector_files
 from gluon_bert.inference.search import cosine_search, open_vectors
 from gluon_bert.inference.sentence_encoder import _LOOK_AHEAD
 

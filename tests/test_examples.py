@@ -7,7 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import cli
 import finetune_classifier
 import numpy as np
 import pytest
@@ -18,6 +17,7 @@ from script_runs import (  # noqa: F401 (fixtures)
     wait_for_steps,
 )
 
+from common import cli
 from gluon_bert.checkpoint.gluonnlp.params_file import read_params
 from gluon_bert.data import TASKS, read_task
 

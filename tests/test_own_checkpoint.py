@@ -1,13 +1,13 @@
 """Fine-tuning from a checkpoint that is in no row of the zoo."""
 import json
 
-import cli
 import finetune_classifier
 import pytest
 from script_runs import undisturbed  # noqa: F401 (a fixture)
 from test_examples import SAMPLE
 
 import gluon_bert as gb
+from common import cli
 from gluon_bert.checkpoint import Checkpoint, write_checkpoint
 from gluon_bert.checkpoint.arrays import renamed
 from gluon_bert.data import BertTokenizer, read_vocab

@@ -12,11 +12,12 @@ import extract_features
 import finetune_classifier
 import finetune_ner
 import finetune_squad
-import peer_flags
 import pytest
 from script_runs import run_script, tiny_folder, tokenizer, undisturbed  # noqa: F401 (fixtures)
 from test_examples import SAMPLE
 from test_squad_script import file  # noqa: F401 (a fixture)
+
+from common import peer_flags
 
 CLASSIFIER = [
     # v0.5, and the commands of the result tables since

@@ -1,4 +1,4 @@
-"""The directive that shows the results of examples/benchmark.py in model_zoo/results."""
+"""The directive that shows the results of model_zoo/benchmark/benchmark.py in model_zoo/results."""
 from __future__ import annotations
 
 from benchmark_report import RANKED, cell_name, geometric_mean, latest, read_rows, standings

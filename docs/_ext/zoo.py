@@ -96,7 +96,7 @@ class FlagsTable(Generated):
     def run(self):
         module = importlib.import_module(self.arguments[0])
         return self.parse(_grouped(flag_tables(self.arguments[0])), module.__file__,
-                          importlib.import_module('cli').__file__)
+                          importlib.import_module('common.cli').__file__)
 
 
 class CommandHelp(Generated):

@@ -16,7 +16,8 @@ _UNIX = 3
 def bundled_files():
     """Name in the archive -> file: the scripts, their README, the sample data, the licence."""
     examples = ROOT / 'examples'
-    paths = [*examples.glob('*.py'), examples / 'README.rst', *examples.glob('sample/*')]
+    paths = [*examples.glob('*.py'), examples / 'README.rst', *examples.glob('common/*.py'),
+             *examples.glob('sample/*')]
     files = {f'{FOLDER}/{path.relative_to(examples).as_posix()}': path for path in paths}
     return dict(sorted({**files, f'{FOLDER}/LICENSE': ROOT / 'LICENSE'}.items()))
 

@@ -2,8 +2,8 @@
 
 They are built at installation where there is a C++ compiler, or by ``python -m
 gluon_bert.kernels``. Without them, and where the environment variable GLUON_BERT_KERNELS is 0,
-MXNet's own operators do the same. They are used while ``fit`` runs, and by the ``Predictor``: a saved or
-exported network never depends on them.
+MXNet's own operators do the same. They are used while ``fit`` runs, and by the
+``Predictor``: a saved or exported network never depends on them.
 """
 from __future__ import annotations
 

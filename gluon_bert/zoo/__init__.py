@@ -13,7 +13,8 @@ from .tables.weights import WEIGHTS
 _HOMES = {
     'get_model': 'models', 'get_tokenizer': 'models', 'get_vocab': 'models',
     'load_model': 'models', 'open_checkpoint': 'models',
-    'fetch_model': 'checkpoints', 'fetch_repository': 'checkpoints', 'zoo_checkpoint': 'checkpoints',
+    'fetch_model': 'checkpoints', 'fetch_repository': 'checkpoints',
+    'zoo_checkpoint': 'checkpoints',
 }
 
 __all__ = ['ARCHITECTURES', 'DATASET_ALIASES', 'DEFAULT', 'DEFAULT_CASED', 'FAMILIES', 'ModelName',

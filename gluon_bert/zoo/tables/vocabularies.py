@@ -1,8 +1,8 @@
 """The vocabularies: name of the data set -> row.
 
 The sources are in the order of ``weights.py``. GluonNLP's get_tokenizer has the two multilingual
- data sets the wrong way round; here 'uncased' is lower-cased and 'cased' is not. Its
-Chinese one is not lower-cased, and so it is here.
+data sets the wrong way round; here 'uncased' is lower-cased and 'cased' is not. Its Chinese one is
+not lower-cased, and so it is here.
 """
 from ..schema import GluonFile, HubFile, InstalledFile, Vocabulary, ZipArchive
 

@@ -2,9 +2,8 @@
 import json
 from typing import NamedTuple
 
-import cli
-
 import gluon_bert as gb
+from common import cli
 
 logger = cli.logger
 

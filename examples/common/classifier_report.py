@@ -1,10 +1,10 @@
 """What finetune_classifier.py tells about a network: metrics, predictions, errors by class."""
 import json
 
-import cli
 import numpy as np
 
 import gluon_bert as gb
+from common import cli
 
 logger = cli.logger
 

@@ -48,7 +48,7 @@ class Process:
         environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(threads)),
                        'HF_HUB_OFFLINE': '1', 'TOKENIZERS_PARALLELISM': 'true',
                        'PYTHONPATH': os.pathsep.join(
-                           [str(WORKER.parents[1]), os.environ.get('PYTHONPATH', '')])}
+                           [str(WORKER.parents[2]), os.environ.get('PYTHONPATH', '')])}
         self.name, self._log, start = name, log, time.perf_counter()
         with open(log, 'w', encoding='utf-8') as file:
             self._process = subprocess.Popen(

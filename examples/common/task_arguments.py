@@ -1,7 +1,7 @@
 """What the scripts for tasks of classes and scores share: the arguments for their data."""
 from pathlib import Path
 
-import cli
+from common import cli
 
 DEBUG_ROWS = 32
 

@@ -7,10 +7,10 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-import cli
 import numpy as np
 
 import gluon_bert as gb
+from common import cli
 from gluon_bert._internal.files import atomic_path
 from gluon_bert.data.classification.rows import read_lines
 

@@ -1,6 +1,6 @@
 """Pictures of the results of benchmark.py: each system beside the best peer of each cell.
 
-    python3 examples/benchmark_plot.py benchmark.csv
+    python3 model_zoo/benchmark/benchmark_plot.py benchmark.csv
 
 benchmark_growth.py draws how speed changes with the size of the work.
 """
@@ -10,10 +10,13 @@ import math
 import sys
 from pathlib import Path
 
-import cli
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / 'examples'))
+
 from benchmark_growth import plot_growth
 from benchmark_report import RANKED, latest, read_rows
 from benchmark_systems import PRECISIONS, SYSTEMS
+
+from common import cli
 
 _CELL, _LABELS, _MARGIN = 0.56, 1.75, 1.3      # inches
 _ROW = 0.27

@@ -1,9 +1,8 @@
 """The folder of a fine-tuned network, as the scripts that fine-tune read and write it."""
 import sys
 
-import cli
-
 import gluon_bert as gb
+from common import cli
 
 
 def recall(parser, argv, tasks, settings):

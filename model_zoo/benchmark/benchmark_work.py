@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Optional
 
-import cli
 import numpy as np
+
+from common import cli
 
 DATASET_BATCH = 32      # of data sets that grow
 

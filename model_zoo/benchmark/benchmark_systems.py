@@ -39,7 +39,7 @@ class System:
     trainer : str
         Class of ``module`` that trains, if it does: (folder, threads, **training).
     training : dict
-        Of ours, fields of :class:`gluon_bert.training.loop.Plan`.
+        Of ours, fields of :class:`gluon_bert.training.Plan`.
     is_ours : bool
     """
 
@@ -138,7 +138,7 @@ def reason_to_skip(system, mode, flags):
         return 'it only trains'
     unknown = set(system.training) - _plan_fields() if mode == 'train' and system.is_ours else ()
     if unknown:
-        return f'gluon_bert.training.loop.Plan has no {", ".join(sorted(unknown))}'
+        return f'gluon_bert.training.Plan has no {", ".join(sorted(unknown))}'
     needed = FLAGS.get(system.precision, ())
     if needed and not flags & set(needed):
         return (f'the processor has no {system.precision} arithmetic (none of the flags '

@@ -1,9 +1,8 @@
 """What finetune_squad.py tells about a network: its answers, and how good they are."""
 import json
 
-import cli
-
 import gluon_bert as gb
+from common import cli
 
 logger = cli.logger
 

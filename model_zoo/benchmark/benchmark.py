@@ -1,11 +1,12 @@
 """Measure gluon_bert and other systems side by side: the same network, the same inputs.
 
-    python3 examples/benchmark.py --mode grid --bert_model bert_6_384_12 --threads 1 2 \\
+    python3 model_zoo/benchmark/benchmark.py --mode grid --bert_model bert_6_384_12 --threads 1 2 \\
         --batches 1 8 --lengths 32 128 --output benchmark.csv
 
-    python3 examples/benchmark.py --mode ragged --data glue_data/MRPC/dev.tsv --batches 8 32
-    python3 examples/benchmark.py --mode growth --threads 1 2 --data glue_data/STS-B/train.tsv \\
-        --one_by_one --rounds 3 --cell_seconds 60
+    python3 model_zoo/benchmark/benchmark.py --mode ragged --data glue_data/MRPC/dev.tsv \\
+        --batches 8 32
+    python3 model_zoo/benchmark/benchmark.py --mode growth --threads 1 2 \\
+        --data glue_data/STS-B/train.tsv --one_by_one --rounds 3 --cell_seconds 60
 
 Each system is a process of its own that stays alive and is stopped while another one works. Before
 anything is timed, what all of them compute is compared with what the first one, gluon_bert,
@@ -31,11 +32,13 @@ import sys
 import tempfile
 from pathlib import Path
 
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / 'examples'))
+
 import benchmark_plot
 import benchmark_report as report
 import benchmark_weights
 import benchmark_work
-import cli
 from benchmark_rounds import Team, measure_loading
 from benchmark_systems import (
     SYSTEMS,
@@ -45,6 +48,8 @@ from benchmark_systems import (
     reason_to_skip,
     versions,
 )
+
+from common import cli
 
 MODES = ('grid', 'ragged', 'dataset', 'train', 'load', 'growth')
 TEXT_MODES = ('ragged', 'dataset')
@@ -264,14 +269,15 @@ def origin():
             'flags': ' '.join(flag for flag in TOLD_FLAGS if flag in flags),
             'versions': versions(), 'commit': commit(),
             'date': datetime.datetime.now(datetime.timezone.utc).strftime('%Y-%m-%d %H:%M'),
-            'command': shlex.join(['python3', 'examples/benchmark.py', *told(sys.argv[1:])])}
+            'command': shlex.join(
+                ['python3', 'model_zoo/benchmark/benchmark.py', *told(sys.argv[1:])])}
 
 
 def commit():
     """The commit of the code, with '+' behind it if files were changed since; '' if unknown."""
     def git(*arguments):
         return subprocess.run(['git', '--no-optional-locks', *arguments], capture_output=True,
-                              text=True, check=False, cwd=Path(__file__).resolve().parents[1])
+                              text=True, check=False, cwd=ROOT)
     found = git('rev-parse', '--short', 'HEAD').stdout.strip()
     changed = found and git('diff', '--quiet', 'HEAD', '--', 'gluon_bert', 'examples').returncode
     return found + '+' * bool(changed)

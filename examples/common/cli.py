@@ -11,11 +11,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-import peer_flags
-from engine import device, devices, gpu_indices, prepare_engine  # noqa: F401 (for the scripts)
 from tqdm import tqdm
 
 import gluon_bert as gb
+from common import peer_flags
+from common.engine import device, devices, gpu_indices, prepare_engine  # noqa: F401 (for the scripts)
 from gluon_bert.zoo import ARCHITECTURES, DATASET_ALIASES, VOCABULARIES, WEIGHTS
 
 # GluonNLP's scripts start from the first; where it cannot be had, from the second, which needs no

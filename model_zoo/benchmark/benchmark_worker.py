@@ -17,10 +17,10 @@ from pathlib import Path
 
 BEGUN = time.perf_counter()
 
-import numpy as np  # noqa: E402 (the time of imports is measured)
-from benchmark_systems import CEILINGS, SYSTEMS  # noqa: E402
+import numpy as np
+from benchmark_systems import CEILINGS, SYSTEMS
 
-import gluon_bert  # noqa: E402, F401 (restores names of NumPy that MXNet needs; loads no MXNet)
+import gluon_bert  # noqa: F401 (restores names of NumPy that MXNet needs; loads no MXNet)
 
 _DIE_WITH_PARENT = 1      # PR_SET_PDEATHSIG
 
