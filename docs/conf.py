@@ -3,7 +3,8 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE / '_ext'), str(HERE.parent / 'examples'), str(HERE.parent)]
+sys.path[:0] = [str(HERE / '_ext'), str(HERE.parent / 'examples'),
+                str(HERE.parent / 'model_zoo' / 'benchmark'), str(HERE.parent)]
 
 from gluon_bert import __version__  # noqa: E402
 

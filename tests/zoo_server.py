@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from gluon_bert.zoo import failures, sources
+from gluon_bert.zoo.fetch import errors as failures
+from gluon_bert.zoo.fetch import sources
 
 COMMIT = '0123456789abcdef0123456789abcdef01234567'
 BREAKS_AT = 0.3     # of the body

@@ -17,11 +17,9 @@ from gluon_bert.zoo import (
     family_of,
     get_config,
     list_models,
-    weights_google,
-    weights_google_small,
-    weights_science,
 )
 from gluon_bert.zoo.schema import GluonFile, HubFile, InstalledFile, ZipArchive
+from gluon_bert.zoo.tables import weights_google, weights_google_small, weights_science
 
 HUB = 'https://huggingface.co'
 YES, NO = '✓', 'x'

@@ -2,12 +2,14 @@
 from __future__ import annotations
 
 import tempfile
+from pathlib import Path
 
 import numpy as np
 from benchmark_gluon import gradients_without_dropout
 from mxnet import gluon, nd
 
 import gluon_bert as gb
+from gluon_bert.training import loop
 
 NEVER = 10 ** 9
 
@@ -87,8 +89,8 @@ class Trainer:
         self._used.__enter__()
         self._data.arrays = [np.zeros(1)]
         self._folder = tempfile.TemporaryDirectory()
-        self._run = gb.training._Run(self.network, self._data, self._loss, plan,
-                                     gb.training.Path(self._folder.name), 'model', None)
+        self._run = loop._Run(self.network, self._data, self._loss, plan,
+                              Path(self._folder.name), 'model', None)
 
     def check(self, *arrays):
         """Scores, loss and the norm of the gradients, without dropout."""

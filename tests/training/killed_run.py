@@ -1,5 +1,9 @@
 """A small training run in a process of its own: FOLDER [--resume]. Used by test_training.py."""
 import sys
+from pathlib import Path
+
+TESTS = Path(__file__).parents[1]
+sys.path[:0] = [str(TESTS), str(TESTS / 'modeling')]
 
 from conftest import TINY
 from test_training import toy_data

@@ -257,8 +257,8 @@ def report(place):
     for name, (kind, make, _) in CASES.items():
         made = make()
         write(place / name, made if isinstance(made, dict) else {FILES[kind]: made})
-    root = Path(__file__).resolve().parent.parent
-    path = os.pathsep.join([str(root), *filter(None, [os.environ.get('PYTHONPATH')])])
+    root = Path(__file__).resolve().parents[2]
+    path = os.pathsep.join([str(root), str(root / 'tests'), os.environ.get('PYTHONPATH', '')])
     result = subprocess.run(
         [sys.executable, __file__, str(place)], cwd=place, env={**os.environ, 'PYTHONPATH': path},
         stdout=subprocess.PIPE, timeout=60 + SECONDS * len(CASES), check=True)

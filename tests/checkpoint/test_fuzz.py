@@ -6,7 +6,7 @@ from pathlib import Path
 import fuzz_seeds
 import pytest
 
-FUZZ = Path(__file__).with_name('fuzz.py')
+FUZZ = Path(__file__).parents[1] / 'fuzz.py'
 
 
 @pytest.fixture(scope='module')

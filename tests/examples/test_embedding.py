@@ -306,7 +306,8 @@ def test_embed_sentences_tells_what_is_wrong(run_script, tiny_folder, tmp_path, 
 MEASURED = '''
 import re, sys
 sys.path.insert(0, {examples!r})
-import cli, embed_sentences
+import embed_sentences
+from common import cli
 code = cli.run(embed_sentences.main, sys.argv[1:])
 print(re.search(r'VmHWM:\\s*(\\d+)', open('/proc/self/status').read())[1])
 sys.exit(code)

@@ -207,7 +207,7 @@ def test_growth_is_measured_and_resumed(tmp_path, capsys):
 
 def test_the_manual_tells_which_cells_were_lost(tmp_path, monkeypatch):
     pytest.importorskip('sphinx', reason='needs Sphinx: python3 dev.py setup')
-    monkeypatch.syspath_prepend(str(Path(benchmark.__file__).parents[1] / 'docs' / '_ext'))
+    monkeypatch.syspath_prepend(str(Path(benchmark.__file__).parents[2] / 'docs' / '_ext'))
     tables = importlib.import_module('benchmark_tables')
     path = tmp_path / 'b.csv'
     report.append_rows(path, [

@@ -21,7 +21,7 @@ from common import cli
 from gluon_bert.checkpoint.gluonnlp.params_file import read_params
 from gluon_bert.data import TASKS, read_task
 
-EXAMPLES = Path(cli.__file__).parent
+EXAMPLES = Path(cli.__file__).parents[1]
 SAMPLE = EXAMPLES / 'sample'
 MODEL = ['--bert_model', 'bert_6_384_12', '--bert_dataset', 'all_minilm_l6_v2']
 SHORT = [*MODEL, '--max_train_examples', '12', '--batch_size', '4', '--epochs', '1', '--max_len',
@@ -251,7 +251,7 @@ def test_older_flags_of_gluonnlp_are_understood():
 
 @pytest.mark.parametrize('setting, expected', [(None, 'Round'), ('Naive', 'Naive')])
 def test_memory_pool_is_set_before_mxnet_is_loaded(setting, expected):
-    code = ('import os, sys; import finetune_classifier, cli\n'
+    code = ('import os, sys; import finetune_classifier; from common import cli\n'
             'finetune_classifier.make_parser(); cli.prepare_engine()\n'
             'print("mxnet" in sys.modules, os.environ["MXNET_GPU_MEM_POOL_TYPE"])')
     environment = {key: value for key, value in os.environ.items()

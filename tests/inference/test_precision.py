@@ -26,7 +26,7 @@ from gluon_bert.kernels.encoder import dense_layers, layer_widths
 from gluon_bert.tasks.evaluation import read_dev
 
 BAD = '1.expand'
-SAMPLE = Path(__file__).parents[1] / 'examples' / 'sample' / 'train.tsv'
+SAMPLE = Path(__file__).parents[2] / 'examples' / 'sample' / 'train.tsv'
 
 
 @pytest.fixture

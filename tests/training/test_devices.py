@@ -289,7 +289,7 @@ def test_gpus_are_understood():
     ([], 6, None), (['--cpu_workers', '2'], 3, '256'), (['--cpu-workers=4'], 1, '256'),
     (['--cpu_workers', '9'], 1, '256'), (['--cpu_workers', 'x'], 6, None)])
 def test_workers_share_the_cores(argv, threads, copies):
-    code = ('import os, sys, engine; engine.physical_cores = lambda: 6\n'
+    code = ('import os, sys; from common import engine; engine.physical_cores = lambda: 6\n'
             'engine.prepare_engine(sys.argv[1:])\n'
             'print(os.environ["OMP_NUM_THREADS"], os.environ.get("MXNET_CPU_TEMP_COPY"))')
     environment = {name: value for name, value in os.environ.items()

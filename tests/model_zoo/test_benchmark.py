@@ -281,7 +281,7 @@ def test_peers_agree(run):
 
 def test_the_manual_shows_what_was_measured(tmp_path, monkeypatch):
     pytest.importorskip('sphinx', reason='needs Sphinx: python3 dev.py setup')
-    monkeypatch.syspath_prepend(str(Path(benchmark.__file__).parents[1] / 'docs' / '_ext'))
+    monkeypatch.syspath_prepend(str(Path(benchmark.__file__).parents[2] / 'docs' / '_ext'))
     import benchmark_tables
     keys = {'mode': 'grid', 'model': 'm', 'weights': 'w', 'batch': 8, 'length': 32, 'threads': 1,
             'status': 'ok', 'seconds_q1': 0.4, 'seconds_q3': 0.6, 'peak_memory_mb': 7}

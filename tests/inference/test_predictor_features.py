@@ -85,7 +85,7 @@ def test_outputs_are_the_networks_in_order(make_network, tiny_config, seed, head
             assert_near(one, other)
 
 
-@pytest.mark.parametrize('pooling', gb.inference.POOLINGS)
+@pytest.mark.parametrize('pooling', gb.inference.backends.POOLINGS)
 @pytest.mark.parametrize('head', ['bert', 'classifier'])
 def test_pooling(make_network, tiny_config, seed, pooling, head):
     network, features = make_network(head), make_features(tiny_config, LENGTHS, seed)

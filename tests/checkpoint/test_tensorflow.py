@@ -242,7 +242,7 @@ def tensorflow():
         pytest.skip(f'needs TensorFlow: set {PYTHON_VARIABLE} to a Python that has it')
 
     def run(command, path):
-        script = Path(__file__).with_name('tensorflow_writer.py')
+        script = Path(__file__).parents[1] / 'tensorflow_writer.py'
         result = subprocess.run([python, script, command, path], capture_output=True, text=True)
         assert result.returncode == 0, result.stderr
     return run

@@ -10,7 +10,7 @@ from script_runs import tiny_pipeline, tokenizer  # noqa: F401 (fixtures)
 from gluon_bert import kernels
 from gluon_bert.tasks.evaluation import DevSet
 
-sys.path.insert(0, str(Path(__file__).parents[1] / 'model_zoo'))
+sys.path.insert(0, str(Path(__file__).parents[2] / 'model_zoo'))
 import compare_precision
 
 

@@ -13,7 +13,9 @@ import pytest
 import requests
 from zoo_server import running, server, zipped  # noqa: F401 (fixtures)
 
-from gluon_bert.zoo import archives, download, failures
+from gluon_bert.zoo.fetch import archives
+from gluon_bert.zoo.fetch import errors as failures
+from gluon_bert.zoo.fetch import http as download
 from gluon_bert.zoo.fetch.errors import SourceError
 
 DATA = random.Random(1).randbytes(1_000_000)
@@ -217,7 +219,7 @@ except OSError as error:
 def test_a_limit_on_the_size_of_files_is_told(server, tmp_path):
     run = subprocess.run([sys.executable, '-c', LIMITED, server.put('model.bin', DATA), tmp_path],
                          capture_output=True, text=True, check=True, timeout=60,
-                         cwd=Path(__file__).parents[1])
+                         cwd=Path(__file__).parents[2])
     assert 'File too large: 1000000 bytes are needed' in run.stdout
     assert str(tmp_path) in run.stdout
     assert names(tmp_path) == []

@@ -4,7 +4,8 @@ import random
 
 import pytest
 
-from gluon_bert.data import Example, discover_labels, iterate_texts, read_table, rows
+from gluon_bert.data import Example, discover_labels, iterate_texts, read_table
+from gluon_bert.data.classification import rows
 
 FORMS = ['.tsv', '.csv', '.jsonl', '.json']
 

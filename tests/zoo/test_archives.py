@@ -8,7 +8,7 @@ import zipfile
 import pytest
 from zoo_server import zipped
 
-from gluon_bert.zoo import archives
+from gluon_bert.zoo.fetch import archives
 
 DATA = random.Random(1).randbytes(1_000_000)
 

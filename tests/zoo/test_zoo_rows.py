@@ -23,7 +23,7 @@ from gluon_bert.zoo.tables.vocabularies import VOCABULARIES
 from gluon_bert.zoo.tables.weights import WEIGHTS
 
 PACKAGE = Path(gb.__file__).parent
-TABLES = sorted(path for path in (PACKAGE / 'zoo').glob('*.py')
+TABLES = sorted(path for path in (PACKAGE / 'zoo' / 'tables').glob('*.py')
                 if re.match(r'architectures|names|vocabularies|weights', path.name))
 ORDER = (InstalledFile, HubFile, ZipArchive, GluonFile)
 SUFFIXES = {

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import gluon_bert as gb
-from gluon_bert.zoo import VOCABULARIES, WEIGHTS, get_vocab, store
+from gluon_bert.zoo import VOCABULARIES, WEIGHTS, get_vocab
+from gluon_bert.zoo.fetch import store
 
 REAL = ('bert_6_384_12', 'all_minilm_l6_v2')
 

@@ -18,7 +18,7 @@ from zoo_server import (  # noqa: F401 (fixtures)
     zipped,
 )
 
-from gluon_bert.zoo import sources, store
+from gluon_bert.zoo.fetch import sources, store
 from gluon_bert.zoo.schema import (
     GluonFile,
     HubFile,

@@ -14,7 +14,7 @@ from gluon_bert.cli import make_parser
 
 pytest_plugins = ['command_fixtures']
 
-DOCS = Path(__file__).parents[1] / 'docs'
+DOCS = Path(__file__).parents[2] / 'docs'
 
 
 @pytest.fixture

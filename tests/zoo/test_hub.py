@@ -26,7 +26,7 @@ CHECKPOINT = {'bert_model.ckpt.index': b'index', 'bert_model.ckpt.data-00000-of-
 
 RUN = """
 import sys
-from gluon_bert.zoo import cache, failures, hub, store
+from gluon_bert.zoo.fetch import cache, errors as failures, hub, store
 from gluon_bert.zoo.schema import *
 cache.WAIT, failures.BACK_OFF = 0.2, 0.01
 url, root = sys.argv[1:]
@@ -52,7 +52,7 @@ def process(server, root, tmp_path):
             running.append(subprocess.Popen(
                 [sys.executable, '-c', RUN + script, server.url, str(root)], text=True,
                 env=environment, stdout=subprocess.PIPE, stderr=stderr,
-                cwd=Path(__file__).parents[1]))
+                cwd=Path(__file__).parents[2]))
         return running[-1]
     yield start
     for child in running:
