@@ -10,6 +10,7 @@
 The environment is made once, in .venv, with the Python that runs this script; --numpy pins
 NumPy's version, --peers adds PyTorch and transformers, to which some tests compare.
 """
+
 import argparse
 import hashlib
 import json
@@ -33,21 +34,38 @@ TORCH = 'torch==2.13.0'
 
 COMMANDS = {
     'setup': [],
-    'sample': ['examples/finetune_classifier.py', '--bert_model', MODEL,
-               '--bert_dataset', DATASET, '--task_name', 'MRPC',
-               '--data_dir', 'examples/sample', '--epochs', '8', '--batch_size', '16',
-               '--optimizer', 'adamw', '--lr', '2e-4', '--output_dir', 'output/sample',
-               '--overwrite'],
+    'sample': [
+        'examples/finetune_classifier.py',
+        '--bert_model',
+        MODEL,
+        '--bert_dataset',
+        DATASET,
+        '--task_name',
+        'MRPC',
+        '--data_dir',
+        'examples/sample',
+        '--epochs',
+        '8',
+        '--batch_size',
+        '16',
+        '--optimizer',
+        'adamw',
+        '--lr',
+        '2e-4',
+        '--output_dir',
+        'output/sample',
+        '--overwrite',
+    ],
     'test': ['-m', 'pytest'],
     'lint': ['-m', 'ruff', 'check', '.'],
-    'docs': ['-m', 'sphinx', '-W', '--keep-going', '-n', '-b', 'html', 'docs',
-             'docs/_build/html'],
+    'docs': ['-m', 'sphinx', '-W', '--keep-going', '-n', '-b', 'html', 'docs', 'docs/_build/html'],
 }
 
 
 def main(argv=None):
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('command', choices=COMMANDS)
     parser.add_argument('--venv', type=Path, default=HERE / '.venv', metavar='FOLDER')
     parser.add_argument('--numpy', metavar='VERSION')
@@ -63,8 +81,9 @@ def main(argv=None):
     if args.command == 'test':
         # Tests of several processes at once: more threads than cores are many times slower.
         environment.setdefault('OMP_NUM_THREADS', '1')
-    return subprocess.run([python, *COMMANDS[args.command], *further], cwd=HERE,
-                          env=environment).returncode
+    return subprocess.run(
+        [python, *COMMANDS[args.command], *further], cwd=HERE, env=environment
+    ).returncode
 
 
 def set_up(folder, python, numpy, peers):
@@ -81,8 +100,16 @@ def set_up(folder, python, numpy, peers):
         venv.create(folder, with_pip=True, clear=True)
     pip = [python, '-m', 'pip', '--disable-pip-version-check', 'install', '--quiet']
     extras = 'test,docs,peers' if peers else 'test,docs'
-    subprocess.run([*pip, '--editable', f'{HERE}[{extras}]', *([TORCH] if peers else []),
-                    *([f'numpy=={numpy}'] if numpy else [])], check=True)
+    subprocess.run(
+        [
+            *pip,
+            '--editable',
+            f'{HERE}[{extras}]',
+            *([TORCH] if peers else []),
+            *([f'numpy=={numpy}'] if numpy else []),
+        ],
+        check=True,
+    )
     subprocess.run([*pip, '--no-deps', PRETRAINED], check=True)
     # Without a C++ compiler it says so, and everything runs on MXNet's own operators.
     subprocess.run([python, '-m', 'gluon_bert.kernels'], check=True)

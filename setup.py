@@ -1,4 +1,5 @@
 """Packaging; all version limits of the project are here."""
+
 import re
 import runpy
 from pathlib import Path
@@ -7,9 +8,11 @@ from setuptools import Distribution, find_packages, setup
 from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).parent
-VERSION = re.search(r"^__version__ = '(.+)'$",
-                    (HERE / 'gluon_bert' / '__init__.py').read_text(encoding='utf-8'), re.M)[1]
-
+VERSION = re.search(
+    r"^__version__ = '(.+)'$",
+    (HERE / 'gluon_bert' / '__init__.py').read_text(encoding='utf-8'),
+    re.M,
+)[1]
 
 
 class BuildWithKernels(build_py):
@@ -18,11 +21,12 @@ class BuildWithKernels(build_py):
     def run(self):
         super().run()
         if getattr(self, 'editable_mode', False):
-            return      # python -m gluon_bert.kernels builds them in place
+            return  # python -m gluon_bert.kernels builds them in place
         kernels = HERE / 'gluon_bert' / 'kernels'
         try:
             runpy.run_path(str(kernels / 'compiling.py'))['build'](
-                Path(self.build_lib) / 'gluon_bert' / 'kernels')
+                Path(self.build_lib) / 'gluon_bert' / 'kernels'
+            )
         except (OSError, RuntimeError) as error:
             self.warn(f'the native kernels are not built: {error}')
 
@@ -68,10 +72,16 @@ setup(
         'sentencepiece': ['sentencepiece>=0.2.2,<1'],
         'test': ['pytest>=8.2,<10', 'ruff>=0.6,<1', 'sentencepiece>=0.2.2,<1'],
         'docs': ['sphinx>=7,<10', 'furo>=2024.1'],
-        'tensorflow': ['tensorflow-cpu>=2.14,<2.18'],    # in an environment of its own
+        'tensorflow': ['tensorflow-cpu>=2.14,<2.18'],  # in an environment of its own
         'peers': ['torch>=2.2,<3', 'transformers>=4.40,<6'],
-        'bench': ['torch>=2.2,<3', 'transformers>=4.40,<6', 'onnx>=1.15,<2', 'onnxruntime>=1.17,<2',
-                  'openvino>=2024.4,<2027', 'ctranslate2>=4.4,<5'],
+        'bench': [
+            'torch>=2.2,<3',
+            'transformers>=4.40,<6',
+            'onnx>=1.15,<2',
+            'onnxruntime>=1.17,<2',
+            'openvino>=2024.4,<2027',
+            'ctranslate2>=4.4,<5',
+        ],
     },
     classifiers=[
         'License :: OSI Approved :: Apache Software License',

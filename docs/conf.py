@@ -1,10 +1,15 @@
 """Sphinx configuration; ``python3 dev.py docs`` builds the pages."""
+
 import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE / '_ext'), str(HERE.parent / 'examples'),
-                str(HERE.parent / 'model_zoo' / 'benchmark'), str(HERE.parent)]
+sys.path[:0] = [
+    str(HERE / '_ext'),
+    str(HERE.parent / 'examples'),
+    str(HERE.parent / 'model_zoo' / 'benchmark'),
+    str(HERE.parent),
+]
 
 from gluon_bert import __version__  # noqa: E402
 
@@ -24,7 +29,7 @@ extensions = [
 exclude_patterns = ['_build']
 highlight_language = 'none'
 pygments_style = 'friendly'
-smartquotes_action = 'q'     # flags keep their dashes
+smartquotes_action = 'q'  # flags keep their dashes
 
 html_theme = 'furo'
 html_title = f'gluon_bert {version}'
@@ -42,7 +47,7 @@ napoleon_custom_sections = [('Inputs', 'params_style'), ('Outputs', 'params_styl
 # Types in docstrings are prose. Names with a capital and more than one letter, such as BertConfig,
 # must lead somewhere; these need not: words, numbers, shapes, names of other projects.
 nitpick_ignore_regex = [
-    ('py:class', r"[^A-Z].*|[A-Z]+\)?|[A-Z] \* [A-Z]|None|Path|NDArray|HybridBlock|NamedTuple"),
+    ('py:class', r'[^A-Z].*|[A-Z]+\)?|[A-Z] \* [A-Z]|None|Path|NDArray|HybridBlock|NamedTuple'),
     ('py:.*', r'(mxnet|gluonnlp|numpy)\..*'),
 ]
 
@@ -60,8 +65,9 @@ def resolve_short_name(app, env, node, content):
     full = [name for name in domain.objects if name.endswith('.' + node['reftarget'])]
     if len(full) != 1:
         return None
-    return domain.resolve_xref(env, node['refdoc'], app.builder, node['reftype'], full[0], node,
-                               content)
+    return domain.resolve_xref(
+        env, node['refdoc'], app.builder, node['reftype'], full[0], node, content
+    )
 
 
 def import_mxnet(app):

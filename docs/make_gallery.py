@@ -7,6 +7,7 @@
 Pictures of attention and vectors need the pre-trained model only. The others need the folders that
 the training commands on the page write, looked for in ``output``; what is not there is skipped.
 """
+
 import argparse
 import re
 import shlex
@@ -34,28 +35,37 @@ def output_of(command):
 def placed(command, runs):
     """The command with its picture and its folders where they are."""
     output = output_of(command)
-    return [str(PICTURES / word) if word == output
-            else str(runs / word[len(RUNS):]) if word.startswith(RUNS)
-            else str(HERE.parent / word) if word.startswith(('docs/', 'examples/')) else word
-            for word in command]
+    return [
+        str(PICTURES / word)
+        if word == output
+        else str(runs / word[len(RUNS) :])
+        if word.startswith(RUNS)
+        else str(HERE.parent / word)
+        if word.startswith(('docs/', 'examples/'))
+        else word
+        for word in command
+    ]
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('names', nargs='*', metavar='NAME')
     parser.add_argument('--runs', type=Path, default=HERE.parent / 'output', metavar='FOLDER')
     args = parser.parse_args(argv)
     sys.path.insert(0, str(HERE.parent))
     from gluon_bert.cli import main as run
+
     failed = 0
     for command in commands():
         name = output_of(command)
         if args.names and not name.startswith(tuple(args.names)):
             continue
         words = placed(command, args.runs)
-        missing = [word for word in words if word.startswith(str(args.runs))
-                   and not Path(word).exists()]
+        missing = [
+            word for word in words if word.startswith(str(args.runs)) and not Path(word).exists()
+        ]
         if missing:
             sys.stderr.write(f'{name}: skipped, there is no {missing[0]}\n')
             continue

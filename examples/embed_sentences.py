@@ -17,6 +17,7 @@ Row i belongs to line i; empty lines count. Formats of the output:
 --search takes the model and the pooling that the vectors were made with from the file beside them;
 with the lines that the vectors belong to given too, it shows them: cosine, line number, line.
 """
+
 import argparse
 import collections
 import contextlib
@@ -32,8 +33,15 @@ from gluon_bert.inference.search import cosine, cosine_search, open_vectors
 
 FORMATS = ('npy', 'npz', 'jsonl', 'tsv')
 POOLING = 'mean'
-RECALLED = ('bert_model', 'bert_dataset', 'root', 'pretrained_bert_parameters',
-            'model_parameters', 'pooling', 'max_seq_length')
+RECALLED = (
+    'bert_model',
+    'bert_dataset',
+    'root',
+    'pretrained_bert_parameters',
+    'model_parameters',
+    'pooling',
+    'max_seq_length',
+)
 
 logger = cli.logger
 
@@ -42,20 +50,36 @@ def make_parser():
     parser = cli.make_parser(__doc__)
     parser.add_argument('files', nargs='*', type=Path, help='lines of text, UTF-8')
     group = parser.add_argument_group('output')
-    group.add_argument('--output', metavar='FILE', type=Path,
-                       help='is written (default, for --pairs and --search: standard output)')
+    group.add_argument(
+        '--output',
+        metavar='FILE',
+        type=Path,
+        help='is written (default, for --pairs and --search: standard output)',
+    )
     group.add_argument('--format', choices=FORMATS, help='default: as the name of --output ends')
     group.add_argument('--pairs', action='store_true', help='write the cosine of pairs instead')
     group = parser.add_argument_group('vectors')
-    group.add_argument('--pooling',
-                       help=f'mean, cls, max, pooler or mean_of_layer:-2 (default: {POOLING})')
-    group.add_argument('--normalize', action=argparse.BooleanOptionalAction, default=True,
-                       help='scale vectors to length 1')
-    group.add_argument('--max_seq_length', '--max_len', type=cli.positive,
-                       help="tokens of a sequence, special tokens included (default: the model's "
-                            'longest)')
-    group.add_argument('--long', choices=['cut', 'windows'], default='cut',
-                       help='what is done with longer lines: cut, or the mean of windows')
+    group.add_argument(
+        '--pooling', help=f'mean, cls, max, pooler or mean_of_layer:-2 (default: {POOLING})'
+    )
+    group.add_argument(
+        '--normalize',
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help='scale vectors to length 1',
+    )
+    group.add_argument(
+        '--max_seq_length',
+        '--max_len',
+        type=cli.positive,
+        help="tokens of a sequence, special tokens included (default: the model's longest)",
+    )
+    group.add_argument(
+        '--long',
+        choices=['cut', 'windows'],
+        default='cut',
+        help='what is done with longer lines: cut, or the mean of windows',
+    )
     group.add_argument('--batch_size', type=cli.positive, default=32, help='lines in a batch')
     group = parser.add_argument_group('search')
     group.add_argument('--search', metavar='FILE', type=Path, help='a .npy file written before')
@@ -90,8 +114,15 @@ def main(argv=None):
 def make_encoder(args):
     bert, tokenizer = vector_files.load(args)
     args.pooling = args.pooling or POOLING
-    return gb.SentenceEncoder(bert, tokenizer, args.pooling, args.normalize, args.max_seq_length,
-                              args.batch_size, args.long)
+    return gb.SentenceEncoder(
+        bert,
+        tokenizer,
+        args.pooling,
+        args.normalize,
+        args.max_seq_length,
+        args.batch_size,
+        args.long,
+    )
 
 
 def embed(args):
@@ -101,9 +132,13 @@ def embed(args):
     count = write_vectors(encoder, args.files, args.output, form)
     if form == 'npy':
         settings = {name: getattr(args, name) for name in (*RECALLED, 'normalize', 'long')}
-        vector_files.describe_vectors(args.output, {
-            name: str(value) if isinstance(value, Path) else value
-            for name, value in settings.items()})
+        vector_files.describe_vectors(
+            args.output,
+            {
+                name: str(value) if isinstance(value, Path) else value
+                for name, value in settings.items()
+            },
+        )
     tell_cut(encoder, count)
     logger.info('%d vectors of %d units: %s', count, encoder.units, args.output)
 
@@ -130,8 +165,12 @@ def check_not_empty(count, files):
 
 def tell_cut(encoder, count):
     if encoder.num_cut:
-        logger.warning('%d of %d texts were longer than the longest sequence and were cut; '
-                       '--long windows reads them whole', encoder.num_cut, count)
+        logger.warning(
+            '%d of %d texts were longer than the longest sequence and were cut; '
+            '--long windows reads them whole',
+            encoder.num_cut,
+            count,
+        )
 
 
 def compare_pairs(args):
@@ -153,8 +192,9 @@ def read_pairs(files):
     for path, number, line in vector_files.numbered_lines(files):
         pair = line.split('\t')
         if len(pair) != 2:
-            raise ValueError(f'{path}:{number}: has {len(pair) - 1} TABs, expected one, between '
-                             f'two texts')
+            raise ValueError(
+                f'{path}:{number}: has {len(pair) - 1} TABs, expected one, between two texts'
+            )
         yield from pair
 
 
@@ -164,8 +204,10 @@ def search(args):
     recall(args)
     encoder = make_encoder(args)
     if vectors.shape[1] != encoder.units:
-        raise cli.Failure(f'--search {args.search}: has vectors of {vectors.shape[1]} units, the '
-                          f'model makes {encoder.units}; name the model that made them')
+        raise cli.Failure(
+            f'--search {args.search}: has vectors of {vectors.shape[1]} units, the '
+            f'model makes {encoder.units}; name the model that made them'
+        )
     found, cosines = cosine_search(encoder.encode(args.query), vectors, args.k)
     lines = {}
     if args.files:
@@ -174,9 +216,11 @@ def search(args):
             if number in wanted:
                 lines[number] = line
         if number + 1 != len(vectors):
-            raise cli.Failure(f'{", ".join(map(str, args.files))}: {number + 1} lines, but '
-                              f'{args.search} has {len(vectors)} vectors: they do not belong '
-                              f'together')
+            raise cli.Failure(
+                f'{", ".join(map(str, args.files))}: {number + 1} lines, but '
+                f'{args.search} has {len(vectors)} vectors: they do not belong '
+                f'together'
+            )
     with output_text(args.output) as file:
         for query, numbers, values in zip(args.query, found.tolist(), cosines):
             if len(args.query) > 1:
@@ -188,8 +232,10 @@ def search(args):
 
 def recall(args):
     """Take from beside the vectors how they were made, unless the model is given."""
-    if any(getattr(args, name) for name in ('bert_model', 'bert_dataset',
-                                            'pretrained_bert_parameters', 'model_parameters')):
+    if any(
+        getattr(args, name)
+        for name in ('bert_model', 'bert_dataset', 'pretrained_bert_parameters', 'model_parameters')
+    ):
         return
     kept = vector_files.read_description(args.search)
     for name in RECALLED:
@@ -226,20 +272,24 @@ def npz_writer(path, units):
 @contextlib.contextmanager
 def jsonl_writer(path, units):
     with output_text(path) as file:
+
         def write(vectors, texts):
             for row in vectors.tolist():
                 numbers = ', '.join(f'{value:.9g}' for value in row)
                 text = json.dumps(texts.popleft(), ensure_ascii=False)
                 file.write(f'{{"text": {text}, "vector": [{numbers}]}}\n')
+
         yield write
 
 
 @contextlib.contextmanager
 def tsv_writer(path, units):
     with output_text(path) as file:
+
         def write(vectors, texts):
             for row in vectors.tolist():
                 file.write('\t'.join(f'{value:.9g}' for value in row) + '\n')
+
         yield write
 
 

@@ -15,6 +15,7 @@ The output folder gets the best epoch's parameters with all that is needed to us
 type of entity, predictions in the layout of the files and a model card; ``gluon-bert predict`` and
 ``gluon_bert.load_pipeline`` use it. Flags can be written with - or _.
 """
+
 import argparse
 import sys
 from pathlib import Path
@@ -33,82 +34,154 @@ def make_parser():
     add_data_arguments(parser.add_argument_group('data'))
     add_tagger_arguments(parser.add_argument_group('entities'))
     cli.add_model_arguments(parser)
-    parser.add_argument('--cased', type=peer_flags.truth, metavar='BOOL',
-                        help=f'without --bert_dataset: {CASED[True]} or {CASED[False]} (default: '
-                             f'True where its weights can be had)')
+    parser.add_argument(
+        '--cased',
+        type=peer_flags.truth,
+        metavar='BOOL',
+        help=f'without --bert_dataset: {CASED[True]} or {CASED[False]} (default: '
+        f'True where its weights can be had)',
+    )
     cli.add_training_arguments(parser)
     cli.add_run_arguments(parser)
-    parser.add_argument('--num_epochs', dest='epochs', type=cli.positive, default=argparse.SUPPRESS,
-                        metavar='N', help="GluonNLP's name of --epochs")
-    parser.add_argument('--learning_rate', dest='lr', type=float, default=argparse.SUPPRESS,
-                        metavar='RATE', help="GluonNLP's name of --lr")
+    parser.add_argument(
+        '--num_epochs',
+        dest='epochs',
+        type=cli.positive,
+        default=argparse.SUPPRESS,
+        metavar='N',
+        help="GluonNLP's name of --epochs",
+    )
+    parser.add_argument(
+        '--learning_rate',
+        dest='lr',
+        type=float,
+        default=argparse.SUPPRESS,
+        metavar='RATE',
+        help="GluonNLP's name of --lr",
+    )
     parser.set_defaults(seed=13531, epochs=4, lr=5e-5)
     accept_dashes(parser)
     return parser
 
 
 def add_data_arguments(group):
-    for split, what in (('train', 'learn from these sentences'),
-                        ('dev', 'evaluate on these after each epoch'),
-                        ('test', 'predict for these in the end; evaluate if they have tags')):
-        group.add_argument(f'--{split}_path', f'--{split}_file', type=Path, metavar='FILE',
-                           help=what)
-    group.add_argument('--scheme', help='of the tags: IOB1, IOB2, BMES, BIOES or BILOU (default: '
-                                        'found out from the training file)')
-    group.add_argument('--word_column', type=int, default=0, metavar='N',
-                       help='column of the word, from 0; -1 is the last')
-    group.add_argument('--column', '--tag_column', type=int, default=-1, metavar='N',
-                       help='column of the tag')
-    group.add_argument('--untagged_test', action='store_true',
-                       help='no column of the test file is a tag')
-    group.add_argument('--repair', action='store_true',
-                       help='mend broken sequences of tags as conlleval understands them, and say '
-                            'how many, instead of stopping')
-    group.add_argument('--seq_len', '--max_len', type=cli.positive, metavar='N',
-                       help='tokens of a window, special tokens included (default: 180, or as '
-                            'trained)')
-    group.add_argument('--overlap', type=int, metavar='N',
-                       help='tokens that windows share at most (default: a quarter of --seq_len)')
+    for split, what in (
+        ('train', 'learn from these sentences'),
+        ('dev', 'evaluate on these after each epoch'),
+        ('test', 'predict for these in the end; evaluate if they have tags'),
+    ):
+        group.add_argument(
+            f'--{split}_path', f'--{split}_file', type=Path, metavar='FILE', help=what
+        )
+    group.add_argument(
+        '--scheme',
+        help='of the tags: IOB1, IOB2, BMES, BIOES or BILOU (default: '
+        'found out from the training file)',
+    )
+    group.add_argument(
+        '--word_column',
+        type=int,
+        default=0,
+        metavar='N',
+        help='column of the word, from 0; -1 is the last',
+    )
+    group.add_argument(
+        '--column', '--tag_column', type=int, default=-1, metavar='N', help='column of the tag'
+    )
+    group.add_argument(
+        '--untagged_test', action='store_true', help='no column of the test file is a tag'
+    )
+    group.add_argument(
+        '--repair',
+        action='store_true',
+        help='mend broken sequences of tags as conlleval understands them, and say '
+        'how many, instead of stopping',
+    )
+    group.add_argument(
+        '--seq_len',
+        '--max_len',
+        type=cli.positive,
+        metavar='N',
+        help='tokens of a window, special tokens included (default: 180, or as trained)',
+    )
+    group.add_argument(
+        '--overlap',
+        type=int,
+        metavar='N',
+        help='tokens that windows share at most (default: a quarter of --seq_len)',
+    )
     group.add_argument('--round_to', type=cli.positive, help='pad lengths to a multiple of this')
-    group.add_argument('--dev_batch_size', '--test_batch_size', type=cli.positive, default=32,
-                       help='windows in a batch of evaluation')
-    group.add_argument('--debug', action='store_true',
-                       help=f'the first {DEBUG_SENTENCES} sentences of each file and '
-                            f'{DEBUG_STEPS} steps, to try out')
+    group.add_argument(
+        '--dev_batch_size',
+        '--test_batch_size',
+        type=cli.positive,
+        default=32,
+        help='windows in a batch of evaluation',
+    )
+    group.add_argument(
+        '--debug',
+        action='store_true',
+        help=f'the first {DEBUG_SENTENCES} sentences of each file and '
+        f'{DEBUG_STEPS} steps, to try out',
+    )
 
 
 def add_tagger_arguments(group):
-    group.add_argument('--crf', action='store_true',
-                       help='decode with a CRF, which gives valid sequences only')
-    group.add_argument('--crf_lr', type=float, default=1e-3,
-                       help="learning rate of the CRF's transitions")
-    group.add_argument('--model_scheme', help='in which the network tags (default: that of the '
-                                              'files; IOB2 for IOB1)')
-    group.add_argument('--dropout_prob', type=cli.fraction, default=0.1,
-                       help='dropout on the encodings')
-    group.add_argument('--strict', action='store_true',
-                       help="count only entities tagged as the scheme has it: seqeval's strict "
-                            "mode; without it as conlleval")
-    group.add_argument('--only_predict', action='store_true',
-                       help='evaluate and predict with a trained tagger, train nothing')
-    group.add_argument('--save_checkpoint_prefix', metavar='PREFIX', type=Path,
-                       help='name of the parameter files; a folder in it is the --output_dir')
-    group.add_argument('--load_checkpoint_prefix', metavar='PREFIX', type=Path,
-                       help='predict with the tagger in this folder')
+    group.add_argument(
+        '--crf', action='store_true', help='decode with a CRF, which gives valid sequences only'
+    )
+    group.add_argument(
+        '--crf_lr', type=float, default=1e-3, help="learning rate of the CRF's transitions"
+    )
+    group.add_argument(
+        '--model_scheme',
+        help='in which the network tags (default: that of the files; IOB2 for IOB1)',
+    )
+    group.add_argument(
+        '--dropout_prob', type=cli.fraction, default=0.1, help='dropout on the encodings'
+    )
+    group.add_argument(
+        '--strict',
+        action='store_true',
+        help="count only entities tagged as the scheme has it: seqeval's strict "
+        'mode; without it as conlleval',
+    )
+    group.add_argument(
+        '--only_predict',
+        action='store_true',
+        help='evaluate and predict with a trained tagger, train nothing',
+    )
+    group.add_argument(
+        '--save_checkpoint_prefix',
+        metavar='PREFIX',
+        type=Path,
+        help='name of the parameter files; a folder in it is the --output_dir',
+    )
+    group.add_argument(
+        '--load_checkpoint_prefix',
+        metavar='PREFIX',
+        type=Path,
+        help='predict with the tagger in this folder',
+    )
 
 
 def accept_dashes(parser):
     """Take --train-path for --train_path, and so on: GluonNLP's scripts have both styles."""
     options = parser._option_string_actions
-    options.update({option[:2] + option[2:].replace('_', '-'): action
-                    for option, action in list(options.items()) if '_' in option})
+    options.update(
+        {
+            option[:2] + option[2:].replace('_', '-'): action
+            for option, action in list(options.items())
+            if '_' in option
+        }
+    )
 
 
 def main(argv=None):
     cli.log_to()
     cli.prepare_engine(argv)
     args, kept = parse(argv)
-    if args.only_predict and kept is None:    # the error tells what is missing
+    if args.only_predict and kept is None:  # the error tells what is missing
         kept = gb.task_folder.read_task(args.load_checkpoint_prefix or args.model_parameters)
     ctx = cli.devices(args)
     cli.make_output_dir(args.output_dir)
@@ -129,12 +202,25 @@ def main(argv=None):
 def parse(argv=None):
     """The arguments, checked together, and what is kept of a trained tagger, or None."""
     parser = make_parser()
-    args, kept = fine_tuned.recall(parser, argv, ('entities',), {
-        'max_len': 'seq_len', 'overlap': 'overlap', 'crf': 'crf', 'dropout': 'dropout_prob',
-        'scheme': 'model_scheme', 'batch_size': 'dev_batch_size', 'strict': 'strict'})
+    args, kept = fine_tuned.recall(
+        parser,
+        argv,
+        ('entities',),
+        {
+            'max_len': 'seq_len',
+            'overlap': 'overlap',
+            'crf': 'crf',
+            'dropout': 'dropout_prob',
+            'scheme': 'model_scheme',
+            'batch_size': 'dev_batch_size',
+            'strict': 'strict',
+        },
+    )
     if args.load_checkpoint_prefix and args.train_path:
-        parser.error('--load_checkpoint_prefix predicts with a trained tagger, without '
-                     '--train_path; to train on from one, give its file as --model_parameters')
+        parser.error(
+            '--load_checkpoint_prefix predicts with a trained tagger, without '
+            '--train_path; to train on from one, give its file as --model_parameters'
+        )
     args.only_predict = args.only_predict or args.load_checkpoint_prefix is not None
     if args.only_predict and not (args.load_checkpoint_prefix or args.model_parameters):
         parser.error('--only_predict needs --load_checkpoint_prefix or --model_parameters')
@@ -171,8 +257,10 @@ def choose_model(args, kept):
 
 def check_length(max_len, config):
     if not 3 <= max_len <= config.max_length:
-        raise cli.Failure(f'--seq_len {max_len}: expected 3 to {config.max_length}, the longest '
-                          f'sequence of the model')
+        raise cli.Failure(
+            f'--seq_len {max_len}: expected 3 to {config.max_length}, the longest '
+            f'sequence of the model'
+        )
 
 
 def read_files(args, kept):
@@ -189,8 +277,12 @@ def read_files(args, kept):
         if path is None:
             continue
         file = gb.data.read_tagged(
-            path, scheme=scheme, repair=args.repair, word_column=args.word_column,
-            tag_column=None if split == 'test' and args.untagged_test else args.column)
+            path,
+            scheme=scheme,
+            repair=args.repair,
+            word_column=args.word_column,
+            tag_column=None if split == 'test' and args.untagged_test else args.column,
+        )
         if split != 'test' and not file.has_tags:
             raise cli.Failure(f'--{split}_path {path}: has no tags')
         if kinds is None:
@@ -208,11 +300,18 @@ def read_files(args, kept):
 def tell(split, file):
     """Log what a file holds and what was mended in it."""
     tags = f', {file.num_entities()} entities in {file.scheme}' if file.has_tags else ', no tags'
-    logger.info('%s: %d sentences, %d words%s from %s', split, len(file.sentences),
-                sum(len(sentence.words) for sentence in file.sentences), tags, file.path)
+    logger.info(
+        '%s: %d sentences, %d words%s from %s',
+        split,
+        len(file.sentences),
+        sum(len(sentence.words) for sentence in file.sentences),
+        tags,
+        file.path,
+    )
     if file.repairs:
-        logger.warning('%s: %d places repaired, the first: %s', split, len(file.repairs),
-                       file.repairs[0])
+        logger.warning(
+            '%s: %d places repaired, the first: %s', split, len(file.repairs), file.repairs[0]
+        )
 
 
 def build(args, kept, files, ctx):
@@ -223,8 +322,11 @@ def build(args, kept, files, ctx):
     else:
         bert, tokenizer = cli.load_bert(args, ctx)
         config, settings = bert.config, settings_of(args, files['train'])
-    settings.update(max_len=args.seq_len or min(180, config.max_length), overlap=args.overlap,
-                    batch_size=args.dev_batch_size)
+    settings.update(
+        max_len=args.seq_len or min(180, config.max_length),
+        overlap=args.overlap,
+        batch_size=args.dev_batch_size,
+    )
     check_length(settings['max_len'], config)
     settings = {name: value for name, value in settings.items() if value is not None}
     network = gb.task_folder.make_network('entities', config, settings)
@@ -238,8 +340,9 @@ def build(args, kept, files, ctx):
     if kept is not None or args.model_parameters:
         network.load_parameters(args.model_parameters or kept.parameters, ctx=ctx)
     else:
-        network.bert.load_arrays(bert.checkpoint_arrays(), args.bert_model, ctx=ctx,
-                                 ignore_extra=True)
+        network.bert.load_arrays(
+            bert.checkpoint_arrays(), args.bert_model, ctx=ctx, ignore_extra=True
+        )
     network.hybridize(static_alloc=True)
     return gb.task_folder.task_model('entities', network, tokenizer, settings)
 
@@ -249,16 +352,22 @@ def settings_of(args, file):
     scheme = args.model_scheme or ('IOB2' if file.scheme == 'IOB1' else file.scheme)
     lengths = [len(word) for sentence in file.sentences for word in sentence.words]
     return {
-        'name': file.path.rsplit('/', 1)[-1], 'kinds': file.kinds(),
-        'scheme': gb.data.get_scheme(scheme).name, 'file_scheme': file.scheme, 'crf': args.crf,
-        'strict': args.strict, 'dropout': args.dropout_prob,
+        'name': file.path.rsplit('/', 1)[-1],
+        'kinds': file.kinds(),
+        'scheme': gb.data.get_scheme(scheme).name,
+        'file_scheme': file.scheme,
+        'crf': args.crf,
+        'strict': args.strict,
+        'dropout': args.dropout_prob,
         # Where nearly all words are of one character, the characters are the words.
         'characters': lengths.count(1) > 0.99 * len(lengths),
-        'base': fine_tuned.base_of(args, None)}
+        'base': fine_tuned.base_of(args, None),
+    }
 
 
 def train(args, pipeline, model, splits, ctx):
     """Fine-tune; the network ends with the parameters of the best epoch."""
+
     def evaluate(network):
         return ner_report.metrics(args, pipeline, splits['dev']) if 'dev' in splits else {}
 
@@ -267,10 +376,16 @@ def train(args, pipeline, model, splits, ctx):
     prefix, loss = args.save_checkpoint_prefix, gb.losses.tag_loss
     gb.task_folder.save_tokenizer(args.output_dir, model.tokenizer)
     result = gb.training.fit(
-        model.network, ner_report.training_data(args, pipeline, splits['train'], ctx),
-        model.network.loss if model.settings['crf'] else loss, cli.make_plan(args),
-        args.output_dir, name=prefix.name if prefix else 'model_ner', evaluate=evaluate,
-        resume=args.resume, overwrite=args.overwrite)
+        model.network,
+        ner_report.training_data(args, pipeline, splits['train'], ctx),
+        model.network.loss if model.settings['crf'] else loss,
+        cli.make_plan(args),
+        args.output_dir,
+        name=prefix.name if prefix else 'model_ner',
+        evaluate=evaluate,
+        resume=args.resume,
+        overwrite=args.overwrite,
+    )
     fine_tuned.save(args, model, result)
 
 

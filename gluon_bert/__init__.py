@@ -4,6 +4,7 @@ Importing the package restores the NumPy names that MXNet 1.9.1 needs. MXNet its
 when a name is first used, so that scripts can set its environment variables after their arguments
 are known.
 """
+
 import importlib
 import importlib.machinery
 import importlib.util
@@ -17,19 +18,41 @@ __version__ = '0.1.0'
 # Public name -> its module.
 _HOMES = {
     'BertConfig': 'config',
-    'BertModel': 'modeling.bert', 'BertOutput': 'modeling.bert', 'LayerOutputs': 'modeling.bert',
+    'BertModel': 'modeling.bert',
+    'BertOutput': 'modeling.bert',
+    'LayerOutputs': 'modeling.bert',
     'mean_pool': 'modeling.bert',
-    'BertClassifier': 'modeling.heads', 'BertForPretraining': 'modeling.heads',
-    'BertForQA': 'modeling.heads', 'BertTagger': 'modeling.heads',
-    'BertCrfTagger': 'modeling.tagging', 'LinearChainCRF': 'modeling.crf',
-    'Predictor': 'inference', 'SentenceEncoder': 'inference.sentence_encoder',
-    'WordVectors': 'inference.word_vectors', 'cosine_search': 'inference.search',
-    'layer_features': 'inference.word_vectors', 'choose_precision': 'inference.precision',
+    'BertClassifier': 'modeling.heads',
+    'BertForPretraining': 'modeling.heads',
+    'BertForQA': 'modeling.heads',
+    'BertTagger': 'modeling.heads',
+    'BertCrfTagger': 'modeling.tagging',
+    'LinearChainCRF': 'modeling.crf',
+    'Predictor': 'inference',
+    'SentenceEncoder': 'inference.sentence_encoder',
+    'WordVectors': 'inference.word_vectors',
+    'cosine_search': 'inference.search',
+    'layer_features': 'inference.word_vectors',
+    'choose_precision': 'inference.precision',
     'load_pipeline': 'pipelines',
-    'get_model': 'zoo', 'get_tokenizer': 'zoo', 'list_models': 'zoo', 'load_model': 'zoo',
+    'get_model': 'zoo',
+    'get_tokenizer': 'zoo',
+    'list_models': 'zoo',
+    'load_model': 'zoo',
 }
-_ROOMS = ('checkpoint', 'config', 'data', 'inference', 'kernels', 'metrics', 'model', 'pipelines',
-          'plots', 'training', 'zoo')
+_ROOMS = (
+    'checkpoint',
+    'config',
+    'data',
+    'inference',
+    'kernels',
+    'metrics',
+    'model',
+    'pipelines',
+    'plots',
+    'training',
+    'zoo',
+)
 # Module of 0.1.0's first layout -> where it is now; both names import.
 _MOVED = {
     'checkpoint.gluonnlp_names': 'checkpoint.gluonnlp.names',
@@ -75,7 +98,8 @@ _MOVED = {
     'evaluation': 'tasks.evaluation',
     'command': 'cli',
     'squad_answers': 'data.squad.answers',
-    'entity_metrics': 'metrics.entities', 'squad_metrics': 'metrics.squad',
+    'entity_metrics': 'metrics.entities',
+    'squad_metrics': 'metrics.squad',
 }
 _MODULES = (*_ROOMS, *(name for name in _MOVED if '.' not in name))
 
@@ -87,7 +111,7 @@ def __getattr__(name):
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
     home = _HOMES.get(name) or _MOVED.get(name, name)
     with warnings.catch_warnings():
-        warnings.simplefilter('ignore')    # MXNet and GluonNLP warn about themselves on import
+        warnings.simplefilter('ignore')  # MXNet and GluonNLP warn about themselves on import
         try:
             module = importlib.import_module(f'.{home}', __name__)
         except AttributeError as error:

@@ -1,4 +1,5 @@
 """``python -m gluon_bert`` is the console script ``gluon-bert``."""
+
 import sys
 
 from .cli import main

@@ -4,6 +4,7 @@ Imported by the package before anything imports MXNet. NumPy's names that newer 
 are read again at run time, so they stay set. Python 3.12 also needs setuptools installed, for
 ``distutils``.
 """
+
 import contextlib
 import importlib.util
 import sys
@@ -14,6 +15,7 @@ import numpy as np
 def _removed(name):
     def unavailable(*args, **kwargs):
         raise AttributeError(f'numpy.{name} was removed from NumPy; use numpy-financial')
+
     return unavailable
 
 
@@ -22,9 +24,17 @@ _ALIASES = {'bool': bool}
 
 # Gone since NumPy 2.0: MXNet lists them at import, nothing of BERT calls the functions.
 _NUMPY_2 = {
-    'PZERO': 0.0, 'NZERO': -0.0, 'NINF': -np.inf, 'PINF': np.inf,
-    'NAN': np.nan, 'NaN': np.nan, 'Inf': np.inf,
-    'alltrue': np.all, 'sometrue': np.any, 'round_': np.round, 'product': np.prod,
+    'PZERO': 0.0,
+    'NZERO': -0.0,
+    'NINF': -np.inf,
+    'PINF': np.inf,
+    'NAN': np.nan,
+    'NaN': np.nan,
+    'Inf': np.inf,
+    'alltrue': np.all,
+    'sometrue': np.any,
+    'round_': np.round,
+    'product': np.prod,
     'msort': lambda a: np.sort(a, axis=0),
     **{name: _removed(name) for name in ('mirr', 'npv', 'pmt', 'ppmt', 'pv', 'rate')},
 }
@@ -80,7 +90,7 @@ class _MXNetFinder:
 @contextlib.contextmanager
 def _hidden(name):
     before = sys.modules.get(name)
-    sys.modules[name] = None        # an ImportError for who asks
+    sys.modules[name] = None  # an ImportError for who asks
     try:
         yield
     finally:

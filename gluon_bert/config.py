@@ -1,4 +1,5 @@
 """What defines a BERT network, as data."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -65,9 +66,15 @@ class BertConfig:
     pooler_activation: str
 
     def __post_init__(self):
-        for name, least in (('vocab_size', 1), ('units', 1), ('hidden_size', 1),
-                            ('num_layers', 1), ('num_heads', 1), ('max_length', 1),
-                            ('num_token_types', 0)):
+        for name, least in (
+            ('vocab_size', 1),
+            ('units', 1),
+            ('hidden_size', 1),
+            ('num_layers', 1),
+            ('num_heads', 1),
+            ('max_length', 1),
+            ('num_token_types', 0),
+        ):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise ValueError(f'{name}={value!r}: expected a whole number from {least}')
@@ -80,5 +87,7 @@ class BertConfig:
         if self.activation not in ACTIVATIONS:
             raise ValueError(f'activation={self.activation!r}: expected one of {ACTIVATIONS}')
         if self.pooler_activation not in POOLER_ACTIVATIONS:
-            raise ValueError(f'pooler_activation={self.pooler_activation!r}: expected one of '
-                             f'{POOLER_ACTIVATIONS}')
+            raise ValueError(
+                f'pooler_activation={self.pooler_activation!r}: expected one of '
+                f'{POOLER_ACTIVATIONS}'
+            )

@@ -1,4 +1,5 @@
 """GluonNLP's names for what this package has, so that a changed import is enough to switch."""
+
 from .modeling.bert import BertModel as BERTModel
 from .modeling.heads import BertClassifier as BERTClassifier
 from .modeling.heads import BertForQA

@@ -6,6 +6,7 @@ Each measurement is a process of its own, the two sides take turns, and the file
 cache of both. Imports are not counted. Memory is the peak above that after the imports, beside the
 size of the file. The network is of random numbers: only its shapes matter.
 """
+
 import argparse
 import json
 import os
@@ -24,14 +25,16 @@ SIDES = ('gluon_bert', 'transformers')
 
 def make_parser():
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('--bert_model', default='bert_12_768_12')
     parser.add_argument('--vocab_size', type=int, default=30522)
     parser.add_argument('--tokens', type=int, default=16, help='of the one sequence')
     parser.add_argument('--repeats', type=int, default=7)
     parser.add_argument('--threads', type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument('--measure', nargs=3, metavar=('SIDE', 'FOLDER', 'TOKENS'),
-                        help=argparse.SUPPRESS)
+    parser.add_argument(
+        '--measure', nargs=3, metavar=('SIDE', 'FOLDER', 'TOKENS'), help=argparse.SUPPRESS
+    )
     return parser
 
 
@@ -46,7 +49,7 @@ def main(argv=None):
         write_model(args.bert_model, args.vocab_size, folder)
         size = (folder / 'model.safetensors').stat().st_size
         found = {side: [] for side in SIDES}
-        for repeat in range(args.repeats + 1):      # the first fills the page cache
+        for repeat in range(args.repeats + 1):  # the first fills the page cache
             for side in SIDES if repeat % 2 else SIDES[::-1]:
                 result = run(side, folder, args.tokens, args.threads)
                 if repeat:
@@ -61,12 +64,20 @@ def write_model(name, vocab_size, folder):
 
     from gluon_bert.checkpoint.arrays import Arrays
     from gluon_bert.checkpoint.gluonnlp.files import encoder_shapes
+
     config = gb.zoo.get_config(name, vocab_size)
     rng = np.random.default_rng(1)
-    shapes = {**encoder_shapes(config), 'pooler.weight': (config.units, config.units),
-              'pooler.bias': (config.units,)}
-    arrays = Arrays({key: (shape, lambda shape=shape: rng.normal(0, 0.02, shape).astype('f'))
-                     for key, shape in shapes.items()})
+    shapes = {
+        **encoder_shapes(config),
+        'pooler.weight': (config.units, config.units),
+        'pooler.bias': (config.units,),
+    }
+    arrays = Arrays(
+        {
+            key: (shape, lambda shape=shape: rng.normal(0, 0.02, shape).astype('f'))
+            for key, shape in shapes.items()
+        }
+    )
     gb.checkpoint.write_checkpoint(gb.checkpoint.Checkpoint(arrays, config), folder)
 
 
@@ -75,13 +86,17 @@ def run(side, folder, tokens, threads):
     environment = {**os.environ, 'OMP_NUM_THREADS': str(threads), 'HF_HUB_OFFLINE': '1'}
     output = subprocess.run(
         [sys.executable, __file__, '--measure', side, str(folder), str(tokens)],
-        env=environment, stdout=subprocess.PIPE, check=True).stdout
+        env=environment,
+        stdout=subprocess.PIPE,
+        check=True,
+    ).stdout
     return json.loads(output.splitlines()[-1])
 
 
 def measure(side, folder, tokens):
     """Seconds, and bytes of memory above those after the imports."""
     import time
+
     load = {'gluon_bert': load_gluon_bert, 'transformers': load_transformers}[side]()
     before = comparing.memory('VmRSS')
     start = time.perf_counter()
@@ -93,12 +108,14 @@ def measure(side, folder, tokens):
 
 def load_gluon_bert():
     import mxnet as mx
+
     load_model = gb.load_model
     mx.nd.array([0]).asnumpy()
 
     def load(folder, tokens):
         model, _ = load_model(folder)
         return model(mx.nd.ones((1, tokens))).sequence.asnumpy()
+
     return load
 
 
@@ -110,6 +127,7 @@ def load_transformers():
         model = BertModel.from_pretrained(folder).eval()
         with torch.inference_mode():
             return model(torch.ones((1, tokens), dtype=torch.int64)).last_hidden_state.numpy()
+
     return load
 
 
@@ -119,12 +137,16 @@ def report(found, size):
     peaks = {side: statistics.median(result['peak'] for result in found[side]) for side in SIDES}
     print(f'file: {size / 1e6:.1f} MB')
     for side in SIDES:
-        print(f'{side:14}{statistics.median(seconds[side]):7.3f} s '
-              f'({min(seconds[side]):.3f} to {max(seconds[side]):.3f}), '
-              f'peak {peaks[side] / size:.2f} of the file')
+        print(
+            f'{side:14}{statistics.median(seconds[side]):7.3f} s '
+            f'({min(seconds[side]):.3f} to {max(seconds[side]):.3f}), '
+            f'peak {peaks[side] / size:.2f} of the file'
+        )
     ratios = [one / other for one, other in zip(*(seconds[side] for side in SIDES))]
-    print(f'ratio of times, run by run: median {statistics.median(ratios):.2f} '
-          f'({min(ratios):.2f} to {max(ratios):.2f})')
+    print(
+        f'ratio of times, run by run: median {statistics.median(ratios):.2f} '
+        f'({min(ratios):.2f} to {max(ratios):.2f})'
+    )
 
 
 if __name__ == '__main__':

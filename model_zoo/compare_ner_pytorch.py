@@ -11,6 +11,7 @@ labels and the scorer, which is tested against seqeval, are the same code for bo
 F1 of the last epoch, so that none is chosen by the file it is evaluated on; the time of an epoch is
 that of its training steps alone. Needs PyTorch and transformers: python3 dev.py setup --peers.
 """
+
 import sys
 from pathlib import Path
 
@@ -18,8 +19,9 @@ import comparing
 
 
 def make_parser():
-    parser = comparing.make_parser(__doc__, seeds=[1, 2, 3], batch_size=16, epochs=4, lr=2e-4,
-                                   length='--seq_len', longest=128)
+    parser = comparing.make_parser(
+        __doc__, seeds=[1, 2, 3], batch_size=16, epochs=4, lr=2e-4, length='--seq_len', longest=128
+    )
     parser.add_argument('--train_file', type=Path, required=True)
     parser.add_argument('--eval_file', type=Path, required=True)
     parser.add_argument('--repair', action='store_true', help='mend broken sequences of tags')
@@ -28,30 +30,48 @@ def make_parser():
 
 def main(argv=None):
     args = make_parser().parse_args(argv)
-    return comparing.compare(args, __file__, run_gluon, run_pytorch, lambda metrics: {
-        'train_file': args.train_file.name, 'eval_file': args.eval_file.name})
+    return comparing.compare(
+        args,
+        __file__,
+        run_gluon,
+        run_pytorch,
+        lambda metrics: {'train_file': args.train_file.name, 'eval_file': args.eval_file.name},
+    )
 
 
 def run_gluon(args, seed):
     """One run of the example script."""
     return comparing.run_script(
-        args, 'finetune_ner.py', '--train_path', args.train_file, '--dev_path', args.eval_file,
-        '--seq_len', args.max_len, '--seed', seed, *['--repair'] * args.repair)
+        args,
+        'finetune_ner.py',
+        '--train_path',
+        args.train_file,
+        '--dev_path',
+        args.eval_file,
+        '--seq_len',
+        args.max_len,
+        '--seed',
+        seed,
+        *['--repair'] * args.repair,
+    )
 
 
 def load_data(args):
     """The names of the tags; by split the windows, their labels and the true tags."""
     import gluon_bert as gb
+
     tokenizer = gb.get_tokenizer(comparing.MODEL, comparing.DATASET)
     names, splits = None, {}
     for split, path in (('train', args.train_file), ('eval', args.eval_file)):
         file = gb.data.read_tagged(path, repair=args.repair)
         names = names or gb.data.tag_names(file.kinds(), file.scheme)
         gold = [row.tags for row in file.sentences]
-        windows = gb.data.make_windows(tokenizer, [row.words for row in file.sentences],
-                                       args.max_len)
-        labels = gb.data.window_labels(windows, [[names.index(tag) for tag in tags]
-                                                 for tags in gold])
+        windows = gb.data.make_windows(
+            tokenizer, [row.words for row in file.sentences], args.max_len
+        )
+        labels = gb.data.window_labels(
+            windows, [[names.index(tag) for tag in tags] for tags in gold]
+        )
         splits[split] = windows, labels, gold
     return names, splits
 
@@ -60,17 +80,21 @@ def run_pytorch(args):
     """The PyTorch side, in its own process: metrics and the seconds of an epoch."""
     import torch
     import transformers
+
     names, splits = load_data(args)
     windows, labels, _ = splits['train']
     model = transformers.BertForTokenClassification.from_pretrained(
-        comparing.weights_folder(), num_labels=len(names))
+        comparing.weights_folder(), num_labels=len(names)
+    )
 
     def loss_of(batch):
         scores = model(**comparing.padded([windows[i].features for i in batch])).logits
-        target = torch.nn.utils.rnn.pad_sequence([torch.tensor(labels[i]) for i in batch],
-                                                 batch_first=True, padding_value=-1)
-        return torch.nn.functional.cross_entropy(scores.flatten(0, 1), target.flatten(),
-                                                 ignore_index=-1)
+        target = torch.nn.utils.rnn.pad_sequence(
+            [torch.tensor(labels[i]) for i in batch], batch_first=True, padding_value=-1
+        )
+        return torch.nn.functional.cross_entropy(
+            scores.flatten(0, 1), target.flatten(), ignore_index=-1
+        )
 
     lengths = [window.features.valid_length for window in windows]
     seconds = comparing.train_pytorch(args, model, lengths, loss_of)
@@ -81,6 +105,7 @@ def evaluate(model, names, windows, labels, gold):
     import torch
 
     import gluon_bert as gb
+
     outputs = []
     with torch.no_grad():
         for window in windows:

@@ -10,6 +10,7 @@ answers and the evaluation are the same code for both, which is tested against G
 official figures. The score is that of the last epoch, the time of an epoch that of its training
 steps alone. Needs PyTorch and transformers: python3 dev.py setup --peers.
 """
+
 import sys
 from pathlib import Path
 
@@ -17,8 +18,15 @@ import comparing
 
 
 def make_parser():
-    parser = comparing.make_parser(__doc__, seeds=[1, 2], batch_size=12, epochs=2, lr=5e-5,
-                                   length='--max_seq_length', longest=384)
+    parser = comparing.make_parser(
+        __doc__,
+        seeds=[1, 2],
+        batch_size=12,
+        epochs=2,
+        lr=5e-5,
+        length='--max_seq_length',
+        longest=384,
+    )
     parser.add_argument('--train_file', type=Path, required=True)
     parser.add_argument('--predict_file', type=Path, required=True)
     parser.add_argument('--version_2', action='store_true')
@@ -28,29 +36,50 @@ def make_parser():
 
 def main(argv=None):
     args = make_parser().parse_args(argv)
-    return comparing.compare(args, __file__, run_gluon, run_pytorch, lambda metrics: {
-        'train_file': args.train_file.name, 'predict_file': args.predict_file.name,
-        'exact_match': round(metrics['exact' if args.version_2 else 'exact_match'], 4)})
+    return comparing.compare(
+        args,
+        __file__,
+        run_gluon,
+        run_pytorch,
+        lambda metrics: {
+            'train_file': args.train_file.name,
+            'predict_file': args.predict_file.name,
+            'exact_match': round(metrics['exact' if args.version_2 else 'exact_match'], 4),
+        },
+    )
 
 
 def run_gluon(args, seed):
     """One run of the example script."""
     return comparing.run_script(
-        args, 'finetune_squad.py', '--train_file', args.train_file, '--predict_file',
-        args.predict_file, '--max_seq_length', args.max_len, '--doc_stride', args.doc_stride,
-        '--seed', seed, *['--version_2'] * args.version_2)
+        args,
+        'finetune_squad.py',
+        '--train_file',
+        args.train_file,
+        '--predict_file',
+        args.predict_file,
+        '--max_seq_length',
+        args.max_len,
+        '--doc_stride',
+        args.doc_stride,
+        '--seed',
+        seed,
+        *['--version_2'] * args.version_2,
+    )
 
 
 def load_data(args):
     """The questions and their windows by split: the same for both frameworks."""
     import gluon_bert as gb
+
     tokenizer = gb.get_tokenizer(comparing.MODEL, comparing.DATASET)
     questions, windows = {}, {}
     for split, path in (('train', args.train_file), ('dev', args.predict_file)):
         training = split == 'train'
         questions[split] = gb.data.read_squad(path, training=training).questions
         windows[split] = gb.data.build_windows(
-            questions[split], tokenizer, args.max_len, args.doc_stride, with_spans=training)
+            questions[split], tokenizer, args.max_len, args.doc_stride, with_spans=training
+        )
     return questions, windows
 
 
@@ -58,14 +87,18 @@ def run_pytorch(args):
     """The PyTorch side, in its own process: metrics and the seconds of an epoch."""
     import torch
     import transformers
+
     questions, windows = load_data(args)
     features = {split: windows[split].features() for split in windows}
     spans = torch.tensor(windows['train'].span).long()
     model = transformers.BertForQuestionAnswering.from_pretrained(comparing.weights_folder())
 
     def loss_of(batch):
-        return model(**comparing.padded([features['train'][i] for i in batch]),
-                     start_positions=spans[batch, 0], end_positions=spans[batch, 1]).loss
+        return model(
+            **comparing.padded([features['train'][i] for i in batch]),
+            start_positions=spans[batch, 0],
+            end_positions=spans[batch, 1],
+        ).loss
 
     lengths = [feature.valid_length for feature in features['train']]
     seconds = comparing.train_pytorch(args, model, lengths, loss_of)
@@ -79,10 +112,13 @@ def run_pytorch(args):
 
 def evaluate(args, questions, windows, scores):
     import gluon_bert as gb
+
     answers = gb.squad_answers.find_answers(questions, windows, scores, version_2=args.version_2)
     return gb.squad_metrics.evaluate_squad(
-        questions, {question.id: answer.text for question, answer in zip(questions, answers)},
-        version_2=args.version_2)
+        questions,
+        {question.id: answer.text for question, answer in zip(questions, answers)},
+        version_2=args.version_2,
+    )
 
 
 if __name__ == '__main__':

@@ -1,4 +1,5 @@
 """What the comparisons with PyTorch share: runs in turn, times, rows of a CSV file."""
+
 import argparse
 import csv
 import json
@@ -28,7 +29,8 @@ def make_parser(doc, seeds, batch_size, epochs, lr, length, longest):
     ``length`` is the flag of the longest sequence, ``longest`` its default.
     """
     parser = argparse.ArgumentParser(
-        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('--batch_size', type=int, default=batch_size)
     parser.add_argument('--epochs', type=int, default=epochs)
     parser.add_argument('--lr', type=float, default=lr)
@@ -36,10 +38,17 @@ def make_parser(doc, seeds, batch_size, epochs, lr, length, longest):
     parser.add_argument('--seeds', type=int, nargs='+', default=seeds)
     parser.add_argument('--optimizer', default='adam', help='of our side')
     parser.add_argument('--frameworks', nargs='+', default=list(FRAMEWORKS), choices=FRAMEWORKS)
-    parser.add_argument('--like_lengths', action='store_true',
-                        help='let PyTorch have batches of like lengths too, as we have')
-    parser.add_argument('--max_steps', type=int, metavar='N',
-                        help='train for so many steps, to compare their time alone')
+    parser.add_argument(
+        '--like_lengths',
+        action='store_true',
+        help='let PyTorch have batches of like lengths too, as we have',
+    )
+    parser.add_argument(
+        '--max_steps',
+        type=int,
+        metavar='N',
+        help='train for so many steps, to compare their time alone',
+    )
     parser.add_argument('--child', help='used by the script itself: the seed of a PyTorch run')
     add_output_arguments(parser)
     return parser
@@ -80,34 +89,61 @@ def compare(args, script, run_gluon, run_pytorch, columns, torch_padding=None):
                 padding = 'batches of like lengths'
             else:
                 metrics, seconds = run_child(args, script, seed)
-                padding = ('batches of like lengths' if args.like_lengths
-                           else torch_padding or 'to the longest of the batch')
+                padding = (
+                    'batches of like lengths'
+                    if args.like_lengths
+                    else torch_padding or 'to the longest of the batch'
+                )
             row = describe(args, framework, seed, metrics, seconds, padding, **columns(metrics))
             rows.append(row)
             keep(args, row)
     for framework in args.frameworks:
         own = [row for row in rows if row['framework'] == framework]
-        print(f'{framework}: mean {own[0]["metric"]} '
-              f'{statistics.mean(row["score"] for row in own):.4f}, median seconds an epoch '
-              f'{statistics.median(row["seconds_per_epoch"] for row in own):.1f}')
+        print(
+            f'{framework}: mean {own[0]["metric"]} '
+            f'{statistics.mean(row["score"] for row in own):.4f}, median seconds an epoch '
+            f'{statistics.median(row["seconds_per_epoch"] for row in own):.1f}'
+        )
 
 
 def run_script(args, script, *arguments):
     """Run an example; give its last metrics and the median seconds of an epoch."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, EXAMPLES / script, '--bert_model', MODEL, '--bert_dataset',
-                   DATASET, '--batch_size', args.batch_size, '--epochs', args.epochs, '--lr',
-                   args.lr, '--optimizer', args.optimizer, '--log_interval', '1',
-                   '--output_dir', folder, *arguments]
+        command = [
+            sys.executable,
+            EXAMPLES / script,
+            '--bert_model',
+            MODEL,
+            '--bert_dataset',
+            DATASET,
+            '--batch_size',
+            args.batch_size,
+            '--epochs',
+            args.epochs,
+            '--lr',
+            args.lr,
+            '--optimizer',
+            args.optimizer,
+            '--log_interval',
+            '1',
+            '--output_dir',
+            folder,
+            *arguments,
+        ]
         if args.max_steps:
             command += ['--training_steps', args.max_steps]
-        subprocess.run(list(map(str, command)), check=True, env=environment(args),
-                       stderr=subprocess.DEVNULL)
-        rows = [json.loads(line)
-                for line in (Path(folder) / 'metrics.jsonl').read_text().splitlines()]
-    seconds = [seconds_of_epoch([row['seconds'] for row in rows
-                                 if row['epoch'] == epoch and 'loss' in row])
-               for epoch in range(args.epochs)]
+        subprocess.run(
+            list(map(str, command)), check=True, env=environment(args), stderr=subprocess.DEVNULL
+        )
+        rows = [
+            json.loads(line) for line in (Path(folder) / 'metrics.jsonl').read_text().splitlines()
+        ]
+    seconds = [
+        seconds_of_epoch(
+            [row['seconds'] for row in rows if row['epoch'] == epoch and 'loss' in row]
+        )
+        for epoch in range(args.epochs)
+    ]
     metrics = [row['metrics'] for row in rows if 'metrics' in row][-1]
     return metrics, statistics.median(seconds)
 
@@ -127,10 +163,14 @@ def weights_folder():
 def padded(features, fixed_length=None):
     """A batch for transformers' networks, as their keyword arguments."""
     import torch
+
     inputs, types, lengths = gb.data.pad_batch(features, 0, round_to=fixed_length)
     mask = torch.arange(inputs.shape[1])[None] < torch.tensor(lengths)[:, None]
-    return {'input_ids': torch.tensor(inputs).long(), 'attention_mask': mask.long(),
-            'token_type_ids': torch.tensor(types).long()}
+    return {
+        'input_ids': torch.tensor(inputs).long(),
+        'attention_mask': mask.long(),
+        'token_type_ids': torch.tensor(types).long(),
+    }
 
 
 def train_pytorch(args, model, lengths, loss_of):
@@ -141,18 +181,23 @@ def train_pytorch(args, model, lengths, loss_of):
     """
     import torch
     import transformers
-    decays = [p for name, p in model.named_parameters()
-              if not ('bias' in name or 'LayerNorm' in name)]
+
+    decays = [
+        p for name, p in model.named_parameters() if not ('bias' in name or 'LayerNorm' in name)
+    ]
     others = [p for name, p in model.named_parameters() if 'bias' in name or 'LayerNorm' in name]
-    optimizer = torch.optim.AdamW([{'params': decays, 'weight_decay': 0.01},
-                                   {'params': others, 'weight_decay': 0.0}], lr=args.lr, eps=1e-6)
+    optimizer = torch.optim.AdamW(
+        [{'params': decays, 'weight_decay': 0.01}, {'params': others, 'weight_decay': 0.0}],
+        lr=args.lr,
+        eps=1e-6,
+    )
     steps = args.epochs * -(-len(lengths) // args.batch_size)
     schedule = transformers.get_linear_schedule_with_warmup(optimizer, steps // 10, steps)
     seconds = []
     for epoch in range(args.epochs):
         model.train()
         times = []
-        for batch in batches_of(args, lengths, epoch)[:args.max_steps]:
+        for batch in batches_of(args, lengths, epoch)[: args.max_steps]:
             loss = loss_of(batch)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -169,16 +214,21 @@ def train_pytorch(args, model, lengths, loss_of):
 def batches_of(args, lengths, epoch):
     """The numbers of the sequences of each batch, on the PyTorch side."""
     if args.like_lengths:
-        return [batch.tolist() for batch in gb.data.bucketed_batches(
-            np.array(lengths), args.batch_size, int(args.child), epoch)]
+        return [
+            batch.tolist()
+            for batch in gb.data.bucketed_batches(
+                np.array(lengths), args.batch_size, int(args.child), epoch
+            )
+        ]
     order = list(range(len(lengths)))
     random.shuffle(order)
-    return [order[i:i + args.batch_size] for i in range(0, len(order), args.batch_size)]
+    return [order[i : i + args.batch_size] for i in range(0, len(order), args.batch_size)]
 
 
 def prepare_pytorch(args):
     """Seed PyTorch and give it its threads."""
     import torch
+
     random.seed(int(args.child))
     torch.manual_seed(int(args.child))
     torch.set_num_threads(args.threads)
@@ -192,17 +242,29 @@ def seconds_of_epoch(times):
 def describe(args, framework, seed, metrics, seconds, padding, **others):
     """A row of the CSV file; the first of the metrics is the score."""
     name, score = next(iter(metrics.items()))
-    return {'framework': framework, **others, 'seed': seed, 'score': round(score, 4),
-            'metric': name, 'seconds_per_epoch': round(seconds, 1),
-            'steps': args.max_steps or 'all', 'padding': padding,
-            'batch_size': args.batch_size, 'epochs': args.epochs, 'lr': args.lr,
-            'max_len': args.max_len, 'threads': args.threads, **origin()}
+    return {
+        'framework': framework,
+        **others,
+        'seed': seed,
+        'score': round(score, 4),
+        'metric': name,
+        'seconds_per_epoch': round(seconds, 1),
+        'steps': args.max_steps or 'all',
+        'padding': padding,
+        'batch_size': args.batch_size,
+        'epochs': args.epochs,
+        'lr': args.lr,
+        'max_len': args.max_len,
+        'threads': args.threads,
+        **origin(),
+    }
 
 
 def origin():
     """Where a row comes from: hardware and commit."""
-    commit = subprocess.run(['git', 'rev-parse', '--short', 'HEAD'], capture_output=True,
-                            text=True, cwd=EXAMPLES).stdout.strip()
+    commit = subprocess.run(
+        ['git', 'rev-parse', '--short', 'HEAD'], capture_output=True, text=True, cwd=EXAMPLES
+    ).stdout.strip()
     return {'hardware': hardware(), 'commit': commit}
 
 
@@ -214,8 +276,15 @@ def environment(args):
 def hardware():
     """The processor's name and count."""
     info = Path('/proc/cpuinfo')
-    names = [line.split(':')[1].strip() for line in info.read_text().splitlines()
-             if line.startswith('model name')] if info.is_file() else []
+    names = (
+        [
+            line.split(':')[1].strip()
+            for line in info.read_text().splitlines()
+            if line.startswith('model name')
+        ]
+        if info.is_file()
+        else []
+    )
     return f'{os.cpu_count()} x {names[0] if names else platform.processor()}'
 
 

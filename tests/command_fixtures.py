@@ -1,4 +1,5 @@
 """Fixtures: a tiny checkpoint, a row of the zoo for it, the console script."""
+
 import hashlib
 import os
 from dataclasses import asdict
@@ -47,13 +48,35 @@ def tiny_zoo(checkpoint, tmp_path, monkeypatch):
     size = hyper_parameters.pop('vocab_size')
     arrays = checkpoint.arrays
     monkeypatch.setitem(ARCHITECTURES, KEY[0], hyper_parameters)
-    monkeypatch.setitem(VOCABULARIES, KEY[1], Vocabulary(
-        'wordpiece', size, True, False, (files['.vocab'],), gluonnlp_sha1s=(files['.vocab'].sha1,)))
-    monkeypatch.setitem(WEIGHTS, KEY, Weights(
-        sum(array.size for name, array in arrays.items()
-            if not name.startswith(('decoder', 'classifier'))),
-        ('pooler', 'next_sentence', 'masked_lm'), 'Tiny.', 'CC0-1.0', 'https://example.org', 'None',
-        (files['.params'],)))
+    monkeypatch.setitem(
+        VOCABULARIES,
+        KEY[1],
+        Vocabulary(
+            'wordpiece',
+            size,
+            True,
+            False,
+            (files['.vocab'],),
+            gluonnlp_sha1s=(files['.vocab'].sha1,),
+        ),
+    )
+    monkeypatch.setitem(
+        WEIGHTS,
+        KEY,
+        Weights(
+            sum(
+                array.size
+                for name, array in arrays.items()
+                if not name.startswith(('decoder', 'classifier'))
+            ),
+            ('pooler', 'next_sentence', 'masked_lm'),
+            'Tiny.',
+            'CC0-1.0',
+            'https://example.org',
+            'None',
+            (files['.params'],),
+        ),
+    )
     monkeypatch.setenv('MXNET_GLUON_REPO', mirror.as_uri())
     monkeypatch.setenv('MXNET_HOME', str(tmp_path / 'home'))
     return tmp_path / 'home' / 'models'
@@ -62,8 +85,10 @@ def tiny_zoo(checkpoint, tmp_path, monkeypatch):
 @pytest.fixture
 def run(capsys):
     """Run a command line; gives its exit status, standard output and standard error."""
+
     def run_it(*argv):
         capsys.readouterr()
         status = main([str(word) for word in argv])
         return (status, *capsys.readouterr())
+
     return run_it

@@ -1,4 +1,5 @@
 """What all tests share: seeds, tiny networks, the data folder, a closed network."""
+
 import os
 import random
 import socket
@@ -27,8 +28,9 @@ from gluon_bert.config import BertConfig
 DATA_VARIABLE = 'GLUON_BERT_DATA'
 
 # Examples in docstrings are looked for in tests too, but not in scripts and what tests share.
-collect_ignore = [path.name for path in Path(__file__).parent.glob('*.py')
-                  if not path.name.startswith('test_')]
+collect_ignore = [
+    path.name for path in Path(__file__).parent.glob('*.py') if not path.name.startswith('test_')
+]
 
 
 @pytest.fixture(autouse=True)
@@ -37,8 +39,7 @@ def seed(request):
     # Wherever the file lies, the seed is that of its name.
     path, _, test = request.node.nodeid.partition('::')
     name = f'tests/{path.rsplit("/", 1)[-1]}::{test}'
-    value = int(os.environ.get('GLUON_BERT_SEED')
-                or zlib.crc32(name.encode()) % 2 ** 31)
+    value = int(os.environ.get('GLUON_BERT_SEED') or zlib.crc32(name.encode()) % 2**31)
     random.seed(value)
     np.random.seed(value)
     mx.random.seed(value)
@@ -55,6 +56,7 @@ def closed_network(monkeypatch):
         if self.family == socket.AF_UNIX or address[0] in ('127.0.0.1', '::1', 'localhost'):
             return connect(self, address)
         raise OSError(f'tests run offline, tried {address}')
+
     monkeypatch.setattr(socket.socket, 'connect', refuse)
 
 
@@ -81,6 +83,7 @@ def real_folder():
     """The folder of the same model as transformers reads it."""
     from gluon_bert.zoo import WEIGHTS
     from gluon_bert.zoo.fetch.store import find_file
+
     try:
         row = WEIGHTS['bert_6_384_12', 'all_minilm_l6_v2']
         return find_file(row, Path('nowhere')).parent
@@ -88,9 +91,19 @@ def real_folder():
         pytest.skip(f'needs real weights: {error}')
 
 
-TINY = BertConfig(vocab_size=97, units=24, hidden_size=52, num_layers=2, num_heads=3,
-                  max_length=40, num_token_types=2, dropout=0.1, layer_norm_eps=1e-12,
-                  activation='gelu', pooler_activation='tanh')
+TINY = BertConfig(
+    vocab_size=97,
+    units=24,
+    hidden_size=52,
+    num_layers=2,
+    num_heads=3,
+    max_length=40,
+    num_token_types=2,
+    dropout=0.1,
+    layer_norm_eps=1e-12,
+    activation='gelu',
+    pooler_activation='tanh',
+)
 
 
 @pytest.fixture
@@ -101,6 +114,7 @@ def tiny_config():
 @pytest.fixture
 def make_model():
     """Build an initialised tiny BertModel; keywords change the configuration."""
+
     def make(use_pooler=True, wide=0.3, **changes):
         model = gluon_bert.BertModel(replace(TINY, **changes), use_pooler=use_pooler)
         # Wider than BERT's own start, so that wrong maths shows; biases and norms not trivial.
@@ -109,6 +123,7 @@ def make_model():
             centre = 1 if parameter.name.endswith('gamma') else 0
             parameter.set_data(centre + mx.nd.random.normal(scale=wide, shape=parameter.shape))
         return model
+
     return make
 
 
@@ -130,4 +145,5 @@ class Ragged:
 def ragged(seed):
     def make(config, lengths, width=None):
         return Ragged(config, lengths, seed, width)
+
     return make

@@ -7,6 +7,7 @@ A reader may raise ValueError or FileNotFoundError, with one printable line that
 Another exception, a warning, a crash, more than 10 s or 300 MB is a failure: it is printed, and its
 files are kept. An altered file depends on the seed, the reader and the number of the case alone.
 """
+
 import argparse
 import faulthandler
 import logging
@@ -29,9 +30,9 @@ os.environ.setdefault('TOKENIZERS_PARALLELISM', 'false')
 # They read no file, and loading them takes seconds, in each process anew.
 os.environ.setdefault('GLUON_BERT_KERNELS', '0')
 
-SECONDS = 10            # of one case
-MEMORY = 300 << 10      # KiB above the start
-HEAD = 3                # of the shared numbers: case, reader, peak memory
+SECONDS = 10  # of one case
+MEMORY = 300 << 10  # KiB above the start
+HEAD = 3  # of the shared numbers: case, reader, peak memory
 FIELDS = ('read', 'refused', 'failed', 'slowest', 'slowest_case')
 KEPT = Path(tempfile.gettempdir(), 'gluon_bert_fuzz')
 
@@ -119,8 +120,10 @@ def report(args, name, number, folder, problem):
     kept = KEPT / f'{name}-{args.seed}-{number}'
     shutil.rmtree(kept, ignore_errors=True)
     shutil.copytree(folder, kept)
-    say(f'FAILED {name} case {number}: {problem}\n  files: {kept}\n  again: python tests/fuzz.py '
-        f'--seed {args.seed} --reader {name} --case {number}\n')
+    say(
+        f'FAILED {name} case {number}: {problem}\n  files: {kept}\n  again: python tests/fuzz.py '
+        f'--seed {args.seed} --reader {name} --case {number}\n'
+    )
 
 
 def say(*words):
@@ -130,7 +133,8 @@ def say(*words):
 
 def parse_args(argv):
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('--count', type=int, default=100_000, help='cases of all readers')
     parser.add_argument('--seed', type=int, default=1)
     parser.add_argument('--reader', help='one of them only')
@@ -143,15 +147,17 @@ def parse_args(argv):
 def main(argv=None):
     args = parse_args(argv)
     import gluon_bert
+
     _ = gluon_bert.checkpoint, gluon_bert.data, gluon_bert.pipelines, gluon_bert.zoo
     readers = make_readers()
-    warnings.simplefilter('ignore')     # of forking beside the threads of MXNet
+    warnings.simplefilter('ignore')  # of forking beside the threads of MXNet
     if args.reader is not None:
         readers = {args.reader: readers[args.reader]}
     memory = '/dev/shm' if os.path.isdir('/dev/shm') else None
     with tempfile.TemporaryDirectory(prefix='fuzz', dir=memory) as folder:
-        jobs = [Job(args, readers, Path(folder, str(number)), number)
-                for number in range(args.jobs)]
+        jobs = [
+            Job(args, readers, Path(folder, str(number)), number) for number in range(args.jobs)
+        ]
         while any(job.pid for job in jobs):
             pid, status = os.wait()
             next(job for job in jobs if job.pid == pid).ended(status)
@@ -212,8 +218,10 @@ class Job:
     def rows(self):
         """The fields of each reader."""
         size = len(FIELDS)
-        return [dict(zip(FIELDS, self.shared[HEAD + size * i:HEAD + size * (i + 1)]))
-                for i in range(len(self.readers))]
+        return [
+            dict(zip(FIELDS, self.shared[HEAD + size * i : HEAD + size * (i + 1)]))
+            for i in range(len(self.readers))
+        ]
 
     def is_enough(self):
         return sum(row['failed'] for row in self.rows()) >= self.args.max_failures
@@ -225,11 +233,17 @@ def summary(readers, jobs):
     for name, rows in zip(readers, zip(*(job.rows() for job in jobs))):
         counts = {field: int(sum(row[field] for row in rows)) for field in total}
         slowest = max(rows, key=lambda row: row['slowest'])
-        say(f'{name:20}', *(f'{field} {count:6}' for field, count in counts.items()),
-            f"slowest {slowest['slowest'] * 1000:6.0f} ms (case {slowest['slowest_case']:.0f})")
+        say(
+            f'{name:20}',
+            *(f'{field} {count:6}' for field, count in counts.items()),
+            f'slowest {slowest["slowest"] * 1000:6.0f} ms (case {slowest["slowest_case"]:.0f})',
+        )
         total = {field: total[field] + counts[field] for field in total}
-    say(f'{sum(total.values())} cases:', *(f'{field} {count}' for field, count in total.items()),
-        f'peak memory {max(job.shared[2] for job in jobs) / 1024:.0f} MB')
+    say(
+        f'{sum(total.values())} cases:',
+        *(f'{field} {count}' for field, count in total.items()),
+        f'peak memory {max(job.shared[2] for job in jobs) / 1024:.0f} MB',
+    )
     return 1 if total['failed'] else 0
 
 

@@ -1,4 +1,5 @@
 """The same network in transformers on PyTorch, to compare to."""
+
 import json
 
 import mxnet as mx
@@ -18,20 +19,32 @@ ACTIVATIONS = {'gelu': 'gelu', 'gelu_tanh': 'gelu_pytorch_tanh', 'relu': 'relu'}
 
 
 def huggingface_config(config, **changes):
-    return transformers.BertConfig(**{**dict(
-        vocab_size=config.vocab_size, hidden_size=config.units,
-        intermediate_size=config.hidden_size, num_hidden_layers=config.num_layers,
-        num_attention_heads=config.num_heads, max_position_embeddings=config.max_length,
-        type_vocab_size=config.num_token_types, hidden_dropout_prob=config.dropout,
-        attention_probs_dropout_prob=config.dropout, layer_norm_eps=config.layer_norm_eps,
-        hidden_act=ACTIVATIONS[config.activation]), **changes})
+    return transformers.BertConfig(
+        **{
+            **dict(
+                vocab_size=config.vocab_size,
+                hidden_size=config.units,
+                intermediate_size=config.hidden_size,
+                num_hidden_layers=config.num_layers,
+                num_attention_heads=config.num_heads,
+                max_position_embeddings=config.max_length,
+                type_vocab_size=config.num_token_types,
+                hidden_dropout_prob=config.dropout,
+                attention_probs_dropout_prob=config.dropout,
+                layer_norm_eps=config.layer_norm_eps,
+                hidden_act=ACTIVATIONS[config.activation],
+            ),
+            **changes,
+        }
+    )
 
 
 def state_dict(bert, prefix=''):
     """Our BertModel's parameters by transformers' names."""
     names = huggingface_names('bert', bert.config.num_layers, prefix='')
-    return {prefix + names[name]: torch.tensor(array)
-            for name, array in parameters_of(bert).items()}
+    return {
+        prefix + names[name]: torch.tensor(array) for name, array in parameters_of(bert).items()
+    }
 
 
 def huggingface_model(bert):
@@ -44,9 +57,11 @@ def huggingface_model(bert):
 def huggingface_inputs(inputs, token_types, lengths):
     """Padded arrays as transformers' keyword arguments."""
     mask = np.arange(inputs.shape[1])[None] < np.asarray(lengths)[:, None]
-    return {'input_ids': torch.tensor(np.asarray(inputs, 'int64')),
-            'token_type_ids': torch.tensor(np.asarray(token_types, 'int64')),
-            'attention_mask': torch.tensor(mask.astype('int64'))}
+    return {
+        'input_ids': torch.tensor(np.asarray(inputs, 'int64')),
+        'token_type_ids': torch.tensor(np.asarray(token_types, 'int64')),
+        'attention_mask': torch.tensor(mask.astype('int64')),
+    }
 
 
 def random_network(name, seed, **changes):
@@ -54,12 +69,16 @@ def random_network(name, seed, **changes):
     if name.startswith('DistilBert'):
         sizes = dict(dim=24, hidden_dim=40, n_layers=2, n_heads=3)
     else:
-        sizes = dict(hidden_size=24, intermediate_size=40, num_hidden_layers=2,
-                     num_attention_heads=3)
+        sizes = dict(
+            hidden_size=24, intermediate_size=40, num_hidden_layers=2, num_attention_heads=3
+        )
     network = getattr(transformers, name)
     torch.manual_seed(seed)
-    network = network(network.config_class(
-        **{**dict(vocab_size=50, max_position_embeddings=20), **sizes, **changes})).eval()
+    network = network(
+        network.config_class(
+            **{**dict(vocab_size=50, max_position_embeddings=20), **sizes, **changes}
+        )
+    ).eval()
     for name, parameter in network.named_parameters():
         is_norm = 'norm' in name.lower() and name.endswith('weight')
         torch.nn.init.normal_(parameter, mean=float(is_norm), std=0.3)
@@ -85,9 +104,13 @@ def torch_outputs(network, inputs):
         del arguments['token_type_ids']
     with torch.no_grad():
         encoded, given = network.base_model(**arguments), network(**arguments)
-    found = {'sequence': encoded.last_hidden_state, 'pooled': encoded.get('pooler_output'),
-             'next_sentence': given.get('seq_relationship_logits'),
-             'masked_lm': given.get('prediction_logits'), 'scores': given.get('logits')}
+    found = {
+        'sequence': encoded.last_hidden_state,
+        'pooled': encoded.get('pooler_output'),
+        'next_sentence': given.get('seq_relationship_logits'),
+        'masked_lm': given.get('prediction_logits'),
+        'scores': given.get('logits'),
+    }
     if 'start_logits' in given:
         found['scores'] = torch.stack([given.start_logits, given.end_logits], dim=2)
     for suffix, kind in (('MaskedLM', 'masked_lm'), ('SentencePrediction', 'next_sentence')):

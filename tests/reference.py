@@ -1,4 +1,5 @@
 """BERT in NumPy: one sequence at a time, no batching, no masking, no tricks. The oracle."""
+
 import math
 
 import numpy as np
@@ -6,7 +7,7 @@ import numpy as np
 
 def layer_norm(x, p, name, eps):
     centred = x - x.mean(-1, keepdims=True)
-    scale = np.sqrt((centred ** 2).mean(-1, keepdims=True) + eps)
+    scale = np.sqrt((centred**2).mean(-1, keepdims=True) + eps)
     return centred / scale * p[name + '.gamma'] + p[name + '.beta']
 
 
@@ -21,7 +22,7 @@ def softmax(x):
 
 ACTIVATIONS = {
     'gelu': lambda x: x / 2 * (1 + np.vectorize(math.erf)(x / math.sqrt(2))),
-    'gelu_tanh': lambda x: x / 2 * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x ** 3))),
+    'gelu_tanh': lambda x: x / 2 * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))),
     'relu': lambda x: np.maximum(x, 0),
 }
 
@@ -43,7 +44,7 @@ def bert(config, p, inputs, token_types):
     ids (T,) -> sequence (T, C), pooled (C,), encodings [(T, C)], attentions [(H, T, T)].
     """
     p = {name: array.astype(np.float64) for name, array in p.items()}
-    x = p['word_embed.0.weight'][inputs] + p['encoder.position_weight'][:len(inputs)]
+    x = p['word_embed.0.weight'][inputs] + p['encoder.position_weight'][: len(inputs)]
     if config.num_token_types:
         x = x + p['token_type_embed.0.weight'][token_types]
     x = layer_norm(x, p, 'encoder.layer_norm', config.layer_norm_eps)
@@ -51,13 +52,19 @@ def bert(config, p, inputs, token_types):
     for i in range(config.num_layers):
         name = f'encoder.transformer_cells.{i}.'
         context, probabilities = attention(x, p, name + 'attention_cell', config.num_heads)
-        x = layer_norm(x + dense(context, p, name + 'proj'), p, name + 'layer_norm',
-                       config.layer_norm_eps)
+        x = layer_norm(
+            x + dense(context, p, name + 'proj'), p, name + 'layer_norm', config.layer_norm_eps
+        )
         expanded = ACTIVATIONS[config.activation](dense(x, p, name + 'ffn.ffn_1'))
-        x = layer_norm(x + dense(expanded, p, name + 'ffn.ffn_2'), p, name + 'ffn.layer_norm',
-                       config.layer_norm_eps)
+        x = layer_norm(
+            x + dense(expanded, p, name + 'ffn.ffn_2'),
+            p,
+            name + 'ffn.layer_norm',
+            config.layer_norm_eps,
+        )
         encodings.append(x)
         attentions.append(probabilities)
     pooled = {'tanh': np.tanh, 'relu': ACTIVATIONS['relu']}[config.pooler_activation](
-        dense(x[0], p, 'pooler'))
+        dense(x[0], p, 'pooler')
+    )
     return x, pooled, encodings, attentions

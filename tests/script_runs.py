@@ -1,4 +1,5 @@
 """The example scripts as a user runs them, within this process, and what they start from."""
+
 import logging
 import sys
 import time
@@ -12,8 +13,10 @@ from common import cli
 from gluon_bert.checkpoint import Checkpoint, write_checkpoint
 
 REAL = ['--bert_model', 'bert_6_384_12', '--bert_dataset', 'all_minilm_l6_v2']
-WORDS = ('[PAD] [UNK] [CLS] [SEP] [MASK] the a cat dog sleeps barks loud ##ly ##s here ! , . '
-         'with out ##out sun moon').split()
+WORDS = (
+    '[PAD] [UNK] [CLS] [SEP] [MASK] the a cat dog sleeps barks loud ##ly ##s here ! , . '
+    'with out ##out sun moon'
+).split()
 
 
 @pytest.fixture(autouse=True)
@@ -35,6 +38,7 @@ def undisturbed(monkeypatch):
 @pytest.fixture
 def run_script(capsys, monkeypatch, undisturbed):
     """Run a script's module: arguments -> exit code, standard output, standard error."""
+
     def call(module, *arguments):
         argv = list(map(str, arguments))
         monkeypatch.setattr(sys, 'argv', [module.__name__, *argv])
@@ -43,18 +47,23 @@ def run_script(capsys, monkeypatch, undisturbed):
         except SystemExit as error:
             code = error.code
         return (code, *capsys.readouterr())
+
     return call
 
 
 def runs_of(module):
     """A fixture that runs a script that trains: arguments -> exit code, standard error."""
+
     @pytest.fixture
     def run(run_script, tmp_path):
         def call(*arguments, output_dir=None):
-            code, _, log = run_script(module, *arguments, '--output_dir',
-                                      output_dir or tmp_path / 'out')
+            code, _, log = run_script(
+                module, *arguments, '--output_dir', output_dir or tmp_path / 'out'
+            )
             return code, log
+
         return call
+
     return run
 
 
@@ -62,7 +71,8 @@ def wait_for_steps(folder):
     """Wait until a run that writes into a folder has done three steps, two minutes at most."""
     metrics, deadline = folder / 'metrics.jsonl', time.time() + 120
     while time.time() < deadline and not (
-            metrics.exists() and metrics.read_text().count('loss') >= 3):
+        metrics.exists() and metrics.read_text().count('loss') >= 3
+    ):
         time.sleep(0.02)
 
 
@@ -70,19 +80,23 @@ def wait_for_steps(folder):
 def tokenizer():
     """A tokenizer of a few words."""
     ids = {word: number for number, word in enumerate(WORDS)}
-    return gb.data.BertTokenizer(BERTVocab(ids, padding_token='[PAD]', unknown_token='[UNK]',
-                                           token_to_idx=ids))
+    return gb.data.BertTokenizer(
+        BERTVocab(ids, padding_token='[PAD]', unknown_token='[UNK]', token_to_idx=ids)
+    )
 
 
 @pytest.fixture
 def tiny_folder(make_model, tokenizer, tmp_path):
     """Write a tiny network in a format: format, changed configuration -> folder, network."""
+
     def make(format='huggingface', **changes):
         model = make_model(vocab_size=len(WORDS), **changes)
         folder = tmp_path / f'tiny_{format}'
-        write_checkpoint(Checkpoint(model.checkpoint_arrays(), model.config,
-                                    tokenizer=tokenizer), folder, format)
+        write_checkpoint(
+            Checkpoint(model.checkpoint_arrays(), model.config, tokenizer=tokenizer), folder, format
+        )
         return folder, model
+
     return make
 
 
@@ -92,11 +106,25 @@ def tiny_pipeline(make_model, tokenizer):
     needed = {
         'classification': {'labels': ['low', 'mid', 'high'], 'max_len': 16, 'dropout': 0.1},
         'regression': {'max_len': 16, 'dropout': 0.1},
-        'questions': {'max_seq_length': 20, 'doc_stride': 6, 'max_query_length': 8,
-                      'n_best_size': 5, 'max_answer_length': 6, 'version_2': False,
-                      'null_score_diff_threshold': 0.0},
-        'entities': {'kinds': ['x', 'y'], 'scheme': 'IOB2', 'file_scheme': 'IOB2', 'crf': False,
-                     'dropout': 0.1, 'max_len': 12, 'characters': False}}
+        'questions': {
+            'max_seq_length': 20,
+            'doc_stride': 6,
+            'max_query_length': 8,
+            'n_best_size': 5,
+            'max_answer_length': 6,
+            'version_2': False,
+            'null_score_diff_threshold': 0.0,
+        },
+        'entities': {
+            'kinds': ['x', 'y'],
+            'scheme': 'IOB2',
+            'file_scheme': 'IOB2',
+            'crf': False,
+            'dropout': 0.1,
+            'max_len': 12,
+            'characters': False,
+        },
+    }
 
     def make(task, batch_size=None, folder=None, **settings):
         settings = {**needed[task], **settings}
@@ -110,4 +138,5 @@ def tiny_pipeline(make_model, tokenizer):
             gb.task_folder.save_tokenizer(folder, tokenizer)
             gb.task_folder.save_task(folder, model, 'tiny.params')
         return gb.pipelines.task_pipeline(model, batch_size)
+
     return make

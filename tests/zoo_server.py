@@ -2,6 +2,7 @@
 
 Its files can be scripted to fail; it counts what it was asked for and what it sent.
 """
+
 import contextlib
 import hashlib
 import http.server
@@ -19,7 +20,7 @@ from gluon_bert.zoo.fetch import errors as failures
 from gluon_bert.zoo.fetch import sources
 
 COMMIT = '0123456789abcdef0123456789abcdef01234567'
-BREAKS_AT = 0.3     # of the body
+BREAKS_AT = 0.3  # of the body
 
 # What is served: a vocabulary, and the files of a network.
 WORDS = b'[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nword\n'
@@ -32,7 +33,7 @@ class Request:
     method: str
     path: str
     range: str
-    sent: int = 0       # bytes of the body
+    sent: int = 0  # bytes of the body
 
 
 class ZooServer(http.server.ThreadingHTTPServer):
@@ -87,8 +88,11 @@ class ZooServer(http.server.ThreadingHTTPServer):
         self.lasting['/' + path] = lasting
 
     def sent(self, path):
-        return [request.sent for request in self.requests
-                if request.path == '/' + path and request.method == 'GET']
+        return [
+            request.sent
+            for request in self.requests
+            if request.path == '/' + path and request.method == 'GET'
+        ]
 
     def asked(self, method='GET'):
         return [request.path[1:] for request in self.requests if request.method == method]
@@ -149,9 +153,17 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.file(data, None, {'X-Repo-Commit': COMMIT})
             return
         digest = hashlib.sha256(data).hexdigest()
-        self.head(302, {'X-Repo-Commit': COMMIT, 'X-Linked-Etag': f'"{digest}"',
-                        'X-Linked-Size': len(data), 'ETag': f'"{digest}"', 'Content-Length': 0,
-                        'Location': f'http://localhost:{self.server.server_port}/cdn/{digest}'})
+        self.head(
+            302,
+            {
+                'X-Repo-Commit': COMMIT,
+                'X-Linked-Etag': f'"{digest}"',
+                'X-Linked-Size': len(data),
+                'ETag': f'"{digest}"',
+                'Content-Length': 0,
+                'Location': f'http://localhost:{self.server.server_port}/cdn/{digest}',
+            },
+        )
 
     def file(self, data, fault, headers=None):
         if fault == 'wrong':
@@ -168,7 +180,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         headers['Content-Length'] = len(data) + 1000 * (fault == 'long')
         self.head(status, headers)
         if fault == 'break':
-            data = data[:int(BREAKS_AT * len(data))]
+            data = data[: int(BREAKS_AT * len(data))]
         if self.command == 'GET':
             self.write(data)
         if fault in ('break', 'long'):

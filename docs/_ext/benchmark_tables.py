@@ -1,4 +1,5 @@
 """The directive that shows the results of model_zoo/benchmark/benchmark.py in model_zoo/results."""
+
 from __future__ import annotations
 
 from benchmark_report import RANKED, cell_name, geometric_mean, latest, read_rows, standings
@@ -7,10 +8,29 @@ from result_tables import RESULTS, picture_lines
 from zoo import Generated
 from zoo_markup import list_table, literal, plain
 
-HEADER = ['Work', 'Threads', 'System', 'ms', 'Quartiles', 'Valid tokens/s', 'Best peer', 'Its ms',
-          'Times as fast', 'Of the ceiling', 'Peak MB', 'Its MB']
-STANDING_HEADER = ['System', 'Precision', 'Cells', 'Geometric mean', 'Least', 'Most',
-                   'Cells lost to the best peer']
+HEADER = [
+    'Work',
+    'Threads',
+    'System',
+    'ms',
+    'Quartiles',
+    'Valid tokens/s',
+    'Best peer',
+    'Its ms',
+    'Times as fast',
+    'Of the ceiling',
+    'Peak MB',
+    'Its MB',
+]
+STANDING_HEADER = [
+    'System',
+    'Precision',
+    'Cells',
+    'Geometric mean',
+    'Least',
+    'Most',
+    'Cells lost to the best peer',
+]
 PICTURES = {'': 'beside the best peer of each cell', '_sizes': 'against the size of the work'}
 
 
@@ -33,17 +53,33 @@ def benchmark_table(rows):
             if not SYSTEMS[name].is_ours:
                 continue
             if row['status'] != RANKED:
-                shown.append([_work(row), cell[-1], literal(name), plain(row['status']),
-                              *[''] * (len(HEADER) - 4)])
+                shown.append(
+                    [
+                        _work(row),
+                        cell[-1],
+                        literal(name),
+                        plain(row['status']),
+                        *[''] * (len(HEADER) - 4),
+                    ]
+                )
                 continue
             peer = systems.get(row['best_peer'])
-            shown.append([
-                _work(row), cell[-1], literal(name), _ms(row['seconds']),
-                f'{_ms(row["seconds_q1"])} to {_ms(row["seconds_q3"])}',
-                _number(row['tokens_per_second'], '.0f'), literal(row['best_peer']),
-                _ms(peer['seconds']) if peer else '', _number(row['speed_to_best_peer'], '.2f'),
-                _share(row), _number(row['peak_memory_mb'], '.0f'),
-                _number(peer['peak_memory_mb'], '.0f') if peer else ''])
+            shown.append(
+                [
+                    _work(row),
+                    cell[-1],
+                    literal(name),
+                    _ms(row['seconds']),
+                    f'{_ms(row["seconds_q1"])} to {_ms(row["seconds_q3"])}',
+                    _number(row['tokens_per_second'], '.0f'),
+                    literal(row['best_peer']),
+                    _ms(peer['seconds']) if peer else '',
+                    _number(row['speed_to_best_peer'], '.2f'),
+                    _share(row),
+                    _number(row['peak_memory_mb'], '.0f'),
+                    _number(peer['peak_memory_mb'], '.0f') if peer else '',
+                ]
+            )
     return HEADER, shown
 
 
@@ -52,11 +88,21 @@ def standing_table(rows):
     ours = [row for row in rows if SYSTEMS[row['system']].is_ours]
     shown = []
     for system, (precision, ratios, lost) in standings(ours).items():
-        told = [f'{_work(row)}, threads {row["threads"]} ({float(row["speed_to_best_peer"]):.3f})'
-                for row in lost]
-        shown.append([literal(system), precision, str(len(ratios)),
-                      f'{geometric_mean(ratios):.2f}', f'{min(ratios):.2f}', f'{max(ratios):.2f}',
-                      f'{len(lost)}: ' + '; '.join(told) if told else 'none'])
+        told = [
+            f'{_work(row)}, threads {row["threads"]} ({float(row["speed_to_best_peer"]):.3f})'
+            for row in lost
+        ]
+        shown.append(
+            [
+                literal(system),
+                precision,
+                str(len(ratios)),
+                f'{geometric_mean(ratios):.2f}',
+                f'{min(ratios):.2f}',
+                f'{max(ratios):.2f}',
+                f'{len(lost)}: ' + '; '.join(told) if told else 'none',
+            ]
+        )
     return STANDING_HEADER, shown
 
 
@@ -74,8 +120,13 @@ def benchmark_lines(path):
             picture = path.with_name(f'{path.stem}_{mode}_{model}{ending}.png')
             if picture.is_file():
                 yield from picture_lines(picture, f'speed {meaning}, {mode}, {model}')
-        apart = sorted({f'{literal(row["system"])}: {plain(row["status"])}' for row in group
-                        if row['status'] != RANKED})
+        apart = sorted(
+            {
+                f'{literal(row["system"])}: {plain(row["status"])}'
+                for row in group
+                if row['status'] != RANKED
+            }
+        )
         if apart:
             yield from ('Not ranked in some cells: ' + '; '.join(apart) + '.', '')
         yield from (plain(line) for line in origin_lines(group))
@@ -85,12 +136,16 @@ def origin_lines(rows):
     """Where rows come from: a line for each hardware, set of versions and commit."""
     dates = {}
     for row in rows:
-        dates.setdefault((row['processor'], row['processors'], row['flags'], row['versions'],
-                          row['commit']), []).append(row['date'])
+        dates.setdefault(
+            (row['processor'], row['processors'], row['flags'], row['versions'], row['commit']), []
+        ).append(row['date'])
     for (name, count, flags, versions, commit), days in dates.items():
         last = f' to {max(days)}' if max(days) != min(days) else ''
-        yield from (f'{name}, {count} processors ({flags}); {versions}; commit {commit}, '
-                    f'{min(days)}{last}.', '')
+        yield from (
+            f'{name}, {count} processors ({flags}); {versions}; commit {commit}, '
+            f'{min(days)}{last}.',
+            '',
+        )
 
 
 def _cell(row):
@@ -121,8 +176,10 @@ class BenchmarkResults(Generated):
     def run(self):
         paths = sorted(RESULTS.glob('benchmark*.csv'))
         lines = [line for path in paths for line in benchmark_lines(path)]
-        return self.parse(lines or ['No results are recorded in '
-                                    '``model_zoo/results/benchmark*.csv`` yet.', ''], *paths)
+        return self.parse(
+            lines or ['No results are recorded in ``model_zoo/results/benchmark*.csv`` yet.', ''],
+            *paths,
+        )
 
 
 def setup(app):

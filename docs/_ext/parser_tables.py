@@ -1,4 +1,5 @@
 """Tables of command line arguments, from their argparse parsers."""
+
 from __future__ import annotations
 
 import argparse
@@ -18,8 +19,12 @@ def flag_tables(script):
 def command_parsers():
     """Subcommand -> its parser, of the console script."""
     from gluon_bert.cli import make_parser
-    action, = (action for action in make_parser()._actions
-               if isinstance(action, argparse._SubParsersAction))
+
+    (action,) = (
+        action
+        for action in make_parser()._actions
+        if isinstance(action, argparse._SubParsersAction)
+    )
     return dict(action.choices)
 
 
@@ -29,15 +34,24 @@ def parser_tables(parser):
     Those of its own subcommands follow; what all of them have stands at the end, once.
     """
     for group in parser._action_groups:
-        rows = [_row(parser, action) for action in group._group_actions
-                if action.dest != 'help' and not isinstance(action, argparse._SubParsersAction)]
+        rows = [
+            _row(parser, action)
+            for action in group._group_actions
+            if action.dest != 'help' and not isinstance(action, argparse._SubParsersAction)
+        ]
         if rows:
             yield group.title, ['Argument', 'Default', 'Meaning'], rows
-    kinds = {name: list(parser_tables(kind)) for action in parser._actions
-             if isinstance(action, argparse._SubParsersAction)
-             for name, kind in action.choices.items()}
-    shared = [table for table in next(iter(kinds.values()), ())
-              if all(table in tables for tables in kinds.values())]
+    kinds = {
+        name: list(parser_tables(kind))
+        for action in parser._actions
+        if isinstance(action, argparse._SubParsersAction)
+        for name, kind in action.choices.items()
+    }
+    shared = [
+        table
+        for table in next(iter(kinds.values()), ())
+        if all(table in tables for tables in kinds.values())
+    ]
     for name, tables in kinds.items():
         for title, *table in tables:
             if (title, *table) not in shared:
@@ -57,7 +71,7 @@ def description_lines(parser):
     """A parser's description: paragraphs, then its examples as code."""
     text, _, examples = (parser.description or '').partition('\nexample')
     lines = [*plain(text).split('\n'), '']
-    if examples:    # from here on 's:' or ':', and the commands
+    if examples:  # from here on 's:' or ':', and the commands
         lines += code_block(inspect.cleandoc(examples.partition('\n')[2]))
     return lines
 

@@ -1,4 +1,5 @@
 """Tables of the results in model_zoo/results."""
+
 from __future__ import annotations
 
 import csv
@@ -19,8 +20,15 @@ def read_results(path):
 def results_table(header, results):
     """Header, rows and commands of results; a row names its command by number."""
     commands = list(dict.fromkeys(row['command'] for row in results if row.get('command')))
-    rows = [[str(commands.index(row[name]) + 1) if name == 'command' and row[name]
-             else plain(row[name] or '') for name in header] for row in results]
+    rows = [
+        [
+            str(commands.index(row[name]) + 1)
+            if name == 'command' and row[name]
+            else plain(row[name] or '')
+            for name in header
+        ]
+        for row in results
+    ]
     return header, rows, commands
 
 

@@ -2,6 +2,7 @@
 
 Before Sphinx looks for pages, those of the models and the archive of the scripts are written.
 """
+
 import importlib
 import inspect
 import textwrap
@@ -23,14 +24,26 @@ def task_table():
     """The tasks that can be read by name."""
     # It brings MXNet, so it is not imported above.
     from gluon_bert.data import TASKS
+
     header = ['Task', 'Folder', 'Texts', 'Classes', 'Metrics', 'Splits', "GLUE server's files"]
     rows = []
     for name, task in TASKS.items():
-        classes = 'score {:g} to {:g}'.format(*task.label_range) if task.is_regression else (
-            literals(task.labels))
-        rows.append([literal(name), literal(task.folder), 'pair' if task.is_pair else 'one',
-                     classes, literals(task.metrics), literals(task.files),
-                     literals(task.submissions.values())])
+        classes = (
+            'score {:g} to {:g}'.format(*task.label_range)
+            if task.is_regression
+            else (literals(task.labels))
+        )
+        rows.append(
+            [
+                literal(name),
+                literal(task.folder),
+                'pair' if task.is_pair else 'one',
+                classes,
+                literals(task.metrics),
+                literals(task.files),
+                literals(task.submissions.values()),
+            ]
+        )
     return header, rows
 
 
@@ -41,8 +54,9 @@ class Generated(SphinxDirective):
         for source in sources:
             self.env.note_dependency(str(source))
         node = nodes.Element()
-        self.state.nested_parse(StringList(list(lines), self.get_source_info()[0]),
-                                self.content_offset, node)
+        self.state.nested_parse(
+            StringList(list(lines), self.get_source_info()[0]), self.content_offset, node
+        )
         return node.children
 
 
@@ -53,10 +67,15 @@ class ZooTable(Generated):
 
     def run(self):
         group = self.arguments[0]
-        return self.parse(['.. rst-class:: zoo', '',
-                           *grid_table(*zoo_tables.zoo_table(group)),
-                           *(zoo_tables.datasets_of(group) if group == 'small' else ())],
-                          *ZOO.glob('*.py'))
+        return self.parse(
+            [
+                '.. rst-class:: zoo',
+                '',
+                *grid_table(*zoo_tables.zoo_table(group)),
+                *(zoo_tables.datasets_of(group) if group == 'small' else ()),
+            ],
+            *ZOO.glob('*.py'),
+        )
 
 
 class FileTable(Generated):
@@ -70,9 +89,12 @@ class FileTable(Generated):
         return self.parse(list_table(header, rows, 'files', widths=widths), *ZOO.glob('*.py'))
 
 
-ROW_TABLES = {'architecture-table': zoo_tables.architecture_table,
-              'vocabulary-table': zoo_tables.vocabulary_table,
-              'alias-table': zoo_tables.alias_table, 'task-table': task_table}
+ROW_TABLES = {
+    'architecture-table': zoo_tables.architecture_table,
+    'vocabulary-table': zoo_tables.vocabulary_table,
+    'alias-table': zoo_tables.alias_table,
+    'task-table': task_table,
+}
 
 
 class RowTable(Generated):
@@ -84,8 +106,11 @@ class RowTable(Generated):
         if table is task_table:
             module = importlib.import_module('gluon_bert.data.classification.glue')
         after = zoo_tables.shared_line() if table is zoo_tables.architecture_table else ()
-        return self.parse([*list_table(*table()), *after], *ZOO.glob('*.py'),
-                          *([module.__file__] if module else ()))
+        return self.parse(
+            [*list_table(*table()), *after],
+            *ZOO.glob('*.py'),
+            *([module.__file__] if module else ()),
+        )
 
 
 class FlagsTable(Generated):
@@ -95,8 +120,11 @@ class FlagsTable(Generated):
 
     def run(self):
         module = importlib.import_module(self.arguments[0])
-        return self.parse(_grouped(flag_tables(self.arguments[0])), module.__file__,
-                          importlib.import_module('common.cli').__file__)
+        return self.parse(
+            _grouped(flag_tables(self.arguments[0])),
+            module.__file__,
+            importlib.import_module('common.cli').__file__,
+        )
 
 
 class CommandHelp(Generated):
@@ -106,9 +134,13 @@ class CommandHelp(Generated):
 
     def run(self):
         from gluon_bert import command
+
         parser = command_parsers()[self.arguments[0]]
-        lines = [*code_block(usage(parser)), *description_lines(parser),
-                 *_grouped(parser_tables(parser))]
+        lines = [
+            *code_block(usage(parser)),
+            *description_lines(parser),
+            *_grouped(parser_tables(parser)),
+        ]
         return self.parse(lines, *Path(command.__file__).parent.glob('*.py'))
 
 
@@ -125,8 +157,10 @@ class ScriptHelp(Generated):
     def run(self):
         module = importlib.import_module(self.arguments[0])
         text = inspect.cleandoc(module.__doc__)
-        return self.parse(['.. code-block:: text', '', *textwrap.indent(text, '   ').split('\n'),
-                           ''], module.__file__)
+        return self.parse(
+            ['.. code-block:: text', '', *textwrap.indent(text, '   ').split('\n'), ''],
+            module.__file__,
+        )
 
 
 class ResultsTable(Generated):
@@ -142,8 +176,13 @@ class ResultsTable(Generated):
         self.env.note_dependency(str(path))
         header, rows = read_results(path) if path.is_file() else ([], [])
         if not rows:
-            return self.parse([f'This was not measured yet: there are no rows in '
-                               f'``model_zoo/results/{path.name}``.', ''])
+            return self.parse(
+                [
+                    f'This was not measured yet: there are no rows in '
+                    f'``model_zoo/results/{path.name}``.',
+                    '',
+                ]
+            )
         lines = results_lines(header, rows)
         for picture in sorted(RESULTS.glob(f'{path.stem}_*.png')):
             lines += picture_lines(picture, picture.stem.replace('_', ' '))
@@ -160,9 +199,14 @@ def setup(app):
     """Register the directives."""
     for name in ROW_TABLES:
         app.add_directive(name, RowTable)
-    for directive, name in ((ZooTable, 'zoo-table'), (FileTable, 'file-table'),
-                            (FlagsTable, 'flags-table'), (CommandHelp, 'command-help'),
-                            (ScriptHelp, 'script-help'), (ResultsTable, 'results-table')):
+    for directive, name in (
+        (ZooTable, 'zoo-table'),
+        (FileTable, 'file-table'),
+        (FlagsTable, 'flags-table'),
+        (CommandHelp, 'command-help'),
+        (ScriptHelp, 'script-help'),
+        (ResultsTable, 'results-table'),
+    ):
         app.add_directive(name, directive)
     app.connect('builder-inited', write_files)
     return {'version': '2', 'parallel_read_safe': True}

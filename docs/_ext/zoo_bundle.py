@@ -1,4 +1,5 @@
 """The example scripts as one archive, the same bytes from the same files."""
+
 from __future__ import annotations
 
 import zipfile
@@ -7,7 +8,7 @@ from pathlib import Path
 from gluon_bert._internal.files import atomic_path
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDER = 'bert'             # in the archive
+FOLDER = 'bert'  # in the archive
 _DATE = (1980, 1, 1, 0, 0, 0)
 _MODE = 0o100644 << 16
 _UNIX = 3
@@ -16,8 +17,12 @@ _UNIX = 3
 def bundled_files():
     """Name in the archive -> file: the scripts, their README, the sample data, the licence."""
     examples = ROOT / 'examples'
-    paths = [*examples.glob('*.py'), examples / 'README.rst', *examples.glob('common/*.py'),
-             *examples.glob('sample/*')]
+    paths = [
+        *examples.glob('*.py'),
+        examples / 'README.rst',
+        *examples.glob('common/*.py'),
+        *examples.glob('sample/*'),
+    ]
     files = {f'{FOLDER}/{path.relative_to(examples).as_posix()}': path for path in paths}
     return dict(sorted({**files, f'{FOLDER}/LICENSE': ROOT / 'LICENSE'}.items()))
 

@@ -1,4 +1,5 @@
 """Pieces of reStructuredText: cells and tables."""
+
 from __future__ import annotations
 
 import re
@@ -31,8 +32,13 @@ def list_table(header, rows, name='', head_columns=0, widths=''):
     ``name`` is its CSS class, ``widths`` those of its columns, relative to each other.
     """
     options = [f'   :class: {name}'] * bool(name) + [f'   :widths: {widths}'] * bool(widths)
-    lines = ['.. list-table::', *options, f'   :header-rows: {int(bool(header))}',
-             f'   :stub-columns: {head_columns}', '']
+    lines = [
+        '.. list-table::',
+        *options,
+        f'   :header-rows: {int(bool(header))}',
+        f'   :stub-columns: {head_columns}',
+        '',
+    ]
     for row in [*([header] if header else []), *rows]:
         for number, cell in enumerate(row):
             first, *others = cell.split('\n')
@@ -58,8 +64,12 @@ def grid_table(header, rows):
 
 def code_block(text, language='text'):
     """Lines of a block of code."""
-    return [f'.. code-block:: {language}', '',
-            *(f'   {line}'.rstrip() for line in text.strip('\n').split('\n')), '']
+    return [
+        f'.. code-block:: {language}',
+        '',
+        *(f'   {line}'.rstrip() for line in text.strip('\n').split('\n')),
+        '',
+    ]
 
 
 def heading(text, line='='):

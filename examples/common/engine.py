@@ -1,4 +1,5 @@
 """Devices and threads of a script: what MXNet reads at its import, and where a network runs."""
+
 import argparse
 import logging
 import os
@@ -12,13 +13,16 @@ def gpu_indices(text):
     """An argument that is the index of a GPU, or several with commas between them: a tuple."""
     indices = tuple(int(part) if part.isdecimal() else -1 for part in text.split(','))
     if min(indices) < 0 or len(set(indices)) < len(indices):
-        raise argparse.ArgumentTypeError(f'{text}: expected the index of a GPU, or several '
-                                         f'different ones such as 0,1')
+        raise argparse.ArgumentTypeError(
+            f'{text}: expected the index of a GPU, or several different ones such as 0,1'
+        )
     return indices[0] if len(indices) == 1 else indices
 
 
 def prepare_engine(argv=()):
-    """Set what MXNet reads at its import, unless the user did; None: for the process's arguments.
+    """Set what MXNet reads at its import, unless the user did.
+
+    ``argv`` has the arguments, None for those of the process.
     """
     # Before the script's own parser, which may need what imports MXNet.
     parser = argparse.ArgumentParser(add_help=False)
@@ -40,13 +44,13 @@ def prepare_engine(argv=()):
 def device(gpu):
     """The context to run on; ValueError if there is no such GPU."""
     import mxnet as mx
+
     if gpu is None:
         return mx.cpu()
     count = mx.context.num_gpus()
     if not 0 <= gpu < count:
         built = mx.runtime.Features().is_enabled('CUDA')
-        reason = (f'{count} usable GPUs were found' if built
-                  else 'this MXNet is built without CUDA')
+        reason = f'{count} usable GPUs were found' if built else 'this MXNet is built without CUDA'
         raise ValueError(f'--gpu {gpu}: no such GPU, {reason}; leave --gpu out to run on the CPU')
     return mx.gpu(gpu)
 
@@ -54,14 +58,18 @@ def device(gpu):
 def devices(args):
     """The contexts to train on; ValueError if one is not there, or would have nothing to do."""
     import mxnet as mx
+
     if args.cpu_workers:
         found = [mx.cpu(number) for number in range(args.cpu_workers)]
     else:
-        found = [device(index) for index in
-                 (args.gpu if isinstance(args.gpu, tuple) else [args.gpu])]
+        found = [
+            device(index) for index in (args.gpu if isinstance(args.gpu, tuple) else [args.gpu])
+        ]
     if args.batch_size < len(found):
-        raise ValueError(f'--batch_size {args.batch_size}: is shared by {len(found)} devices, '
-                         f'expected at least one sequence for each')
+        raise ValueError(
+            f'--batch_size {args.batch_size}: is shared by {len(found)} devices, '
+            f'expected at least one sequence for each'
+        )
     if len(found) > 1:
         logger.info('devices: %s', ', '.join(map(str, found)))
     return found

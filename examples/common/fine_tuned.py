@@ -1,4 +1,5 @@
 """The folder of a fine-tuned network, as the scripts that fine-tune read and write it."""
+
 import sys
 
 import gluon_bert as gb
@@ -17,10 +18,12 @@ def recall(parser, argv, tasks, settings):
         return args, None
     kept = gb.task_folder.read_task(source)
     if kept.task not in tasks:
-        raise cli.Failure(f'{source}: was trained for {kept.task}, this script is '
-                          f'for {" and ".join(tasks)}')
-    parser.set_defaults(**{flag: kept.settings[name] for name, flag in settings.items()
-                           if name in kept.settings})
+        raise cli.Failure(
+            f'{source}: was trained for {kept.task}, this script is for {" and ".join(tasks)}'
+        )
+    parser.set_defaults(
+        **{flag: kept.settings[name] for name, flag in settings.items() if name in kept.settings}
+    )
     return parser.parse_args(argv), kept
 
 

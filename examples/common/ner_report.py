@@ -1,4 +1,5 @@
 """What finetune_ner.py tells about a tagger: its scores by type of entity, its predictions."""
+
 import json
 from typing import NamedTuple
 
@@ -23,22 +24,40 @@ def prepare(args, pipeline, name, file):
         raise cli.Failure(f'{file.path}: has no words')
     num_long = len({window.sentence for window in windows if window.begin})
     if num_long:
-        logger.info('%s: %d of %d sentences have more than %d tokens and are read in windows', name,
-                    num_long, len(file.sentences), pipeline.settings['max_len'])
-    gold = [gb.data.convert_tags(row.tags, file.scheme, pipeline.settings['scheme'])
-            for row in file.sentences] if file.has_tags else None
+        logger.info(
+            '%s: %d of %d sentences have more than %d tokens and are read in windows',
+            name,
+            num_long,
+            len(file.sentences),
+            pipeline.settings['max_len'],
+        )
+    gold = (
+        [
+            gb.data.convert_tags(row.tags, file.scheme, pipeline.settings['scheme'])
+            for row in file.sentences
+        ]
+        if file.has_tags
+        else None
+    )
     return Split(file, windows, gold)
 
 
 def training_data(args, pipeline, split, ctx):
     """The training file as the network reads it."""
     numbers = {tag: number for number, tag in enumerate(pipeline.tags)}
-    labels = gb.data.window_labels(split.windows, [[numbers[tag] for tag in row]
-                                                   for row in split.gold])
+    labels = gb.data.window_labels(
+        split.windows, [[numbers[tag] for tag in row] for row in split.gold]
+    )
     vocab = pipeline.tokenizer.vocab
     return gb.data.SequenceData(
-        [window.features for window in split.windows], labels, vocab[vocab.padding_token],
-        batch_size=args.batch_size, seed=args.seed, round_to=args.round_to, ctx=ctx)
+        [window.features for window in split.windows],
+        labels,
+        vocab[vocab.padding_token],
+        batch_size=args.batch_size,
+        seed=args.seed,
+        round_to=args.round_to,
+        ctx=ctx,
+    )
 
 
 def predicted_tags(pipeline, split):
@@ -52,7 +71,8 @@ def predicted_tags(pipeline, split):
 def report_of(args, pipeline, split, predicted):
     """The scores of predictions for a file with tags."""
     return gb.entity_metrics.entity_report(
-        split.gold, predicted, pipeline.settings['scheme'] if args.strict else None)
+        split.gold, predicted, pipeline.settings['scheme'] if args.strict else None
+    )
 
 
 def metrics(args, pipeline, split):
@@ -79,12 +99,16 @@ def write(args, pipeline, name, split):
         report = report_of(args, pipeline, split, predicted)
         text = gb.entity_metrics.format_entity_report(report)
         (folder / f'{name}_report.txt').write_text(text + '\n', encoding='utf-8')
-        scores = {**numbers_of(report.overall), 'macro_f1': report.macro_f1,
-                  'accuracy': report.accuracy, 'strict': args.strict,
-                  'by_type': {row.name: {**row._asdict(), **numbers_of(row)}
-                              for row in report.by_type}}
+        scores = {
+            **numbers_of(report.overall),
+            'macro_f1': report.macro_f1,
+            'accuracy': report.accuracy,
+            'strict': args.strict,
+            'by_type': {row.name: {**row._asdict(), **numbers_of(row)} for row in report.by_type},
+        }
         (folder / f'{name}_metrics.json').write_text(
-            json.dumps(scores, indent=1, ensure_ascii=False) + '\n', encoding='utf-8')
+            json.dumps(scores, indent=1, ensure_ascii=False) + '\n', encoding='utf-8'
+        )
         told = told._replace(metrics=numbers_of(report.overall), report=text)
         logger.info('%s: f1=%.4f\n%s', name, report.overall.f1, text)
     # What conlleval finds in the predictions, as valid tags of the file's own scheme.

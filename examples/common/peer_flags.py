@@ -4,6 +4,7 @@ Those of GluonNLP have the same names here. Google's run_classifier.py, run_squa
 extract_features.py have others, which are translated. What a published flag asks for and is not
 here is refused with the reason.
 """
+
 import argparse
 import contextlib
 import sys
@@ -14,40 +15,66 @@ import gluon_bert as gb
 
 # Another script's name -> ours; the first that the script at hand has.
 RENAMED = {
-    '--init_checkpoint': ('--pretrained_bert_parameters',), '--max_seq_length': ('--max_len',),
-    '--train_batch_size': ('--batch_size',), '--eval_batch_size': ('--dev_batch_size',
-                                                                   '--test_batch_size'),
+    '--init_checkpoint': ('--pretrained_bert_parameters',),
+    '--max_seq_length': ('--max_len',),
+    '--train_batch_size': ('--batch_size',),
+    '--eval_batch_size': ('--dev_batch_size', '--test_batch_size'),
     '--predict_batch_size': ('--dev_batch_size', '--test_batch_size'),
-    '--dev_batch_size': ('--test_batch_size',), '--learning_rate': ('--lr',),
-    '--num_train_epochs': ('--epochs',), '--warmup_proportion': ('--warmup_ratio',),
-    '--save_checkpoints_steps': ('--checkpoint_interval',), '-seed': ('--seed',)}
+    '--dev_batch_size': ('--test_batch_size',),
+    '--learning_rate': ('--lr',),
+    '--num_train_epochs': ('--epochs',),
+    '--warmup_proportion': ('--warmup_ratio',),
+    '--save_checkpoints_steps': ('--checkpoint_interval',),
+    '-seed': ('--seed',),
+}
 # Taken and left out, with the values that may stand behind them; None: any.
 NEEDLESS = {
-    '--do_train': True, '--do_eval': None, '--do_predict': None, '--use_tpu': False,
-    '--tpu_name': None, '--tpu_zone': None, '--gcp_project': None, '--master': None,
-    '--num_tpu_cores': None, '--iterations_per_loop': None, '--verbose_logging': None,
-    '--use_one_hot_embeddings': None}
+    '--do_train': True,
+    '--do_eval': None,
+    '--do_predict': None,
+    '--use_tpu': False,
+    '--tpu_name': None,
+    '--tpu_zone': None,
+    '--gcp_project': None,
+    '--master': None,
+    '--num_tpu_cores': None,
+    '--iterations_per_loop': None,
+    '--verbose_logging': None,
+    '--use_one_hot_embeddings': None,
+}
 _INT8 = 'INT8 and exported networks are not supported here'
 _MINDSPORE = 'a flag of the MindSpore model, whose data are MindRecord files; here '
 REFUSED = {
     '--do_train': 'to train nothing, give --model_parameters and --only_inference, for questions '
-                  '--only_predict',
+    '--only_predict',
     '--use_tpu': 'there are no TPUs here; leave it out, or give --gpu',
     '--comm_backend': 'not supported here: one process drives all devices, without Horovod',
-    **dict.fromkeys(('--deploy', '--model_prefix', '--only_calibration', '--num_calib_batches',
-                     '--quantized_dtype', '--calib_mode', '--custom_pass_lib', '--custom_passes'),
-                    f'not supported here: {_INT8}'),
+    **dict.fromkeys(
+        (
+            '--deploy',
+            '--model_prefix',
+            '--only_calibration',
+            '--num_calib_batches',
+            '--quantized_dtype',
+            '--calib_mode',
+            '--custom_pass_lib',
+            '--custom_passes',
+        ),
+        f'not supported here: {_INT8}',
+    ),
     '--config_path': f'{_MINDSPORE}settings are flags, see --help',
     '--device_target': f'{_MINDSPORE}it is --gpu, or nothing for the CPU',
     '--assessment_method': f'{_MINDSPORE}all metrics of a task are given',
     '--num_class': f'{_MINDSPORE}classes are found in the training file',
     '--epoch_num': f'{_MINDSPORE}it is --epochs',
-    '--use_crf': f'{_MINDSPORE}it is --crf', '--with_lstm': f'{_MINDSPORE}there is no LSTM',
+    '--use_crf': f'{_MINDSPORE}it is --crf',
+    '--with_lstm': f'{_MINDSPORE}there is no LSTM',
     '--train_data_file_path': f'{_MINDSPORE}--train_file or --train_path names the original file',
     '--eval_data_file_path': f'{_MINDSPORE}--dev_file or --dev_path names the original file',
     '--eval_json_path': f'{_MINDSPORE}it is --predict_file',
     '--vocab_file_path': f'{_MINDSPORE}it is --vocab_file',
-    '--load_pretrain_checkpoint_path': f'{_MINDSPORE}it is --pretrained_bert_parameters'}
+    '--load_pretrain_checkpoint_path': f'{_MINDSPORE}it is --pretrained_bert_parameters',
+}
 
 
 class Parser(argparse.ArgumentParser):
@@ -64,7 +91,7 @@ class Parser(argparse.ArgumentParser):
             name, equals, value = item.partition('=')
             ours = next((ours for ours in RENAMED.get(name, ()) if ours in known), None)
             if name in known and equals and known[name].nargs == 0:
-                yield from [name] * self._is_true(name, value)    # Google's --flag=True
+                yield from [name] * self._is_true(name, value)  # Google's --flag=True
             elif name in known or not (ours or name in NEEDLESS or name in REFUSED):
                 yield item
             elif ours:
@@ -100,8 +127,18 @@ class Parser(argparse.ArgumentParser):
 
 def truth(text):
     """An argument that is yes or no."""
-    values = {'yes': True, 'true': True, 't': True, 'y': True, '1': True,
-              'no': False, 'false': False, 'f': False, 'n': False, '0': False}
+    values = {
+        'yes': True,
+        'true': True,
+        't': True,
+        'y': True,
+        '1': True,
+        'no': False,
+        'false': False,
+        'f': False,
+        'n': False,
+        '0': False,
+    }
     if text.lower() not in values:
         raise argparse.ArgumentTypeError(f'{text}: expected True or False')
     return values[text.lower()]
@@ -109,11 +146,14 @@ def truth(text):
 
 def one_dtype(*names):
     """An argument that is one of the precisions there are."""
+
     def parse(text):
         if text not in names:
-            raise argparse.ArgumentTypeError(f'{text!r} is not supported here, only '
-                                             f'{" and ".join(names)}')
+            raise argparse.ArgumentTypeError(
+                f'{text!r} is not supported here, only {" and ".join(names)}'
+            )
         return text
+
     return parse
 
 
@@ -129,8 +169,11 @@ def gathered(source, config_file=None, vocab_file=None):
     """
     source = Path(source)
     folder = source if source.is_dir() else source.parent
-    given = {name: Path(path) for name, path in (('bert_config.json', config_file),
-                                                 ('vocab.txt', vocab_file)) if path}
+    given = {
+        name: Path(path)
+        for name, path in (('bert_config.json', config_file), ('vocab.txt', vocab_file))
+        if path
+    }
     for path in given.values():
         if not path.is_file():
             raise FileNotFoundError(f'{path}: no such file')
@@ -155,5 +198,6 @@ def cased(tokenizer, lower):
         return tokenizer
     if not isinstance(tokenizer, gb.data.BertTokenizer):
         raise ValueError('--do_lower_case: this model has no WordPiece vocabulary')
-    return gb.data.BertTokenizer(tokenizer.vocab, lower=lower,
-                                 uses_token_types=tokenizer.uses_token_types)
+    return gb.data.BertTokenizer(
+        tokenizer.vocab, lower=lower, uses_token_types=tokenizer.uses_token_types
+    )

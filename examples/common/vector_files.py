@@ -1,4 +1,5 @@
 """What the scripts that write vectors share: their model, lines of text, and growing files."""
+
 import argparse
 import contextlib
 import json
@@ -16,7 +17,7 @@ from gluon_bert.data.classification.rows import read_lines
 
 STDIN = '/dev/stdin'
 
-_HEADER_SIZE = 128    # bytes; room for any shape
+_HEADER_SIZE = 128  # bytes; room for any shape
 
 
 class MissingPackage(cli.Failure, ImportError):
@@ -26,25 +27,48 @@ class MissingPackage(cli.Failure, ImportError):
 def add_model_arguments(parser):
     """Which trained network; GluonNLP's names of the flags are accepted too."""
     group = parser.add_argument_group('model')
-    group.add_argument('--bert_model', '--model', metavar='NAME',
-                       type=cli.one_of('model', gb.zoo.ARCHITECTURES),
-                       help='architecture (default: as for fine-tuning, see cli.py)')
+    group.add_argument(
+        '--bert_model',
+        '--model',
+        metavar='NAME',
+        type=cli.one_of('model', gb.zoo.ARCHITECTURES),
+        help='architecture (default: as for fine-tuning, see cli.py)',
+    )
     datasets = {**gb.zoo.VOCABULARIES, **gb.zoo.DATASET_ALIASES}
-    group.add_argument('--bert_dataset', '--dataset_name', metavar='NAME',
-                       type=cli.one_of('data set', datasets), help='what it was trained on')
+    group.add_argument(
+        '--bert_dataset',
+        '--dataset_name',
+        metavar='NAME',
+        type=cli.one_of('data set', datasets),
+        help='what it was trained on',
+    )
     group.add_argument('--root', help='folder of local weights (default: $MXNET_HOME/models)')
-    group.add_argument('--pretrained_bert_parameters', '--params_path', metavar='PATH',
-                       help='take this BERT instead: a .params file of --bert_model, a folder of '
-                            'Hugging Face or TensorFlow, or hf://owner/name')
-    group.add_argument('--model_parameters', metavar='FILE', type=Path,
-                       help='take the BERT in this .params file of a fine-tuned network')
+    group.add_argument(
+        '--pretrained_bert_parameters',
+        '--params_path',
+        metavar='PATH',
+        help='take this BERT instead: a .params file of --bert_model, a folder of '
+        'Hugging Face or TensorFlow, or hf://owner/name',
+    )
+    group.add_argument(
+        '--model_parameters',
+        metavar='FILE',
+        type=Path,
+        help='take the BERT in this .params file of a fine-tuned network',
+    )
 
 
 def add_run_arguments(parser):
     """Where to run."""
     group = parser.add_argument_group('run')
-    group.add_argument('--gpu', nargs='?', type=int, const=0, metavar='INDEX',
-                       help='run on a GPU, the first one when no index is given')
+    group.add_argument(
+        '--gpu',
+        nargs='?',
+        type=int,
+        const=0,
+        metavar='INDEX',
+        help='run on a GPU, the first one when no index is given',
+    )
     group.add_argument('--traceback', action='store_true', help='show where an error came from')
 
 
@@ -107,7 +131,7 @@ class ArrayFile:
     """
 
     def __init__(self, path, row_shape):
-        self._file = open(path, 'wb')    # noqa: SIM115 (closed by close)
+        self._file = open(path, 'wb')  # noqa: SIM115 (closed by close)
         self._row_shape = tuple(row_shape)
         self.num_rows = 0
         self._write_header()
@@ -126,8 +150,9 @@ class ArrayFile:
         self._file.close()
 
     def _write_header(self):
-        text = repr({'descr': '<f4', 'fortran_order': False,
-                     'shape': (self.num_rows, *self._row_shape)})
+        text = repr(
+            {'descr': '<f4', 'fortran_order': False, 'shape': (self.num_rows, *self._row_shape)}
+        )
         magic = b'\x93NUMPY\x01\x00' + struct.pack('<H', _HEADER_SIZE - 10)
         self._file.seek(0)
         self._file.write(magic + text.ljust(_HEADER_SIZE - 11).encode() + b'\n')
@@ -147,8 +172,12 @@ def array_writer(path, row_shape):
 @contextlib.contextmanager
 def archive_writer(path, name, row_shape, **arrays):
     """The same for a .npz file: its growing array, and a dict for others, known in the end."""
-    with atomic_path(path) as part, tempfile.TemporaryDirectory(
-            prefix=f'.{Path(path).name}.', suffix='.part', dir=Path(path).absolute().parent) as own:
+    with (
+        atomic_path(path) as part,
+        tempfile.TemporaryDirectory(
+            prefix=f'.{Path(path).name}.', suffix='.part', dir=Path(path).absolute().parent
+        ) as own,
+    ):
         with array_writer(Path(own) / 'rows.npy', row_shape) as file:
             yield file, arrays
         with zipfile.ZipFile(part, 'w', zipfile.ZIP_STORED) as archive:

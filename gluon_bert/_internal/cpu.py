@@ -1,4 +1,5 @@
 """The processors there are."""
+
 import os
 from pathlib import Path
 

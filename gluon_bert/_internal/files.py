@@ -1,4 +1,5 @@
 """Files that are either whole or not there, and digests of files."""
+
 from __future__ import annotations
 
 import contextlib

@@ -1,10 +1,11 @@
 """JSON files from outside, read within bounds and without guessing."""
+
 from __future__ import annotations
 
 import json
 
 MAX_BYTES = 24 << 20
-MAX_VALUES = 1_200_000    # twice what a vocabulary of 500000 tokens needs
+MAX_VALUES = 1_200_000  # twice what a vocabulary of 500000 tokens needs
 _MAX_DIGITS = 100
 
 
@@ -56,11 +57,16 @@ def parse_json(raw, max_values=MAX_VALUES):
     if sum(map(raw.count, (b',', b'[', b'{'))) > max_values:
         raise ValueError(f'the JSON holds more than {max_values} values')
     try:
-        return json.loads(raw.decode('utf-8-sig'), object_pairs_hook=_unique, parse_int=_integer,
-                          parse_constant=_no_constant)
+        return json.loads(
+            raw.decode('utf-8-sig'),
+            object_pairs_hook=_unique,
+            parse_int=_integer,
+            parse_constant=_no_constant,
+        )
     except UnicodeDecodeError as error:
-        raise ValueError(f'not UTF-8: byte 0x{raw[error.start]:02x} at offset '
-                         f'{error.start}') from None
+        raise ValueError(
+            f'not UTF-8: byte 0x{raw[error.start]:02x} at offset {error.start}'
+        ) from None
     except RecursionError:
         raise ValueError('the JSON is nested too deeply') from None
     except ValueError as error:

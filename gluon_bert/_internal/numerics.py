@@ -1,4 +1,5 @@
 """Scores to probabilities."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,4 +1,5 @@
 """Stop at the next good moment instead of at once."""
+
 import contextlib
 import signal
 import threading
@@ -9,7 +10,7 @@ def stop_signals():
     """An event that SIGINT and SIGTERM set; a second one interrupts at once."""
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
-        yield stop      # only the main thread can handle signals
+        yield stop  # only the main thread can handle signals
         return
 
     def handle(number, frame):

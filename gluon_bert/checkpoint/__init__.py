@@ -2,6 +2,7 @@
 
 A checkpoint of any format is read into a :class:`Checkpoint` and written from one.
 """
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -41,14 +42,17 @@ def find_format(path):
         if len(found) != 1:
             listing = ', '.join(map(plain, sorted(names)[:10])) or 'nothing'
             what = f'checkpoints of {" and ".join(sorted(found))}' if found else 'no checkpoint'
-            raise ValueError(f'{path}: holds {what} (there is: {listing}); expected '
-                             f'model.safetensors, pytorch_model.bin, *.ckpt.index or *.params')
+            raise ValueError(
+                f'{path}: holds {what} (there is: {listing}); expected '
+                f'model.safetensors, pytorch_model.bin, *.ckpt.index or *.params'
+            )
         return found.pop()
     if path.is_file():
         name = _format_of(path.name)
         if name is None:
-            raise ValueError(f'{path}: expected a file named *.safetensors, *.bin, *.index or '
-                             f'*.params')
+            raise ValueError(
+                f'{path}: expected a file named *.safetensors, *.bin, *.index or *.params'
+            )
         return name
     if path.with_name(path.name + '.index').is_file():
         return 'tensorflow'
@@ -79,11 +83,14 @@ def read_checkpoint(path, **options):
     name = find_format(path)
     if name == 'gluonnlp':
         from .gluonnlp.files import read_gluonnlp
+
         return read_gluonnlp(_only_params(Path(path)), **options)
     if name == 'huggingface':
         from .huggingface.folder import read_huggingface
+
         return read_huggingface(path, **options)
     from .tensorflow.folder import read_tensorflow
+
     return read_tensorflow(path, **options)
 
 
@@ -110,12 +117,15 @@ def write_checkpoint(checkpoint, path, format=None):
         raise ValueError(f'format={format!r}: expected one of {FORMATS}')
     if format == 'gluonnlp':
         from .gluonnlp.files import write_gluonnlp
+
         write_gluonnlp(checkpoint, path)
     elif format == 'huggingface':
         from .huggingface.folder import write_huggingface
+
         write_huggingface(checkpoint, path)
     else:
         from .tensorflow.folder import write_tensorflow
+
         write_tensorflow(checkpoint, path)
 
 
@@ -132,6 +142,8 @@ def _only_params(path):
         return path
     files = sorted(path.glob('*.params'))
     if len(files) > 1:
-        raise ValueError(f'{path}: holds {len(files)} .params files '
-                         f'({", ".join(plain(file.name) for file in files[:4])}); name one')
+        raise ValueError(
+            f'{path}: holds {len(files)} .params files '
+            f'({", ".join(plain(file.name) for file in files[:4])}); name one'
+        )
     return files[0]

@@ -1,4 +1,5 @@
 """Named arrays that are read when they are asked for."""
+
 from __future__ import annotations
 
 import mmap
@@ -6,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-_MAPPED = 1 << 18       # bytes; each mapping holds an open file, of which there may be 1024
+_MAPPED = 1 << 18  # bytes; each mapping holds an open file, of which there may be 1024
 
 
 class NamedEntries(Mapping):
@@ -67,8 +68,12 @@ def mapped(file, offset, dtype, count):
             raise ValueError(f'{file.name}: was cut short while it was read')
         return array
     skipped = offset % mmap.ALLOCATIONGRANULARITY
-    pages = mmap.mmap(file.fileno(), skipped + count * dtype.itemsize, access=mmap.ACCESS_COPY,
-                      offset=offset - skipped)
+    pages = mmap.mmap(
+        file.fileno(),
+        skipped + count * dtype.itemsize,
+        access=mmap.ACCESS_COPY,
+        offset=offset - skipped,
+    )
     return np.frombuffer(pages, dtype, count, skipped)
 
 
@@ -99,8 +104,10 @@ def renamed(arrays, names):
 
     def read(name):
         return arrays[name] if new_each_time else arrays[name].copy()
-    return Arrays({new: (shape_of(arrays, old), lambda old=old: read(old))
-                   for new, old in names.items()})
+
+    return Arrays(
+        {new: (shape_of(arrays, old), lambda old=old: read(old)) for new, old in names.items()}
+    )
 
 
 def changed(arrays, changes):

@@ -3,6 +3,7 @@
 In files query, key and value have a projection each; in memory they are one, its rows interleaved
 as MXNet's fused attention reads them.
 """
+
 from __future__ import annotations
 
 import numpy as np

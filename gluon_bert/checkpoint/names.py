@@ -4,6 +4,7 @@ GluonNLP's names (version 0.6 to 0.10) are the common form: every reader gives t
 takes them, and they are the names in the files this package saves. Only in memory the query, key
 and value projections of a layer are one parameter.
 """
+
 from __future__ import annotations
 
 # (name in memory, GluonNLP's names); three GluonNLP names are fused into one parameter.
@@ -17,12 +18,22 @@ EMBEDDINGS = (
 
 # Of one layer: 'layers.<i>.' in memory, 'encoder.transformer_cells.<i>.' in GluonNLP.
 LAYER = (
-    ('attention.query_key_value.weight', ('attention_cell.proj_query.weight',
-                                          'attention_cell.proj_key.weight',
-                                          'attention_cell.proj_value.weight')),
-    ('attention.query_key_value.bias', ('attention_cell.proj_query.bias',
-                                        'attention_cell.proj_key.bias',
-                                        'attention_cell.proj_value.bias')),
+    (
+        'attention.query_key_value.weight',
+        (
+            'attention_cell.proj_query.weight',
+            'attention_cell.proj_key.weight',
+            'attention_cell.proj_value.weight',
+        ),
+    ),
+    (
+        'attention.query_key_value.bias',
+        (
+            'attention_cell.proj_query.bias',
+            'attention_cell.proj_key.bias',
+            'attention_cell.proj_value.bias',
+        ),
+    ),
     ('attention.output.weight', ('proj.weight',)),
     ('attention.output.bias', ('proj.bias',)),
     ('attention_norm.gamma', ('layer_norm.gamma',)),
@@ -35,10 +46,7 @@ LAYER = (
     ('output_norm.beta', ('ffn.layer_norm.beta',)),
 )
 
-POOLER = (
-    ('pooler.weight', ('pooler.weight',)),
-    ('pooler.bias', ('pooler.bias',)),
-)
+POOLER = (('pooler.weight', ('pooler.weight',)), ('pooler.bias', ('pooler.bias',)))
 
 # Heads of BertForPretraining; the decoder's weight is the word embedding.
 MASKED_LM = (
@@ -58,14 +66,8 @@ CLASSIFIER = (
     ('classifier.weight', ('classifier.1.weight',)),
     ('classifier.bias', ('classifier.1.bias',)),
 )
-SPAN = (
-    ('span.weight', ('span_classifier.weight',)),
-    ('span.bias', ('span_classifier.bias',)),
-)
-TAGGER = (
-    ('tagger.weight', ('tag_classifier.weight',)),
-    ('tagger.bias', ('tag_classifier.bias',)),
-)
+SPAN = (('span.weight', ('span_classifier.weight',)), ('span.bias', ('span_classifier.bias',)))
+TAGGER = (('tagger.weight', ('tag_classifier.weight',)), ('tagger.bias', ('tag_classifier.bias',)))
 CRF = tuple((name, (name,)) for name in ('crf.transitions', 'crf.begin', 'crf.end'))
 
 
@@ -81,11 +83,16 @@ def encoder_names(config, use_pooler=True):
     -------
     tuple of (str, tuple of str)
     """
-    embeddings = EMBEDDINGS if config.num_token_types else tuple(
-        pair for pair in EMBEDDINGS if not pair[0].startswith('embeddings.token_type'))
-    layers = tuple((f'layers.{i}.{ours}',
-                    tuple(f'encoder.transformer_cells.{i}.{name}' for name in common))
-                   for i in range(config.num_layers) for ours, common in LAYER)
+    embeddings = (
+        EMBEDDINGS
+        if config.num_token_types
+        else tuple(pair for pair in EMBEDDINGS if not pair[0].startswith('embeddings.token_type'))
+    )
+    layers = tuple(
+        (f'layers.{i}.{ours}', tuple(f'encoder.transformer_cells.{i}.{name}' for name in common))
+        for i in range(config.num_layers)
+        for ours, common in LAYER
+    )
     return embeddings + layers + (POOLER if use_pooler else ())
 
 

@@ -1,4 +1,5 @@
 """What a checkpoint is, whatever its format."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass

@@ -1,4 +1,5 @@
 """Named tensors in a file, each in memory once it is touched."""
+
 from __future__ import annotations
 
 import os
@@ -10,11 +11,23 @@ from .arrays import NamedEntries, mapped
 
 # Name of a type in a file -> how it is stored; in the order in which the safetensors library puts
 # types into a file, by which every tensor is aligned. BF16 is the upper half of an F32.
-DTYPES = {name: np.dtype(stored) for name, stored in (
-    ('I64', '<i8'), ('F64', '<f8'), ('F32', '<f4'), ('I32', '<i4'), ('BF16', '<u2'),
-    ('F16', '<f2'), ('I16', '<i2'), ('I8', 'i1'), ('U8', 'u1'), ('BOOL', '?'))}
+DTYPES = {
+    name: np.dtype(stored)
+    for name, stored in (
+        ('I64', '<i8'),
+        ('F64', '<f8'),
+        ('F32', '<f4'),
+        ('I32', '<i4'),
+        ('BF16', '<u2'),
+        ('F16', '<f2'),
+        ('I16', '<i2'),
+        ('I8', 'i1'),
+        ('U8', 'u1'),
+        ('BOOL', '?'),
+    )
+}
 _MAX_DIMENSIONS = 32
-_MAX_BYTES = 2 ** 63 - 1
+_MAX_BYTES = 2**63 - 1
 
 
 class TensorFile(NamedEntries):
@@ -26,7 +39,7 @@ class TensorFile(NamedEntries):
     def __init__(self, path):
         self.path = existing(path)
         self._entries = {}
-        self._stamp = _stamp(self.path.stat())      # which file it was
+        self._stamp = _stamp(self.path.stat())  # which file it was
 
     def shape(self, name):
         """Shape of a tensor, as a tuple, without reading it."""

@@ -1,4 +1,5 @@
 """The console script ``gluon-bert``."""
+
 from __future__ import annotations
 
 import argparse
@@ -24,7 +25,7 @@ COMMANDS = {
     'plot': ('plot', 'pictures of attention, vectors, answers, entities, training runs'),
     'cache': ('cache', 'what lies in the cache; clear it'),
 }
-_INTERRUPTED, _NO_READER = 130, 141     # as a shell reports SIGINT and SIGPIPE
+_INTERRUPTED, _NO_READER = 130, 141  # as a shell reports SIGINT and SIGPIPE
 _DESCRIPTION = """\
 The zoo of BERT models for Apache MXNet, and checkpoints of GluonNLP, Hugging Face and TensorFlow.
 
@@ -62,8 +63,9 @@ def make_parser():
         module = importlib.import_module(f'.{module}', __name__)
         command = commands.add_parser(name, help=summary, description=inspect.getdoc(module))
         module.add_arguments(command)
-        command.add_argument('--traceback', action='store_true',
-                             help='show where an error came from')
+        command.add_argument(
+            '--traceback', action='store_true', help='show where an error came from'
+        )
         command.set_defaults(run=module.run)
     return parser
 

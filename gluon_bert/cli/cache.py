@@ -8,6 +8,7 @@ examples:
   gluon-bert cache
   gluon-bert cache clear --dataset '*multilingual*' --yes
 """
+
 from __future__ import annotations
 
 import shutil
@@ -23,13 +24,18 @@ from .output import columns, note, say, size_text
 
 def add_arguments(parser):
     """Declare the arguments."""
-    parser.add_argument('action', nargs='?', choices=('list', 'clear'), default='list',
-                        help='default: list')
+    parser.add_argument(
+        'action', nargs='?', choices=('list', 'clear'), default='list', help='default: list'
+    )
     parser.add_argument('--root', help='folder of the cache (default: $MXNET_HOME/models)')
-    parser.add_argument('--name', metavar='GLOB',
-                        help='only parameters of architectures of this name, no vocabularies')
-    parser.add_argument('--dataset', metavar='GLOB', default='*',
-                        help='only what belongs to data sets of this name')
+    parser.add_argument(
+        '--name',
+        metavar='GLOB',
+        help='only parameters of architectures of this name, no vocabularies',
+    )
+    parser.add_argument(
+        '--dataset', metavar='GLOB', default='*', help='only what belongs to data sets of this name'
+    )
     parser.add_argument('--partial', action='store_true', help='only downloads broken off')
     parser.add_argument('--yes', action='store_true', help='clear without asking')
 
@@ -43,14 +49,18 @@ def run(args):
 
 def _wanted(holding, args):
     dataset = DATASET_ALIASES.get(args.dataset, args.dataset)
-    return (fnmatchcase(holding.dataset_name, dataset)
-            and (args.name is None or fnmatchcase(holding.name or '', args.name))
-            and (not args.partial or any(state == 'partial' for _, state in holding.files)))
+    return (
+        fnmatchcase(holding.dataset_name, dataset)
+        and (args.name is None or fnmatchcase(holding.name or '', args.name))
+        and (not args.partial or any(state == 'partial' for _, state in holding.files))
+    )
 
 
 def _list(everything, chosen, args):
-    rows = [(holding.place.key, _count(holding.files), size_text(holding.size), holding.state)
-            for holding in chosen]
+    rows = [
+        (holding.place.key, _count(holding.files), size_text(holding.size), holding.state)
+        for holding in chosen
+    ]
     total = sum(holding.size for holding in chosen)
     if args.name is None and args.dataset == '*' and not args.partial:
         for name, paths in unknown_files(args.root, everything).items():
@@ -85,8 +95,10 @@ def _clear(_, chosen, args):
                 shared += size if links > 1 else 0
     say(f'freed {size_text(freed)}')
     if shared:
-        note(f'{size_text(shared)} more are kept by another folder that has the same files, such '
-             f"as the cache of the hub's client")
+        note(
+            f'{size_text(shared)} more are kept by another folder that has the same files, such '
+            f"as the cache of the hub's client"
+        )
     return 0
 
 

@@ -1,4 +1,5 @@
 """Two checkpoints array by array."""
+
 from __future__ import annotations
 
 from dataclasses import replace
@@ -8,8 +9,8 @@ import numpy as np
 
 from ..checkpoint.arrays import Arrays, shape_of
 
-BY_TOKEN = ('word_embed.0.weight', 'decoder.3.bias')     # have a row for each token
-_ROWS = 4096        # compared at a time
+BY_TOKEN = ('word_embed.0.weight', 'decoder.3.bias')  # have a row for each token
+_ROWS = 4096  # compared at a time
 
 
 class Difference(NamedTuple):
@@ -44,8 +45,11 @@ AS_IT_IS = TokenMap(None, None)
 
 def same_bits(first, second):
     """Whether two arrays are the same, type and shape included, NaNs too."""
-    return first.dtype == second.dtype and first.shape == second.shape and all(
-        np.array_equal(_bytes(a), _bytes(b)) for a, b in _chunks(first, second))
+    return (
+        first.dtype == second.dtype
+        and first.shape == second.shape
+        and all(np.array_equal(_bytes(a), _bytes(b)) for a, b in _chunks(first, second))
+    )
 
 
 def compare_array(name, first, second, tokens=AS_IT_IS):
@@ -80,7 +84,7 @@ def largest_difference(first, second):
     largest = 0.0
     for a, b in _chunks(first, second):
         if a.size:
-            with np.errstate(invalid='ignore'):     # of two infinities
+            with np.errstate(invalid='ignore'):  # of two infinities
                 difference = float(np.abs(a.astype('float64') - b.astype('float64')).max())
             largest = max(largest, difference if difference == difference else float('inf'))
     return largest
@@ -88,9 +92,11 @@ def largest_difference(first, second):
 
 def names_of_both(first, second):
     """Names in both mappings, only in the first, only in the second."""
-    return ([name for name in first if name in second],
-            [name for name in first if name not in second],
-            [name for name in second if name not in first])
+    return (
+        [name for name in first if name in second],
+        [name for name in first if name not in second],
+        [name for name in second if name not in first],
+    )
 
 
 def with_dtype(checkpoint, dtype):
@@ -105,11 +111,17 @@ def with_dtype(checkpoint, dtype):
         with np.errstate(over='ignore'):
             result = array.astype(dtype)
         if not np.isfinite(result).all() and np.isfinite(array).all():
-            raise ValueError(f'{name}: has values that {dtype} cannot hold, up to '
-                             f'{np.abs(array).max():.3g}')
+            raise ValueError(
+                f'{name}: has values that {dtype} cannot hold, up to {np.abs(array).max():.3g}'
+            )
         return result
-    return replace(checkpoint, arrays=Arrays({
-        name: (shape_of(arrays, name), lambda name=name: read(name)) for name in arrays}))
+
+    return replace(
+        checkpoint,
+        arrays=Arrays(
+            {name: (shape_of(arrays, name), lambda name=name: read(name)) for name in arrays}
+        ),
+    )
 
 
 def _bytes(array):
@@ -120,4 +132,4 @@ def _chunks(first, second):
     """Pairs of parts of both, so that no copy of a whole array is made."""
     if not first.ndim:
         return [(first.reshape(1), second.reshape(1))]
-    return ((first[i:i + _ROWS], second[i:i + _ROWS]) for i in range(0, len(first), _ROWS))
+    return ((first[i : i + _ROWS], second[i : i + _ROWS]) for i in range(0, len(first), _ROWS))

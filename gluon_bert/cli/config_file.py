@@ -1,4 +1,5 @@
 """A file of hyper-parameters for parameters that have none beside them."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -26,6 +27,7 @@ def read_config_file(path):
     """
     from ..checkpoint.gluonnlp.files import config_of
     from ..checkpoint.huggingface.config import read_config
+
     path = Path(path)
     values = read_object(path)
     ours = values.get('config', values)

@@ -8,6 +8,7 @@ examples:
   gluon-bert convert uncased_L-12_H-768_A-12 folder --to huggingface
   gluon-bert convert old.params folder --config bert_config.json --cased
 """
+
 from __future__ import annotations
 
 import os
@@ -21,26 +22,54 @@ from .output import note, say, size_text
 
 _FORMATS = ('gluonnlp', 'huggingface', 'tensorflow')
 # What a folder may hold that is replaced as a whole.
-_REPLACEABLE = ('*.safetensors', '*.bin', '*.index', '*.data-*', '*.meta', '*.json', '*.txt',
-                '*.model', '*.vocab', 'checkpoint')
+_REPLACEABLE = (
+    '*.safetensors',
+    '*.bin',
+    '*.index',
+    '*.data-*',
+    '*.meta',
+    '*.json',
+    '*.txt',
+    '*.model',
+    '*.vocab',
+    'checkpoint',
+)
 
 
 def add_arguments(parser):
     """Declare the arguments."""
-    parser.add_argument('paths', nargs='+', metavar='IN OUT',
-                        help='IN is a MODEL, see gluon-bert --help; OUT a file or folder')
-    parser.add_argument('--to', choices=_FORMATS,
-                        help='format of OUT (default: gluonnlp if it ends in .params, else '
-                             'huggingface)')
-    parser.add_argument('--config', metavar='FILE',
-                        help='hyper-parameters of a .params file that has none beside it')
+    parser.add_argument(
+        'paths',
+        nargs='+',
+        metavar='IN OUT',
+        help='IN is a MODEL, see gluon-bert --help; OUT a file or folder',
+    )
+    parser.add_argument(
+        '--to',
+        choices=_FORMATS,
+        help='format of OUT (default: gluonnlp if it ends in .params, else huggingface)',
+    )
+    parser.add_argument(
+        '--config',
+        metavar='FILE',
+        help='hyper-parameters of a .params file that has none beside it',
+    )
     case = parser.add_mutually_exclusive_group()
-    case.add_argument('--lower', action='store_true', default=None,
-                      help='the tokenizer lower-cases, whatever IN says')
-    case.add_argument('--cased', action='store_false', dest='lower',
-                      help='the tokenizer keeps case, whatever IN says')
-    parser.add_argument('--dtype', choices=('float32', 'float16'),
-                        help='type of the numbers (default: as in IN)')
+    case.add_argument(
+        '--lower',
+        action='store_true',
+        default=None,
+        help='the tokenizer lower-cases, whatever IN says',
+    )
+    case.add_argument(
+        '--cased',
+        action='store_false',
+        dest='lower',
+        help='the tokenizer keeps case, whatever IN says',
+    )
+    parser.add_argument(
+        '--dtype', choices=('float32', 'float16'), help='type of the numbers (default: as in IN)'
+    )
     parser.add_argument('--overwrite', action='store_true', help='replace OUT if it is there')
     parser.add_argument('--no-check', action='store_true', help='do not read it back')
     parser.add_argument('--root', help='folder of the cache (default: $MXNET_HOME/models)')
@@ -53,8 +82,9 @@ def run(args):
     target = Path(os.path.abspath(os.path.expanduser(args.paths[-1])))
     to = args.to or ('gluonnlp' if target.suffix == '.params' else 'huggingface')
     if (target.suffix == '.params') != (to == 'gluonnlp'):
-        raise ValueError(f'{target}: a name that ends in .params goes with --to gluonnlp, and '
-                         f'only with it')
+        raise ValueError(
+            f'{target}: a name that ends in .params goes with --to gluonnlp, and only with it'
+        )
     _refuse([target], args.overwrite)
     model = read_model(args.paths[:-1])
     checkpoint = _changed(model.checkpoint(args.root, args.config), args)
@@ -67,6 +97,7 @@ def run(args):
 def _write(checkpoint, folder, target, to, args):
     """Write into a folder of its own, check, and move it to where it belongs."""
     from ..checkpoint import write_checkpoint
+
     if to == 'gluonnlp':
         folder.mkdir()
     written = folder / target.name if to == 'gluonnlp' else folder
@@ -76,7 +107,7 @@ def _write(checkpoint, folder, target, to, args):
     size = sum(path.stat().st_size for path in folder.iterdir())
     if to == 'gluonnlp':
         moves = {path: target.with_name(path.name) for path in sorted(folder.iterdir())}
-        stale = target.with_suffix('.vocab')    # of what is replaced; it would be read with OUT
+        stale = target.with_suffix('.vocab')  # of what is replaced; it would be read with OUT
         _refuse([*moves.values(), stale], args.overwrite)
         stale.unlink(missing_ok=True)
         for path, place in moves.items():
@@ -98,22 +129,28 @@ def _refuse(targets, overwrite):
         if not overwrite:
             raise ValueError(f'{target}: is there already; pass --overwrite to replace it')
         if target.is_dir():
-            strange = [path.name for path in sorted(target.iterdir())
-                       if path.is_dir() or not any(map(path.match, _REPLACEABLE))]
+            strange = [
+                path.name
+                for path in sorted(target.iterdir())
+                if path.is_dir() or not any(map(path.match, _REPLACEABLE))
+            ]
             if strange:
-                raise ValueError(f'{target}: holds {strange[0]}, which is no part of a '
-                                 f'checkpoint; not replaced')
+                raise ValueError(
+                    f'{target}: holds {strange[0]}, which is no part of a checkpoint; not replaced'
+                )
 
 
 def _changed(checkpoint, args):
     """The checkpoint with the case and the type that were asked for."""
     if args.lower is not None:
         from ..data import BertTokenizer
+
         if not isinstance(checkpoint.tokenizer, BertTokenizer):
             has = type(checkpoint.tokenizer).__name__ if checkpoint.tokenizer else 'none'
             raise ValueError(f'--lower and --cased are for a WordPiece tokenizer; IN has {has}')
-        checkpoint = replace(checkpoint, tokenizer=BertTokenizer(checkpoint.tokenizer.vocab,
-                                                                 lower=args.lower))
+        checkpoint = replace(
+            checkpoint, tokenizer=BertTokenizer(checkpoint.tokenizer.vocab, lower=args.lower)
+        )
     if args.dtype:
         checkpoint = with_dtype(checkpoint, args.dtype)
     return checkpoint
@@ -122,21 +159,29 @@ def _changed(checkpoint, args):
 def _check(checkpoint, written, to):
     """ValueError if what was written is not what is read back."""
     from ..checkpoint import read_checkpoint
+
     expected, again = _as_kept(checkpoint, to), read_checkpoint(written)
     names, lost, new = names_of_both(expected.arrays, again.arrays)
     problems = [f'{name} is missing' for name in lost] + [f'{name} is new' for name in new]
-    problems += [f'{name} differs' for name in names
-                 if not same_bits(expected.arrays[name], again.arrays[name])]
-    problems += [f'{field} was {getattr(expected, field)}, is {getattr(again, field)}'
-                 for field in ('config', 'family')
-                 if getattr(expected, field) != getattr(again, field)]
+    problems += [
+        f'{name} differs'
+        for name in names
+        if not same_bits(expected.arrays[name], again.arrays[name])
+    ]
+    problems += [
+        f'{field} was {getattr(expected, field)}, is {getattr(again, field)}'
+        for field in ('config', 'family')
+        if getattr(expected, field) != getattr(again, field)
+    ]
     if expected.labels and expected.labels != again.labels:
         problems.append('the labels differ')
     if _vocabulary(expected) != _vocabulary(again):
         problems.append('the vocabulary differs')
     if problems:
-        raise ValueError(f'what was written differs when it is read back: {problems[0]}'
-                         f'{f" and {len(problems) - 1} more" if problems[1:] else ""}')
+        raise ValueError(
+            f'what was written differs when it is read back: {problems[0]}'
+            f'{f" and {len(problems) - 1} more" if problems[1:] else ""}'
+        )
 
 
 def _vocabulary(checkpoint):
@@ -148,13 +193,21 @@ def _as_kept(checkpoint, to):
     """The checkpoint as a format keeps it; what it has no place for is told."""
     from ..checkpoint.arrays import renamed
     from ..checkpoint.gluonnlp.files import without_single_token_type
+
     if to != 'tensorflow':
         return without_single_token_type(checkpoint) if to == 'gluonnlp' else checkpoint
     if checkpoint.labels:
         note('not kept: the labels, for which TensorFlow has no place')
     if 'tagger' in checkpoint.heads:
         note('the tagger has the names of a classifier, as in the usual scripts for TensorFlow')
-        checkpoint = replace(checkpoint, arrays=renamed(checkpoint.arrays, {
-            name.replace('tag_classifier.', 'classifier.1.'): name
-            for name in checkpoint.arrays}))
+        checkpoint = replace(
+            checkpoint,
+            arrays=renamed(
+                checkpoint.arrays,
+                {
+                    name.replace('tag_classifier.', 'classifier.1.'): name
+                    for name in checkpoint.arrays
+                },
+            ),
+        )
     return replace(checkpoint, labels=())

@@ -7,6 +7,7 @@ examples:
   gluon-bert fetch NAME DATASET
   gluon-bert fetch --vocab-only NAME/DATASET NAME/DATASET
 """
+
 from __future__ import annotations
 
 from ..zoo import VOCABULARIES, list_models
@@ -17,8 +18,9 @@ from .output import error_text, note, say
 
 def add_arguments(parser):
     """Declare the arguments."""
-    parser.add_argument('models', nargs='*', metavar='MODEL',
-                        help='NAME DATASET, NAME/DATASET or hf://owner/name')
+    parser.add_argument(
+        'models', nargs='*', metavar='MODEL', help='NAME DATASET, NAME/DATASET or hf://owner/name'
+    )
     parser.add_argument('--root', help='folder of the cache (default: $MXNET_HOME/models)')
     parser.add_argument('--all', action='store_true', help='every model of the zoo')
     parser.add_argument('--vocab-only', action='store_true', help='vocabularies, no parameters')
@@ -36,8 +38,10 @@ def run(args):
             raise ValueError(f'{model.text}: lies here already')
     failed = [model for model in models if not _fetch(model, args, alone=len(models) == 1)]
     if failed:
-        raise ValueError(f'{len(failed)} of {len(models)} could not be fetched: '
-                         f'{", ".join(model.text for model in failed)}')
+        raise ValueError(
+            f'{len(failed)} of {len(models)} could not be fetched: '
+            f'{", ".join(model.text for model in failed)}'
+        )
     return 0
 
 
@@ -58,6 +62,7 @@ def _paths(model, args):
     if model.key is None:
         return [model.folder()]
     from ..zoo.checkpoints import fetch_model, read_tokenizer_of
+
     if not args.vocab_only:
         return fetch_model(*model.key, root=args.root)
     dataset_name = model.key.dataset_name

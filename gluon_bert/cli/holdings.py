@@ -1,4 +1,5 @@
 """What the folder of the cache holds of each row. Nothing is read but names and sizes."""
+
 from __future__ import annotations
 
 import importlib.metadata
@@ -79,10 +80,12 @@ def holding_of(name, dataset_name, root=None):
         if path.parent == place.folder and path.name in recorded:
             return 'partial' if cut else 'whole'
         return 'own'
+
     files = tuple((path, state(path)) for path in cached(name, dataset_name, row, root))
     in_root = any(path.parent == place.root for path, _ in files)
-    return Holding(place, name, dataset_name, files, in_root or (not cut and _readable(place)),
-                   _installed(row))
+    return Holding(
+        place, name, dataset_name, files, in_root or (not cut and _readable(place)), _installed(row)
+    )
 
 
 def holdings(root=None):
@@ -132,8 +135,10 @@ def _recorded(place):
         sums = read_object(record).get('sha256')
     except ValueError:
         sums = None
-    return (RECORD, *(name for name in (sums if isinstance(sums, dict) else ())
-                      if Path(name).name == name))
+    return (
+        RECORD,
+        *(name for name in (sums if isinstance(sums, dict) else ()) if Path(name).name == name),
+    )
 
 
 def _readable(place):

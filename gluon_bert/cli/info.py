@@ -6,6 +6,7 @@ examples:
   gluon-bert info NAME DATASET --draw network.svg
   gluon-bert info folder/with/checkpoint --json
 """
+
 from __future__ import annotations
 
 import json
@@ -22,20 +23,30 @@ from .models import read_model
 from .output import columns, note, say, size_text
 
 _UNSEEN = ('config', 'parameters', 'total', 'sources', 'name', 'dataset_name')
-_SIZES = {'float32_bytes': 'size as float32', 'file_bytes': 'size of the file',
-          'cached_bytes': 'size in the cache'}
-_KINDS = {'BertTokenizer': 'wordpiece', 'BytePairTokenizer': 'byte_pair',
-          'SentencePieceTokenizer': 'sentencepiece'}
+_SIZES = {
+    'float32_bytes': 'size as float32',
+    'file_bytes': 'size of the file',
+    'cached_bytes': 'size in the cache',
+}
+_KINDS = {
+    'BertTokenizer': 'wordpiece',
+    'BytePairTokenizer': 'byte_pair',
+    'SentencePieceTokenizer': 'sentencepiece',
+}
 
 
 def add_arguments(parser):
     """Declare the arguments."""
     parser.add_argument('model', nargs='+', metavar='MODEL', help='see gluon-bert --help')
     parser.add_argument('--root', help='folder of the cache (default: $MXNET_HOME/models)')
-    parser.add_argument('--config', metavar='FILE',
-                        help='hyper-parameters of a .params file that has none beside it')
-    parser.add_argument('--draw', metavar='FILE',
-                        help='draw the network into this .svg, .png or .pdf file')
+    parser.add_argument(
+        '--config',
+        metavar='FILE',
+        help='hyper-parameters of a .params file that has none beside it',
+    )
+    parser.add_argument(
+        '--draw', metavar='FILE', help='draw the network into this .svg, .png or .pdf file'
+    )
     parser.add_argument('--json', action='store_true', help='write JSON')
 
 
@@ -52,6 +63,7 @@ def run(args):
         title = model.text
     if args.draw:
         from ..plots.network import draw_network
+
         draw_network(config, args.draw, facts['heads'], title, num_classes)
         note(f'drawn: {args.draw}')
     if args.json:
@@ -64,6 +76,7 @@ def run(args):
 def class_number(checkpoint):
     """Classes of a checkpoint's classifier or tagger; 2 if it has neither."""
     from ..checkpoint.arrays import shape_of
+
     for weight in ('classifier.1.weight', 'tag_classifier.weight'):
         if weight in checkpoint.arrays:
             return shape_of(checkpoint.arrays, weight)[0]
@@ -77,47 +90,74 @@ def _of_row(key, root):
     holding = holding_of(*key, root)
     counts = count_parameters(config, row.heads)
     return config, {
-        'name': key.name, 'dataset_name': key.dataset_name, 'description': row.description,
-        'family': family_of(key.name), 'config': asdict(config), 'heads': list(row.heads),
-        'parameters': counts, 'total': sum(counts.values()),
+        'name': key.name,
+        'dataset_name': key.dataset_name,
+        'description': row.description,
+        'family': family_of(key.name),
+        'config': asdict(config),
+        'heads': list(row.heads),
+        'parameters': counts,
+        'total': sum(counts.values()),
         'float32_bytes': 4 * sum(counts.values()),
         'cached': [str(path) for path, _ in holding.files],
         'cached_bytes': holding.size,
-        'vocabulary': {'kind': vocabulary.kind, 'size': vocabulary.size,
-                       'lowercase': vocabulary.lowercase,
-                       'ids': "GluonNLP's of 2018" if vocabulary.swapped else 'as published'},
-        'licence': row.licence, 'citation': row.citation, 'page': row.source,
-        'sources': [_source(file) for source in row.sources for file in files_of(source)]}
+        'vocabulary': {
+            'kind': vocabulary.kind,
+            'size': vocabulary.size,
+            'lowercase': vocabulary.lowercase,
+            'ids': "GluonNLP's of 2018" if vocabulary.swapped else 'as published',
+        },
+        'licence': row.licence,
+        'citation': row.citation,
+        'page': row.source,
+        'sources': [_source(file) for source in row.sources for file in files_of(source)],
+    }
 
 
 def _source(file):
     kinds = {kind: name for name, kind in SOURCES.items()}
-    digest = (('sha1', file.sha1) if isinstance(file, GluonFile)
-              else ('sha256', file.sha256))
-    return {'kind': kinds[type(file)], 'address': address(file), digest[0]: digest[1],
-            'bytes': getattr(file, 'size', None), 'lacks': list(getattr(file, 'lacks', ()))}
+    digest = ('sha1', file.sha1) if isinstance(file, GluonFile) else ('sha256', file.sha256)
+    return {
+        'kind': kinds[type(file)],
+        'address': address(file),
+        digest[0]: digest[1],
+        'bytes': getattr(file, 'size', None),
+        'lacks': list(getattr(file, 'lacks', ())),
+    }
 
 
 def _of_checkpoint(checkpoint, path, num_classes):
     """The configuration of a checkpoint, and what there is to tell of it."""
     from ..checkpoint import find_format
     from ..checkpoint.arrays import shape_of
+
     config, tokenizer = checkpoint.config, checkpoint.tokenizer
     counts = count_parameters(config, checkpoint.heads, num_classes)
     facts = {
-        'path': str(path), 'format': find_format(path), 'family': checkpoint.family,
-        'config': asdict(config), 'heads': list(checkpoint.heads), 'parameters': counts,
-        'total': sum(counts.values()), 'arrays': len(checkpoint.arrays),
+        'path': str(path),
+        'format': find_format(path),
+        'family': checkpoint.family,
+        'config': asdict(config),
+        'heads': list(checkpoint.heads),
+        'parameters': counts,
+        'total': sum(counts.values()),
+        'arrays': len(checkpoint.arrays),
         'type': str(checkpoint.arrays['encoder.layer_norm.gamma'].dtype),
-        'float32_bytes': 4 * sum(counts.values()), 'file_bytes': _size_of(path),
-        'vocabulary': None, 'labels': list(checkpoint.labels)}
+        'float32_bytes': 4 * sum(counts.values()),
+        'file_bytes': _size_of(path),
+        'vocabulary': None,
+        'labels': list(checkpoint.labels),
+    }
     rest = _size(shape_of(checkpoint.arrays, name) for name in checkpoint.arrays) - facts['total']
     if rest:
         facts['parameters']['other'] = rest
         facts['total'] += rest
     if tokenizer is not None:
-        facts['vocabulary'] = {'kind': _KINDS[type(tokenizer).__name__],
-                               'size': len(tokenizer.vocab), 'lowercase': tokenizer.lower}
+        facts['vocabulary'] = {
+            'kind': _KINDS[type(tokenizer).__name__],
+            'size': len(tokenizer.vocab),
+            'lowercase': tokenizer.lower,
+        }
     return config, facts
 
 
@@ -135,25 +175,33 @@ def _size_of(path):
     """Bytes of the files that hold the arrays."""
     if path.is_file():
         return path.stat().st_size
-    patterns = (('*.safetensors', '*.bin', '*.params', '*.ckpt*.index', '*.ckpt*.data-*')
-                if path.is_dir() else (f'{path.name}.index', f'{path.name}.data-*'))
+    patterns = (
+        ('*.safetensors', '*.bin', '*.params', '*.ckpt*.index', '*.ckpt*.data-*')
+        if path.is_dir()
+        else (f'{path.name}.index', f'{path.name}.data-*')
+    )
     folder = path if path.is_dir() else path.parent
     return sum(file.stat().st_size for pattern in patterns for file in folder.glob(pattern))
 
 
 def _write(title, facts):
     from .. import kernels
+
     say(title)
-    rows = [(f'  {_SIZES.get(name, name)}', _text(name, value)) for name, value in facts.items()
-            if name not in _UNSEEN and value not in ([], None, 0, title)]
+    rows = [
+        (f'  {_SIZES.get(name, name)}', _text(name, value))
+        for name, value in facts.items()
+        if name not in _UNSEEN and value not in ([], None, 0, title)
+    ]
     say('\n'.join(columns(rows)))
     say('\nconfiguration (units: width of the model; hidden_size: of the feed-forward layer)')
-    say('\n'.join(columns([(f'  {name}', str(value))
-                           for name, value in facts['config'].items()])))
+    say('\n'.join(columns([(f'  {name}', str(value)) for name, value in facts['config'].items()])))
     say('\nparameters')
     total = facts['total']
-    rows = [(f'  {title_of(kind)}', f'{count:,}', f'{count / total:6.2%}')
-            for kind, count in facts['parameters'].items()]
+    rows = [
+        (f'  {title_of(kind)}', f'{count:,}', f'{count / total:6.2%}')
+        for kind, count in facts['parameters'].items()
+    ]
     say('\n'.join(columns([*rows, ('  total', f'{total:,}', '')], right=(1, 2))))
     if 'sources' in facts:
         say('\nsources, in the order in which they are tried')
@@ -178,7 +226,12 @@ def _text(name, value):
     if name in _SIZES:
         return size_text(value)
     if name == 'vocabulary':
-        return ', '.join([value['kind'], f'{value["size"]:,} tokens',
-                          'lower-cased' if value['lowercase'] else 'case kept',
-                          *([f'ids {value["ids"]}'] if 'ids' in value else ())])
+        return ', '.join(
+            [
+                value['kind'],
+                f'{value["size"]:,} tokens',
+                'lower-cased' if value['lowercase'] else 'case kept',
+                *([f'ids {value["ids"]}'] if 'ids' in value else ()),
+            ]
+        )
     return ', '.join(map(str, value)) if isinstance(value, list) else str(value)

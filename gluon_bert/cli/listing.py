@@ -6,6 +6,7 @@ download, or with ~ what the parameters take in single precision, where the form
 example:
   gluon-bert list --name 'bert_*' --max-params 30M --sort params
 """
+
 from __future__ import annotations
 
 import argparse
@@ -31,14 +32,23 @@ def add_arguments(parser):
     parser.add_argument('--family', choices=FAMILIES, help='models of this family')
     parser.add_argument('--source', choices=SOURCES, help='models that can be had from there')
     parser.add_argument('--head', choices=_HEADS, help='models with this trained head')
-    parser.add_argument('--max-params', metavar='N', type=_number,
-                        help='models of at most so many parameters, such as 30M')
+    parser.add_argument(
+        '--max-params',
+        metavar='N',
+        type=_number,
+        help='models of at most so many parameters, such as 30M',
+    )
     parser.add_argument('--cached', action='store_true', help='models that need no fetching')
     parser.add_argument('--root', help='folder of the cache (default: $MXNET_HOME/models)')
-    parser.add_argument('--sort', choices=('name', 'params'), default='name',
-                        help='order (default: name)')
-    parser.add_argument('--format', choices=('table', 'json', 'tsv'), default='table',
-                        help='table for people, or json or tsv for programs (default: table)')
+    parser.add_argument(
+        '--sort', choices=('name', 'params'), default='name', help='order (default: name)'
+    )
+    parser.add_argument(
+        '--format',
+        choices=('table', 'json', 'tsv'),
+        default='table',
+        help='table for people, or json or tsv for programs (default: table)',
+    )
 
 
 def run(args):
@@ -77,10 +87,17 @@ def download_size(row):
 def _describe(key):
     row = WEIGHTS[key]
     config = get_config(key.name, VOCABULARIES[key.dataset_name].size)
-    return {'name': key.name, 'dataset_name': key.dataset_name, 'family': family_of(key.name),
-            'parameters': row.num_params, 'download_bytes': download_size(row),
-            'float32_bytes': expected_size(config, row.heads), 'heads': list(row.heads),
-            'sources': source_names(row), 'licence': row.licence}
+    return {
+        'name': key.name,
+        'dataset_name': key.dataset_name,
+        'family': family_of(key.name),
+        'parameters': row.num_params,
+        'download_bytes': download_size(row),
+        'float32_bytes': expected_size(config, row.heads),
+        'heads': list(row.heads),
+        'sources': source_names(row),
+        'licence': row.licence,
+    }
 
 
 def _add_holding(model, root):
@@ -92,23 +109,31 @@ def _add_holding(model, root):
 
 def _wanted(model, args):
     dataset = DATASET_ALIASES.get(args.dataset, args.dataset)
-    return (fnmatchcase(model['name'], args.name)
-            and fnmatchcase(model['dataset_name'], dataset)
-            and args.family in (None, model['family'])
-            and (args.source is None or args.source in model['sources'])
-            and (args.head is None or args.head in model['heads'])
-            and (args.max_params is None or model['parameters'] <= args.max_params))
+    return (
+        fnmatchcase(model['name'], args.name)
+        and fnmatchcase(model['dataset_name'], dataset)
+        and args.family in (None, model['family'])
+        and (args.source is None or args.source in model['sources'])
+        and (args.head is None or args.head in model['heads'])
+        and (args.max_params is None or model['parameters'] <= args.max_params)
+    )
 
 
 def _write_table(models):
     rows = [('model', 'data set', 'parameters', 'size', 'heads', 'sources', 'cached')]
     for model in models:
         download = model['download_bytes']
-        rows.append((
-            model['name'], model['dataset_name'], short_count(model['parameters']),
-            size_text(download) if download else f'~{size_text(model["float32_bytes"])}',
-            ' '.join(model['heads']), ' '.join(model['sources']),
-            _cached_text(model)))
+        rows.append(
+            (
+                model['name'],
+                model['dataset_name'],
+                short_count(model['parameters']),
+                size_text(download) if download else f'~{size_text(model["float32_bytes"])}',
+                ' '.join(model['heads']),
+                ' '.join(model['sources']),
+                _cached_text(model),
+            )
+        )
     for line in columns(rows, right=(2, 3)):
         say(line)
 

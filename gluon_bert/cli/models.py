@@ -1,4 +1,5 @@
 """What MODEL means on the command line."""
+
 from __future__ import annotations
 
 import difflib
@@ -42,15 +43,20 @@ class Model:
         """
         if self.key is not None:
             from ..zoo import zoo_checkpoint
+
             return zoo_checkpoint(*self.key, root=root)
         from ..checkpoint import find_format, read_checkpoint
+
         folder = self.folder()
         if config is None:
             return read_checkpoint(folder)
         if find_format(folder) != 'gluonnlp':
-            raise ValueError(f'--config: {folder} has its configuration beside it; only for a '
-                             f'.params file one can be given')
+            raise ValueError(
+                f'--config: {folder} has its configuration beside it; only for a '
+                f'.params file one can be given'
+            )
         from .config_file import read_config_file
+
         return read_checkpoint(folder, config=read_config_file(config))
 
     def folder(self):
@@ -84,8 +90,10 @@ def read_models(words):
             models.append(Model(word, key=resolve(name, dataset_name)))
         elif name in ARCHITECTURES:
             if not words:
-                raise ValueError(f'{name}: on which data set? gluon-bert list --name {name} '
-                                 f'tells on which there are')
+                raise ValueError(
+                    f'{name}: on which data set? gluon-bert list --name {name} '
+                    f'tells on which there are'
+                )
             models.append(Model(f'{word} {words[0]}', key=resolve(name, words.pop(0))))
         else:
             models.append(Model(word, path=_existing(word)))
@@ -118,7 +126,8 @@ def split_model(words):
 @functools.cache
 def _fetched(text):
     from ..zoo import fetch_repository
-    repository, _, revision = text[len(HUB):].partition('@')
+
+    repository, _, revision = text[len(HUB) :].partition('@')
     return fetch_repository(repository, revision or 'main')
 
 

@@ -1,4 +1,5 @@
 """How the commands write: results to standard output, everything else to standard error."""
+
 from __future__ import annotations
 
 import sys
@@ -38,9 +39,13 @@ def columns(rows, right=()):
     list of str
     """
     widths = [max(map(len, column)) for column in zip(*rows)]
-    return ['  '.join(cell.rjust(width) if number in right else cell.ljust(width)
-                      for number, (cell, width) in enumerate(zip(row, widths))).rstrip()
-            for row in rows]
+    return [
+        '  '.join(
+            cell.rjust(width) if number in right else cell.ljust(width)
+            for number, (cell, width) in enumerate(zip(row, widths))
+        ).rstrip()
+        for row in rows
+    ]
 
 
 def size_text(size):

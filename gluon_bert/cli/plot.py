@@ -14,6 +14,7 @@ examples:
 --output answer.png
   gluon-bert plot entities output_dir 'Ada Lovelace lived in London.' --output entities.svg
 """
+
 from __future__ import annotations
 
 import argparse
@@ -32,20 +33,35 @@ def add_arguments(parser):
         kind = kinds.add_parser(name, help=summary, description=f'Draw {summary}.')
         declare(kind)
         group = kind.add_argument_group('picture')
-        group.add_argument('--output', type=Path, required=True, metavar='FILE',
-                           help='the .png, .svg or .pdf file to write')
+        group.add_argument(
+            '--output',
+            type=Path,
+            required=True,
+            metavar='FILE',
+            help='the .png, .svg or .pdf file to write',
+        )
         group.add_argument('--title', default='', help='stands above the picture')
-        group.add_argument('--font', type=Path, metavar='FILE',
-                           help='a font file for characters that installed fonts lack')
-        group.add_argument('--traceback', action='store_true', default=argparse.SUPPRESS,
-                           help='show where an error came from')
+        group.add_argument(
+            '--font',
+            type=Path,
+            metavar='FILE',
+            help='a font file for characters that installed fonts lack',
+        )
+        group.add_argument(
+            '--traceback',
+            action='store_true',
+            default=argparse.SUPPRESS,
+            help='show where an error came from',
+        )
 
 
 def run(args):
     """Run the subcommand."""
     from ..plots.style import checked_path
-    checked_path(args.output)    # before anything takes long
+
+    checked_path(args.output)  # before anything takes long
     from . import plot_kinds
+
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter('ignore')
         warnings.simplefilter('always', UserWarning)
@@ -57,90 +73,151 @@ def run(args):
 
 
 def _add_attention(parser):
-    parser.add_argument('words', nargs='+', metavar='MODEL TEXT',
-                        help=f'{_MODEL}, or a fine-tuned folder; a text, and maybe a second one')
+    parser.add_argument(
+        'words',
+        nargs='+',
+        metavar='MODEL TEXT',
+        help=f'{_MODEL}, or a fine-tuned folder; a text, and maybe a second one',
+    )
     parser.add_argument('--layer', type=int, help='this layer alone, from 0; -1 is the last')
     parser.add_argument('--head', type=int, help='this head alone, from 0; -1 is the last')
-    parser.add_argument('--max_length', type=int, metavar='N',
-                        help='cut the texts to so many tokens')
+    parser.add_argument(
+        '--max_length', type=int, metavar='N', help='cut the texts to so many tokens'
+    )
     _add_root(parser)
 
 
 def _add_texts(parser):
-    parser.add_argument('words', nargs='+', metavar='MODEL [TEXT ...]',
-                        help=f'{_MODEL}; the texts, if not in a file')
+    parser.add_argument(
+        'words',
+        nargs='+',
+        metavar='MODEL [TEXT ...]',
+        help=f'{_MODEL}; the texts, if not in a file',
+    )
     group = parser.add_argument_group('texts')
-    group.add_argument('--input', type=Path, metavar='FILE',
-                       help='lines of text; or a .tsv, .csv or .jsonl table')
+    group.add_argument(
+        '--input', type=Path, metavar='FILE', help='lines of text; or a .tsv, .csv or .jsonl table'
+    )
     group.add_argument('--text_column', metavar='NAME', help='column of the text in a table')
-    group.add_argument('--color_column', '--group_column', metavar='NAME',
-                       help='column of the group in a table, which gives the colour')
-    group.add_argument('--groups', metavar='NAMES',
-                       help='groups of the texts that were given as arguments, comma-separated')
-    group.add_argument('--pooling', default='mean',
-                       help='how a vector is made of the tokens: mean, cls, max or pooler')
-    group.add_argument('--max_length', type=int, metavar='N',
-                       help='cut the texts to so many tokens')
+    group.add_argument(
+        '--color_column',
+        '--group_column',
+        metavar='NAME',
+        help='column of the group in a table, which gives the colour',
+    )
+    group.add_argument(
+        '--groups',
+        metavar='NAMES',
+        help='groups of the texts that were given as arguments, comma-separated',
+    )
+    group.add_argument(
+        '--pooling',
+        default='mean',
+        help='how a vector is made of the tokens: mean, cls, max or pooler',
+    )
+    group.add_argument(
+        '--max_length', type=int, metavar='N', help='cut the texts to so many tokens'
+    )
     _add_root(parser)
 
 
 def _add_map(parser):
     _add_texts(parser)
-    parser.add_argument('--method', choices=('pca', 'tsne'), default='pca',
-                        help='principal components, or t-SNE, which keeps neighbours together')
+    parser.add_argument(
+        '--method',
+        choices=('pca', 'tsne'),
+        default='pca',
+        help='principal components, or t-SNE, which keeps neighbours together',
+    )
     parser.add_argument('--seed', type=int, default=0, help='of t-SNE')
 
 
 def _add_similarity(parser):
     _add_texts(parser)
-    parser.add_argument('--keep_order', action='store_true',
-                        help='texts in the order given, instead of similar ones side by side')
+    parser.add_argument(
+        '--keep_order',
+        action='store_true',
+        help='texts in the order given, instead of similar ones side by side',
+    )
 
 
 def _add_training(parser):
-    parser.add_argument('runs', nargs='+', type=Path, metavar='RUN_FOLDER',
-                        help='an output folder, or its metrics.jsonl; several are compared')
+    parser.add_argument(
+        'runs',
+        nargs='+',
+        type=Path,
+        metavar='RUN_FOLDER',
+        help='an output folder, or its metrics.jsonl; several are compared',
+    )
     parser.add_argument('--names', help='of the runs, comma-separated (default: their folders)')
 
 
 def _add_confusion(parser):
-    parser.add_argument('source', type=Path, metavar='PREDICTIONS_OR_FOLDER',
-                        help='a .tsv, .csv or .jsonl table of predictions; or the folder of a '
-                             'fine-tuned classifier, with --data')
-    parser.add_argument('--data', type=Path, metavar='FILE',
-                        help='texts with their classes, for the classifier')
-    parser.add_argument('--gold_file', type=Path, metavar='FILE',
-                        help='where the true classes are, line by line, if not beside the '
-                             'predictions')
-    parser.add_argument('--gold_column', default='label', metavar='NAME',
-                        help='column of the true class')
-    parser.add_argument('--predicted_column', default='prediction', metavar='NAME',
-                        help='column of the predicted class')
+    parser.add_argument(
+        'source',
+        type=Path,
+        metavar='PREDICTIONS_OR_FOLDER',
+        help='a .tsv, .csv or .jsonl table of predictions; or the folder of a '
+        'fine-tuned classifier, with --data',
+    )
+    parser.add_argument(
+        '--data', type=Path, metavar='FILE', help='texts with their classes, for the classifier'
+    )
+    parser.add_argument(
+        '--gold_file',
+        type=Path,
+        metavar='FILE',
+        help='where the true classes are, line by line, if not beside the predictions',
+    )
+    parser.add_argument(
+        '--gold_column', default='label', metavar='NAME', help='column of the true class'
+    )
+    parser.add_argument(
+        '--predicted_column',
+        default='prediction',
+        metavar='NAME',
+        help='column of the predicted class',
+    )
     parser.add_argument('--text_column', metavar='NAME', help='column of the text in --data')
     parser.add_argument('--pair_column', metavar='NAME', help='column of the second text')
-    parser.add_argument('--values', choices=('both', 'counts', 'shares'), default='both',
-                        help='what is written in the cells')
+    parser.add_argument(
+        '--values',
+        choices=('both', 'counts', 'shares'),
+        default='both',
+        help='what is written in the cells',
+    )
 
 
 def _add_answer(parser):
-    parser.add_argument('source', type=Path, metavar='FOLDER_OR_NBEST',
-                        help='the folder of a network fine-tuned for questions; or an '
-                             'nbest_predictions.json file, with --data')
+    parser.add_argument(
+        'source',
+        type=Path,
+        metavar='FOLDER_OR_NBEST',
+        help='the folder of a network fine-tuned for questions; or an '
+        'nbest_predictions.json file, with --data',
+    )
     parser.add_argument('--question', metavar='TEXT')
     parser.add_argument('--context', metavar='TEXT', help='the paragraph')
     parser.add_argument('--context_file', type=Path, metavar='FILE', help='the same from a file')
-    parser.add_argument('--data', type=Path, metavar='FILE',
-                        help="a file in SQuAD's layout, to take the question from")
+    parser.add_argument(
+        '--data',
+        type=Path,
+        metavar='FILE',
+        help="a file in SQuAD's layout, to take the question from",
+    )
     parser.add_argument('--question_id', metavar='ID', help='which question of --data')
-    parser.add_argument('--num_listed', type=int, default=5, metavar='N',
-                        help='candidates that are listed')
-    parser.add_argument('--without_tokens', action='store_true',
-                        help='no probabilities of begin and end below')
+    parser.add_argument(
+        '--num_listed', type=int, default=5, metavar='N', help='candidates that are listed'
+    )
+    parser.add_argument(
+        '--without_tokens', action='store_true', help='no probabilities of begin and end below'
+    )
 
 
 def _add_entities(parser):
-    parser.add_argument('source', type=Path, metavar='FOLDER',
-                        help='of a network fine-tuned for entities')
+    parser.add_argument(
+        'source', type=Path, metavar='FOLDER', help='of a network fine-tuned for entities'
+    )
     parser.add_argument('text', nargs='?', metavar='TEXT')
     parser.add_argument('--input', type=Path, metavar='FILE', help='the text, UTF-8')
 

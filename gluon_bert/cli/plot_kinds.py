@@ -1,4 +1,5 @@
 """The kinds of pictures of ``gluon-bert plot``: arguments to what is drawn."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -40,8 +41,9 @@ def training(args, look):
     if args.names is not None:
         names = args.names.split(',')
     if len(set(names)) != len(args.runs) or len(names) != len(args.runs):
-        raise ValueError(f'expected a name of its own for each of {len(args.runs)} runs, got '
-                         f'{", ".join(names)}')
+        raise ValueError(
+            f'expected a name of its own for each of {len(args.runs)} runs, got {", ".join(names)}'
+        )
     runs = {name: plots.read_metrics(path) for name, path in zip(names, args.runs)}
     plots.plot_runs(runs, args.output, **look)
 
@@ -49,29 +51,39 @@ def training(args, look):
 def confusion(args, look):
     """A confusion matrix."""
     from ..data import read_table
+
     if args.source.is_dir():
         if args.data is None:
             raise ValueError(f'{args.source}: is a folder; --data gives the texts to classify')
-        split = read_table(args.data, text=args.text_column, pair=args.pair_column,
-                           label=args.gold_column)
+        split = read_table(
+            args.data, text=args.text_column, pair=args.pair_column, label=args.gold_column
+        )
         pipeline = _pipeline(args.source, 'classification')
-        predicted = [result.label for result in pipeline([
-            row.text if row.pair is None else (row.text, row.pair) for row in split.examples])]
+        predicted = [
+            result.label
+            for result in pipeline(
+                [row.text if row.pair is None else (row.text, row.pair) for row in split.examples]
+            )
+        ]
         gold = [split.labels[row.label] for row in split.examples]
         labels = list(pipeline.labels)
     else:
         file, labels = args.gold_file or args.source, []
-        gold, predicted = ([row.text for row in read_table(path, text=column).examples]
-                           for path, column in ((file, args.gold_column),
-                                                (args.source, args.predicted_column)))
+        gold, predicted = (
+            [row.text for row in read_table(path, text=column).examples]
+            for path, column in ((file, args.gold_column), (args.source, args.predicted_column))
+        )
         if len(gold) != len(predicted):
-            raise ValueError(f'{args.source}: has {len(predicted)} predictions for the '
-                             f'{len(gold)} rows of {file}')
+            raise ValueError(
+                f'{args.source}: has {len(predicted)} predictions for the '
+                f'{len(gold)} rows of {file}'
+            )
     labels += sorted({*gold, *predicted} - {*labels}, key=_by_value)
     number = {label: place for place, label in enumerate(labels)}
     matrix = np.zeros((len(labels), len(labels)), int)
-    np.add.at(matrix, ([number[label] for label in gold], [number[label] for label in predicted]),
-              1)
+    np.add.at(
+        matrix, ([number[label] for label in gold], [number[label] for label in predicted]), 1
+    )
     plots.plot_confusion(matrix, labels, args.output, args.values, **look)
 
 
@@ -86,19 +98,22 @@ def _by_value(label):
 def answer(args, look):
     """An answer in its paragraph."""
     from ..data import Question, read_squad
+
     if (args.data is None) != (args.question_id is None):
         raise ValueError('--data and --question_id belong together')
     if args.data is not None:
-        question = next((row for row in read_squad(args.data).questions
-                         if row.id == args.question_id), None)
+        question = next(
+            (row for row in read_squad(args.data).questions if row.id == args.question_id), None
+        )
         if question is None:
             raise ValueError(f'{args.data}: has no question with the id {args.question_id!r}')
     elif args.question and (args.context is None) != (args.context_file is None):
         context = args.context if args.context_file is None else _read_text(args.context_file)
         question = Question('0', args.question, context.strip(), (), False)
     else:
-        raise ValueError('expected --question with --context or --context_file, or --data with '
-                         '--question_id')
+        raise ValueError(
+            'expected --question with --context or --context_file, or --data with --question_id'
+        )
     tokens = None
     if args.source.is_file():
         if args.data is None:
@@ -106,8 +121,15 @@ def answer(args, look):
         answers = plots.answers_of_file(args.source, question)
     else:
         answers, tokens = _answers(args.source, question)
-    plots.plot_answer(question.question, question.context, answers, args.output,
-                      None if args.without_tokens else tokens, args.num_listed, **look)
+    plots.plot_answer(
+        question.question,
+        question.context,
+        answers,
+        args.output,
+        None if args.without_tokens else tokens,
+        args.num_listed,
+        **look,
+    )
 
 
 def entities(args, look):
@@ -116,14 +138,16 @@ def entities(args, look):
         raise ValueError('expected a text, or --input with a file')
     text = args.text if args.input is None else _read_text(args.input).strip()
     found = _pipeline(args.source, 'entities')(text)
-    plots.plot_entities(text, [(row.start, row.end, row.type) for row in found], args.output,
-                        **look)
+    plots.plot_entities(
+        text, [(row.start, row.end, row.type) for row in found], args.output, **look
+    )
 
 
 def _network(words, root):
     """The network of a model and its tokenizer."""
     from ..modeling.build import build_network
     from ..tasks.folder import has_task, load_task
+
     model = read_model(words)
     if model.path is not None and has_task(model.path):
         task = load_task(model.path)
@@ -138,6 +162,7 @@ def _pipeline(folder, task):
     """The pipeline of a folder that was fine-tuned for a task."""
     from ..pipelines import load_pipeline
     from ..tasks.folder import has_task
+
     if not folder.exists():
         raise FileNotFoundError(f'{folder}: no such folder')
     if not has_task(folder):
@@ -151,6 +176,7 @@ def _pipeline(folder, task):
 def _vectors(args, what):
     """Sentence vectors, texts and their groups."""
     from ..inference.sentence_encoder import SentenceEncoder
+
     words, texts = split_model(args.words)
     if bool(texts) == (args.input is not None):
         raise ValueError('expected texts behind the model, or --input with a file of them')
@@ -161,8 +187,9 @@ def _vectors(args, what):
         raise ValueError(f'{what} needs 2 texts or more, got {len(texts)}')
     if groups is not None and len(groups) != len(texts):
         raise ValueError(f'--groups names {len(groups)} groups for {len(texts)} texts')
-    encoder = SentenceEncoder(*_network(words, args.root), pooling=args.pooling,
-                              max_length=args.max_length)
+    encoder = SentenceEncoder(
+        *_network(words, args.root), pooling=args.pooling, max_length=args.max_length
+    )
     return encoder.encode(texts), texts, groups
 
 
@@ -172,6 +199,7 @@ def _read_texts(args):
         raise ValueError('--groups goes with texts as arguments; a file has its --color_column')
     if args.input.suffix.lower() in ('.tsv', '.csv', '.jsonl', '.json'):
         from ..data import read_table
+
         split = read_table(args.input, text=args.text_column, label=args.color_column)
         texts = [row.text for row in split.examples]
         groups = [split.labels[row.label] for row in split.examples] if split.labels else None
@@ -195,8 +223,9 @@ def _read_text(path):
     try:
         return raw.decode('utf-8-sig')
     except UnicodeDecodeError as error:
-        raise ValueError(f'{path}: not UTF-8: byte 0x{raw[error.start]:02x} at offset '
-                         f'{error.start}') from None
+        raise ValueError(
+            f'{path}: not UTF-8: byte 0x{raw[error.start]:02x} at offset {error.start}'
+        ) from None
 
 
 def _answers(folder, question):
@@ -204,11 +233,12 @@ def _answers(folder, question):
     pipeline = _pipeline(folder, 'questions')
     windows = pipeline.windows([question])
     scores = pipeline.scores([question], windows)
-    prediction, = pipeline.predictions([question], windows)
-    answers = [plots.AnswerSpan(row.start, row.end, row.probability)
-               for row in prediction.candidates]
+    (prediction,) = pipeline.predictions([question], windows)
+    answers = [
+        plots.AnswerSpan(row.start, row.end, row.probability) for row in prediction.candidates
+    ]
     if not answers:
         raise ValueError('the network finds no candidate for an answer in the context')
     # The chosen one first: the threshold may prefer another than the most probable.
-    answers.sort(key=lambda row: question.context[row.start:row.end] != prediction.text)
+    answers.sort(key=lambda row: question.context[row.start : row.end] != prediction.text)
     return answers, plots.token_probabilities(windows, scores)

@@ -11,6 +11,7 @@ examples:
   gluon-bert predict hf://owner/name "A fine film."
   gluon-bert predict NAME/DATASET "The capital of France is [MASK]." --top_k 3
 """
+
 from __future__ import annotations
 
 import collections
@@ -27,33 +28,64 @@ from .texts import FORMATS, STANDARD_INPUT, existing, read_items
 
 def add_arguments(parser):
     """Declare the arguments."""
-    parser.add_argument('model', metavar='MODEL',
-                        help='a folder that a fine-tuning script wrote; a checkpoint of '
-                             'another maker, fine-tuned or pre-trained: its path or '
-                             'hf://owner/name; or a model of the zoo: NAME/DATASET')
-    parser.add_argument('texts', nargs='*', metavar='TEXT',
-                        help='what to predict for (default: --input, else standard input)')
+    parser.add_argument(
+        'model',
+        metavar='MODEL',
+        help='a folder that a fine-tuning script wrote; a checkpoint of '
+        'another maker, fine-tuned or pre-trained: its path or '
+        'hf://owner/name; or a model of the zoo: NAME/DATASET',
+    )
+    parser.add_argument(
+        'texts',
+        nargs='*',
+        metavar='TEXT',
+        help='what to predict for (default: --input, else standard input)',
+    )
     parser.add_argument('--input', metavar='FILE', help='read inputs from this file')
-    parser.add_argument('--format', choices=FORMATS,
-                        help='of --input (default: by its name)')
-    parser.add_argument('--text_column', metavar='NAME',
-                        help='of a table (default: as in training, else sentence, text, ...)')
+    parser.add_argument('--format', choices=FORMATS, help='of --input (default: by its name)')
+    parser.add_argument(
+        '--text_column',
+        metavar='NAME',
+        help='of a table (default: as in training, else sentence, text, ...)',
+    )
     parser.add_argument('--pair_column', metavar='NAME', help='of the second text, or the context')
-    parser.add_argument('--output', metavar='FILE',
-                        help='write here, whole or not at all (default: standard output)')
-    parser.add_argument('--task', choices=('fill-mask', 'next-sentence'),
-                        help='of a pre-trained model (default: fill-mask, if it can)')
-    parser.add_argument('--top_k', type=int, metavar='N',
-                        help='words for a mask (default: 5), classes (default: all), or answers '
-                             '(default: the best)')
-    parser.add_argument('--batch_size', type=int, metavar='N',
-                        help='sequences computed at once (default: as in the evaluations of the '
-                             'training, else 32)')
-    parser.add_argument('--precision', choices=('float32', 'bfloat16', 'int8', 'saved'),
-                        help='of the dense layers, on the CPU; saved: as gluon-bert quantize found '
-                             'it for the folder (default: float32)')
-    parser.add_argument('--gpu', nargs='?', type=int, const=0, metavar='INDEX',
-                        help='run on a GPU, the first one when no index is given')
+    parser.add_argument(
+        '--output',
+        metavar='FILE',
+        help='write here, whole or not at all (default: standard output)',
+    )
+    parser.add_argument(
+        '--task',
+        choices=('fill-mask', 'next-sentence'),
+        help='of a pre-trained model (default: fill-mask, if it can)',
+    )
+    parser.add_argument(
+        '--top_k',
+        type=int,
+        metavar='N',
+        help='words for a mask (default: 5), classes (default: all), or answers '
+        '(default: the best)',
+    )
+    parser.add_argument(
+        '--batch_size',
+        type=int,
+        metavar='N',
+        help='sequences computed at once (default: as in the evaluations of the training, else 32)',
+    )
+    parser.add_argument(
+        '--precision',
+        choices=('float32', 'bfloat16', 'int8', 'saved'),
+        help='of the dense layers, on the CPU; saved: as gluon-bert quantize found '
+        'it for the folder (default: float32)',
+    )
+    parser.add_argument(
+        '--gpu',
+        nargs='?',
+        type=int,
+        const=0,
+        metavar='INDEX',
+        help='run on a GPU, the first one when no index is given',
+    )
     parser.add_argument('--root', help='folder of the cache (default: $MXNET_HOME/models)')
 
 
@@ -84,35 +116,45 @@ def run(args):
 def _pipeline(args):
     from ..pipelines import checkpoint_pipeline, load_pipeline
     from ..tasks.folder import has_task
+
     if args.batch_size is not None and args.batch_size < 1:
         raise ValueError(f'--batch_size {args.batch_size}: expected 1 or more')
     ctx = _context(args.gpu)
     if Path(args.model).exists() and has_task(args.model):
-        return load_pipeline(args.model, ctx, args.batch_size, args.task,
-                             precision=args.precision)
-    return checkpoint_pipeline(read_model([args.model]).checkpoint(args.root), ctx,
-                               args.batch_size, args.task, args.precision)
+        return load_pipeline(args.model, ctx, args.batch_size, args.task, precision=args.precision)
+    return checkpoint_pipeline(
+        read_model([args.model]).checkpoint(args.root),
+        ctx,
+        args.batch_size,
+        args.task,
+        args.precision,
+    )
 
 
 def _context(gpu):
     import mxnet as mx
+
     if gpu is None:
         return mx.cpu()
     if not 0 <= gpu < mx.context.num_gpus():
-        raise ValueError(f'--gpu {gpu}: no such GPU, there are {mx.context.num_gpus()} usable '
-                         f'ones; leave --gpu out to run on the CPU')
+        raise ValueError(
+            f'--gpu {gpu}: no such GPU, there are {mx.context.num_gpus()} usable '
+            f'ones; leave --gpu out to run on the CPU'
+        )
     return mx.gpu(gpu)
 
 
 def _limit(pipeline, top_k):
     if pipeline.task == 'fill-mask':
         if top_k > len(pipeline.tokenizer.vocab):
-            raise ValueError(f'--top_k {top_k}: the vocabulary has '
-                             f'{len(pipeline.tokenizer.vocab)} tokens')
+            raise ValueError(
+                f'--top_k {top_k}: the vocabulary has {len(pipeline.tokenizer.vocab)} tokens'
+            )
         pipeline.top_k = top_k
     elif pipeline.task not in ('classification', 'questions'):
-        raise ValueError(f'--top_k: goes with masks, classes and answers, this model is for '
-                         f'{pipeline.task}')
+        raise ValueError(
+            f'--top_k: goes with masks, classes and answers, this model is for {pipeline.task}'
+        )
 
 
 def _predict(items, pipeline, args, write):
@@ -120,6 +162,7 @@ def _predict(items, pipeline, args, write):
     from tqdm import tqdm
 
     from ..pipelines import InputError
+
     waiting, num_done = collections.deque(), 0
 
     def inputs():
@@ -127,8 +170,11 @@ def _predict(items, pipeline, args, write):
             waiting.append(item)
             yield item.input
 
-    bar = tqdm(unit=' texts', leave=False, disable=not sys.stderr.isatty() or (
-        args.output is None and sys.stdout.isatty()))
+    bar = tqdm(
+        unit=' texts',
+        leave=False,
+        disable=not sys.stderr.isatty() or (args.output is None and sys.stdout.isatty()),
+    )
     pipeline.progress = bar.update
     try:
         for result in pipeline.stream(inputs()):
@@ -182,15 +228,19 @@ def as_json(pipeline, result, top_k=None, words=None):
 def _writer(path):
     """A function that writes an object as a line."""
     if path is None:
+
         def write(content):
             sys.stdout.write(_line(content))
             sys.stdout.flush()
+
         yield write
         return
     path = Path(path).expanduser()
     if path.is_dir() or not path.absolute().parent.is_dir():
-        raise ValueError(f'--output {path}: ' + ('is a folder' if path.is_dir() else
-                                                 'there is no such folder to write in'))
+        raise ValueError(
+            f'--output {path}: '
+            + ('is a folder' if path.is_dir() else 'there is no such folder to write in')
+        )
     with atomic_path(path) as temporary, open(temporary, 'w', encoding='utf-8') as file:
         yield lambda content: file.write(_line(content))
 
@@ -199,6 +249,6 @@ def _line(content):
     text = json.dumps(content, ensure_ascii=False, allow_nan=False)
     try:
         text.encode()
-    except UnicodeEncodeError:    # half a character, from an escape in the input
+    except UnicodeEncodeError:  # half a character, from an escape in the input
         text = json.dumps(content, allow_nan=False)
     return text + '\n'

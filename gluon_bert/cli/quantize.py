@@ -10,6 +10,7 @@ examples:
   gluon-bert quantize output_dir --precision bfloat16 --data_dir glue_data/MRPC --output smaller
   gluon-bert quantize output_dir --precision int8 --calibrate texts.txt
 """
+
 from __future__ import annotations
 
 import argparse
@@ -24,40 +25,68 @@ from pathlib import Path
 from .output import columns, note, say
 from .texts import FORMATS, existing, read_items
 
-_MOST_INPUTS = 10_000     # that calibration sequences are chosen from
+_MOST_INPUTS = 10_000  # that calibration sequences are chosen from
 
 
 def add_arguments(parser):
     """Declare the arguments."""
     parser.add_argument('folder', metavar='FOLDER', help='that a fine-tuning script wrote')
-    parser.add_argument('--precision', choices=('bfloat16', 'int8'), default='int8',
-                        help='of the dense layers (default: int8)')
+    parser.add_argument(
+        '--precision',
+        choices=('bfloat16', 'int8'),
+        default='int8',
+        help='of the dense layers (default: int8)',
+    )
     data = parser.add_mutually_exclusive_group()
-    data.add_argument('--dev', metavar='FILE',
-                      help='with the right answers: a table, for questions SQuAD, for entities '
-                           'CoNLL columns or CLUENER')
-    data.add_argument('--data_dir', metavar='DIR',
-                      help='the folder of the GLUE task that the network was trained on (default, '
-                           'unless --calibrate is given: the one in $GLUE_DIR)')
-    parser.add_argument('--calibrate', metavar='FILE',
-                        help='texts to rank the layers on, of all lengths that will come, as '
-                             'gluon-bert predict reads them (default: those of the dev set); '
-                             'without --dev and --data_dir the error on them decides')
-    parser.add_argument('--tolerance', type=float, metavar='LOSS',
-                        help='how much less than in float32 the score may be, of 1 (default: '
-                             '0.005); or without a dev set, how large the relative error of the '
-                             'outputs (default: 0.05)')
+    data.add_argument(
+        '--dev',
+        metavar='FILE',
+        help='with the right answers: a table, for questions SQuAD, for entities '
+        'CoNLL columns or CLUENER',
+    )
+    data.add_argument(
+        '--data_dir',
+        metavar='DIR',
+        help='the folder of the GLUE task that the network was trained on (default, '
+        'unless --calibrate is given: the one in $GLUE_DIR)',
+    )
+    parser.add_argument(
+        '--calibrate',
+        metavar='FILE',
+        help='texts to rank the layers on, of all lengths that will come, as '
+        'gluon-bert predict reads them (default: those of the dev set); '
+        'without --dev and --data_dir the error on them decides',
+    )
+    parser.add_argument(
+        '--tolerance',
+        type=float,
+        metavar='LOSS',
+        help='how much less than in float32 the score may be, of 1 (default: '
+        '0.005); or without a dev set, how large the relative error of the '
+        'outputs (default: 0.05)',
+    )
     parser.add_argument('--format', choices=FORMATS, help='of --calibrate (default: by its name)')
-    parser.add_argument('--text_column', metavar='NAME',
-                        help='of a table (default: as in training, else sentence, text, ...)')
+    parser.add_argument(
+        '--text_column',
+        metavar='NAME',
+        help='of a table (default: as in training, else sentence, text, ...)',
+    )
     parser.add_argument('--pair_column', metavar='NAME', help='of the second text, or the context')
-    parser.add_argument('--label_column', metavar='NAME', default='label',
-                        help='of the label or score (default: label)')
-    parser.add_argument('--batch_size', type=int, metavar='N',
-                        help='sequences computed at once (default: as in the evaluations of the '
-                             'training, else 32)')
-    parser.add_argument('--output', metavar='FOLDER',
-                        help='copy the folder here, and leave the first as it is')
+    parser.add_argument(
+        '--label_column',
+        metavar='NAME',
+        default='label',
+        help='of the label or score (default: label)',
+    )
+    parser.add_argument(
+        '--batch_size',
+        type=int,
+        metavar='N',
+        help='sequences computed at once (default: as in the evaluations of the training, else 32)',
+    )
+    parser.add_argument(
+        '--output', metavar='FOLDER', help='copy the folder here, and leave the first as it is'
+    )
 
 
 def run(args):
@@ -68,22 +97,33 @@ def run(args):
     from ..tasks.evaluation import features_of, read_dev
     from ..tasks.folder import read_task
     from ..tasks.model_card import tell_precision
+
     _check(args)
     kept = read_task(args.folder)
     calibration = existing(args.calibrate, '--calibrate') if args.calibrate else None
     pipeline = load_pipeline(args.folder, batch_size=args.batch_size)
     dev = None
     if args.dev or args.data_dir or calibration is None:
-        dev = read_dev(pipeline, args.dev and existing(args.dev, '--dev'), args.data_dir,
-                       args.text_column, args.pair_column, args.label_column)
+        dev = read_dev(
+            pipeline,
+            args.dev and existing(args.dev, '--dev'),
+            args.data_dir,
+            args.text_column,
+            args.pair_column,
+            args.label_column,
+        )
     inputs = dev.inputs if calibration is None else _inputs(args, calibration, pipeline)
     trials = _Trials(pipeline, args.precision, dev)
     found = choose_precision(
-        pipeline.network, args.precision, features_of(pipeline, inputs),
-        None if dev is None else trials.score, args.tolerance,
-        'error' if dev is None else dev.metric, tell=trials.tell)
-    found = found._replace(data=dev and _name(dev.path),
-                           calibration=_name(calibration or dev.path))
+        pipeline.network,
+        args.precision,
+        features_of(pipeline, inputs),
+        None if dev is None else trials.score,
+        args.tolerance,
+        'error' if dev is None else dev.metric,
+        tell=trials.tell,
+    )
+    found = found._replace(data=dev and _name(dev.path), calibration=_name(calibration or dev.path))
     for line in columns(trials.rows(found), right=(1, 2)):
         say(line)
     if len(found.keep) == len(trials.tried[0][0]):
@@ -97,9 +137,11 @@ def run(args):
 
 def _check(args):
     from .. import kernels
+
     if not kernels.load():
-        raise ValueError(f'a lower precision needs the native kernels, and there are: '
-                         f'{kernels.state()}')
+        raise ValueError(
+            f'a lower precision needs the native kernels, and there are: {kernels.state()}'
+        )
     if args.batch_size is not None and args.batch_size < 1:
         raise ValueError(f'--batch_size {args.batch_size}: expected 1 or more')
     if args.tolerance is not None and not 0 <= args.tolerance < float('inf'):
@@ -110,8 +152,13 @@ def _check(args):
 
 def _inputs(args, path, pipeline):
     """The inputs of the calibration file."""
-    source = argparse.Namespace(texts=(), input=path, format=args.format,
-                                text_column=args.text_column, pair_column=args.pair_column)
+    source = argparse.Namespace(
+        texts=(),
+        input=path,
+        format=args.format,
+        text_column=args.text_column,
+        pair_column=args.pair_column,
+    )
     items = read_items(source, pipeline)
     inputs = [item.input for item in itertools.islice(items, _MOST_INPUTS)]
     if not inputs:
@@ -150,8 +197,14 @@ class _Trials:
         for number, name in wanted.items():
             keep, value, seconds = next(row for row in self.tried if len(row[0]) == number)
             listed = '' if number in (0, len(all_layers)) else ': ' + ' '.join(keep)
-            rows.append((name, f'{value:.4f}', f'{seconds:.2f}' if times else '',
-                         f'{number} of {len(all_layers)}{listed}'))
+            rows.append(
+                (
+                    name,
+                    f'{value:.4f}',
+                    f'{seconds:.2f}' if times else '',
+                    f'{number} of {len(all_layers)}{listed}',
+                )
+            )
         return rows
 
 
@@ -160,6 +213,7 @@ def _target(args, kept):
     """The folder to write into: the one given, or a copy that is whole or not at all."""
     from ..tasks.folder import TASK_FILE, TOKENIZER_FOLDER
     from ..tasks.model_card import CARD_FILE
+
     source = kept.parameters.parent
     if not args.output:
         yield source
@@ -169,8 +223,12 @@ def _target(args, kept):
     with tempfile.TemporaryDirectory(prefix=f'.{output.name}.', dir=output.parent) as temporary:
         folder = Path(temporary) / 'new'
         folder.mkdir()
-        for path in (source / TASK_FILE, kept.parameters, source / CARD_FILE,
-                     *source.glob('*.png')):
+        for path in (
+            source / TASK_FILE,
+            kept.parameters,
+            source / CARD_FILE,
+            *source.glob('*.png'),
+        ):
             if path.is_file():
                 shutil.copyfile(path, folder / path.name)
         shutil.copytree(source / TOKENIZER_FOLDER, folder / TOKENIZER_FOLDER)

@@ -1,4 +1,5 @@
 """The inputs of ``gluon-bert predict``: from arguments, files or standard input."""
+
 from __future__ import annotations
 
 import sys
@@ -36,6 +37,7 @@ def read_items(args, pipeline):
     Item
     """
     from ..data.classification.rows import drop_trailing_blanks, lines_of
+
     takes_pairs = _takes_pairs(pipeline)
     if args.texts:
         for number, text in enumerate(args.texts, 1):
@@ -67,8 +69,10 @@ def _format(args, task):
     elif suffix == '.json':
         found = 'squad' if task == 'questions' else 'table'
     else:
-        raise ValueError(f'--input {args.input}: its name does not tell what it is, pass --format '
-                         f'(one of {", ".join(FORMATS)})')
+        raise ValueError(
+            f'--input {args.input}: its name does not tell what it is, pass --format '
+            f'(one of {", ".join(FORMATS)})'
+        )
     for name, wanted in (('squad', 'questions'), ('conll', 'entities'), ('cluener', 'entities')):
         if found == name and task != wanted:
             raise ValueError(f'--format {name}: is for {wanted}, this model is for {task}')
@@ -88,6 +92,7 @@ def _item(where, text, takes_pairs, task, pair=None):
 
 def _lines(args, pipeline):
     from ..data.classification.rows import drop_trailing_blanks, read_lines
+
     takes_pairs = _takes_pairs(pipeline)
     for number, line in drop_trailing_blanks(read_lines(args.input)):
         yield _item(f'{args.input}:{number}', line, takes_pairs, pipeline.task)
@@ -95,37 +100,44 @@ def _lines(args, pipeline):
 
 def _table(args, pipeline):
     from ..data import iterate_texts
+
     usual = [_COLUMNS[pipeline.task]] if pipeline.task in _COLUMNS else []
     columns = getattr(pipeline, 'settings', {}).get('columns')
     if columns and (isinstance(columns['text'], str) or args.input.suffix == '.tsv'):
         usual.append((columns['text'], columns['pair']))
-    for number, text, pair in iterate_texts(args.input, text=args.text_column,
-                                            pair=args.pair_column, usual=usual):
+    for number, text, pair in iterate_texts(
+        args.input, text=args.text_column, pair=args.pair_column, usual=usual
+    ):
         yield _item(f'{args.input}:{number}', text, False, pipeline.task, pair)
 
 
 def _squad(args, pipeline):
     from ..data import read_squad
+
     for row in read_squad(args.input).questions:
-        yield Item(f'{args.input}: question {row.id!r}', (row.question, row.context),
-                   {'id': row.id, 'question': row.question})
+        yield Item(
+            f'{args.input}: question {row.id!r}',
+            (row.question, row.context),
+            {'id': row.id, 'question': row.question},
+        )
 
 
 def _conll(args, pipeline):
     from ..data import read_tagged
+
     for row in read_tagged(args.input, tag_column=None).sentences:
         yield Item(f'{args.input}:{row.line}', row.words, {'words': row.words})
 
 
 def _cluener(args, pipeline):
     from ..data import read_tagged
+
     for row in read_tagged(args.input, repair=True).sentences:
         text = ''.join(row.words)
         yield Item(f'{args.input}:{row.line}', text, {'text': text})
 
 
-_READERS = {'text': _lines, 'table': _table, 'squad': _squad, 'conll': _conll,
-            'cluener': _cluener}
+_READERS = {'text': _lines, 'table': _table, 'squad': _squad, 'conll': _conll, 'cluener': _cluener}
 
 
 def existing(text, flag='--input'):

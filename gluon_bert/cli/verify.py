@@ -12,6 +12,7 @@ examples:
   gluon-bert verify model.params --row NAME/DATASET
   gluon-bert verify folder model.params --tolerance 1e-4
 """
+
 from __future__ import annotations
 
 import argparse
@@ -21,18 +22,32 @@ from .models import read_models
 
 def add_arguments(parser):
     """Declare the arguments."""
-    parser.add_argument('models', nargs='+', metavar='MODEL',
-                        help='one or two, see gluon-bert --help')
+    parser.add_argument(
+        'models', nargs='+', metavar='MODEL', help='one or two, see gluon-bert --help'
+    )
     parser.add_argument('--root', help='folder of the cache (default: $MXNET_HOME/models)')
-    parser.add_argument('--config', metavar='FILE',
-                        help='hyper-parameters of a .params file that has none beside it')
+    parser.add_argument(
+        '--config',
+        metavar='FILE',
+        help='hyper-parameters of a .params file that has none beside it',
+    )
     one = parser.add_argument_group('with one model')
     one.add_argument('--row', metavar='NAME/DATASET', help='the row to verify a file against')
     two = parser.add_argument_group('with two models')
-    two.add_argument('--batches', type=_positive, default=4, metavar='N',
-                     help='batches of random texts (default: 4)')
-    two.add_argument('--tolerance', type=_tolerance, default=1e-5, metavar='X',
-                     help='largest difference of an output (default: 1e-5)')
+    two.add_argument(
+        '--batches',
+        type=_positive,
+        default=4,
+        metavar='N',
+        help='batches of random texts (default: 4)',
+    )
+    two.add_argument(
+        '--tolerance',
+        type=_tolerance,
+        default=1e-5,
+        metavar='X',
+        help='largest difference of an output (default: 1e-5)',
+    )
     two.add_argument('--seed', type=int, default=0, help='of the random texts (default: 0)')
 
 
@@ -41,10 +56,12 @@ def run(args):
     models = read_models(args.models)
     if len(models) == 1:
         from .verify_row import verify_row
+
         return verify_row(models[0], args)
     if len(models) > 2 or args.row:
         raise ValueError(f'got {len(models)} models: expected one, or two without --row')
     from .verify_pair import verify_pair
+
     return verify_pair(models, args)
 
 

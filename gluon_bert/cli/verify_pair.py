@@ -1,4 +1,5 @@
 """Two checkpoints against each other: their outputs on random texts, and their arrays."""
+
 from __future__ import annotations
 
 from dataclasses import asdict
@@ -17,10 +18,10 @@ from .comparing import (
 )
 from .output import columns, note, say
 
-_TEXTS = 4          # in a batch
-_LONGEST = 48       # tokens
-_MASKED = 3         # positions of a text
-_SHOWN = 12         # arrays that differ
+_TEXTS = 4  # in a batch
+_LONGEST = 48  # tokens
+_MASKED = 3  # positions of a text
+_SHOWN = 12  # arrays that differ
 
 
 class Batch(NamedTuple):
@@ -50,8 +51,10 @@ def verify_pair(models, args):
     """
     pair = [_open(model, args) for model in models]
     for letter, model, checkpoint in zip('AB', models, pair):
-        say(f'{letter}: {model.text} ({checkpoint.family}; '
-            f'{", ".join(map(title_of, checkpoint.heads)) or "no heads"})')
+        say(
+            f'{letter}: {model.text} ({checkpoint.family}; '
+            f'{", ".join(map(title_of, checkpoint.heads)) or "no heads"})'
+        )
     tokens = map_tokens(*pair)
     _write_configurations(*pair)
     if pair[0].config.units != pair[1].config.units:
@@ -61,8 +64,10 @@ def verify_pair(models, args):
     largest = _write_outputs(pair, batches, tokens)
     _write_arrays(*pair, tokens)
     good = largest <= args.tolerance
-    say(f'{"same" if good else "different"}: the outputs differ by {largest:.3g} at most, '
-        f'tolerance {args.tolerance:g}')
+    say(
+        f'{"same" if good else "different"}: the outputs differ by {largest:.3g} at most, '
+        f'tolerance {args.tolerance:g}'
+    )
     return 0 if good else 1
 
 
@@ -82,8 +87,10 @@ def map_tokens(first, second):
     ValueError
         If the vocabularies have no token in common.
     """
-    vocabs = [checkpoint.tokenizer and checkpoint.tokenizer.vocab.idx_to_token
-              for checkpoint in (first, second)]
+    vocabs = [
+        checkpoint.tokenizer and checkpoint.tokenizer.vocab.idx_to_token
+        for checkpoint in (first, second)
+    ]
     if vocabs == [None, None]:
         return AS_IT_IS
     if None in vocabs:
@@ -96,8 +103,10 @@ def map_tokens(first, second):
     if not shared:
         raise ValueError('the vocabularies have no token in common')
     moved = sum(a != b for a, b in shared)
-    note(f'the vocabularies differ: {len(shared)} tokens are in both, {moved} of them with another '
-         f'id; ids are mapped so that both get the same texts')
+    note(
+        f'the vocabularies differ: {len(shared)} tokens are in both, {moved} of them with another '
+        f'id; ids are mapped so that both get the same texts'
+    )
     return TokenMap(*np.array(shared).T)
 
 
@@ -107,9 +116,11 @@ def _open(model, args):
 
 
 def _write_configurations(first, second):
-    rows = [(f'  {name}', str(value), str(getattr(second.config, name)))
-            for name, value in asdict(first.config).items()
-            if value != getattr(second.config, name)]
+    rows = [
+        (f'  {name}', str(value), str(getattr(second.config, name)))
+        for name, value in asdict(first.config).items()
+        if value != getattr(second.config, name)
+    ]
     if first.family != second.family:
         rows.append(('  family', first.family, second.family))
     if rows:
@@ -118,11 +129,11 @@ def _write_configurations(first, second):
 
 def _random_batches(pair, tokens, args):
     """Ragged texts of tokens that both have."""
-    rng = np.random.RandomState(args.seed % 2 ** 32)
+    rng = np.random.RandomState(args.seed % 2**32)
     configs = [checkpoint.config for checkpoint in pair]
     if tokens is AS_IT_IS:
         known = [len(checkpoint.tokenizer.vocab) for checkpoint in pair if checkpoint.tokenizer]
-        every = np.arange(min(*(config.vocab_size for config in configs), *known, 2 ** 31))
+        every = np.arange(min(*(config.vocab_size for config in configs), *known, 2**31))
         tokens = TokenMap(every, every)
     longest = min(_LONGEST, *(config.max_length for config in configs))
     types = max(1, min(config.num_token_types for config in configs))
@@ -131,18 +142,24 @@ def _random_batches(pair, tokens, args):
         chosen = rng.randint(0, len(tokens.first), (_TEXTS, longest))
         lengths = rng.randint(1, longest + 1, _TEXTS)
         lengths[0] = longest
-        batches.append(Batch(
-            (tokens.first[chosen], tokens.second[chosen]),
-            rng.randint(0, types, (_TEXTS, longest)), lengths,
-            np.stack([rng.randint(0, length, _MASKED) for length in lengths])))
+        batches.append(
+            Batch(
+                (tokens.first[chosen], tokens.second[chosen]),
+                rng.randint(0, types, (_TEXTS, longest)),
+                lengths,
+                np.stack([rng.randint(0, length, _MASKED) for length in lengths]),
+            )
+        )
     return batches
 
 
 def _write_outputs(pair, batches, tokens):
     """Tell how far each output that both have differs; gives the largest difference."""
     # One network after the other, so that one is in memory at a time.
-    outputs = [_outputs(with_dtype(checkpoint, 'float32'), number, batches)
-               for number, checkpoint in enumerate(pair)]
+    outputs = [
+        _outputs(with_dtype(checkpoint, 'float32'), number, batches)
+        for number, checkpoint in enumerate(pair)
+    ]
     if tokens is not AS_IT_IS:
         for result, ids in zip(outputs, tokens):
             if 'masked_lm' in result:
@@ -152,12 +169,20 @@ def _write_outputs(pair, batches, tokens):
     differences = {}
     for name in both:
         first, second = outputs[0][name], outputs[1][name]
-        differences[name] = (max(map(largest_difference, first, second))
-                             if first[0].shape == second[0].shape else float('inf'))
-    rows = [(f'  {title_of(name)}', f'{value:.3g}' if np.isfinite(value) else 'not comparable')
-            for name, value in differences.items()]
-    rows += [(f'  {title_of(name)}', f'only in {letter}')
-             for letter, names in (('A', only_first), ('B', only_second)) for name in names]
+        differences[name] = (
+            max(map(largest_difference, first, second))
+            if first[0].shape == second[0].shape
+            else float('inf')
+        )
+    rows = [
+        (f'  {title_of(name)}', f'{value:.3g}' if np.isfinite(value) else 'not comparable')
+        for name, value in differences.items()
+    ]
+    rows += [
+        (f'  {title_of(name)}', f'only in {letter}')
+        for letter, names in (('A', only_first), ('B', only_second))
+        for name in names
+    ]
     say('\n'.join(columns(rows)))
     return max(differences.values())
 
@@ -167,6 +192,7 @@ def _outputs(checkpoint, number, batches):
     import mxnet as mx
 
     from ..modeling.build import build_network, default_task
+
     heads, results = checkpoint.heads, {}
     pretrained = {'masked_lm', 'next_sentence'} & {*heads}
     tasks = {'pretraining' if pretrained else 'encoder'}
@@ -187,10 +213,16 @@ def _outputs(checkpoint, number, batches):
 def _named(task, output, heads):
     """Pairs (name, array) of what a network gives."""
     if task in ('encoder', 'pretraining'):
-        names = [name for name, there in (
-            ('sequence', True), ('pooled', 'pooler' in heads),
-            ('next_sentence', task == 'pretraining' and 'next_sentence' in heads),
-            ('masked_lm', task == 'pretraining' and 'masked_lm' in heads)) if there]
+        names = [
+            name
+            for name, there in (
+                ('sequence', True),
+                ('pooled', 'pooler' in heads),
+                ('next_sentence', task == 'pretraining' and 'next_sentence' in heads),
+                ('masked_lm', task == 'pretraining' and 'masked_lm' in heads),
+            )
+            if there
+        ]
         return zip(names, output if isinstance(output, tuple) else (output,))
     return [({'questions': 'span'}.get(task, task), output)]
 
@@ -205,17 +237,25 @@ def _valid(name, array, lengths):
 def _write_arrays(first, second, tokens):
     both, only_first, only_second = names_of_both(first.arrays, second.arrays)
     results = [compare_array(name, first.arrays, second.arrays, tokens) for name in both]
-    different = sorted((result for result in results if not result.equal),
-                       key=lambda result: -result.largest)
+    different = sorted(
+        (result for result in results if not result.equal), key=lambda result: -result.largest
+    )
     say(f'arrays: {len(results) - len(different)} of {len(results)} equal bit by bit')
-    rows = [(f'  {result.name}',
-             '' if np.isinf(result.largest) else f'{result.largest:.3g}', result.reason)
-            for result in different[:_SHOWN]]
+    rows = [
+        (
+            f'  {result.name}',
+            '' if np.isinf(result.largest) else f'{result.largest:.3g}',
+            result.reason,
+        )
+        for result in different[:_SHOWN]
+    ]
     if rows:
         say('\n'.join(columns([('largest difference', '', ''), *rows])))
     if len(different) > _SHOWN:
         say(f'  and {len(different) - _SHOWN} more')
     for letter, names in (('A', only_first), ('B', only_second)):
         if names:
-            say(f'only in {letter}: {", ".join(names[:_SHOWN])}'
-                f'{f" and {len(names) - _SHOWN} more" if names[_SHOWN:] else ""}')
+            say(
+                f'only in {letter}: {", ".join(names[:_SHOWN])}'
+                f'{f" and {len(names) - _SHOWN} more" if names[_SHOWN:] else ""}'
+            )

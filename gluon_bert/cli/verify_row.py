@@ -1,4 +1,5 @@
 """One file against its row in the zoo."""
+
 from __future__ import annotations
 
 import hashlib
@@ -48,8 +49,11 @@ def verify_row(model, args):
     note(f'{paths[0]}, as {key.name} on {key.dataset_name}')
     good = True
     vocabulary = _vocabulary_files(model, key, args.root)
-    for check, files in ((_check_digests, found), (_check_arrays, ()),
-                         (_check_vocabulary, vocabulary)):
+    for check, files in (
+        (_check_digests, found),
+        (_check_arrays, ()),
+        (_check_vocabulary, vocabulary),
+    ):
         try:
             results = list(check(key, paths, files))
         except ValueError as error:
@@ -67,8 +71,10 @@ def _paths_of_row(key, root):
         return there[0]
     in_root = tuple(path for path, _ in holding.files if path.parent == holding.place.root)
     if not (in_root or holding.installed):
-        raise FileNotFoundError(f'{key.name} on {key.dataset_name}: not in the cache, '
-                                f'{holding.place.root}; gluon-bert fetch brings it there')
+        raise FileNotFoundError(
+            f'{key.name} on {key.dataset_name}: not in the cache, '
+            f'{holding.place.root}; gluon-bert fetch brings it there'
+        )
     return in_root or (holding.installed,)
 
 
@@ -80,7 +86,7 @@ def _paths_of_folder(path):
         return there[0]
     if path.is_file() and path.suffix != '.index':
         return (path,)
-    prefix = path.name[:-len('.index')] if path.suffix == '.index' else path.name
+    prefix = path.name[: -len('.index')] if path.suffix == '.index' else path.name
     return (path.with_name(f'{prefix}.index'), *sorted(path.parent.glob(f'{prefix}.data-*')))
 
 
@@ -114,8 +120,10 @@ def _find_row(paths, found):
         stem = f'{key.name}_{key.dataset_name}'
         if names[0] == stem or names[1] == stem or names[1].startswith((f'{stem}-', f'{stem}.')):
             return key
-    raise ValueError(f'{paths[0]}: of which row? No row has a file of this name or digest; pass '
-                     f'--row NAME/DATASET')
+    raise ValueError(
+        f'{paths[0]}: of which row? No row has a file of this name or digest; pass '
+        f'--row NAME/DATASET'
+    )
 
 
 def _check_digests(key, paths, files):
@@ -126,19 +134,28 @@ def _check_digests(key, paths, files):
     recorded = record['sha256'] if isinstance(record.get('sha256'), dict) else {}
     unknown = []
     for path, found in files.items():
-        origin = next((address(file) for algorithm, digest, file in published
-                       if digest == found[algorithm]), None)
+        origin = next(
+            (address(file) for algorithm, digest, file in published if digest == found[algorithm]),
+            None,
+        )
         of_kind = [digest for _, digest, file in published if _suffix(file) == path.suffix]
         sha256 = found['sha256']
         if origin:
             yield True, f'{path.name}: sha256 {sha256}, as published: {origin}'
         elif path.name in recorded:
-            yield (sha256 == recorded[path.name],
-                   f'{path.name}: sha256 {sha256}, when it was fetched {recorded[path.name]}: '
-                   f'{record.get("source")}')
+            yield (
+                sha256 == recorded[path.name],
+                f'{path.name}: sha256 {sha256}, when it was fetched {recorded[path.name]}: '
+                f'{record.get("source")}',
+            )
         elif of_kind and all(of_kind):
-            yield False, (f'{path.name}: sha256 {sha256}, sha1 {found["sha1"]}, published '
-                          f'{" or ".join(of_kind)}')
+            yield (
+                False,
+                (
+                    f'{path.name}: sha256 {sha256}, sha1 {found["sha1"]}, published '
+                    f'{" or ".join(of_kind)}'
+                ),
+            )
         else:
             unknown.append(path.name)
     if unknown:
@@ -154,6 +171,7 @@ def _check_arrays(key, paths, _):
     from ..checkpoint.arrays import shape_of
     from ..checkpoint.gluonnlp.files import check_shapes
     from ..checkpoint.schema import Checkpoint
+
     row = WEIGHTS[key]
     arrays = _open(Path(paths[0]), family_of(key.name))
     if 'word_embed.0.weight' not in arrays:
@@ -164,18 +182,24 @@ def _check_arrays(key, paths, _):
     heads = Checkpoint(arrays, config, family_of(key.name)).heads
     counts = count_parameters(config, heads)
     total = sum(int(np.prod(shape_of(arrays, name))) for name in arrays)
-    yield (total == sum(counts.values()),
-           f'{total:,} parameters, {", ".join(map(title_of, heads)) or "no heads"}: '
-           f'{sum(counts.values()):,} expected')
+    yield (
+        total == sum(counts.values()),
+        f'{total:,} parameters, {", ".join(map(title_of, heads)) or "no heads"}: '
+        f'{sum(counts.values()):,} expected',
+    )
     pooled = [head for head in heads if head == 'pooler']
     number = sum(count_parameters(config, pooled).values())
-    yield number == row.num_params, (f'{number:,} of them in the encoder, the row has '
-                                     f'{row.num_params:,}')
+    yield (
+        number == row.num_params,
+        (f'{number:,} of them in the encoder, the row has {row.num_params:,}'),
+    )
     lacking = [head for head in row.heads if head not in heads]
     known = [source for source in row.sources if {*lacking} <= {*getattr(source, 'lacks', ())}]
-    yield (not lacking or (None if known else False),
-           f'heads of the row: {"all there" if not lacking else "no "}'
-           f'{", ".join(map(title_of, lacking))}')
+    yield (
+        not lacking or (None if known else False),
+        f'heads of the row: {"all there" if not lacking else "no "}'
+        f'{", ".join(map(title_of, lacking))}',
+    )
     bad = [name for name in arrays if not np.isfinite(arrays[name]).all()]
     yield not bad, f'numbers: {"all finite" if not bad else f"not finite in {bad[0]}"}'
 
@@ -199,8 +223,10 @@ def _check_vocabulary(key, _, files):
         if not known:
             yield None, f'{path.name}: no digest is known of this vocabulary'
         else:
-            yield (problem is None,
-                   f'{path.name}: {problem or f"the vocabulary of {key.dataset_name}"}')
+            yield (
+                problem is None,
+                f'{path.name}: {problem or f"the vocabulary of {key.dataset_name}"}',
+            )
 
 
 def _open(path, family):
@@ -211,6 +237,7 @@ def _open(path, family):
     from ..checkpoint.huggingface.safetensors_file import SafetensorsFile, open_sharded
     from ..checkpoint.huggingface.torch_file import TorchFile
     from ..checkpoint.tensorflow.folder import read_tensorflow
+
     if path.is_dir() or path.suffix == '.index':
         return read_tensorflow(path, tokenizer=False).arrays
     if path.suffix == '.params':

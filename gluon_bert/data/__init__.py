@@ -1,4 +1,5 @@
 """From files of text to batches of arrays."""
+
 from gluonnlp.data import BERTSentenceTransform
 
 from .classification.glue import TASKS, Task, get_task, read_task, task_folder

@@ -1,4 +1,5 @@
 """A data set in memory, given out in padded batches."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -30,8 +31,17 @@ class SequenceData:
         Where batches go, the first of several; by default the current context.
     """
 
-    def __init__(self, features, labels, pad_id, batch_size, seed=0, round_to=None,
-                 fixed_length=None, ctx=None):
+    def __init__(
+        self,
+        features,
+        labels,
+        pad_id,
+        batch_size,
+        seed=0,
+        round_to=None,
+        fixed_length=None,
+        ctx=None,
+    ):
         if not features:
             raise ValueError('features: a data set needs at least one sequence')
         if labels is not None and len(labels) != len(features):
@@ -85,21 +95,27 @@ class SequenceData:
         labels : NDArray, or None
             Shape (N, ...); or (N, T) where there is one for each token, -1 in the padding.
         """
-        arrays = pad_batch([self._features[i] for i in indices], self._pad_id,
-                           round_to=self._fixed_length or self._round_to,
-                           max_length=self._fixed_length)
+        arrays = pad_batch(
+            [self._features[i] for i in indices],
+            self._pad_id,
+            round_to=self._fixed_length or self._round_to,
+            max_length=self._fixed_length,
+        )
         inputs = tuple(nd.array(array, dtype='float32', ctx=self._ctx) for array in arrays)
         if self._labels is None:
             return inputs, None
-        labels = self._labels[indices] if isinstance(self._labels, np.ndarray) else _pad_labels(
-            [self._labels[i] for i in indices], arrays[0].shape[1])
+        labels = (
+            self._labels[indices]
+            if isinstance(self._labels, np.ndarray)
+            else _pad_labels([self._labels[i] for i in indices], arrays[0].shape[1])
+        )
         return inputs, nd.array(labels, dtype='float32', ctx=self._ctx)
 
 
 def _pad_labels(labels, length):
     padded = np.full((len(labels), length), -1)
     for row, values in zip(padded, labels):
-        row[:len(values)] = values
+        row[: len(values)] = values
     return padded
 
 

@@ -2,13 +2,14 @@
 
 N sequences, T tokens.
 """
+
 from __future__ import annotations
 
 from typing import NamedTuple
 
 import numpy as np
 
-_CHUNK = 1024    # texts tokenized at once
+_CHUNK = 1024  # texts tokenized at once
 
 
 class Features(NamedTuple):
@@ -58,12 +59,14 @@ class SentenceTransform:
 
     def __init__(self, tokenizer, max_length):
         if max_length < 3:
-            raise ValueError(f'max_length must be 3 or more, for [CLS], a token and [SEP]; '
-                             f'got {max_length}')
+            raise ValueError(
+                f'max_length must be 3 or more, for [CLS], a token and [SEP]; got {max_length}'
+            )
         self._tokenizer = tokenizer
         self._max_length = max_length
         self._cls_id, self._sep_id = tokenizer.convert_tokens_to_ids(
-            [tokenizer.vocab.cls_token, tokenizer.vocab.sep_token])
+            [tokenizer.vocab.cls_token, tokenizer.vocab.sep_token]
+        )
         self._separators = [self._sep_id] * tokenizer.pair_separators
         self._pair_type = int(tokenizer.uses_token_types)
 
@@ -115,12 +118,13 @@ class SentenceTransform:
         self._check_room(pairs is not None)
         features, num_truncated = [], 0
         for start in range(0, len(texts), _CHUNK):
-            ids = self._tokenizer.encode_ids(texts[start:start + _CHUNK])
+            ids = self._tokenizer.encode_ids(texts[start : start + _CHUNK])
             pair_ids = [[]] * len(ids)
             if pairs is not None:
-                chunk = pairs[start:start + _CHUNK]
+                chunk = pairs[start : start + _CHUNK]
                 pair_ids = self._tokenizer.encode_ids(
-                    ['' if pair is None else pair for pair in chunk])
+                    ['' if pair is None else pair for pair in chunk]
+                )
             for row in zip(ids, pair_ids):
                 joined, is_cut = self._join(*row)
                 features.append(joined)
@@ -132,18 +136,21 @@ class SentenceTransform:
     def _check_room(self, has_pair):
         least = 4 + len(self._separators)
         if has_pair and self._max_length < least:
-            raise ValueError(f'max_length must be {least} or more for pairs, for [CLS], '
-                             f'{least - 3} times [SEP] and a token of each text; '
-                             f'got {self._max_length}')
+            raise ValueError(
+                f'max_length must be {least} or more for pairs, for [CLS], '
+                f'{least - 3} times [SEP] and a token of each text; '
+                f'got {self._max_length}'
+            )
 
     def _join(self, ids, pair_ids):
         separators = self._separators if pair_ids else []
         keep, keep_pair = truncated_lengths(
-            len(ids), len(pair_ids), self._max_length - 2 - len(separators))
+            len(ids), len(pair_ids), self._max_length - 2 - len(separators)
+        )
         sequence = [self._cls_id, *ids[:keep], *separators, *pair_ids[:keep_pair], self._sep_id]
-        token_types = np.zeros(len(sequence), 'int32')    # (T,)
+        token_types = np.zeros(len(sequence), 'int32')  # (T,)
         if pair_ids:
-            token_types[1 + keep + len(separators):] = self._pair_type
+            token_types[1 + keep + len(separators) :] = self._pair_type
         is_cut = keep < len(ids) or keep_pair < len(pair_ids)
         return Features(np.array(sequence, 'int32'), token_types, len(sequence)), is_cut
 
@@ -207,7 +214,7 @@ def pad_batch(features, pad_id, round_to=None, max_length=None):
         raise ValueError('features must hold one sequence or more, got none')
     if round_to is not None and round_to < 1:
         raise ValueError(f'round_to must be 1 or more, got {round_to}')
-    valid_length = np.array([feature.valid_length for feature in features], 'int32')    # (N,)
+    valid_length = np.array([feature.valid_length for feature in features], 'int32')  # (N,)
     length = int(valid_length.max())
     if max_length is not None and length > max_length:
         raise ValueError(f'features hold a sequence of {length} tokens, max_length is {max_length}')
@@ -215,11 +222,11 @@ def pad_batch(features, pad_id, round_to=None, max_length=None):
         length = -(-length // round_to) * round_to
     if max_length is not None:
         length = min(length, max_length)
-    inputs = np.full((len(features), length), pad_id, 'int32')    # (N, T)
-    token_types = np.zeros_like(inputs)                           # (N, T)
+    inputs = np.full((len(features), length), pad_id, 'int32')  # (N, T)
+    token_types = np.zeros_like(inputs)  # (N, T)
     for row, feature in enumerate(features):
-        inputs[row, :feature.valid_length] = feature.inputs
-        token_types[row, :feature.valid_length] = feature.token_types
+        inputs[row, : feature.valid_length] = feature.inputs
+        token_types[row, : feature.valid_length] = feature.token_types
     return inputs, token_types, valid_length
 
 
@@ -258,7 +265,7 @@ def bucketed_batches(lengths, batch_size, seed, epoch, *, num_chunk_batches=50):
     shuffled = random.permutation(len(lengths))
     batches = []
     for start in range(0, len(shuffled), batch_size * num_chunk_batches):
-        chunk = shuffled[start:start + batch_size * num_chunk_batches]
+        chunk = shuffled[start : start + batch_size * num_chunk_batches]
         batches += _cut(chunk[np.argsort(-lengths[chunk], kind='stable')], batch_size)
     return [batches[number] for number in random.permutation(len(batches))]
 
@@ -287,7 +294,7 @@ def sequential_batches(lengths, batch_size):
 
 
 def _cut(indices, batch_size):
-    return [indices[start:start + batch_size] for start in range(0, len(indices), batch_size)]
+    return [indices[start : start + batch_size] for start in range(0, len(indices), batch_size)]
 
 
 def _check_positive(**arguments):

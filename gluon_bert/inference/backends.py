@@ -2,6 +2,7 @@
 
 M tokens of N sequences in all, T of one, C units.
 """
+
 from __future__ import annotations
 
 import functools
@@ -20,7 +21,7 @@ from .devices import devices_of, run_batches
 
 POOLINGS = ('mean', 'cls', 'max', 'pooler')
 
-_TOKENS = 2048    # of a batch without padding, for each thread: enough to keep all of them busy
+_TOKENS = 2048  # of a batch without padding, for each thread: enough to keep all of them busy
 
 
 class NativeForm:
@@ -43,7 +44,8 @@ class NativeForm:
     def __call__(self, inputs, token_types=None, valid_length=None, *others):
         """What the network gives for padded arrays."""
         inputs, token_types, valid_length, *others = self._head.arguments(
-            inputs, token_types, valid_length, *others)
+            inputs, token_types, valid_length, *others
+        )
         packed, valid = unpad(inputs, token_types, valid_length)
         return self._finish(*self._encode(*packed), valid, others)
 
@@ -80,7 +82,7 @@ class NativeForm:
         if isinstance(head, BertForPretraining):
             found = [packed.split(rows)] + ([] if pooled is None else [pooled])
             if hasattr(head, 'next_sentence'):
-                found.append(head.next_sentence(self._array(pooled)).asnumpy())   # (N, 2)
+                found.append(head.next_sentence(self._array(pooled)).asnumpy())  # (N, 2)
             if hasattr(head, 'masked_lm'):
                 found.append(self._masked_scores(packed, rows, positions))
             return head.output_type(*found)
@@ -93,8 +95,9 @@ class NativeForm:
 
     def _masked_scores(self, packed, rows, positions):
         """The scores of all words at the positions in each sequence: list of (P, V)."""
-        chosen = np.concatenate([np.asarray(row, int) + start
-                                 for row, start in zip(positions, packed.starts)])
+        chosen = np.concatenate(
+            [np.asarray(row, int) + start for row, start in zip(positions, packed.starts)]
+        )
         scores = np.zeros((0, self._encoder.config.vocab_size), 'float32')
         if len(chosen):
             places = nd.arange(len(chosen), ctx=self._ctx).expand_dims(0)
@@ -156,9 +159,13 @@ class PlainForm:
         """The outputs, as of :meth:`.Predictor.batches`, for lists of features."""
         devices = devices_of(self._network)
         batches, read = itertools.tee(batches)
-        arrays = ([nd.array(array, dtype='float32', ctx=devices[0]) for array
-                   in (*pad_batch(features, 0), *_pad_positions(positions))]
-                  for features in read)
+        arrays = (
+            [
+                nd.array(array, dtype='float32', ctx=devices[0])
+                for array in (*pad_batch(features, 0), *_pad_positions(positions))
+            ]
+            for features in read
+        )
         run = self if pooling is None else functools.partial(self._pool, pooling)
         for features, outputs in zip(batches, run_batches(run, arrays, devices)):
             lengths = {'masked_lm': positions and [len(row) for row in positions]}
@@ -166,9 +173,12 @@ class PlainForm:
             if not isinstance(outputs, tuple):
                 yield _without_padding(outputs, lengths[None])
             else:
-                yield type(outputs)(*(
-                    _without_padding(part, lengths.get(name, lengths[None]))
-                    for name, part in zip(outputs._fields, outputs)))
+                yield type(outputs)(
+                    *(
+                        _without_padding(part, lengths.get(name, lengths[None]))
+                        for name, part in zip(outputs._fields, outputs)
+                    )
+                )
 
     def _pool(self, pooling, inputs, token_types, lengths):
         """NDArrays (N, T), (N, T), (N,) -> (N, C)."""
@@ -181,8 +191,9 @@ class PlainForm:
             return mean_pool(sequence, lengths, normalize=False)
         if pooling == 'cls':
             return sequence[:, 0]
-        return nd.SequenceMask(sequence, lengths, use_sequence_length=True, value=-1e30,
-                               axis=1).max(axis=1)
+        return nd.SequenceMask(
+            sequence, lengths, use_sequence_length=True, value=-1e30, axis=1
+        ).max(axis=1)
 
 
 _POOL = {'mean': Packed.mean, 'cls': Packed.first, 'max': Packed.max}
@@ -203,7 +214,7 @@ def _pad_positions(positions):
         return []
     padded = np.zeros((len(positions), max([1, *map(len, positions)])), 'int32')
     for row, found in zip(padded, positions):
-        row[:len(found)] = found
+        row[: len(found)] = found
     return [padded]
 
 
@@ -211,5 +222,6 @@ def _without_padding(array, lengths):
     """NDArray (N, K) -> (N, K); (N, T, K) -> list of (T, K)."""
     array = array.asnumpy()
     # Copies: a view would keep the padding of its batch in memory.
-    return array if array.ndim == 2 else [row[:length].copy()
-                                          for row, length in zip(array, lengths)]
+    return (
+        array if array.ndim == 2 else [row[:length].copy() for row, length in zip(array, lengths)]
+    )

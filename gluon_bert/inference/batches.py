@@ -1,4 +1,5 @@
 """Texts read in blocks, and their batches as arrays where a model is."""
+
 from __future__ import annotations
 
 import ctypes
@@ -10,7 +11,7 @@ from mxnet import nd
 
 from ..data import pad_batch, sequential_batches
 
-_MAX_CHARACTERS = 4 << 20    # of the texts of a block
+_MAX_CHARACTERS = 4 << 20  # of the texts of a block
 
 
 class Batches:
@@ -79,16 +80,19 @@ def blocks_of(texts, size):
 def _pair(item, number):
     """The two parts of an item that is no single text, the second may be None."""
     parts = tuple(item) if isinstance(item, (tuple, list)) else ()
-    if len(parts) != 2 or not all(isinstance(part, str) for part in parts[:1 + (
-            parts[1] is not None)]):
-        raise TypeError(f'texts[{number}] must be a str or a pair of str, got '
-                        f'{type(item).__name__}')
+    if len(parts) != 2 or not all(
+        isinstance(part, str) for part in parts[: 1 + (parts[1] is not None)]
+    ):
+        raise TypeError(
+            f'texts[{number}] must be a str or a pair of str, got {type(item).__name__}'
+        )
     return parts
 
 
 def _columns(block):
-    texts, pairs = map(list, zip(*((item, None) if isinstance(item, str) else item
-                                   for item in block)))
+    texts, pairs = map(
+        list, zip(*((item, None) if isinstance(item, str) else item for item in block))
+    )
     return texts, None if all(pair is None for pair in pairs) else pairs
 
 
@@ -130,7 +134,7 @@ def _submitted(worker, function, blocks):
             block = next(blocks)
         except StopIteration:
             return
-        except Exception as error:      # is to be told after what came before it
+        except Exception as error:  # is to be told after what came before it
             failed = Future()
             failed.set_exception(error)
             yield failed
@@ -161,6 +165,7 @@ def memory_trimmer(seconds=1.0):
         if trim is not None and time.monotonic() - last >= seconds:
             trim(0)
             last = time.monotonic()
+
     return call
 
 
@@ -170,8 +175,10 @@ def bert_of(model, tokenizer):
     if tokenizer is None:
         raise ValueError('tokenizer is None: the model came without a vocabulary')
     if len(tokenizer.vocab) > bert.config.vocab_size:
-        raise ValueError(f'the tokenizer has {len(tokenizer.vocab)} tokens, the model only '
-                         f'{bert.config.vocab_size}: they do not belong together')
+        raise ValueError(
+            f'the tokenizer has {len(tokenizer.vocab)} tokens, the model only '
+            f'{bert.config.vocab_size}: they do not belong together'
+        )
     return bert
 
 
@@ -181,8 +188,9 @@ def checked_length(bert, max_length):
     if max_length is None:
         return longest
     if not 3 <= max_length <= longest:
-        raise ValueError(f'max_length={max_length}: expected 3 to {longest}, the longest that the '
-                         f'model takes')
+        raise ValueError(
+            f'max_length={max_length}: expected 3 to {longest}, the longest that the model takes'
+        )
     return max_length
 
 
@@ -190,8 +198,10 @@ def layer_number(bert, layer):
     """A layer's number from 0, of one that may be counted from the last, -1."""
     num_layers = bert.config.num_layers
     if not -num_layers <= layer < num_layers:
-        raise ValueError(f'layer {layer} is not in the model, which has the layers 0 to '
-                         f'{num_layers - 1}, or {-num_layers} to -1 counted from the last')
+        raise ValueError(
+            f'layer {layer} is not in the model, which has the layers 0 to '
+            f'{num_layers - 1}, or {-num_layers} to -1 counted from the last'
+        )
     return layer % num_layers
 
 

@@ -1,4 +1,5 @@
 """Several devices of one machine: the shares of a batch, computed side by side."""
+
 from __future__ import annotations
 
 from collections import deque
@@ -31,8 +32,9 @@ def devices_of(network):
         if found is None:
             found, first = devices, name
         elif devices != found:
-            raise ValueError(f'{name} lies on {_listing(devices)}, but {first} on '
-                             f'{_listing(found)}')
+            raise ValueError(
+                f'{name} lies on {_listing(devices)}, but {first} on {_listing(found)}'
+            )
     if not found:
         raise ValueError('the network has no parameters')
     if len({device.device_type for device in found}) > 1:
@@ -66,9 +68,12 @@ def split_batch(arrays, devices):
         return [([array.as_in_context(devices[0]) for array in arrays], True)]
     parts = np.array_split(np.arange(len(arrays[0])), len(devices))
     # They stay padded as the batch is, for losses that depend on it.
-    return [([array[part[0]:part[-1] + 1].as_in_context(device) for array in arrays], True)
-            if len(part) else ([array[:1].as_in_context(device) for array in arrays], False)
-            for part, device in zip(parts, devices)]
+    return [
+        ([array[part[0] : part[-1] + 1].as_in_context(device) for array in arrays], True)
+        if len(part)
+        else ([array[:1].as_in_context(device) for array in arrays], False)
+        for part, device in zip(parts, devices)
+    ]
 
 
 def add_gradients(network, data, loss, group, devices, seeds):
@@ -114,7 +119,7 @@ def add_gradients(network, data, loss, group, devices, seeds):
 
 def _seed(seeds, index, devices):
     # The first device draws what it draws alone.
-    seed = np.random.RandomState([*seeds, index] if index else seeds).randint(2 ** 31)
+    seed = np.random.RandomState([*seeds, index] if index else seeds).randint(2**31)
     mx.random.seed(seed, 'all' if len(devices) == 1 else devices[index])
 
 

@@ -1,4 +1,5 @@
 """Lower precision where it does no harm: which dense layers must stay in float32."""
+
 from __future__ import annotations
 
 import math
@@ -12,11 +13,19 @@ from .predictor import Predictor, head_of
 
 SCORE_TOLERANCE, ERROR_TOLERANCE = 0.005, 0.05
 
-_BATCH = 32    # sequences that are calibrated on at once
+_BATCH = 32  # sequences that are calibrated on at once
 
 
-def choose_precision(network, precision, features, score=None, tolerance=None, measure='score',
-                     num_threads=None, tell=None):
+def choose_precision(
+    network,
+    precision,
+    features,
+    score=None,
+    tolerance=None,
+    measure='score',
+    num_threads=None,
+    tell=None,
+):
     """Find the dense layers that must stay in float32 so that a lower precision does no harm.
 
     If the network as a whole is within the tolerance, nothing is kept. Else layers are ranked by
@@ -76,15 +85,21 @@ def choose_precision(network, precision, features, score=None, tolerance=None, m
         tolerance = ERROR_TOLERANCE if score is None else SCORE_TOLERANCE
     if not (math.isfinite(tolerance) and tolerance >= 0):
         raise ValueError(f'tolerance={tolerance}: expected a number from 0')
-    low = LowPrecision(precision, sizes=calibrate(network, features)
-                       if precision == 'int8' else None)
+    low = LowPrecision(
+        precision, sizes=calibrate(network, features) if precision == 'int8' else None
+    )
     search = _Search(network, low, features, score, tolerance, num_threads, tell)
     keep, errors = search.run()
     values = search.values
     return low._replace(
-        keep=tuple(keep), tolerance=tolerance, measure='error' if score is None else measure,
-        float32=values[len(search.names)], whole=values[0], chosen=values[len(keep)],
-        errors=errors)
+        keep=tuple(keep),
+        tolerance=tolerance,
+        measure='error' if score is None else measure,
+        float32=values[len(search.names)],
+        whole=values[0],
+        chosen=values[len(keep)],
+        errors=errors,
+    )
 
 
 def calibrate(network, features):
@@ -107,10 +122,13 @@ def calibrate(network, features):
         If there are no features, no kernels, or the features are not for the network.
     """
     head = head_of(network)
-    batches = (pack(features[begin:begin + _BATCH])
-               for begin in range(0, max(1, len(features)), _BATCH))
-    return {name: tuple(float(f'{size:.3e}') for size in sizes.tolist())
-            for name, sizes in input_sizes(getattr(head, 'bert', head), batches).items()}
+    batches = (
+        pack(features[begin : begin + _BATCH]) for begin in range(0, max(1, len(features)), _BATCH)
+    )
+    return {
+        name: tuple(float(f'{size:.3e}') for size in sizes.tolist())
+        for name, sizes in input_sizes(getattr(head, 'bert', head), batches).items()
+    }
 
 
 def layer_errors(network, precision, features, num_threads=None):
@@ -169,13 +187,12 @@ class _Search:
         return ranking[:high], errors
 
     def _is_within(self, keep):
-        predictor = Predictor(self.network, self.num_threads,
-                              self.low._replace(keep=tuple(keep)))
+        predictor = Predictor(self.network, self.num_threads, self.low._replace(keep=tuple(keep)))
         if self.score is None:
             lost = self._note(keep, _error(_outputs(predictor, self.features), self.exact))
         else:
             lost = self.values[len(self.names)] - self._note(keep, self.score(predictor))
-        return lost <= self.tolerance + 1e-9      # a tolerance may be a number of texts exactly
+        return lost <= self.tolerance + 1e-9  # a tolerance may be a number of texts exactly
 
     def _note(self, keep, value):
         value = float(value)

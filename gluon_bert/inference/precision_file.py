@@ -1,4 +1,5 @@
 """Which precision a network may run in, kept beside its parameters in ``precision.json``."""
+
 from __future__ import annotations
 
 import json
@@ -52,8 +53,11 @@ def write_precision(folder, found):
     folder : str or Path
     found : LowPrecision
     """
-    content = [f'{json.dumps(name)}: {_text(value)}' for name, value in found._asdict().items()
-               if value is not None]
+    content = [
+        f'{json.dumps(name)}: {_text(value)}'
+        for name, value in found._asdict().items()
+        if value is not None
+    ]
     write_text(Path(folder) / PRECISION_FILE, '{\n' + ',\n'.join(content) + '\n}\n')
 
 
@@ -61,8 +65,11 @@ def _text(value):
     """JSON with a line for each layer."""
     if not isinstance(value, dict):
         return json.dumps(value, ensure_ascii=False)
-    return '{\n ' + ',\n '.join(f'{json.dumps(name)}: {json.dumps(row)}'
-                               for name, row in value.items()) + '}'
+    return (
+        '{\n '
+        + ',\n '.join(f'{json.dumps(name)}: {json.dumps(row)}' for name, row in value.items())
+        + '}'
+    )
 
 
 def forget_precision(folder):
@@ -95,19 +102,23 @@ def read_precision(folder, config):
     """
     path = Path(folder) / PRECISION_FILE
     if not path.is_file():
-        raise FileNotFoundError(f'{path}: there is no precision kept with this network; '
-                                f'gluon-bert quantize finds one')
+        raise FileNotFoundError(
+            f'{path}: there is no precision kept with this network; gluon-bert quantize finds one'
+        )
     if path.stat().st_size > _MAX_BYTES:
         raise ValueError(f'{path}: the file is larger than {_MAX_BYTES} bytes')
     content = read_object(path)
     for name, value in content.items():
         if name not in _CHECKS:
-            raise ValueError(f'{path}: {reprlib.repr(name)} is unknown; there are: '
-                             f'{", ".join(_CHECKS)}')
+            raise ValueError(
+                f'{path}: {reprlib.repr(name)} is unknown; there are: {", ".join(_CHECKS)}'
+            )
         allowed, check = _CHECKS[name]
         if not check(value, config):
-            raise ValueError(f'{path}: {name} is {reprlib.repr(value)}: expected '
-                             f'{allowed.format(config.num_layers - 1)}')
+            raise ValueError(
+                f'{path}: {name} is {reprlib.repr(value)}: expected '
+                f'{allowed.format(config.num_layers - 1)}'
+            )
     if 'precision' not in content:
         raise ValueError(f"{path}: has no 'precision'")
     if 'sizes' in content:
@@ -157,15 +168,23 @@ def _is_layer(name, config):
 
 
 def _are_layers(names, config):
-    return (isinstance(names, list) and all(_is_layer(name, config) for name in names)
-            and len(set(names)) == len(names))
+    return (
+        isinstance(names, list)
+        and all(_is_layer(name, config) for name in names)
+        and len(set(names)) == len(names)
+    )
 
 
 def _are_sizes(value, config):
     widths = layer_widths(config)
-    return (isinstance(value, dict) and value.keys() == widths.keys()
-            and all(isinstance(row, list) and len(row) == widths[name] and all(map(_is_size, row))
-                    for name, row in value.items()))
+    return (
+        isinstance(value, dict)
+        and value.keys() == widths.keys()
+        and all(
+            isinstance(row, list) and len(row) == widths[name] and all(map(_is_size, row))
+            for name, row in value.items()
+        )
+    )
 
 
 def _is_number(value, config=None):
@@ -186,11 +205,18 @@ _CHECKS = {
     'keep': (f'a list of different {_LAYERS}', _are_layers),
     'tolerance': ('a number from 0', _is_size),
     'measure': ('text', _is_text),
-    'float32': ('a number', _is_number), 'whole': ('a number', _is_number),
+    'float32': ('a number', _is_number),
+    'whole': ('a number', _is_number),
     'chosen': ('a number', _is_number),
-    'errors': (f'numbers from 0 by {_LAYERS}', lambda value, config: (
-        isinstance(value, dict) and all(_is_layer(name, config) for name in value)
-        and all(map(_is_size, value.values())))),
+    'errors': (
+        f'numbers from 0 by {_LAYERS}',
+        lambda value, config: (
+            isinstance(value, dict)
+            and all(_is_layer(name, config) for name in value)
+            and all(map(_is_size, value.values()))
+        ),
+    ),
     'sizes': ('numbers from 0 for the inputs of each dense layer of the network', _are_sizes),
-    'data': ('text', _is_text), 'calibration': ('text', _is_text),
+    'data': ('text', _is_text),
+    'calibration': ('text', _is_text),
 }

@@ -1,4 +1,5 @@
 """The fast form of a network, for inference."""
+
 from __future__ import annotations
 
 import itertools
@@ -73,10 +74,12 @@ class Predictor:
             raise ValueError(f'num_threads={num_threads}: expected 1 or more')
         self.network = network
         head = head_of(network)
-        if num_layers is not None and not (isinstance(head, BertModel)
-                                           and 1 <= num_layers <= head.config.num_layers):
-            raise ValueError(f'num_layers={num_layers}: expected 1 to {head.config.num_layers}, '
-                             f'of a BertModel')
+        if num_layers is not None and not (
+            isinstance(head, BertModel) and 1 <= num_layers <= head.config.num_layers
+        ):
+            raise ValueError(
+                f'num_layers={num_layers}: expected 1 to {head.config.num_layers}, of a BertModel'
+            )
         self._bert = getattr(head, 'bert', head)
         self._has_pooler = self._bert.use_pooler and num_layers is None
         self._needs_positions = hasattr(head, 'masked_lm')
@@ -88,8 +91,9 @@ class Predictor:
         self.is_native = precision != 'float32' or encoder.accepts(self._bert)
         """Whether the encoder runs in native code."""
         if self.is_native:
-            self._form = NativeForm(head, num_threads or default_threads(), precision, keep,
-                                    num_layers, sizes)
+            self._form = NativeForm(
+                head, num_threads or default_threads(), precision, keep, num_layers, sizes
+            )
         else:
             self._form = PlainForm(network, self._bert, num_layers)
 
@@ -178,8 +182,10 @@ class Predictor:
         self._check_pooling(pooling)
         lengths = np.array([feature.valid_length for feature in features], 'int64')
         chosen = self._form.divide(lengths, batch_size)
-        yield from zip(chosen, self._form.outputs(
-            ([features[i] for i in indices] for indices in chosen), pooling))
+        yield from zip(
+            chosen,
+            self._form.outputs(([features[i] for i in indices] for indices in chosen), pooling),
+        )
 
     def stream(self, features, batch_size=32, look_ahead=64):
         """The outputs for any number of sequences, one by one in their order, in bounded memory.
@@ -233,8 +239,9 @@ class Predictor:
 
     def _check_pooling(self, pooling):
         if pooling is None and self._needs_positions:
-            raise ValueError('a network with a decoder of masked words needs their positions: '
-                             'call batch')
+            raise ValueError(
+                'a network with a decoder of masked words needs their positions: call batch'
+            )
         if pooling not in (None, *POOLINGS):
             raise ValueError(f'pooling={pooling!r}: expected one of {POOLINGS}')
         if pooling == 'pooler' and not self._has_pooler:
@@ -257,12 +264,14 @@ def default_threads():
 
 def _check_positions(features, positions):
     if positions is None or len(positions) != len(features):
-        raise ValueError('positions of the masked words are needed: a list for each sequence, '
-                         'which may be empty')
+        raise ValueError(
+            'positions of the masked words are needed: a list for each sequence, which may be empty'
+        )
     for feature, row in zip(features, positions):
         if not all(0 <= position < feature.valid_length for position in row):
-            raise ValueError(f'positions {list(row)} are not all in a sequence of '
-                             f'{feature.valid_length} tokens')
+            raise ValueError(
+                f'positions {list(row)} are not all in a sequence of {feature.valid_length} tokens'
+            )
 
 
 def _check_positive(**arguments):

@@ -1,9 +1,10 @@
 """Which of many vectors are most similar to others, by the cosine of their angle."""
+
 from __future__ import annotations
 
 import numpy as np
 
-_BLOCK = 1 << 15    # rows compared at once
+_BLOCK = 1 << 15  # rows compared at once
 
 
 def cosine(first, second):
@@ -49,8 +50,10 @@ def open_vectors(path):
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise ValueError(f'{path}: is not a whole .npy file ({reason})') from None
     if vectors.ndim != 2 or vectors.dtype.kind != 'f':
-        raise ValueError(f'{path}: holds an array of {vectors.dtype} of shape {vectors.shape}; '
-                         f'expected floating-point vectors, shape (texts, units)')
+        raise ValueError(
+            f'{path}: holds an array of {vectors.dtype} of shape {vectors.shape}; '
+            f'expected floating-point vectors, shape (texts, units)'
+        )
     return vectors
 
 
@@ -86,13 +89,15 @@ def cosine_search(queries, vectors, k=10):
     if k < 1:
         raise ValueError(f'k={k}: expected 1 or more')
     if queries.ndim != 2 or vectors.ndim != 2 or queries.shape[1] != vectors.shape[1]:
-        raise ValueError(f'queries have shape {queries.shape}, vectors {vectors.shape}; expected '
-                         f'(queries, units) and (texts, units) with the same units')
+        raise ValueError(
+            f'queries have shape {queries.shape}, vectors {vectors.shape}; expected '
+            f'(queries, units) and (texts, units) with the same units'
+        )
     queries = _unit(queries)
     indices = np.zeros((len(queries), 0), 'int64')
     cosines = np.zeros((len(queries), 0), 'float32')
     for begin in range(0, len(vectors), _BLOCK):
-        found = queries @ _unit(vectors[begin:begin + _BLOCK]).T                  # (Q, block)
+        found = queries @ _unit(vectors[begin : begin + _BLOCK]).T  # (Q, block)
         numbers = np.broadcast_to(np.arange(begin, begin + found.shape[1]), found.shape)
         cosines = np.concatenate([cosines, found], axis=1)
         indices = np.concatenate([indices, numbers], axis=1)

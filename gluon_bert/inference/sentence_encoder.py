@@ -1,4 +1,5 @@
 """Vectors of sentences: a BERT over any number of texts, and what is pooled from it."""
+
 from __future__ import annotations
 
 import itertools
@@ -21,7 +22,7 @@ from .predictor import Predictor
 LONG = ('cut', 'windows')
 LAYER_POOLING = 'mean_of_layer:'
 
-_LOOK_AHEAD = 64    # batches that are sorted by length together
+_LOOK_AHEAD = 64  # batches that are sorted by length together
 
 
 class SentenceEncoder:
@@ -67,8 +68,16 @@ class SentenceEncoder:
     True
     """
 
-    def __init__(self, model, tokenizer, pooling='mean', normalize=True, max_length=None,
-                 batch_size=32, long='cut'):
+    def __init__(
+        self,
+        model,
+        tokenizer,
+        pooling='mean',
+        normalize=True,
+        max_length=None,
+        batch_size=32,
+        long='cut',
+    ):
         predictor = model if isinstance(model, Predictor) else None
         self.bert = bert_of(model if predictor is None else predictor.network, tokenizer)
         if batch_size < 1:
@@ -77,8 +86,10 @@ class SentenceEncoder:
             raise ValueError(f'long={long!r}: expected one of {LONG}')
         self._pooling, num_layers = _parsed(self.bert, pooling)
         if predictor is not None and num_layers is not None:
-            raise ValueError(f"pooling={pooling!r}: expected the model itself, not a Predictor; or "
-                             f"Predictor(model, num_layers={num_layers}) and pooling='mean'")
+            raise ValueError(
+                f'pooling={pooling!r}: expected the model itself, not a Predictor; or '
+                f"Predictor(model, num_layers={num_layers}) and pooling='mean'"
+            )
         self._predictor = predictor or Predictor(self.bert, num_layers=num_layers)
         self._normalize, self._batch_size, self._long = normalize, batch_size, long
         self._tokenizer = tokenizer
@@ -118,9 +129,12 @@ class SentenceEncoder:
         before = self.num_cut
         blocks = list(self.encode_stream(texts))
         if self.num_cut > before:
-            warnings.warn(f'{self.num_cut - before} of {sum(map(len, blocks))} texts were longer '
-                          f'than max_length={self._transform.max_length} tokens and were cut; '
-                          f"long='windows' reads them whole", stacklevel=2)
+            warnings.warn(
+                f'{self.num_cut - before} of {sum(map(len, blocks))} texts were longer '
+                f'than max_length={self._transform.max_length} tokens and were cut; '
+                f"long='windows' reads them whole",
+                stacklevel=2,
+            )
         return np.concatenate(blocks) if blocks else np.zeros((0, self.units), 'float32')
 
     def encode_stream(self, texts):
@@ -145,14 +159,16 @@ class SentenceEncoder:
         """
         trim = memory_trimmer()
         for features, counts, num_cut in computed_ahead(
-                self._features, blocks_of(texts, self._batch_size * _LOOK_AHEAD)):
+            self._features, blocks_of(texts, self._batch_size * _LOOK_AHEAD)
+        ):
             self.num_cut += num_cut
             self.num_tokens += sum(feature.valid_length for feature in features)
             vectors = np.empty((len(features), self.units), 'float32')
-            for indices, pooled in self._predictor.batches(features, self._batch_size,
-                                                           self._pooling):
+            for indices, pooled in self._predictor.batches(
+                features, self._batch_size, self._pooling
+            ):
                 vectors[indices] = pooled
-            if len(counts) < len(vectors):       # several windows of one text
+            if len(counts) < len(vectors):  # several windows of one text
                 begins = np.cumsum([0, *counts[:-1]])
                 vectors = np.add.reduceat(vectors, begins) / np.array(counts, 'float32')[:, None]
             if self._normalize:
@@ -172,32 +188,39 @@ class SentenceEncoder:
                 if pairs is None or not pairs[number]:
                     windows = self._windows(texts[number])
                 else:
-                    num_cut += self._transform.transform_batch(
-                        [texts[number]], [pairs[number]])[1]
+                    num_cut += self._transform.transform_batch([texts[number]], [pairs[number]])[1]
             groups.append(windows)
         return (list(itertools.chain(*groups)), [len(windows) for windows in groups], num_cut)
 
     def _windows(self, text):
         vocab, room = self._tokenizer.vocab, self._transform.max_length - 2
-        ids, = self._tokenizer.encode_ids([text])
+        (ids,) = self._tokenizer.encode_ids([text])
         parts = np.array_split(np.array(ids, 'int32'), -(-len(ids) // room))
         begin, end = vocab[[vocab.cls_token, vocab.sep_token]]
-        return [Features(np.array([begin, *part, end], 'int32'), np.zeros(len(part) + 2, 'int32'),
-                         len(part) + 2) for part in parts]
+        return [
+            Features(
+                np.array([begin, *part, end], 'int32'),
+                np.zeros(len(part) + 2, 'int32'),
+                len(part) + 2,
+            )
+            for part in parts
+        ]
 
 
 def _parsed(bert, pooling):
     """The way of pooling, and after how many layers; None for all."""
     if pooling.startswith(LAYER_POOLING):
         try:
-            layer = int(pooling[len(LAYER_POOLING):])
+            layer = int(pooling[len(LAYER_POOLING) :])
         except ValueError:
-            raise ValueError(f'pooling={pooling!r}: expected a whole number after '
-                             f'{LAYER_POOLING!r}') from None
+            raise ValueError(
+                f'pooling={pooling!r}: expected a whole number after {LAYER_POOLING!r}'
+            ) from None
         return 'mean', layer_number(bert, layer) + 1
     if pooling not in POOLINGS:
-        raise ValueError(f'pooling={pooling!r}: expected one of {POOLINGS}, or '
-                         f'{LAYER_POOLING + "-2"!r}')
+        raise ValueError(
+            f'pooling={pooling!r}: expected one of {POOLINGS}, or {LAYER_POOLING + "-2"!r}'
+        )
     if pooling == 'pooler' and not bert.use_pooler:
         raise ValueError("pooling='pooler': the model has no pooler")
     return pooling, None

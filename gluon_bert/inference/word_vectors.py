@@ -1,4 +1,5 @@
 """Vectors of tokens and words: chosen layers, and pieces of a word merged."""
+
 from __future__ import annotations
 
 from typing import NamedTuple
@@ -12,7 +13,7 @@ from .predictor import Predictor
 
 OOV_WAYS = ('avg', 'sum', 'last')
 
-_LOOK_AHEAD = 4    # batches; all tokens' vectors of as many are held
+_LOOK_AHEAD = 4  # batches; all tokens' vectors of as many are held
 
 
 class LayerFeatures(NamedTuple):
@@ -33,8 +34,7 @@ class WordFeatures(NamedTuple):
     num_pieces: list[int]
 
 
-def layer_features(model, tokenizer, texts, layers=(-1, -2, -3, -4), max_length=128,
-                   batch_size=32):
+def layer_features(model, tokenizer, texts, layers=(-1, -2, -3, -4), max_length=128, batch_size=32):
     """What chosen layers give for each token of texts or pairs; Google's ``extract_features``.
 
     Parameters
@@ -80,6 +80,7 @@ def layer_features(model, tokenizer, texts, layers=(-1, -2, -3, -4), max_length=
             features, _ = transform.transform_batch(*block)
             for feature, values in zip(features, _run(bert, batches, features, numbers)):
                 yield LayerFeatures(tokenizer.convert_ids_to_tokens(feature.inputs), values)
+
     return run()
 
 
@@ -130,8 +131,9 @@ class WordVectors:
         self._batch_size = batch_size
         vocab = tokenizer.vocab
         self._begin, self._end = vocab[[vocab.cls_token, vocab.sep_token]]
-        self._special = {vocab[token] for name in ROLES
-                         if (token := getattr(vocab, name, None)) is not None}
+        self._special = {
+            vocab[token] for name in ROLES if (token := getattr(vocab, name, None)) is not None
+        }
         self.num_cut = 0
         """How many texts were cut so far, for being longer than ``max_length``."""
 
@@ -165,8 +167,9 @@ class WordVectors:
             features = []
             for item in encoded:
                 ids = [self._begin, *item.ids[:room], self._end]
-                features.append(Features(np.array(ids, 'int32'), np.zeros(len(ids), 'int32'),
-                                         len(ids)))
+                features.append(
+                    Features(np.array(ids, 'int32'), np.zeros(len(ids), 'int32'), len(ids))
+                )
             results = self._run.stream(features, self._batch_size, _LOOK_AHEAD)
             for text, item, vectors in zip(block, encoded, results):
                 yield self._merged(text, item, vectors[1:-1])
@@ -174,9 +177,8 @@ class WordVectors:
     def _merged(self, text, encoded, pieces):
         """The words of one text: pieces (T, C) -> WordFeatures."""
         if self._oov_way is None or not len(pieces):
-            return WordFeatures(encoded.tokens[:len(pieces)], pieces, [1] * len(pieces))
-        begins = [number for number in range(len(pieces))
-                  if self._is_first(encoded, number)]
+            return WordFeatures(encoded.tokens[: len(pieces)], pieces, [1] * len(pieces))
+        begins = [number for number in range(len(pieces)) if self._is_first(encoded, number)]
         ends = [*begins[1:], len(pieces)]
         counts = np.subtract(ends, begins)
         if self._oov_way == 'last':
@@ -185,13 +187,18 @@ class WordVectors:
             vectors = np.add.reduceat(pieces, begins)
         if self._oov_way == 'avg':
             vectors = vectors / counts[:, None].astype('float32')
-        words = [text[encoded.offsets[begin][0]:encoded.offsets[end - 1][1]]
-                 for begin, end in zip(begins, ends)]
+        words = [
+            text[encoded.offsets[begin][0] : encoded.offsets[end - 1][1]]
+            for begin, end in zip(begins, ends)
+        ]
         return WordFeatures(words, vectors, counts.tolist())
 
     def _is_first(self, encoded, number):
-        return (number == 0 or self._tokenizer.is_first_subword(encoded.tokens[number])
-                or not self._special.isdisjoint(encoded.ids[number - 1:number + 1]))
+        return (
+            number == 0
+            or self._tokenizer.is_first_subword(encoded.tokens[number])
+            or not self._special.isdisjoint(encoded.ids[number - 1 : number + 1])
+        )
 
 
 def _run(bert, batches, features, layers):

@@ -5,6 +5,7 @@ gluon_bert.kernels``. Without them, and where the environment variable GLUON_BER
 MXNet's own operators do the same. They are used while ``fit`` runs, and by the
 ``Predictor``: a saved or exported network never depends on them.
 """
+
 from __future__ import annotations
 
 import contextlib
@@ -17,14 +18,26 @@ from mxnet.base import _LIB, check_call
 
 from .compiling import build, library
 
-__all__ = ['accept', 'adam', 'are_used_in', 'build', 'library', 'load', 'processor',
-           'state', 'sum_of_squares', 'unused_in', 'used_in']
+__all__ = [
+    'accept',
+    'adam',
+    'are_used_in',
+    'build',
+    'library',
+    'load',
+    'processor',
+    'state',
+    'sum_of_squares',
+    'unused_in',
+    'used_in',
+]
 
 
 def load():
     """Whether the kernels are there: built, and not switched off by GLUON_BERT_KERNELS=0."""
-    return (os.environ.get('GLUON_BERT_KERNELS') != '0' and library().is_file()
-            and bool(_functions()))
+    return (
+        os.environ.get('GLUON_BERT_KERNELS') != '0' and library().is_file() and bool(_functions())
+    )
 
 
 def processor():
@@ -57,8 +70,9 @@ def adam(weight, grad, mean, variance, rate, beta1, beta2, epsilon, shrink, deca
     for array in (weight, grad, mean, variance):
         array.wait_to_read()
     floats = map(ctypes.c_float, (rate, beta1, beta2, epsilon, shrink, decay, rescale))
-    _functions().gluon_bert_adam(*map(_pointer, (weight, grad, mean, variance)),
-                                 ctypes.c_int64(weight.size), *floats)
+    _functions().gluon_bert_adam(
+        *map(_pointer, (weight, grad, mean, variance)), ctypes.c_int64(weight.size), *floats
+    )
 
 
 def sum_of_squares(array):
@@ -69,8 +83,15 @@ def sum_of_squares(array):
 
 def accept(arrays):
     """Whether the kernels are there and take these arrays: dense, float32, on the CPU."""
-    return all(array.stype == 'default' and array.dtype == np.float32
-               and array.context.device_type == 'cpu' for array in arrays) and load()
+    return (
+        all(
+            array.stype == 'default'
+            and array.dtype == np.float32
+            and array.context.device_type == 'cpu'
+            for array in arrays
+        )
+        and load()
+    )
 
 
 @functools.cache
@@ -109,17 +130,22 @@ def used_in(block, dtype='float32', recompute=False):
         not fit the network.
     """
     parameters = block.collect_params().values()
-    fits = all(np.dtype(parameter.dtype) == np.float32
-               and [device.device_type for device in parameter.list_ctx()] == ['cpu']
-               for parameter in parameters)
+    fits = all(
+        np.dtype(parameter.dtype) == np.float32
+        and [device.device_type for device in parameter.list_ctx()] == ['cpu']
+        for parameter in parameters
+    )
     if not fits or not load():
         if dtype != 'float32' or recompute:
             reason = f'here run {state()}' if fits else 'the network is not on one CPU in float32'
-            raise ValueError(f'dtype={dtype!r}, recompute={recompute}: training in bfloat16 and '
-                             f'recomputation need the native kernels, but {reason}')
+            raise ValueError(
+                f'dtype={dtype!r}, recompute={recompute}: training in bfloat16 and '
+                f'recomputation need the native kernels, but {reason}'
+            )
         yield
         return
     from .training import NativeTrainer
+
     _set(block, lambda bert: NativeTrainer(bert, dtype, recompute))
     try:
         yield

@@ -1,4 +1,5 @@
 """Build the kernels: python -m gluon_bert.kernels."""
+
 import sys
 
 from . import build, load
@@ -8,7 +9,7 @@ def main():
     try:
         path = build()
     except (FileNotFoundError, RuntimeError, OSError) as error:
-        return f'native kernels: not built, MXNet\'s own operators are used ({error})'
+        return f"native kernels: not built, MXNet's own operators are used ({error})"
     sys.stdout.write(f'native kernels: {path} {"loads" if load() else "does not load"}\n')
     return ''
 

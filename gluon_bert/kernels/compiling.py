@@ -1,4 +1,5 @@
 """How the kernels are compiled. setup.py runs this too."""
+
 from __future__ import annotations
 
 import functools
@@ -15,13 +16,23 @@ SOURCE = FOLDER / 'src'
 COMPILERS = ('c++', 'g++', 'clang++')
 OPTIONS = ('-std=c++17', '-O3', '-fPIC', '-fopenmp', '-fno-math-errno')
 # Source file -> further options. What is compiled for some processors only runs on those.
-SOURCES = {'optimizer.cc': (), 'encoder.cc': (), 'training_encoder.cc': (),
-           'training_backward.cc': (), 'backend.cc': (), 'backend_generic.cc': ()}
+SOURCES = {
+    'optimizer.cc': (),
+    'encoder.cc': (),
+    'training_encoder.cc': (),
+    'training_backward.cc': (),
+    'backend.cc': (),
+    'backend_generic.cc': (),
+}
 if platform.machine() == 'x86_64':
     _AVX512 = ('-mavx512f', '-mavx512bw', '-mavx512vl', '-mavx512dq', '-mfma')
-    SOURCES.update({
-        'backend_avx2.cc': ('-mavx2', '-mfma'), 'backend_avx512.cc': _AVX512,
-        'backend_avx512_bf16.cc': (*_AVX512, '-mavx512vnni', '-mavx512bf16')})
+    SOURCES.update(
+        {
+            'backend_avx2.cc': ('-mavx2', '-mfma'),
+            'backend_avx512.cc': _AVX512,
+            'backend_avx512_bf16.cc': (*_AVX512, '-mavx512vnni', '-mavx512bf16'),
+        }
+    )
 
 
 @functools.cache

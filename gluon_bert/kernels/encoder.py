@@ -1,4 +1,5 @@
 """A BERT encoder in native code: weights laid out once, nothing spent on padding."""
+
 from __future__ import annotations
 
 import ctypes
@@ -10,7 +11,7 @@ import numpy as np
 from . import _functions, _pointer, accept, state
 
 PRECISIONS = {'float32': 0, 'bfloat16': 1, 'int8': 2}
-PARTS = ('query_key_value', 'output', 'expand', 'contract')     # the dense layers of a layer
+PARTS = ('query_key_value', 'output', 'expand', 'contract')  # the dense layers of a layer
 ACTIVATIONS = {None: 0, 'gelu': 1, 'gelu_tanh': 2, 'relu': 3, 'tanh': 4}
 
 
@@ -47,30 +48,45 @@ class NativeEncoder:
 
     def __init__(self, bert, precision='float32', keep=(), num_layers=None, sizes=None):
         if not accepts(bert):
-            raise ValueError(f'the native encoder needs the kernels, and a network in float32 on '
-                             f'the CPU (kernels in use: {state()})')
+            raise ValueError(
+                f'the native encoder needs the kernels, and a network in float32 on '
+                f'the CPU (kernels in use: {state()})'
+            )
         self.config = bert.config
         self.use_pooler = bert.use_pooler and num_layers is None
         num_layers = bert.config.num_layers if num_layers is None else num_layers
-        self._arrays = [None if parameter is None else parameter.list_data()[0]
-                        for parameter in _parameters(bert, num_layers, self.use_pooler)]
+        self._arrays = [
+            None if parameter is None else parameter.list_data()[0]
+            for parameter in _parameters(bert, num_layers, self.use_pooler)
+        ]
         for array in self._arrays:
             if array is not None:
                 array.wait_to_read()
         config = bert.config
-        layout = np.array([
-            config.units, config.hidden_size, config.num_heads, num_layers,
-            ACTIVATIONS[config.activation],
-            ACTIVATIONS[config.pooler_activation],
-            *_precisions(config.num_layers, precision, keep)], 'int64')
-        pointers = (ctypes.c_void_p * len(self._arrays))(*(
-            None if array is None else _pointer(array).value for array in self._arrays))
+        layout = np.array(
+            [
+                config.units,
+                config.hidden_size,
+                config.num_heads,
+                num_layers,
+                ACTIVATIONS[config.activation],
+                ACTIVATIONS[config.pooler_activation],
+                *_precisions(config.num_layers, precision, keep),
+            ],
+            'int64',
+        )
+        pointers = (ctypes.c_void_p * len(self._arrays))(
+            *(None if array is None else _pointer(array).value for array in self._arrays)
+        )
         inputs = self._input_sizes(bert, precision, num_layers, sizes)
         functions = _functions()
         functions.gluon_bert_encoder.restype = ctypes.c_void_p
         handle = functions.gluon_bert_encoder(
-            _address(layout), ctypes.c_float(config.layer_norm_eps),
-            pointers, inputs and _pointers(inputs))
+            _address(layout),
+            ctypes.c_float(config.layer_norm_eps),
+            pointers,
+            inputs and _pointers(inputs),
+        )
         if not handle:
             raise MemoryError('no memory for the weights of the native encoder')
         self._handle = ctypes.c_void_p(handle)
@@ -89,8 +105,10 @@ class NativeEncoder:
         for name, width in layer_widths(bert.config, num_layers).items():
             array = np.ascontiguousarray(sizes.get(name, ()), 'float32')
             if array.shape != (width,) or not (np.isfinite(array) & (array >= 0)).all():
-                raise ValueError(f'sizes: expected {width} finite numbers from 0 for {name}, got '
-                                 f'an array of shape {array.shape}')
+                raise ValueError(
+                    f'sizes: expected {width} finite numbers from 0 for {name}, got '
+                    f'an array of shape {array.shape}'
+                )
             found.append(array)
         return found
 
@@ -118,8 +136,10 @@ class NativeEncoder:
             If an id, a type or a length is out of range.
         MemoryError
         """
-        outputs = [np.empty((rows, self.config.units), 'float32') if wanted else None
-                   for rows, wanted in ((len(ids), sequence), (len(lengths), pooled))]
+        outputs = [
+            np.empty((rows, self.config.units), 'float32') if wanted else None
+            for rows, wanted in ((len(ids), sequence), (len(lengths), pooled))
+        ]
         self._run(ids, token_types, lengths, num_threads, *outputs)
         return tuple(outputs)
 
@@ -129,13 +149,22 @@ class NativeEncoder:
         _check(token_types, max(config.num_token_types, 1), 'token_types')
         _check(lengths, config.max_length + 1, 'lengths', least=1)
         if not len(ids) == len(token_types) == lengths.sum():
-            raise ValueError(f'{len(ids)} ids and {len(token_types)} token types for lengths of '
-                             f'{lengths.sum()} in all')
-        arrays = [array if array is None else _address(array)
-                  for array in (ids, token_types, lengths, sequence, pooled)]
+            raise ValueError(
+                f'{len(ids)} ids and {len(token_types)} token types for lengths of '
+                f'{lengths.sum()} in all'
+            )
+        arrays = [
+            array if array is None else _address(array)
+            for array in (ids, token_types, lengths, sequence, pooled)
+        ]
         if _functions().gluon_bert_encode(
-                self._handle, *arrays[:3], ctypes.c_int64(len(lengths)), ctypes.c_int(num_threads),
-                *arrays[3:], squares and _pointers(squares)):
+            self._handle,
+            *arrays[:3],
+            ctypes.c_int64(len(lengths)),
+            ctypes.c_int(num_threads),
+            *arrays[3:],
+            squares and _pointers(squares),
+        ):
             raise MemoryError(f'no memory to encode {len(ids)} tokens')
 
 
@@ -161,9 +190,11 @@ class NativeDense:
         functions = _functions()
         functions.gluon_bert_dense.restype = ctypes.c_void_p
         handle = functions.gluon_bert_dense(
-            _address(weight), _address(bias),
+            _address(weight),
+            _address(bias),
             *map(ctypes.c_int64, (*weight.shape, PRECISIONS[precision])),
-            None if sizes is None else _address(sizes))
+            None if sizes is None else _address(sizes),
+        )
         if not handle:
             raise MemoryError('no memory for the weights of the native layer')
         self._shape, self._handle = weight.shape, ctypes.c_void_p(handle)
@@ -176,9 +207,13 @@ class NativeDense:
             raise ValueError(f'x has shape {x.shape}, expected (rows, {self._shape[1]})')
         y = np.empty((len(x), self._shape[0]), 'float32')
         if _functions().gluon_bert_run_dense(
-                self._handle, _address(x), ctypes.c_int64(len(x)),
-                ctypes.c_int(ACTIVATIONS[activation]), ctypes.c_int(num_threads),
-                _address(y)):
+            self._handle,
+            _address(x),
+            ctypes.c_int64(len(x)),
+            ctypes.c_int(ACTIVATIONS[activation]),
+            ctypes.c_int(num_threads),
+            _address(y),
+        ):
             raise MemoryError(f'no memory for {len(x)} rows')
         return y
 
@@ -210,15 +245,15 @@ def input_sizes(bert, batches):
         sequence = np.empty((len(ids), bert.config.units), 'float32')
         encoder._run(ids, token_types, lengths, 1, sequence, None, squares)
         count += len(ids)
-    return {name: np.sqrt(found / count).astype('float32')
-            for name, found in zip(widths, squares)}
+    return {name: np.sqrt(found / count).astype('float32') for name, found in zip(widths, squares)}
 
 
 def accepts(bert):
     """Whether the kernels are there and take the parameters of a BERT."""
     parameters = list(bert.collect_params().values())
     return all(parameter._data is not None for parameter in parameters) and accept(
-        [parameter.list_data()[0] for parameter in parameters])
+        [parameter.list_data()[0] for parameter in parameters]
+    )
 
 
 def dense_layers(num_layers):
@@ -228,8 +263,10 @@ def dense_layers(num_layers):
 
 def layer_widths(config, num_layers=None):
     """The number of inputs of each dense layer by its name; of all layers, or the first ones."""
-    return {name: config.hidden_size if name.endswith('contract') else config.units
-            for name in dense_layers(config.num_layers if num_layers is None else num_layers)}
+    return {
+        name: config.hidden_size if name.endswith('contract') else config.units
+        for name in dense_layers(config.num_layers if num_layers is None else num_layers)
+    }
 
 
 def _random_words(config, count=4, longest=32):
@@ -244,8 +281,7 @@ def _address(array):
 
 
 def _pointers(arrays):
-    return (ctypes.c_void_p * len(arrays))(*(
-        _address(array).value for array in arrays))
+    return (ctypes.c_void_p * len(arrays))(*(_address(array).value for array in arrays))
 
 
 def _precisions(num_layers, precision, keep):
@@ -254,13 +290,16 @@ def _precisions(num_layers, precision, keep):
     names = dense_layers(num_layers)
     unknown = set(keep) - set(names)
     if unknown:
-        raise ValueError(f'keep: there is no dense layer {min(unknown)!r}; they are {names[0]!r} '
-                         f'to {names[-1]!r}')
+        raise ValueError(
+            f'keep: there is no dense layer {min(unknown)!r}; they are {names[0]!r} '
+            f'to {names[-1]!r}'
+        )
     return [PRECISIONS['float32' if name in set(keep) else precision] for name in names]
 
 
 def _parameters(bert, num_layers, use_pooler):
     """In the order in which the kernel reads them."""
+
     def dense(layer):
         return [layer.weight, layer.bias]
 
@@ -268,13 +307,21 @@ def _parameters(bert, num_layers, use_pooler):
         return [layer.gamma, layer.beta]
 
     embeddings = bert.embeddings
-    found = [embeddings.word.weight,
-             embeddings.token_type.weight if bert.config.num_token_types else None,
-             embeddings.position.weight, *norm(embeddings.norm)]
+    found = [
+        embeddings.word.weight,
+        embeddings.token_type.weight if bert.config.num_token_types else None,
+        embeddings.position.weight,
+        *norm(embeddings.norm),
+    ]
     for layer in itertools.islice(bert.layers, num_layers):
-        found += [*dense(layer.attention.query_key_value), *dense(layer.attention.output),
-                  *norm(layer.attention_norm), *dense(layer.expand), *dense(layer.contract),
-                  *norm(layer.output_norm)]
+        found += [
+            *dense(layer.attention.query_key_value),
+            *dense(layer.attention.output),
+            *norm(layer.attention_norm),
+            *dense(layer.expand),
+            *dense(layer.contract),
+            *norm(layer.output_norm),
+        ]
     return found + (dense(bert.pooler) if use_pooler else [None, None])
 
 
@@ -282,5 +329,6 @@ def _check(array, limit, name, least=0):
     if array.dtype != np.int32 or array.ndim != 1 or not array.flags.c_contiguous:
         raise ValueError(f'{name}: expected a contiguous array of int32 of one dimension')
     if array.size and not (array.min() >= least and array.max() < limit):
-        raise ValueError(f'{name} are from {array.min()} to {array.max()}, expected {least} to '
-                         f'{limit - 1}')
+        raise ValueError(
+            f'{name} are from {array.min()} to {array.max()}, expected {least} to {limit - 1}'
+        )

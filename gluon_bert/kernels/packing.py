@@ -2,6 +2,7 @@
 
 M tokens of N sequences in all, C units.
 """
+
 from __future__ import annotations
 
 from typing import NamedTuple
@@ -74,14 +75,20 @@ def unpad(inputs, token_types, valid_length):
     """
     ids = _whole_numbers(inputs)
     size, longest = ids.shape
-    lengths = (np.full(size, longest, 'int32') if valid_length is None
-               else _whole_numbers(valid_length))
+    lengths = (
+        np.full(size, longest, 'int32') if valid_length is None else _whole_numbers(valid_length)
+    )
     if len(lengths) != size or not ((lengths >= 1) & (lengths <= longest)).all():
-        raise ValueError(f'valid_length {lengths.tolist()} does not fit inputs of shape '
-                         f'{ids.shape}: expected {size} lengths from 1 to {longest}')
+        raise ValueError(
+            f'valid_length {lengths.tolist()} does not fit inputs of shape '
+            f'{ids.shape}: expected {size} lengths from 1 to {longest}'
+        )
     valid = np.arange(longest) < lengths[:, None]
-    types = (np.zeros(lengths.sum(), 'int32') if token_types is None
-             else _whole_numbers(token_types)[valid])
+    types = (
+        np.zeros(lengths.sum(), 'int32')
+        if token_types is None
+        else _whole_numbers(token_types)[valid]
+    )
     return Unpadded(Packed(ids[valid], types, lengths), valid)
 
 
@@ -107,11 +114,18 @@ def pack(features):
     lengths = np.array([feature.valid_length for feature in features], 'int32')
     for feature in features:
         if not len(feature.inputs) == len(feature.token_types) == feature.valid_length > 0:
-            raise ValueError(f'features hold {len(feature.inputs)} ids and '
-                             f'{len(feature.token_types)} token types for a sequence of '
-                             f'{feature.valid_length} tokens')
-    inputs, types = (np.concatenate(parts, dtype='int32', casting='unsafe') for parts in (
-        [feature.inputs for feature in features], [feature.token_types for feature in features]))
+            raise ValueError(
+                f'features hold {len(feature.inputs)} ids and '
+                f'{len(feature.token_types)} token types for a sequence of '
+                f'{feature.valid_length} tokens'
+            )
+    inputs, types = (
+        np.concatenate(parts, dtype='int32', casting='unsafe')
+        for parts in (
+            [feature.inputs for feature in features],
+            [feature.token_types for feature in features],
+        )
+    )
     return Packed(inputs, types, lengths)
 
 

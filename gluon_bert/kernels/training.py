@@ -1,4 +1,5 @@
 """A BERT encoder in training, in native code: forward and backward, nothing spent on padding."""
+
 from __future__ import annotations
 
 import ctypes
@@ -48,10 +49,21 @@ class NativeTrainer:
     def __init__(self, bert, dtype='float32', recompute=False, num_threads=None):
         self._bert, config = weakref.ref(bert), bert.config
         self._num_threads = num_threads or _functions().gluon_bert_threads()
-        sizes = np.array([
-            config.units, config.hidden_size, config.num_heads, config.num_layers,
-            config.vocab_size, config.num_token_types, config.max_length,
-            ACTIVATIONS[config.activation], PRECISIONS[dtype], recompute], 'int64')
+        sizes = np.array(
+            [
+                config.units,
+                config.hidden_size,
+                config.num_heads,
+                config.num_layers,
+                config.vocab_size,
+                config.num_token_types,
+                config.max_length,
+                ACTIVATIONS[config.activation],
+                PRECISIONS[dtype],
+                recompute,
+            ],
+            'int64',
+        )
         functions = _native()
         handle = functions.gluon_bert_trainer(_address(sizes), config.layer_norm_eps)
         if not handle:
@@ -80,7 +92,7 @@ class NativeTrainer:
         MemoryError
         """
         if autograd.is_recording():
-            mx.nd.waitall()     # what an earlier pass keeps is free once its backward pass is done
+            mx.nd.waitall()  # what an earlier pass keeps is free once its backward pass is done
         bert = self._bert()
         ids, types, lengths = unpad(inputs, token_types, valid_length).packed
         _check(ids, bert.config.vocab_size, 'inputs')
@@ -88,19 +100,35 @@ class NativeTrainer:
             _check(types, bert.config.num_token_types, 'token_types')
         parameters = _parameters(bert, bert.config.num_layers, use_pooler=False)[:-2]
         arrays = [None if parameter is None else parameter.data() for parameter in parameters]
-        trained = [index for index, parameter in enumerate(parameters)
-                   if parameter is not None and parameter.grad_req != 'null']
+        trained = [
+            index
+            for index, parameter in enumerate(parameters)
+            if parameter is not None and parameter.grad_req != 'null'
+        ]
         recorded = autograd.is_recording() and bool(trained)
         rate = bert.embeddings.dropout._rate if autograd.is_training() else 0.0
-        shape = (*inputs.shape[:1 if first_only else 2], bert.config.units)
+        shape = (*inputs.shape[: 1 if first_only else 2], bert.config.units)
         output = mx.nd.empty(shape, ctx=inputs.context)
         handle = _native().gluon_bert_train_forward(
-            self._handle, _pointers(arrays), _address(ids), _address(types), _address(lengths),
-            len(lengths), inputs.shape[1], first_only, recorded, rate, _draw_seed(rate),
-            self._num_threads, _pointer(output))
+            self._handle,
+            _pointers(arrays),
+            _address(ids),
+            _address(types),
+            _address(lengths),
+            len(lengths),
+            inputs.shape[1],
+            first_only,
+            recorded,
+            rate,
+            _draw_seed(rate),
+            self._num_threads,
+            _pointer(output),
+        )
         if not handle:
-            raise MemoryError(f'no memory to train on a batch of {len(ids)} tokens; a smaller '
-                              f'batch or recomputation takes less')
+            raise MemoryError(
+                f'no memory to train on a batch of {len(ids)} tokens; a smaller '
+                f'batch or recomputation takes less'
+            )
         run = _Pass(handle, arrays, trained)
         if recorded:
             _record([arrays[index] for index in trained], output, run)
@@ -120,15 +148,19 @@ class _Pass:
         for index, target, add in zip(self._trained, targets, adds):
             wanted[index], flags[index] = target, add
         if _native().gluon_bert_train_backward(
-                self._handle, _pointers(self._arrays), _pointer(gradient), _pointers(wanted),
-                _address(flags)):
+            self._handle,
+            _pointers(self._arrays),
+            _pointer(gradient),
+            _pointers(wanted),
+            _address(flags),
+        ):
             raise MemoryError('no memory for the backward pass')
 
 
 def _draw_seed(rate):
     if not rate:
         return 0
-    high, low = mx.nd.random.randint(0, 2 ** 31 - 1, shape=(2,), dtype='int32').asnumpy()
+    high, low = mx.nd.random.randint(0, 2**31 - 1, shape=(2,), dtype='int32').asnumpy()
     return int(high) << 32 | int(low)
 
 
@@ -136,8 +168,9 @@ def _pointers(arrays):
     for array in arrays:
         if array is not None:
             array.wait_to_read()
-    return (ctypes.c_void_p * len(arrays))(*(
-        None if array is None else _pointer(array).value for array in arrays))
+    return (ctypes.c_void_p * len(arrays))(
+        *(None if array is None else _pointer(array).value for array in arrays)
+    )
 
 
 def _native():
@@ -148,8 +181,16 @@ def _native():
         functions.gluon_bert_trainer.argtypes = [pointer, ctypes.c_float]
         functions.gluon_bert_train_forward.restype = pointer
         functions.gluon_bert_train_forward.argtypes = [
-            *[pointer] * 5, whole, whole, number, number, ctypes.c_float, ctypes.c_uint64, number,
-            pointer]
+            *[pointer] * 5,
+            whole,
+            whole,
+            number,
+            number,
+            ctypes.c_float,
+            ctypes.c_uint64,
+            number,
+            pointer,
+        ]
         functions.gluon_bert_train_backward.argtypes = [pointer] * 5
     return functions
 
@@ -157,9 +198,15 @@ def _native():
 # --- as mx.autograd.Function does, whose backward pass would copy every gradient and, with
 # --- grad_req 'add', lose it
 
-_Backward = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.c_int,
-                             ctypes.POINTER(ctypes.c_void_p), ctypes.POINTER(ctypes.c_int),
-                             ctypes.c_int, ctypes.c_void_p)
+_Backward = ctypes.CFUNCTYPE(
+    ctypes.c_int,
+    ctypes.c_int,
+    ctypes.c_int,
+    ctypes.POINTER(ctypes.c_void_p),
+    ctypes.POINTER(ctypes.c_int),
+    ctypes.c_int,
+    ctypes.c_void_p,
+)
 _Delete = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
 _ADD = 3
 _held, _numbers = {}, itertools.count()
@@ -168,8 +215,11 @@ _held, _numbers = {}, itertools.count()
 class _Callbacks(ctypes.Structure):
     """MXCallbackList of MXNet's c_api.h."""
 
-    _fields_ = (('count', ctypes.c_int), ('functions', ctypes.POINTER(ctypes.c_void_p)),
-                ('contexts', ctypes.POINTER(ctypes.c_void_p)))
+    _fields_ = (
+        ('count', ctypes.c_int),
+        ('functions', ctypes.POINTER(ctypes.c_void_p)),
+        ('contexts', ctypes.POINTER(ctypes.c_void_p)),
+    )
 
 
 def _record(inputs, output, run):
@@ -177,14 +227,17 @@ def _record(inputs, output, run):
     number = next(_numbers)
 
     def on_backward(num_outputs, num_inputs, handles, requests, is_training, _):
-        arrays = [NDArray(ctypes.c_void_p(handles[index]))
-                  for index in range(num_outputs + num_inputs)]
-        wanted = [array if requests[index] else None
-                  for index, array in enumerate(arrays[num_outputs:])]
+        arrays = [
+            NDArray(ctypes.c_void_p(handles[index])) for index in range(num_outputs + num_inputs)
+        ]
+        wanted = [
+            array if requests[index] else None for index, array in enumerate(arrays[num_outputs:])
+        ]
         try:
-            run.backward(arrays[0], wanted,
-                         [requests[index] == _ADD for index in range(num_inputs)])
-        except Exception:       # nothing may leave a callback; MXNet raises its own error
+            run.backward(
+                arrays[0], wanted, [requests[index] == _ADD for index in range(num_inputs)]
+            )
+        except Exception:  # nothing may leave a callback; MXNet raises its own error
             logger.exception('the backward pass failed')
             return 0
         return 1
@@ -196,10 +249,17 @@ def _record(inputs, output, run):
 
     callbacks = _Backward(on_backward), _Delete(on_delete)
     # ctypes.cast would make circles of references, which hold the memory of the pass.
-    functions = (ctypes.c_void_p * 2)(*(ctypes.c_void_p.from_buffer(callback).value
-                                        for callback in callbacks))
+    functions = (ctypes.c_void_p * 2)(
+        *(ctypes.c_void_p.from_buffer(callback).value for callback in callbacks)
+    )
     table = _Callbacks(2, functions, (ctypes.c_void_p * 2)())
     _held[number] = callbacks, table
-    check_call(_LIB.MXCustomFunctionRecord(
-        len(inputs), (ctypes.c_void_p * len(inputs))(*(array.handle for array in inputs)),
-        1, (ctypes.c_void_p * 1)(output.handle), ctypes.byref(table)))
+    check_call(
+        _LIB.MXCustomFunctionRecord(
+            len(inputs),
+            (ctypes.c_void_p * len(inputs))(*(array.handle for array in inputs)),
+            1,
+            (ctypes.c_void_p * 1)(output.handle),
+            ctypes.byref(table),
+        )
+    )

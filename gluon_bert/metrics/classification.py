@@ -1,4 +1,5 @@
 """Figures of merit for predictions, by name."""
+
 from __future__ import annotations
 
 import difflib
@@ -45,8 +46,14 @@ def spearman(labels, predictions):
     return stats.spearmanr(labels, predictions)[0]
 
 
-METRICS = {'accuracy': accuracy, 'f1': f1, 'macro_f1': macro_f1, 'mcc': mcc,
-           'pearson': pearson, 'spearman': spearman}
+METRICS = {
+    'accuracy': accuracy,
+    'f1': f1,
+    'macro_f1': macro_f1,
+    'mcc': mcc,
+    'pearson': pearson,
+    'spearman': spearman,
+}
 
 
 def evaluate_metrics(names, labels, predictions):
@@ -148,8 +155,15 @@ def class_report(labels, predictions, names):
     for number, name in enumerate(names):
         right = matrix[number, number]
         taken, support = matrix[:, number].sum(), matrix[number].sum()
-        rows.append(ClassScores(name, _ratio(right, taken), _ratio(right, support),
-                                _ratio(2 * right, taken + support), int(support)))
+        rows.append(
+            ClassScores(
+                name,
+                _ratio(right, taken),
+                _ratio(right, support),
+                _ratio(2 * right, taken + support),
+                int(support),
+            )
+        )
     return rows
 
 
@@ -164,16 +178,21 @@ def format_report(rows):
     """
     width = max([len('class'), *(len(row.name) for row in rows)])
     lines = [f'{"class":<{width}}  precision  recall      f1  support']
-    lines += [f'{row.name:<{width}}  {row.precision:9.4f}  {row.recall:.4f}  {row.f1:.4f}  '
-              f'{row.support:7d}' for row in rows]
+    lines += [
+        f'{row.name:<{width}}  {row.precision:9.4f}  {row.recall:.4f}  {row.f1:.4f}  '
+        f'{row.support:7d}'
+        for row in rows
+    ]
     return '\n'.join(lines)
 
 
 def _checked(labels, predictions):
     labels, predictions = _wide(labels), _wide(predictions)
     if labels.ndim != 1 or labels.shape != predictions.shape or not len(labels):
-        raise ValueError(f'labels and predictions must be two lists of the same length, 1 or more, '
-                         f'got shapes {labels.shape} and {predictions.shape}')
+        raise ValueError(
+            f'labels and predictions must be two lists of the same length, 1 or more, '
+            f'got shapes {labels.shape} and {predictions.shape}'
+        )
     for name, values in (('labels', labels), ('predictions', predictions)):
         num_wrong = int(np.sum(~np.isfinite(values)))
         if num_wrong:

@@ -3,6 +3,7 @@
 An entity is found if its type and both its ends are right (Tjong Kim Sang and De Meulder, 2003,
 section 2.3).
 """
+
 from __future__ import annotations
 
 from collections import Counter
@@ -88,15 +89,18 @@ def entity_report(gold, predicted, scheme=None):
     num_words = num_right = 0
     for number, (tags, guesses) in enumerate(zip(gold, predicted)):
         if len(tags) != len(guesses):
-            raise ValueError(f'sentence {number}: gold has {len(tags)} tags, predicted has '
-                             f'{len(guesses)}')
+            raise ValueError(
+                f'sentence {number}: gold has {len(tags)} tags, predicted has {len(guesses)}'
+            )
         num_words += len(tags)
         num_right += sum(tag == guess for tag, guess in zip(tags, guesses))
         first, second = set(tag_spans(tags, scheme)), set(tag_spans(guesses, scheme))
         for counter, spans in ((meant, first), (found, second), (right, first & second)):
             counter.update(span.kind for span in spans)
-    by_type = [EntityScores(kind, meant[kind], found[kind], right[kind])
-               for kind in sorted({*meant, *found})]
+    by_type = [
+        EntityScores(kind, meant[kind], found[kind], right[kind])
+        for kind in sorted({*meant, *found})
+    ]
     overall = EntityScores('all', *(sum(counter.values()) for counter in (meant, found, right)))
     return EntityReport(overall, by_type, num_right / num_words if num_words else 0.0)
 
@@ -122,6 +126,9 @@ def format_entity_report(report):
     rows = [*report.by_type, report.overall]
     width = max([len('type'), *(len(row.name) for row in rows)])
     lines = [f'{"type":<{width}}  precision  recall      f1  entities  predicted  correct']
-    lines += [f'{row.name:<{width}}  {row.precision:9.4f}  {row.recall:.4f}  {row.f1:.4f}  '
-              f'{row.num_gold:8d}  {row.num_predicted:9d}  {row.num_correct:7d}' for row in rows]
+    lines += [
+        f'{row.name:<{width}}  {row.precision:9.4f}  {row.recall:.4f}  {row.f1:.4f}  '
+        f'{row.num_gold:8d}  {row.num_predicted:9d}  {row.num_correct:7d}'
+        for row in rows
+    ]
     return '\n'.join(lines)

@@ -1,4 +1,5 @@
 """The figures by which answers to SQuAD's questions are judged."""
+
 from __future__ import annotations
 
 import math
@@ -23,8 +24,9 @@ def normalize_answer(text):
     return ' '.join(_ARTICLES.sub(' ', text.lower().translate(_PUNCTUATION)).split())
 
 
-def evaluate_squad(questions, predictions, *, version_2=False, null_odds=None,
-                   null_threshold=1.0, characters=False):
+def evaluate_squad(
+    questions, predictions, *, version_2=False, null_odds=None, null_threshold=1.0, characters=False
+):
     """Exact match and F1 of answers in per cent, as the official evaluation gives them.
 
     Parameters
@@ -65,13 +67,20 @@ def evaluate_squad(questions, predictions, *, version_2=False, null_odds=None,
     """
     if not questions:
         raise ValueError('questions: expected one or more')
-    table = {question.id: _score(question, predictions[question.id], version_2, characters)
-             for question in questions if question.id in predictions}
+    table = {
+        question.id: _score(question, predictions[question.id], version_2, characters)
+        for question in questions
+        if question.id in predictions
+    }
     missing = len(questions) - len(table)
     if not version_2:
         exact, f1 = _totals(table.values())
-        return {'f1': 100.0 * f1 / len(questions), 'exact_match': 100.0 * exact / len(questions),
-                'total': len(questions), 'missing': missing}
+        return {
+            'f1': 100.0 * f1 / len(questions),
+            'exact_match': 100.0 * exact / len(questions),
+            'total': len(questions),
+            'missing': missing,
+        }
     if not table:
         raise ValueError('predictions hold no answer to any of the questions')
     has_answer = {question.id: bool(question.answers) for question in questions}
@@ -80,12 +89,15 @@ def evaluate_squad(questions, predictions, *, version_2=False, null_odds=None,
     absent = next((key for key in table if key not in null_odds), None)
     if absent is not None:
         raise ValueError(f'null_odds lack the question {absent[:80]!r}')
-    decided = {key: (float(not has_answer[key]),) * 2 if null_odds[key] > null_threshold else pair
-               for key, pair in table.items()}
+    decided = {
+        key: (float(not has_answer[key]),) * 2 if null_odds[key] > null_threshold else pair
+        for key, pair in table.items()
+    }
     metrics = {**_figures(decided), 'missing': missing, **_by_kind(decided, has_answer)}
     for position, name in enumerate(('exact', 'f1')):
-        best, threshold = _best_threshold({key: pair[position] for key, pair in table.items()},
-                                          predictions, null_odds, has_answer)
+        best, threshold = _best_threshold(
+            {key: pair[position] for key, pair in table.items()}, predictions, null_odds, has_answer
+        )
         metrics.update({f'best_{name}': best, f'best_{name}_thresh': threshold})
     return metrics
 
@@ -97,11 +109,15 @@ def _score(question, prediction, version_2, characters):
         golds = [gold for gold in golds if normalize_answer(gold)]
     golds = golds or ['']
     if characters:
-        return (float(max(_join(gold) == _join(prediction) for gold in golds)),
-                max(_run_f1(_characters(gold), _characters(prediction)) for gold in golds))
+        return (
+            float(max(_join(gold) == _join(prediction) for gold in golds)),
+            max(_run_f1(_characters(gold), _characters(prediction)) for gold in golds),
+        )
     right = normalize_answer(prediction)
-    return (float(max(normalize_answer(gold) == right for gold in golds)),
-            max(_f1(normalize_answer(gold).split(), right.split(), version_2) for gold in golds))
+    return (
+        float(max(normalize_answer(gold) == right for gold in golds)),
+        max(_f1(normalize_answer(gold).split(), right.split(), version_2) for gold in golds),
+    )
 
 
 def _f1(gold, prediction, version_2):
@@ -116,8 +132,9 @@ def _run_f1(gold, prediction):
     longest, lengths = 0, [0] * (len(prediction) + 1)
     for word in gold:
         # lengths[i + 1]: of the run that ends with this word and with prediction[i].
-        lengths = [0] + [lengths[i] + 1 if other == word else 0
-                         for i, other in enumerate(prediction)]
+        lengths = [0] + [
+            lengths[i] + 1 if other == word else 0 for i, other in enumerate(prediction)
+        ]
         longest = max(longest, *lengths)
     return _harmonic(longest, gold, prediction)
 
@@ -131,8 +148,11 @@ def _harmonic(common, gold, prediction):
 
 def _characters(text):
     """Chinese characters one by one, other words whole, no punctuation."""
-    kept = ''.join(char for char in text.lower()
-                   if char not in string.punctuation and unicodedata.category(char)[0] != 'P')
+    kept = ''.join(
+        char
+        for char in text.lower()
+        if char not in string.punctuation and unicodedata.category(char)[0] != 'P'
+    )
     return _HAN.sub(r' \1 ', kept).split()
 
 
@@ -147,8 +167,11 @@ def _totals(pairs):
 
 def _figures(table, prefix=''):
     exact, f1 = _totals(table.values())
-    return {f'{prefix}f1': 100.0 * f1 / len(table), f'{prefix}exact': 100.0 * exact / len(table),
-            f'{prefix}total': len(table)}
+    return {
+        f'{prefix}f1': 100.0 * f1 / len(table),
+        f'{prefix}exact': 100.0 * exact / len(table),
+        f'{prefix}total': len(table),
+    }
 
 
 def _by_kind(table, has_answer):
@@ -162,7 +185,7 @@ def _by_kind(table, has_answer):
 
 def _best_threshold(scores, predictions, null_odds, has_answer):
     """The best mean score in per cent that a threshold can give, and that threshold."""
-    score = best = sum(not has_answer[key] for key in scores)    # nothing answered
+    score = best = sum(not has_answer[key] for key in scores)  # nothing answered
     threshold = 0.0
     for key in sorted(scores, key=null_odds.__getitem__):
         score += scores[key] if has_answer[key] else -bool(predictions[key])

@@ -1,4 +1,5 @@
 """BERT: embeddings, encoder layers, pooler; how its parameters are saved and loaded."""
+
 from __future__ import annotations
 
 from typing import List, NamedTuple
@@ -45,7 +46,8 @@ class BertBlock(HybridBlock):
 
     def __call__(self, inputs, token_types=None, valid_length=None, *others):
         inputs, token_types, valid_length, *others = self.arguments(
-            inputs, token_types, valid_length, *others)
+            inputs, token_types, valid_length, *others
+        )
         if isinstance(inputs, nd.NDArray):
             if token_types is None:
                 token_types = nd.zeros_like(inputs)
@@ -53,8 +55,10 @@ class BertBlock(HybridBlock):
             if valid_length is None:
                 valid_length = nd.full((inputs.shape[0],), inputs.shape[1], ctx=inputs.context)
             elif valid_length.shape != inputs.shape[:1]:
-                raise ValueError(f'valid_length has shape {valid_length.shape}, expected '
-                                 f'{inputs.shape[:1]}: one length for each sequence')
+                raise ValueError(
+                    f'valid_length has shape {valid_length.shape}, expected '
+                    f'{inputs.shape[:1]}: one length for each sequence'
+                )
         return super().__call__(inputs, token_types, valid_length, *others)
 
     def forward(self, x, *args):
@@ -90,9 +94,14 @@ class BertBlock(HybridBlock):
             By the common names of :mod:`gluon_bert.checkpoint.names`.
         """
         parameters = self._collect_params_with_prefix()
-        return split({name: parameter.data(parameter.list_ctx()[0]).asnumpy()
-                      for name, parameter in parameters.items()},
-                     self.checkpoint_names(), self.config.num_heads)
+        return split(
+            {
+                name: parameter.data(parameter.list_ctx()[0]).asnumpy()
+                for name, parameter in parameters.items()
+            },
+            self.checkpoint_names(),
+            self.config.num_heads,
+        )
 
     def save_parameters(self, filename, deduplicate=False):
         """Write a .params file that this class and GluonNLP 0.10 load; whole or not at all.
@@ -109,8 +118,15 @@ class BertBlock(HybridBlock):
         names = to_file_names(arrays, self.file_layout)
         write_params(filename, {names[name]: array for name, array in arrays.items()})
 
-    def load_parameters(self, filename, ctx=None, allow_missing=False, ignore_extra=False,
-                        cast_dtype=False, dtype_source='current'):
+    def load_parameters(
+        self,
+        filename,
+        ctx=None,
+        allow_missing=False,
+        ignore_extra=False,
+        cast_dtype=False,
+        dtype_source='current',
+    ):
         """Load a .params file of this class, or of the like class of GluonNLP 0.5 to 0.10.
 
         Parameters
@@ -130,9 +146,15 @@ class BertBlock(HybridBlock):
         FileNotFoundError, ValueError
             If the file is absent, damaged, or does not fit; the message lists what differs.
         """
-        self.load_arrays(read_params(filename), source=str(filename), ctx=ctx,
-                         allow_missing=allow_missing, ignore_extra=ignore_extra,
-                         cast_dtype=cast_dtype, dtype_source=dtype_source)
+        self.load_arrays(
+            read_params(filename),
+            source=str(filename),
+            ctx=ctx,
+            allow_missing=allow_missing,
+            ignore_extra=ignore_extra,
+            cast_dtype=cast_dtype,
+            dtype_source=dtype_source,
+        )
 
     def load_checkpoint(self, checkpoint, ctx=None, allow_missing=False):
         """Load a :class:`.Checkpoint`; heads of it that the block does not have are left out.
@@ -140,11 +162,25 @@ class BertBlock(HybridBlock):
         Arrays of another precision are cast to the block's. The arguments and errors are those of
         :meth:`load_parameters`.
         """
-        self.load_arrays(checkpoint.arrays, checkpoint.source, ctx=ctx,
-                         allow_missing=allow_missing, ignore_extra=True, cast_dtype=True)
+        self.load_arrays(
+            checkpoint.arrays,
+            checkpoint.source,
+            ctx=ctx,
+            allow_missing=allow_missing,
+            ignore_extra=True,
+            cast_dtype=True,
+        )
 
-    def load_arrays(self, arrays, source, ctx=None, allow_missing=False, ignore_extra=False,
-                    cast_dtype=False, dtype_source='current'):
+    def load_arrays(
+        self,
+        arrays,
+        source,
+        ctx=None,
+        allow_missing=False,
+        ignore_extra=False,
+        cast_dtype=False,
+        dtype_source='current',
+    ):
         """Set the parameters from arrays by common names, or by those of a GluonNLP class.
 
         ``source`` is for messages. The other arguments and the errors are those of
@@ -166,19 +202,24 @@ class BertBlock(HybridBlock):
         missing = [name for _, common in names for name in common if name not in arrays]
         extra = sorted(set(arrays) - {name for _, common in names for name in common})
         if missing and not allow_missing:
-            raise ValueError(f'has no {listing(missing)}; pass allow_missing=True to keep the '
-                             f'present values')
+            raise ValueError(
+                f'has no {listing(missing)}; pass allow_missing=True to keep the present values'
+            )
         if extra and not ignore_extra:
-            raise ValueError(f'has {listing(extra)}, which {type(self).__name__} has no place '
-                             f'for; pass ignore_extra=True to leave them out')
-        fitting = [(name, common) for name, common in names
-                   if all(part in arrays for part in common)]
+            raise ValueError(
+                f'has {listing(extra)}, which {type(self).__name__} has no place '
+                f'for; pass ignore_extra=True to leave them out'
+            )
+        fitting = [
+            (name, common) for name, common in names if all(part in arrays for part in common)
+        ]
         parameters = self._collect_params_with_prefix()
         for name, common in fitting:
             shape = fused_shape(arrays, common)
             if shape != parameters[name].shape:
-                raise ValueError(f'{name} has shape {shape}, the model needs '
-                                 f'{parameters[name].shape}')
+                raise ValueError(
+                    f'{name} has shape {shape}, the model needs {parameters[name].shape}'
+                )
         return fitting
 
 
@@ -214,7 +255,7 @@ class BertModel(BertBlock):
         On calling with shapes that do not fit or more than ``config.max_length`` tokens.
     """
 
-    native = None     # what computes the encodings instead: see kernels.used_in
+    native = None  # what computes the encodings instead: see kernels.used_in
 
     def __init__(self, config, use_pooler=True, **kwargs):
         super().__init__(**kwargs)
@@ -227,15 +268,14 @@ class BertModel(BertBlock):
             for _ in range(config.num_layers):
                 self.layers.add(EncoderLayer(config))
             if use_pooler:
-                self.pooler = dense(config.units, config.units,
-                                    activation=config.pooler_activation)
+                self.pooler = dense(config.units, config.units, activation=config.pooler_activation)
 
     def __call__(self, inputs, token_types=None, valid_length=None):
         output = super().__call__(inputs, token_types, valid_length)
         return BertOutput(*output) if self.use_pooler else output
 
     def hybrid_forward(self, F, inputs, token_types, valid_length):
-        sequence = self.sequence(F, inputs, token_types, valid_length)            # (N, T, C)
+        sequence = self.sequence(F, inputs, token_types, valid_length)  # (N, T, C)
         if not self.use_pooler:
             return sequence
         return sequence, self._pool(F, F.slice_axis(sequence, axis=1, begin=0, end=1))
@@ -266,17 +306,17 @@ class BertModel(BertBlock):
         return self.native is not None and F is nd
 
     def _embed(self, F, inputs, token_types, valid_length):
-        lengths = F.cast(valid_length, dtype='float32')                           # (N,)
-        hidden = self.embeddings(inputs, token_types)                             # (T, N, C)
+        lengths = F.cast(valid_length, dtype='float32')  # (N,)
+        hidden = self.embeddings(inputs, token_types)  # (T, N, C)
         return hidden, self.attention_mask(hidden, lengths), lengths
 
     def _pool(self, F, first):
-        return self.pooler(F.reshape(first, shape=(-1, self.config.units)))       # (N, C)
+        return self.pooler(F.reshape(first, shape=(-1, self.config.units)))  # (N, C)
 
     @staticmethod
     def _batch_major(F, hidden, lengths):
         kept = F.SequenceMask(hidden, sequence_length=lengths, use_sequence_length=True)
-        return F.transpose(kept, axes=(1, 0, 2))                                  # (N, T, C)
+        return F.transpose(kept, axes=(1, 0, 2))  # (N, T, C)
 
     def layer_outputs(self, inputs, token_types=None, valid_length=None, attentions=True):
         """All layers' encodings and attention probabilities.
@@ -328,15 +368,19 @@ def mean_pool(sequence, valid_length, normalize=True):
     -------
     NDArray, shape (N, C)
     """
-    lengths = valid_length.astype(sequence.dtype).expand_dims(1)                  # (N, 1)
-    vectors = mx.nd.broadcast_div(sequence.sum(axis=1), lengths)                  # (N, C)
+    lengths = valid_length.astype(sequence.dtype).expand_dims(1)  # (N, 1)
+    vectors = mx.nd.broadcast_div(sequence.sum(axis=1), lengths)  # (N, C)
     return mx.nd.L2Normalization(vectors, eps=1e-24) if normalize else vectors
 
 
 def _check_inputs(config, inputs, token_types):
     if inputs.ndim != 2 or inputs.shape != token_types.shape:
-        raise ValueError('inputs and token_types must both have shape (sequences, tokens), got '
-                         f'{inputs.shape} and {token_types.shape}')
+        raise ValueError(
+            'inputs and token_types must both have shape (sequences, tokens), got '
+            f'{inputs.shape} and {token_types.shape}'
+        )
     if inputs.shape[1] > config.max_length:
-        raise ValueError(f'inputs has {inputs.shape[1]} tokens a sequence; the model takes at '
-                         f'most max_length={config.max_length}')
+        raise ValueError(
+            f'inputs has {inputs.shape[1]} tokens a sequence; the model takes at '
+            f'most max_length={config.max_length}'
+        )

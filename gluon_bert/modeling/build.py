@@ -1,4 +1,5 @@
 """The network that a checkpoint asks for."""
+
 from __future__ import annotations
 
 import mxnet as mx
@@ -61,8 +62,9 @@ def _assemble(checkpoint, task):
     if task == 'encoder':
         return bert
     if task == 'pretraining':
-        return BertForPretraining(bert, use_classifier='next_sentence' in heads,
-                                  use_decoder='masked_lm' in heads)
+        return BertForPretraining(
+            bert, use_classifier='next_sentence' in heads, use_decoder='masked_lm' in heads
+        )
     if task == 'questions':
         return BertForQA(bert)
     if task == 'tagger':
@@ -71,5 +73,7 @@ def _assemble(checkpoint, task):
 
 
 def _lacks(checkpoint, task, needed):
-    return (f'{checkpoint.source}: has no {needed} head for task={task!r}; it has '
-            f'{", ".join(checkpoint.heads) or "none"}')
+    return (
+        f'{checkpoint.source}: has no {needed} head for task={task!r}; it has '
+        f'{", ".join(checkpoint.heads) or "none"}'
+    )

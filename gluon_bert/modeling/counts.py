@@ -1,8 +1,15 @@
 """The parameters of a network by kind of layer, counted without building it."""
+
 from __future__ import annotations
 
-_TITLES = {'masked_lm': 'masked words', 'span': 'answer', 'tagger': 'tags',
-           'next_sentence': 'next sentence', 'classifier': 'classes'}
+_TITLES = {
+    'masked_lm': 'masked words',
+    'span': 'answer',
+    'tagger': 'tags',
+    'next_sentence': 'next sentence',
+    'classifier': 'classes',
+}
+
 
 def count_parameters(config, heads=(), num_classes=2):
     """The parameters of a network by kind of layer.
@@ -41,9 +48,14 @@ def count_parameters(config, heads=(), num_classes=2):
         'layer normalisation': (1 + 2 * layers) * norm,
     }
     classes = num_classes * units + num_classes
-    of_heads = {'pooler': square, 'masked_lm': square + norm + config.vocab_size,
-                'next_sentence': 2 * units + 2, 'span': 2 * units + 2,
-                'classifier': classes, 'tagger': classes}
+    of_heads = {
+        'pooler': square,
+        'masked_lm': square + norm + config.vocab_size,
+        'next_sentence': 2 * units + 2,
+        'span': 2 * units + 2,
+        'classifier': classes,
+        'tagger': classes,
+    }
     for head in heads:
         counts[head] = of_heads[head]
     return {kind: count for kind, count in counts.items() if count}

@@ -7,13 +7,14 @@ The score of tags y of a sentence of W words with emissions e, transitions A, be
 
 and log p(y) = s(y) - log sum_y' exp s(y').
 """
+
 from __future__ import annotations
 
 import mxnet as mx
 import numpy as np
 from mxnet.gluon import HybridBlock
 
-FORBIDDEN = -1e4    # as good as minus infinity, and its gradient is 0, not NaN
+FORBIDDEN = -1e4  # as good as minus infinity, and its gradient is 0, not NaN
 
 
 class LinearChainCRF(HybridBlock):
@@ -38,10 +39,16 @@ class LinearChainCRF(HybridBlock):
         super().__init__(**kwargs)
         if num_tags < 1:
             raise ValueError(f'num_tags={num_tags}: expected 1 or more')
-        between, begin, end = transitions or (np.ones((num_tags, num_tags)),
-                                              np.ones(num_tags), np.ones(num_tags))
-        for name, mask, shape in (('between', between, (num_tags, num_tags)),
-                                  ('begin', begin, (num_tags,)), ('end', end, (num_tags,))):
+        between, begin, end = transitions or (
+            np.ones((num_tags, num_tags)),
+            np.ones(num_tags),
+            np.ones(num_tags),
+        )
+        for name, mask, shape in (
+            ('between', between, (num_tags, num_tags)),
+            ('begin', begin, (num_tags,)),
+            ('end', end, (num_tags,)),
+        ):
             if np.shape(mask) != shape:
                 raise ValueError(f'transitions.{name} has shape {np.shape(mask)}, expected {shape}')
             if not np.any(mask):
@@ -49,10 +56,12 @@ class LinearChainCRF(HybridBlock):
         self.num_tags = num_tags
         self._between, self._begin, self._end = (
             np.where(np.asarray(mask, bool), 0, FORBIDDEN).astype('float32')
-            for mask in (between, begin, end))
+            for mask in (between, begin, end)
+        )
         with self.name_scope():
-            self.transitions = self.params.get('transitions_bias', shape=(num_tags, num_tags),
-                                               init=mx.init.Zero())
+            self.transitions = self.params.get(
+                'transitions_bias', shape=(num_tags, num_tags), init=mx.init.Zero()
+            )
             self.begin = self.params.get('begin_bias', shape=(num_tags,), init=mx.init.Zero())
             self.end = self.params.get('end_bias', shape=(num_tags,), init=mx.init.Zero())
 
@@ -74,30 +83,34 @@ class LinearChainCRF(HybridBlock):
         return self._score(emissions, tags, lengths) - self._log_partition(emissions, lengths)
 
     def _score(self, emissions, tags, lengths):
-        pair = self._pairs(emissions.context)                                     # (K, K)
+        pair = self._pairs(emissions.context)  # (K, K)
         positions = mx.nd.arange(emissions.shape[1], ctx=emissions.context)
         inside = mx.nd.broadcast_lesser(positions.expand_dims(0), lengths.expand_dims(1))
-        score = (mx.nd.pick(emissions, tags) * inside).sum(axis=1)                # (N,)
+        score = (mx.nd.pick(emissions, tags) * inside).sum(axis=1)  # (N,)
         if emissions.shape[1] > 1:
             steps = mx.nd.gather_nd(pair, mx.nd.stack(tags[:, :-1], tags[:, 1:], axis=0))
             score = score + (steps * inside[:, 1:]).sum(axis=1)
         else:
-            score = score + 0 * pair.sum()    # the trainer wants a gradient, if 0
-        last = mx.nd.pick(tags, lengths - 1)                                      # (N,)
+            score = score + 0 * pair.sum()  # the trainer wants a gradient, if 0
+        last = mx.nd.pick(tags, lengths - 1)  # (N,)
         context = emissions.context
-        return (score + mx.nd.take(self.begin.data(context), tags[:, 0])
-                + mx.nd.take(self.end.data(context), last))
+        return (
+            score
+            + mx.nd.take(self.begin.data(context), tags[:, 0])
+            + mx.nd.take(self.end.data(context), last)
+        )
 
     def _log_partition(self, emissions, lengths):
         """The forward algorithm: log of the sum over all tag sequences, shape (N,)."""
         context = emissions.context
-        pair = self._pairs(context).expand_dims(0)                                # (1, K, K)
+        pair = self._pairs(context).expand_dims(0)  # (1, K, K)
         alpha = mx.nd.broadcast_add(emissions[:, 0], self.begin.data(context).expand_dims(0))
         for word in range(1, emissions.shape[1]):
-            paths = mx.nd.broadcast_add(alpha.expand_dims(2), pair)               # (N, K, K)
-            after = _log_sum_exp(paths) + emissions[:, word]                      # (N, K)
+            paths = mx.nd.broadcast_add(alpha.expand_dims(2), pair)  # (N, K, K)
+            after = _log_sum_exp(paths) + emissions[:, word]  # (N, K)
             goes_on = mx.nd.broadcast_greater(
-                lengths, mx.nd.full((1,), word, ctx=context)).expand_dims(1)
+                lengths, mx.nd.full((1,), word, ctx=context)
+            ).expand_dims(1)
             alpha = mx.nd.where(mx.nd.broadcast_like(goes_on, alpha), after, alpha)
         ending = mx.nd.broadcast_add(alpha, self.end.data(context).expand_dims(0))
         return _log_sum_exp(ending)
@@ -133,8 +146,10 @@ class LinearChainCRF(HybridBlock):
 
     def _tables(self):
         """Transitions (K, K), begin (K,) and end (K,), what is not valid included."""
-        arrays = [parameter.data(parameter.list_ctx()[0]).asnumpy()
-                  for parameter in (self.transitions, self.begin, self.end)]
+        arrays = [
+            parameter.data(parameter.list_ctx()[0]).asnumpy()
+            for parameter in (self.transitions, self.begin, self.end)
+        ]
         return arrays[0] + self._between, arrays[1] + self._begin, arrays[2] + self._end
 
 
@@ -162,9 +177,9 @@ def viterbi(emissions, transitions, begin, end):
     emissions = np.asarray(emissions, 'float64')
     if not len(emissions):
         return np.zeros(0, int)
-    score, sources = emissions[0] + begin, []                                     # (K,)
+    score, sources = emissions[0] + begin, []  # (K,)
     for emission in emissions[1:]:
-        paths = score[:, None] + transitions                                      # (K, K)
+        paths = score[:, None] + transitions  # (K, K)
         sources.append(paths.argmax(axis=0))
         score = paths.max(axis=0) + emission
     best = [int((score + end).argmax())]
@@ -192,16 +207,18 @@ def marginals(emissions, transitions, begin, end):
     [[0.5, 0.5], [0.25, 0.75]]
     """
     emissions = np.asarray(emissions, 'float64')
-    before, after = np.zeros_like(emissions), np.zeros_like(emissions)            # (W, K)
+    before, after = np.zeros_like(emissions), np.zeros_like(emissions)  # (W, K)
     if not len(emissions):
         return emissions
     before[0], after[-1] = begin, end
     for word in range(1, len(emissions)):
         before[word] = np.logaddexp.reduce(
-            (before[word - 1] + emissions[word - 1])[:, None] + transitions, axis=0)
+            (before[word - 1] + emissions[word - 1])[:, None] + transitions, axis=0
+        )
     for word in range(len(emissions) - 2, -1, -1):
-        after[word] = np.logaddexp.reduce(transitions + emissions[word + 1] + after[word + 1],
-                                          axis=1)
+        after[word] = np.logaddexp.reduce(
+            transitions + emissions[word + 1] + after[word + 1], axis=1
+        )
     total = before + emissions + after
     return np.exp(total - np.logaddexp.reduce(total, axis=1, keepdims=True))
 

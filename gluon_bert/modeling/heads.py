@@ -1,4 +1,5 @@
 """Networks around a BERT: classification and regression, questions, entities, pre-training."""
+
 from __future__ import annotations
 
 from typing import NamedTuple
@@ -83,7 +84,7 @@ class BertClassifier(BertHead):
             self.classifier = dense(num_classes, bert.config.units)
 
     def scores(self, encodings):
-        return self.classifier(self.dropout(encodings))                           # (N, K)
+        return self.classifier(self.dropout(encodings))  # (N, K)
 
     @property
     def file_layout(self):
@@ -121,7 +122,7 @@ class BertForQA(BertHead):
             self.span = dense(2, bert.config.units)
 
     def scores(self, encodings):
-        return self.span(encodings)                                               # (N, T, 2)
+        return self.span(encodings)  # (N, T, 2)
 
 
 class BertTagger(BertHead):
@@ -158,7 +159,7 @@ class BertTagger(BertHead):
             self.tagger = dense(num_tags, bert.config.units)
 
     def scores(self, encodings):
-        return self.tagger(self.dropout(encodings))                               # (N, T, K)
+        return self.tagger(self.dropout(encodings))  # (N, T, K)
 
 
 class MaskedLanguageModel(HybridBlock):
@@ -186,15 +187,16 @@ class MaskedLanguageModel(HybridBlock):
             self.dense = dense(config.units, config.units)
             self.activation = Activation(config.activation)
             self.norm = nn.LayerNorm(epsilon=config.layer_norm_eps, in_channels=config.units)
-            self.decoder = nn.Dense(config.vocab_size, in_units=config.units, flatten=False,
-                                    params=word.params)
+            self.decoder = nn.Dense(
+                config.vocab_size, in_units=config.units, flatten=False, params=word.params
+            )
 
     def hybrid_forward(self, F, sequence, masked_positions):
-        rows = F.contrib.arange_like(masked_positions, axis=0)                    # (N,)
-        rows = F.broadcast_like(F.expand_dims(rows, axis=1), masked_positions)    # (N, M)
+        rows = F.contrib.arange_like(masked_positions, axis=0)  # (N,)
+        rows = F.broadcast_like(F.expand_dims(rows, axis=1), masked_positions)  # (N, M)
         positions = F.stack(rows, F.cast(masked_positions, dtype='float32'), axis=0)
-        chosen = F.gather_nd(sequence, positions)                                 # (N, M, C)
-        return self.decoder(self.norm(self.activation(self.dense(chosen))))       # (N, M, V)
+        chosen = F.gather_nd(sequence, positions)  # (N, M, C)
+        return self.decoder(self.norm(self.activation(self.dense(chosen))))  # (N, M, V)
 
 
 class BertForPretraining(BertHead):
@@ -229,15 +231,24 @@ class BertForPretraining(BertHead):
     def __init__(self, bert, use_classifier=True, use_decoder=True, **kwargs):
         super().__init__(bert, **kwargs)
         if use_classifier and not bert.use_pooler:
-            raise ValueError('use_classifier=True: next-sentence scores need a bert with its '
-                             'pooler')
-        parts = [name for name, used in (
-            ('sequence', True), ('pooled', bert.use_pooler), ('next_sentence', use_classifier),
-            ('masked_lm', use_decoder)) if used]
+            raise ValueError(
+                'use_classifier=True: next-sentence scores need a bert with its pooler'
+            )
+        parts = [
+            name
+            for name, used in (
+                ('sequence', True),
+                ('pooled', bert.use_pooler),
+                ('next_sentence', use_classifier),
+                ('masked_lm', use_decoder),
+            )
+            if used
+        ]
         self._use_classifier, self._use_decoder = use_classifier, use_decoder
         self.output_type = NamedTuple('PretrainingOutput', [(name, object) for name in parts])
         self.head_names = (NEXT_SENTENCE if use_classifier else ()) + (
-            MASKED_LM if use_decoder else ())
+            MASKED_LM if use_decoder else ()
+        )
         with self.name_scope():
             if use_classifier:
                 self.next_sentence = dense(2, bert.config.units)
@@ -247,8 +258,10 @@ class BertForPretraining(BertHead):
     def __call__(self, inputs, token_types=None, valid_length=None, *masked_positions):
         arguments = self.arguments(inputs, token_types, valid_length, *masked_positions)
         if len(arguments) != 3 + self._use_decoder:
-            raise ValueError('masked_positions, shape (sequences, positions), is the last input '
-                             'if and only if use_decoder is set')
+            raise ValueError(
+                'masked_positions, shape (sequences, positions), is the last input '
+                'if and only if use_decoder is set'
+            )
         return self.output_type(*super().__call__(*arguments))
 
     def hybrid_forward(self, F, inputs, token_types, valid_length, *masked_positions):
@@ -260,7 +273,7 @@ class BertForPretraining(BertHead):
         """The heads' scores from [sequence, pooled] or [sequence]."""
         outputs = []
         if self._use_classifier:
-            outputs.append(self.next_sentence(encodings[1]))                      # (N, 2)
+            outputs.append(self.next_sentence(encodings[1]))  # (N, 2)
         if self._use_decoder:
-            outputs.append(self.masked_lm(encodings[0], *masked_positions))       # (N, M, V)
+            outputs.append(self.masked_lm(encodings[0], *masked_positions))  # (N, M, V)
         return outputs

@@ -3,6 +3,7 @@
 Letters used in shapes, here and everywhere: N sequences, T tokens, C units, H heads, D = C / H.
 Blocks here are time-major, (T, N, C), because MXNet's fused attention is.
 """
+
 import math
 
 import mxnet as mx
@@ -17,8 +18,13 @@ MASKED = -1e9
 
 def dense(units, in_units, activation=None):
     """A dense layer on the last axis, (..., in_units) -> (..., units)."""
-    return nn.Dense(units, in_units=in_units, activation=activation, flatten=False,
-                    weight_initializer=INITIALIZER)
+    return nn.Dense(
+        units,
+        in_units=in_units,
+        activation=activation,
+        flatten=False,
+        weight_initializer=INITIALIZER,
+    )
 
 
 class Activation(HybridBlock):
@@ -100,24 +106,27 @@ class Embeddings(HybridBlock):
     def __init__(self, config, **kwargs):
         super().__init__(**kwargs)
         with self.name_scope():
-            self.word = nn.Embedding(config.vocab_size, config.units,
-                                     weight_initializer=INITIALIZER)
+            self.word = nn.Embedding(
+                config.vocab_size, config.units, weight_initializer=INITIALIZER
+            )
             if config.num_token_types:
-                self.token_type = nn.Embedding(config.num_token_types, config.units,
-                                               weight_initializer=INITIALIZER)
-            self.position = nn.Embedding(config.max_length, config.units,
-                                         weight_initializer=INITIALIZER)
+                self.token_type = nn.Embedding(
+                    config.num_token_types, config.units, weight_initializer=INITIALIZER
+                )
+            self.position = nn.Embedding(
+                config.max_length, config.units, weight_initializer=INITIALIZER
+            )
             self.norm = AddNorm(config)
             self.dropout = nn.Dropout(config.dropout)
         self._has_token_types = config.num_token_types > 0
 
     def hybrid_forward(self, F, inputs, token_types):
-        words = self.word(F.transpose(inputs))                                    # (T, N, C)
+        words = self.word(F.transpose(inputs))  # (T, N, C)
         if self._has_token_types:
             words = F.elemwise_add(words, self.token_type(F.transpose(token_types)))
         # Any input of this length will do; MXNet complains of one that is not used at all.
-        positions = self.position(F.contrib.arange_like(token_types, axis=1))     # (T, C)
-        positions = F.broadcast_like(F.expand_dims(positions, axis=1), words)     # (T, N, C)
+        positions = self.position(F.contrib.arange_like(token_types, axis=1))  # (T, C)
+        positions = F.broadcast_like(F.expand_dims(positions, axis=1), words)  # (T, N, C)
         return self.dropout(self.norm(words, positions))
 
 
@@ -146,13 +155,15 @@ class AttentionMask(HybridBlock):
         self._num_heads = num_heads
 
     def hybrid_forward(self, F, hidden, valid_length):
-        positions = F.contrib.arange_like(hidden, axis=0)                         # (T,)
-        padded = F.broadcast_greater_equal(F.expand_dims(positions, axis=0),
-                                           F.expand_dims(valid_length, axis=1))   # (N, T)
-        per_head = F.repeat(F.expand_dims(padded * MASKED, axis=1),
-                            repeats=self._num_heads, axis=0)                      # (N*H, 1, T)
-        queries = F.reshape(F.zeros_like(positions), shape=(1, -1, 1))            # (1, T, 1)
-        return F.broadcast_add(per_head, queries)                                 # (N*H, T, T)
+        positions = F.contrib.arange_like(hidden, axis=0)  # (T,)
+        padded = F.broadcast_greater_equal(
+            F.expand_dims(positions, axis=0), F.expand_dims(valid_length, axis=1)
+        )  # (N, T)
+        per_head = F.repeat(
+            F.expand_dims(padded * MASKED, axis=1), repeats=self._num_heads, axis=0
+        )  # (N*H, 1, T)
+        queries = F.reshape(F.zeros_like(positions), shape=(1, -1, 1))  # (1, T, 1)
+        return F.broadcast_add(per_head, queries)  # (N*H, T, T)
 
 
 class SelfAttention(HybridBlock):
@@ -192,20 +203,22 @@ class SelfAttention(HybridBlock):
 
     def context(self, F, hidden, mask):
         """The heads' weighted values, before the output projection: (T, N, C)."""
-        query_key_value = self.query_key_value(hidden)                            # (T, N, 3C)
-        weights = self._weights(F, query_key_value, mask)                         # (N*H, T, T)
+        query_key_value = self.query_key_value(hidden)  # (T, N, 3C)
+        weights = self._weights(F, query_key_value, mask)  # (N*H, T, T)
         return F.contrib.interleaved_matmul_selfatt_valatt(
-            query_key_value, self.dropout(weights), heads=self._num_heads)
+            query_key_value, self.dropout(weights), heads=self._num_heads
+        )
 
     def _weights(self, F, query_key_value, mask):
         scores = F.contrib.interleaved_matmul_selfatt_qk(
-            query_key_value, heads=self._num_heads)                               # (N*H, T, T)
+            query_key_value, heads=self._num_heads
+        )  # (N*H, T, T)
         return F.softmax(F.elemwise_add(scores, mask), axis=-1)
 
     def probabilities(self, hidden, mask):
         """The attention probabilities themselves: NDArrays as above -> NDArray, (N, H, T, T)."""
         weights = self._weights(mx.nd, self.query_key_value(hidden), mask)
-        return weights.reshape((-4, -1, self._num_heads, -2))                     # (N, H, T, T)
+        return weights.reshape((-4, -1, self._num_heads, -2))  # (N, H, T, T)
 
 
 class EncoderLayer(HybridBlock):
@@ -244,8 +257,9 @@ class EncoderLayer(HybridBlock):
     def first_token(self, F, hidden, mask):
         """The layer's output for the first token only, (1, N, C): what a pooler needs."""
         context = F.slice_axis(self.attention.context(F, hidden, mask), axis=0, begin=0, end=1)
-        return self._transform(F, F.slice_axis(hidden, axis=0, begin=0, end=1),
-                               self.attention.output(context))
+        return self._transform(
+            F, F.slice_axis(hidden, axis=0, begin=0, end=1), self.attention.output(context)
+        )
 
     def _transform(self, F, hidden, attended):
         hidden = self.attention_norm(hidden, self.dropout(attended))

@@ -3,6 +3,7 @@
 MXNet's own way makes two more copies of each array on its way in, and writes zeros over a gradient
 as large as the network before anything is trained.
 """
+
 from __future__ import annotations
 
 import mmap
@@ -36,12 +37,22 @@ def fill(parameter, array, ctx, cast_dtype=False, dtype_source='current'):
     if cast_dtype and dtype_source == 'current':
         array = array.astype(parameter.dtype, copy=False)
     contexts = [ctx] if isinstance(ctx, mx.Context) else ctx
-    adopted = (contexts == [mx.cpu()] and parameter._data is None
-               and not parameter._deferred_init and array.size and array.flags.writeable
-               and array.flags.c_contiguous and np.dtype(parameter.dtype) == array.dtype)
+    adopted = (
+        contexts == [mx.cpu()]
+        and parameter._data is None
+        and not parameter._deferred_init
+        and array.size
+        and array.flags.writeable
+        and array.flags.c_contiguous
+        and np.dtype(parameter.dtype) == array.dtype
+    )
     if not adopted:
-        parameter._load_init(nd.array(array, dtype=array.dtype), ctx, cast_dtype=cast_dtype,
-                             dtype_source=dtype_source)
+        parameter._load_init(
+            nd.array(array, dtype=array.dtype),
+            ctx,
+            cast_dtype=cast_dtype,
+            dtype_source=dtype_source,
+        )
         return
     request, parameter._grad_req = parameter._grad_req, 'null'
     parameter._init_impl(_Fresh(nd.from_numpy(array)), contexts)

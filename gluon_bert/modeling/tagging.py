@@ -1,4 +1,5 @@
 """Taggers at work: one with a CRF, and the tags of words from their scores."""
+
 from __future__ import annotations
 
 import mxnet as mx
@@ -48,7 +49,7 @@ class BertCrfTagger(BertBlock):
         return self.tagger.bert
 
     def forward(self, *inputs):
-        return self.tagger(*inputs)                                               # (N, T, K)
+        return self.tagger(*inputs)  # (N, T, K)
 
     def checkpoint_names(self):
         return with_prefix(self.tagger.checkpoint_names(), 'tagger.') + CRF
@@ -67,10 +68,10 @@ class BertCrfTagger(BertBlock):
         -------
         NDArray, shape (N,)
         """
-        is_word = labels.asnumpy() >= 0                                           # (N, T)
+        is_word = labels.asnumpy() >= 0  # (N, T)
         counts = is_word.sum(axis=1)
         # The words' tokens to the front: (N, W) places, W words in the longest sequence.
-        places = np.argsort(~is_word, axis=1, kind='stable')[:, :max(counts.max(), 1)]
+        places = np.argsort(~is_word, axis=1, kind='stable')[:, : max(counts.max(), 1)]
         rows = np.broadcast_to(np.arange(len(places))[:, None], places.shape)
         index = mx.nd.array(np.stack([rows, places]), ctx=scores.context)
         tags = mx.nd.maximum(mx.nd.gather_nd(labels, index), 0)

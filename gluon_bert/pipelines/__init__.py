@@ -1,4 +1,5 @@
 """Networks as a user calls them: texts in, labels, values, answers, entities or words out."""
+
 from .base import InputError, Pipeline, TaskPipeline
 from .classification import Classification, ClassificationPipeline, Regression, RegressionPipeline
 from .entities import Entity, EntityPipeline, split_words
@@ -6,8 +7,25 @@ from .loading import PRETRAINED, checkpoint_pipeline, load_pipeline, task_pipeli
 from .pretraining import FillMaskPipeline, NextSentence, NextSentencePipeline, Word
 from .questions import Answer, QuestionPipeline
 
-__all__ = ['PRETRAINED', 'Answer', 'Classification', 'ClassificationPipeline', 'Entity',
-           'EntityPipeline', 'FillMaskPipeline', 'InputError', 'NextSentence',
-           'NextSentencePipeline', 'Pipeline', 'QuestionPipeline', 'Regression',
-           'RegressionPipeline', 'TaskPipeline', 'Word', 'checkpoint_pipeline', 'load_pipeline',
-           'split_words', 'task_pipeline']
+__all__ = [
+    'PRETRAINED',
+    'Answer',
+    'Classification',
+    'ClassificationPipeline',
+    'Entity',
+    'EntityPipeline',
+    'FillMaskPipeline',
+    'InputError',
+    'NextSentence',
+    'NextSentencePipeline',
+    'Pipeline',
+    'QuestionPipeline',
+    'Regression',
+    'RegressionPipeline',
+    'TaskPipeline',
+    'Word',
+    'checkpoint_pipeline',
+    'load_pipeline',
+    'split_words',
+    'task_pipeline',
+]

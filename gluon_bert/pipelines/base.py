@@ -1,4 +1,5 @@
 """What all pipelines do: inputs in blocks of bounded size, batches of like lengths, order kept."""
+
 from __future__ import annotations
 
 import contextlib
@@ -50,7 +51,7 @@ class Pipeline(ABC):
         if type(batch_size) is not int or batch_size < 1:
             raise ValueError(f'batch_size={batch_size!r}: expected a whole number from 1')
         self.network, self.tokenizer, self.batch_size = network, tokenizer, batch_size
-        devices_of(network)     # they are checked
+        devices_of(network)  # they are checked
 
     def __call__(self, inputs):
         """The results of one input, of a list, or of an iterable of inputs."""
@@ -106,8 +107,11 @@ class Pipeline(ABC):
 
     def _is_one(self, inputs):
         """Whether this is a single input: a text, or a pair of texts as a tuple."""
-        return isinstance(inputs, str) or (isinstance(inputs, tuple) and len(inputs) == 2
-                                           and all(isinstance(text, str) for text in inputs))
+        return isinstance(inputs, str) or (
+            isinstance(inputs, tuple)
+            and len(inputs) == 2
+            and all(isinstance(text, str) for text in inputs)
+        )
 
     def _prepared(self, inputs):
         """Arguments of :meth:`_results`, block by block."""
@@ -160,8 +164,11 @@ class TaskPipeline(Pipeline):
 
     def __init__(self, model, batch_size=None):
         self.settings = model.settings
-        super().__init__(model.network, model.tokenizer, self.settings.get('batch_size', 32)
-                         if batch_size is None else batch_size)
+        super().__init__(
+            model.network,
+            model.tokenizer,
+            self.settings.get('batch_size', 32) if batch_size is None else batch_size,
+        )
 
     def features(self, inputs):
         """The sequences that the network reads of a list of inputs.

@@ -1,4 +1,5 @@
 """Texts, or pairs of texts, to classes and to scores."""
+
 from __future__ import annotations
 
 from typing import NamedTuple
@@ -59,8 +60,12 @@ class _SequencePipeline(TaskPipeline):
         wanted = self.settings.get('pair')
         for number in range(len(texts) if wanted is not None else 0):
             if wanted != (pairs is not None and pairs[number] is not None):
-                self._fail(number, 'the network reads pairs of texts, this is one text' if wanted
-                           else 'the network reads single texts, this is a pair')
+                self._fail(
+                    number,
+                    'the network reads pairs of texts, this is one text'
+                    if wanted
+                    else 'the network reads single texts, this is a pair',
+                )
 
 
 class ClassificationPipeline(_SequencePipeline):
@@ -88,8 +93,10 @@ class ClassificationPipeline(_SequencePipeline):
         scores = self._scores(features, num_cut)
         shares = (sigmoid if self.settings.get('multi_label') else softmax)(scores)
         best = scores.argmax(axis=1)
-        return [Classification(self.labels[number], row[number], dict(zip(self.labels, row)))
-                for number, row in zip(best.tolist(), shares.tolist())]
+        return [
+            Classification(self.labels[number], row[number], dict(zip(self.labels, row)))
+            for number, row in zip(best.tolist(), shares.tolist())
+        ]
 
 
 class RegressionPipeline(_SequencePipeline):

@@ -1,4 +1,5 @@
 """Texts, or sentences of words, to entities."""
+
 from __future__ import annotations
 
 import itertools
@@ -21,10 +22,12 @@ from ..modeling.tagging import best_tags, tag_probabilities
 from .base import TaskPipeline
 
 # Characters that BERT makes words of their own.
-_CHINESE = re.compile('[\u4e00-\u9fff\u3400-\u4dbf\uf900-\ufaff\U00020000-\U0002a6df'
-                      '\U0002a700-\U0002b73f\U0002b740-\U0002b81f\U0002b820-\U0002ceaf'
-                      '\U0002f800-\U0002fa1f]')
-_MAX_CHARACTERS = 4 << 20    # of the texts of a block
+_CHINESE = re.compile(
+    '[\u4e00-\u9fff\u3400-\u4dbf\uf900-\ufaff\U00020000-\U0002a6df'
+    '\U0002a700-\U0002b73f\U0002b740-\U0002b81f\U0002b820-\U0002ceaf'
+    '\U0002f800-\U0002fa1f]'
+)
+_MAX_CHARACTERS = 4 << 20  # of the texts of a block
 
 
 class Entity(NamedTuple):
@@ -66,8 +69,9 @@ class EntityPipeline(TaskPipeline):
 
     def windows(self, sentences):
         """The windows of sentences of words, see :func:`.make_windows`."""
-        return make_windows(self.tokenizer, sentences, self.settings['max_len'],
-                            self.settings.get('overlap'))
+        return make_windows(
+            self.tokenizer, sentences, self.settings['max_len'], self.settings.get('overlap')
+        )
 
     def raw_tags(self, sentences):
         """The network's own tags, which without a CRF may be no valid sequence.
@@ -82,8 +86,11 @@ class EntityPipeline(TaskPipeline):
         list of list of str
         """
         with self._ready():
-            return [tags for block, in self._blocks(sentences)
-                    for tags, _ in self._tagged(block, self.windows(block))]
+            return [
+                tags
+                for (block,) in self._blocks(sentences)
+                for tags, _ in self._tagged(block, self.windows(block))
+            ]
 
     def predict_tags(self, sentences, scheme=None):
         """The tags of sentences.
@@ -100,8 +107,10 @@ class EntityPipeline(TaskPipeline):
         list of list of str
             Valid sequences, with the entities that conlleval finds in the network's tags.
         """
-        return [repair_tags(tags, scheme or self.settings['file_scheme'])
-                for tags in self.raw_tags(sentences)]
+        return [
+            repair_tags(tags, scheme or self.settings['file_scheme'])
+            for tags in self.raw_tags(sentences)
+        ]
 
     def entities(self, sentence, tags, probabilities=None):
         """The entities of a text or of words with their tags.
@@ -163,17 +172,19 @@ class EntityPipeline(TaskPipeline):
         """Texts or sentences of words in blocks of bounded size."""
         block, num_characters = [], 0
         for number, item in enumerate(inputs):
-            if not isinstance(item, str) and not (isinstance(item, (list, tuple)) and all(
-                    isinstance(word, str) for word in item)):
-                raise TypeError(f'input {number}: expected a text or a list of words, got '
-                                f'{type(item).__name__}')
+            if not isinstance(item, str) and not (
+                isinstance(item, (list, tuple)) and all(isinstance(word, str) for word in item)
+            ):
+                raise TypeError(
+                    f'input {number}: expected a text or a list of words, got {type(item).__name__}'
+                )
             block.append(item)
             num_characters += len(item) if isinstance(item, str) else sum(map(len, item))
             if len(block) == self.batch_size * self.look_ahead or num_characters > _MAX_CHARACTERS:
-                yield block,
+                yield (block,)
                 block, num_characters = [], 0
         if block:
-            yield block,
+            yield (block,)
 
     def _prepare(self, block):
         sentences = [self.words(item)[0] for item in block]
@@ -183,19 +194,26 @@ class EntityPipeline(TaskPipeline):
         return [window.features for window in windows]
 
     def _results(self, block, sentences, windows):
-        return [self.entities(item, tags, shares)
-                for item, (tags, shares) in zip(block, self._tagged(sentences, windows))]
+        return [
+            self.entities(item, tags, shares)
+            for item, (tags, shares) in zip(block, self._tagged(sentences, windows))
+        ]
 
     def _tagged(self, sentences, windows):
         """The network's tags of sentences of words, and their probabilities."""
         scores = self._outputs([window.features for window in windows])
-        scores = join_windows(windows, [row[window.firsts] for row, window in zip(scores, windows)],
-                              [len(words) for words in sentences])
+        scores = join_windows(
+            windows,
+            [row[window.firsts] for row, window in zip(scores, windows)],
+            [len(words) for words in sentences],
+        )
         self._tell(len(sentences))
         for row, numbers in zip(scores, best_tags(self.network, scores)):
             shares = tag_probabilities(self.network, row)
-            yield ([self.tags[number] for number in numbers],
-                   [shares[word, number] for word, number in enumerate(numbers)])
+            yield (
+                [self.tags[number] for number in numbers],
+                [shares[word, number] for word, number in enumerate(numbers)],
+            )
 
 
 def split_words(text):

@@ -1,4 +1,5 @@
 """The pipeline of a folder, a checkpoint or a model of the zoo."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -16,8 +17,10 @@ from .entities import EntityPipeline
 from .pretraining import FillMaskPipeline, NextSentencePipeline
 from .questions import QuestionPipeline
 
-_FINE_TUNED = {pipeline.task: pipeline for pipeline in (
-    ClassificationPipeline, RegressionPipeline, QuestionPipeline, EntityPipeline)}
+_FINE_TUNED = {
+    pipeline.task: pipeline
+    for pipeline in (ClassificationPipeline, RegressionPipeline, QuestionPipeline, EntityPipeline)
+}
 PRETRAINED = {pipeline.task: pipeline for pipeline in (FillMaskPipeline, NextSentencePipeline)}
 
 
@@ -57,8 +60,13 @@ or NextSentencePipeline
     """
     name, _, dataset_name = str(source).partition('/')
     if name in ARCHITECTURES and dataset_name:
-        return checkpoint_pipeline(zoo_checkpoint(*resolve(name, dataset_name), root=root), ctx,
-                                   batch_size, task, precision)
+        return checkpoint_pipeline(
+            zoo_checkpoint(*resolve(name, dataset_name), root=root),
+            ctx,
+            batch_size,
+            task,
+            precision,
+        )
     if not Path(source).exists() or not has_task(source):
         return checkpoint_pipeline(open_checkpoint(source), ctx, batch_size, task, precision)
     model = load_task(source, mx.cpu() if ctx is None else ctx)
@@ -109,20 +117,26 @@ def checkpoint_pipeline(checkpoint, ctx=None, batch_size=None, task=None, precis
     if fine_tuned is not None:
         able.insert(0, fine_tuned)
     if not able:
-        raise ValueError(f'{checkpoint.source}: has no head to predict with (it has: '
-                         f'{", ".join(checkpoint.heads) or "none"}); expected a folder of a '
-                         f'fine-tuning script, or a checkpoint with one of the heads classifier, '
-                         f'span, tagger, masked_lm, next_sentence')
+        raise ValueError(
+            f'{checkpoint.source}: has no head to predict with (it has: '
+            f'{", ".join(checkpoint.heads) or "none"}); expected a folder of a '
+            f'fine-tuning script, or a checkpoint with one of the heads classifier, '
+            f'span, tagger, masked_lm, next_sentence'
+        )
     if task not in (None, *able):
         raise ValueError(f'task={task!r}: {checkpoint.source} is for {" and ".join(able)}')
     if checkpoint.tokenizer is None:
         raise ValueError(f'{checkpoint.source}: has no vocabulary beside it')
     if (task or able[0]) == fine_tuned:
-        return _frozen(task_pipeline(checkpoint_task(checkpoint, ctx), batch_size), precision,
-                       checkpoint.source)
+        return _frozen(
+            task_pipeline(checkpoint_task(checkpoint, ctx), batch_size),
+            precision,
+            checkpoint.source,
+        )
     network = build_network(checkpoint, 'pretraining', ctx)
-    pipeline = PRETRAINED[task or able[0]](network, checkpoint.tokenizer,
-                                           32 if batch_size is None else batch_size)
+    pipeline = PRETRAINED[task or able[0]](
+        network, checkpoint.tokenizer, 32 if batch_size is None else batch_size
+    )
     return _frozen(pipeline, precision, checkpoint.source)
 
 

@@ -1,4 +1,5 @@
 """What a pre-trained BERT was trained for: words for masks, and whether a text follows another."""
+
 from __future__ import annotations
 
 from typing import NamedTuple
@@ -95,14 +96,17 @@ class FillMaskPipeline(_PretrainedPipeline):
         if getattr(tokenizer.vocab, 'mask_token', None) is None:
             raise ValueError('the vocabulary has no mask token')
         if type(top_k) is not int or not 1 <= top_k <= len(tokenizer.vocab):
-            raise ValueError(f'top_k={top_k!r}: expected 1 to {len(tokenizer.vocab)}, the tokens '
-                             f'there are')
+            raise ValueError(
+                f'top_k={top_k!r}: expected 1 to {len(tokenizer.vocab)}, the tokens there are'
+            )
         self.top_k = top_k
 
     def _prepare(self, texts, pairs):
         if pairs is not None:
-            self._fail(next(i for i, pair in enumerate(pairs) if pair is not None),
-                       'a pair of texts, expected one text')
+            self._fail(
+                next(i for i, pair in enumerate(pairs) if pair is not None),
+                'a pair of texts, expected one text',
+            )
         return self._masked(texts)
 
     def _results(self, features, positions):
@@ -130,11 +134,13 @@ class FillMaskPipeline(_PretrainedPipeline):
 
     def _best(self, scores):
         # A model may have rows beyond the vocabulary; no token belongs to them.
-        probabilities = softmax(scores)[:len(self.tokenizer.vocab)]
-        best = np.argsort(-probabilities, kind='stable')[:self.top_k]
+        probabilities = softmax(scores)[: len(self.tokenizer.vocab)]
+        best = np.argsort(-probabilities, kind='stable')[: self.top_k]
         tokens = self.tokenizer.convert_ids_to_tokens(best)
-        return [Word(token, int(number), float(probabilities[number]), self._spell(token))
-                for token, number in zip(tokens, best)]
+        return [
+            Word(token, int(number), float(probabilities[number]), self._spell(token))
+            for token, number in zip(tokens, best)
+        ]
 
     def _spell(self, token):
         decoder = getattr(getattr(self.tokenizer, '_tokenizer', None), 'decoder', None)

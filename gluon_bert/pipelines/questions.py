@@ -1,4 +1,5 @@
 """Questions about paragraphs to answers."""
+
 from __future__ import annotations
 
 from typing import NamedTuple, Optional
@@ -71,8 +72,9 @@ class QuestionPipeline(TaskPipeline):
             return super().__call__((question, context))
         contexts = [context] * len(question) if isinstance(context, str) else context
         if len(contexts) != len(question):
-            raise ValueError(f'context: expected one for each of {len(question)} questions, got '
-                             f'{len(contexts)}')
+            raise ValueError(
+                f'context: expected one for each of {len(question)} questions, got {len(contexts)}'
+            )
         return super().__call__(list(zip(question, contexts)))
 
     def windows(self, questions, build=build_windows, **options):
@@ -90,9 +92,15 @@ class QuestionPipeline(TaskPipeline):
         -------
         Windows
         """
-        return build(questions, self.tokenizer, **options, **{
-            name: self.settings[name] for name in ('max_seq_length', 'doc_stride',
-                                                   'max_query_length')})
+        return build(
+            questions,
+            self.tokenizer,
+            **options,
+            **{
+                name: self.settings[name]
+                for name in ('max_seq_length', 'doc_stride', 'max_query_length')
+            },
+        )
 
     def predictions(self, questions, windows=None):
         """Answers as :func:`.find_answers` gives them, for the evaluation of a whole file.
@@ -109,8 +117,12 @@ class QuestionPipeline(TaskPipeline):
         """
         windows = self.windows(questions) if windows is None else windows
         names = 'n_best_size', 'max_answer_length', 'version_2', 'null_score_diff_threshold'
-        return find_answers(questions, windows, self.scores(questions, windows),
-                            **{name: self.settings[name] for name in names})
+        return find_answers(
+            questions,
+            windows,
+            self.scores(questions, windows),
+            **{name: self.settings[name] for name in names},
+        )
 
     def scores(self, questions, windows):
         """The logits of each window: what :meth:`predictions` are made from.
@@ -140,8 +152,10 @@ class QuestionPipeline(TaskPipeline):
         for number in range(len(questions)):
             if contexts is None or contexts[number] is None:
                 self._fail(number, 'a question without its context')
-        rows = [Question(str(number), question, context, (), False)
-                for number, (question, context) in enumerate(zip(questions, contexts))]
+        rows = [
+            Question(str(number), question, context, (), False)
+            for number, (question, context) in enumerate(zip(questions, contexts))
+        ]
         return rows, self.windows(rows)
 
     def _features(self, rows, windows):
@@ -155,5 +169,12 @@ def answer_of(prediction):
     """A :class:`.Prediction` as an :class:`Answer`."""
     found = next((row for row in prediction.candidates if row.text == prediction.text), None)
     probability, start, end = (found.probability, found.start, found.end) if found else (0.0, 0, 0)
-    return Answer(prediction.text, probability, start, end, prediction.candidates,
-                  prediction.best_text, prediction.null_odds)
+    return Answer(
+        prediction.text,
+        probability,
+        start,
+        end,
+        prediction.candidates,
+        prediction.best_text,
+        prediction.null_odds,
+    )

@@ -5,12 +5,13 @@ colours that people with any colour vision can tell apart, a white ground, sizes
 font is DejaVu Sans, which comes with Matplotlib; for characters that it lacks, installed fonts are
 searched, and a warning says which have none.
 """
+
 from .answers import (
-           AnswerSpan,
-           TokenProbabilities,
-           answers_of_file,
-           plot_answer,
-           token_probabilities,
+    AnswerSpan,
+    TokenProbabilities,
+    answers_of_file,
+    plot_answer,
+    token_probabilities,
 )
 from .attention import Attention, attention_of, plot_attention
 from .confusion import plot_confusion
@@ -20,7 +21,23 @@ from .similarity import plot_similarity
 from .style import SUFFIXES
 from .vectors import Projection, plot_map, project
 
-__all__ = ['SUFFIXES', 'AnswerSpan', 'Attention', 'Projection', 'TokenProbabilities',
-           'answers_of_file', 'attention_of', 'plot_answer', 'plot_attention', 'plot_confusion',
-           'plot_entities', 'plot_map', 'plot_runs', 'plot_similarity', 'plot_training', 'project',
-           'read_metrics', 'token_probabilities']
+__all__ = [
+    'SUFFIXES',
+    'AnswerSpan',
+    'Attention',
+    'Projection',
+    'TokenProbabilities',
+    'answers_of_file',
+    'attention_of',
+    'plot_answer',
+    'plot_attention',
+    'plot_confusion',
+    'plot_entities',
+    'plot_map',
+    'plot_runs',
+    'plot_similarity',
+    'plot_training',
+    'project',
+    'read_metrics',
+    'token_probabilities',
+]

@@ -1,4 +1,5 @@
 """Answers shaded in their paragraph, and the probabilities of where they begin and end."""
+
 from __future__ import annotations
 
 from typing import NamedTuple, Optional
@@ -19,7 +20,7 @@ from .highlight import (
 )
 from .style import INK, PALETTE, QUIET, RULE, Ruler, mix, picture
 
-_WIDTH, _MARGIN, _SIZE = 620, 24, 10.5    # points
+_WIDTH, _MARGIN, _SIZE = 620, 24, 10.5  # points
 _ROW, _CURVES = 15, 150
 _NONE = '(no answer)'
 
@@ -46,8 +47,16 @@ class TokenProbabilities(NamedTuple):
     ends: np.ndarray
 
 
-def plot_answer(question, context, answers, path, tokens: Optional[TokenProbabilities] = None,
-                num_listed=5, title='', font=None):
+def plot_answer(
+    question,
+    context,
+    answers,
+    path,
+    tokens: Optional[TokenProbabilities] = None,
+    num_listed=5,
+    title='',
+    font=None,
+):
     """Draw a paragraph with the answers to a question.
 
     A character is the darker the more probably it is part of the answer: the probabilities of all
@@ -81,26 +90,40 @@ def plot_answer(question, context, answers, path, tokens: Optional[TokenProbabil
         raise ValueError('answers is empty: there is nothing to draw')
     for start, end, share in answers:
         if not 0 <= start <= end <= len(context) or not 0 <= share <= 1.000001:
-            raise ValueError(f'the answer from {start} to {end} with probability {share} is not '
-                             f'within the context of {len(context)} characters')
+            raise ValueError(
+                f'the answer from {start} to {end} with probability {share} is not '
+                f'within the context of {len(context)} characters'
+            )
     with picture(path, (1, 1), [question, context, title], font, layout=None) as (figure, clean):
         ruler = Ruler(figure)
-        shown = ''.join('\n' if given == '\n' else now
-                        for given, now in zip(context, clean(context)))
+        shown = ''.join(
+            '\n' if given == '\n' else now for given, now in zip(context, clean(context))
+        )
         pieces = set_text(shown, _marks(context, answers), _WIDTH - 2 * _MARGIN, ruler, _SIZE)
         listed = answers[:num_listed]
         heading = clean(title or question).replace('\n', ' ')
-        head = set_text(heading, [0] * len(heading), _WIDTH - 2 * _MARGIN,
-                        lambda text, size: ruler(text, size, 'bold'), 11.5)
+        head = set_text(
+            heading,
+            [0] * len(heading),
+            _WIDTH - 2 * _MARGIN,
+            lambda text, size: ruler(text, size, 'bold'),
+            11.5,
+        )
         body = num_lines(pieces) * LINE * _SIZE
         top = num_lines(head) * 11.5 * LINE + 14
         list_height = _ROW * len(listed) + 26
         height = top + body + list_height + 20 + (_CURVES if tokens is not None else 0)
         axes = canvas(figure, _WIDTH, height)
         for piece in head:
-            axes.text(_MARGIN + piece.x, baseline(height - 8, piece.line, 11.5),
-                      heading[piece.start:piece.end], fontsize=11.5, weight='bold',
-                      parse_math=False, color=INK)
+            axes.text(
+                _MARGIN + piece.x,
+                baseline(height - 8, piece.line, 11.5),
+                heading[piece.start : piece.end],
+                fontsize=11.5,
+                weight='bold',
+                parse_math=False,
+                color=INK,
+            )
         _paragraph(axes, shown, pieces, height - top)
         _candidates(axes, shown, listed, height - top - body - 18, ruler)
         if tokens is not None:
@@ -129,6 +152,7 @@ def answers_of_file(path, question):
         If the file has no candidates for it, or one does not stand in the paragraph.
     """
     from .._internal.json import read_object
+
     rows, found = read_object(path).get(question.id), []
     if not isinstance(rows, list) or not rows:
         raise ValueError(f'{path}: has no candidates for the question {question.id!r}')
@@ -136,13 +160,14 @@ def answers_of_file(path, question):
         try:
             text, share = row['text'], float(row['probability'])
             start = row.get('start', question.context.find(text))
-            if start < 0 or question.context[start:start + len(text)] != text:
+            if start < 0 or question.context[start : start + len(text)] != text:
                 raise ValueError(f'{text[:80]!r} does not stand in the paragraph')
             if not 0 <= share <= 1:
                 raise ValueError(f'{share} is no probability')
         except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise ValueError(f'{path}: the candidates for {question.id!r} are not as expected '
-                             f'({error})') from None
+            raise ValueError(
+                f'{path}: the candidates for {question.id!r} are not as expected ({error})'
+            ) from None
         found.append(AnswerSpan(start if text else 0, start + len(text) if text else 0, share))
     return found
 
@@ -170,7 +195,7 @@ def token_probabilities(windows, scores):
         rows = np.asarray(rows, 'float64')
         nulls.append(rows[0])
         offsets.append(places[flags])
-        logits.append(rows[first:first + len(places)][flags])
+        logits.append(rows[first : first + len(places)][flags])
     logits = np.concatenate([[min(nulls, key=sum)], *logits])
     shares = softmax(logits, axis=0)
     return TokenProbabilities(np.concatenate(offsets), shares[1:, 0], shares[1:, 1])
@@ -194,8 +219,14 @@ def _paragraph(axes, text, pieces, top):
     for is_best, line, x, width, _ in runs_of(pieces, lambda mark: mark[1]):
         if is_best:
             y = baseline(top, line, _SIZE) - 0.36 * _SIZE
-            axes.plot([_MARGIN + x, _MARGIN + x + width], [y, y], color=PALETTE[1], linewidth=2.2,
-                      solid_capstyle='butt', zorder=2)
+            axes.plot(
+                [_MARGIN + x, _MARGIN + x + width],
+                [y, y],
+                color=PALETTE[1],
+                linewidth=2.2,
+                solid_capstyle='butt',
+                zorder=2,
+            )
     draw_text(axes, text, pieces, top, _SIZE, _MARGIN)
 
 
@@ -214,12 +245,23 @@ def _candidates(axes, text, answers, top, ruler):
         y = top - _ROW * (number + 1)
         string = text[start:end].strip() if end > start else _NONE
         axes.text(_MARGIN + 12, y, f'{number + 1}', fontsize=8.5, ha='right', color=QUIET)
-        axes.text(_MARGIN + 20, y, set_line(string, left - _MARGIN - 40, ruler, 8.5),
-                  fontsize=8.5, parse_math=False,
-                  style='italic' if string == _NONE else 'normal',
-                  color=INK if string != _NONE else QUIET)
-        axes.barh(y + 3, bar * share, 8, left=left, color=PALETTE[1] if not number
-                  else PALETTE[5], zorder=2)
+        axes.text(
+            _MARGIN + 20,
+            y,
+            set_line(string, left - _MARGIN - 40, ruler, 8.5),
+            fontsize=8.5,
+            parse_math=False,
+            style='italic' if string == _NONE else 'normal',
+            color=INK if string != _NONE else QUIET,
+        )
+        axes.barh(
+            y + 3,
+            bar * share,
+            8,
+            left=left,
+            color=PALETTE[1] if not number else PALETTE[5],
+            zorder=2,
+        )
         axes.barh(y + 3, bar, 8, left=left, color='#f2f2f2', zorder=1)
         axes.text(right, y, _percent(share), fontsize=8.5, ha='right')
 
@@ -230,11 +272,15 @@ def _percent(share):
 
 def _curves(figure, tokens, text, height):
     """How probably the answer begins and ends at each token."""
-    axes = figure.add_axes([62 / _WIDTH, 42 / height, (_WIDTH - 62 - _MARGIN) / _WIDTH,
-                            (_CURVES - 42) / height], zorder=2)
+    axes = figure.add_axes(
+        [62 / _WIDTH, 42 / height, (_WIDTH - 62 - _MARGIN) / _WIDTH, (_CURVES - 42) / height],
+        zorder=2,
+    )
     places = np.arange(1, len(tokens.starts) + 1)
-    for values, sign, name, colour in ((tokens.starts, 1, 'answer begins', PALETTE[0]),
-                                       (tokens.ends, -1, 'answer ends', PALETTE[1])):
+    for values, sign, name, colour in (
+        (tokens.starts, 1, 'answer begins', PALETTE[0]),
+        (tokens.ends, -1, 'answer ends', PALETTE[1]),
+    ):
         axes.vlines(places, 0, sign * values, color=colour, linewidth=2.4, label=name)
     axes.axhline(0, color=QUIET, linewidth=0.8)
     limit = 1.3 * max(0.02, float(tokens.starts.max(initial=0)), float(tokens.ends.max(initial=0)))
@@ -244,8 +290,9 @@ def _curves(figure, tokens, text, height):
     axes.grid(True, axis='y', color=RULE)
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
-    axes.legend(loc='lower right', bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0.1,
-                handlelength=1)
+    axes.legend(
+        loc='lower right', bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0.1, handlelength=1
+    )
     for values, sign in ((tokens.starts, 1), (tokens.ends, -1)):
         _peaks(axes, values, sign, tokens.offsets, text, limit)
 
@@ -260,8 +307,12 @@ def _peaks(axes, values, sign, offsets, text, limit):
         start, end = offsets[place]
         written.append(place)
         share = (place + 1) / (len(values) + 1)
-        axes.text(place + 1, sign * (values[place] + 0.06 * limit), text[start:end].strip()[:24],
-                  fontsize=7.5, ha='left' if share < 0.04 else 'right' if share > 0.96
-                  else 'center', va='bottom' if sign > 0 else 'top', parse_math=False)
-
-
+        axes.text(
+            place + 1,
+            sign * (values[place] + 0.06 * limit),
+            text[start:end].strip()[:24],
+            fontsize=7.5,
+            ha='left' if share < 0.04 else 'right' if share > 0.96 else 'center',
+            va='bottom' if sign > 0 else 'top',
+            parse_math=False,
+        )

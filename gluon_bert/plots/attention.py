@@ -1,4 +1,5 @@
 """Pictures of attention: all layers and heads side by side, or one of them with its tokens."""
+
 from __future__ import annotations
 
 from typing import NamedTuple
@@ -7,9 +8,9 @@ import numpy as np
 
 from .style import INK, QUIET, blues, picture
 
-_MAX_LABELS = 160    # tokens; more would be too small to read
-_MAX_SMALL = 24      # the same, in a small map
-_GAP = 0.12          # between small maps, as a share of one
+_MAX_LABELS = 160  # tokens; more would be too small to read
+_MAX_SMALL = 24  # the same, in a small map
+_GAP = 0.12  # between small maps, as a share of one
 
 
 class Attention(NamedTuple):
@@ -50,6 +51,7 @@ def attention_of(model, tokenizer, text, pair=None, max_length=None):
 
     from ..data import SentenceTransform, pad_batch
     from ..inference.batches import bert_of, checked_length
+
     bert = bert_of(model, tokenizer)
     features = SentenceTransform(tokenizer, checked_length(bert, max_length))(text, pair)
     ctx = bert.embeddings.word.weight.list_ctx()[0]
@@ -59,8 +61,9 @@ def attention_of(model, tokenizer, text, pair=None, max_length=None):
     num_first = len(tokens)
     if pair:
         num_second = int(features.token_types.sum())
-        num_first = (num_first - num_second if num_second
-                     else tokens.index(tokenizer.vocab.sep_token) + 1)
+        num_first = (
+            num_first - num_second if num_second else tokens.index(tokenizer.vocab.sep_token) + 1
+        )
     return Attention(tokens, np.stack([layer[0].asnumpy() for layer in found]), num_first)
 
 
@@ -95,26 +98,29 @@ def plot_attention(attention, path, layer=None, head=None, title='', font=None):
 
 def _number(name, value, limit):
     if not -limit <= value < limit:
-        raise ValueError(f'{name} {value} is not in the model, which has the {name}s 0 to '
-                         f'{limit - 1}, or {-limit} to -1 counted from the last')
+        raise ValueError(
+            f'{name} {value} is not in the model, which has the {name}s 0 to '
+            f'{limit - 1}, or {-limit} to -1 counted from the last'
+        )
     return value % limit
 
 
 def _plot_one(attention, path, layer, head, title, font):
     """One map with its tokens at both axes."""
     tokens, num_tokens = attention.tokens, len(attention.tokens)
-    pitch = min(0.34, max(0.14, 8 / num_tokens))    # inches for a token
+    pitch = min(0.34, max(0.14, 8 / num_tokens))  # inches for a token
     longest = max(map(len, tokens)) * 0.085
     side = max(2.6, pitch * num_tokens) if num_tokens <= _MAX_LABELS else 9
-    with picture(path, (side + longest + 1.5, side + longest + 0.8), tokens + [title],
-                 font) as (figure, clean):
+    with picture(path, (side + longest + 1.5, side + longest + 0.8), tokens + [title], font) as (
+        figure,
+        clean,
+    ):
         axes = figure.subplots()
         axes.imshow(attention.probabilities[layer, head], cmap=blues(), norm=_norm())
         size = min(9, 45 * pitch)
         if num_tokens <= _MAX_LABELS:
             labels = [clean(token) for token in tokens]
-            axes.set_xticks(range(num_tokens), labels, rotation=90, fontsize=size,
-                            parse_math=False)
+            axes.set_xticks(range(num_tokens), labels, rotation=90, fontsize=size, parse_math=False)
             axes.set_yticks(range(num_tokens), labels, fontsize=size, parse_math=False)
             axes.tick_params(length=0)
         axes.spines[:].set_visible(True)
@@ -147,23 +153,41 @@ def _plot_grid(attention, path, layers, heads, title, font):
     above, beside = (0.11, 0.01 + 0.029 * max(map(len, attention.tokens))) if single else (0, 0)
     beside *= labelled
     legend = '' if labelled else _legend(attention.tokens, columns * inch)
-    size = ((columns + beside) * inch + 1.3,
-            (rows * (1 + above) + beside) * inch + 0.55 + 0.17 * legend.count('\n')
-            + 0.35 * bool(legend) + 0.3 * (not single))
+    size = (
+        (columns + beside) * inch + 1.3,
+        (rows * (1 + above) + beside) * inch
+        + 0.55
+        + 0.17 * legend.count('\n')
+        + 0.35 * bool(legend)
+        + 0.3 * (not single),
+    )
     with picture(path, size, [*attention.tokens, title], font) as (figure, clean):
         axes = figure.subplots()
         for number, cell in enumerate(cells):
             column, row = number % columns, number // columns
             _small(axes, attention.probabilities[cell], column, row * (1 + above) + above)
             if single:
-                axes.text(column, row * (1 + above) + above - 0.03,
-                          f'head {cell[1]}' if len(layers) == 1 else f'layer {cell[0]}',
-                          fontsize=8, va='bottom')
+                axes.text(
+                    column,
+                    row * (1 + above) + above - 0.03,
+                    f'head {cell[1]}' if len(layers) == 1 else f'layer {cell[0]}',
+                    fontsize=8,
+                    va='bottom',
+                )
             if labelled:
-                _tokens(axes, [clean(token) for token in attention.tokens], column,
-                        row * (1 + above) + above, column == 0, number + columns >= len(cells))
-        axes.set(xlim=(-beside - _GAP / 2, columns), ylim=(rows * (1 + above) + beside, 0),
-                 aspect='equal')
+                _tokens(
+                    axes,
+                    [clean(token) for token in attention.tokens],
+                    column,
+                    row * (1 + above) + above,
+                    column == 0,
+                    number + columns >= len(cells),
+                )
+        axes.set(
+            xlim=(-beside - _GAP / 2, columns),
+            ylim=(rows * (1 + above) + beside, 0),
+            aspect='equal',
+        )
         axes.spines[:].set_visible(False)
         axes.tick_params(length=0, pad=2)
         if single:
@@ -173,23 +197,32 @@ def _plot_grid(attention, path, layers, heads, title, font):
             axes.set_xticks(np.arange(columns) + middle, [str(head) for head in heads])
             axes.set_yticks(np.arange(rows) + middle, [str(layer) for layer in layers])
             axes.set(xlabel='head', ylabel='layer')
-        which = (f'layer {layers[0]}' if len(layers) == 1 else f'head {heads[0]} in each layer'
-                 if len(heads) == 1 else 'all layers and heads')
+        which = (
+            f'layer {layers[0]}'
+            if len(layers) == 1
+            else f'head {heads[0]} in each layer'
+            if len(heads) == 1
+            else 'all layers and heads'
+        )
         axes.set_title(clean(title) or f'Attention, {which}', parse_math=False)
         if legend:
-            figure.supxlabel('\n'.join(map(clean, legend.split('\n'))), fontsize=8, color=QUIET,
-                             parse_math=False)
+            figure.supxlabel(
+                '\n'.join(map(clean, legend.split('\n'))), fontsize=8, color=QUIET, parse_math=False
+            )
         _bar(figure, axes, 22)
 
 
 def _small(axes, values, left, top):
     """One map in a frame."""
     from matplotlib.patches import Rectangle
+
     side = 1 - _GAP
-    axes.imshow(values, cmap=blues(), norm=_norm(), extent=(left, left + side, top + side, top),
-                zorder=1)
-    axes.add_patch(Rectangle((left, top), side, side, fill=False, edgecolor='#b5b5b5',
-                             linewidth=0.5, zorder=2))
+    axes.imshow(
+        values, cmap=blues(), norm=_norm(), extent=(left, left + side, top + side, top), zorder=1
+    )
+    axes.add_patch(
+        Rectangle((left, top), side, side, fill=False, edgecolor='#b5b5b5', linewidth=0.5, zorder=2)
+    )
 
 
 def _tokens(axes, tokens, left, top, at_left, below):
@@ -201,15 +234,29 @@ def _tokens(axes, tokens, left, top, at_left, below):
         if at_left:
             axes.text(left - 0.02, top + place, token, ha='right', va='center', **look)
         if below:
-            axes.text(left + place, top + 1 - _GAP + 0.02, token, ha='center', va='top',
-                      rotation=90, **look)
+            axes.text(
+                left + place,
+                top + 1 - _GAP + 0.02,
+                token,
+                ha='center',
+                va='top',
+                rotation=90,
+                **look,
+            )
 
 
 def _bar(figure, axes, aspect):
     """What the colours mean."""
     from matplotlib.cm import ScalarMappable
-    bar = figure.colorbar(ScalarMappable(_norm(), blues()), ax=axes, shrink=0.7, aspect=aspect,
-                          pad=0.02, ticks=[0, 0.05, 0.25, 0.5, 1])
+
+    bar = figure.colorbar(
+        ScalarMappable(_norm(), blues()),
+        ax=axes,
+        shrink=0.7,
+        aspect=aspect,
+        pad=0.02,
+        ticks=[0, 0.05, 0.25, 0.5, 1],
+    )
     bar.ax.set_yticklabels(['0', '0.05', '0.25', '0.5', '1'])
     bar.set_label('attention probability')
     bar.outline.set_visible(False)
@@ -218,6 +265,7 @@ def _bar(figure, axes, aspect):
 def _norm():
     """Weak attention is seen too: the square root of the probability is shown."""
     from matplotlib.colors import PowerNorm
+
     return PowerNorm(0.5, vmin=0, vmax=1)
 
 

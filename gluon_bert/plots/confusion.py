@@ -1,4 +1,5 @@
 """Pictures of what is taken for what."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -36,8 +37,10 @@ def plot_confusion(matrix, labels, path, values='both', title='', font=None):
     """
     matrix = np.asarray(matrix)
     if matrix.shape != (len(labels),) * 2 or not 1 <= len(labels) <= _MAX_CLASSES:
-        raise ValueError(f'matrix has shape {matrix.shape} for {len(labels)} labels; expected a '
-                         f'row and a column for each, 1 to {_MAX_CLASSES}')
+        raise ValueError(
+            f'matrix has shape {matrix.shape} for {len(labels)} labels; expected a '
+            f'row and a column for each, 1 to {_MAX_CLASSES}'
+        )
     if values not in VALUES:
         raise ValueError(f'values={values!r}: expected one of {VALUES}')
     num_classes, total = len(labels), int(matrix.sum())
@@ -55,13 +58,21 @@ def plot_confusion(matrix, labels, path, values='both', title='', font=None):
         axes = figure.subplots()
         image = axes.imshow(shares, cmap=blues(), vmin=0, vmax=1)
         names = [clean(name) for name in names]
-        axes.set_xticks(range(num_classes), names, rotation=0 if flat else 40 if num_classes <= 20
-                        else 90, ha='center' if flat else 'right', parse_math=False,
-                        va='top' if flat or num_classes <= 20 else 'center',
-                        rotation_mode='default' if flat else 'anchor')
+        axes.set_xticks(
+            range(num_classes),
+            names,
+            rotation=0 if flat else 40 if num_classes <= 20 else 90,
+            ha='center' if flat else 'right',
+            parse_math=False,
+            va='top' if flat or num_classes <= 20 else 'center',
+            rotation_mode='default' if flat else 'anchor',
+        )
         totals = matrix.sum(axis=1)
-        axes.set_yticks(range(num_classes), [f'{name}  ({count})' for name, count
-                                             in zip(names, totals)], parse_math=False)
+        axes.set_yticks(
+            range(num_classes),
+            [f'{name}  ({count})' for name, count in zip(names, totals)],
+            parse_math=False,
+        )
         _cells(axes, image, matrix, shares, values, num_classes / side)
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
@@ -71,10 +82,12 @@ def plot_confusion(matrix, labels, path, values='both', title='', font=None):
         axes.tick_params(which='minor', length=0)
         axes.set(xlabel='predicted class', ylabel='true class (number of them)')
         right = int(np.trace(matrix))
-        axes.set_title(clean(title) or f'{right} of {total} right ({right / total:.1%})',
-                       parse_math=False)
-        bar = figure.colorbar(image, ax=axes, shrink=0.8, aspect=22, pad=0.03,
-                              format=lambda share, _: f'{share:.0%}')
+        axes.set_title(
+            clean(title) or f'{right} of {total} right ({right / total:.1%})', parse_math=False
+        )
+        bar = figure.colorbar(
+            image, ax=axes, shrink=0.8, aspect=22, pad=0.03, format=lambda share, _: f'{share:.0%}'
+        )
         bar.set_label('share of the true class')
         bar.outline.set_visible(False)
 
@@ -90,10 +103,26 @@ def _cells(axes, image, matrix, shares, values, inch):
         share = f'{shares[row, column]:.0%}'
         ink = ink_on(image.cmap(shares[row, column]))
         if values == 'both':
-            axes.text(column, row - 0.09 * inch, f'{count}', ha='center', va='center', fontsize=10,
-                      weight='bold', color=ink)
-            axes.text(column, row + 0.14 * inch, share, ha='center', va='center', fontsize=7.5,
-                      color=ink)
+            axes.text(
+                column,
+                row - 0.09 * inch,
+                f'{count}',
+                ha='center',
+                va='center',
+                fontsize=10,
+                weight='bold',
+                color=ink,
+            )
+            axes.text(
+                column, row + 0.14 * inch, share, ha='center', va='center', fontsize=7.5, color=ink
+            )
         else:
-            axes.text(column, row, f'{count}' if values == 'counts' else share, ha='center',
-                      va='center', fontsize=9 if num_classes <= 14 else 7, color=ink)
+            axes.text(
+                column,
+                row,
+                f'{count}' if values == 'counts' else share,
+                ha='center',
+                va='center',
+                fontsize=9 if num_classes <= 14 else 7,
+                color=ink,
+            )

@@ -1,4 +1,5 @@
 """Pictures of training runs: loss, learning rate and evaluations, several runs compared."""
+
 from __future__ import annotations
 
 import json
@@ -11,7 +12,7 @@ from .style import DASHES, MARKERS, PALETTE, QUIET, RULE, picture, shorten
 METRICS_FILE = 'metrics.jsonl'
 
 _MAX_BYTES = 64 << 20
-_WIDTH, _HEIGHT = 3.3, 2.75    # inches, of a panel
+_WIDTH, _HEIGHT = 3.3, 2.75  # inches, of a panel
 
 
 def read_metrics(path):
@@ -47,7 +48,7 @@ def read_metrics(path):
         try:
             rows.append(_checked_row(json.loads(line)))
         except (ValueError, RecursionError) as error:
-            if number == len(lines):    # written when the run was killed
+            if number == len(lines):  # written when the run was killed
                 break
             raise ValueError(f'{path}:{number}: is no row of a training run ({error})') from None
     if not rows:
@@ -58,8 +59,9 @@ def read_metrics(path):
 def _checked_row(row):
     if not isinstance(row, dict):
         raise ValueError(f'expected an object, got {type(row).__name__}')
-    numbers = {name: row[name] for name in ('step', 'epoch', 'loss', 'learning_rate')
-               if name in row}
+    numbers = {
+        name: row[name] for name in ('step', 'epoch', 'loss', 'learning_rate') if name in row
+    }
     metrics = row.get('metrics', {})
     if not isinstance(metrics, dict):
         raise ValueError("'metrics' is no object")
@@ -108,27 +110,38 @@ def plot_runs(runs, path, title='', font=None):
     """
     if not 1 <= len(runs) <= len(PALETTE):
         raise ValueError(f'expected 1 to {len(PALETTE)} runs, got {len(runs)}')
-    metrics = list(dict.fromkeys(name for rows in runs.values() for row in rows
-                                 for name in row.get('metrics', ())))
-    panels = [*(['loss', 'learning_rate'] if any('loss' in row for rows in runs.values()
-                                                 for row in rows) else []),
-              *([metrics] if len(runs) == 1 and metrics else metrics)]
+    metrics = list(
+        dict.fromkeys(
+            name for rows in runs.values() for row in rows for name in row.get('metrics', ())
+        )
+    )
+    panels = [
+        *(
+            ['loss', 'learning_rate']
+            if any('loss' in row for rows in runs.values() for row in rows)
+            else []
+        ),
+        *([metrics] if len(runs) == 1 and metrics else metrics),
+    ]
     columns = 2 if len(panels) == 4 else min(3, max(1, len(panels)))
     lines = -(-max(1, len(panels)) // columns)
     height = _HEIGHT * lines + 0.3 * bool(title) + 0.3 * (len(runs) > 1)
-    with picture(path, (_WIDTH * columns, height), [title, *runs, *metrics],
-                 font) as (figure, clean):
+    with picture(path, (_WIDTH * columns, height), [title, *runs, *metrics], font) as (
+        figure,
+        clean,
+    ):
         grid = figure.subplots(lines, columns, squeeze=False).ravel()
         for axes, panel in zip(grid, panels):
             if isinstance(panel, list):
                 _metrics_of_one(axes, next(iter(runs.values())), panel, clean)
             else:
                 _panel(axes, runs, panel, clean)
-        for axes in grid[len(panels):]:
+        for axes in grid[len(panels) :]:
             axes.set_axis_off()
         if len(runs) > 1:
-            legend = figure.legend(*_handles(runs, clean), loc='outside lower center',
-                                   ncols=min(4, len(runs)))
+            legend = figure.legend(
+                *_handles(runs, clean), loc='outside lower center', ncols=min(4, len(runs))
+            )
             for text in legend.get_texts():
                 text.set_parse_math(False)
         if title:
@@ -137,9 +150,21 @@ def plot_runs(runs, path, title='', font=None):
 
 def _handles(runs, clean):
     from matplotlib.lines import Line2D
-    return ([Line2D([], [], color=PALETTE[number], marker=MARKERS[number], markersize=4.5,
-                    linestyle=DASHES[number % len(DASHES)]) for number in range(len(runs))],
-            [clean(shorten(name, 40)) for name in runs])
+
+    return (
+        [
+            Line2D(
+                [],
+                [],
+                color=PALETTE[number],
+                marker=MARKERS[number],
+                markersize=4.5,
+                linestyle=DASHES[number % len(DASHES)],
+            )
+            for number in range(len(runs))
+        ],
+        [clean(shorten(name, 40)) for name in runs],
+    )
 
 
 def _panel(axes, runs, name, clean):
@@ -151,8 +176,11 @@ def _panel(axes, runs, name, clean):
             found = [(row['step'], row[name]) for row in rows if name in row]
             marker = MARKERS[number] if len(found) == 1 else None
         else:
-            found = [(row['epoch'] + 1, row['metrics'][name]) for row in rows
-                     if name in row.get('metrics', ())]
+            found = [
+                (row['epoch'] + 1, row['metrics'][name])
+                for row in rows
+                if name in row.get('metrics', ())
+            ]
             marker = MARKERS[number]
         if found:
             axes.plot(*zip(*found), marker=marker, markersize=4.5, **look)
@@ -169,12 +197,20 @@ def _panel(axes, runs, name, clean):
 def _metrics_of_one(axes, rows, names, clean):
     """All metrics of one run, each named at its line's end."""
     for number, name in enumerate(names):
-        found = [(row['epoch'] + 1, row['metrics'][name]) for row in rows
-                 if name in row.get('metrics', ())]
+        found = [
+            (row['epoch'] + 1, row['metrics'][name])
+            for row in rows
+            if name in row.get('metrics', ())
+        ]
         colour = PALETTE[number % len(PALETTE)]
-        axes.plot(*zip(*found), color=colour, marker=MARKERS[number % len(MARKERS)],
-                  markersize=4.5, linestyle=DASHES[number % len(DASHES)],
-                  label=clean(shorten(name, 24)))
+        axes.plot(
+            *zip(*found),
+            color=colour,
+            marker=MARKERS[number % len(MARKERS)],
+            markersize=4.5,
+            linestyle=DASHES[number % len(DASHES)],
+            label=clean(shorten(name, 24)),
+        )
         if not number:
             _ring(axes, found, colour)
     _frame(axes, 'evaluation', False)
@@ -196,12 +232,12 @@ def _rate(value):
 def _ring(axes, found, colour):
     """A ring around the best evaluation."""
     best = max(found, key=lambda point: point[1])
-    axes.plot(*best, marker='o', markersize=10, fillstyle='none', markeredgewidth=1.1,
-              color=colour)
+    axes.plot(*best, marker='o', markersize=10, fillstyle='none', markeredgewidth=1.1, color=colour)
 
 
 def _frame(axes, title, of_steps):
     from matplotlib.ticker import MaxNLocator
+
     axes.set_title(title, parse_math=False)
     axes.set_xlabel('optimizer step' if of_steps else 'epoch; the best one in a ring')
     axes.grid(True)

@@ -1,10 +1,11 @@
 """Entities shaded in their text, by type."""
+
 from __future__ import annotations
 
 from .highlight import LINE, baseline, canvas, draw_text, num_lines, runs_of, set_text, shade
 from .style import PALETTE, QUIET, Ruler, darker, mix, picture, shorten
 
-_WIDTH, _MARGIN, _SIZE, _TAG = 560, 22, 11, 6.5    # points
+_WIDTH, _MARGIN, _SIZE, _TAG = 560, 22, 11, 6.5  # points
 
 
 def plot_entities(text, spans, path, title='', font=None):
@@ -35,21 +36,29 @@ def plot_entities(text, spans, path, title='', font=None):
     for number, (start, end, _) in enumerate(spans):
         marks[start:end] = [number] * (end - start)
     ends = {end: shorten(kind, 24).upper() for _, end, kind in spans}
-    with picture(path, (1, 1), [text, *kinds, *ends.values(), title], font,
-                 layout=None) as (figure, clean):
+    with picture(path, (1, 1), [text, *kinds, *ends.values(), title], font, layout=None) as (
+        figure,
+        clean,
+    ):
         ruler, shown = Ruler(figure), clean(text.replace('\n', '\v')).replace('\v', '\n')
         shown = ''.join('\n' if given == '\n' else now for given, now in zip(text, shown))
         pieces = set_text(
-            shown, marks, _WIDTH - 2 * _MARGIN, ruler, _SIZE,
-            lambda end: ruler(clean(ends[end]), _TAG, 'bold') + 8 if end in ends else 0)
+            shown,
+            marks,
+            _WIDTH - 2 * _MARGIN,
+            ruler,
+            _SIZE,
+            lambda end: ruler(clean(ends[end]), _TAG, 'bold') + 8 if end in ends else 0,
+        )
         rows, key = _key(spans, kinds, clean, ruler)
         body = num_lines(pieces) * LINE * _SIZE
         height = body + (30 if title else 8) + 18 * rows + 24
         axes = canvas(figure, _WIDTH, height)
         top = height - (34 if title else 12)
         if title:
-            axes.text(_MARGIN, height - 22, clean(title), fontsize=10, weight='bold',
-                      parse_math=False)
+            axes.text(
+                _MARGIN, height - 22, clean(title), fontsize=10, weight='bold', parse_math=False
+            )
         for run in runs_of(pieces):
             if run[0] is not None:
                 _entity(axes, run, spans[run[0]], top, colours, clean, ends)
@@ -66,8 +75,10 @@ def _checked(text, spans):
     spans, before = sorted((int(start), int(end), str(kind)) for start, end, kind in spans), 0
     for start, end, kind in spans:
         if not 0 <= start < end <= len(text):
-            raise ValueError(f'the entity {kind} from {start} to {end} is not within the text of '
-                             f'{len(text)} characters')
+            raise ValueError(
+                f'the entity {kind} from {start} to {end} is not within the text of '
+                f'{len(text)} characters'
+            )
         if start < before:
             raise ValueError(f'the entity {kind} from {start} to {end} overlaps the one before it')
         before = end
@@ -80,9 +91,17 @@ def _entity(axes, run, span, top, colours, clean, ends):
     colour = colours[span[2]]
     shade(axes, run, top, _SIZE, mix(colour, 0.28), _MARGIN)
     if last == span[1]:
-        axes.text(_MARGIN + x + width - 2, baseline(top, line, _SIZE) + 1.4, clean(ends[last]),
-                  fontsize=_TAG, weight='bold', ha='right', color=darker(colour),
-                  parse_math=False, zorder=3)
+        axes.text(
+            _MARGIN + x + width - 2,
+            baseline(top, line, _SIZE) + 1.4,
+            clean(ends[last]),
+            fontsize=_TAG,
+            weight='bold',
+            ha='right',
+            color=darker(colour),
+            parse_math=False,
+            zorder=3,
+        )
 
 
 def _key(spans, kinds, clean, ruler):
@@ -97,5 +116,3 @@ def _key(spans, kinds, clean, ruler):
         found.append((x, row, kind, string))
         x += width
     return row + 1 if kinds else 0, found
-
-

@@ -1,4 +1,5 @@
 """Text set in lines, with parts of it shaded."""
+
 from __future__ import annotations
 
 import re
@@ -6,15 +7,16 @@ from typing import NamedTuple
 
 from .style import INK, columns_of
 
-LINE = 1.75        # distance of lines, as a multiple of the size of the letters
+LINE = 1.75  # distance of lines, as a multiple of the size of the letters
 
 _MAX_CHARACTERS = 20_000
 # Where a line may end: behind a space, and between characters of Chinese, Japanese, Korean, but not
 # before a mark that closes something.
 _CLOSERS = '[、，。．！？；：」』）】》〉〕”’…]*'
-_ATOM = re.compile(r'\n|[^\S\n]+|[^\s\u1100-\u11ff\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff'
-                   r'\uff00-\uffef\U00020000-\U0003ffff]+'
-                   + _CLOSERS + r'|\S' + _CLOSERS)
+_ATOM = re.compile(
+    r'\n|[^\S\n]+|[^\s\u1100-\u11ff\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff'
+    r'\uff00-\uffef\U00020000-\U0003ffff]+' + _CLOSERS + r'|\S' + _CLOSERS
+)
 
 
 class Piece(NamedTuple):
@@ -55,8 +57,9 @@ def set_text(text, marks, width, ruler, size, tail=None):
         If the text has more than 20000 characters.
     """
     if len(text) > _MAX_CHARACTERS:
-        raise ValueError(f'the text has {len(text)} characters; at most {_MAX_CHARACTERS} are '
-                         f'drawn')
+        raise ValueError(
+            f'the text has {len(text)} characters; at most {_MAX_CHARACTERS} are drawn'
+        )
     pieces, line, x = [], 0, 0.0
     for match in _ATOM.finditer(text):
         if match[0] == '\n':
@@ -67,7 +70,7 @@ def set_text(text, marks, width, ruler, size, tail=None):
         if x and not match[0].isspace() and x + atom > width:
             line, x = line + 1, 0.0
         for start, end, room in parts:
-            if x and x + room > width:    # a word longer than a line
+            if x and x + room > width:  # a word longer than a line
                 line, x = line + 1, 0.0
                 if match[0].isspace():
                     break
@@ -82,8 +85,9 @@ def _parts(match, marks, width, ruler, size, tail):
     for end in range(match.start() + 1, match.end() + 1):
         goes_on = end < match.end() and marks[end] == marks[start] and not (tail and tail(end))
         # Links and the like: measured only where they may be too long for a line.
-        if goes_on and (end - start < 40
-                        or ruler(match.string[start:end + 1], size) < 0.9 * width):
+        if goes_on and (
+            end - start < 40 or ruler(match.string[start : end + 1], size) < 0.9 * width
+        ):
             continue
         room = ruler(match.string[start:end], size)
         parts.append((start, end, room + (tail(end) if tail else 0)))
@@ -95,14 +99,14 @@ def _without_edges(text, pieces):
     """Without the spaces at the begin and the end of lines."""
     kept = []
     for piece in pieces:
-        if text[piece.start:piece.end].isspace() and (
-                not kept or kept[-1].line != piece.line):
+        if text[piece.start : piece.end].isspace() and (not kept or kept[-1].line != piece.line):
             continue
-        while kept and kept[-1].line != piece.line and (
-                text[kept[-1].start:kept[-1].end].isspace()):
+        while (
+            kept and kept[-1].line != piece.line and (text[kept[-1].start : kept[-1].end].isspace())
+        ):
             kept.pop()
         kept.append(piece)
-    while kept and text[kept[-1].start:kept[-1].end].isspace():
+    while kept and text[kept[-1].start : kept[-1].end].isspace():
         kept.pop()
     return kept
 
@@ -115,10 +119,18 @@ def num_lines(pieces):
 def draw_text(axes, text, pieces, top, size, left=0.0):
     """Write pieces into axes whose unit is the point; ``top`` is the height of the first line."""
     for piece in pieces:
-        string = text[piece.start:piece.end]
+        string = text[piece.start : piece.end]
         if not string.isspace():
-            axes.text(left + piece.x, baseline(top, piece.line, size), string, fontsize=size,
-                      color=INK, va='baseline', parse_math=False, zorder=3)
+            axes.text(
+                left + piece.x,
+                baseline(top, piece.line, size),
+                string,
+                fontsize=size,
+                color=INK,
+                va='baseline',
+                parse_math=False,
+                zorder=3,
+            )
 
 
 def baseline(top, line, size):
@@ -133,8 +145,11 @@ def runs_of(pieces, key=lambda mark: mark):
     """
     runs = []
     for piece in pieces:
-        if runs and runs[-1][:2] == [key(piece.mark), piece.line] and (
-                abs(runs[-1][2] + runs[-1][3] - piece.x) < 0.01):
+        if (
+            runs
+            and runs[-1][:2] == [key(piece.mark), piece.line]
+            and (abs(runs[-1][2] + runs[-1][3] - piece.x) < 0.01)
+        ):
             runs[-1][3:] = [piece.x + piece.width - runs[-1][2], piece.end]
         else:
             runs.append([key(piece.mark), piece.line, piece.x, piece.width, piece.end])
@@ -144,11 +159,19 @@ def runs_of(pieces, key=lambda mark: mark):
 def shade(axes, run, top, size, colour, left=0.0, pad=1.2, rounding=1.8):
     """A coloured ground under a run."""
     from matplotlib.patches import FancyBboxPatch
+
     _, line, x, width, _ = run
-    axes.add_patch(FancyBboxPatch(
-        (left + x - pad, baseline(top, line, size) - 0.38 * size), width + 2 * pad, 1.42 * size,
-        boxstyle=f'round,pad=0,rounding_size={rounding}' if rounding else 'square,pad=0',
-        facecolor=colour, edgecolor='none', zorder=1))
+    axes.add_patch(
+        FancyBboxPatch(
+            (left + x - pad, baseline(top, line, size) - 0.38 * size),
+            width + 2 * pad,
+            1.42 * size,
+            boxstyle=f'round,pad=0,rounding_size={rounding}' if rounding else 'square,pad=0',
+            facecolor=colour,
+            edgecolor='none',
+            zorder=1,
+        )
+    )
 
 
 def canvas(figure, width, height):
@@ -166,5 +189,5 @@ def set_line(text, limit, ruler, size, weight='normal'):
     if ruler(text, size, weight) <= limit:
         return text
     while text and ruler(text + '…', size, weight) > limit:
-        text = text[:-max(1, columns_of(text) // 40)]
+        text = text[: -max(1, columns_of(text) // 40)]
     return text.rstrip() + '…'

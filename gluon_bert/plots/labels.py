@@ -1,11 +1,12 @@
 """Labels beside points, none over another."""
+
 from __future__ import annotations
 
 import math
 
 import numpy as np
 
-_DISTANCES = (7, 11, 16, 23, 32, 44, 60, 80)    # points from a point to its label
+_DISTANCES = (7, 11, 16, 23, 32, 44, 60, 80)  # points from a point to its label
 _DIRECTIONS, _TRIES = 16, 10
 
 
@@ -35,8 +36,10 @@ def place_labels(points, sizes, area, taken=()):
     orders = [np.argsort(-crowd, kind='stable')]
     shuffle = np.random.RandomState(0).permutation
     orders += [shuffle(len(points)) for _ in range(_TRIES if len(points) <= 40 else 2)]
-    return min((_place(points, sizes, area, taken, order) for order in orders),
-               key=lambda result: result[0])[1]
+    return min(
+        (_place(points, sizes, area, taken, order) for order in orders),
+        key=lambda result: result[0],
+    )[1]
 
 
 def _place(points, sizes, area, taken, order):
@@ -51,7 +54,8 @@ def _place(points, sizes, area, taken, order):
                 continue
             way = (*point, *_nearest(point, box))
             if any(_crosses(line, box) for line in lines) or any(
-                    _crosses(way, other) for other in boxes):
+                _crosses(way, other) for other in boxes
+            ):
                 continue
             found[number] = tuple(corner)
             boxes.append(box)
@@ -73,13 +77,20 @@ def _corners(point, size):
     """Lower left corners of a label around a point, the nearest first."""
     for distance in _DISTANCES:
         # Right and left of the point are read best, then above and below.
-        for step in sorted(range(_DIRECTIONS), key=lambda n: (
-                n % (_DIRECTIONS // 2) != 0, n % (_DIRECTIONS // 4) != 0, n)):
+        for step in sorted(
+            range(_DIRECTIONS),
+            key=lambda n: (n % (_DIRECTIONS // 2) != 0, n % (_DIRECTIONS // 4) != 0, n),
+        ):
             angle = 2 * math.pi * step / _DIRECTIONS
             dx, dy = math.cos(angle), math.sin(angle)
             centre = point + distance * np.array([dx, dy])
-            yield centre + np.array([(np.sign(round(dx, 6)) * 0.5 if abs(dx) > 0.3 else dx) - 0.5,
-                                     dy / 2 - 0.5]) * size
+            yield (
+                centre
+                + np.array(
+                    [(np.sign(round(dx, 6)) * 0.5 if abs(dx) > 0.3 else dx) - 0.5, dy / 2 - 0.5]
+                )
+                * size
+            )
 
 
 def _nearest(point, box):
@@ -87,16 +98,22 @@ def _nearest(point, box):
 
 
 def _inside(box, area):
-    return (box[0] >= area[0] and box[1] >= area[1] and box[2] <= area[2] and box[3] <= area[3])
+    return box[0] >= area[0] and box[1] >= area[1] and box[2] <= area[2] and box[3] <= area[3]
 
 
 def _meet(one, other, margin=1.5):
-    return (one[0] < other[2] + margin and other[0] < one[2] + margin
-            and one[1] < other[3] + margin and other[1] < one[3] + margin)
+    return (
+        one[0] < other[2] + margin
+        and other[0] < one[2] + margin
+        and one[1] < other[3] + margin
+        and other[1] < one[3] + margin
+    )
 
 
 def _crosses(line, box):
     """Whether a line passes through a box, tried at its parts."""
     x0, y0, x1, y1 = line
-    return any(box[0] < x0 + share * (x1 - x0) < box[2] and box[1] < y0 + share * (y1 - y0) < box[3]
-               for share in np.linspace(0, 1, 9))
+    return any(
+        box[0] < x0 + share * (x1 - x0) < box[2] and box[1] < y0 + share * (y1 - y0) < box[3]
+        for share in np.linspace(0, 1, 9)
+    )

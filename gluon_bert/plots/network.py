@@ -1,4 +1,5 @@
 """A block diagram of a network, drawn without a display."""
+
 from __future__ import annotations
 
 from ..modeling.counts import count_parameters, short_count, title_of
@@ -9,8 +10,14 @@ _OF_TOKENS = ('masked_lm', 'span', 'tagger')
 _OF_TEXTS = ('next_sentence', 'classifier')
 _ACTIVATIONS = {'gelu': 'GELU', 'gelu_tanh': 'GELU (tanh)', 'relu': 'ReLU', 'tanh': 'tanh'}
 
-_FILLS = {'embedding': '#dbe8f6', 'attention': '#fbe3cd', 'feed-forward': '#dcefdc',
-          'norm': '#f6f1c8', 'head': '#e8e0f2', 'layer': '#f4f4f4'}
+_FILLS = {
+    'embedding': '#dbe8f6',
+    'attention': '#fbe3cd',
+    'feed-forward': '#dcefdc',
+    'norm': '#f6f1c8',
+    'head': '#e8e0f2',
+    'layer': '#f4f4f4',
+}
 _EDGE, _QUIET = '#333333', '#5f5f5f'
 
 
@@ -34,6 +41,7 @@ def draw_network(config, path, heads=(), title='', num_classes=2):
         If the suffix is another, or there is no such folder.
     """
     from matplotlib import rc_context
+
     path = checked_path(path)
     # The same network gives the same bytes.
     with rc_context({'svg.hashsalt': 'gluon_bert'}):
@@ -48,6 +56,7 @@ class _Canvas:
     def __init__(self):
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
+
         self.figure = Figure(figsize=(self.WIDTH, self.WIDTH), dpi=160, facecolor='white')
         FigureCanvasAgg(self.figure)
         self.axes = self.figure.add_axes([0, 0, 1, 1])
@@ -64,10 +73,19 @@ class _Canvas:
 
     def rectangle(self, x, y, width, height, fill, edge=_EDGE, rounding=0.06):
         from matplotlib.patches import FancyBboxPatch
-        self.axes.add_patch(FancyBboxPatch(
-            (x, y), width, height, boxstyle=f'round,pad=0,rounding_size={rounding}',
-            facecolor=_FILLS[fill], edgecolor=edge, linewidth=0.9,
-            zorder=3 if edge == _EDGE else 0))
+
+        self.axes.add_patch(
+            FancyBboxPatch(
+                (x, y),
+                width,
+                height,
+                boxstyle=f'round,pad=0,rounding_size={rounding}',
+                facecolor=_FILLS[fill],
+                edgecolor=edge,
+                linewidth=0.9,
+                zorder=3 if edge == _EDGE else 0,
+            )
+        )
 
     def block(self, centre, y, size, lines, count, fill):
         """A box (width, height) with a title, further lines and a number of parameters."""
@@ -86,29 +104,49 @@ class _Canvas:
         width, height = size
         self.rectangle(centre - width / 2, y, width, height, 'norm')
         self.text(centre, y + height / 2, f'{title}', size=8.5, weight='bold', zorder=4)
-        self.text(centre + width / 2 - 0.1, y + height / 2, short_count(count), size=7.5,
-                  colour=_QUIET, ha='right', zorder=4)
+        self.text(
+            centre + width / 2 - 0.1,
+            y + height / 2,
+            short_count(count),
+            size=7.5,
+            colour=_QUIET,
+            ha='right',
+            zorder=4,
+        )
 
     def line(self, *points, arrow=True):
         """A line with rounded corners, which ends in an arrow."""
         from matplotlib.patches import FancyArrowPatch
         from matplotlib.path import Path as Way
+
         corners, codes = [points[0]], [Way.MOVETO]
         for before, corner, after in zip(points, points[1:], points[2:]):
             corners += [_towards(corner, before), corner, _towards(corner, after)]
             codes += [Way.LINETO, Way.CURVE3, Way.CURVE3]
-        self.axes.add_patch(FancyArrowPatch(
-            path=Way([*corners, points[-1]], [*codes, Way.LINETO]), linewidth=1.0, color=_EDGE,
-            arrowstyle='-|>' if arrow else '-', mutation_scale=9, shrinkA=0, shrinkB=0, zorder=2))
+        self.axes.add_patch(
+            FancyArrowPatch(
+                path=Way([*corners, points[-1]], [*codes, Way.LINETO]),
+                linewidth=1.0,
+                color=_EDGE,
+                arrowstyle='-|>' if arrow else '-',
+                mutation_scale=9,
+                shrinkA=0,
+                shrinkB=0,
+                zorder=2,
+            )
+        )
 
     def bar(self, x, y, width, height):
         from matplotlib.patches import Rectangle
+
         self.axes.add_patch(Rectangle((x, y), width, height, color='#8aa6c6', linewidth=0))
 
     def circle(self, x, y, radius=0.13):
         from matplotlib.patches import Circle
-        self.axes.add_patch(Circle((x, y), radius, facecolor='white', edgecolor=_EDGE,
-                                   linewidth=0.9, zorder=3))
+
+        self.axes.add_patch(
+            Circle((x, y), radius, facecolor='white', edgecolor=_EDGE, linewidth=0.9, zorder=3)
+        )
         self.text(x, y, '+', size=11, zorder=4)
 
 
@@ -119,7 +157,7 @@ def _towards(begin, end, length=0.09):
     return tuple(a + share * (b - a) for a, b in zip(begin, end))
 
 
-MIDDLE, BLOCK = 3.35, 3.3       # of the column of blocks: its centre and their width
+MIDDLE, BLOCK = 3.35, 3.3  # of the column of blocks: its centre and their width
 
 
 def _draw(config, heads, title, num_classes):
@@ -130,27 +168,41 @@ def _draw(config, heads, title, num_classes):
     y = _draw_layer(canvas, config, counts, y)
     top = _draw_heads(canvas, config, counts, y, num_classes)
     if title:
-        canvas.text(0.35, top + 0.3, title, size=min(13, 900 / len(title)), weight='bold',
-                    ha='left', parse_math=False)
+        canvas.text(
+            0.35,
+            top + 0.3,
+            title,
+            size=min(13, 900 / len(title)),
+            weight='bold',
+            ha='left',
+            parse_math=False,
+        )
         top += 0.35
     _draw_margin(canvas, config, counts, 6.75, top - (0.65 if title else 0.25))
     return canvas.finish(top + 0.25)
 
 
 def _draw_embeddings(canvas, config, counts):
-    parts = [('word embedding', '$V \\times C$', 'token ids $(N, T)$'),
-             ('position embedding', f'${config.max_length} \\times C$',
-              'positions $0 … T-1$')]
+    parts = [
+        ('word embedding', '$V \\times C$', 'token ids $(N, T)$'),
+        ('position embedding', f'${config.max_length} \\times C$', 'positions $0 … T-1$'),
+    ]
     if config.num_token_types:
-        parts.append(('token type embedding', f'${config.num_token_types} \\times C$',
-                      'token types $(N, T)$'))
+        parts.append(
+            (
+                'token type embedding',
+                f'${config.num_token_types} \\times C$',
+                'token types $(N, T)$',
+            )
+        )
     width, distance, plus = 1.85, 2.0, 2.12
     for number, (kind, shape, given) in enumerate(parts):
         centre = MIDDLE + (number - (len(parts) - 1) / 2) * distance
         canvas.text(centre, 0.3, given)
         canvas.line((centre, 0.45), (centre, 0.78))
-        canvas.block(centre, 0.78, (width, 0.75), (kind.capitalize(), shape),
-                     counts[kind], 'embedding')
+        canvas.block(
+            centre, 0.78, (width, 0.75), (kind.capitalize(), shape), counts[kind], 'embedding'
+        )
         end = MIDDLE + 0.13 * (centre > MIDDLE) - 0.13 * (centre < MIDDLE)
         if end == MIDDLE:
             canvas.line((centre, 1.53), (centre, plus - 0.13))
@@ -171,22 +223,42 @@ def _draw_layer(canvas, config, counts, y):
     second, right = first + 1.95, MIDDLE + BLOCK / 2
     canvas.rectangle(MIDDLE - 2.45, bottom, 4.9, 4.35, 'layer', edge='#999999', rounding=0.14)
     of_layer = attention + forward + 2 * norm
-    canvas.text(MIDDLE + 2.3, bottom + 4.13, f'$L$ × {short_count(of_layer)} = '
-                f'{short_count(layers * of_layer)}', size=8, colour=_QUIET, ha='right')
+    canvas.text(
+        MIDDLE + 2.3,
+        bottom + 4.13,
+        f'$L$ × {short_count(of_layer)} = {short_count(layers * of_layer)}',
+        size=8,
+        colour=_QUIET,
+        ha='right',
+    )
     canvas.text(MIDDLE - 2.3, bottom + 4.13, f'{layers} layers', size=9, weight='bold', ha='left')
     canvas.line((MIDDLE, y), (MIDDLE, first))
     canvas.text(MIDDLE + 0.1, y + 0.21, '$(N, T, C)$', size=8, colour=_QUIET, ha='left')
-    canvas.block(MIDDLE, first, (BLOCK, 0.95),
-                 ('Multi-head self-attention', '$H$ heads of $D$ features',
-                  'query, key, value and output: $C \\times C$'), attention, 'attention')
+    canvas.block(
+        MIDDLE,
+        first,
+        (BLOCK, 0.95),
+        (
+            'Multi-head self-attention',
+            '$H$ heads of $D$ features',
+            'query, key, value and output: $C \\times C$',
+        ),
+        attention,
+        'attention',
+    )
     canvas.text(0.2, first + 0.475, 'valid\nlength\n$(N)$', ha='left', size=8)
     canvas.line((0.68, first + 0.475), (MIDDLE - BLOCK / 2, first + 0.475))
     canvas.line((MIDDLE, first + 0.95), (MIDDLE, first + 1.15))
     canvas.strip(MIDDLE, first + 1.15, (BLOCK, 0.36), 'Add, layer norm', norm)
     canvas.line((MIDDLE, first + 1.51), (MIDDLE, second))
-    canvas.block(MIDDLE, second, (BLOCK, 0.75),
-                 ('Feed-forward', f'$C \\to F \\to C$, {_ACTIVATIONS[config.activation]}'),
-                 forward, 'feed-forward')
+    canvas.block(
+        MIDDLE,
+        second,
+        (BLOCK, 0.75),
+        ('Feed-forward', f'$C \\to F \\to C$, {_ACTIVATIONS[config.activation]}'),
+        forward,
+        'feed-forward',
+    )
     canvas.line((MIDDLE, second + 0.75), (MIDDLE, second + 0.95))
     canvas.strip(MIDDLE, second + 0.95, (BLOCK, 0.36), 'Add, layer norm', norm)
     for begin, end in ((first - 0.3, first + 1.33), (first + 1.7, second + 1.13)):
@@ -197,15 +269,21 @@ def _draw_layer(canvas, config, counts, y):
 def _draw_heads(canvas, config, counts, y, num_classes):
     """What stands on the encoder; gives the top of the picture."""
     activation = _ACTIVATIONS[config.activation]
-    heads = {    # lines, output
-        'masked_lm': (f'$C \\times C$, {activation}, layer norm;',
-                      "$C \\times V$ by the words' weight", 'scores $(N, M, V)$'),
+    heads = {  # lines, output
+        'masked_lm': (
+            f'$C \\times C$, {activation}, layer norm;',
+            "$C \\times V$ by the words' weight",
+            'scores $(N, M, V)$',
+        ),
         'span': ('$C \\times 2$: begin and end', 'scores $(N, T, 2)$'),
         'tagger': (f'$C \\times {num_classes}$', f'scores $(N, T, {num_classes})$'),
-        'pooler': (f'first token; $C \\times C$, {_ACTIVATIONS[config.pooler_activation]}',
-                   'pooled $(N, C)$'),
+        'pooler': (
+            f'first token; $C \\times C$, {_ACTIVATIONS[config.pooler_activation]}',
+            'pooled $(N, C)$',
+        ),
         'next_sentence': ('$C \\times 2$', 'scores $(N, 2)$'),
-        'classifier': (f'$C \\times {num_classes}$', f'scores $(N, {num_classes})$')}
+        'classifier': (f'$C \\times {num_classes}$', f'scores $(N, {num_classes})$'),
+    }
     columns = [[head] for head in _OF_TOKENS if head in counts] or [[]]
     if 'pooler' in counts:
         columns += [['pooler', head] for head in _OF_TEXTS if head in counts] or [['pooler']]
@@ -217,8 +295,15 @@ def _draw_heads(canvas, config, counts, y, num_classes):
         centre = MIDDLE + (number - (len(columns) - 1) / 2) * distance
         bends = [(MIDDLE, split), (centre, split)] if abs(centre - MIDDLE) > 0.01 else []
         canvas.line((MIDDLE, y), *bends, (centre, split + 0.3))
-        tops.append(_draw_column(canvas, centre, split + 0.3, width, [
-            (head, counts[head], heads[head][:-1], heads[head][-1]) for head in column]))
+        tops.append(
+            _draw_column(
+                canvas,
+                centre,
+                split + 0.3,
+                width,
+                [(head, counts[head], heads[head][:-1], heads[head][-1]) for head in column],
+            )
+        )
     return max(tops)
 
 
@@ -229,8 +314,9 @@ def _draw_column(canvas, centre, y, width, blocks):
             canvas.line((centre, y), (centre, y + 0.25))
             y += 0.25
         height = 0.57 + 0.185 * len(lines)
-        canvas.block(centre, y, (width, height), (title_of(head).capitalize(), *lines), count,
-                     'head')
+        canvas.block(
+            centre, y, (width, height), (title_of(head).capitalize(), *lines), count, 'head'
+        )
         y += height
     if blocks:
         canvas.line((centre, y), (centre, y + 0.25))
@@ -242,12 +328,16 @@ def _draw_column(canvas, centre, y, width, blocks):
 def _draw_margin(canvas, config, counts, left, y):
     """The letters, and the share of each kind of layer in the parameters."""
     right = canvas.WIDTH - 0.3
-    letters = [('N', 'texts', ''), ('T', 'tokens of a text', f'≤ {config.max_length}'),
-               ('C', 'units', f'{config.units:,}'), ('H', 'attention heads', f'{config.num_heads}'),
-               ('D', 'features, $C / H$', f'{config.units // config.num_heads}'),
-               ('F', 'feed-forward', f'{config.hidden_size:,}'),
-               ('L', 'layers', f'{config.num_layers}'),
-               ('V', 'vocabulary', f'{config.vocab_size:,}')]
+    letters = [
+        ('N', 'texts', ''),
+        ('T', 'tokens of a text', f'≤ {config.max_length}'),
+        ('C', 'units', f'{config.units:,}'),
+        ('H', 'attention heads', f'{config.num_heads}'),
+        ('D', 'features, $C / H$', f'{config.units // config.num_heads}'),
+        ('F', 'feed-forward', f'{config.hidden_size:,}'),
+        ('L', 'layers', f'{config.num_layers}'),
+        ('V', 'vocabulary', f'{config.vocab_size:,}'),
+    ]
     if 'masked_lm' in counts:
         letters.append(('M', 'masked positions', ''))
     for letter, meaning, value in letters:
@@ -263,6 +353,12 @@ def _draw_margin(canvas, config, counts, left, y):
         y -= 0.3
         share = count / total
         canvas.text(left, y, title_of(kind), size=8, ha='left')
-        canvas.text(right, y, f'{share:.1%}' if share >= 0.001 else '< 0.1%', size=8, ha='right',
-                    colour=_QUIET)
+        canvas.text(
+            right,
+            y,
+            f'{share:.1%}' if share >= 0.001 else '< 0.1%',
+            size=8,
+            ha='right',
+            colour=_QUIET,
+        )
         canvas.bar(left, y - 0.13, (right - left) * share, 0.05)

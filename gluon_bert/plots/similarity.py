@@ -1,4 +1,5 @@
 """How similar texts are to each other, as a matrix."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -7,7 +8,7 @@ from .style import PALETTE, blues, darker, ink_on, picture, shorten
 from .vectors import checked_groups
 
 _MAX_MATRIX = 200
-_MAX_VALUES = 16       # texts; of more, the colours alone tell the similarities
+_MAX_VALUES = 16  # texts; of more, the colours alone tell the similarities
 
 
 def plot_similarity(vectors, texts, path, groups=None, order=True, title='', font=None):
@@ -54,8 +55,10 @@ def plot_similarity(vectors, texts, path, groups=None, order=True, title='', fon
         axes = figure.subplots()
         image = axes.imshow(shown, cmap=_diverging(), vmin=-1, vmax=1)
         size = min(8.5, pitch * 40)
-        labels = [f'{shorten(clean(texts[place]), width)}  {number + 1}'
-                  for number, place in enumerate(places)]
+        labels = [
+            f'{shorten(clean(texts[place]), width)}  {number + 1}'
+            for number, place in enumerate(places)
+        ]
         axes.set_yticks(range(len(texts)), labels, fontsize=size, parse_math=False)
         axes.set_xticks(range(len(texts)), range(1, len(texts) + 1), fontsize=size)
         if len(set(groups)) > 1:
@@ -67,10 +70,20 @@ def plot_similarity(vectors, texts, path, groups=None, order=True, title='', fon
         axes.spines[:].set_visible(False)
         if len(texts) <= _MAX_VALUES:
             for (row, column), value in np.ndenumerate(shown):
-                axes.text(column, row, _two_digits(value), ha='center', va='center', fontsize=7,
-                          color=ink_on(image.cmap(image.norm(value))))
-        axes.set_title(clean(title) or 'Cosine similarity of sentence vectors', parse_math=False,
-                       loc='right' if len(texts) < 8 else 'left')
+                axes.text(
+                    column,
+                    row,
+                    _two_digits(value),
+                    ha='center',
+                    va='center',
+                    fontsize=7,
+                    color=ink_on(image.cmap(image.norm(value))),
+                )
+        axes.set_title(
+            clean(title) or 'Cosine similarity of sentence vectors',
+            parse_math=False,
+            loc='right' if len(texts) < 8 else 'left',
+        )
         axes.set_xlabel('number of the text')
         bar = figure.colorbar(image, ax=axes, shrink=0.75, aspect=24, pad=0.02)
         bar.set_label('cosine similarity')
@@ -82,10 +95,18 @@ def plot_similarity(vectors, texts, path, groups=None, order=True, title='', fon
 def _key(figure, names, clean):
     """What the colours of the texts mean."""
     from matplotlib.patches import Patch
-    legend = figure.legend(handles=[
-        Patch(color=darker(PALETTE[number % len(PALETTE)]), label=clean(shorten(name, 40)) or ' ')
-        for number, name in enumerate(names)], loc='outside lower center', ncols=min(7, len(names)),
-        handlelength=1)
+
+    legend = figure.legend(
+        handles=[
+            Patch(
+                color=darker(PALETTE[number % len(PALETTE)]), label=clean(shorten(name, 40)) or ' '
+            )
+            for number, name in enumerate(names)
+        ],
+        loc='outside lower center',
+        ncols=min(7, len(names)),
+        handlelength=1,
+    )
     for text in legend.get_texts():
         text.set_parse_math(False)
 
@@ -99,6 +120,7 @@ def _side_by_side(similarities):
     """The order of the leaves of a tree of clusters, neighbours as similar as can be."""
     from scipy.cluster.hierarchy import leaves_list, linkage
     from scipy.spatial.distance import squareform
+
     distances = (1 - (similarities + similarities.T) / 2).clip(0)
     np.fill_diagonal(distances, 0)
     return leaves_list(linkage(squareform(distances), 'average', optimal_ordering=True))
@@ -107,9 +129,13 @@ def _side_by_side(similarities):
 def _diverging():
     """Negative orange, zero white, positive blue."""
     from matplotlib.colors import LinearSegmentedColormap
+
     blue = blues()
-    return LinearSegmentedColormap.from_list('similarities', [
-        (0, PALETTE[1]), (0.4, '#f9e3d3'),
-        *((0.5 + share / 2, blue(share)) for share in (0.0, 0.25, 0.5, 0.75, 1.0))])
-
-
+    return LinearSegmentedColormap.from_list(
+        'similarities',
+        [
+            (0, PALETTE[1]),
+            (0.4, '#f9e3d3'),
+            *((0.5 + share / 2, blue(share)) for share in (0.0, 0.25, 0.5, 0.75, 1.0)),
+        ],
+    )

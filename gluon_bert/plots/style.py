@@ -1,4 +1,5 @@
 """How all pictures look: colours, sizes, fonts that have the text's characters, files."""
+
 from __future__ import annotations
 
 import contextlib
@@ -18,33 +19,65 @@ MARKERS = 'osD^vPX'
 DASHES = ('-', (0, (5, 1.5)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)))
 INK, QUIET, RULE, MISSING = '#222222', '#666666', '#dddddd', '\ufffd'
 
-_BASE = 'DejaVu Sans'    # comes with Matplotlib, so the picture is the same everywhere
+_BASE = 'DejaVu Sans'  # comes with Matplotlib, so the picture is the same everywhere
 # Asked first for what it lacks; then any font that is installed.
-_LIKELY = ('Noto Sans CJK', 'Noto Sans SC', 'Source Han Sans', 'WenQuanYi', 'SimHei',
-           'Microsoft YaHei', 'PingFang', 'Hiragino', 'IPAexGothic', 'Arial Unicode', 'Noto Sans',
-           'Droid Sans Fallback')
-_BOXES = 'Last Resort'    # has a box for every character
-_UNSEEN = ('Cc', 'Cf', 'Cs')    # Unicode's categories of control, format, half characters
+_LIKELY = (
+    'Noto Sans CJK',
+    'Noto Sans SC',
+    'Source Han Sans',
+    'WenQuanYi',
+    'SimHei',
+    'Microsoft YaHei',
+    'PingFang',
+    'Hiragino',
+    'IPAexGothic',
+    'Arial Unicode',
+    'Noto Sans',
+    'Droid Sans Fallback',
+)
+_BOXES = 'Last Resort'  # has a box for every character
+_UNSEEN = ('Cc', 'Cf', 'Cs')  # Unicode's categories of control, format, half characters
 _STYLE = {
-    'font.size': 9, 'text.color': INK, 'axes.labelcolor': INK, 'xtick.color': INK,
-    'ytick.color': INK, 'axes.edgecolor': QUIET, 'axes.linewidth': 0.8, 'axes.labelsize': 9,
-    'axes.titlesize': 10, 'axes.titlelocation': 'left', 'axes.titleweight': 'bold',
-    'axes.titlepad': 7, 'xtick.labelsize': 8, 'ytick.labelsize': 8, 'legend.fontsize': 8,
-    'legend.frameon': False, 'figure.titlesize': 11, 'figure.titleweight': 'bold',
-    'axes.spines.top': False, 'axes.spines.right': False, 'grid.color': RULE,
-    'grid.linewidth': 0.6, 'axes.axisbelow': True, 'lines.linewidth': 1.7,
+    'font.size': 9,
+    'text.color': INK,
+    'axes.labelcolor': INK,
+    'xtick.color': INK,
+    'ytick.color': INK,
+    'axes.edgecolor': QUIET,
+    'axes.linewidth': 0.8,
+    'axes.labelsize': 9,
+    'axes.titlesize': 10,
+    'axes.titlelocation': 'left',
+    'axes.titleweight': 'bold',
+    'axes.titlepad': 7,
+    'xtick.labelsize': 8,
+    'ytick.labelsize': 8,
+    'legend.fontsize': 8,
+    'legend.frameon': False,
+    'figure.titlesize': 11,
+    'figure.titleweight': 'bold',
+    'axes.spines.top': False,
+    'axes.spines.right': False,
+    'grid.color': RULE,
+    'grid.linewidth': 0.6,
+    'axes.axisbelow': True,
+    'lines.linewidth': 1.7,
     # The same picture gives the same bytes; text is searched and copied from a PDF.
-    'svg.hashsalt': 'gluon_bert', 'pdf.fonttype': 42,
+    'svg.hashsalt': 'gluon_bert',
+    'pdf.fonttype': 42,
     # Widths of letters do not depend on the resolution.
-    'text.hinting': 'no_hinting', 'figure.dpi': 160}
+    'text.hinting': 'no_hinting',
+    'figure.dpi': 160,
+}
 
 
 def checked_path(path):
     """The path of a picture; ValueError for another suffix, FileNotFoundError for no folder."""
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
-        raise ValueError(f'{path}: expected a name that ends in '
-                         f'{", ".join(SUFFIXES[:-1])} or {SUFFIXES[-1]}')
+        raise ValueError(
+            f'{path}: expected a name that ends in {", ".join(SUFFIXES[:-1])} or {SUFFIXES[-1]}'
+        )
     if not path.parent.is_dir():
         raise FileNotFoundError(f'{path}: there is no folder {path.parent}')
     return path
@@ -86,6 +119,7 @@ def picture(path, size, texts=(), font=None, layout='constrained'):
     from matplotlib import style
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+
     path = checked_path(path)
     families, missing = _families(''.join(texts), font)
     with style.context(['default', {**_STYLE, 'font.family': families}]), _quiet_fonts():
@@ -145,32 +179,37 @@ def wrap(text, width, lines=2):
         row += word
     rows.append(row.rstrip())
     if len(rows) > lines:
-        rows[lines - 1:] = [shorten(' '.join(rows[lines - 1:]), width)]
+        rows[lines - 1 :] = [shorten(' '.join(rows[lines - 1 :]), width)]
     return '\n'.join(rows)
 
 
 def mix(colour, share):
     """A colour with white: share 0 gives white, 1 the colour; as (r, g, b)."""
     from matplotlib.colors import to_rgb
+
     return tuple(1 - share * (1 - part) for part in to_rgb(colour))
 
 
 def darker(colour):
     """A colour that letters can have."""
     from matplotlib.colors import to_rgb
+
     return tuple(0.72 * part for part in to_rgb(colour))
 
 
 def blues():
     """The colour map of shares: white to dark blue."""
     from matplotlib.colors import LinearSegmentedColormap
+
     return LinearSegmentedColormap.from_list(
-        'shares', ['#ffffff', '#cfe3f2', '#74b0d8', PALETTE[0], '#00355a'])
+        'shares', ['#ffffff', '#cfe3f2', '#74b0d8', PALETTE[0], '#00355a']
+    )
 
 
 def ink_on(colour):
     """Black or white, whichever is read better on a colour."""
     from matplotlib.colors import to_rgb
+
     red, green, blue = to_rgb(colour[:3])
     return 'white' if 0.299 * red + 0.587 * green + 0.114 * blue < 0.55 else INK
 
@@ -184,10 +223,12 @@ class Ruler:
 
     def __call__(self, text, size, weight='normal'):
         from matplotlib.font_manager import FontProperties
+
         if not text:
             return 0.0
         width, _, _ = self._renderer.get_text_width_height_descent(
-            text, FontProperties(size=size, weight=weight), ismath=False)
+            text, FontProperties(size=size, weight=weight), ismath=False
+        )
         return width * self._scale
 
 
@@ -196,8 +237,9 @@ def _words(text):
     word = ''
     for character in text:
         wide = columns_of(character) == 2
-        if word and (wide or word[-1] == ' ' != character or (columns_of(word[-1]) == 2 and
-                     character != ' ')):
+        if word and (
+            wide or word[-1] == ' ' != character or (columns_of(word[-1]) == 2 and character != ' ')
+        ):
             yield word
             word = ''
         word += character
@@ -205,25 +247,38 @@ def _words(text):
 
 
 def _clean(text, missing):
-    return ''.join(MISSING if character in missing else
-                   ' ' if unicodedata.category(character) in _UNSEEN else character
-                   for character in text)
+    return ''.join(
+        MISSING
+        if character in missing
+        else ' '
+        if unicodedata.category(character) in _UNSEEN
+        else character
+        for character in text
+    )
 
 
 def _families(text, font):
     """The families to take glyphs from in turn, and the characters that none has."""
     from matplotlib import font_manager
+
     families = [_BASE]
     if font is not None:
         families.append(_added(font, font_manager))
-    wanted = {character for character in text
-              if not character.isspace() and unicodedata.category(character) not in _UNSEEN}
+    wanted = {
+        character
+        for character in text
+        if not character.isspace() and unicodedata.category(character) not in _UNSEEN
+    }
     for family in families:
         wanted -= _characters(font_manager.findfont(family))
     if wanted:
-        entries = {entry.name: entry.fname for entry in font_manager.fontManager.ttflist
-                   if entry.weight in (400, 'normal', 'regular') and entry.style == 'normal'
-                   and not entry.name.startswith(_BOXES)}
+        entries = {
+            entry.name: entry.fname
+            for entry in font_manager.fontManager.ttflist
+            if entry.weight in (400, 'normal', 'regular')
+            and entry.style == 'normal'
+            and not entry.name.startswith(_BOXES)
+        }
         for family in sorted(entries, key=_preference):
             found = wanted & _characters(entries[family])
             if found:
@@ -232,11 +287,13 @@ def _families(text, font):
             if not wanted:
                 break
     if wanted:
-        some = ' '.join(f'{character} (U+{ord(character):04X})'
-                        for character in sorted(wanted)[:3])
-        warnings.warn(f'no installed font has {len(wanted)} of the characters, such as {some}: '
-                      f'they are drawn as {MISSING}; give the file of a font that has them as '
-                      f'font', stacklevel=5)
+        some = ' '.join(f'{character} (U+{ord(character):04X})' for character in sorted(wanted)[:3])
+        warnings.warn(
+            f'no installed font has {len(wanted)} of the characters, such as {some}: '
+            f'they are drawn as {MISSING}; give the file of a font that has them as '
+            f'font',
+            stacklevel=5,
+        )
     return families, wanted
 
 
@@ -261,7 +318,8 @@ def _added(path, font_manager):
 
 def _characters(path):
     from matplotlib import font_manager
+
     try:
         return {chr(code) for code in font_manager.get_font(path).get_charmap()}
-    except (RuntimeError, OSError):    # a font of pictures, which Matplotlib cannot draw
+    except (RuntimeError, OSError):  # a font of pictures, which Matplotlib cannot draw
         return set()

@@ -1,4 +1,5 @@
 """Maps of sentence vectors in two dimensions."""
+
 from __future__ import annotations
 
 import contextlib
@@ -11,10 +12,10 @@ from .style import INK, MARKERS, PALETTE, Ruler, picture, shorten, wrap
 
 METHODS = ('pca', 'tsne')
 
-_MAX_WRITTEN = 36      # texts written beside their points; more are numbered
-_MAX_NUMBERED = 120    # texts; of more, the groups alone are told apart
-_KEY_LINE = 0.165      # inches
-_LABELS = ((30, 2), (22, 2), (22, 1), (15, 1))    # columns and lines of a text, tried in turn
+_MAX_WRITTEN = 36  # texts written beside their points; more are numbered
+_MAX_NUMBERED = 120  # texts; of more, the groups alone are told apart
+_KEY_LINE = 0.165  # inches
+_LABELS = ((30, 2), (22, 2), (22, 1), (15, 1))  # columns and lines of a text, tried in turn
 
 
 class _NoRoomError(Exception):
@@ -57,20 +58,29 @@ def project(vectors, method='pca', seed=0):
         raise ValueError(f'a map by {method} needs {least} texts or more, got {len(vectors)}')
     if method == 'tsne':
         from sklearn.manifold import TSNE
+
         perplexity = min(30.0, (len(vectors) - 1) / 3)
         points = TSNE(2, perplexity=perplexity, init='pca', random_state=seed).fit_transform(
-            vectors.astype('float32'))
-        return Projection(points.astype('float64'), ('t-SNE, first axis (no unit)',
-                                                     't-SNE, second axis (no unit)'))
+            vectors.astype('float32')
+        )
+        return Projection(
+            points.astype('float64'),
+            ('t-SNE, first axis (no unit)', 't-SNE, second axis (no unit)'),
+        )
     centred = vectors - vectors.mean(axis=0)
     left, values, directions = np.linalg.svd(centred, full_matrices=False)
     # Of the two directions of an axis the one in which its largest component is positive.
     signs = np.sign(directions[np.arange(len(directions)), np.abs(directions).argmax(axis=1)])
     points = np.zeros((len(vectors), 2))
-    points[:, :min(2, len(values))] = (left * values * signs)[:, :2]
-    shares = [*(values[:2] ** 2 / max((values ** 2).sum(), 1e-30)), 0.0]
-    return Projection(points, tuple(f'principal component {number + 1} ({shares[number]:.0%} of '
-                                    f'the variance)' for number in range(2)))
+    points[:, : min(2, len(values))] = (left * values * signs)[:, :2]
+    shares = [*(values[:2] ** 2 / max((values**2).sum(), 1e-30)), 0.0]
+    return Projection(
+        points,
+        tuple(
+            f'principal component {number + 1} ({shares[number]:.0%} of the variance)'
+            for number in range(2)
+        ),
+    )
 
 
 def plot_map(vectors, texts, path, groups=None, method='pca', title='', seed=0, font=None):
@@ -109,8 +119,9 @@ def plot_map(vectors, texts, path, groups=None, method='pca', title='', seed=0, 
     groups = checked_groups(vectors, texts, groups)
     names = list(dict.fromkeys(groups))
     if len(names) > len(PALETTE):
-        raise ValueError(f'groups has {len(names)} different ones; at most {len(PALETTE)} can be '
-                         f'told apart')
+        raise ValueError(
+            f'groups has {len(names)} different ones; at most {len(PALETTE)} can be told apart'
+        )
     projection = project(vectors, method, seed)
     parts = projection, texts, groups, names
     if len(texts) > _MAX_WRITTEN or not _draw_map(parts, path, title, font, False):
@@ -124,8 +135,10 @@ def _draw_map(parts, path, title, font, numbered):
     numbered = numbered and len(texts) <= _MAX_NUMBERED
     key = -(-len(texts) // 2) * _KEY_LINE + 0.2 if numbered else 0
     height = 6.4 + key
-    with contextlib.suppress(_NoRoomError), picture(
-            path, (9, height), [*texts, *names, title], font, layout=None) as (figure, clean):
+    with (
+        contextlib.suppress(_NoRoomError),
+        picture(path, (9, height), [*texts, *names, title], font, layout=None) as (figure, clean),
+    ):
         axes = figure.add_axes([0.075, (key + 0.62) / height, 0.9, 5.3 / height])
         _points(axes, projection, groups, names, clean)
         axes.set_title(clean(title) or 'Sentence vectors', parse_math=False)
@@ -136,8 +149,13 @@ def _draw_map(parts, path, title, font, numbered):
             _list(figure, texts, groups, names, clean, (0.075, key / height), height)
         elif len(texts) <= _MAX_WRITTEN:
             shown = [clean(text) for text in texts]
-            _label(figure, axes, projection.points, [[wrap(text, *size) for text in shown]
-                                                     for size in _LABELS], 7.5)
+            _label(
+                figure,
+                axes,
+                projection.points,
+                [[wrap(text, *size) for text in shown] for size in _LABELS],
+                7.5,
+            )
         return True
     return False
 
@@ -153,8 +171,16 @@ def checked_groups(vectors, texts, groups):
 def _points(axes, projection, groups, names, clean):
     for number, name in enumerate(names):
         own = projection.points[[group == name for group in groups]]
-        axes.scatter(*own.T, s=34, color=PALETTE[number], marker=MARKERS[number], linewidth=0.5,
-                     edgecolor='white', zorder=3, label=clean(shorten(name, 40)) or '_')
+        axes.scatter(
+            *own.T,
+            s=34,
+            color=PALETTE[number],
+            marker=MARKERS[number],
+            linewidth=0.5,
+            edgecolor='white',
+            zorder=3,
+            label=clean(shorten(name, 40)) or '_',
+        )
     axes.margins(0.12)
     axes.set_aspect('equal', adjustable='datalim')
     axes.set(xlabel=projection.axes[0], ylabel=projection.axes[1])
@@ -162,8 +188,14 @@ def _points(axes, projection, groups, names, clean):
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
     if len(names) > 1:
-        legend = axes.legend(loc='lower right', bbox_to_anchor=(1, 1), ncols=len(names),
-                             borderaxespad=0.2, handletextpad=0.3, columnspacing=1.4)
+        legend = axes.legend(
+            loc='lower right',
+            bbox_to_anchor=(1, 1),
+            ncols=len(names),
+            borderaxespad=0.2,
+            handletextpad=0.3,
+            columnspacing=1.4,
+        )
         for text in legend.get_texts():
             text.set_parse_math(False)
 
@@ -174,8 +206,13 @@ def _label(figure, axes, points, choices, size):
     places = axes.transData.transform(points) * scale
     area = axes.get_window_extent().extents * scale
     for labels in choices:
-        sizes = [(max(ruler(line, size) for line in label.split('\n')),
-                  size * 1.22 * (1 + label.count('\n'))) for label in labels]
+        sizes = [
+            (
+                max(ruler(line, size) for line in label.split('\n')),
+                size * 1.22 * (1 + label.count('\n')),
+            )
+            for label in labels
+        ]
         corners = place_labels(places, sizes, area)
         if None not in corners:
             break
@@ -193,8 +230,17 @@ def _label(figure, axes, points, choices, size):
         # Lines of a text stand at the side that is next to its point.
         is_left = corner[0] + width / 2 < place[0]
         x, y = to_data.transform(np.add(corner, (width * is_left, height / 2)) / scale)
-        axes.text(x, y, label, fontsize=size, ha='right' if is_left else 'left', va='center',
-                  linespacing=1.15, parse_math=False, zorder=4)
+        axes.text(
+            x,
+            y,
+            label,
+            fontsize=size,
+            ha='right' if is_left else 'left',
+            va='center',
+            linespacing=1.15,
+            parse_math=False,
+            zorder=4,
+        )
 
 
 def _list(figure, texts, groups, names, clean, corner, height):
@@ -204,7 +250,14 @@ def _list(figure, texts, groups, names, clean, corner, height):
         x = corner[0] + 0.46 * (number // rows)
         y = corner[1] - (number % rows) * _KEY_LINE / height
         colour = PALETTE[names.index(groups[number])] if len(names) > 1 else INK
-        figure.text(x + 0.018, y, f'{number + 1}', ha='right', va='top', fontsize=7,
-                    color=colour, weight='bold')
-        figure.text(x + 0.024, y, shorten(clean(text), 66), va='top', fontsize=7,
-                    parse_math=False)
+        figure.text(
+            x + 0.018,
+            y,
+            f'{number + 1}',
+            ha='right',
+            va='top',
+            fontsize=7,
+            color=colour,
+            weight='bold',
+        )
+        figure.text(x + 0.024, y, shorten(clean(text), 66), va='top', fontsize=7, parse_math=False)

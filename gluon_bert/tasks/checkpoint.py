@@ -2,6 +2,7 @@
 
 It says less than a folder of :mod:`gluon_bert.tasks.folder`; what it leaves open is as usual.
 """
+
 from __future__ import annotations
 
 from collections import Counter
@@ -17,9 +18,12 @@ from ..modeling.crf import FORBIDDEN
 from .folder import make_network, task_model
 
 # Head -> its array that has a row for each output.
-_HEADS = {'classifier': 'classifier.1.weight', 'span': 'span_classifier.weight',
-          'tagger': 'tag_classifier.weight'}
-_LONGEST_WINDOW = 384    # of questions; Devlin et al. (2019) have it, and transformers
+_HEADS = {
+    'classifier': 'classifier.1.weight',
+    'span': 'span_classifier.weight',
+    'tagger': 'tag_classifier.weight',
+}
+_LONGEST_WINDOW = 384  # of questions; Devlin et al. (2019) have it, and transformers
 
 
 def task_of(checkpoint):
@@ -38,7 +42,8 @@ def task_of(checkpoint):
     if head == 'classifier':
         single = shape_of(checkpoint.arrays, _HEADS[head])[:1] == (1,)
         is_score = checkpoint.problem_type == 'regression' or (
-            single and checkpoint.problem_type != 'multi_label_classification')
+            single and checkpoint.problem_type != 'multi_label_classification'
+        )
         return 'regression' if is_score else 'classification'
     return {'span': 'questions', 'tagger': 'entities'}.get(head)
 
@@ -70,8 +75,9 @@ def checkpoint_task(checkpoint, ctx=None):
     task = task_of(checkpoint)
     try:
         if task is None:
-            raise ValueError(f'has no head of a task (it has: '
-                             f'{", ".join(checkpoint.heads) or "none"})')
+            raise ValueError(
+                f'has no head of a task (it has: {", ".join(checkpoint.heads) or "none"})'
+            )
         settings, checkpoint = _SETTINGS[task](checkpoint, _longest(checkpoint))
         model = task_model(task, None, checkpoint.tokenizer, settings)
         network = make_network(task, checkpoint.config, settings)
@@ -92,8 +98,12 @@ def _longest(checkpoint):
 
 def _classes(checkpoint, longest):
     multi_label = checkpoint.problem_type == 'multi_label_classification'
-    settings = {'labels': list(_labels(checkpoint, 'classifier')), 'max_len': longest,
-                'dropout': checkpoint.config.dropout, 'multi_label': multi_label or None}
+    settings = {
+        'labels': list(_labels(checkpoint, 'classifier')),
+        'max_len': longest,
+        'dropout': checkpoint.config.dropout,
+        'multi_label': multi_label or None,
+    }
     return settings, checkpoint
 
 
@@ -106,10 +116,15 @@ def _score(checkpoint, longest):
 
 def _questions(checkpoint, longest):
     length = min(longest, _LONGEST_WINDOW)
-    return {'max_seq_length': length, 'doc_stride': min(128, max(1, length // 3)),
-            'max_query_length': min(64, max(1, length // 3)), 'n_best_size': 20,
-            'max_answer_length': 30, 'version_2': False,
-            'null_score_diff_threshold': 0.0}, checkpoint
+    return {
+        'max_seq_length': length,
+        'doc_stride': min(128, max(1, length // 3)),
+        'max_query_length': min(64, max(1, length // 3)),
+        'n_best_size': 20,
+        'max_answer_length': 30,
+        'version_2': False,
+        'null_score_diff_threshold': 0.0,
+    }, checkpoint
 
 
 def _entities(checkpoint, longest):
@@ -117,8 +132,10 @@ def _entities(checkpoint, longest):
     kinds = list(dict.fromkeys(kind for _, kind in map(split_tag, tags) if kind))
     tag, times = Counter(tags).most_common(1)[0]
     if not kinds or times > 1:
-        raise ValueError('the labels of its tokens name ' + (
-            f'{tag[:80]!r} {times} times' if times > 1 else 'no entity'))
+        raise ValueError(
+            'the labels of its tokens name '
+            + (f'{tag[:80]!r} {times} times' if times > 1 else 'no entity')
+        )
     # One tag for each letter will do, each a sentence of its own.
     scheme = detect_scheme([[tag] for tag in {tag[0]: tag for tag in tags}.values()])
     numbers = {tag: number for number, tag in enumerate(tags)}
@@ -131,15 +148,32 @@ def _entities(checkpoint, longest):
     def bias():
         # A tag that the network does not know gets no share in any probability.
         return np.where(rows < 0, FORBIDDEN, arrays['tag_classifier.bias'][rows])
-    ordered = changed(arrays, {'tag_classifier.weight': ((len(rows), units), weight),
-                               'tag_classifier.bias': ((len(rows),), bias)})
-    settings = {'kinds': kinds, 'scheme': scheme, 'file_scheme': scheme, 'crf': False,
-                'dropout': checkpoint.config.dropout, 'max_len': longest, 'characters': False}
+
+    ordered = changed(
+        arrays,
+        {
+            'tag_classifier.weight': ((len(rows), units), weight),
+            'tag_classifier.bias': ((len(rows),), bias),
+        },
+    )
+    settings = {
+        'kinds': kinds,
+        'scheme': scheme,
+        'file_scheme': scheme,
+        'crf': False,
+        'dropout': checkpoint.config.dropout,
+        'max_len': longest,
+        'characters': False,
+    }
     return settings, replace(checkpoint, arrays=ordered)
 
 
-_SETTINGS = {'classification': _classes, 'regression': _score, 'questions': _questions,
-             'entities': _entities}
+_SETTINGS = {
+    'classification': _classes,
+    'regression': _score,
+    'questions': _questions,
+    'entities': _entities,
+}
 
 
 def _tag(label):
@@ -160,8 +194,14 @@ def _num_outputs(checkpoint, head):
     name, units = _HEADS[head], checkpoint.config.units
     shape = shape_of(checkpoint.arrays, name)
     bias = name.replace('weight', 'bias')
-    if len(shape) != 2 or not shape[0] or shape[1] != units or bias not in checkpoint.arrays or (
-            shape_of(checkpoint.arrays, bias) != shape[:1]):
-        raise ValueError(f'{name} has shape {shape}: expected (classes, {units}), and {bias} '
-                         f'beside it')
+    if (
+        len(shape) != 2
+        or not shape[0]
+        or shape[1] != units
+        or bias not in checkpoint.arrays
+        or (shape_of(checkpoint.arrays, bias) != shape[:1])
+    ):
+        raise ValueError(
+            f'{name} has shape {shape}: expected (classes, {units}), and {bias} beside it'
+        )
     return shape[0]

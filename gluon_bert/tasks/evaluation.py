@@ -1,4 +1,5 @@
 """A dev set for a fine-tuned pipeline: its inputs, right answers, and the score of its task."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -42,8 +43,9 @@ class DevSet(NamedTuple):
 
     def part(self, indices):
         """A dev set of some of the examples."""
-        return self._replace(inputs=[self.inputs[i] for i in indices],
-                             answers=[self.answers[i] for i in indices])
+        return self._replace(
+            inputs=[self.inputs[i] for i in indices], answers=[self.answers[i] for i in indices]
+        )
 
 
 def read_dev(pipeline, path=None, data_dir=None, text=None, pair=None, label='label'):
@@ -107,8 +109,9 @@ def _texts(pipeline, path, data_dir, text, pair, label):
         columns = settings.get('columns') or {'text': None, 'pair': None}
         if text is None and isinstance(columns['text'], str):
             text, pair = columns['text'], pair or columns['pair']
-        split = read_table(path, text=text, pair=pair, label=label, labels=labels,
-                           regression=regression)
+        split = read_table(
+            path, text=text, pair=pair, label=label, labels=labels, regression=regression
+        )
     right = label_array(split.examples)
     if right is None:
         raise ValueError(f'{split.path}: has no labels')
@@ -116,9 +119,12 @@ def _texts(pipeline, path, data_dir, text, pair, label):
     inputs = [row.text if row.pair is None else (row.text, row.pair) for row in split.examples]
 
     def measure(pipeline, inputs, answers):
-        found = [result.value if regression else labels.index(result.label)
-                 for result in pipeline(inputs)]
+        found = [
+            result.value if regression else labels.index(result.label)
+            for result in pipeline(inputs)
+        ]
         return evaluate_metrics([metric], answers, found)[metric]
+
     return DevSet(split.path, inputs, list(right), metric, measure)
 
 
@@ -127,11 +133,14 @@ def _glue_split(settings, data_dir):
     try:
         task = get_task(name)
     except ValueError:
-        raise ValueError(f'the network was trained on {name!r}, which is no task of GLUE: the file '
-                         f'of the dev set must be named') from None
+        raise ValueError(
+            f'the network was trained on {name!r}, which is no task of GLUE: the file '
+            f'of the dev set must be named'
+        ) from None
     if list(task.labels or ()) != settings.get('labels', []):
-        raise ValueError(f'the network has other classes than {task.name}: the file of the dev set '
-                         f'must be named')
+        raise ValueError(
+            f'the network has other classes than {task.name}: the file of the dev set must be named'
+        )
     split = next(split for split in task.files if split.startswith('dev'))
     return read_task(task, Path(data_dir) if data_dir else task_folder(task), split)
 
@@ -143,10 +152,20 @@ def _questions(pipeline, path):
         raise ValueError(f'{path}: has no answers')
 
     def measure(pipeline, inputs, questions):
-        found = {question.id: prediction.text for question, prediction in zip(
-            questions, pipeline.predictions(questions))}
-        return evaluate_squad(questions, found, version_2=settings['version_2'],
-                              characters=bool(settings.get('character_f1')))['f1'] / 100
+        found = {
+            question.id: prediction.text
+            for question, prediction in zip(questions, pipeline.predictions(questions))
+        }
+        return (
+            evaluate_squad(
+                questions,
+                found,
+                version_2=settings['version_2'],
+                characters=bool(settings.get('character_f1')),
+            )['f1']
+            / 100
+        )
+
     inputs = [(row.question, row.context) for row in questions]
     return DevSet(str(path), inputs, questions, 'f1', measure)
 
@@ -156,10 +175,13 @@ def _entities(pipeline, path):
     if not content.has_tags:
         raise ValueError(f'{path}: has no tags')
     sentences = [row.words for row in content.sentences]
-    gold = [convert_tags(row.tags, content.scheme, settings['scheme'])
-            for row in content.sentences]
+    gold = [convert_tags(row.tags, content.scheme, settings['scheme']) for row in content.sentences]
 
     def measure(pipeline, inputs, answers):
-        return entity_report(answers, pipeline.raw_tags(inputs),
-                             settings['scheme'] if settings.get('strict') else None).overall.f1
+        return entity_report(
+            answers,
+            pipeline.raw_tags(inputs),
+            settings['scheme'] if settings.get('strict') else None,
+        ).overall.f1
+
     return DevSet(str(path), sentences, gold, 'f1', measure)

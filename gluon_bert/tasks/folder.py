@@ -3,6 +3,7 @@
 ``task.json`` beside the parameter file says what the network does and how texts are read for it;
 ``tokenizer/`` has its vocabulary. Nothing outside the folder is needed.
 """
+
 from __future__ import annotations
 
 import json
@@ -54,7 +55,7 @@ class TaskFolder(NamedTuple):
 
 
 def _is_count(value):
-    return type(value) is int and 1 <= value < 2 ** 31
+    return type(value) is int and 1 <= value < 2**31
 
 
 def _is_number(value):
@@ -62,8 +63,11 @@ def _is_number(value):
 
 
 def _are_names(value):
-    return (isinstance(value, list) and all(isinstance(name, str) and name for name in value)
-            and 0 < len(value) == len(set(value)))
+    return (
+        isinstance(value, list)
+        and all(isinstance(name, str) and name for name in value)
+        and 0 < len(value) == len(set(value))
+    )
 
 
 _COUNT = 'a whole number from 1', _is_count
@@ -77,33 +81,69 @@ TASKS = {
     'classification': {'labels': _NAMES, 'max_len': _COUNT, 'dropout': _SHARE},
     'regression': {'max_len': _COUNT, 'dropout': _SHARE},
     'questions': {
-        'max_seq_length': _COUNT, 'doc_stride': _COUNT, 'max_query_length': _COUNT,
-        'n_best_size': _COUNT, 'max_answer_length': _COUNT, 'version_2': _FLAG,
-        'null_score_diff_threshold': _NUMBER},
+        'max_seq_length': _COUNT,
+        'doc_stride': _COUNT,
+        'max_query_length': _COUNT,
+        'n_best_size': _COUNT,
+        'max_answer_length': _COUNT,
+        'version_2': _FLAG,
+        'null_score_diff_threshold': _NUMBER,
+    },
     'entities': {
-        'kinds': _NAMES, 'scheme': _TEXT, 'file_scheme': _TEXT, 'crf': _FLAG, 'dropout': _SHARE,
-        'max_len': _COUNT, 'characters': _FLAG},
+        'kinds': _NAMES,
+        'scheme': _TEXT,
+        'file_scheme': _TEXT,
+        'crf': _FLAG,
+        'dropout': _SHARE,
+        'max_len': _COUNT,
+        'characters': _FLAG,
+    },
 }
 """Task -> the settings it must have, each with what is allowed and a check."""
 
 OPTIONAL = {
     'name': _TEXT,
     'metrics': _NAMES,
-    'batch_size': (f'a whole number from 1 to {MAX_BATCH}',
-                   lambda value: _is_count(value) and value <= MAX_BATCH),
+    'batch_size': (
+        f'a whole number from 1 to {MAX_BATCH}',
+        lambda value: _is_count(value) and value <= MAX_BATCH,
+    ),
     'pair': _FLAG,
-    'range': ('[lowest, highest]', lambda value: isinstance(value, list) and len(value) == 2
-              and all(map(_is_number, value)) and value[0] < value[1]),
-    'columns': ('{"text": ..., "pair": ...}, names or positions of columns', lambda value: (
-        isinstance(value, dict) and {*value} == {'text', 'pair'} and value['text'] is not None
-        and all(column is None or isinstance(column, str)
-                or (type(column) is int and 0 <= column < 1000) for column in value.values()))),
+    'range': (
+        '[lowest, highest]',
+        lambda value: (
+            isinstance(value, list)
+            and len(value) == 2
+            and all(map(_is_number, value))
+            and value[0] < value[1]
+        ),
+    ),
+    'columns': (
+        '{"text": ..., "pair": ...}, names or positions of columns',
+        lambda value: (
+            isinstance(value, dict)
+            and {*value} == {'text', 'pair'}
+            and value['text'] is not None
+            and all(
+                column is None
+                or isinstance(column, str)
+                or (type(column) is int and 0 <= column < 1000)
+                for column in value.values()
+            )
+        ),
+    ),
     'overlap': ('a whole number from 0', lambda value: type(value) is int and value >= 0),
     'character_f1': _FLAG,
     'strict': _FLAG,
     'multi_label': _FLAG,
-    'base': ('[model, data set]', lambda value: isinstance(value, list) and len(value) == 2
-             and all(isinstance(name, str) for name in value)),
+    'base': (
+        '[model, data set]',
+        lambda value: (
+            isinstance(value, list)
+            and len(value) == 2
+            and all(isinstance(name, str) for name in value)
+        ),
+    ),
 }
 """Settings that any task may have, as in ``TASKS``; null is as absent.
 
@@ -113,8 +153,12 @@ OPTIONAL = {
 classes, each with a probability of its own; ``base``, the model of the zoo that it was made from.
 """
 
-_HEADS = {'classification': 'classifier.1.weight', 'regression': 'classifier.1.weight',
-          'questions': 'span_classifier.weight', 'entities': 'tag_classifier.weight'}
+_HEADS = {
+    'classification': 'classifier.1.weight',
+    'regression': 'classifier.1.weight',
+    'questions': 'span_classifier.weight',
+    'entities': 'tag_classifier.weight',
+}
 
 
 def task_model(task, network, tokenizer, settings):
@@ -147,8 +191,9 @@ def num_outputs(task, settings):
     """How many scores the network of a task gives, for a text or for a token."""
     if task == 'entities':
         return len(tag_names(settings['kinds'], settings['scheme']))
-    return {'classification': len(settings.get('labels', ())), 'regression': 1,
-            'questions': 2}[task]
+    return {'classification': len(settings.get('labels', ())), 'regression': 1, 'questions': 2}[
+        task
+    ]
 
 
 def make_network(task, config, settings):
@@ -176,8 +221,9 @@ def make_network(task, config, settings):
     if not settings['crf']:
         return BertTagger(bert, size, dropout=settings['dropout'])
     names = tag_names(settings['kinds'], settings['scheme'])
-    return BertCrfTagger(bert, size, valid_transitions(names, settings['scheme']),
-                         dropout=settings['dropout'])
+    return BertCrfTagger(
+        bert, size, valid_transitions(names, settings['scheme']), dropout=settings['dropout']
+    )
 
 
 def save_tokenizer(folder, tokenizer):
@@ -197,8 +243,9 @@ def save_tokenizer(folder, tokenizer):
     tokenizer.save(folder)
     kept = read_tokenizer(folder)
     if kept.vocab.idx_to_token != tokenizer.vocab.idx_to_token or kept.lower != tokenizer.lower:
-        raise ValueError(f'{folder}: another vocabulary would be read from there: this tokenizer '
-                         f'cannot be kept')
+        raise ValueError(
+            f'{folder}: another vocabulary would be read from there: this tokenizer cannot be kept'
+        )
 
 
 def save_task(folder, model, parameters):
@@ -221,8 +268,12 @@ def save_task(folder, model, parameters):
     """
     path = Path(folder) / TASK_FILE
     _check_settings(model.task, model.settings, path)
-    description = {'task': model.task, 'parameters': parameters, **model.settings,
-                   'config': asdict(model.network.config)}
+    description = {
+        'task': model.task,
+        'parameters': parameters,
+        **model.settings,
+        'config': asdict(model.network.config),
+    }
     forget_precision(folder)
     write_text(path, json.dumps(description, indent=1, ensure_ascii=False) + '\n')
 
@@ -256,12 +307,18 @@ def read_task(source):
     settings = read_object(path)
     task, name = settings.pop('task', None), settings.pop('parameters', None)
     if not isinstance(task, str) or task not in TASKS:
-        raise ValueError(f'{path}: task is {reprlib.repr(task)}: expected one of '
-                         f'{", ".join(TASKS)}')
-    if not isinstance(name, str) or not name.isprintable() or name in ('', '.', '..') or (
-            Path(name).name != name):
-        raise ValueError(f'{path}: parameters is {reprlib.repr(name)}: expected the name of a file '
-                         f'beside it')
+        raise ValueError(
+            f'{path}: task is {reprlib.repr(task)}: expected one of {", ".join(TASKS)}'
+        )
+    if (
+        not isinstance(name, str)
+        or not name.isprintable()
+        or name in ('', '.', '..')
+        or (Path(name).name != name)
+    ):
+        raise ValueError(
+            f'{path}: parameters is {reprlib.repr(name)}: expected the name of a file beside it'
+        )
     try:
         config = config_of(settings.pop('config', None))
     except ValueError as error:
@@ -270,15 +327,18 @@ def read_task(source):
     _check_settings(task, settings, path)
     length = settings.get('max_seq_length', settings.get('max_len'))
     if not 3 <= length <= config.max_length:
-        raise ValueError(f'{path}: sequences of {length} tokens: expected 3 to '
-                         f'{config.max_length}, the longest that the network takes')
+        raise ValueError(
+            f'{path}: sequences of {length} tokens: expected 3 to '
+            f'{config.max_length}, the longest that the network takes'
+        )
     tokenizer = None
     if (path.parent / TOKENIZER_FOLDER).is_dir():
         tokenizer = read_tokenizer(path.parent / TOKENIZER_FOLDER)
     if tokenizer is None:
         raise FileNotFoundError(f'{path.parent / TOKENIZER_FOLDER}: there is no tokenizer')
-    return TaskFolder(task, settings, config, tokenizer,
-                      source if source.is_file() else path.parent / name)
+    return TaskFolder(
+        task, settings, config, tokenizer, source if source.is_file() else path.parent / name
+    )
 
 
 def load_task(source, ctx=None):
@@ -310,14 +370,18 @@ def load_task(source, ctx=None):
         head, rows = _HEADS[task], num_outputs(task, settings)
         if head not in arrays or shape_of(arrays, head) != (rows, folder.config.units):
             found = f'{head} of shape {shape_of(arrays, head)}' if head in arrays else f'no {head}'
-            raise ValueError(f'has {found}; for {task} of {TASK_FILE}, {head} of shape '
-                             f'{(rows, folder.config.units)} is needed')
-        if settings.get('crf') and ('crf.transitions' not in arrays or shape_of(
-                arrays, 'crf.transitions') != (rows, rows)):
+            raise ValueError(
+                f'has {found}; for {task} of {TASK_FILE}, {head} of shape '
+                f'{(rows, folder.config.units)} is needed'
+            )
+        if settings.get('crf') and (
+            'crf.transitions' not in arrays or shape_of(arrays, 'crf.transitions') != (rows, rows)
+        ):
             raise ValueError(f'has no crf.transitions of shape {(rows, rows)}')
     except ValueError as error:
-        raise ValueError(str(error) if str(error).startswith(str(path)) else
-                         f'{path}: {error}') from None
+        raise ValueError(
+            str(error) if str(error).startswith(str(path)) else f'{path}: {error}'
+        ) from None
     network = make_network(task, folder.config, settings)
     bert_of(network, folder.tokenizer)
     network.load_arrays(arrays, str(path), ctx=ctx)
@@ -337,8 +401,10 @@ def _check_settings(task, settings, path):
             raise ValueError(f'{path}: has no {name!r}, which {task} need')
     for name, value in settings.items():
         if name not in needed and name not in OPTIONAL:
-            raise ValueError(f'{path}: {reprlib.repr(name)} is unknown; there are: '
-                             f'{", ".join([*needed, *OPTIONAL])}')
+            raise ValueError(
+                f'{path}: {reprlib.repr(name)} is unknown; there are: '
+                f'{", ".join([*needed, *OPTIONAL])}'
+            )
         allowed, check = needed.get(name) or OPTIONAL[name]
         if not check(value):
             raise ValueError(f'{path}: {name} is {reprlib.repr(value)}: expected {allowed}')

@@ -1,4 +1,5 @@
 """The README.md of a fine-tuned folder: a model card as the Hugging Face hub has it."""
+
 from __future__ import annotations
 
 import json
@@ -14,8 +15,12 @@ from ..zoo.tables.weights import WEIGHTS
 
 CARD_FILE = 'README.md'
 
-_HUB_TASKS = {'classification': 'text-classification', 'regression': 'text-classification',
-              'questions': 'question-answering', 'entities': 'token-classification'}
+_HUB_TASKS = {
+    'classification': 'text-classification',
+    'regression': 'text-classification',
+    'questions': 'question-answering',
+    'entities': 'token-classification',
+}
 _CALLS = {
     'classification': ("pipeline('A text.')", 'label, probability, probabilities'),
     'regression': ("pipeline('A text.')", 'value'),
@@ -23,7 +28,7 @@ _CALLS = {
     'entities': ("pipeline('A text.')", 'a list of text, type, start, end, probability'),
 }
 _PRECISION = '## Precision'
-_MAX_CARD = 4 << 20     # bytes
+_MAX_CARD = 4 << 20  # bytes
 _PAIR_CALL = "pipeline(('A text.', 'Another.'))"
 
 
@@ -55,8 +60,12 @@ def write_card(folder, model, splits, command):
     """
     folder = Path(folder)
     row = _row_of(model)
-    parts = [_header(model, splits, row), _title(model, row), _data(splits),
-             '## Training\n\n' + _code(shlex.join(command))]
+    parts = [
+        _header(model, splits, row),
+        _title(model, row),
+        _data(splits),
+        '## Training\n\n' + _code(shlex.join(command)),
+    ]
     if (folder / 'training_curve.png').is_file():
         parts[-1] += '\n\n![loss, learning rate and metrics](training_curve.png)'
     for split in splits:
@@ -97,14 +106,20 @@ def _precision(found):
     if found.keep:
         rows.append((f'{found.precision}{kept}', found.chosen))
     rows = [f'| {name} | {value:.4f} |' for name, value in rows if value is not None]
-    parts = [_PRECISION, f'`precision.json` names {found.precision}{kept}. '
-             f"`load_pipeline(folder, precision='saved')` and `gluon-bert predict --precision "
-             f'saved` use it.']
+    parts = [
+        _PRECISION,
+        f'`precision.json` names {found.precision}{kept}. '
+        f"`load_pipeline(folder, precision='saved')` and `gluon-bert predict --precision "
+        f'saved` use it.',
+    ]
     if found.measure and rows:
         measured = 'relative error of the outputs' if found.measure == 'error' else found.measure
         on = found.data or found.calibration
-        parts.append('\n'.join([f'| | {_plain(measured)}{f" on {_plain(on)}" if on else ""} |',
-                                '|---|---|', *rows]))
+        parts.append(
+            '\n'.join(
+                [f'| | {_plain(measured)}{f" on {_plain(on)}" if on else ""} |', '|---|---|', *rows]
+            )
+        )
     if found.tolerance is not None:
         parts.append(f'Tolerance: {found.tolerance:g}.')
     return '\n\n'.join(parts)
@@ -128,20 +143,31 @@ def _header(model, splits, row):
         lines.append(f'language: {language}')
     if row is not None and row.licence != 'not stated':
         lines.append(f'license: {row.licence.lower()}')
-    repository = row and next((source.repository for source in row.sources
-                               if isinstance(source, HubFile)), None)
+    repository = row and next(
+        (source.repository for source in row.sources if isinstance(source, HubFile)), None
+    )
     if repository:
         lines.append(f'base_model: {repository}')
     lines += ['tags:', *(f'- {tag}' for tag in ('bert', 'mxnet', 'gluon', model.task))]
     scored = [split for split in splits if split.metrics]
     if scored:
-        lines += ['metrics:', *(f'- {json.dumps(name)}' for name in scored[0].metrics),
-                  'model-index:', f'- name: {json.dumps(_name(settings))}', '  results:']
+        lines += [
+            'metrics:',
+            *(f'- {json.dumps(name)}' for name in scored[0].metrics),
+            'model-index:',
+            f'- name: {json.dumps(_name(settings))}',
+            '  results:',
+        ]
     for split in scored:
-        lines += ['  - task:', f'      type: {_HUB_TASKS[model.task]}', '    dataset:',
-                  f'      name: {json.dumps(Path(split.path).name)}',
-                  f'      type: {json.dumps(_name(settings))}',
-                  f'      split: {json.dumps(split.name)}', '    metrics:']
+        lines += [
+            '  - task:',
+            f'      type: {_HUB_TASKS[model.task]}',
+            '    dataset:',
+            f'      name: {json.dumps(Path(split.path).name)}',
+            f'      type: {json.dumps(_name(settings))}',
+            f'      split: {json.dumps(split.name)}',
+            '    metrics:',
+        ]
         for name, value in split.metrics.items():
             lines += [f'    - type: {json.dumps(name)}', f'      value: {json.dumps(value)}']
     return '\n'.join(['---', *lines, '---'])
@@ -160,11 +186,17 @@ def _name(settings):
 def _title(model, row):
     base = model.settings.get('base')
     config = model.network.config
-    made = (f'It was fine-tuned from `{base[0]}` on `{base[1]}`.' if base else
-            'It was fine-tuned from a model that is not of the zoo, or from random parameters.')
-    lines = [f'# {model.task.capitalize()}: {_plain(_name(model.settings))}', '',
-             f'A BERT with {config.num_layers} layers of {config.units} units for '
-             f'gluon_bert (Apache MXNet). {made}']
+    made = (
+        f'It was fine-tuned from `{base[0]}` on `{base[1]}`.'
+        if base
+        else 'It was fine-tuned from a model that is not of the zoo, or from random parameters.'
+    )
+    lines = [
+        f'# {model.task.capitalize()}: {_plain(_name(model.settings))}',
+        '',
+        f'A BERT with {config.num_layers} layers of {config.units} units for '
+        f'gluon_bert (Apache MXNet). {made}',
+    ]
     if row is not None:
         lines += ['', row.description]
     for name, title in (('labels', 'Classes'), ('kinds', 'Types of entity')):
@@ -179,8 +211,12 @@ def _data(splits):
 
 
 def _scores(folder, split):
-    rows = [f'| {_plain(name)} | {value:.4f} |' if isinstance(value, float) else
-            f'| {_plain(name)} | {value} |' for name, value in split.metrics.items()]
+    rows = [
+        f'| {_plain(name)} | {value:.4f} |'
+        if isinstance(value, float)
+        else f'| {_plain(name)} | {value} |'
+        for name, value in split.metrics.items()
+    ]
     parts = ['\n'.join([f'## Scores: {split.name}', '', '| Metric | Value |', '|---|---|', *rows])]
     if split.report:
         parts.append(_code(split.report))
@@ -195,20 +231,28 @@ def _use(folder, model):
     argument = {'questions': '"Who? ||| A text that tells it."'}.get(model.task, '"A text."')
     if model.settings.get('pair'):
         call, argument = _PAIR_CALL, '"A text. ||| Another."'
-    code = (f'import gluon_bert as gb\n'
-            f'pipeline = gb.load_pipeline({folder.name!r})\n'
-            f'{call}    # {fields}')
-    command = (f'gluon-bert predict {shlex.quote(folder.name)} {argument}\n'
-               f'gluon-bert predict {shlex.quote(folder.name)} --input FILE --output FILE')
-    return ('## Use\n\nThe folder is all that is needed; its name here stands for its path.\n\n'
-            f'```python\n{code}\n```\n\n```\n{command}\n```')
+    code = (
+        f'import gluon_bert as gb\n'
+        f'pipeline = gb.load_pipeline({folder.name!r})\n'
+        f'{call}    # {fields}'
+    )
+    command = (
+        f'gluon-bert predict {shlex.quote(folder.name)} {argument}\n'
+        f'gluon-bert predict {shlex.quote(folder.name)} --input FILE --output FILE'
+    )
+    return (
+        '## Use\n\nThe folder is all that is needed; its name here stands for its path.\n\n'
+        f'```python\n{code}\n```\n\n```\n{command}\n```'
+    )
 
 
 def _licence(row):
     if row is None:
         return ''
-    return (f'## Licence\n\nThe weights it was made from are published under: {row.licence} '
-            f'(<{row.source}>). {row.citation}')
+    return (
+        f'## Licence\n\nThe weights it was made from are published under: {row.licence} '
+        f'(<{row.source}>). {row.citation}'
+    )
 
 
 def _code(text):
@@ -219,5 +263,6 @@ def _code(text):
 def _plain(text):
     """Text that no mark-up is read from."""
     text = ' '.join(str(text).split())
-    return ''.join(f'\\{character}' if character in '\\`*_[]<>|#' else character
-                   for character in text)
+    return ''.join(
+        f'\\{character}' if character in '\\`*_[]<>|#' else character for character in text
+    )

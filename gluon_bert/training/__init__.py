@@ -1,4 +1,5 @@
 """The training loop, its options, objectives and optimizers."""
+
 from .loop import FitResult, Interrupted, fit, predict, set_seed
 from .options import Plan
 

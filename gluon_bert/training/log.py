@@ -1,4 +1,5 @@
 """What a training run tells as it goes: one line of JSON for each of its events."""
+
 from __future__ import annotations
 
 import contextlib
@@ -22,8 +23,9 @@ class TrainingLog:
 
     def begin(self, last_step=None):
         """Start a new file; of a run that goes on, keep the rows up to its last step."""
-        self.rows = [] if last_step is None else [row for row in self._read()
-                                                  if row['step'] <= last_step]
+        self.rows = (
+            [] if last_step is None else [row for row in self._read() if row['step'] <= last_step]
+        )
         write_text(self._path, ''.join(map(_line, self.rows)))
 
     def append(self, row):
@@ -34,8 +36,9 @@ class TrainingLog:
 
     def metrics(self, epoch):
         """The evaluation of an epoch, empty if there was none."""
-        return next((row['metrics'] for row in self.rows
-                     if 'metrics' in row and row['epoch'] == epoch), {})
+        return next(
+            (row['metrics'] for row in self.rows if 'metrics' in row and row['epoch'] == epoch), {}
+        )
 
     def _read(self):
         if not self._path.is_file():

@@ -1,4 +1,5 @@
 """The one training loop, and prediction over a data set."""
+
 from __future__ import annotations
 
 import json
@@ -57,8 +58,18 @@ class Interrupted(Exception):
     """Training was stopped by a signal; its state is saved and it can go on."""
 
 
-def fit(model, data, loss, plan, output_dir, *, name='model', evaluate=None, resume=False,
-        overwrite=False):
+def fit(
+    model,
+    data,
+    loss,
+    plan,
+    output_dir,
+    *,
+    name='model',
+    evaluate=None,
+    resume=False,
+    overwrite=False,
+):
     """Train a network.
 
     Parameters
@@ -147,9 +158,11 @@ class _Run:
         self.devices = devices_of(model)
         batches = data.training_batches(0)
         if max(map(len, batches)) < len(self.devices):
-            raise ValueError(f'{len(self.devices)} devices share each batch, but no batch has more '
-                             f'than {max(map(len, batches))} sequences; use fewer devices or a '
-                             f'larger batch size')
+            raise ValueError(
+                f'{len(self.devices)} devices share each batch, but no batch has more '
+                f'than {max(map(len, batches))} sequences; use fewer devices or a '
+                f'larger batch size'
+            )
         self.steps_per_epoch = math.ceil(len(batches) / plan.accumulate)
         self.num_steps = plan.training_steps or plan.epochs * self.steps_per_epoch
         self.num_epochs = math.ceil(self.num_steps / self.steps_per_epoch)
@@ -158,12 +171,17 @@ class _Run:
         for parameter in self.parameters.values():
             parameter.grad_req = 'add' if plan.accumulate > 1 else 'write'
         self.trainer = mx.gluon.Trainer(
-            list(self.parameters.values()), make_optimizer(
-                plan.optimizer, plan.learning_rate, plan.epsilon, plan.weight_decay),
-            update_on_kvstore=False)
-        self.settings = {**asdict(plan), 'sequences': len(data), 'name': name,
-                         'native_kernels': kernels.are_used_in(model),
-                         'devices': len(self.devices)}
+            list(self.parameters.values()),
+            make_optimizer(plan.optimizer, plan.learning_rate, plan.epsilon, plan.weight_decay),
+            update_on_kvstore=False,
+        )
+        self.settings = {
+            **asdict(plan),
+            'sequences': len(data),
+            'name': name,
+            'native_kernels': kernels.are_used_in(model),
+            'devices': len(self.devices),
+        }
         self.progress, self.log = Progress(), TrainingLog(output_dir / METRICS_FILE)
         self.started = time.perf_counter()
 
@@ -171,8 +189,10 @@ class _Run:
         state = self.output_dir / STATE_FILE
         if state.is_file() and not overwrite:
             if not resume:
-                raise ValueError(f'{state}: there is an unfinished run; resume or overwrite it, '
-                                 f'or choose another folder')
+                raise ValueError(
+                    f'{state}: there is an unfinished run; resume or overwrite it, '
+                    f'or choose another folder'
+                )
             self.progress = load_state(state, self.settings, self.parameters, self.trainer)
             self.log.begin(self.progress.step)
             logger.info('resumed at step %d of %d', self.progress.step, self.num_steps)
@@ -185,10 +205,16 @@ class _Run:
         progress = self.progress
         while progress.step < self.num_steps and not self._has_stalled():
             batches = self.data.training_batches(progress.epoch)
-            groups = [batches[i:i + self.plan.accumulate]
-                      for i in range(0, len(batches), self.plan.accumulate)]
-            bar = _progress(groups[progress.position:], f'epoch {progress.epoch + 1}/'
-                            f'{self.num_epochs}', initial=progress.position, total=len(groups))
+            groups = [
+                batches[i : i + self.plan.accumulate]
+                for i in range(0, len(batches), self.plan.accumulate)
+            ]
+            bar = _progress(
+                groups[progress.position :],
+                f'epoch {progress.epoch + 1}/{self.num_epochs}',
+                initial=progress.position,
+                total=len(groups),
+            )
             for group in bar:
                 self._step(group, bar)
                 last = progress.position == len(groups) or progress.step == self.num_steps
@@ -208,16 +234,23 @@ class _Run:
 
     def _step(self, group, bar):
         progress, plan = self.progress, self.plan
-        rate = linear_schedule(progress.step + 1, self.num_steps,
-                               int(self.num_steps * plan.warmup_ratio), plan.learning_rate)
-        loss = add_gradients(self.model, self.data, self.loss, group, self.devices,
-                             (plan.seed, progress.step))
+        rate = linear_schedule(
+            progress.step + 1,
+            self.num_steps,
+            int(self.num_steps * plan.warmup_ratio),
+            plan.learning_rate,
+        )
+        loss = add_gradients(
+            self.model, self.data, self.loss, group, self.devices, (plan.seed, progress.step)
+        )
         self.trainer.allreduce_grads()
         # From here on all devices have the same gradients, and compute the same update.
         norm = global_norm([parameter.list_grad()[0] for parameter in self.parameters.values()])
         if not math.isfinite(loss) or not math.isfinite(norm):
-            raise FloatingPointError(f'step {progress.step + 1}: loss {loss}, gradient norm '
-                                     f'{norm}; try a smaller learning rate')
+            raise FloatingPointError(
+                f'step {progress.step + 1}: loss {loss}, gradient norm '
+                f'{norm}; try a smaller learning rate'
+            )
         self.trainer.set_learning_rate(rate)
         # Dividing by this scales the gradient down to the norm allowed.
         self.trainer.update(max(1.0, norm / plan.max_grad_norm))
@@ -234,23 +267,48 @@ class _Run:
 
     def _log_step(self, rate, norm):
         progress = self.progress
-        row = {'step': progress.step, 'epoch': progress.epoch,
-               'loss': progress.loss_sum / progress.loss_count, 'learning_rate': rate,
-               'gradient_norm': norm, 'seconds': round(time.perf_counter() - self.started, 3)}
+        row = {
+            'step': progress.step,
+            'epoch': progress.epoch,
+            'loss': progress.loss_sum / progress.loss_count,
+            'learning_rate': rate,
+            'gradient_norm': norm,
+            'seconds': round(time.perf_counter() - self.started, 3),
+        }
         progress.loss_sum, progress.loss_count = 0.0, 0
         self.log.append(row)
-        logger.info('[Epoch %d/%d Step %d/%d] loss=%.4f lr=%.3g norm=%.3f', progress.epoch + 1,
-                    self.num_epochs, progress.step, self.num_steps, row['loss'], rate, norm)
+        logger.info(
+            '[Epoch %d/%d Step %d/%d] loss=%.4f lr=%.3g norm=%.3f',
+            progress.epoch + 1,
+            self.num_epochs,
+            progress.step,
+            self.num_steps,
+            row['loss'],
+            rate,
+            norm,
+        )
 
     def _end_epoch(self):
         progress = self.progress
-        metrics = {name: float(value) for name, value in
-                   (self.evaluate(self.model) if self.evaluate else {}).items()}
+        metrics = {
+            name: float(value)
+            for name, value in (self.evaluate(self.model) if self.evaluate else {}).items()
+        }
         if metrics:
-            self.log.append({'step': progress.step, 'epoch': progress.epoch, 'metrics': metrics,
-                             'seconds': round(time.perf_counter() - self.started, 3)})
-            logger.info('[Epoch %d/%d] dev %s', progress.epoch + 1, self.num_epochs,
-                        ' '.join(f'{name}={value:.4f}' for name, value in metrics.items()))
+            self.log.append(
+                {
+                    'step': progress.step,
+                    'epoch': progress.epoch,
+                    'metrics': metrics,
+                    'seconds': round(time.perf_counter() - self.started, 3),
+                }
+            )
+            logger.info(
+                '[Epoch %d/%d] dev %s',
+                progress.epoch + 1,
+                self.num_epochs,
+                ' '.join(f'{name}={value:.4f}' for name, value in metrics.items()),
+            )
         score = next(iter(metrics.values()), None)
         previous = progress.best_epoch
         if score is None or progress.best_score is None or score > progress.best_score:
@@ -272,8 +330,10 @@ class _Run:
         best = self.progress.best_epoch
         result = FitResult(best, self.log.metrics(best), self._path(best), self.progress.step)
         self.model.load_parameters(result.best_path)
-        write_text(self.output_dir / RESULT_FILE,
-                   json.dumps({**result._asdict(), 'best_path': result.best_path.name}, indent=1))
+        write_text(
+            self.output_dir / RESULT_FILE,
+            json.dumps({**result._asdict(), 'best_path': result.best_path.name}, indent=1),
+        )
         (self.output_dir / STATE_FILE).unlink(missing_ok=True)
         return result
 
@@ -282,8 +342,13 @@ class _Run:
         return patience is not None and self.progress.epochs_without_gain >= patience
 
     def _save(self):
-        save_state(self.output_dir / STATE_FILE, self.progress, self.settings, self.parameters,
-                   self.trainer)
+        save_state(
+            self.output_dir / STATE_FILE,
+            self.progress,
+            self.settings,
+            self.parameters,
+            self.trainer,
+        )
 
     def _path(self, epoch):
         return self.output_dir / f'{self.name}_{epoch}.params'

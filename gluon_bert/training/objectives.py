@@ -1,4 +1,5 @@
 """Losses: what :func:`gluon_bert.training.loop.fit` is given; one value for each sequence."""
+
 import mxnet as mx
 
 
@@ -26,8 +27,8 @@ def span_loss(scores, spans):
     -------
     NDArray, shape (N,)
     """
-    log_probabilities = mx.nd.log_softmax(scores, axis=1)                         # (N, T, 2)
-    begin_and_end = mx.nd.pick(log_probabilities.transpose((0, 2, 1)), spans)     # (N, 2)
+    log_probabilities = mx.nd.log_softmax(scores, axis=1)  # (N, T, 2)
+    begin_and_end = mx.nd.pick(log_probabilities.transpose((0, 2, 1)), spans)  # (N, 2)
     return -begin_and_end.mean(axis=1)
 
 
@@ -45,6 +46,6 @@ def tag_loss(scores, tags):
     -------
     NDArray, shape (N,)
     """
-    counted = tags >= 0                                                           # (N, T)
+    counted = tags >= 0  # (N, T)
     losses = -mx.nd.pick(mx.nd.log_softmax(scores), mx.nd.maximum(tags, 0)) * counted
     return losses.sum(axis=1) / mx.nd.maximum(counted.sum(axis=1), 1)

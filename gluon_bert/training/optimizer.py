@@ -1,4 +1,5 @@
 """Adam as BERT uses it, its learning rate and what does not decay."""
+
 from __future__ import annotations
 
 import importlib
@@ -41,8 +42,7 @@ class BertAdam(Optimizer):
     correct_bias = False
     decoupled_decay = True
 
-    def __init__(self, learning_rate=5e-5, beta1=0.9, beta2=0.999, epsilon=1e-6, wd=0.01,
-                 **kwargs):
+    def __init__(self, learning_rate=5e-5, beta1=0.9, beta2=0.999, epsilon=1e-6, wd=0.01, **kwargs):
         super().__init__(learning_rate=learning_rate, wd=wd, **kwargs)
         self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
 
@@ -60,19 +60,41 @@ class BertAdam(Optimizer):
         if self.correct_bias:
             # m/(1-b1^t) / (sqrt(v/(1-b2^t)) + e) = s m/(1-b1^t) / (sqrt(v) + e s) with this s
             steps = self._index_update_count[index]
-            scale = math.sqrt(1 - self.beta2 ** steps)
-            step_size *= scale / (1 - self.beta1 ** steps)
+            scale = math.sqrt(1 - self.beta2**steps)
+            step_size *= scale / (1 - self.beta1**steps)
             epsilon *= scale
         mean, variance = state
         if kernels.accept((weight, grad, mean, variance)):
-            kernels.adam(weight, grad, mean, variance, step_size, self.beta1, self.beta2, epsilon,
-                         shrink, decay, self.rescale_grad)
+            kernels.adam(
+                weight,
+                grad,
+                mean,
+                variance,
+                step_size,
+                self.beta1,
+                self.beta2,
+                epsilon,
+                shrink,
+                decay,
+                self.rescale_grad,
+            )
             return
         if shrink != 1:
             weight *= shrink
-        nd.adam_update(weight, grad, mean, variance, out=weight, lr=step_size, beta1=self.beta1,
-                       beta2=self.beta2, epsilon=epsilon, wd=decay,
-                       rescale_grad=self.rescale_grad, lazy_update=False)
+        nd.adam_update(
+            weight,
+            grad,
+            mean,
+            variance,
+            out=weight,
+            lr=step_size,
+            beta1=self.beta1,
+            beta2=self.beta2,
+            epsilon=epsilon,
+            wd=decay,
+            rescale_grad=self.rescale_grad,
+            lazy_update=False,
+        )
 
 
 class AdamW(BertAdam):

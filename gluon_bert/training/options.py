@@ -1,4 +1,5 @@
 """How a network is trained, as data."""
+
 from __future__ import annotations
 
 import math
@@ -66,8 +67,14 @@ class Plan:
     recompute: bool = False
 
     def __post_init__(self):
-        for name in ('epochs', 'training_steps', 'accumulate', 'early_stop', 'log_interval',
-                     'checkpoint_interval'):
+        for name in (
+            'epochs',
+            'training_steps',
+            'accumulate',
+            'early_stop',
+            'log_interval',
+            'checkpoint_interval',
+        ):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f'{name}={value}: expected 1 or more')

@@ -1,4 +1,5 @@
 """What a broken-off training run needs to go on: one file, written whole or not at all."""
+
 from __future__ import annotations
 
 import json
@@ -53,8 +54,10 @@ def save_state(path, progress, settings, parameters, trainer):
     trainer : mxnet.gluon.Trainer
         Of these parameters. Of several devices, which are alike, the first is saved.
     """
-    tensors = {f'parameter/{name}': parameter.list_data()[0].asnumpy()
-               for name, parameter in parameters.items()}
+    tensors = {
+        f'parameter/{name}': parameter.list_data()[0].asnumpy()
+        for name, parameter in parameters.items()
+    }
     for name, moments in _moments(parameters, trainer).items():
         for kind, moment in zip(('mean', 'variance'), moments):
             tensors[f'{kind}/{name}'] = moment.asnumpy()
@@ -83,19 +86,22 @@ def load_state(path, settings, parameters, trainer):
     try:
         with safe_open(path, 'np') as file:
             metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}   # noqa: SIM118
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         progress = Progress(**json.loads(metadata['progress']))
         saved = json.loads(metadata['settings'])
     except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
         raise ValueError(f'{path}: not a whole training state ({error})') from None
-    differing = sorted(name for name in {**saved, **settings}
-                       if saved.get(name) != settings.get(name))
+    differing = sorted(
+        name for name in {**saved, **settings} if saved.get(name) != settings.get(name)
+    )
     if differing:
-        changes = ', '.join(f'{name}: {saved.get(name)!r} then, {settings.get(name)!r} now'
-                            for name in differing)
+        changes = ', '.join(
+            f'{name}: {saved.get(name)!r} then, {settings.get(name)!r} now' for name in differing
+        )
         raise ValueError(f'{path}: belongs to a run with other settings ({changes})')
-    expected = {f'{kind}/{name}' for name in parameters
-                for kind in ('parameter', 'mean', 'variance')}
+    expected = {
+        f'{kind}/{name}' for name in parameters for kind in ('parameter', 'mean', 'variance')
+    }
     if set(tensors) - expected or {f'parameter/{name}' for name in parameters} - set(tensors):
         raise ValueError(f'{path}: belongs to another network')
     for name, parameter in parameters.items():
@@ -115,13 +121,14 @@ def _restore_moments(tensors, step, parameters, trainer):
     positions = {id(parameter): index for index, parameter in enumerate(trainer._params)}
     optimizer = trainer._optimizer
     for device, updater in zip(trainer._contexts, trainer._updaters):
-        optimizer._set_current_context(device.device_id)    # each has its own count of steps
+        optimizer._set_current_context(device.device_id)  # each has its own count of steps
         for name, parameter in parameters.items():
             if f'mean/{name}' not in tensors:
                 continue
             index = positions[id(parameter)]
-            updater.states[index] = tuple(nd.array(tensors[f'{kind}/{name}'], ctx=device)
-                                          for kind in ('mean', 'variance'))
+            updater.states[index] = tuple(
+                nd.array(tensors[f'{kind}/{name}'], ctx=device) for kind in ('mean', 'variance')
+            )
             updater.states_synced[index] = True
             optimizer._index_update_count[index] = step
     optimizer.num_update = step

@@ -2,6 +2,7 @@
 
 The tables are read without MXNet; it is imported when a model is built.
 """
+
 import importlib
 
 from .rows import ModelName, family_of, get_config, list_models, resolve, resolve_dataset
@@ -11,15 +12,33 @@ from .tables.vocabularies import VOCABULARIES
 from .tables.weights import WEIGHTS
 
 _HOMES = {
-    'get_model': 'models', 'get_tokenizer': 'models', 'get_vocab': 'models',
-    'load_model': 'models', 'open_checkpoint': 'models',
-    'fetch_model': 'checkpoints', 'fetch_repository': 'checkpoints',
+    'get_model': 'models',
+    'get_tokenizer': 'models',
+    'get_vocab': 'models',
+    'load_model': 'models',
+    'open_checkpoint': 'models',
+    'fetch_model': 'checkpoints',
+    'fetch_repository': 'checkpoints',
     'zoo_checkpoint': 'checkpoints',
 }
 
-__all__ = ['ARCHITECTURES', 'DATASET_ALIASES', 'DEFAULT', 'DEFAULT_CASED', 'FAMILIES', 'ModelName',
-           'OFFLINE_DEFAULT', 'VOCABULARIES', 'WEIGHTS', 'family_of', 'get_config', 'list_models',
-           'resolve', 'resolve_dataset', *_HOMES]
+__all__ = [
+    'ARCHITECTURES',
+    'DATASET_ALIASES',
+    'DEFAULT',
+    'DEFAULT_CASED',
+    'FAMILIES',
+    'ModelName',
+    'OFFLINE_DEFAULT',
+    'VOCABULARIES',
+    'WEIGHTS',
+    'family_of',
+    'get_config',
+    'list_models',
+    'resolve',
+    'resolve_dataset',
+    *_HOMES,
+]
 
 
 def __getattr__(name):

@@ -1,4 +1,5 @@
 """From the files of a row to a checkpoint: read, in the order of the row's vocabulary."""
+
 from __future__ import annotations
 
 from dataclasses import replace
@@ -63,8 +64,14 @@ def zoo_checkpoint(name, dataset_name, root=None, progress=True, heads=()):
     row, vocabulary = _with_heads(WEIGHTS[name, dataset_name], heads), VOCABULARIES[dataset_name]
     tokenizer = read_tokenizer_of(dataset_name, root, progress)
     order = _order(tokenizer.vocab) if vocabulary.swapped else None
-    found = fetch_weights(name, dataset_name, row, root=root, progress=progress,
-                          convert=_converter(name, dataset_name, row, order))
+    found = fetch_weights(
+        name,
+        dataset_name,
+        row,
+        root=root,
+        progress=progress,
+        convert=_converter(name, dataset_name, row, order),
+    )
     arrays, in_published_order = _read_arrays(found, name, vocabulary.size)
     if order is not None:
         # Official files of GluonNLP have all but the decoder's bias in the order of the ids.
@@ -81,15 +88,17 @@ def zoo_checkpoint(name, dataset_name, root=None, progress=True, heads=()):
 def read_tokenizer_of(dataset_name, root=None, progress=True):
     """The tokenizer of a data set of the tables, its vocabulary fetched if not at hand."""
     row = VOCABULARIES[dataset_name]
-    found = fetch_vocabulary(dataset_name, row, root=root, progress=progress,
-                             convert=_vocabulary_converter(row))
+    found = fetch_vocabulary(
+        dataset_name, row, root=root, progress=progress, convert=_vocabulary_converter(row)
+    )
     if row.kind == 'byte_pair':
         return BytePairTokenizer.from_files(*found.paths)
     if found.kind == 'spiece':
         return SentencePieceTokenizer(found.paths[0], lower=row.lowercase)
     vocab = read_vocab(found.paths[0], swap=row.swapped and found.kind == 'vocab_txt')
-    has_token_types = any(ARCHITECTURES[name]['num_token_types'] for name, data in WEIGHTS
-                          if data == dataset_name)
+    has_token_types = any(
+        ARCHITECTURES[name]['num_token_types'] for name, data in WEIGHTS if data == dataset_name
+    )
     return BertTokenizer(vocab, lower=row.lowercase, uses_token_types=has_token_types)
 
 
@@ -133,12 +142,16 @@ def fetch_repository(repository, revision='main'):
         If there is none, or the hub cannot be reached.
     """
     from .fetch.hub import fetch_folder
+
     return fetch_folder(repository, revision)
 
 
 def _with_heads(row, heads):
-    kept = tuple(source for source in row.sources if not any(
-        set(getattr(file, 'lacks', ())) & set(heads) for file in files_of(source)))
+    kept = tuple(
+        source
+        for source in row.sources
+        if not any(set(getattr(file, 'lacks', ())) & set(heads) for file in files_of(source))
+    )
     return replace(row, sources=kept or row.sources)
 
 
@@ -164,15 +177,24 @@ def _cut(arrays, size):
 
 def _changed(arrays, names, change, rows):
     """The arrays, those of ``names`` passed through a function that leaves so many rows."""
-    return changed(arrays, {name: ((rows, *shape_of(arrays, name)[1:]),
-                                   lambda name=name: change(arrays[name]))
-                            for name in names if name in arrays})
+    return changed(
+        arrays,
+        {
+            name: ((rows, *shape_of(arrays, name)[1:]), lambda name=name: change(arrays[name]))
+            for name in names
+            if name in arrays
+        },
+    )
 
 
 def _wrong_in_official(found, row):
     # Not by the whole name: GluonNLP has renamed data sets, never files' digests.
-    official = tuple(f'-{file.sha1[:8]}{file.suffix}' for source in row.sources
-                     for file in files_of(source) if isinstance(file, GluonFile))
+    official = tuple(
+        f'-{file.sha1[:8]}{file.suffix}'
+        for source in row.sources
+        for file in files_of(source)
+        if isinstance(file, GluonFile)
+    )
     return ('decoder.3.bias',) if found.paths[0].name.endswith(official) else ()
 
 
@@ -185,10 +207,16 @@ def _converter(name, dataset_name, row, order):
         if order is not None and not in_published_order:
             kept = _wrong_in_official(found, row)
             back = np.argsort(order)
-            arrays = _changed(arrays, [key for key in _BY_TOKEN if key not in kept],
-                              lambda array: array[back], size)
-        write_huggingface(Checkpoint(arrays, get_config(name, size), family_of(name),
-                                     source=found.source), folder)
+            arrays = _changed(
+                arrays,
+                [key for key in _BY_TOKEN if key not in kept],
+                lambda array: array[back],
+                size,
+            )
+        write_huggingface(
+            Checkpoint(arrays, get_config(name, size), family_of(name), source=found.source), folder
+        )
+
     return convert
 
 
@@ -200,6 +228,7 @@ def _vocabulary_converter(row):
         tokens = read_vocab(found.paths[0]).idx_to_token
         tokens = unswapped(tokens) if row.swapped else tokens
         write_text(folder / 'vocab.txt', ''.join(f'{token}\n' for token in tokens))
+
     return convert
 
 

@@ -1,4 +1,5 @@
 """Networks out of the zoo: the row, its files, the network with its parameters."""
+
 from __future__ import annotations
 
 import mxnet as mx
@@ -16,9 +17,20 @@ from .tables.weights import WEIGHTS
 _HUB = 'hf://'
 
 
-def get_model(name, dataset_name=None, vocab=None, pretrained=True, ctx=None, root=None, *,
-              use_pooler=None, use_decoder=False, use_classifier=False,
-              pretrained_allow_missing=False, dropout=None):
+def get_model(
+    name,
+    dataset_name=None,
+    vocab=None,
+    pretrained=True,
+    ctx=None,
+    root=None,
+    *,
+    use_pooler=None,
+    use_decoder=False,
+    use_classifier=False,
+    pretrained_allow_missing=False,
+    dropout=None,
+):
     """A BERT of the zoo with its vocabulary.
 
     Parameters
@@ -73,12 +85,16 @@ def get_model(name, dataset_name=None, vocab=None, pretrained=True, ctx=None, ro
     dataset_name = _check_arguments(name, dataset_name, vocab, pretrained)
     row = WEIGHTS.get((name, dataset_name))
     if use_pooler is None:
-        use_pooler = ('pooler' in row.heads if row
-                      else family_of(name) not in ('roberta', 'distilbert'))
+        use_pooler = (
+            'pooler' in row.heads if row else family_of(name) not in ('roberta', 'distilbert')
+        )
     if use_classifier and not use_pooler:
         raise ValueError('use_classifier needs use_pooler=True')
-    heads = tuple(head for head, used in (
-        ('masked_lm', use_decoder), ('next_sentence', use_classifier)) if used)
+    heads = tuple(
+        head
+        for head, used in (('masked_lm', use_decoder), ('next_sentence', use_classifier))
+        if used
+    )
     checkpoint = zoo_checkpoint(name, dataset_name, root, heads=heads) if pretrained else None
     if checkpoint is not None:
         vocab, vocab_size = checkpoint.tokenizer.vocab, checkpoint.config.vocab_size
@@ -164,7 +180,7 @@ def load_model(source, task=None, ctx=None):
 def open_checkpoint(source):
     """The :class:`.Checkpoint` of what :func:`load_model` takes."""
     if str(source).startswith(_HUB):
-        repository, _, revision = str(source)[len(_HUB):].partition('@')
+        repository, _, revision = str(source)[len(_HUB) :].partition('@')
         source = fetch_repository(repository, revision or 'main')
     return read_checkpoint(source)
 
@@ -173,11 +189,15 @@ def _check_arguments(name, dataset_name, vocab, pretrained):
     """The data set's name in the tables, or None."""
     look_up(ARCHITECTURES, name, 'model')
     if dataset_name is None and vocab is None:
-        raise ValueError('give dataset_name (one of '
-                         f'{", ".join(sorted(VOCABULARIES))}), or a vocab with pretrained=False')
+        raise ValueError(
+            'give dataset_name (one of '
+            f'{", ".join(sorted(VOCABULARIES))}), or a vocab with pretrained=False'
+        )
     if pretrained and vocab is not None:
-        raise ValueError('trained parameters come with the vocabulary of their data set: leave '
-                         'vocab out, or pass pretrained=False')
+        raise ValueError(
+            'trained parameters come with the vocabulary of their data set: leave '
+            'vocab out, or pass pretrained=False'
+        )
     if dataset_name is None:
         return None
     dataset_name = resolve_dataset(dataset_name)

@@ -1,4 +1,5 @@
 """Rows by their names. Read without MXNet."""
+
 from __future__ import annotations
 
 import difflib
@@ -26,9 +27,11 @@ def list_models():
     >>> ('bert_6_384_12', 'all_minilm_l6_v2') in list_models()
     True
     """
+
     def place(key):
         family, *sizes = key[0].split('_')
         return family, [int(size) for size in sizes], key[1]
+
     return [ModelName(*key) for key in sorted(WEIGHTS, key=place)]
 
 
@@ -76,7 +79,8 @@ def resolve(name, dataset_name):
         raise ValueError(
             f'no trained parameters of {name} on {dataset_name} are listed; {name} there is on: '
             f'{", ".join(datasets) or "nothing"}; on {dataset_name} there are: '
-            f'{", ".join(models) or "none"}')
+            f'{", ".join(models) or "none"}'
+        )
     return ModelName(name, dataset_name)
 
 

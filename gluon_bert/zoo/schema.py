@@ -1,4 +1,5 @@
 """What a row of the zoo's tables holds. Literals only; read without MXNet."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass

@@ -23,6 +23,7 @@ Modes:
 
 The other systems are installed by pip install .[bench].
 """
+
 import datetime
 import math
 import os
@@ -40,14 +41,7 @@ import benchmark_report as report
 import benchmark_weights
 import benchmark_work
 from benchmark_rounds import Team, measure_loading
-from benchmark_systems import (
-    SYSTEMS,
-    TOLD_FLAGS,
-    ceilings,
-    processor,
-    reason_to_skip,
-    versions,
-)
+from benchmark_systems import SYSTEMS, TOLD_FLAGS, ceilings, processor, reason_to_skip, versions
 
 from common import cli
 
@@ -68,50 +62,108 @@ def make_parser():
     add_network_arguments(parser.add_argument_group('network'))
     add_work_arguments(parser.add_argument_group('work'))
     group = parser.add_argument_group('measurement')
-    group.add_argument('--systems', nargs='+', metavar='NAME', default=list(SYSTEMS),
-                       type=cli.one_of('system', SYSTEMS),
-                       help='(default: all that are installed)')
-    group.add_argument('--threads', type=cli.positive, nargs='+', default=[1],
-                       help='of each system, which gets as many processors')
+    group.add_argument(
+        '--systems',
+        nargs='+',
+        metavar='NAME',
+        default=list(SYSTEMS),
+        type=cli.one_of('system', SYSTEMS),
+        help='(default: all that are installed)',
+    )
+    group.add_argument(
+        '--threads',
+        type=cli.positive,
+        nargs='+',
+        default=[1],
+        help='of each system, which gets as many processors',
+    )
     group.add_argument('--rounds', type=cli.positive, default=5)
-    group.add_argument('--turn_seconds', type=float, default=0.3,
-                       help='a system is called so long in a round, once at least')
-    group.add_argument('--cell_seconds', type=float, default=math.inf,
-                       help='fewer rounds, one at least, for a cell whose rounds would take longer')
-    group.add_argument('--output', type=Path, default=Path('benchmark.csv'),
-                       help='CSV to add to; the plots go beside it')
-    group.add_argument('--resume', action='store_true',
-                       help='leave out what is in the CSV for this commit')
+    group.add_argument(
+        '--turn_seconds',
+        type=float,
+        default=0.3,
+        help='a system is called so long in a round, once at least',
+    )
+    group.add_argument(
+        '--cell_seconds',
+        type=float,
+        default=math.inf,
+        help='fewer rounds, one at least, for a cell whose rounds would take longer',
+    )
+    group.add_argument(
+        '--output',
+        type=Path,
+        default=Path('benchmark.csv'),
+        help='CSV to add to; the plots go beside it',
+    )
+    group.add_argument(
+        '--resume', action='store_true', help='leave out what is in the CSV for this commit'
+    )
     group.add_argument('--no_plot', action='store_true', help='draw nothing')
-    group.add_argument('--work_folder', type=Path, default=Path('output_dir/benchmark'),
-                       help="for the network's files, kept for the next time")
+    group.add_argument(
+        '--work_folder',
+        type=Path,
+        default=Path('output_dir/benchmark'),
+        help="for the network's files, kept for the next time",
+    )
     return parser
 
 
 def add_network_arguments(group):
-    group.add_argument('--bert_model', default='bert_6_384_12', metavar='NAME',
-                       type=cli.one_of('model', cli.ARCHITECTURES))
-    group.add_argument('--bert_dataset', metavar='NAME',
-                       type=cli.one_of('data set', {**cli.VOCABULARIES, **cli.DATASET_ALIASES}),
-                       help='pre-trained on it (default: random numbers)')
-    group.add_argument('--vocab_file', type=Path, metavar='FILE',
-                       help='vocab.txt of the random network')
+    group.add_argument(
+        '--bert_model',
+        default='bert_6_384_12',
+        metavar='NAME',
+        type=cli.one_of('model', cli.ARCHITECTURES),
+    )
+    group.add_argument(
+        '--bert_dataset',
+        metavar='NAME',
+        type=cli.one_of('data set', {**cli.VOCABULARIES, **cli.DATASET_ALIASES}),
+        help='pre-trained on it (default: random numbers)',
+    )
+    group.add_argument(
+        '--vocab_file', type=Path, metavar='FILE', help='vocab.txt of the random network'
+    )
     group.add_argument('--seed', type=int, default=1, help='of the network and of the tokens')
 
 
 def add_work_arguments(group):
-    group.add_argument('--batches', type=cli.positive, nargs='+',
-                       help=f'(default: {told_list(BATCHES)}; growth: '
-                            f'{told_list(GROWING_BATCHES)})')
-    group.add_argument('--lengths', type=cli.positive, nargs='+',
-                       help=f'in tokens (default: {told_list(LENGTHS)}; growth: '
-                            f'{told_list(GROWING_LENGTHS)})')
-    group.add_argument('--at', type=cli.positive, nargs=2, metavar=('BATCH', 'LENGTH'),
-                       default=[8, 128], help='growth: the size that stays while the other grows')
-    group.add_argument('--sizes', type=cli.positive, nargs='+', default=[100, 1000, 10000],
-                       help='growth: of the data sets, in texts')
-    group.add_argument('--data', type=Path, nargs='+', default=[], metavar='FILE',
-                       help='of texts: <task>/<split>.tsv of GLUE, .json of SQuAD, .txt')
+    group.add_argument(
+        '--batches',
+        type=cli.positive,
+        nargs='+',
+        help=f'(default: {told_list(BATCHES)}; growth: {told_list(GROWING_BATCHES)})',
+    )
+    group.add_argument(
+        '--lengths',
+        type=cli.positive,
+        nargs='+',
+        help=f'in tokens (default: {told_list(LENGTHS)}; growth: {told_list(GROWING_LENGTHS)})',
+    )
+    group.add_argument(
+        '--at',
+        type=cli.positive,
+        nargs=2,
+        metavar=('BATCH', 'LENGTH'),
+        default=[8, 128],
+        help='growth: the size that stays while the other grows',
+    )
+    group.add_argument(
+        '--sizes',
+        type=cli.positive,
+        nargs='+',
+        default=[100, 1000, 10000],
+        help='growth: of the data sets, in texts',
+    )
+    group.add_argument(
+        '--data',
+        type=Path,
+        nargs='+',
+        default=[],
+        metavar='FILE',
+        help='of texts: <task>/<split>.tsv of GLUE, .json of SQuAD, .txt',
+    )
     group.add_argument('--one_by_one', action='store_true', help='take the texts of pairs singly')
     group.add_argument('--limit', type=cli.positive, help='the first so many texts of a file')
     group.add_argument('--max_len', type=cli.positive, default=384, help='of texts, in tokens')
@@ -127,9 +179,18 @@ def main(argv=None):
         raise cli.Failure('--systems: none of them can run here')
     cells = benchmark_work.make_cells(args, config)
     with tempfile.TemporaryDirectory(dir=args.work_folder) as folder:
-        rows = [row for threads in args.threads for row in run_threads(
-            args, config, systems, benchmark_work.cells_for(args, cells, threads), threads,
-            folder)]
+        rows = [
+            row
+            for threads in args.threads
+            for row in run_threads(
+                args,
+                config,
+                systems,
+                benchmark_work.cells_for(args, cells, threads),
+                threads,
+                folder,
+            )
+        ]
     print('\n'.join(report.summary(rows)))
     if rows and not args.no_plot:
         for path in benchmark_plot.plot_file(args.output):
@@ -162,13 +223,14 @@ def parse(argv):
         parser.error(f'--output {args.output}: there is no folder {args.output.parent}')
     if args.bert_dataset:
         args.bert_dataset = cli.DATASET_ALIASES.get(args.bert_dataset, args.bert_dataset)
-    report.read_rows(args.output)      # an error now rather than in the end
+    report.read_rows(args.output)  # an error now rather than in the end
     return args
 
 
 def prepare_network(args):
     """The network's configuration; makes its folder."""
     import gluon_bert as gb
+
     size = cli.VOCABULARIES[args.bert_dataset or cli.OFFLINE_MODEL[1]].size
     if args.vocab_file:
         size = len(gb.data.read_vocab(args.vocab_file))
@@ -181,8 +243,9 @@ def prepare_network(args):
     args.folder = args.work_folder / f'{args.bert_model}_{args.weights}'.replace(' ', '_')
     if args.vocab_file:
         args.folder = args.folder.with_name(f'{args.folder.name}_{size}_tokens')
-    benchmark_weights.describe(args.folder, args.bert_model, args.bert_dataset, args.seed, size,
-                               args.vocab_file)
+    benchmark_weights.describe(
+        args.folder, args.bert_model, args.bert_dataset, args.seed, size, args.vocab_file
+    )
     return config
 
 
@@ -210,10 +273,18 @@ def choose_systems(args):
 
 def run_threads(args, config, systems, cells, threads, folder):
     """Measure all cells with a number of threads; yields the rows, which are in the file then."""
-    common = {'mode': args.mode, 'model': args.bert_model, 'weights': args.weights,
-              'threads': threads, **origin()}
-    done = {report.key_of(row) for row in report.read_rows(args.output)
-            if args.resume and row['commit'] == common['commit']}
+    common = {
+        'mode': args.mode,
+        'model': args.bert_model,
+        'weights': args.weights,
+        'threads': threads,
+        **origin(),
+    }
+    done = {
+        report.key_of(row)
+        for row in report.read_rows(args.output)
+        if args.resume and row['commit'] == common['commit']
+    }
     left = []
     for cell in cells:
         keys = {**common, 'data': cell.data, 'batch': cell.batch, 'length': cell.length}
@@ -222,8 +293,9 @@ def run_threads(args, config, systems, cells, threads, folder):
     if not left:
         return
     if args.mode == 'load':
-        rows = measure_loading(systems, left[0][0], config, args.folder, threads, args.rounds,
-                               folder)
+        rows = measure_loading(
+            systems, left[0][0], config, args.folder, threads, args.rounds, folder
+        )
         yield from keep(args, left[0][1], rows, 'start and load')
         return
     limits = ceilings(systems, processor()[1])
@@ -265,19 +337,29 @@ def told_list(numbers):
 def origin():
     """Where rows come from: hardware, versions, commit, time, command."""
     name, flags = processor()
-    return {'processor': name, 'processors': os.cpu_count(),
-            'flags': ' '.join(flag for flag in TOLD_FLAGS if flag in flags),
-            'versions': versions(), 'commit': commit(),
-            'date': datetime.datetime.now(datetime.timezone.utc).strftime('%Y-%m-%d %H:%M'),
-            'command': shlex.join(
-                ['python3', 'model_zoo/benchmark/benchmark.py', *told(sys.argv[1:])])}
+    return {
+        'processor': name,
+        'processors': os.cpu_count(),
+        'flags': ' '.join(flag for flag in TOLD_FLAGS if flag in flags),
+        'versions': versions(),
+        'commit': commit(),
+        'date': datetime.datetime.now(datetime.timezone.utc).strftime('%Y-%m-%d %H:%M'),
+        'command': shlex.join(['python3', 'model_zoo/benchmark/benchmark.py', *told(sys.argv[1:])]),
+    }
 
 
 def commit():
     """The commit of the code, with '+' behind it if files were changed since; '' if unknown."""
+
     def git(*arguments):
-        return subprocess.run(['git', '--no-optional-locks', *arguments], capture_output=True,
-                              text=True, check=False, cwd=ROOT)
+        return subprocess.run(
+            ['git', '--no-optional-locks', *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=ROOT,
+        )
+
     found = git('rev-parse', '--short', 'HEAD').stdout.strip()
     changed = found and git('diff', '--quiet', 'HEAD', '--', 'gluon_bert', 'examples').returncode
     return found + '+' * bool(changed)

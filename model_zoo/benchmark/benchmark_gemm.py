@@ -1,4 +1,5 @@
 """How fast the machine multiplies matrices, measured by benchmark.py beside the systems."""
+
 from __future__ import annotations
 
 import time
@@ -7,10 +8,10 @@ from typing import ClassVar
 
 import numpy as np
 
-SECONDS = 0.15       # that a shape is repeated for, in each turn
+SECONDS = 0.15  # that a shape is repeated for, in each turn
 FEWEST = 3
 PROBE = (512, 512, 512)
-EMULATED = 2         # times as long as float32: such a precision is only emulated
+EMULATED = 2  # times as long as float32: such a precision is only emulated
 
 
 class Products:
@@ -49,21 +50,23 @@ class Products:
         for form in forms:
             try:
                 seconds[form] = self._time(form, *PROBE)
-            except Exception as error:      # each library has its own for what it cannot
+            except Exception as error:  # each library has its own for what it cannot
                 errors.append(f'{form}: {error}'.strip().split('\n')[0])
         if not seconds:
             raise ValueError('; '.join(errors))
         best = min(seconds, key=seconds.get)
         slower = seconds[best] / self._time(plain, *PROBE)
         if slower > EMULATED:
-            raise ValueError(f'{precision} is emulated here: it takes {slower:.1f} times as long '
-                             f'as float32')
+            raise ValueError(
+                f'{precision} is emulated here: it takes {slower:.1f} times as long as float32'
+            )
         return best
 
     def _time(self, form, rows, columns, inner):
         draw = np.random.RandomState(0)
-        compute = getattr(self, form)(*(draw.rand(size, inner).astype('float32')
-                                        for size in (rows, columns)))
+        compute = getattr(self, form)(
+            *(draw.rand(size, inner).astype('float32') for size in (rows, columns))
+        )
         compute()
         seconds, end = [], time.perf_counter() + SECONDS
         while len(seconds) < FEWEST or time.perf_counter() < end:
@@ -76,26 +79,34 @@ class Products:
 class MxnetProducts(Products):
     """MXNet's FullyConnected, which is oneDNN's inner product."""
 
-    forms: ClassVar[dict] = {'fp32': ('fully_connected',), 'bf16': ('bfloat16',),
-                             'int8': ('quantized',)}
+    forms: ClassVar[dict] = {
+        'fp32': ('fully_connected',),
+        'bf16': ('bfloat16',),
+        'int8': ('quantized',),
+    }
 
     def __init__(self, folder, threads, precision='fp32'):
         import mxnet  # noqa: F401 (here, that its import is in no product's time)
+
         super().__init__(folder, threads, precision)
 
     def fully_connected(self, inputs, weights, dtype=None):
         """From and to float32."""
         from mxnet import nd
+
         inputs, weights = nd.array(inputs), nd.array(weights)
         output = nd.zeros((inputs.shape[0], weights.shape[0]))
         if dtype:
-            inputs, weights, output = (nd.amp_cast(array, dtype=dtype)
-                                       for array in (inputs, weights, output))
+            inputs, weights, output = (
+                nd.amp_cast(array, dtype=dtype) for array in (inputs, weights, output)
+            )
 
         def compute():
-            nd.FullyConnected(inputs, weights, no_bias=True, num_hidden=weights.shape[0],
-                              out=output)
+            nd.FullyConnected(
+                inputs, weights, no_bias=True, num_hidden=weights.shape[0], out=output
+            )
             output.wait_to_read()
+
         return compute
 
     def bfloat16(self, inputs, weights):
@@ -105,32 +116,44 @@ class MxnetProducts(Products):
     def quantized(self, inputs, weights):
         """From int8 to whole numbers of 32 bits."""
         from mxnet import nd
-        inputs, weights = (nd.array((array * 127).astype('int8'), dtype='int8')
-                           for array in (inputs, weights))
-        ranges = {f'{end}_{name}': nd.array([value]) for name in ('data', 'weight')
-                  for end, value in (('min', -1), ('max', 1))}
+
+        inputs, weights = (
+            nd.array((array * 127).astype('int8'), dtype='int8') for array in (inputs, weights)
+        )
+        ranges = {
+            f'{end}_{name}': nd.array([value])
+            for name in ('data', 'weight')
+            for end, value in (('min', -1), ('max', 1))
+        }
 
         def compute():
             product, _, _ = nd.contrib.quantized_fully_connected(
-                inputs, weights, no_bias=True, num_hidden=weights.shape[0], **ranges)
+                inputs, weights, no_bias=True, num_hidden=weights.shape[0], **ranges
+            )
             product.wait_to_read()
+
         return compute
 
 
 class TorchProducts(Products):
     """PyTorch's product of a batch and transposed weights, as of its dense layers."""
 
-    forms: ClassVar[dict] = {'fp32': ('float32',), 'bf16': ('bfloat16',),
-                             'int8': ('int_mm', 'quantized_linear')}
+    forms: ClassVar[dict] = {
+        'fp32': ('float32',),
+        'bf16': ('bfloat16',),
+        'int8': ('int_mm', 'quantized_linear'),
+    }
 
     def __init__(self, folder, threads, precision='fp32'):
         import torch
+
         torch.set_num_threads(threads)
         super().__init__(folder, threads, precision)
 
     def float32(self, inputs, weights, dtype='float32'):
         """From and to float32."""
         import torch
+
         dtype = getattr(torch, dtype)
         inputs, weights = (torch.from_numpy(array).to(dtype) for array in (inputs, weights))
         output = torch.empty(inputs.shape[0], weights.shape[0], dtype=dtype)
@@ -138,6 +161,7 @@ class TorchProducts(Products):
         def compute():
             with torch.inference_mode():
                 torch.mm(inputs, weights.t(), out=output)
+
         return compute
 
     def bfloat16(self, inputs, weights):
@@ -147,20 +171,27 @@ class TorchProducts(Products):
     def int_mm(self, inputs, weights):
         """From int8 to whole numbers of 32 bits."""
         import torch
-        inputs, weights = (torch.from_numpy((array * 127).astype('int8'))
-                           for array in (inputs, weights))
+
+        inputs, weights = (
+            torch.from_numpy((array * 127).astype('int8')) for array in (inputs, weights)
+        )
         return lambda: torch._int_mm(inputs, weights.t())
 
     def quantized_linear(self, inputs, weights):
         """The layer of its quantized networks: from and to 8 bits."""
         import torch
+
         with warnings.catch_warnings():
-            warnings.simplefilter('ignore')     # it is to move to a package of its own
+            warnings.simplefilter('ignore')  # it is to move to a package of its own
             inputs = torch.quantize_per_tensor(torch.from_numpy(inputs), 1 / 255, 0, torch.quint8)
             zeros = torch.zeros(len(weights), dtype=torch.long)
             weights = torch.quantize_per_channel(
-                torch.from_numpy(weights), torch.full((len(weights),), 1 / 127), zeros, 0,
-                torch.qint8)
+                torch.from_numpy(weights),
+                torch.full((len(weights),), 1 / 127),
+                zeros,
+                0,
+                torch.qint8,
+            )
             packed = torch.ops.quantized.linear_prepack(weights, None)
         return lambda: torch.ops.quantized.linear(inputs, packed, 1.0, 0)
 
@@ -172,6 +203,7 @@ class OurProducts(Products):
 
     def __init__(self, folder, threads, precision='fp32'):
         from gluon_bert import kernels
+
         if not kernels.load():
             raise ValueError('the native kernels are not built')
         super().__init__(folder, threads, precision)
@@ -179,6 +211,7 @@ class OurProducts(Products):
     def float32(self, inputs, weights, precision='float32'):
         """Products of float32."""
         from gluon_bert.kernels.encoder import NativeDense
+
         layer = NativeDense(weights, np.zeros(len(weights), 'float32'), precision)
         return lambda: layer(inputs, self.threads)
 

@@ -1,4 +1,5 @@
 """What the systems on Gluon share in benchmark.py."""
+
 import numpy as np
 from mxnet import autograd, nd
 
@@ -14,8 +15,11 @@ def gradients_without_dropout(network, loss, *arrays, train_mode=False):
         scores = network(*inputs)
         value = loss(scores, labels).mean()
     value.backward(train_mode=train_mode)
-    squares = sum(float((parameter.grad() ** 2).sum().asscalar())
-                  for parameter in {id(parameter): parameter for parameter
-                                    in network.collect_params().values()}.values()
-                  if parameter.grad_req != 'null')
-    return np.concatenate([scores.asnumpy().ravel(), [value.asscalar(), squares ** 0.5]])
+    squares = sum(
+        float((parameter.grad() ** 2).sum().asscalar())
+        for parameter in {
+            id(parameter): parameter for parameter in network.collect_params().values()
+        }.values()
+        if parameter.grad_req != 'null'
+    )
+    return np.concatenate([scores.asnumpy().ravel(), [value.asscalar(), squares**0.5]])

@@ -1,4 +1,5 @@
 """GluonNLP 0.10 in benchmark.py: its own classes, parameters and optimizer."""
+
 from __future__ import annotations
 
 import json
@@ -18,12 +19,23 @@ def make_bert(folder):
     config = json.loads((folder / 'huggingface' / 'config.json').read_text(encoding='utf-8'))
     units, dropout = config['hidden_size'], config['hidden_dropout_prob']
     encoder = BERTEncoder(
-        num_layers=config['num_hidden_layers'], units=units, dropout=dropout,
-        hidden_size=config['intermediate_size'], num_heads=config['num_attention_heads'],
-        max_length=config['max_position_embeddings'], layer_norm_eps=config['layer_norm_eps'])
-    return BERTModel(encoder, config['vocab_size'], units=units, embed_size=units,
-                     token_type_vocab_size=config['type_vocab_size'],
-                     use_decoder=False, use_classifier=False)
+        num_layers=config['num_hidden_layers'],
+        units=units,
+        dropout=dropout,
+        hidden_size=config['intermediate_size'],
+        num_heads=config['num_attention_heads'],
+        max_length=config['max_position_embeddings'],
+        layer_norm_eps=config['layer_norm_eps'],
+    )
+    return BERTModel(
+        encoder,
+        config['vocab_size'],
+        units=units,
+        embed_size=units,
+        token_type_vocab_size=config['type_vocab_size'],
+        use_decoder=False,
+        use_classifier=False,
+    )
 
 
 class Encoder:
@@ -49,10 +61,16 @@ class Trainer:
         self.network.hybridize(static_alloc=True)
         self._loss = gluon.loss.SoftmaxCELoss()
         self._trainer = gluon.Trainer(
-            self.network.collect_params(), 'bertadam',
-            {'learning_rate': 5e-5, 'wd': 0.01}, update_on_kvstore=False)
-        self._clipped = [parameter for parameter in self.network.collect_params().values()
-                         if parameter.grad_req != 'null']
+            self.network.collect_params(),
+            'bertadam',
+            {'learning_rate': 5e-5, 'wd': 0.01},
+            update_on_kvstore=False,
+        )
+        self._clipped = [
+            parameter
+            for parameter in self.network.collect_params().values()
+            if parameter.grad_req != 'null'
+        ]
         for _, parameter in self.network.collect_params('.*beta|.*gamma|.*bias').items():
             parameter.wd_mult = 0.0
 

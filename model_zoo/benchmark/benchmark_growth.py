@@ -1,4 +1,5 @@
 """Pictures of the results of benchmark.py: tokens a second against the size of the work."""
+
 from __future__ import annotations
 
 from typing import NamedTuple
@@ -7,10 +8,14 @@ from benchmark_report import RANKED
 from benchmark_systems import PRECISIONS, SYSTEMS
 
 # What grows -> the label of its axis.
-AXES = {'batch': 'sequences in a batch', 'length': 'length in tokens', 'threads': 'threads',
-        'sequences': 'texts in the data set'}
-FEWEST = 2      # points that make a line
-_WIDTH, _HEIGHT, _LEGEND = 3.0, 2.6, 0.5      # inches, of a panel
+AXES = {
+    'batch': 'sequences in a batch',
+    'length': 'length in tokens',
+    'threads': 'threads',
+    'sequences': 'texts in the data set',
+}
+FEWEST = 2  # points that make a line
+_WIDTH, _HEIGHT, _LEGEND = 3.0, 2.6, 0.5  # inches, of a panel
 
 
 class Panel(NamedTuple):
@@ -18,7 +23,7 @@ class Panel(NamedTuple):
 
     axis: str
     title: str
-    lines: dict      # system -> [(size, tokens a second)], by size
+    lines: dict  # system -> [(size, tokens a second)], by size
 
 
 def panels(rows, precision):
@@ -36,34 +41,42 @@ def panels(rows, precision):
         Of all series in which one thing grows, that with the most sizes, and of these the one with
         the largest work.
     """
-    points = [point for point in map(_point, rows) if point['precision'] == precision
-              and point['speed']]
+    points = [
+        point for point in map(_point, rows) if point['precision'] == precision and point['speed']
+    ]
     return [panel for panel in (_panel(points, axis) for axis in AXES) if panel]
 
 
 def _point(row):
     """What a row says of sizes; a data set has no length, and a grid no number of texts."""
     data, _, _ = row['data'].partition(' first ')
-    return {'precision': row['precision'], 'system': row['system'], 'weights': row['weights'],
-            'data': data,
-            'batch': int(row['batch']), 'length': int(row['length'] or 0),
-            'threads': int(row['threads']),
-            'sequences': int(row['sequences'] or 0) if data else 0,
-            'speed': float(row['tokens_per_second'] or 0) if row['status'] == RANKED else 0}
+    return {
+        'precision': row['precision'],
+        'system': row['system'],
+        'weights': row['weights'],
+        'data': data,
+        'batch': int(row['batch']),
+        'length': int(row['length'] or 0),
+        'threads': int(row['threads']),
+        'sequences': int(row['sequences'] or 0) if data else 0,
+        'speed': float(row['tokens_per_second'] or 0) if row['status'] == RANKED else 0,
+    }
 
 
 def _panel(points, axis):
     series = {}
     for point in points:
         if point[axis]:
-            stays = tuple((name, point[name]) for name in ('weights', 'data', *AXES)
-                          if name != axis)
+            stays = tuple(
+                (name, point[name]) for name in ('weights', 'data', *AXES) if name != axis
+            )
             series.setdefault(stays, []).append(point)
     if not series:
         return None
 
     def extent(stays):
         return len({point[axis] for point in series[stays]}), [value for _, value in stays]
+
     stays = max(series, key=extent)
     lines = {}
     for point in sorted(series[stays], key=lambda point: point[axis]):
@@ -74,9 +87,12 @@ def _panel(points, axis):
 
 def _title(stays):
     threads = stays.get('threads')
-    parts = [stays['data'], stays.get('batch') and f'batch {stays["batch"]}',
-             stays.get('length') and f'length {stays["length"]}',
-             threads and f'{threads} thread{"s" * (threads > 1)}']
+    parts = [
+        stays['data'],
+        stays.get('batch') and f'batch {stays["batch"]}',
+        stays.get('length') and f'length {stays["length"]}',
+        threads and f'{threads} thread{"s" * (threads > 1)}',
+    ]
     return ', '.join(filter(None, parts))
 
 
@@ -96,6 +112,7 @@ def plot_growth(rows, title, path):
         Whether there was anything to draw.
     """
     from gluon_bert.plots import style
+
     found = {precision: panels(rows, precision) for precision in PRECISIONS}
     found = {precision: drawn for precision, drawn in found.items() if drawn}
     if not found:
@@ -113,10 +130,11 @@ def plot_growth(rows, title, path):
 def _draw(figure, style, precision, drawn, columns):
     names = [name for name in SYSTEMS if any(name in panel.lines for panel in drawn)]
     handles = {}
-    for number, (panel, axes) in enumerate(zip(drawn, figure.subplots(1, columns, sharey=True,
-                                                                      squeeze=False)[0])):
+    for number, (panel, axes) in enumerate(
+        zip(drawn, figure.subplots(1, columns, sharey=True, squeeze=False)[0])
+    ):
         for name, line in panel.lines.items():
-            handles[name], = axes.plot(*zip(*line), **_look(names.index(name), name, style))
+            (handles[name],) = axes.plot(*zip(*line), **_look(names.index(name), name, style))
         axes.set_xscale('log')
         axes.set_yscale('log')
         axes.set_title(panel.title, fontsize=7, fontweight='normal')
@@ -124,24 +142,35 @@ def _draw(figure, style, precision, drawn, columns):
         if not number:
             axes.set_ylabel(f'{precision}: tokens a second')
         _tick(axes, sorted({size for line in panel.lines.values() for size, _ in line}))
-    for axes in figure.axes[len(drawn):]:
+    for axes in figure.axes[len(drawn) :]:
         axes.set_visible(False)
-    figure.legend([handles[name] for name in names], names, loc='outside lower center',
-                  ncols=min(len(names), 2 * columns), fontsize=7)
+    figure.legend(
+        [handles[name] for name in names],
+        names,
+        loc='outside lower center',
+        ncols=min(len(names), 2 * columns),
+        fontsize=7,
+    )
 
 
 def _look(number, name, style):
     """Ours thick and on top; after seven systems the colours come again with other dashes."""
     colour = number % len(style.PALETTE)
     ours = SYSTEMS[name].is_ours
-    return {'color': style.PALETTE[colour], 'marker': style.MARKERS[colour], 'markersize': 3.5,
-            'linestyle': style.DASHES[number // len(style.PALETTE) % len(style.DASHES)],
-            'linewidth': 2.2 if ours else 1.2, 'zorder': 3 if ours else 2}
+    return {
+        'color': style.PALETTE[colour],
+        'marker': style.MARKERS[colour],
+        'markersize': 3.5,
+        'linestyle': style.DASHES[number // len(style.PALETTE) % len(style.DASHES)],
+        'linewidth': 2.2 if ours else 1.2,
+        'zorder': 3 if ours else 2,
+    }
 
 
 def _tick(axes, sizes):
     """Ticks at the sizes that were measured; speeds as plain numbers."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
+
     axes.set_xticks(sizes, [f'{size:,}' for size in sizes], fontsize=7)
     axes.xaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))

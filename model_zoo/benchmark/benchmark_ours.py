@@ -1,4 +1,5 @@
 """gluon_bert's side of benchmark.py."""
+
 from __future__ import annotations
 
 import tempfile
@@ -11,7 +12,7 @@ from mxnet import gluon, nd
 import gluon_bert as gb
 from gluon_bert.training import loop
 
-NEVER = 10 ** 9
+NEVER = 10**9
 
 
 class Plain:
@@ -45,14 +46,23 @@ class Fast(Plain):
 
     def __call__(self, ids, types, lengths):
         """The same, but the encodings as a list with an array for each sequence."""
-        return self.network.batch([
-            gb.data.Features(row[:length], kinds[:length], length)
-            for row, kinds, length in zip(ids, types, lengths.tolist())])
+        return self.network.batch(
+            [
+                gb.data.Features(row[:length], kinds[:length], length)
+                for row, kinds, length in zip(ids, types, lengths.tolist())
+            ]
+        )
 
     def encode_texts(self, texts, pairs, batch_size, max_length):
         """Pooled vectors of all texts, in their order."""
-        encoder = gb.SentenceEncoder(self.network, self.tokenizer, 'pooler', normalize=False,
-                                     max_length=max_length, batch_size=batch_size)
+        encoder = gb.SentenceEncoder(
+            self.network,
+            self.tokenizer,
+            'pooler',
+            normalize=False,
+            max_length=max_length,
+            batch_size=batch_size,
+        )
         vectors = list(encoder.encode_stream(texts if pairs is None else zip(texts, pairs)))
         return np.concatenate(vectors), encoder.num_tokens
 
@@ -83,14 +93,20 @@ class Trainer:
         self.network, _ = gb.load_model(folder / 'classifier')
         self._data, self._loss = _OneBatch(), gluon.loss.SoftmaxCrossEntropyLoss()
         plan = gb.training.Plan(
-            training_steps=NEVER, optimizer='adamw', log_interval=NEVER,
-            checkpoint_interval=NEVER, warmup_ratio=0, **changes)
+            training_steps=NEVER,
+            optimizer='adamw',
+            log_interval=NEVER,
+            checkpoint_interval=NEVER,
+            warmup_ratio=0,
+            **changes,
+        )
         self._used = gb.kernels.used_in(self.network, plan.dtype, plan.recompute)
         self._used.__enter__()
         self._data.arrays = [np.zeros(1)]
         self._folder = tempfile.TemporaryDirectory()
-        self._run = loop._Run(self.network, self._data, self._loss, plan,
-                              Path(self._folder.name), 'model', None)
+        self._run = loop._Run(
+            self.network, self._data, self._loss, plan, Path(self._folder.name), 'model', None
+        )
 
     def check(self, *arrays):
         """Scores, loss and the norm of the gradients, without dropout."""

@@ -4,6 +4,7 @@
 
 benchmark_growth.py draws how speed changes with the size of the work.
 """
+
 from __future__ import annotations
 
 import math
@@ -18,10 +19,10 @@ from benchmark_systems import PRECISIONS, SYSTEMS
 
 from common import cli
 
-_CELL, _LABELS, _MARGIN = 0.56, 1.75, 1.3      # inches
+_CELL, _LABELS, _MARGIN = 0.56, 1.75, 1.3  # inches
 _ROW = 0.27
-GROWING = ('grid', 'dataset', 'growth')      # modes whose speed is drawn against sizes
-_LIMIT = 2.0      # ratios above it, and below its inverse, have the darkest colours
+GROWING = ('grid', 'dataset', 'growth')  # modes whose speed is drawn against sizes
+_LIMIT = 2.0  # ratios above it, and below its inverse, have the darkest colours
 
 
 def plot_file(path):
@@ -69,12 +70,16 @@ def plot_ratios(rows, title, path):
         Whether there was anything to draw.
     """
     from gluon_bert.plots import style
+
     cells = list(dict.fromkeys(map(_cell, rows)))
     cells.sort(key=lambda cell: (cell[0], cell[1], cell[2], cell[3]))
     values = {(row['system'], _cell(row)): _value(row) for row in rows}
-    systems = [name for precision in PRECISIONS for name, system in SYSTEMS.items()
-               if system.precision == precision and any(values.get((name, cell))
-                                                        for cell in cells)]
+    systems = [
+        name
+        for precision in PRECISIONS
+        for name, system in SYSTEMS.items()
+        if system.precision == precision and any(values.get((name, cell)) for cell in cells)
+    ]
     if not systems:
         return False
     size = (_LABELS + _CELL * max(len(cells), 7) + 0.2, _MARGIN + _ROW * len(systems))
@@ -90,13 +95,17 @@ def _draw(axes, style, systems, cells, values):
         for column, cell in enumerate(cells):
             text, colour = _look(values.get((name, cell), ''), style)
             axes.add_patch(_patch(column, line, colour))
-            axes.text(column, line, text, ha='center', va='center', fontsize=7,
-                      color=style.ink_on(colour))
+            axes.text(
+                column, line, text, ha='center', va='center', fontsize=7, color=style.ink_on(colour)
+            )
     axes.set_xlim(-0.5, len(cells) - 0.5)
     axes.set_ylim(len(systems) - 0.5, -0.5)
     axes.set_xticks(range(len(cells)), [_label(cell) for cell in cells], fontsize=6.5)
-    axes.set_yticks(range(len(systems)), [f'{name}  {SYSTEMS[name].precision}'
-                                          for name in systems], fontsize=7.5)
+    axes.set_yticks(
+        range(len(systems)),
+        [f'{name}  {SYSTEMS[name].precision}' for name in systems],
+        fontsize=7.5,
+    )
     for label, name in zip(axes.get_yticklabels(), systems):
         label.set_fontweight('bold' if SYSTEMS[name].is_ours else 'normal')
     for number, (above, below) in enumerate(zip(systems, systems[1:])):
@@ -112,6 +121,7 @@ def _draw(axes, style, systems, cells, values):
 
 def _patch(column, line, colour):
     from matplotlib.patches import Rectangle
+
     return Rectangle((column - 0.5, line - 0.5), 1, 1, facecolor=colour, edgecolor='white')
 
 

@@ -1,4 +1,5 @@
 """Processes of systems for benchmark.py: kept alive, one of them running at a time."""
+
 from __future__ import annotations
 
 import json
@@ -11,10 +12,14 @@ import time
 from pathlib import Path
 
 WORKER = Path(__file__).with_name('benchmark_worker.py')
-TIMEOUT = 1800      # seconds, for one answer
+TIMEOUT = 1800  # seconds, for one answer
 # Every library's own way to be told.
-THREAD_VARIABLES = ('OMP_NUM_THREADS', 'MKL_NUM_THREADS', 'OPENBLAS_NUM_THREADS',
-                    'RAYON_NUM_THREADS')
+THREAD_VARIABLES = (
+    'OMP_NUM_THREADS',
+    'MKL_NUM_THREADS',
+    'OPENBLAS_NUM_THREADS',
+    'RAYON_NUM_THREADS',
+)
 
 
 class Failed(Exception):
@@ -45,15 +50,25 @@ class Process:
     def __init__(self, name, folder, mode, threads, log):
         given = {'system': name, 'folder': str(folder), 'mode': mode, 'threads': threads}
         processors = processors_for(threads)
-        environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(threads)),
-                       'HF_HUB_OFFLINE': '1', 'TOKENIZERS_PARALLELISM': 'true',
-                       'PYTHONPATH': os.pathsep.join(
-                           [str(WORKER.parents[2]), os.environ.get('PYTHONPATH', '')])}
+        environment = {
+            **os.environ,
+            **dict.fromkeys(THREAD_VARIABLES, str(threads)),
+            'HF_HUB_OFFLINE': '1',
+            'TOKENIZERS_PARALLELISM': 'true',
+            'PYTHONPATH': os.pathsep.join(
+                [str(WORKER.parents[2]), os.environ.get('PYTHONPATH', '')]
+            ),
+        }
         self.name, self._log, start = name, log, time.perf_counter()
         with open(log, 'w', encoding='utf-8') as file:
             self._process = subprocess.Popen(
-                [sys.executable, str(WORKER), json.dumps(given)], stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE, stderr=file, env=environment, text=True)
+                [sys.executable, str(WORKER), json.dumps(given)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=file,
+                env=environment,
+                text=True,
+            )
         os.sched_setaffinity(self._process.pid, processors)
         try:
             self.loading = self._answer()
@@ -96,8 +111,10 @@ class Process:
 
     def _ending(self):
         lines = self._log.read_text(encoding='utf-8', errors='replace').strip().splitlines()
-        return (f'its process ended with {self._process.wait()}: '
-                f'{lines[-1][:300] if lines else "no message"}')
+        return (
+            f'its process ended with {self._process.wait()}: '
+            f'{lines[-1][:300] if lines else "no message"}'
+        )
 
 
 def processors_for(threads):

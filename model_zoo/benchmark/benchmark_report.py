@@ -1,4 +1,5 @@
 """Figures of benchmark.py: formulas, comparison of outputs, rows of the CSV file, tables."""
+
 from __future__ import annotations
 
 import csv
@@ -13,12 +14,41 @@ TOLERANCES = {'fp32': 1e-4, 'bf16': 3e-2, 'int8': 2.5e-1}
 
 # What names a measurement; the last one of a name counts.
 KEYS = ('mode', 'model', 'weights', 'data', 'batch', 'length', 'threads', 'system')
-FIELDS = (*KEYS, 'precision', 'status', 'rounds', 'calls', 'seconds', 'seconds_q1', 'seconds_q3',
-          'sequences', 'valid_tokens', 'fill', 'tokens_per_second', 'best_peer',
-          'speed_to_best_peer', 'gflop', 'gflop_per_second', 'ceiling_precision',
-          'ceiling_gflop_per_second', 'share_of_ceiling', 'difference', 'difference_rms',
-          'tolerance', 'peak_memory_mb', 'start_seconds', 'import_seconds', 'load_seconds',
-          'processor', 'processors', 'flags', 'versions', 'commit', 'date', 'command')
+FIELDS = (
+    *KEYS,
+    'precision',
+    'status',
+    'rounds',
+    'calls',
+    'seconds',
+    'seconds_q1',
+    'seconds_q3',
+    'sequences',
+    'valid_tokens',
+    'fill',
+    'tokens_per_second',
+    'best_peer',
+    'speed_to_best_peer',
+    'gflop',
+    'gflop_per_second',
+    'ceiling_precision',
+    'ceiling_gflop_per_second',
+    'share_of_ceiling',
+    'difference',
+    'difference_rms',
+    'tolerance',
+    'peak_memory_mb',
+    'start_seconds',
+    'import_seconds',
+    'load_seconds',
+    'processor',
+    'processors',
+    'flags',
+    'versions',
+    'commit',
+    'date',
+    'command',
+)
 # Earlier files have no such columns: all ceilings were those of fp32.
 NEWER = ('sequences', 'ceiling_precision')
 RANKED = 'ok'
@@ -27,8 +57,12 @@ RANKED = 'ok'
 def products(config, rows):
     """The matrix products (M, N, K) of a layer's dense parts on so many tokens."""
     units, hidden = config.units, config.hidden_size
-    return [(rows, 3 * units, units), (rows, units, units), (rows, hidden, units),
-            (rows, units, hidden)]
+    return [
+        (rows, 3 * units, units),
+        (rows, units, units),
+        (rows, hidden, units),
+        (rows, units, hidden),
+    ]
 
 
 def forward_flop(config, lengths):
@@ -40,9 +74,10 @@ def forward_flop(config, lengths):
     is the pooler. A product of (M, K) and (K, N) has 2 M N K. Training has three times as many.
     """
     lengths, units = np.asarray(lengths, 'float64'), config.units
-    dense = 4 * units ** 2 + 2 * units * config.hidden_size
-    return float((config.num_layers * (2 * lengths * dense + 4 * lengths ** 2 * units)
-                  + 2 * units ** 2).sum())
+    dense = 4 * units**2 + 2 * units * config.hidden_size
+    return float(
+        (config.num_layers * (2 * lengths * dense + 4 * lengths**2 * units) + 2 * units**2).sum()
+    )
 
 
 def ceiling(shapes, measured):
@@ -84,7 +119,7 @@ def difference(ours, theirs):
             return math.inf, math.inf
         apart = (found - expected).astype('float64')
         largest = max(largest, float(abs(apart).max() / (abs(expected).max() or 1)))
-        rms = max(rms, math.sqrt((apart ** 2).mean() / ((expected ** 2).mean() or 1)))
+        rms = max(rms, math.sqrt((apart**2).mean() / ((expected**2).mean() or 1)))
     return largest, rms
 
 
@@ -104,8 +139,13 @@ def rank(rows):
         the system's own in the same round.
     """
     for row in rows:
-        peers = [peer for peer in rows if peer['status'] == RANKED and not peer['is_ours']
-                 and peer['precision'] == row['precision']]
+        peers = [
+            peer
+            for peer in rows
+            if peer['status'] == RANKED
+            and not peer['is_ours']
+            and peer['precision'] == row['precision']
+        ]
         if peers and row['status'] == RANKED:
             best = min(peers, key=lambda peer: np.median(peer['rounds_seconds']))
             ratios = np.divide(best['rounds_seconds'], row['rounds_seconds'])
@@ -128,10 +168,14 @@ def standings(rows):
     for row in rows:
         if row['status'] == RANKED and row.get('speed_to_best_peer'):
             found.setdefault(row['system'], []).append(row)
-    return {system: Standing(
-        cells[0]['precision'], [float(row['speed_to_best_peer']) for row in cells],
-        [row for row in cells if float(row['speed_to_best_peer']) < 1])
-        for system, cells in found.items()}
+    return {
+        system: Standing(
+            cells[0]['precision'],
+            [float(row['speed_to_best_peer']) for row in cells],
+            [row for row in cells if float(row['speed_to_best_peer']) < 1],
+        )
+        for system, cells in found.items()
+    }
 
 
 class Standing(NamedTuple):
@@ -139,7 +183,7 @@ class Standing(NamedTuple):
 
     precision: str
     ratios: list
-    lost: list      # of rows
+    lost: list  # of rows
 
 
 def cell_name(row):
@@ -167,6 +211,7 @@ def append_rows(path, rows):
     path, is_new = Path(path), not Path(path).is_file()
     if not is_new and _read(path)[0] != FIELDS:
         from gluon_bert._internal.files import atomic_path
+
         earlier = read_rows(path)
         with atomic_path(path) as temporary:
             _write(temporary, earlier, 'w')
@@ -189,8 +234,10 @@ def _read(path):
         reader = csv.DictReader(file)
         header = tuple(reader.fieldnames or ())
         if header not in (FIELDS, tuple(name for name in FIELDS if name not in NEWER)):
-            raise ValueError(f'{path}: is no file of this benchmark, or of another version of it: '
-                             f'its header is {",".join(header)[:120]!r}')
+            raise ValueError(
+                f'{path}: is no file of this benchmark, or of another version of it: '
+                f'its header is {",".join(header)[:120]!r}'
+            )
         return header, list(reader)
 
 
@@ -220,8 +267,10 @@ def missing(done, cell_keys, systems):
 
 def table(rows):
     """Lines that show a cell to people."""
-    lines = [f'  {"system":18} {"":5} {"ms":>9}  {"quartiles":>17} {"tokens/s":>9} {"to peer":>7} '
-             f'{"ceiling":>7} {"max diff":>8} {"rms diff":>8} {"MB":>6}']
+    lines = [
+        f'  {"system":18} {"":5} {"ms":>9}  {"quartiles":>17} {"tokens/s":>9} {"to peer":>7} '
+        f'{"ceiling":>7} {"max diff":>8} {"rms diff":>8} {"MB":>6}'
+    ]
     for row in rows:
         if 'seconds' not in row:
             lines.append(f'  {row["system"]:18} {row["precision"]:5} {row["status"]}')
@@ -233,16 +282,20 @@ def table(rows):
             f'  {row["system"]:18} {row["precision"]:5} {row["seconds"] * 1e3:9.2f}  {spread:>17} '
             f'{row["tokens_per_second"]:9.0f} {f"{ratio:.2f}" if ratio else "":>7} '
             f'{share:>7} {row["difference"]:8.1e} {row["difference_rms"]:8.1e} '
-            f'{row["peak_memory_mb"]:6.0f}{"" if row["status"] == RANKED else " " + row["status"]}')
+            f'{row["peak_memory_mb"]:6.0f}{"" if row["status"] == RANKED else " " + row["status"]}'
+        )
     return lines
 
 
 def summary(rows):
     """Lines on how ours compare with the best peer of every cell."""
     found = standings([row for row in rows if row['is_ours']])
-    return [f'{system}: {geometric_mean(ratios):.3f} times the best peer (geometric mean of '
-            f'{len(ratios)} cells, {min(ratios):.3f} to {max(ratios):.3f}; at least as fast in '
-            f'{len(ratios) - len(lost)})' for system, (_, ratios, lost) in found.items()]
+    return [
+        f'{system}: {geometric_mean(ratios):.3f} times the best peer (geometric mean of '
+        f'{len(ratios)} cells, {min(ratios):.3f} to {max(ratios):.3f}; at least as fast in '
+        f'{len(ratios) - len(lost)})'
+        for system, (_, ratios, lost) in found.items()
+    ]
 
 
 def _plain(value):

@@ -1,4 +1,5 @@
 """The measurements of benchmark.py: systems checked against each other, then timed in turn."""
+
 from __future__ import annotations
 
 import math
@@ -19,8 +20,8 @@ from benchmark_report import (
 )
 from benchmark_systems import CEILINGS, PRECISIONS, SYSTEMS
 
-MOST_CALLS = 50      # of a system in a turn
-LONG = 3             # turns: a call so long needs none before it to warm up
+MOST_CALLS = 50  # of a system in a turn
+LONG = 3  # turns: a call so long needs none before it to warm up
 
 
 class Team:
@@ -45,8 +46,13 @@ class Team:
         for name in [*names, *ceilings]:
             is_system = name not in ceilings
             try:
-                process = Process(name, folder, mode if is_system else 'grid', threads,
-                                  self.work_folder / f'{name}.log')
+                process = Process(
+                    name,
+                    folder,
+                    mode if is_system else 'grid',
+                    threads,
+                    self.work_folder / f'{name}.log',
+                )
                 (self.processes if is_system else self.ceilings)[name] = process
             except Failed as error:
                 self.failed[name] = f'failed: {error}'
@@ -86,8 +92,9 @@ class Team:
         for number in range(rounds):
             for name in order(list(self.processes), number):
                 try:
-                    answer = self.processes[name].ask('time', work=str(cell.path),
-                                                      warm=warm[name], calls=calls[name])
+                    answer = self.processes[name].ask(
+                        'time', work=str(cell.path), warm=warm[name], calls=calls[name]
+                    )
                 except Failed as error:
                     self.drop(name, error)
                     rows[name] = self._failed_row(name)
@@ -101,8 +108,11 @@ class Team:
         found = [rows[name] for name in SYSTEMS if name in rows]
         for row in found:
             if row.get('rounds_seconds'):
-                row.update(figures(row, cell, flop, limits[row['precision']]), rounds=rounds,
-                           calls=calls[row['system']])
+                row.update(
+                    figures(row, cell, flop, limits[row['precision']]),
+                    rounds=rounds,
+                    calls=calls[row['system']],
+                )
         rank(found)
         return found
 
@@ -123,9 +133,10 @@ class Team:
             row = system_row(name)
             try:
                 seconds = process.ask('check', work=str(cell.path), output=str(output))['seconds']
-                if seconds < LONG * turn_seconds:     # the first call of a shape is slower
-                    seconds = process.ask('time', work=str(cell.path), warm=0,
-                                          calls=1)['seconds'][0]
+                if seconds < LONG * turn_seconds:  # the first call of a shape is slower
+                    seconds = process.ask('time', work=str(cell.path), warm=0, calls=1)['seconds'][
+                        0
+                    ]
             except Failed as error:
                 self.drop(name, error)
                 continue
@@ -139,8 +150,13 @@ class Team:
             row['tolerance'] = TOLERANCES[row['precision']]
             row['status'] = RANKED if row['difference_rms'] <= row['tolerance'] else 'disagrees'
             rows[name], estimates[name] = row, max(seconds, 1e-6)
-            row.update({f'{part}_seconds': process.loading[f'{part}_seconds']
-                        for part in ('import', 'load')}, start_seconds=process.start_seconds)
+            row.update(
+                {
+                    f'{part}_seconds': process.loading[f'{part}_seconds']
+                    for part in ('import', 'load')
+                },
+                start_seconds=process.start_seconds,
+            )
         for name in self.failed:
             if name in SYSTEMS:
                 rows[name] = self._failed_row(name)
@@ -152,34 +168,60 @@ class Team:
 
 def turns(estimates, turn_seconds):
     """Calls of each system in a turn, and those before that do not count, by seconds of one."""
-    return ({name: max(1, min(MOST_CALLS, int(turn_seconds / seconds)))
-             for name, seconds in estimates.items()},
-            {name: int(seconds < LONG * turn_seconds) for name, seconds in estimates.items()})
+    return (
+        {
+            name: max(1, min(MOST_CALLS, int(turn_seconds / seconds)))
+            for name, seconds in estimates.items()
+        },
+        {name: int(seconds < LONG * turn_seconds) for name, seconds in estimates.items()},
+    )
 
 
 def ceilings_of(shapes, speeds):
     """Operations a second for each precision: nan for one that was not measured."""
-    return {precision: ceiling(shapes, {name: rounds for name, rounds in speeds.items()
-                                        if CEILINGS[name].precision == precision})
-            for precision in PRECISIONS}
+    return {
+        precision: ceiling(
+            shapes,
+            {
+                name: rounds
+                for name, rounds in speeds.items()
+                if CEILINGS[name].precision == precision
+            },
+        )
+        for precision in PRECISIONS
+    }
 
 
 def system_row(name):
     """The beginning of a system's row."""
     system = SYSTEMS[name]
-    return {'system': name, 'precision': system.precision, 'is_ours': system.is_ours,
-            'rounds_seconds': [], 'peaks': []}
+    return {
+        'system': name,
+        'precision': system.precision,
+        'is_ours': system.is_ours,
+        'rounds_seconds': [],
+        'peaks': [],
+    }
 
 
 def figures(row, cell, flop, limit):
     """What follows from the times of a system in all rounds."""
     median, lower, upper = quartiles(row['rounds_seconds'])
-    return {'seconds': median, 'seconds_q1': lower, 'seconds_q3': upper,
-            'sequences': len(cell.lengths), 'valid_tokens': cell.tokens, 'fill': cell.fill,
-            'tokens_per_second': cell.tokens / median, 'gflop': flop / 1e9,
-            'gflop_per_second': flop / 1e9 / median, 'ceiling_gflop_per_second': limit / 1e9,
-            'ceiling_precision': '' if math.isnan(limit) else row['precision'],
-            'share_of_ceiling': flop / median / limit, 'peak_memory_mb': max(row['peaks']) / 1e6}
+    return {
+        'seconds': median,
+        'seconds_q1': lower,
+        'seconds_q3': upper,
+        'sequences': len(cell.lengths),
+        'valid_tokens': cell.tokens,
+        'fill': cell.fill,
+        'tokens_per_second': cell.tokens / median,
+        'gflop': flop / 1e9,
+        'gflop_per_second': flop / 1e9 / median,
+        'ceiling_gflop_per_second': limit / 1e9,
+        'ceiling_precision': '' if math.isnan(limit) else row['precision'],
+        'share_of_ceiling': flop / median / limit,
+        'peak_memory_mb': max(row['peaks']) / 1e6,
+    }
 
 
 def measure_loading(names, cell, config, folder, threads, rounds, work_folder):
@@ -204,8 +246,13 @@ def measure_loading(names, cell, config, folder, threads, rounds, work_folder):
                 process.ask('check', work=str(cell.path), output=str(work_folder / f'{name}.npz'))
                 row['rounds_seconds'].append(time.perf_counter() - start)
                 row['peaks'].append(process.ask('peak')['peak_bytes'])
-                parts[name].append([process.start_seconds, process.loading['import_seconds'],
-                                    process.loading['load_seconds']])
+                parts[name].append(
+                    [
+                        process.start_seconds,
+                        process.loading['import_seconds'],
+                        process.loading['load_seconds'],
+                    ]
+                )
             except Failed as error:
                 row['status'] = f'failed: {error}'
             finally:
@@ -214,9 +261,18 @@ def measure_loading(names, cell, config, folder, threads, rounds, work_folder):
     for name, row in rows.items():
         row.setdefault('status', RANKED)
         if row['status'] == RANKED:
-            row.update(figures(row, cell, forward_flop(config, cell.lengths), math.nan),
-                       rounds=rounds, calls=1, difference=math.nan, difference_rms=math.nan)
-            row.update(zip(('start_seconds', 'import_seconds', 'load_seconds'),
-                           map(float, np.median(parts[name], axis=0))))
+            row.update(
+                figures(row, cell, forward_flop(config, cell.lengths), math.nan),
+                rounds=rounds,
+                calls=1,
+                difference=math.nan,
+                difference_rms=math.nan,
+            )
+            row.update(
+                zip(
+                    ('start_seconds', 'import_seconds', 'load_seconds'),
+                    map(float, np.median(parts[name], axis=0)),
+                )
+            )
     rank(list(rows.values()))
     return list(rows.values())

@@ -1,4 +1,5 @@
 """The systems that benchmark.py compares, as a table, and what can run on this machine."""
+
 from __future__ import annotations
 
 import importlib.metadata
@@ -11,10 +12,31 @@ PRECISIONS = ('fp32', 'bf16', 'int8')
 # A processor has arithmetic of a precision if it has one of these flags.
 FLAGS = {'bf16': ('avx512_bf16', 'amx_bf16', 'bf16')}
 # What else the rows of results tell about the processor.
-TOLD_FLAGS = ('avx2', 'fma', 'avx512f', 'avx512_vnni', 'avx_vnni', 'avx512_bf16', 'amx_bf16',
-              'amx_int8', 'asimd', 'asimddp', 'i8mm', 'bf16')
-VERSIONS = ('mxnet', 'gluonnlp', 'torch', 'transformers', 'onnxruntime', 'openvino', 'ctranslate2',
-            'numpy', 'tokenizers')
+TOLD_FLAGS = (
+    'avx2',
+    'fma',
+    'avx512f',
+    'avx512_vnni',
+    'avx_vnni',
+    'avx512_bf16',
+    'amx_bf16',
+    'amx_int8',
+    'asimd',
+    'asimddp',
+    'i8mm',
+    'bf16',
+)
+VERSIONS = (
+    'mxnet',
+    'gluonnlp',
+    'torch',
+    'transformers',
+    'onnxruntime',
+    'openvino',
+    'ctranslate2',
+    'numpy',
+    'tokenizers',
+)
 
 
 @dataclass(frozen=True)
@@ -61,61 +83,158 @@ _ONNX = ('onnxruntime', 'onnx', *_TORCH)
 _OPENVINO, _CTRANSLATE2 = ('openvino', 'onnx', *_TORCH), ('ctranslate2', *_TORCH)
 
 _ROWS = (
-    System('gluon_bert', 'benchmark_ours', 'Fast', 'fp32', _MXNET, trainer='Trainer',
-           is_ours=True),
-    System('gluon_bert_bf16', 'benchmark_ours', 'Fast', 'bf16', _MXNET,
-           options={'precision': 'bfloat16'}, trainer='Trainer', training={'dtype': 'bfloat16'},
-           is_ours=True),
-    System('gluon_bert_int8', 'benchmark_ours', 'Fast', 'int8', _MXNET,
-           options={'precision': 'int8'}, is_ours=True),
+    System('gluon_bert', 'benchmark_ours', 'Fast', 'fp32', _MXNET, trainer='Trainer', is_ours=True),
+    System(
+        'gluon_bert_bf16',
+        'benchmark_ours',
+        'Fast',
+        'bf16',
+        _MXNET,
+        options={'precision': 'bfloat16'},
+        trainer='Trainer',
+        training={'dtype': 'bfloat16'},
+        is_ours=True,
+    ),
+    System(
+        'gluon_bert_int8',
+        'benchmark_ours',
+        'Fast',
+        'int8',
+        _MXNET,
+        options={'precision': 'int8'},
+        is_ours=True,
+    ),
     System('gluon_bert_block', 'benchmark_ours', 'Plain', 'fp32', _MXNET, is_ours=True),
-    System('gluon_bert_recompute', 'benchmark_ours', '', 'fp32', _MXNET, trainer='Trainer',
-           training={'recompute': True}, is_ours=True),
-    System('gluonnlp', 'benchmark_gluonnlp', 'Encoder', 'fp32', ('mxnet', 'gluonnlp'),
-           ('huggingface', 'gluonnlp'), trainer='Trainer'),
-    System('torch_eager', 'benchmark_torch', 'Encoder', 'fp32', _TORCH,
-           options={'attention': 'eager'}),
+    System(
+        'gluon_bert_recompute',
+        'benchmark_ours',
+        '',
+        'fp32',
+        _MXNET,
+        trainer='Trainer',
+        training={'recompute': True},
+        is_ours=True,
+    ),
+    System(
+        'gluonnlp',
+        'benchmark_gluonnlp',
+        'Encoder',
+        'fp32',
+        ('mxnet', 'gluonnlp'),
+        ('huggingface', 'gluonnlp'),
+        trainer='Trainer',
+    ),
+    System(
+        'torch_eager', 'benchmark_torch', 'Encoder', 'fp32', _TORCH, options={'attention': 'eager'}
+    ),
     System('torch_sdpa', 'benchmark_torch', 'Encoder', 'fp32', _TORCH, trainer='Trainer'),
-    System('torch_bf16', 'benchmark_torch', 'Encoder', 'bf16', _TORCH,
-           options={'autocast': True}, trainer='Trainer', training={'autocast': True}),
-    System('torch_int8', 'benchmark_torch', 'Encoder', 'int8', _TORCH,
-           options={'quantized': True}),
-    System('onnxruntime', 'benchmark_runtimes', 'OnnxRuntime', 'fp32', _ONNX, ('onnx',),
-           {'file': 'model.onnx'}),
-    System('onnxruntime_fused', 'benchmark_runtimes', 'OnnxRuntime', 'fp32', _ONNX,
-           ('onnx_fused',), {'file': 'fused.onnx'}),
-    System('onnxruntime_int8', 'benchmark_runtimes', 'OnnxRuntime', 'int8', _ONNX,
-           ('onnx_int8',), {'file': 'dynamic_int8.onnx'}),
-    System('openvino', 'benchmark_runtimes', 'OpenVino', 'fp32', _OPENVINO, ('onnx',),
-           {'file': 'model.onnx', 'hint': 'f32'}),
-    System('openvino_bf16', 'benchmark_runtimes', 'OpenVino', 'bf16', _OPENVINO, ('onnx',),
-           {'file': 'model.onnx', 'hint': 'bf16'}),
-    System('openvino_int8', 'benchmark_runtimes', 'OpenVino', 'int8', _OPENVINO,
-           ('openvino_int8',), {'file': 'openvino_int8/model.xml', 'hint': 'f32'}),
-    System('ctranslate2', 'benchmark_runtimes', 'CTranslate2', 'fp32', _CTRANSLATE2,
-           ('ctranslate2',), {'compute_type': 'float32'}),
-    System('ctranslate2_int8', 'benchmark_runtimes', 'CTranslate2', 'int8', _CTRANSLATE2,
-           ('ctranslate2',), {'compute_type': 'int8_float32'}),
+    System(
+        'torch_bf16',
+        'benchmark_torch',
+        'Encoder',
+        'bf16',
+        _TORCH,
+        options={'autocast': True},
+        trainer='Trainer',
+        training={'autocast': True},
+    ),
+    System('torch_int8', 'benchmark_torch', 'Encoder', 'int8', _TORCH, options={'quantized': True}),
+    System(
+        'onnxruntime',
+        'benchmark_runtimes',
+        'OnnxRuntime',
+        'fp32',
+        _ONNX,
+        ('onnx',),
+        {'file': 'model.onnx'},
+    ),
+    System(
+        'onnxruntime_fused',
+        'benchmark_runtimes',
+        'OnnxRuntime',
+        'fp32',
+        _ONNX,
+        ('onnx_fused',),
+        {'file': 'fused.onnx'},
+    ),
+    System(
+        'onnxruntime_int8',
+        'benchmark_runtimes',
+        'OnnxRuntime',
+        'int8',
+        _ONNX,
+        ('onnx_int8',),
+        {'file': 'dynamic_int8.onnx'},
+    ),
+    System(
+        'openvino',
+        'benchmark_runtimes',
+        'OpenVino',
+        'fp32',
+        _OPENVINO,
+        ('onnx',),
+        {'file': 'model.onnx', 'hint': 'f32'},
+    ),
+    System(
+        'openvino_bf16',
+        'benchmark_runtimes',
+        'OpenVino',
+        'bf16',
+        _OPENVINO,
+        ('onnx',),
+        {'file': 'model.onnx', 'hint': 'bf16'},
+    ),
+    System(
+        'openvino_int8',
+        'benchmark_runtimes',
+        'OpenVino',
+        'int8',
+        _OPENVINO,
+        ('openvino_int8',),
+        {'file': 'openvino_int8/model.xml', 'hint': 'f32'},
+    ),
+    System(
+        'ctranslate2',
+        'benchmark_runtimes',
+        'CTranslate2',
+        'fp32',
+        _CTRANSLATE2,
+        ('ctranslate2',),
+        {'compute_type': 'float32'},
+    ),
+    System(
+        'ctranslate2_int8',
+        'benchmark_runtimes',
+        'CTranslate2',
+        'int8',
+        _CTRANSLATE2,
+        ('ctranslate2',),
+        {'compute_type': 'int8_float32'},
+    ),
 )
 SYSTEMS = {system.name: system for system in _ROWS}
 
 
 def _ceiling(name, products, precision, packages):
-    return System(name, 'benchmark_gemm', products, precision, packages, (),
-                  {'precision': precision})
+    return System(
+        name, 'benchmark_gemm', products, precision, packages, (), {'precision': precision}
+    )
 
 
 # Measure the machine, in turn with the systems: general matrix products of the network's shapes.
-CEILINGS = {system.name: system for system in (
-    _ceiling('gemm_mxnet', 'MxnetProducts', 'fp32', _MXNET),
-    _ceiling('gemm_torch', 'TorchProducts', 'fp32', ('torch',)),
-    _ceiling('gemm_mxnet_bf16', 'MxnetProducts', 'bf16', _MXNET),
-    _ceiling('gemm_torch_bf16', 'TorchProducts', 'bf16', ('torch',)),
-    _ceiling('gemm_gluon_bert_bf16', 'OurProducts', 'bf16', _MXNET),
-    _ceiling('gemm_mxnet_int8', 'MxnetProducts', 'int8', _MXNET),
-    _ceiling('gemm_torch_int8', 'TorchProducts', 'int8', ('torch',)),
-    _ceiling('gemm_gluon_bert_int8', 'OurProducts', 'int8', _MXNET),
-)}
+CEILINGS = {
+    system.name: system
+    for system in (
+        _ceiling('gemm_mxnet', 'MxnetProducts', 'fp32', _MXNET),
+        _ceiling('gemm_torch', 'TorchProducts', 'fp32', ('torch',)),
+        _ceiling('gemm_mxnet_bf16', 'MxnetProducts', 'bf16', _MXNET),
+        _ceiling('gemm_torch_bf16', 'TorchProducts', 'bf16', ('torch',)),
+        _ceiling('gemm_gluon_bert_bf16', 'OurProducts', 'bf16', _MXNET),
+        _ceiling('gemm_mxnet_int8', 'MxnetProducts', 'int8', _MXNET),
+        _ceiling('gemm_torch_int8', 'TorchProducts', 'int8', ('torch',)),
+        _ceiling('gemm_gluon_bert_int8', 'OurProducts', 'int8', _MXNET),
+    )
+}
 
 
 def reason_to_skip(system, mode, flags):
@@ -141,8 +260,10 @@ def reason_to_skip(system, mode, flags):
         return f'gluon_bert.training.Plan has no {", ".join(sorted(unknown))}'
     needed = FLAGS.get(system.precision, ())
     if needed and not flags & set(needed):
-        return (f'the processor has no {system.precision} arithmetic (none of the flags '
-                f'{", ".join(needed)})')
+        return (
+            f'the processor has no {system.precision} arithmetic (none of the flags '
+            f'{", ".join(needed)})'
+        )
     return ''
 
 
@@ -156,12 +277,16 @@ def ceilings(systems, flags):
     flags : set of str
     """
     precisions = {SYSTEMS[name].precision for name in systems}
-    return [name for name, row in CEILINGS.items()
-            if row.precision in precisions and not reason_to_skip(row, 'grid', flags)]
+    return [
+        name
+        for name, row in CEILINGS.items()
+        if row.precision in precisions and not reason_to_skip(row, 'grid', flags)
+    ]
 
 
 def _plan_fields():
     from gluon_bert.training.options import Plan
+
     return {field.name for field in fields(Plan)}
 
 

@@ -1,4 +1,5 @@
 """PyTorch with transformers in benchmark.py."""
+
 from __future__ import annotations
 
 import contextlib
@@ -12,9 +13,11 @@ import transformers
 def tensors(ids, types, lengths):
     """Arrays as transformers' keyword arguments."""
     mask = np.arange(ids.shape[1]) < lengths[:, None]
-    return {'input_ids': torch.from_numpy(ids.astype('int64')),
-            'token_type_ids': torch.from_numpy(types.astype('int64')),
-            'attention_mask': torch.from_numpy(mask.astype('int64'))}
+    return {
+        'input_ids': torch.from_numpy(ids.astype('int64')),
+        'token_type_ids': torch.from_numpy(types.astype('int64')),
+        'attention_mask': torch.from_numpy(mask.astype('int64')),
+    }
 
 
 def precision(autocast):
@@ -29,20 +32,25 @@ class Encoder:
         torch.set_num_threads(threads)
         self._autocast = autocast
         self._network = transformers.BertModel.from_pretrained(
-            folder / 'huggingface', attn_implementation=attention).eval()
+            folder / 'huggingface', attn_implementation=attention
+        ).eval()
         if quantized:
             with warnings.catch_warnings():
-                warnings.simplefilter('ignore')     # it is to move to a package of its own
+                warnings.simplefilter('ignore')  # it is to move to a package of its own
                 from torch.ao import quantization
-                self._network = quantization.quantize_dynamic(self._network, {
-                    torch.nn.Linear: quantization.per_channel_dynamic_qconfig})
+
+                self._network = quantization.quantize_dynamic(
+                    self._network, {torch.nn.Linear: quantization.per_channel_dynamic_qconfig}
+                )
 
     def __call__(self, ids, types, lengths):
         """Ids, types (N, T) and lengths (N,) to encodings (N, T, C) and pooled vectors (N, C)."""
         with torch.inference_mode(), precision(self._autocast):
             outputs = self._network(**tensors(ids, types, lengths))
-            return tuple(output.float().numpy()
-                         for output in (outputs.last_hidden_state, outputs.pooler_output))
+            return tuple(
+                output.float().numpy()
+                for output in (outputs.last_hidden_state, outputs.pooler_output)
+            )
 
 
 class Trainer:
@@ -53,19 +61,27 @@ class Trainer:
         torch.manual_seed(1)
         self._autocast = autocast
         self._network = transformers.BertForSequenceClassification.from_pretrained(
-            folder / 'classifier')
+            folder / 'classifier'
+        )
         groups = {True: [], False: []}
         for name, parameter in self._network.named_parameters():
             groups['bias' not in name and 'LayerNorm' not in name].append(parameter)
         self._optimizer = torch.optim.AdamW(
-            [{'params': groups[True], 'weight_decay': 0.01},
-             {'params': groups[False], 'weight_decay': 0.0}], lr=5e-5, eps=1e-6, fused=True)
+            [
+                {'params': groups[True], 'weight_decay': 0.01},
+                {'params': groups[False], 'weight_decay': 0.0},
+            ],
+            lr=5e-5,
+            eps=1e-6,
+            fused=True,
+        )
 
     def _backward(self, ids, types, lengths, labels):
         with precision(self._autocast):
             scores = self._network(**tensors(ids, types, lengths)).logits
-            loss = torch.nn.functional.cross_entropy(scores.float(), torch.from_numpy(
-                labels.astype('int64')))
+            loss = torch.nn.functional.cross_entropy(
+                scores.float(), torch.from_numpy(labels.astype('int64'))
+            )
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self._network.parameters(), 1.0)
         return scores, loss, norm
@@ -75,8 +91,7 @@ class Trainer:
         self._network.eval()
         scores, loss, norm = self._backward(*arrays)
         self._optimizer.zero_grad()
-        return np.concatenate([scores.detach().float().numpy().ravel(),
-                               [loss.item(), norm.item()]])
+        return np.concatenate([scores.detach().float().numpy().ravel(), [loss.item(), norm.item()]])
 
     def step(self, *arrays):
         """One step on ids, types (N, T), lengths and labels (N,)."""

@@ -4,6 +4,7 @@ Each form is made once, in a process of its own, from the folder that gluon_bert
 
     python3 benchmark_weights.py onnx work/bert_6_384_12
 """
+
 from __future__ import annotations
 
 import json
@@ -36,15 +37,22 @@ def describe(folder, model, dataset, seed, vocab_size, vocab_file=None):
         Vocabulary of the random network.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    described = {'model': model, 'dataset': dataset, 'seed': seed, 'vocab_size': vocab_size,
-                 'vocab_file': vocab_file and str(Path(vocab_file).resolve())}
+    described = {
+        'model': model,
+        'dataset': dataset,
+        'seed': seed,
+        'vocab_size': vocab_size,
+        'vocab_file': vocab_file and str(Path(vocab_file).resolve()),
+    }
     path = folder / NETWORK
     if not path.is_file():
         with atomic_path(path) as temporary:
             temporary.write_text(json.dumps(described) + '\n', encoding='utf-8')
     elif json.loads(path.read_text(encoding='utf-8')) != described:
-        raise ValueError(f'{folder}: holds another network than {described}; name another '
-                         f'--work_folder or remove it')
+        raise ValueError(
+            f'{folder}: holds another network than {described}; name another '
+            f'--work_folder or remove it'
+        )
 
 
 def prepare(folder, forms):
@@ -68,8 +76,12 @@ def prepare(folder, forms):
         if broken:
             failed[form] = f'{broken[0]}: {failed[broken[0]]}'
         elif not (folder / FORMS[form][0]).exists():
-            done = subprocess.run([sys.executable, __file__, form, str(folder)], text=True,
-                                  capture_output=True, check=False)
+            done = subprocess.run(
+                [sys.executable, __file__, form, str(folder)],
+                text=True,
+                capture_output=True,
+                check=False,
+            )
             if done.returncode:
                 failed[form] = (done.stderr.strip().splitlines() or ['no message'])[-1][:300]
         yield form, failed.get(form, '')
@@ -82,9 +94,12 @@ def _with_sources(form):
 def write_huggingface(folder, target):
     """The encoder as transformers reads it."""
     import gluon_bert as gb
+
     network, tokenizer = _network(folder)
-    gb.checkpoint.write_checkpoint(gb.checkpoint.Checkpoint(
-        network.checkpoint_arrays(), network.config, tokenizer=tokenizer), target)
+    gb.checkpoint.write_checkpoint(
+        gb.checkpoint.Checkpoint(network.checkpoint_arrays(), network.config, tokenizer=tokenizer),
+        target,
+    )
 
 
 def write_classifier(folder, target):
@@ -92,20 +107,30 @@ def write_classifier(folder, target):
     import numpy as np
 
     import gluon_bert as gb
+
     encoder = gb.checkpoint.read_checkpoint(folder / 'huggingface')
     arrays = {name: encoder.arrays[name] for name in encoder.arrays}
     draw, units = np.random.RandomState(_described(folder)['seed']), encoder.config.units
-    arrays.update({'classifier.1.weight': draw.normal(0, 0.02, (CLASSES, units)).astype('float32'),
-                   'classifier.1.bias': np.zeros(CLASSES, 'float32')})
+    arrays.update(
+        {
+            'classifier.1.weight': draw.normal(0, 0.02, (CLASSES, units)).astype('float32'),
+            'classifier.1.bias': np.zeros(CLASSES, 'float32'),
+        }
+    )
     if 'pooler.weight' not in arrays:
         raise ValueError('the network has no pooler')
-    gb.checkpoint.write_checkpoint(gb.checkpoint.Checkpoint(
-        arrays, encoder.config, labels=('0', '1'), tokenizer=encoder.tokenizer), target)
+    gb.checkpoint.write_checkpoint(
+        gb.checkpoint.Checkpoint(
+            arrays, encoder.config, labels=('0', '1'), tokenizer=encoder.tokenizer
+        ),
+        target,
+    )
 
 
 def write_gluonnlp(folder, target, source='huggingface'):
     """GluonNLP's file of parameters."""
     import gluon_bert as gb
+
     gb.checkpoint.write_checkpoint(gb.checkpoint.read_checkpoint(folder / source), target)
 
 
@@ -113,8 +138,10 @@ def write_onnx(folder, target):
     """What PyTorch exports of transformers' network, sizes of the batch left open."""
     import torch
     import transformers
-    model = transformers.BertModel.from_pretrained(folder / 'huggingface',
-                                                   attn_implementation='eager').eval()
+
+    model = transformers.BertModel.from_pretrained(
+        folder / 'huggingface', attn_implementation='eager'
+    ).eval()
 
     class Positional(torch.nn.Module):
         def __init__(self):
@@ -130,18 +157,30 @@ def write_onnx(folder, target):
     open_sizes['pooled'] = {0: 'batch'}
     example = tuple(torch.ones((2, 9), dtype=torch.int64) for _ in names)
     with torch.no_grad():
-        torch.onnx.export(Positional().eval(), example, str(target), input_names=names,
-                          output_names=outputs, dynamic_axes=open_sizes, opset_version=OPSET,
-                          dynamo=False)
+        torch.onnx.export(
+            Positional().eval(),
+            example,
+            str(target),
+            input_names=names,
+            output_names=outputs,
+            dynamic_axes=open_sizes,
+            opset_version=OPSET,
+            dynamo=False,
+        )
 
 
 def write_fused(folder, target):
     """The same after onnxruntime's optimisations for transformers."""
     from onnxruntime.transformers.optimizer import optimize_model
+
     config = _config(folder)
-    model = optimize_model(str(folder / 'model.onnx'), model_type='bert', opt_level=1,
-                           num_heads=config['num_attention_heads'],
-                           hidden_size=config['hidden_size'])
+    model = optimize_model(
+        str(folder / 'model.onnx'),
+        model_type='bert',
+        opt_level=1,
+        num_heads=config['num_attention_heads'],
+        hidden_size=config['hidden_size'],
+    )
     fused = model.get_fused_operator_statistics()
     if not fused.get('Attention'):
         raise ValueError(f'onnxruntime fused no attention: {fused}')
@@ -152,10 +191,16 @@ def write_dynamic_int8(folder, target):
     """The fused one with int8 weights, activations quantized as they come."""
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
+
     # It cannot tell the types behind the fused operators.
-    quantize_dynamic(folder / 'fused.onnx', target, weight_type=QuantType.QInt8, per_channel=True,
-                     reduce_range=_may_saturate(),
-                     extra_options={'DefaultTensorType': onnx.TensorProto.FLOAT})
+    quantize_dynamic(
+        folder / 'fused.onnx',
+        target,
+        weight_type=QuantType.QInt8,
+        per_channel=True,
+        reduce_range=_may_saturate(),
+        extra_options={'DefaultTensorType': onnx.TensorProto.FLOAT},
+    )
 
 
 def write_openvino_int8(folder, target):
@@ -167,18 +212,22 @@ def write_openvino_int8(folder, target):
     import numpy as np
     import openvino
     from openvino import opset13 as operators
+
     model = openvino.Core().read_model(str(folder / 'model.onnx'))
     for node in model.get_ordered_ops():
         weights = node.input_value(1).get_node() if node.get_type_name() == 'MatMul' else None
         if weights is None or weights.get_type_name() != 'Constant':
             continue
         is_turned = node.get_attributes()['transpose_b']
-        rows = weights.data if is_turned else weights.data.T      # (out, in)
+        rows = weights.data if is_turned else weights.data.T  # (out, in)
         scales = np.maximum(abs(rows).max(axis=1, keepdims=True), 1e-12) / 127
         whole = operators.constant(np.round(rows / scales).astype('int8'))
         product = operators.matmul(
-            node.input_value(0), operators.multiply(operators.convert(whole, 'f32'),
-                                                    operators.constant(scales)), False, True)
+            node.input_value(0),
+            operators.multiply(operators.convert(whole, 'f32'), operators.constant(scales)),
+            False,
+            True,
+        )
         node.output(0).replace(product.output(0))
     target.mkdir()
     openvino.save_model(model, str(target / 'model.xml'), compress_to_fp16=False)
@@ -189,9 +238,10 @@ def write_ctranslate2(folder, target):
     import torch
     import transformers
     from ctranslate2.converters.transformers import BertLoader
+
     model = transformers.BertModel.from_pretrained(folder / 'huggingface').eval()
     config = model.config
-    if not hasattr(config, 'position_embedding_type'):      # transformers 5 has no other
+    if not hasattr(config, 'position_embedding_type'):  # transformers 5 has no other
         config.position_embedding_type = 'absolute'
     with torch.no_grad():
         spec = BertLoader().get_model_spec(model)
@@ -210,8 +260,11 @@ FORMS = {
     'huggingface': ('huggingface', (), write_huggingface),
     'classifier': ('classifier', ('huggingface',), write_classifier),
     'gluonnlp': ('gluonnlp.params', ('huggingface',), write_gluonnlp),
-    'gluonnlp_classifier': ('gluonnlp_classifier.params', ('classifier',),
-                            lambda folder, target: write_gluonnlp(folder, target, 'classifier')),
+    'gluonnlp_classifier': (
+        'gluonnlp_classifier.params',
+        ('classifier',),
+        lambda folder, target: write_gluonnlp(folder, target, 'classifier'),
+    ),
     'onnx': ('model.onnx', ('huggingface',), write_onnx),
     'onnx_fused': ('fused.onnx', ('onnx',), write_fused),
     'onnx_int8': ('dynamic_int8.onnx', ('onnx_fused',), write_dynamic_int8),
@@ -223,6 +276,7 @@ FORMS = {
 def _network(folder):
     """The network of a folder, and its tokenizer or None."""
     import gluon_bert as gb
+
     described = _described(folder)
     if described['dataset']:
         names = described['model'], described['dataset']
@@ -233,7 +287,7 @@ def _network(folder):
     else:
         try:
             tokenizer = gb.get_tokenizer(*gb.zoo.OFFLINE_DEFAULT)
-        except FileNotFoundError:       # only texts need one
+        except FileNotFoundError:  # only texts need one
             tokenizer = None
     network = gb.BertModel(gb.zoo.get_config(described['model'], described['vocab_size']))
     network.initialize()
@@ -244,6 +298,7 @@ def _with_random_numbers(network, seed):
     """As initialised, but biases and norms not trivial: wrong arithmetic is to show."""
     import mxnet as mx
     import numpy as np
+
     draw = np.random.RandomState(seed)
     for name, parameter in sorted(network._collect_params_with_prefix().items()):
         centre, width = (1, 0.1) if name.endswith('gamma') else (0, 0.02)
@@ -262,6 +317,7 @@ def _config(folder):
 def _may_saturate():
     """Without VNNI, products of int8 are summed in 16 bits: onnxruntime wants weights of 7."""
     from benchmark_systems import processor
+
     return not {'avx512_vnni', 'avx_vnni', 'asimddp', 'i8mm'} & processor()[1]
 
 

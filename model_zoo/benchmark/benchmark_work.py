@@ -1,4 +1,5 @@
 """What the systems of benchmark.py are given: the same arrays or texts for all."""
+
 from __future__ import annotations
 
 import json
@@ -10,7 +11,7 @@ import numpy as np
 
 from common import cli
 
-DATASET_BATCH = 32      # of data sets that grow
+DATASET_BATCH = 32  # of data sets that grow
 
 
 @dataclass
@@ -33,8 +34,15 @@ class Cell:
     @property
     def name(self):
         """For people."""
-        return ' '.join(filter(None, [self.data, f'{self.batch}x{self.length}' if self.length
-                                      else f'batch {self.batch}']))
+        return ' '.join(
+            filter(
+                None,
+                [
+                    self.data,
+                    f'{self.batch}x{self.length}' if self.length else f'batch {self.batch}',
+                ],
+            )
+        )
 
     @property
     def tokens(self):
@@ -76,13 +84,17 @@ def make_cells(args, config):
 def text_cells(args, config):
     """Those of --data."""
     import gluon_bert as gb
+
     tokenizer = gb.checkpoint.read_checkpoint(args.folder / 'huggingface').tokenizer
     if tokenizer is None:
         raise cli.Failure('--data: the network has no vocabulary; give --vocab_file')
     length, cells = min(args.max_len, config.max_length), []
     if args.mode == 'growth':
-        return [cell for path in args.data for cell in growing_datasets(
-            path, args.one_by_one, args.sizes, tokenizer, length)]
+        return [
+            cell
+            for path in args.data
+            for cell in growing_datasets(path, args.one_by_one, args.sizes, tokenizer, length)
+        ]
     for path in args.data:
         texts, name = read_texts(path, args.one_by_one, args.limit)
         if args.mode == 'dataset':
@@ -106,27 +118,44 @@ def grid(config, batches, lengths, seed):
         draw = np.random.RandomState((seed, batch, length))
         ids = draw.randint(0, config.vocab_size, (batch, length)).astype('int32')
         types = (np.arange(length) >= length // 2).astype('int32') * np.ones_like(ids)
-        content = {'ids_0': ids, 'types_0': types,
-                   'lengths_0': np.full(batch, length, 'int32'),
-                   'labels_0': draw.randint(0, 2, batch).astype('int32')}
-        found.append(Cell(batch, length, '', content['lengths_0'], batch * length,
-                          batch * length, content=content))
+        content = {
+            'ids_0': ids,
+            'types_0': types,
+            'lengths_0': np.full(batch, length, 'int32'),
+            'labels_0': draw.randint(0, 2, batch).astype('int32'),
+        }
+        found.append(
+            Cell(
+                batch,
+                length,
+                '',
+                content['lengths_0'],
+                batch * length,
+                batch * length,
+                content=content,
+            )
+        )
     return found
 
 
 def ragged(texts, name, tokenizer, batches, max_length, seed):
     """A cell for each batch size: the texts in their order, a batch padded to its longest."""
     import gluon_bert as gb
+
     features, _ = gb.data.SentenceTransform(tokenizer, max_length).transform_batch(*texts)
     lengths = np.array([feature.valid_length for feature in features])
     for batch in sorted(batches):
         content, padded, draw = {}, 0, np.random.RandomState((seed, batch))
         for number, begin in enumerate(range(0, len(features), batch)):
-            arrays = gb.data.pad_batch(features[begin:begin + batch], 0)
+            arrays = gb.data.pad_batch(features[begin : begin + batch], 0)
             padded += arrays[0].size
             arrays = (*arrays, draw.randint(0, 2, len(arrays[2])).astype('int32'))
-            content.update({f'{key}_{number}': array for key, array
-                            in zip(('ids', 'types', 'lengths', 'labels'), arrays)})
+            content.update(
+                {
+                    f'{key}_{number}': array
+                    for key, array in zip(('ids', 'types', 'lengths', 'labels'), arrays)
+                }
+            )
         rows = round(lengths.sum() / -(-len(features) // batch))
         yield Cell(batch, None, name, lengths, padded, rows, content=content)
 
@@ -134,15 +163,28 @@ def ragged(texts, name, tokenizer, batches, max_length, seed):
 def dataset(texts, name, tokenizer, batches, max_length):
     """A cell for each batch size: texts as they are, which each system tokenizes and sorts."""
     import gluon_bert as gb
+
     features, _ = gb.data.SentenceTransform(tokenizer, max_length).transform_batch(*texts)
     lengths = np.array([feature.valid_length for feature in features])
     for batch in sorted(batches):
-        content = {'texts': texts[0], 'pairs': texts[1], 'batch_size': batch,
-                   'max_length': max_length}
-        padded = sum(lengths[part].max() * len(part)
-                     for part in gb.data.sequential_batches(lengths, batch))
-        yield Cell(batch, None, name, lengths, int(padded),
-                   min(round(lengths.mean() * batch), int(lengths.sum())), content=content)
+        content = {
+            'texts': texts[0],
+            'pairs': texts[1],
+            'batch_size': batch,
+            'max_length': max_length,
+        }
+        padded = sum(
+            lengths[part].max() * len(part) for part in gb.data.sequential_batches(lengths, batch)
+        )
+        yield Cell(
+            batch,
+            None,
+            name,
+            lengths,
+            int(padded),
+            min(round(lengths.mean() * batch), int(lengths.sum())),
+            content=content,
+        )
 
 
 def growth(config, batches, lengths, at, seed):
@@ -151,9 +193,11 @@ def growth(config, batches, lengths, at, seed):
     ``at`` are that batch size and length. Their own cell is among them once.
     """
     sizes = {(batch, at[1]) for batch in batches} | {(at[0], length) for length in lengths}
-    return [cell for batch, length in sorted({*sizes, tuple(at)},
-                                            key=lambda size: (np.prod(size), size))
-            for cell in grid(config, [batch], [length], seed)]
+    return [
+        cell
+        for batch, length in sorted({*sizes, tuple(at)}, key=lambda size: (np.prod(size), size))
+        for cell in grid(config, [batch], [length], seed)
+    ]
 
 
 def growing_datasets(path, one_by_one, sizes, tokenizer, max_length):
@@ -183,14 +227,16 @@ def read_texts(path, one_by_one=False, limit=None):
         If it is none of these, or has no texts.
     """
     import gluon_bert as gb
+
     path, pairs = Path(path), None
     if not path.is_file():
         raise FileNotFoundError(f'--data {path}: there is no such file')
     if path.suffix == '.txt':
         texts = [line for line in path.read_text(encoding='utf-8').split('\n') if line.strip()]
     elif path.suffix == '.json':
-        texts = list(dict.fromkeys(question.context
-                                   for question in gb.data.read_squad(path).questions))
+        texts = list(
+            dict.fromkeys(question.context for question in gb.data.read_squad(path).questions)
+        )
     elif path.suffix == '.tsv':
         texts, pairs = _read_task(path)
     else:
@@ -206,6 +252,7 @@ def read_texts(path, one_by_one=False, limit=None):
 
 def _read_task(path):
     import gluon_bert as gb
+
     folder = path.resolve().parent
     try:
         task = gb.data.get_task(folder.name)
@@ -215,5 +262,7 @@ def _read_task(path):
     if not splits:
         raise ValueError(f'--data {path}: {task.name} has {", ".join(task.files.values())}')
     examples = gb.data.read_task(task, folder, splits[0]).examples
-    return ([example.text for example in examples],
-            [example.pair for example in examples] if task.is_pair else None)
+    return (
+        [example.text for example in examples],
+        [example.pair for example in examples] if task.is_pair else None,
+    )

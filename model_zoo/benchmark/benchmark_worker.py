@@ -1,8 +1,9 @@
 """The process of one system of benchmark.py: does what it is told in lines of JSON, one at a time.
 
-    python3 benchmark_worker.py '{"system": "torch_sdpa", "folder": "...", "mode": "grid",
-    "threads": 1}'
+python3 benchmark_worker.py '{"system": "torch_sdpa", "folder": "...", "mode": "grid",
+"threads": 1}'
 """
+
 from __future__ import annotations
 
 import contextlib
@@ -22,7 +23,7 @@ from benchmark_systems import CEILINGS, SYSTEMS
 
 import gluon_bert  # noqa: F401 (restores names of NumPy that MXNet needs; loads no MXNet)
 
-_DIE_WITH_PARENT = 1      # PR_SET_PDEATHSIG
+_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 
 
 class Worker:
@@ -41,8 +42,11 @@ class Worker:
 
     def ready(self):
         """What loading took."""
-        return {'import_seconds': self.import_seconds, 'load_seconds': self.load_seconds,
-                **memory()}
+        return {
+            'import_seconds': self.import_seconds,
+            'load_seconds': self.load_seconds,
+            **memory(),
+        }
 
     def check(self, work, output):
         """Write what the system computes of a work to a file; the seconds it took."""
@@ -82,9 +86,10 @@ class Worker:
         else:
             with np.load(path) as arrays:
                 count = 1 + max(int(name.rpartition('_')[2]) for name in arrays)
-                names = ('ids', 'types', 'lengths', 'labels')[:4 if self._mode == 'train' else 3]
-                self._work = [tuple(arrays[f'{name}_{number}'] for name in names)
-                              for number in range(count)]
+                names = ('ids', 'types', 'lengths', 'labels')[: 4 if self._mode == 'train' else 3]
+                self._work = [
+                    tuple(arrays[f'{name}_{number}'] for name in names) for number in range(count)
+                ]
         self._path = path
 
     def _call(self):
@@ -99,8 +104,10 @@ class Worker:
             vectors, tokens = self._encode_texts()
             return {'pooled_0': vectors, 'tokens': np.array(tokens)}
         if self._mode == 'train':
-            return {f'check_{number}': self._system.check(*batch)
-                    for number, batch in enumerate(self._work[:1])}
+            return {
+                f'check_{number}': self._system.check(*batch)
+                for number, batch in enumerate(self._work[:1])
+            }
         arrays = {}
         for number, (ids, types, lengths) in enumerate(self._work):
             sequence, pooled = self._system(ids, types, lengths)
@@ -117,6 +124,7 @@ class Worker:
             return self._system.encode_texts(*arguments)
         if self._tokenizer is None:
             from tokenizers import Tokenizer
+
             path = self._folder / 'huggingface' / 'tokenizer.json'
             self._tokenizer = Tokenizer.from_file(str(path))
         return encode_texts(self._system, self._tokenizer, *arguments)
@@ -134,11 +142,11 @@ def encode_texts(system, tokenizer, texts, pairs, batch_size, max_length):
     lengths = np.array([len(ids) for ids, _ in rows], 'int32')
     order, vectors = np.argsort(-lengths, kind='stable'), None
     for begin in range(0, len(order), batch_size):
-        indices = order[begin:begin + batch_size]
+        indices = order[begin : begin + batch_size]
         ids = np.zeros((len(indices), lengths[indices[0]]), 'int32')
         types = np.zeros_like(ids)
         for number, index in enumerate(indices):
-            ids[number, :lengths[index]], types[number, :lengths[index]] = rows[index]
+            ids[number, : lengths[index]], types[number, : lengths[index]] = rows[index]
         _, pooled = system(ids, types, lengths[indices])
         if vectors is None:
             vectors = np.empty((len(rows), pooled.shape[1]), 'float32')

@@ -1,4 +1,5 @@
 """Parameter files: round trips, GluonNLP's classes, damaged files."""
+
 import struct
 
 import mxnet as mx
@@ -15,7 +16,8 @@ from gluon_bert.checkpoint.gluonnlp.params_file import read_params, write_params
 def same(first, second):
     first, second = parameters_of(first), parameters_of(second)
     return first.keys() == second.keys() and all(
-        np.array_equal(first[name], second[name]) for name in first)
+        np.array_equal(first[name], second[name]) for name in first
+    )
 
 
 def test_save_and_load_is_bit_equal(make_model, tmp_path):
@@ -38,15 +40,18 @@ def test_arrays_given_stay_what_they_are(make_model, tiny_config):
     mx.nd.waitall()
     assert all(np.array_equal(before[name], array) for name, array in arrays.items())
     assert all(array.flags.writeable for array in arrays.values())
-    assert all(np.array_equal(before[name], array)
-               for name, array in second.checkpoint_arrays().items())
+    assert all(
+        np.array_equal(before[name], array) for name, array in second.checkpoint_arrays().items()
+    )
 
 
 @pytest.mark.parametrize('dtype', ['float16', 'float64'])
 def test_other_precisions_are_cast(make_model, tiny_config, tmp_path, dtype):
     model = make_model()
-    write_params(tmp_path / 'a.params', {
-        name: array.astype(dtype) for name, array in model.checkpoint_arrays().items()})
+    write_params(
+        tmp_path / 'a.params',
+        {name: array.astype(dtype) for name, array in model.checkpoint_arrays().items()},
+    )
     other = BertModel(tiny_config)
     other.load_checkpoint(read_gluonnlp(tmp_path / 'a.params', config=tiny_config), ctx=mx.cpu())
     arrays = other.checkpoint_arrays()
@@ -55,14 +60,16 @@ def test_other_precisions_are_cast(make_model, tiny_config, tmp_path, dtype):
         np.testing.assert_allclose(arrays[name], array, atol=1e-3, rtol=1e-3)
 
 
-def test_gradients_begin_as_zeros_and_training_works_after_loading(make_model, tiny_config,
-                                                                   ragged, tmp_path):
+def test_gradients_begin_as_zeros_and_training_works_after_loading(
+    make_model, tiny_config, ragged, tmp_path
+):
     make_model().save_parameters(tmp_path / 'bert.params')
     model = BertModel(tiny_config)
     model.load_parameters(tmp_path / 'bert.params', ctx=mx.cpu())
     batch = ragged(tiny_config, [5, 3])
-    assert all(not parameter.grad().asnumpy().any()
-               for parameter in model.collect_params().values())
+    assert all(
+        not parameter.grad().asnumpy().any() for parameter in model.collect_params().values()
+    )
     with mx.autograd.record():
         loss = model(*batch.arrays()).pooled.sum()
     loss.backward()
@@ -82,18 +89,33 @@ def test_classifier_file_has_gluonnlp_names(make_model, tmp_path, dropout, posit
     classifier.classifier.initialize()
     classifier.save_parameters(tmp_path / 'classifier.params')
     names = set(read_params(tmp_path / 'classifier.params'))
-    assert {f'classifier.{position}.weight', 'bert.word_embed.0.weight',
-            'bert.encoder.transformer_cells.1.attention_cell.proj_key.bias'} <= names
+    assert {
+        f'classifier.{position}.weight',
+        'bert.word_embed.0.weight',
+        'bert.encoder.transformer_cells.1.attention_cell.proj_key.bias',
+    } <= names
     assert len(names) == 5 + 2 * 16 + 2 + 2
 
 
 def gluonnlp_model(config, **heads):
     from gluonnlp.model.bert import BERTEncoder, BERTModel
+
     encoder = BERTEncoder(
-        units=config.units, hidden_size=config.hidden_size, num_layers=config.num_layers,
-        num_heads=config.num_heads, max_length=config.max_length, dropout=config.dropout)
-    return BERTModel(encoder, config.vocab_size, token_type_vocab_size=config.num_token_types,
-                     units=config.units, embed_size=config.units, **heads)
+        units=config.units,
+        hidden_size=config.hidden_size,
+        num_layers=config.num_layers,
+        num_heads=config.num_heads,
+        max_length=config.max_length,
+        dropout=config.dropout,
+    )
+    return BERTModel(
+        encoder,
+        config.vocab_size,
+        token_type_vocab_size=config.num_token_types,
+        units=config.units,
+        embed_size=config.units,
+        **heads,
+    )
 
 
 def test_gluonnlp_loads_what_we_save_and_agrees(make_model, ragged, tmp_path):
@@ -103,8 +125,9 @@ def test_gluonnlp_loads_what_we_save_and_agrees(make_model, ragged, tmp_path):
     theirs.load_parameters(str(tmp_path / 'bert.params'))
     batch = ragged(model.config, [7, 4])
     positions = mx.nd.array([[1, 2], [0, 3]])
-    for ours, expected in zip(model(*batch.arrays(), positions),
-                              theirs(*batch.arrays(), positions)):
+    for ours, expected in zip(
+        model(*batch.arrays(), positions), theirs(*batch.arrays(), positions)
+    ):
         np.testing.assert_allclose(ours.asnumpy(), expected.asnumpy(), atol=1e-5)
 
 
@@ -146,8 +169,11 @@ def test_missing_parameters_are_listed_and_nothing_is_changed(make_model, tmp_pa
 
 def test_another_shape_is_named(make_model, tmp_path):
     make_model(units=48).save_parameters(tmp_path / 'wide.params')
-    with pytest.raises(ValueError, match=r'wide\.params: embeddings\.word\.weight has shape '
-                                         r'\(97, 48\), the model needs \(97, 24\)'):
+    with pytest.raises(
+        ValueError,
+        match=r'wide\.params: embeddings\.word\.weight has shape '
+        r'\(97, 48\), the model needs \(97, 24\)',
+    ):
         make_model().load_parameters(tmp_path / 'wide.params')
 
 
@@ -155,7 +181,7 @@ def test_another_shape_is_named(make_model, tmp_path):
 def test_truncated_file_is_refused(make_model, tmp_path, fraction):
     path = tmp_path / 'bert.params'
     make_model().save_parameters(path)
-    path.write_bytes(path.read_bytes()[:int(fraction * path.stat().st_size)])
+    path.write_bytes(path.read_bytes()[: int(fraction * path.stat().st_size)])
     with pytest.raises(ValueError, match=r'bert\.params: not a whole MXNet parameter file'):
         make_model().load_parameters(path)
 
@@ -174,6 +200,7 @@ def test_pickle_is_not_executed(tmp_path):
     class Bomb:
         def __reduce__(self):
             return (open, (str(tmp_path / 'executed'), 'w'))
+
     (tmp_path / 'bomb.params').write_bytes(pickle.dumps(Bomb()))
     with pytest.raises(ValueError, match='does not begin as one'):
         read_params(tmp_path / 'bomb.params')
@@ -191,6 +218,7 @@ def test_failed_write_leaves_the_former_file(tmp_path):
     class Failing(dict):
         def __getitem__(self, name):
             raise OSError('disk full')
+
     with pytest.raises(OSError, match='disk full'):
         write_params(tmp_path / 'a.params', Failing(x=np.zeros(3, 'float32')))
     assert read_params(tmp_path / 'a.params')['x'].tolist() == [1, 1, 1]

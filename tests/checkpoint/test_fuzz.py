@@ -1,4 +1,5 @@
 """A short run of fuzz.py, which says how to repeat what it finds."""
+
 import subprocess
 import sys
 from pathlib import Path
@@ -27,8 +28,11 @@ def test_every_file_is_read_as_it_is_and_refused_when_empty(readers, tmp_path):
 
 def test_altered_files_are_read_or_refused(readers, seed):
     result = subprocess.run(
-        [sys.executable, str(FUZZ), '--count', '5000', '--seed', str(seed)], timeout=300,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        [sys.executable, str(FUZZ), '--count', '5000', '--seed', str(seed)],
+        timeout=300,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
     output = result.stdout.decode()
     assert result.returncode == 0, output
     assert all(name in output for name in readers)

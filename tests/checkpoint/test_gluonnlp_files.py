@@ -1,4 +1,5 @@
 """GluonNLP's files of all its classes, in and out; the names its 0.5 to 0.10 wrote."""
+
 import re
 
 import mxnet as mx
@@ -19,8 +20,10 @@ from gluon_bert.checkpoint.gluonnlp.params_file import read_params, write_params
 from gluon_bert.modeling.build import build_network
 
 SIZES = dict(num_layers=2, units=128, hidden_size=96, num_heads=2, max_length=20, dropout=0.1)
-BATCH = tuple(mx.nd.array(part) for part in (
-    [[2, 9, 4, 7, 3], [2, 5, 3, 1, 1]], [[0, 0, 1, 1, 1], [0, 0, 0, 0, 0]], [5, 3]))
+BATCH = tuple(
+    mx.nd.array(part)
+    for part in ([[2, 9, 4, 7, 3], [2, 5, 3, 1, 1]], [[0, 0, 1, 1, 1], [0, 0, 0, 0, 0]], [5, 3])
+)
 SHORT = BATCH[0], BATCH[2]
 
 
@@ -51,8 +54,14 @@ class Tagger(HybridBlock):
 
 
 def bert(**heads):
-    return BERTModel(BERTEncoder(**SIZES), 31, token_type_vocab_size=2, units=128, embed_size=128,
-                     **{'use_decoder': False, 'use_classifier': False, **heads})
+    return BERTModel(
+        BERTEncoder(**SIZES),
+        31,
+        token_type_vocab_size=2,
+        units=128,
+        embed_size=128,
+        **{'use_decoder': False, 'use_classifier': False, **heads},
+    )
 
 
 def roberta(**heads):
@@ -69,13 +78,15 @@ def initialised(block, inputs):
     block.initialize(mx.init.Normal(0.1))
     block(*inputs)
     for parameter in block.collect_params().values():
-        parameter.set_data(parameter.data() + mx.nd.random.normal(scale=0.05,
-                                                                  shape=parameter.shape))
+        parameter.set_data(
+            parameter.data() + mx.nd.random.normal(scale=0.05, shape=parameter.shape)
+        )
     return block
 
 
 CASES = {
-    'bare': (bert, BATCH), 'no pooler': (lambda: bert(use_pooler=False), BATCH),
+    'bare': (bert, BATCH),
+    'no pooler': (lambda: bert(use_pooler=False), BATCH),
     'classifier': (lambda: BERTClassifier(bert(), 3, dropout=0.1), BATCH),
     'classifier without dropout': (lambda: BERTClassifier(bert(), 3, dropout=0.0), BATCH),
     'questions': (lambda: QuestionAnswering(bert(use_pooler=False)), BATCH),
@@ -84,9 +95,13 @@ CASES = {
     'roberta masked words': (roberta, (*SHORT, mx.nd.array([[1, 2], [0, 1]]))),
     'roberta classifier': (lambda: RoBERTaClassifier(roberta(use_decoder=False), 3, 0.1), SHORT),
     'roberta classifier without dropout': (
-        lambda: RoBERTaClassifier(roberta(use_decoder=False), 3, 0.0), SHORT),
-    'distilbert': (lambda: DistilBERTModel(BERTEncoder(**SIZES), 31, units=128, embed_size=128),
-                   SHORT),
+        lambda: RoBERTaClassifier(roberta(use_decoder=False), 3, 0.0),
+        SHORT,
+    ),
+    'distilbert': (
+        lambda: DistilBERTModel(BERTEncoder(**SIZES), 31, units=128, embed_size=128),
+        SHORT,
+    ),
 }
 
 
@@ -115,9 +130,12 @@ def test_files_of_every_class_load_agree_and_go_back(name, tmp_path):
 
     write_gluonnlp(checkpoint, tmp_path / 'our.params')
     again = make()
-    if 'without dropout' in name:      # in our own files a classifier is one with dropout
-        again = BERTClassifier(bert(), 3, 0.1) if name[0] == 'c' else RoBERTaClassifier(
-            roberta(use_decoder=False), 3, 0.1)
+    if 'without dropout' in name:  # in our own files a classifier is one with dropout
+        again = (
+            BERTClassifier(bert(), 3, 0.1)
+            if name[0] == 'c'
+            else RoBERTaClassifier(roberta(use_decoder=False), 3, 0.1)
+        )
     again.load_parameters(str(tmp_path / 'our.params'))
     assert_agree(outputs(again, inputs), expected)
     first, second = checkpoint.arrays, read_gluonnlp(tmp_path / 'our.params').arrays
@@ -134,10 +152,15 @@ def test_exported_files(name, cell, tmp_path):
     expected = outputs(theirs, inputs)
     theirs.export(str(tmp_path / 'model'))
     arrays = read_params(tmp_path / 'model-0000.params')
-    write_params(tmp_path / 'old.params', {
-        'arg:' + re.sub('dotproductselfattentioncell', cell, key): arrays[key] for key in arrays})
-    ours = network(read_gluonnlp(tmp_path / 'old.params',
-                                 family=name.split()[0] if 'roberta' in name else None))
+    write_params(
+        tmp_path / 'old.params',
+        {'arg:' + re.sub('dotproductselfattentioncell', cell, key): arrays[key] for key in arrays},
+    )
+    ours = network(
+        read_gluonnlp(
+            tmp_path / 'old.params', family=name.split()[0] if 'roberta' in name else None
+        )
+    )
     assert_agree(outputs(ours, inputs), expected)
 
 
@@ -145,8 +168,10 @@ def test_regression_files_of_the_old_class(tmp_path):
     theirs = initialised(BERTClassifier(bert(), 1, dropout=0.1), BATCH)
     theirs.save_parameters(str(tmp_path / 'a.params'))
     arrays = read_params(tmp_path / 'a.params')
-    write_params(tmp_path / 'old.params', {
-        key.replace('classifier.1.', 'regression.1.'): arrays[key] for key in arrays})
+    write_params(
+        tmp_path / 'old.params',
+        {key.replace('classifier.1.', 'regression.1.'): arrays[key] for key in arrays},
+    )
     ours = network(read_gluonnlp(tmp_path / 'old.params'))
     assert_agree(outputs(ours, BATCH), outputs(theirs, BATCH))
 
@@ -174,12 +199,16 @@ def test_a_decoder_of_its_own_is_refused(tmp_path):
 
 
 def test_mxnet_reads_what_we_write(tmp_path, seed):
-    arrays = {'x': np.random.RandomState(seed).rand(3, 4).astype('float32'),
-              'y.z': np.arange(5, dtype='int64'), 'h': np.ones((1, 2), 'float16')}
+    arrays = {
+        'x': np.random.RandomState(seed).rand(3, 4).astype('float32'),
+        'y.z': np.arange(5, dtype='int64'),
+        'h': np.ones((1, 2), 'float16'),
+    }
     write_params(tmp_path / 'a.params', arrays)
     loaded = mx.nd.load(str(tmp_path / 'a.params'))
     assert {name: (array.dtype, array.shape) for name, array in arrays.items()} == {
-        name: (np.dtype(array.dtype), array.shape) for name, array in loaded.items()}
+        name: (np.dtype(array.dtype), array.shape) for name, array in loaded.items()
+    }
     assert all(np.array_equal(arrays[name], loaded[name].asnumpy()) for name in arrays)
     again = read_params(tmp_path / 'a.params')
     assert all(np.array_equal(arrays[name], again[name]) for name in arrays)

@@ -2,6 +2,7 @@
 
 They are read in a process of its own, ``python test_hostile.py FOLDER``, which says how each fared.
 """
+
 import functools
 import json
 import os
@@ -30,26 +31,29 @@ from fuzz_seeds import (
     zipped,
 )
 
-MEMORY = 500 << 10      # KiB
-SECONDS = 2             # of a case
-HUGE = 2 << 30          # bytes of a file that takes none on the disk
-ESCAPE = '\x1b[2J'      # clears a terminal
+MEMORY = 500 << 10  # KiB
+SECONDS = 2  # of a case
+HUGE = 2 << 30  # bytes of a file that takes none on the disk
+ESCAPE = '\x1b[2J'  # clears a terminal
 ESCAPED = r"'\\x1b\[2J"
 DEEP = '[' * 100_000
-VALUES = 2_500_000      # of a tensor of 10 MB
+VALUES = 2_500_000  # of a tensor of 10 MB
 
 
 @functools.lru_cache(None)
 def valid(form):
     """The files of a tiny model."""
     from gluon_bert.checkpoint import write_checkpoint
+
     name = 'a.params' if form == 'gluonnlp' else ''
     return written(lambda folder: write_checkpoint(tiny_checkpoint(), folder / name, form))
 
 
 def hub(**changes):
-    return {**valid('huggingface'), **{name.replace('__', '.'): data
-                                       for name, data in changes.items()}}
+    return {
+        **valid('huggingface'),
+        **{name.replace('__', '.'): data for name, data in changes.items()},
+    }
 
 
 def with_layers(form, name, key):
@@ -87,17 +91,26 @@ def expanded():
     """A PyTorch file of 10 MB that claims 64 times as much: all rows are the same."""
     data = torch_zip({'w': np.zeros((1, VALUES), 'float32')})
     return data.replace(torch_tuple((1, VALUES)), torch_tuple((64, VALUES))).replace(
-        torch_tuple((VALUES, 1)), torch_tuple((0, 1)))
+        torch_tuple((VALUES, 1)), torch_tuple((0, 1))
+    )
 
 
 def params(*shapes, names=None, count=None):
     """A .params file with a value for each array, whatever the shapes claim."""
     names = [str(number) for number in range(len(shapes))] if names is None else names
-    return b''.join([
-        struct.pack('<QQQ', 0x112, 0, len(shapes) if count is None else count),
-        *(struct.pack(f'<IiI{len(shape)}qiiif', 0xF993FAC9, 0, len(shape), *shape, 1, 0, 0, 0.5)
-          for shape in shapes), struct.pack('<Q', len(names)),
-        *(struct.pack('<Q', len(name)) + name.encode() for name in names)])
+    return b''.join(
+        [
+            struct.pack('<QQQ', 0x112, 0, len(shapes) if count is None else count),
+            *(
+                struct.pack(
+                    f'<IiI{len(shape)}qiiif', 0xF993FAC9, 0, len(shape), *shape, 1, 0, 0, 0.5
+                )
+                for shape in shapes
+            ),
+            struct.pack('<Q', len(names)),
+            *(struct.pack('<Q', len(name)) + name.encode() for name in names),
+        ]
+    )
 
 
 def link():
@@ -108,20 +121,38 @@ def link():
 
 def ids(**changes):
     vocabulary = {token: number for number, token in enumerate(TOKENS)}
-    return json.dumps({'idx_to_token': TOKENS, 'token_to_idx': vocabulary, 'reserved_tokens': [],
-                       'unknown_token': '[UNK]', **changes}).encode()
+    return json.dumps(
+        {
+            'idx_to_token': TOKENS,
+            'token_to_idx': vocabulary,
+            'reserved_tokens': [],
+            'unknown_token': '[UNK]',
+            **changes,
+        }
+    ).encode()
 
 
 def word_piece(**changes):
-    return {'vocab.txt': '\n'.join(TOKENS).encode(),
-            'tokenizer_config.json': json.dumps(changes).encode()}
+    return {
+        'vocab.txt': '\n'.join(TOKENS).encode(),
+        'tokenizer_config.json': json.dumps(changes).encode(),
+    }
 
 
 def byte_pairs(merges):
     tokens = ['<s>', '<pad>', '</s>', '<unk>', '<mask>', 'a']
-    return {'tokenizer.json': json.dumps({'pre_tokenizer': {'type': 'ByteLevel'}, 'model': {
-        'type': 'BPE', 'merges': merges, 'vocab': {token: i for i, token in enumerate(tokens)},
-    }}).encode()}
+    return {
+        'tokenizer.json': json.dumps(
+            {
+                'pre_tokenizer': {'type': 'ByteLevel'},
+                'model': {
+                    'type': 'BPE',
+                    'merges': merges,
+                    'vocab': {token: i for i, token in enumerate(tokens)},
+                },
+            }
+        ).encode()
+    }
 
 
 # Case: what is read, its files (bytes, or first bytes and the size of a file with a hole), reason.
@@ -130,70 +161,146 @@ CASES = {
     'zip bomb': ('zip', lambda: zipped({'a.params': bytes(200 << 20)}), 'are to become 209715200'),
     'zip with a link': ('zip', link, 'is a link'),
     'zip with a long name': ('zip', lambda: zipped({f'{"x" * 300}.params': b''}), 'is named'),
-    'zip with an escape': ('zip', lambda: zipped({
-        f'{folder}/{ESCAPE}.params': b'' for folder in 'ab'}), f'{ESCAPED}.*twice'),
-    'bin that runs code': ('network', lambda: hub(
-        model__safetensors=None, pytorch_model__bin=zipped(
-            {'a/data.pkl': code()}, zipfile.ZIP_STORED)), r"'posix\.system'.*would run code"),
-    'old bin that runs code': ('network', lambda: hub(
-        model__safetensors=None, pytorch_model__bin=code_in_stream()), 'would run code'),
-    'bin larger than it is': ('network', lambda: hub(
-        model__safetensors=None, pytorch_model__bin=expanded()), 'many times larger'),
-    'safetensors header': ('network', lambda: hub(model__safetensors=struct.pack(
-        '<Q', 2 ** 60) + b'{}'), r'1152921504606846976 bytes does not fit'),
-    'safetensors nested': ('network', lambda: hub(
-        model__safetensors=with_length(b'{"a":' + DEEP.encode())), 'nested'),
+    'zip with an escape': (
+        'zip',
+        lambda: zipped({f'{folder}/{ESCAPE}.params': b'' for folder in 'ab'}),
+        f'{ESCAPED}.*twice',
+    ),
+    'bin that runs code': (
+        'network',
+        lambda: hub(
+            model__safetensors=None,
+            pytorch_model__bin=zipped({'a/data.pkl': code()}, zipfile.ZIP_STORED),
+        ),
+        r"'posix\.system'.*would run code",
+    ),
+    'old bin that runs code': (
+        'network',
+        lambda: hub(model__safetensors=None, pytorch_model__bin=code_in_stream()),
+        'would run code',
+    ),
+    'bin larger than it is': (
+        'network',
+        lambda: hub(model__safetensors=None, pytorch_model__bin=expanded()),
+        'many times larger',
+    ),
+    'safetensors header': (
+        'network',
+        lambda: hub(model__safetensors=struct.pack('<Q', 2**60) + b'{}'),
+        r'1152921504606846976 bytes does not fit',
+    ),
+    'safetensors nested': (
+        'network',
+        lambda: hub(model__safetensors=with_length(b'{"a":' + DEEP.encode())),
+        'nested',
+    ),
     'safetensors type': ('network', lambda: hub(model__safetensors=of_unknown_type()), ESCAPED),
-    'index outside its folder': ('network', lambda: hub(model__safetensors=None, **{
-        'model__safetensors__index__json': b'{"weight_map": {"w": "../../../etc/passwd"}}'}),
-        "'../../../etc/passwd': expected a file name in the same folder"),
-    'index with a long name': ('network', lambda: hub(model__safetensors=None, **{
-        'model__safetensors__index__json': b'{"weight_map": {"w": "%s"}}' % (b'x' * 300)}),
-        'expected a file name in the same folder'),
+    'index outside its folder': (
+        'network',
+        lambda: hub(
+            model__safetensors=None,
+            **{'model__safetensors__index__json': b'{"weight_map": {"w": "../../../etc/passwd"}}'},
+        ),
+        "'../../../etc/passwd': expected a file name in the same folder",
+    ),
+    'index with a long name': (
+        'network',
+        lambda: hub(
+            model__safetensors=None,
+            **{'model__safetensors__index__json': b'{"weight_map": {"w": "%s"}}' % (b'x' * 300)},
+        ),
+        'expected a file name in the same folder',
+    ),
     'params with a negative shape': ('params', lambda: params((-2, -3)), r'shape \(-2, -3\)'),
-    'params with 2^40 arrays': ('params', lambda: params((1,), count=2 ** 40), 'claims 1099511627'),
-    'params with 2^60 values': ('params', lambda: params((2 ** 30, 2 ** 30)), 'shorter than'),
-    'params with an escape': ('params', lambda: params((1,), (1,), names=[ESCAPE] * 2),
-                              f'{ESCAPED}.*twice'),
+    'params with 2^40 arrays': ('params', lambda: params((1,), count=2**40), 'claims 1099511627'),
+    'params with 2^60 values': ('params', lambda: params((2**30, 2**30)), 'shorter than'),
+    'params with an escape': (
+        'params',
+        lambda: params((1,), (1,), names=[ESCAPE] * 2),
+        f'{ESCAPED}.*twice',
+    ),
     'params with 2000 arrays': ('params', lambda: params(*[(1,)] * 2000), None),
-    'bundle cut off': ('network', lambda: {
-        **valid('tensorflow'), 'bert_model.ckpt.index':
-        valid('tensorflow')['bert_model.ckpt.index'][:-20]}, 'not a whole TensorFlow'),
-    'layers of config.json': ('network', lambda: with_layers(
-        'huggingface', 'config.json', 'num_hidden_layers'), 'too few for 1000000000 layers'),
-    'layers of bert_config.json': ('network', lambda: with_layers(
-        'tensorflow', 'bert_config.json', 'num_hidden_layers'), 'too few for 1000000000 layers'),
-    'layers beside params': ('network', lambda: with_layers('gluonnlp', 'a.json', 'num_layers'),
-                             'too few for 1000000000 layers'),
+    'bundle cut off': (
+        'network',
+        lambda: {
+            **valid('tensorflow'),
+            'bert_model.ckpt.index': valid('tensorflow')['bert_model.ckpt.index'][:-20],
+        },
+        'not a whole TensorFlow',
+    ),
+    'layers of config.json': (
+        'network',
+        lambda: with_layers('huggingface', 'config.json', 'num_hidden_layers'),
+        'too few for 1000000000 layers',
+    ),
+    'layers of bert_config.json': (
+        'network',
+        lambda: with_layers('tensorflow', 'bert_config.json', 'num_hidden_layers'),
+        'too few for 1000000000 layers',
+    ),
+    'layers beside params': (
+        'network',
+        lambda: with_layers('gluonnlp', 'a.json', 'num_layers'),
+        'too few for 1000000000 layers',
+    ),
     'config nested': ('network', lambda: hub(config__json=b'{"a":' + DEEP.encode()), 'nested'),
     'config of 2 GB': ('network', lambda: hub(config__json=(b'{', HUGE)), 'larger than'),
-    'config of many values': ('network', lambda: hub(
-        config__json=b'{"a":[' + b'{},' * 1_200_000), 'more than 1200000 values'),
-    'vocabulary with duplicates': ('vocabulary', lambda: {'vocab.txt': '\n'.join(
-        [*TOKENS, TOKENS[5]]).encode()}, r"txt:12: token 'hello' stands in line 6 too"),
-    'ids with duplicates': ('vocabulary', lambda: {'a.json': b'{"[UNK]": 0, "[UNK]": 1}'},
-                            r"'\[UNK\]' stands twice"),
-    'list with duplicates': ('vocabulary', lambda: {'a.vocab': ids(
-        idx_to_token=[*TOKENS, 'hello'])}, "'hello' stands twice"),
-    'ids of duplicates': ('vocabulary', lambda: {'a.json': b'{"[UNK]": 0, "a": 0}'},
-                          'both have the id 0'),
+    'config of many values': (
+        'network',
+        lambda: hub(config__json=b'{"a":[' + b'{},' * 1_200_000),
+        'more than 1200000 values',
+    ),
+    'vocabulary with duplicates': (
+        'vocabulary',
+        lambda: {'vocab.txt': '\n'.join([*TOKENS, TOKENS[5]]).encode()},
+        r"txt:12: token 'hello' stands in line 6 too",
+    ),
+    'ids with duplicates': (
+        'vocabulary',
+        lambda: {'a.json': b'{"[UNK]": 0, "[UNK]": 1}'},
+        r"'\[UNK\]' stands twice",
+    ),
+    'list with duplicates': (
+        'vocabulary',
+        lambda: {'a.vocab': ids(idx_to_token=[*TOKENS, 'hello'])},
+        "'hello' stands twice",
+    ),
+    'ids of duplicates': (
+        'vocabulary',
+        lambda: {'a.json': b'{"[UNK]": 0, "a": 0}'},
+        'both have the id 0',
+    ),
     'vocabulary of 2 GB': ('vocabulary', lambda: {'vocab.txt': (b'[PAD]\n', HUGE)}, 'longer than'),
     'ids of 2 GB': ('vocabulary', lambda: {'a.json': (b'{', HUGE)}, 'larger than'),
     'model of 2 GB': ('vocabulary', lambda: {'a.spiece': (b'\x0a', HUGE)}, 'larger than'),
     'vocabulary of many lines': ('vocabulary', lambda: {'vocab.txt': b'a\n' * 700_000}, '600000'),
-    'vocabulary of long lines': ('vocabulary', lambda: {
-        'vocab.txt': b''.join(b'%0100d\n' % i for i in range(200_000))}, 'larger than'),
+    'vocabulary of long lines': (
+        'vocabulary',
+        lambda: {'vocab.txt': b''.join(b'%0100d\n' % i for i in range(200_000))},
+        'larger than',
+    ),
     'ids nested': ('vocabulary', lambda: {'a.json': f'{{"a":{DEEP}'.encode()}, 'nested'),
-    'merges of one line': ('tokenizer', lambda: {
-        'vocab.json': b'{"<s>": 0, "<pad>": 1, "</s>": 2, "<unk>": 3, "<mask>": 4}',
-        'merges.txt': b'a ' * (1 << 20)}, r'txt:1: the line is longer than'),
+    'merges of one line': (
+        'tokenizer',
+        lambda: {
+            'vocab.json': b'{"<s>": 0, "<pad>": 1, "</s>": 2, "<unk>": 3, "<mask>": 4}',
+            'merges.txt': b'a ' * (1 << 20),
+        },
+        r'txt:1: the line is longer than',
+    ),
     'merges of spaces': ('tokenizer', lambda: byte_pairs([' ' * 20_000_000]), 'not a list of'),
     'merges of nothing known': ('tokenizer', lambda: byte_pairs([[ESCAPE, 'a']]), ESCAPED),
-    'settings nested': ('tokenizer', lambda: {**word_piece(), 'tokenizer_config.json': (
-        b'{"cls_token": %s}' % (b'[' * 900 + b']' * 900))}, 'cls_token is'),
+    'settings nested': (
+        'tokenizer',
+        lambda: {
+            **word_piece(),
+            'tokenizer_config.json': (b'{"cls_token": %s}' % (b'[' * 900 + b']' * 900)),
+        },
+        'cls_token is',
+    ),
     'settings with an escape': ('tokenizer', lambda: word_piece(cls_token=ESCAPE), ESCAPED),
 }
-FILES = {'zip': 'a.zip', 'params': 'a.params'}      # of cases that have one
+FILES = {'zip': 'a.zip', 'params': 'a.params'}  # of cases that have one
 
 
 def read(kind, folder):
@@ -201,6 +308,7 @@ def read(kind, folder):
     from gluon_bert.checkpoint.gluonnlp.params_file import read_params
     from gluon_bert.data import read_tokenizer, read_vocab
     from gluon_bert.zoo.fetch.archives import extract
+
     if kind == 'network':
         read_network(folder)
     elif kind == 'params':
@@ -222,12 +330,17 @@ def attempt(kind, folder):
         read(kind, folder)
     except BaseException as caught:
         error, message = type(caught).__name__, str(caught)
-    return {'error': error, 'message': message, 'peak': peak_memory(),
-            'seconds': time.perf_counter() - begin}
+    return {
+        'error': error,
+        'message': message,
+        'peak': peak_memory(),
+        'seconds': time.perf_counter() - begin,
+    }
 
 
 def main(folder):
     import gluon_bert
+
     _ = gluon_bert.checkpoint, gluon_bert.data, gluon_bert.zoo
     # What a user may have open at once.
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -260,8 +373,13 @@ def report(place):
     root = Path(__file__).resolve().parents[2]
     path = os.pathsep.join([str(root), str(root / 'tests'), os.environ.get('PYTHONPATH', '')])
     result = subprocess.run(
-        [sys.executable, __file__, str(place)], cwd=place, env={**os.environ, 'PYTHONPATH': path},
-        stdout=subprocess.PIPE, timeout=60 + SECONDS * len(CASES), check=True)
+        [sys.executable, __file__, str(place)],
+        cwd=place,
+        env={**os.environ, 'PYTHONPATH': path},
+        stdout=subprocess.PIPE,
+        timeout=60 + SECONDS * len(CASES),
+        check=True,
+    )
     return json.loads(result.stdout)
 
 
@@ -281,7 +399,7 @@ def test_no_code_was_run_and_nothing_written(place, report, tmp_path, monkeypatc
     assert {path.name for path in place.iterdir()} == {*CASES}
     assert not list(place.rglob('unpacked/*'))
     monkeypatch.chdir(tmp_path)
-    pickle.loads(code())        # the trap does work
+    pickle.loads(code())  # the trap does work
     assert Path('ran').exists()
 
 

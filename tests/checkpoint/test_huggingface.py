@@ -1,4 +1,5 @@
 """Hugging Face folders: what transformers writes we read, and the way back."""
+
 import json
 from dataclasses import replace
 
@@ -30,8 +31,11 @@ from gluon_bert.checkpoint.schema import Checkpoint
 NETWORKS = [
     ('BertModel', {}, 'pooler'),
     ('BertForPreTraining', {}, 'pooler next_sentence masked_lm'),
-    ('BertForPreTraining', {'hidden_act': 'gelu_new', 'layer_norm_eps': 1e-3},
-     'pooler next_sentence masked_lm'),
+    (
+        'BertForPreTraining',
+        {'hidden_act': 'gelu_new', 'layer_norm_eps': 1e-3},
+        'pooler next_sentence masked_lm',
+    ),
     ('BertForMaskedLM', {'hidden_act': 'relu', 'type_vocab_size': 1}, 'masked_lm'),
     ('BertForNextSentencePrediction', {}, 'pooler next_sentence'),
     ('BertForSequenceClassification', {'num_labels': 3}, 'pooler classifier'),
@@ -49,8 +53,11 @@ NETWORKS = [
     ('DistilBertForSequenceClassification', {}, 'pooler classifier'),
     ('DistilBertForTokenClassification', {'num_labels': 3}, 'tagger'),
     ('DistilBertForQuestionAnswering', {}, 'span'),
-    ('ErnieForPreTraining', {'hidden_act': 'relu', 'layer_norm_eps': 1e-5},
-     'pooler next_sentence masked_lm'),
+    (
+        'ErnieForPreTraining',
+        {'hidden_act': 'relu', 'layer_norm_eps': 1e-5},
+        'pooler next_sentence masked_lm',
+    ),
     ('ErnieForTokenClassification', {}, 'tagger'),
 ]
 LENGTHS = [9, 1, 12, 5]
@@ -96,28 +103,40 @@ def test_transformers_opens_what_we_write(written, tmp_path, seed):
     reread = read_huggingface(tmp_path / 'ours')
     assert_same_arrays(arrays_of(reread), arrays_of(checkpoint))
     assert (reread.config, reread.family, reread.heads, reread.labels) == (
-        checkpoint.config, checkpoint.family, checkpoint.heads, checkpoint.labels)
+        checkpoint.config,
+        checkpoint.family,
+        checkpoint.heads,
+        checkpoint.labels,
+    )
 
 
-@pytest.mark.parametrize('auto, name', [
-    ('AutoModel', 'BertModel'), ('AutoModelForPreTraining', 'ErnieForPreTraining'),
-    ('AutoModelForMaskedLM', 'RobertaForMaskedLM'),
-    ('AutoModelForSequenceClassification', 'DistilBertForSequenceClassification'),
-    ('AutoModelForQuestionAnswering', 'BertForQuestionAnswering'),
-    ('AutoModelForTokenClassification', 'RobertaForTokenClassification')])
+@pytest.mark.parametrize(
+    'auto, name',
+    [
+        ('AutoModel', 'BertModel'),
+        ('AutoModelForPreTraining', 'ErnieForPreTraining'),
+        ('AutoModelForMaskedLM', 'RobertaForMaskedLM'),
+        ('AutoModelForSequenceClassification', 'DistilBertForSequenceClassification'),
+        ('AutoModelForQuestionAnswering', 'BertForQuestionAnswering'),
+        ('AutoModelForTokenClassification', 'RobertaForTokenClassification'),
+    ],
+)
 def test_automatic_classes_find_the_network(auto, name, tmp_path, seed):
     random_network(name, seed).save_pretrained(tmp_path / 'theirs')
     write_huggingface(read_huggingface(tmp_path / 'theirs'), tmp_path / 'ours')
     network, report = getattr(transformers, auto).from_pretrained(
-        tmp_path / 'ours', output_loading_info=True)
+        tmp_path / 'ours', output_loading_info=True
+    )
     assert type(network).__name__ == name
     assert not any(report.values()), report
 
 
 def shards(tensors):
     names = sorted(tensors)
-    return {f'pytorch_model-{i + 1:05}-of-00003.bin': {name: tensors[name] for name in names[i::3]}
-            for i in range(3)}
+    return {
+        f'pytorch_model-{i + 1:05}-of-00003.bin': {name: tensors[name] for name in names[i::3]}
+        for i in range(3)
+    }
 
 
 def save_as(form, network, folder):
@@ -131,27 +150,41 @@ def save_as(form, network, folder):
     elif form == 'bin in shards':
         for name, part in shards(tensors).items():
             torch.save(part, folder / name)
-        (folder / 'pytorch_model.bin.index.json').write_text(json.dumps({
-            'weight_map': {key: name for name, part in shards(tensors).items() for key in part}}))
+        (folder / 'pytorch_model.bin.index.json').write_text(
+            json.dumps(
+                {
+                    'weight_map': {
+                        key: name for name, part in shards(tensors).items() for key in part
+                    }
+                }
+            )
+        )
     else:
         if form == 'bin of 2018':
-            tensors = {name.replace('LayerNorm.weight', 'LayerNorm.gamma')
-                           .replace('LayerNorm.bias', 'LayerNorm.beta'): tensor
-                       for name, tensor in tensors.items()}
+            tensors = {
+                name.replace('LayerNorm.weight', 'LayerNorm.gamma').replace(
+                    'LayerNorm.bias', 'LayerNorm.beta'
+                ): tensor
+                for name, tensor in tensors.items()
+            }
             tensors[f'{network.base_model_prefix}.embeddings.position_ids'] = torch.arange(20)[None]
-        torch.save(tensors, folder / 'pytorch_model.bin',
-                   _use_new_zipfile_serialization=form == 'bin')
+        torch.save(
+            tensors, folder / 'pytorch_model.bin', _use_new_zipfile_serialization=form == 'bin'
+        )
 
 
 @pytest.mark.parametrize('form', ['safetensors in shards', 'bin', 'bin in shards', 'bin of 2018'])
-@pytest.mark.parametrize('name', ['BertForPreTraining', 'RobertaForMaskedLM',
-                                  'DistilBertForMaskedLM'])
+@pytest.mark.parametrize(
+    'name', ['BertForPreTraining', 'RobertaForMaskedLM', 'DistilBertForMaskedLM']
+)
 def test_other_forms_hold_the_same(form, name, tmp_path, seed, caplog):
     network = random_network(name, seed)
     network.save_pretrained(tmp_path / 'whole')
     save_as(form, network, tmp_path / 'other')
-    assert_same_arrays(arrays_of(read_huggingface(tmp_path / 'other')),
-                       arrays_of(read_huggingface(tmp_path / 'whole')))
+    assert_same_arrays(
+        arrays_of(read_huggingface(tmp_path / 'other')),
+        arrays_of(read_huggingface(tmp_path / 'whole')),
+    )
     assert not caplog.records
 
 
@@ -159,8 +192,10 @@ def test_safetensors_goes_before_bin_and_a_file_can_be_named(tmp_path, seed):
     random_network('BertModel', seed).save_pretrained(tmp_path)
     other = random_network('BertModel', seed + 1).state_dict()
     torch.save(other, tmp_path / 'pytorch_model.bin')
-    pooler = {path: read_huggingface(path).arrays['pooler.bias'].tolist() for path in (
-        tmp_path, tmp_path / 'model.safetensors', tmp_path / 'pytorch_model.bin')}
+    pooler = {
+        path: read_huggingface(path).arrays['pooler.bias'].tolist()
+        for path in (tmp_path, tmp_path / 'model.safetensors', tmp_path / 'pytorch_model.bin')
+    }
     assert pooler[tmp_path] == pooler[tmp_path / 'model.safetensors']
     assert pooler[tmp_path / 'pytorch_model.bin'] == other['pooler.dense.bias'].tolist()
 
@@ -185,8 +220,9 @@ def test_network_made_here_opens_in_transformers(family, make_model, tmp_path, s
     types = 0 if family in ('roberta', 'distilbert') else 2
     model = make_model(use_pooler=family != 'distilbert', num_token_types=types)
     write_huggingface(Checkpoint(model.checkpoint_arrays(), model.config, family), tmp_path / 'x')
-    network, report = transformers.AutoModel.from_pretrained(tmp_path / 'x',
-                                                             output_loading_info=True)
+    network, report = transformers.AutoModel.from_pretrained(
+        tmp_path / 'x', output_loading_info=True
+    )
     assert not any(report.values()), report
     inputs = make_inputs(network.config, LENGTHS, seed)
     compare(our_outputs(model, inputs), torch_outputs(network.eval(), inputs), LENGTHS)
@@ -213,17 +249,28 @@ def make_tokenizer(name, folder):
     folder.mkdir()
     if name == 'RobertaTokenizer':
         library = ByteLevelBPETokenizer()
-        library.train_from_iterator(TEXTS, vocab_size=280, min_frequency=1, show_progress=False,
-                                    special_tokens=['<s>', '<pad>', '</s>', '<unk>', '<mask>'])
+        library.train_from_iterator(
+            TEXTS,
+            vocab_size=280,
+            min_frequency=1,
+            show_progress=False,
+            special_tokens=['<s>', '<pad>', '</s>', '<unk>', '<mask>'],
+        )
         library.save_model(str(folder))
     else:
         (folder / 'vocab.txt').write_text('\n'.join(PIECES) + '\n')
     return getattr(transformers, name).from_pretrained(folder)
 
 
-@pytest.mark.parametrize('network, name', [
-    ('BertForPreTraining', 'BertTokenizer'), ('DistilBertModel', 'DistilBertTokenizer'),
-    ('ErnieForPreTraining', 'BertTokenizer'), ('RobertaModel', 'RobertaTokenizer')])
+@pytest.mark.parametrize(
+    'network, name',
+    [
+        ('BertForPreTraining', 'BertTokenizer'),
+        ('DistilBertModel', 'DistilBertTokenizer'),
+        ('ErnieForPreTraining', 'BertTokenizer'),
+        ('RobertaModel', 'RobertaTokenizer'),
+    ],
+)
 def test_tokenizer_goes_both_ways(network, name, tmp_path, seed):
     theirs = make_tokenizer(name, tmp_path / 'vocabulary')
     random_network(network, seed, vocab_size=len(theirs)).save_pretrained(tmp_path / 'theirs')
@@ -231,7 +278,8 @@ def test_tokenizer_goes_both_ways(network, name, tmp_path, seed):
     checkpoint = read_huggingface(tmp_path / 'theirs')
     for text in TEXTS:
         assert checkpoint.tokenizer.encode(text).ids == theirs.encode(
-            text, add_special_tokens=False)
+            text, add_special_tokens=False
+        )
     write_huggingface(checkpoint, tmp_path / 'ours')
     again = transformers.AutoTokenizer.from_pretrained(tmp_path / 'ours')
     encoded = again(*TEXTS, return_tensors='pt')
@@ -251,9 +299,15 @@ def test_arrays_alone_need_no_config(name, tmp_path, seed):
     assert_same_arrays(dict(arrays), arrays_of(checkpoint))
 
 
-@pytest.mark.parametrize('name', ['BertForSequenceClassification', 'BertForTokenClassification',
-                                  'RobertaForTokenClassification',
-                                  'DistilBertForSequenceClassification'])
+@pytest.mark.parametrize(
+    'name',
+    [
+        'BertForSequenceClassification',
+        'BertForTokenClassification',
+        'RobertaForTokenClassification',
+        'DistilBertForSequenceClassification',
+    ],
+)
 def test_old_config_says_neither_family_nor_class(name, tmp_path, seed):
     random_network(name, seed).save_pretrained(tmp_path)
     expected = read_huggingface(tmp_path)
@@ -276,7 +330,8 @@ def test_multiple_choice_is_a_classifier_of_one_class(tmp_path, seed):
 def test_real_folder_is_rewritten_tensor_by_tensor(real_folder, tmp_path):
     checkpoint = read_huggingface(real_folder)
     assert checkpoint.config == replace(
-        checkpoint.config, units=384, num_layers=6, num_heads=12, hidden_size=1536)
+        checkpoint.config, units=384, num_layers=6, num_heads=12, hidden_size=1536
+    )
     write_huggingface(checkpoint, tmp_path / 'x')
     theirs = load_file(real_folder / 'model.safetensors')
     theirs.pop('embeddings.position_ids')

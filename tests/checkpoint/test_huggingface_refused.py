@@ -1,4 +1,5 @@
 """Hugging Face folders that are refused: unlike their description, or unlike what we have."""
+
 from dataclasses import replace
 
 import numpy as np
@@ -18,40 +19,47 @@ def folder(tmp_path, seed):
 
 
 def change_arrays(folder, **changes):
-    tensors = {**load_file(folder / 'model.safetensors'),
-               **{name.replace('__', '.'): array for name, array in changes.items()}}
-    save_file({name: array for name, array in tensors.items() if array is not None},
-              folder / 'model.safetensors')
+    tensors = {
+        **load_file(folder / 'model.safetensors'),
+        **{name.replace('__', '.'): array for name, array in changes.items()},
+    }
+    save_file(
+        {name: array for name, array in tensors.items() if array is not None},
+        folder / 'model.safetensors',
+    )
 
 
-@pytest.mark.parametrize('changes, message', [
-    ({'model_type': 'xlm-roberta'}, "is 'xlm-roberta': expected .*the nearest is 'roberta'"),
-    ({'model_type': ['bert']}, 'model_type is'),
-    ({'position_embedding_type': 'relative_key'}, 'only absolute positions'),
-    ({'is_decoder': True}, 'only encoders'),
-    ({'model_type': 'ernie', 'use_task_id': True}, 'ERNIE 2.0 and 3.0'),
-    ({'quantization_config': {'bits': 4}}, 'quantised'),
-    ({'embedding_size': 12}, 'embedding_size is 12'),
-    ({'hidden_act': 'silu'}, "hidden_act is 'silu': expected one of gelu"),
-    ({'hidden_act': ['gelu']}, 'hidden_act is'),
-    ({'hidden_size': '24'}, "hidden_size is '24': expected a whole number"),
-    ({'hidden_size': 24.0}, 'hidden_size is 24.0'),
-    ({'hidden_size': None}, 'hidden_size is None'),
-    ({'num_attention_heads': True}, 'num_attention_heads is True'),
-    ({'num_attention_heads': 5}, 'not a multiple of the 5 attention heads'),
-    ({'num_hidden_layers': 0}, 'num_hidden_layers is 0'),
-    ({'num_hidden_layers': 10 ** 9}, 'too few for 1000000000 layers'),
-    ({'num_hidden_layers': 3}, r'has no bert\.encoder\.layer\.2\.'),
-    ({'vocab_size': 'absent'}, r'word_embeddings\.weight has shape .* needs \(30522, 24\)'),
-    ({'vocab_size': 10 ** 15}, 'word_embeddings'),
-    ({'layer_norm_eps': 0}, 'layer_norm_eps is 0'),
-    ({'hidden_dropout_prob': float('nan')}, 'NaN is not a number'),
-    ({'architectures': 'BertModel'}, 'architectures is'),
-    ({'id2label': {'1': 'a'}}, 'id2label is'),
-    ({'id2label': {'0': 'a', '1': ['b']}}, 'id2label is'),
-    ({'id2label': {'0': 'a'}, 'num_labels': 2}, 'num_labels is 2'),
-    ({'model_type': 'roberta', 'pad_token_id': 19}, 'max_position_embeddings is 20'),
-])
+@pytest.mark.parametrize(
+    'changes, message',
+    [
+        ({'model_type': 'xlm-roberta'}, "is 'xlm-roberta': expected .*the nearest is 'roberta'"),
+        ({'model_type': ['bert']}, 'model_type is'),
+        ({'position_embedding_type': 'relative_key'}, 'only absolute positions'),
+        ({'is_decoder': True}, 'only encoders'),
+        ({'model_type': 'ernie', 'use_task_id': True}, 'ERNIE 2.0 and 3.0'),
+        ({'quantization_config': {'bits': 4}}, 'quantised'),
+        ({'embedding_size': 12}, 'embedding_size is 12'),
+        ({'hidden_act': 'silu'}, "hidden_act is 'silu': expected one of gelu"),
+        ({'hidden_act': ['gelu']}, 'hidden_act is'),
+        ({'hidden_size': '24'}, "hidden_size is '24': expected a whole number"),
+        ({'hidden_size': 24.0}, 'hidden_size is 24.0'),
+        ({'hidden_size': None}, 'hidden_size is None'),
+        ({'num_attention_heads': True}, 'num_attention_heads is True'),
+        ({'num_attention_heads': 5}, 'not a multiple of the 5 attention heads'),
+        ({'num_hidden_layers': 0}, 'num_hidden_layers is 0'),
+        ({'num_hidden_layers': 10**9}, 'too few for 1000000000 layers'),
+        ({'num_hidden_layers': 3}, r'has no bert\.encoder\.layer\.2\.'),
+        ({'vocab_size': 'absent'}, r'word_embeddings\.weight has shape .* needs \(30522, 24\)'),
+        ({'vocab_size': 10**15}, 'word_embeddings'),
+        ({'layer_norm_eps': 0}, 'layer_norm_eps is 0'),
+        ({'hidden_dropout_prob': float('nan')}, 'NaN is not a number'),
+        ({'architectures': 'BertModel'}, 'architectures is'),
+        ({'id2label': {'1': 'a'}}, 'id2label is'),
+        ({'id2label': {'0': 'a', '1': ['b']}}, 'id2label is'),
+        ({'id2label': {'0': 'a'}, 'num_labels': 2}, 'num_labels is 2'),
+        ({'model_type': 'roberta', 'pad_token_id': 19}, 'max_position_embeddings is 20'),
+    ],
+)
 def test_config_that_does_not_fit_is_refused(folder, changes, message):
     change_config(folder, **changes)
     with pytest.raises(ValueError, match=message) as caught:
@@ -59,30 +67,45 @@ def test_config_that_does_not_fit_is_refused(folder, changes, message):
     assert str(folder) in str(caught.value)
 
 
-@pytest.mark.parametrize('text, message', [
-    ('', 'not JSON'), ('[]', 'expected a JSON object, got list'), ('[' * 10 ** 6, 'too deeply'),
-    ('{"vocab_size": ' + '9' * 10 ** 6 + '}', 'a number of 1000000 digits'),
-    ('{"a": "' + 'a' * 2 ** 25 + '"}', 'larger than'), ('\xff', 'not UTF-8')],
-    ids=['empty', 'list', 'deep', 'digits', 'large', 'latin-1'])
+@pytest.mark.parametrize(
+    'text, message',
+    [
+        ('', 'not JSON'),
+        ('[]', 'expected a JSON object, got list'),
+        ('[' * 10**6, 'too deeply'),
+        ('{"vocab_size": ' + '9' * 10**6 + '}', 'a number of 1000000 digits'),
+        ('{"a": "' + 'a' * 2**25 + '"}', 'larger than'),
+        ('\xff', 'not UTF-8'),
+    ],
+    ids=['empty', 'list', 'deep', 'digits', 'large', 'latin-1'],
+)
 def test_config_that_is_none_is_refused(folder, text, message):
     (folder / 'config.json').write_text(text, encoding='latin-1')
     with pytest.raises(ValueError, match=rf'config\.json: .*{message}'):
         read_huggingface(folder)
 
 
-@pytest.mark.parametrize('changes, message', [
-    ({'bert__pooler__dense__bias': None}, r'has no bert\.pooler\.dense\.bias'),
-    ({'cls__predictions__bias': None}, r'has no cls\.predictions\.bias'),
-    ({'cls__predictions__bias': np.zeros(3, 'f')}, r'cls\.predictions\.bias has shape \(3,\)'),
-    ({'bert__embeddings__position_embeddings__weight': np.zeros((), 'f')}, r'has shape \(\)'),
-    ({'cls__seq_relationship__weight': np.zeros((3, 24), 'f')}, r'needs \(2, 24\)'),
-    ({'cls__predictions__decoder__weight': np.zeros((50, 24), 'f')}, 'decoder.*of its own'),
-    ({'cls__predictions__decoder__bias': np.zeros(50, 'f')}, 'decoder.*of its own'),
-    ({'cls__predictions__decoder__bias': np.zeros((), 'f'),
-      'cls__predictions__bias': np.zeros((), 'f')}, r'has shape \(\)'),
-    ({'bert__pooler__dense__bias': np.zeros(24, 'int8')}, 'is of type I8: expected'),
-    ({'pooler__dense__bias': np.zeros(24, 'f')}, 'are the same array'),
-])
+@pytest.mark.parametrize(
+    'changes, message',
+    [
+        ({'bert__pooler__dense__bias': None}, r'has no bert\.pooler\.dense\.bias'),
+        ({'cls__predictions__bias': None}, r'has no cls\.predictions\.bias'),
+        ({'cls__predictions__bias': np.zeros(3, 'f')}, r'cls\.predictions\.bias has shape \(3,\)'),
+        ({'bert__embeddings__position_embeddings__weight': np.zeros((), 'f')}, r'has shape \(\)'),
+        ({'cls__seq_relationship__weight': np.zeros((3, 24), 'f')}, r'needs \(2, 24\)'),
+        ({'cls__predictions__decoder__weight': np.zeros((50, 24), 'f')}, 'decoder.*of its own'),
+        ({'cls__predictions__decoder__bias': np.zeros(50, 'f')}, 'decoder.*of its own'),
+        (
+            {
+                'cls__predictions__decoder__bias': np.zeros((), 'f'),
+                'cls__predictions__bias': np.zeros((), 'f'),
+            },
+            r'has shape \(\)',
+        ),
+        ({'bert__pooler__dense__bias': np.zeros(24, 'int8')}, 'is of type I8: expected'),
+        ({'pooler__dense__bias': np.zeros(24, 'f')}, 'are the same array'),
+    ],
+)
 def test_arrays_that_do_not_fit_are_refused(folder, changes, message):
     change_arrays(folder, **changes)
     with pytest.raises(ValueError, match=message) as caught:
@@ -120,14 +143,18 @@ def bare(make_model, family='bert', **changes):
     return Checkpoint(model.checkpoint_arrays(), model.config, family)
 
 
-@pytest.mark.parametrize('family, changes, message', [
-    ('distilbert', {}, 'num_token_types is 2'),
-    ('distilbert', {'num_token_types': 0, 'layer_norm_eps': 1e-5}, 'layer_norm_eps is 1e-05'),
-    ('distilbert', {'num_token_types': 0, 'pooler_activation': 'relu'}, 'has pooler.weight'),
-    ('bert', {'pooler_activation': 'relu'}, "pooler_activation is 'relu'"),
-])
-def test_network_that_transformers_does_not_have_is_not_written(make_model, tmp_path, family,
-                                                                changes, message):
+@pytest.mark.parametrize(
+    'family, changes, message',
+    [
+        ('distilbert', {}, 'num_token_types is 2'),
+        ('distilbert', {'num_token_types': 0, 'layer_norm_eps': 1e-5}, 'layer_norm_eps is 1e-05'),
+        ('distilbert', {'num_token_types': 0, 'pooler_activation': 'relu'}, 'has pooler.weight'),
+        ('bert', {'pooler_activation': 'relu'}, "pooler_activation is 'relu'"),
+    ],
+)
+def test_network_that_transformers_does_not_have_is_not_written(
+    make_model, tmp_path, family, changes, message
+):
     with pytest.raises(ValueError, match=message):
         write_huggingface(bare(make_model, family, **changes), tmp_path / 'x')
     assert not list(tmp_path.iterdir())
@@ -141,6 +168,7 @@ def test_folder_is_written_whole_or_not_at_all(make_model, tmp_path):
             if name == 'pooler.bias':
                 raise OSError('disk full')
             return super().__getitem__(name)
+
     failing = replace(checkpoint, arrays=Failing(checkpoint.arrays))
     with pytest.raises(OSError, match='disk full'):
         write_huggingface(failing, tmp_path / 'x')

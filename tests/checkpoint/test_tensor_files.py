@@ -1,4 +1,5 @@
 """Files of tensors: safetensors, PyTorch's two formats, shards; what is refused, at what cost."""
+
 import io
 import json
 import os
@@ -32,15 +33,21 @@ def torch():
 @pytest.fixture
 def arrays(seed):
     rng = np.random.RandomState(seed)
-    return {'scalar': np.array(3, 'float32'), 'empty': np.zeros((0, 3), 'float32'),
-            **{name: rng.randint(0, 2, (3, 5)).astype(name) for name in TYPES},
-            'é "x"\n': rng.standard_normal((2, 3, 4)).astype('float32')}
+    return {
+        'scalar': np.array(3, 'float32'),
+        'empty': np.zeros((0, 3), 'float32'),
+        **{name: rng.randint(0, 2, (3, 5)).astype(name) for name in TYPES},
+        'é "x"\n': rng.standard_normal((2, 3, 4)).astype('float32'),
+    }
 
 
 def same(first, second):
     return first.keys() == second.keys() and all(
-        first[name].dtype == second[name].dtype and first[name].shape == second[name].shape
-        and first[name].tobytes() == second[name].tobytes() for name in first)
+        first[name].dtype == second[name].dtype
+        and first[name].shape == second[name].shape
+        and first[name].tobytes() == second[name].tobytes()
+        for name in first
+    )
 
 
 def peak_memory(function):
@@ -61,6 +68,7 @@ def assert_refused(read, path, reason):
         assert name in message and len(message) < 1000
         # The name holds the test's identifier, and that the reason.
         assert re.search(reason, message.replace(name, '')), message
+
     assert peak_memory(attempt) < 100 * MEGABYTE
 
 
@@ -69,6 +77,7 @@ def read_all(file):
 
 
 # safetensors
+
 
 def test_reads_what_the_library_writes(arrays, tmp_path):
     save_file(arrays, tmp_path / 'a', {'format': 'pt'})
@@ -92,10 +101,13 @@ def test_writes_what_the_library_does(arrays, tmp_path):
 
 def test_writes_any_memory_layout(tmp_path):
     matrix = np.arange(12, dtype='float32').reshape(3, 4)
-    write_safetensors(tmp_path / 'a', {'t': matrix.T, 'step': matrix[::2, 1::2],
-                                       'big': matrix.astype('>f4')})
-    assert same(load_file(tmp_path / 'a'),
-                {'t': matrix.T.copy(), 'step': matrix[::2, 1::2].copy(), 'big': matrix})
+    write_safetensors(
+        tmp_path / 'a', {'t': matrix.T, 'step': matrix[::2, 1::2], 'big': matrix.astype('>f4')}
+    )
+    assert same(
+        load_file(tmp_path / 'a'),
+        {'t': matrix.T.copy(), 'step': matrix[::2, 1::2].copy(), 'big': matrix},
+    )
 
 
 class Lazy(Mapping):
@@ -130,10 +142,16 @@ def test_a_failed_write_leaves_nothing(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize('arrays, metadata, reason', [
-    ({'a': [1.]}, None, "'a'.*list"), ({'a': np.zeros(2, 'complex64')}, None, 'complex64'),
-    ({1: np.zeros(2)}, None, '1 cannot be'), ({'__metadata__': np.zeros(2)}, None, 'cannot be'),
-    ({}, {'a': 1}, 'metadata')])
+@pytest.mark.parametrize(
+    'arrays, metadata, reason',
+    [
+        ({'a': [1.0]}, None, "'a'.*list"),
+        ({'a': np.zeros(2, 'complex64')}, None, 'complex64'),
+        ({1: np.zeros(2)}, None, '1 cannot be'),
+        ({'__metadata__': np.zeros(2)}, None, 'cannot be'),
+        ({}, {'a': 1}, 'metadata'),
+    ],
+)
 def test_writes_only_named_arrays(tmp_path, arrays, metadata, reason):
     with pytest.raises(TypeError, match=reason):
         write_safetensors(tmp_path / 'a', arrays, metadata)
@@ -150,30 +168,46 @@ def write_header(path, header, data=bytes(8), length=None):
     return path
 
 
-@pytest.mark.parametrize('header, reason', [
-    ({'a': entry(shape=(3,))}, "'a' needs 12 bytes and has 8"),
-    ({'a': entry(shape=(2 ** 62, 8, 0), end=0)}, "'a'.*larger"),
-    ({'a': entry(shape=(1,) * 33)}, "'a'.*33 dimensions"),
-    ({'a': entry(shape=(-2,))}, "'a'.*type"), ({'a': entry(shape=(2.,))}, "'a'.*type"),
-    ({'a': entry(shape=(True, 2))}, "'a'.*type"), ({'a': entry(shape='2')}, "'a'.*type"),
-    (b'{"a":' + b'9' * 101 + b'}', 'number of 101 digits'),
-    ({'a': entry(-8, 0)}, "'a'.*type"), ({'a': entry(8, 0)}, "'a'.*data_offsets"),
-    ({'a': {**entry(), 'data_offsets': [0, 4, 8]}}, "'a'.*data_offsets"),
-    ({'a': {**entry(), 'dtype': 4}}, "'a'.*type"), ({'a': [1]}, "'a' is not an object"),
-    ({'a': {'dtype': 'F32', 'shape': [2]}}, "'a'.*absent"),
-    ({'a': entry(0, 16, shape=(4,))}, 'end at byte'), ({'a': entry(0, 4, shape=(1,))}, 'end at'),
-    ({}, 'end at byte'), ({'a': entry(4, 8, shape=(1,))}, "'a' begins at byte"),
-    ({'a': entry(0, 4, shape=(1,)), 'b': entry()}, "'b' begins at byte"),
-    (b'{"a":{},"a":{}}', 'twice'), ({'__metadata__': {'a': 1}}, '__metadata__'),
-    ({'\ud800': entry()}, 'surrogates'), (b'{"\xff":1}', 'not UTF-8'), (b'{', 'Expecting'),
-    (b'[]', 'not an object'), (b'{"a":' + b'[' * 100_000, 'nested'), (b'', 'Expecting'),
-    (b'{"a":' + b'[],' * 2_000_000, 'values'), (b'"' + b'x' * 50_000_000, 'bytes'),
-], ids=lambda value: value if isinstance(value, str) else '')
+@pytest.mark.parametrize(
+    'header, reason',
+    [
+        ({'a': entry(shape=(3,))}, "'a' needs 12 bytes and has 8"),
+        ({'a': entry(shape=(2**62, 8, 0), end=0)}, "'a'.*larger"),
+        ({'a': entry(shape=(1,) * 33)}, "'a'.*33 dimensions"),
+        ({'a': entry(shape=(-2,))}, "'a'.*type"),
+        ({'a': entry(shape=(2.0,))}, "'a'.*type"),
+        ({'a': entry(shape=(True, 2))}, "'a'.*type"),
+        ({'a': entry(shape='2')}, "'a'.*type"),
+        (b'{"a":' + b'9' * 101 + b'}', 'number of 101 digits'),
+        ({'a': entry(-8, 0)}, "'a'.*type"),
+        ({'a': entry(8, 0)}, "'a'.*data_offsets"),
+        ({'a': {**entry(), 'data_offsets': [0, 4, 8]}}, "'a'.*data_offsets"),
+        ({'a': {**entry(), 'dtype': 4}}, "'a'.*type"),
+        ({'a': [1]}, "'a' is not an object"),
+        ({'a': {'dtype': 'F32', 'shape': [2]}}, "'a'.*absent"),
+        ({'a': entry(0, 16, shape=(4,))}, 'end at byte'),
+        ({'a': entry(0, 4, shape=(1,))}, 'end at'),
+        ({}, 'end at byte'),
+        ({'a': entry(4, 8, shape=(1,))}, "'a' begins at byte"),
+        ({'a': entry(0, 4, shape=(1,)), 'b': entry()}, "'b' begins at byte"),
+        (b'{"a":{},"a":{}}', 'twice'),
+        ({'__metadata__': {'a': 1}}, '__metadata__'),
+        ({'\ud800': entry()}, 'surrogates'),
+        (b'{"\xff":1}', 'not UTF-8'),
+        (b'{', 'Expecting'),
+        (b'[]', 'not an object'),
+        (b'{"a":' + b'[' * 100_000, 'nested'),
+        (b'', 'Expecting'),
+        (b'{"a":' + b'[],' * 2_000_000, 'values'),
+        (b'"' + b'x' * 50_000_000, 'bytes'),
+    ],
+    ids=lambda value: value if isinstance(value, str) else '',
+)
 def test_refuses_a_header(tmp_path, header, reason):
     assert_refused(SafetensorsFile, write_header(tmp_path / 'a', header), reason)
 
 
-@pytest.mark.parametrize('length', [2 ** 60, 2 ** 64 - 1, 100])
+@pytest.mark.parametrize('length', [2**60, 2**64 - 1, 100])
 def test_refuses_a_header_longer_than_the_file(tmp_path, length):
     path = write_header(tmp_path / 'a', {'a': entry()}, length=length)
     assert_refused(SafetensorsFile, path, f'{length} bytes does not fit')
@@ -209,6 +243,7 @@ def test_a_file_changed_after_opening_is_refused(tmp_path):
 
 # shards
 
+
 def write_index(folder, weight_map):
     path = folder / 'model.index.json'
     path.write_text(json.dumps({'metadata': {}, 'weight_map': weight_map}))
@@ -219,18 +254,30 @@ def test_shards(arrays, tmp_path):
     names = list(arrays)
     shards = {name: f'model-{number % 2}.safetensors' for number, name in enumerate(names)}
     for shard in {*shards.values()}:
-        write_safetensors(tmp_path / shard, {name: arrays[name] for name in names
-                                             if shards[name] == shard})
+        write_safetensors(
+            tmp_path / shard, {name: arrays[name] for name in names if shards[name] == shard}
+        )
     file = open_sharded(write_index(tmp_path, shards), SafetensorsFile)
     assert same(file, arrays) and list(file) == names
     assert file.shape('int16') == (3, 5) and file.dtype('int16') == 'I16'
 
 
-@pytest.mark.parametrize('weight_map, reason', [
-    ({'w': '../a'}, 'same folder'), ({'w': '/a'}, 'same folder'), ({'w': '..'}, 'same folder'),
-    ({'w': 'c:a'}, 'same folder'), ({'w': '..\\a'}, 'same folder'), ({'w': ''}, 'same folder'),
-    ({'w': 'a\0'}, 'same folder'), ({'w': 1}, 'same folder'), ([], 'weight_map'),
-    ({}, 'weight_map'), ({'x': 'a'}, "'x' in a, where it is not")])
+@pytest.mark.parametrize(
+    'weight_map, reason',
+    [
+        ({'w': '../a'}, 'same folder'),
+        ({'w': '/a'}, 'same folder'),
+        ({'w': '..'}, 'same folder'),
+        ({'w': 'c:a'}, 'same folder'),
+        ({'w': '..\\a'}, 'same folder'),
+        ({'w': ''}, 'same folder'),
+        ({'w': 'a\0'}, 'same folder'),
+        ({'w': 1}, 'same folder'),
+        ([], 'weight_map'),
+        ({}, 'weight_map'),
+        ({'x': 'a'}, "'x' in a, where it is not"),
+    ],
+)
 def test_refuses_an_index(tmp_path, weight_map, reason):
     write_safetensors(tmp_path / 'a', {'w': np.zeros(2)})
     path = write_index(tmp_path, weight_map)
@@ -241,6 +288,7 @@ def test_refuses_an_index(tmp_path, weight_map, reason):
 
 # PyTorch
 
+
 def as_numpy(tensor):
     tensor = tensor.detach()
     return (tensor.float() if str(tensor.dtype) == 'torch.bfloat16' else tensor).numpy().copy('C')
@@ -250,18 +298,27 @@ def torch_tensors(torch):
     base = torch.randn(4, 6)
     return {
         **{name: torch.randint(0, 2, (3, 5)).to(getattr(torch, name)) for name in TYPES},
-        'parameter': torch.nn.Parameter(torch.randn(3)), 'bfloat16': torch.randn(7).bfloat16(),
-        'base': base, 'shared': base, 'rows': base[1:3], 'transposed': base.t(),
-        'steps': base[1::2, ::3], 'bfloat16_view': base.bfloat16().t(), 'scalar': base[1, 2],
-        'empty': torch.zeros(0, 3), 'expanded': torch.arange(4).expand(3, 4)}
+        'parameter': torch.nn.Parameter(torch.randn(3)),
+        'bfloat16': torch.randn(7).bfloat16(),
+        'base': base,
+        'shared': base,
+        'rows': base[1:3],
+        'transposed': base.t(),
+        'steps': base[1::2, ::3],
+        'bfloat16_view': base.bfloat16().t(),
+        'scalar': base[1, 2],
+        'empty': torch.zeros(0, 3),
+        'expanded': torch.arange(4).expand(3, 4),
+    }
 
 
 @pytest.mark.parametrize('protocol', [2, 4])
 @pytest.mark.parametrize('is_zip', [True, False])
 def test_reads_what_torch_writes(torch, tmp_path, is_zip, protocol):
     tensors = torch_tensors(torch)
-    torch.save(tensors, tmp_path / 'a.bin', pickle_protocol=protocol,
-               _use_new_zipfile_serialization=is_zip)
+    torch.save(
+        tensors, tmp_path / 'a.bin', pickle_protocol=protocol, _use_new_zipfile_serialization=is_zip
+    )
     file = TorchFile(tmp_path / 'a.bin')
     assert list(file) == list(tensors)
     assert same(file, {name: as_numpy(tensor) for name, tensor in tensors.items()})
@@ -270,19 +327,26 @@ def test_reads_what_torch_writes(torch, tmp_path, is_zip, protocol):
 
 
 @pytest.mark.parametrize('is_zip', [True, False])
-@pytest.mark.parametrize('wrap', [
-    lambda state: state, lambda state: {'state_dict': state, 'epoch': 3, 'loss': 0.5},
-    lambda state: {'model': state, 'names': ['a', ('b', None)], 'steps': {0: True, 1: 2 ** 80}}])
+@pytest.mark.parametrize(
+    'wrap',
+    [
+        lambda state: state,
+        lambda state: {'state_dict': state, 'epoch': 3, 'loss': 0.5},
+        lambda state: {'model': state, 'names': ['a', ('b', None)], 'steps': {0: True, 1: 2**80}},
+    ],
+)
 def test_reads_the_state_dict_of_a_network(torch, tmp_path, is_zip, wrap):
     network = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4))
-    state = network.state_dict()        # an OrderedDict with an attribute
+    state = network.state_dict()  # an OrderedDict with an attribute
     torch.save(wrap(state), tmp_path / 'a.bin', _use_new_zipfile_serialization=is_zip)
-    assert same(TorchFile(tmp_path / 'a.bin'), {name: tensor.numpy()
-                                                for name, tensor in state.items()})
+    assert same(
+        TorchFile(tmp_path / 'a.bin'), {name: tensor.numpy() for name, tensor in state.items()}
+    )
 
 
 def test_bfloat16_of_torch_in_safetensors_and_shards_of_bin(torch, tmp_path):
     from safetensors.torch import save_file
+
     tensor = torch.randn(3, 4).bfloat16()
     save_file({'w': tensor}, tmp_path / 'a')
     torch.save({'w': tensor}, tmp_path / 'b.bin')
@@ -294,8 +358,9 @@ def test_bfloat16_of_torch_in_safetensors_and_shards_of_bin(torch, tmp_path):
 def test_reads_one_tensor_of_a_torch_file(torch, tmp_path):
     big = torch.zeros(4, MEGABYTE)
     for is_zip in (True, False):
-        torch.save({'a': big, 'b': big[1:3].t()}, tmp_path / 'a.bin',
-                   _use_new_zipfile_serialization=is_zip)
+        torch.save(
+            {'a': big, 'b': big[1:3].t()}, tmp_path / 'a.bin', _use_new_zipfile_serialization=is_zip
+        )
         assert peak_memory(lambda: TorchFile(tmp_path / 'a.bin')) < MEGABYTE
         assert peak_memory(lambda: TorchFile(tmp_path / 'a.bin')['a']) < 17 * MEGABYTE
         assert peak_memory(lambda: TorchFile(tmp_path / 'a.bin')['b']) < 17 * MEGABYTE
@@ -315,6 +380,7 @@ def test_refuses_a_cut_torch_file(torch, tmp_path, is_zip):
 
 # Files like PyTorch's with anything in them.
 
+
 def number(value):
     return b'\x8a\x09' + value.to_bytes(9, 'little', signed=True)
 
@@ -327,12 +393,28 @@ def numbers(values):
     return b'(' + b''.join(map(number, values)) + b't'
 
 
-def tensor(offset=0, shape=(2, 3), strides=(3, 1), count=6, kind='Float', key='0', rest=b'\x89}',
-           view=b''):
-    storage = (b'(' + text('storage') + f'ctorch\n{kind}Storage\n'.encode() + text(key)
-               + text('cpu') + number(count) + view + b'tQ')
-    return (b'ctorch._utils\n_rebuild_tensor_v2\n(' + storage + number(offset) + numbers(shape)
-            + numbers(strides) + rest + b'tR')
+def tensor(
+    offset=0, shape=(2, 3), strides=(3, 1), count=6, kind='Float', key='0', rest=b'\x89}', view=b''
+):
+    storage = (
+        b'('
+        + text('storage')
+        + f'ctorch\n{kind}Storage\n'.encode()
+        + text(key)
+        + text('cpu')
+        + number(count)
+        + view
+        + b'tQ'
+    )
+    return (
+        b'ctorch._utils\n_rebuild_tensor_v2\n('
+        + storage
+        + number(offset)
+        + numbers(shape)
+        + numbers(strides)
+        + rest
+        + b'tR'
+    )
 
 
 def state(*items):
@@ -341,16 +423,31 @@ def state(*items):
 
 def write_zip(path, content, byteorder=b'little', data=bytes(24), members=(), **options):
     with zipfile.ZipFile(path, 'w', **options) as archive:
-        for name, part in (('a/data.pkl', content), ('a/byteorder', byteorder), ('a/data/0', data),
-                           *members):
+        for name, part in (
+            ('a/data.pkl', content),
+            ('a/byteorder', byteorder),
+            ('a/data/0', data),
+            *members,
+        ):
             archive.writestr(name, part)
     return path
 
 
-def write_stream(path, content, keys=('0',), count=6, data=bytes(24), start=(
-        0x1950A86A20F9469CFC6C, 1001, {'little_endian': True})):
-    path.write_bytes(b''.join(pickle.dumps(part, 2) for part in start) + content
-                     + pickle.dumps(list(keys), 2) + struct.pack('<q', count) + data)
+def write_stream(
+    path,
+    content,
+    keys=('0',),
+    count=6,
+    data=bytes(24),
+    start=(0x1950A86A20F9469CFC6C, 1001, {'little_endian': True}),
+):
+    path.write_bytes(
+        b''.join(pickle.dumps(part, 2) for part in start)
+        + content
+        + pickle.dumps(list(keys), 2)
+        + struct.pack('<q', count)
+        + data
+    )
     return path
 
 
@@ -372,48 +469,69 @@ class RunsCode:
 @pytest.mark.parametrize('write', [write_zip, write_stream])
 @pytest.mark.parametrize('protocol', [2, 4])
 def test_no_pickle_is_run(tmp_path, write, protocol):
-    assert same(TorchFile(write(tmp_path / 'good', state(tensor()))),
-                {'w0': np.zeros((2, 3), 'float32')})
+    assert same(
+        TorchFile(write(tmp_path / 'good', state(tensor()))), {'w0': np.zeros((2, 3), 'float32')}
+    )
     content = pickle.dumps({'w': RunsCode(tmp_path / 'ran')}, protocol)
     assert_refused(TorchFile, write(tmp_path / 'a', content), r"'posix.system'.*would run code")
     assert not (tmp_path / 'ran').exists()
-    pickle.loads(content)       # the trap does work
+    pickle.loads(content)  # the trap does work
     assert (tmp_path / 'ran').exists()
 
 
 @pytest.mark.parametrize('write', [write_zip, write_stream])
-@pytest.mark.parametrize('content, reason', [
-    (state(tensor(offset=1)), 'leads out'), (state(tensor(shape=(3, 3))), 'leads out'),
-    (state(tensor(strides=(4, 1))), 'leads out'), (state(tensor(offset=-1)), 'natural'),
-    (state(tensor(strides=(-3, 1))), 'natural'), (state(tensor(shape=(-2, -3))), 'larger'),
-    (state(tensor(shape=(2 ** 40, 2 ** 40), strides=(0, 0))), 'larger'),
-    (state(tensor(shape=(1000, 1000), strides=(0, 0))), 'many times larger'),
-    (state(tensor(shape=(6,))), 'unknown kind'),
-    (state(tensor(rest=b'\x89}}' + text('neg') + b'\x88s')), 'unknown kind'),
-    (state(tensor(count=7)), 'storage'), (state(tensor(key='../0')), 'storage'),
-    (state(tensor(kind='Double')), 'storage'), (state(tensor(), tensor(kind='Int')), 'differently'),
-    (state(tensor(kind='ComplexFloat')), 'ComplexFloatStorage'), (state(b'K\1'), NOTHING),
-    (state(tensor(rest=b'\x89}NNNN')), 'other arguments'), (b'\x80\2].', NOTHING),
-    (b'\x80\2.', 'IndexError'), (b'\x80\2}', 'longer|unknown'),
-    (b'\x80\2}(K\1K\2u0.', 'POP'), (b'\x80\2h\7.', 'KeyError'), (b'\x80\2RRR.', 'IndexError'),
-    (b'\x80\2K\1K\2R.', 'not a function'), (b'\x80\2K\1Q.', 'outside'), (b'\x80\2Pa\n.', 'PERSID'),
-    (b'\x80\2]}b.', 'not a dict'), (b'\x80\2c\\d\na\n.', 'escape'),
-    (b'\x80\2c' + b'x' * 10 ** 6 + b'\n.', 'newline'),
-    (b'\x80\2X\xff\xff\xff\x7f', 'longer'), (b'\x80\2\x8d' + b'\xff' * 7 + b'\x7f', 'longer'),
-    (b'\x80\2\x8b\xff\xff\xff\x7f', 'longer'), (b'\x80\2' + b'}' * 200_000 + b'.', 'steps'),
-    (b'\x80\2' + text('x' * 60_000) * 200 + b'.', 'longer'),
-    (state(tensor(view=text('1') + number(0) + number(6) + b'\x87')), 'not a storage'),
-    (b'\x80\2}' + ENDLESS + b'K\1s.', NOTHING),
-    (b'\x80\2ccollections\nOrderedDict\n]' + ENDLESS + b'K\1\x86a\x85R.', NOTHING),
-], ids=lambda value: value if isinstance(value, str) else '')
+@pytest.mark.parametrize(
+    'content, reason',
+    [
+        (state(tensor(offset=1)), 'leads out'),
+        (state(tensor(shape=(3, 3))), 'leads out'),
+        (state(tensor(strides=(4, 1))), 'leads out'),
+        (state(tensor(offset=-1)), 'natural'),
+        (state(tensor(strides=(-3, 1))), 'natural'),
+        (state(tensor(shape=(-2, -3))), 'larger'),
+        (state(tensor(shape=(2**40, 2**40), strides=(0, 0))), 'larger'),
+        (state(tensor(shape=(1000, 1000), strides=(0, 0))), 'many times larger'),
+        (state(tensor(shape=(6,))), 'unknown kind'),
+        (state(tensor(rest=b'\x89}}' + text('neg') + b'\x88s')), 'unknown kind'),
+        (state(tensor(count=7)), 'storage'),
+        (state(tensor(key='../0')), 'storage'),
+        (state(tensor(kind='Double')), 'storage'),
+        (state(tensor(), tensor(kind='Int')), 'differently'),
+        (state(tensor(kind='ComplexFloat')), 'ComplexFloatStorage'),
+        (state(b'K\1'), NOTHING),
+        (state(tensor(rest=b'\x89}NNNN')), 'other arguments'),
+        (b'\x80\2].', NOTHING),
+        (b'\x80\2.', 'IndexError'),
+        (b'\x80\2}', 'longer|unknown'),
+        (b'\x80\2}(K\1K\2u0.', 'POP'),
+        (b'\x80\2h\7.', 'KeyError'),
+        (b'\x80\2RRR.', 'IndexError'),
+        (b'\x80\2K\1K\2R.', 'not a function'),
+        (b'\x80\2K\1Q.', 'outside'),
+        (b'\x80\2Pa\n.', 'PERSID'),
+        (b'\x80\2]}b.', 'not a dict'),
+        (b'\x80\2c\\d\na\n.', 'escape'),
+        (b'\x80\2c' + b'x' * 10**6 + b'\n.', 'newline'),
+        (b'\x80\2X\xff\xff\xff\x7f', 'longer'),
+        (b'\x80\2\x8d' + b'\xff' * 7 + b'\x7f', 'longer'),
+        (b'\x80\2\x8b\xff\xff\xff\x7f', 'longer'),
+        (b'\x80\2' + b'}' * 200_000 + b'.', 'steps'),
+        (b'\x80\2' + text('x' * 60_000) * 200 + b'.', 'longer'),
+        (state(tensor(view=text('1') + number(0) + number(6) + b'\x87')), 'not a storage'),
+        (b'\x80\2}' + ENDLESS + b'K\1s.', NOTHING),
+        (b'\x80\2ccollections\nOrderedDict\n]' + ENDLESS + b'K\1\x86a\x85R.', NOTHING),
+    ],
+    ids=lambda value: value if isinstance(value, str) else '',
+)
 def test_refuses_a_pickle(tmp_path, write, content, reason):
     assert_refused(TorchFile, write(tmp_path / 'a', content), reason)
 
 
 def test_reads_the_pairs_of_python_2(tmp_path):
     content = b'\x80\2ccollections\nOrderedDict\n](](U\1w' + tensor() + b'ee\x85R.'
-    assert same(TorchFile(write_stream(tmp_path / 'a', content)),
-                {'w': np.zeros((2, 3), 'float32')})
+    assert same(
+        TorchFile(write_stream(tmp_path / 'a', content)), {'w': np.zeros((2, 3), 'float32')}
+    )
 
 
 def test_tensors_that_share_are_not_many_times_the_file(tmp_path):
@@ -424,12 +542,18 @@ def test_tensors_that_share_are_not_many_times_the_file(tmp_path):
     assert_refused(TorchFile, path, 'many times larger')
 
 
-@pytest.mark.parametrize('options, reason', [
-    ({'compression': zipfile.ZIP_DEFLATED}, "'a/data.pkl' is compressed"),
-    ({'byteorder': b'big'}, 'little-endian'), ({'data': bytes(23)}, "'0' is absent or of another"),
-    ({'members': [('b/data/1', b'')]}, 'outside'), ({'members': [('a/../b', b'')]}, 'outside'),
-    ({'members': [('/a/b', b'')]}, 'outside'),
-    ({'members': [(f'a/{"x" * 60000}{i}', b'') for i in range(40)]}, 'longer')])
+@pytest.mark.parametrize(
+    'options, reason',
+    [
+        ({'compression': zipfile.ZIP_DEFLATED}, "'a/data.pkl' is compressed"),
+        ({'byteorder': b'big'}, 'little-endian'),
+        ({'data': bytes(23)}, "'0' is absent or of another"),
+        ({'members': [('b/data/1', b'')]}, 'outside'),
+        ({'members': [('a/../b', b'')]}, 'outside'),
+        ({'members': [('/a/b', b'')]}, 'outside'),
+        ({'members': [(f'a/{"x" * 60000}{i}', b'') for i in range(40)]}, 'longer'),
+    ],
+)
 def test_refuses_a_zip(tmp_path, options, reason):
     assert_refused(TorchFile, write_zip(tmp_path / 'a', state(tensor()), **options), reason)
 
@@ -441,17 +565,25 @@ def test_refuses_an_altered_zip(tmp_path):
     content = write_zip(path, state(tensor())).read_bytes()
     directory = content.index(b'PK\1\2')
     for offset, value, reason in ((8, 1, 'encrypted'), (24, 200, 'compressed'), (42, 9, 'cut off')):
-        path.write_bytes(content[:directory + offset] + bytes([value])
-                         + content[directory + offset + 1:])
+        path.write_bytes(
+            content[: directory + offset] + bytes([value]) + content[directory + offset + 1 :]
+        )
         assert_refused(TorchFile, path, reason)
 
 
-@pytest.mark.parametrize('options, reason', [
-    ({'start': (1, 1001, {'little_endian': True})}, 'not of PyTorch'),
-    ({'start': (0x1950A86A20F9469CFC6C, 1001, {'little_endian': False})}, 'little-endian'),
-    ({'count': 2 ** 62}, "'0' is cut off"), ({'count': -6}, "'0' is cut off"),
-    ({'keys': ('0', '0')}, 'list of storages'), ({'keys': ()}, 'list of storages'),
-    ({'keys': (0,)}, 'list of storages'), ({'data': bytes(25)}, 'end at byte'),
-    ({'data': bytes(23)}, 'cut off')])
+@pytest.mark.parametrize(
+    'options, reason',
+    [
+        ({'start': (1, 1001, {'little_endian': True})}, 'not of PyTorch'),
+        ({'start': (0x1950A86A20F9469CFC6C, 1001, {'little_endian': False})}, 'little-endian'),
+        ({'count': 2**62}, "'0' is cut off"),
+        ({'count': -6}, "'0' is cut off"),
+        ({'keys': ('0', '0')}, 'list of storages'),
+        ({'keys': ()}, 'list of storages'),
+        ({'keys': (0,)}, 'list of storages'),
+        ({'data': bytes(25)}, 'end at byte'),
+        ({'data': bytes(23)}, 'cut off'),
+    ],
+)
 def test_refuses_a_stream(tmp_path, options, reason):
     assert_refused(TorchFile, write_stream(tmp_path / 'a', state(tensor()), **options), reason)

@@ -1,4 +1,5 @@
 """Google's BERT in TensorFlow checkpoints, and TensorFlow itself."""
+
 import importlib.util
 import os
 import subprocess
@@ -24,21 +25,27 @@ PYTHON_VARIABLE = 'GLUON_BERT_TENSORFLOW_PYTHON'
 def same(first, second):
     return first.keys() == second.keys() and all(
         first[name].dtype == second[name].dtype and np.array_equal(first[name], second[name])
-        for name in first)
+        for name in first
+    )
 
 
 # Google's BERT
 
+
 @pytest.fixture
 def google(tiny_config):
     """A checkpoint with random arrays and the heads asked for."""
+
     def make(*heads, num_classes=3, source='random'):
         variables = encoder_variables(tiny_config)
         for head in heads:
             variables += head_variables(tiny_config, head, num_classes)
-        arrays = {variable.common: np.random.normal(size=variable.common_shape).astype('float32')
-                  for variable in variables}
+        arrays = {
+            variable.common: np.random.normal(size=variable.common_shape).astype('float32')
+            for variable in variables
+        }
         return Checkpoint(arrays, tiny_config, source=source)
+
     return make
 
 
@@ -50,13 +57,25 @@ def saved(google, tmp_path):
 
     def change(**tensors):
         kept = {**TensorBundle(folder / 'bert_model.ckpt'), **tensors}
-        write_bundle(folder / 'bert_model.ckpt',
-                     {name: array for name, array in kept.items() if array is not None})
+        write_bundle(
+            folder / 'bert_model.ckpt',
+            {name: array for name, array in kept.items() if array is not None},
+        )
+
     return folder, change
 
 
-@pytest.mark.parametrize('heads', [(), ('pooler',), ('pooler', 'next_sentence', 'masked_lm'),
-                                   ('pooler', 'classifier'), ('span',), tuple(HEADS)])
+@pytest.mark.parametrize(
+    'heads',
+    [
+        (),
+        ('pooler',),
+        ('pooler', 'next_sentence', 'masked_lm'),
+        ('pooler', 'classifier'),
+        ('span',),
+        tuple(HEADS),
+    ],
+)
 def test_round_trip_is_bit_equal(google, tmp_path, heads):
     first = google(*heads)
     write_tensorflow(first, tmp_path / 'new' / 'folder')
@@ -73,29 +92,35 @@ def test_a_tagger_comes_back_as_a_classifier(google, tmp_path):
     write_tensorflow(tagger, tmp_path / 'tagger')
     arrays = read_tensorflow(tmp_path / 'tagger').arrays
     for kind in ('weight', 'bias'):
-        np.testing.assert_array_equal(arrays[f'classifier.1.{kind}'],
-                                      tagger.arrays[f'tag_classifier.{kind}'])
+        np.testing.assert_array_equal(
+            arrays[f'classifier.1.{kind}'], tagger.arrays[f'tag_classifier.{kind}']
+        )
 
 
 def test_vocabulary_keeps_the_order_of_its_ids(google, tmp_path):
     tokens = ['[UNK]', '[PAD]', '[CLS]', '[SEP]', '[MASK]', '\u2028', 'Word', 'b']
     (tmp_path / 'vocab.txt').write_text('\n'.join(tokens))
     for lower in (False, True):
-        checkpoint = replace(google(), tokenizer=BertTokenizer(
-            read_vocab(tmp_path / 'vocab.txt'), lower=lower))
+        checkpoint = replace(
+            google(), tokenizer=BertTokenizer(read_vocab(tmp_path / 'vocab.txt'), lower=lower)
+        )
         write_tensorflow(checkpoint, tmp_path / f'uncased_{lower}')
         tokenizer = read_tensorflow(tmp_path / f'uncased_{lower}').tokenizer
         assert tokenizer.vocab.idx_to_token == tokens
         assert tokenizer.lower is lower
 
 
-@pytest.mark.parametrize('change, reason', [
-    (dict(family='roberta'), 'roberta'),
-    (dict(config=dict(num_token_types=0)), 'num_token_types'),
-    (dict(config=dict(pooler_activation='relu')), 'pooler_activation'),
-    (dict(config=dict(units=48)), r'word_embed\.0\.weight has shape \(97, 24\).*\(97, 48\)'),
-    (dict(config=dict(num_layers=3)), r'it has no encoder\.transformer_cells\.2'),
-    (dict(arrays={'extra': np.ones(1)}), 'extra has no name')])
+@pytest.mark.parametrize(
+    'change, reason',
+    [
+        (dict(family='roberta'), 'roberta'),
+        (dict(config=dict(num_token_types=0)), 'num_token_types'),
+        (dict(config=dict(pooler_activation='relu')), 'pooler_activation'),
+        (dict(config=dict(units=48)), r'word_embed\.0\.weight has shape \(97, 24\).*\(97, 48\)'),
+        (dict(config=dict(num_layers=3)), r'it has no encoder\.transformer_cells\.2'),
+        (dict(arrays={'extra': np.ones(1)}), 'extra has no name'),
+    ],
+)
 def test_other_networks_cannot_be_written(google, tmp_path, change, reason):
     checkpoint = google()
     changes = dict(change)
@@ -117,8 +142,10 @@ def test_other_variables_and_slots_are_left_out(saved):
     folder, change = saved
     before = dict(read_tensorflow(folder).arrays)
     kernel = 'bert/pooler/dense/kernel'
-    change(**{f'{kernel}/{slot}': np.ones(2) for slot in ('adam_m', 'adam_v', 'Adam_1', 'm')},
-           **{'bert/gone/adam_v': np.ones(2), 'global_step': np.int64(3), 'loss_scale': np.ones(1)})
+    change(
+        **{f'{kernel}/{slot}': np.ones(2) for slot in ('adam_m', 'adam_v', 'Adam_1', 'm')},
+        **{'bert/gone/adam_v': np.ones(2), 'global_step': np.int64(3), 'loss_scale': np.ones(1)},
+    )
     assert same(before, dict(read_tensorflow(folder).arrays))
 
 
@@ -127,25 +154,42 @@ def test_a_scope_in_front_of_the_names_is_taken_off(saved, heads_too):
     folder, change = saved
     before = dict(read_tensorflow(folder).arrays)
     bundle = dict(TensorBundle(folder / 'bert_model.ckpt'))
-    moved = {name: array for name, array in bundle.items()
-             if heads_too or name.startswith('bert/')}
+    moved = {name: array for name, array in bundle.items() if heads_too or name.startswith('bert/')}
     change(**dict.fromkeys(moved), **{f'tower/0/{name}': moved[name] for name in moved})
     assert same(before, dict(read_tensorflow(folder).arrays))
 
 
-@pytest.mark.parametrize('change, reason', [
-    ({'bert/encoder/layer_2/output/dense/bias': np.ones(24, 'f')}, 'layer_2/output/dense/bias, w'),
-    ({'bert/pooler/dense/kernel': None}, 'has no variable bert/pooler/dense/kernel'),
-    ({'cls/predictions/output_bias': None}, 'has no variable cls/predictions/output_bias'),
-    ({'output_bias': np.ones(3, 'f')}, 'has no variable output_weights'),
-    ({'output_bias': np.ones(3, 'f'), 'output_weights': np.ones((4, 24), 'f')}, r'output_bias is'),
-    ({'bert/embeddings/word_embeddings': np.ones((96, 24), 'f')}, r'\(96, 24\), .*\(97, 24\)'),
-    ({'bert/pooler/dense/bias': np.ones(24, 'int32')}, 'is int32'),
-    ({'bert/embeddings/word_embeddings': None}, 'not Google.s BERT'),
-    ({'bert/embeddings/word_embeddings': None, '_CHECKPOINTABLE_OBJECT_GRAPH': np.ones(1)},
-     'an object-based checkpoint'),
-    ({'bert/embeddings/word_embeddings': None, 'a/bert/embeddings/word_embeddings': np.ones(1),
-      'b/bert/embeddings/word_embeddings': np.ones(1)}, 'several networks, in a/, b/')])
+@pytest.mark.parametrize(
+    'change, reason',
+    [
+        (
+            {'bert/encoder/layer_2/output/dense/bias': np.ones(24, 'f')},
+            'layer_2/output/dense/bias, w',
+        ),
+        ({'bert/pooler/dense/kernel': None}, 'has no variable bert/pooler/dense/kernel'),
+        ({'cls/predictions/output_bias': None}, 'has no variable cls/predictions/output_bias'),
+        ({'output_bias': np.ones(3, 'f')}, 'has no variable output_weights'),
+        (
+            {'output_bias': np.ones(3, 'f'), 'output_weights': np.ones((4, 24), 'f')},
+            r'output_bias is',
+        ),
+        ({'bert/embeddings/word_embeddings': np.ones((96, 24), 'f')}, r'\(96, 24\), .*\(97, 24\)'),
+        ({'bert/pooler/dense/bias': np.ones(24, 'int32')}, 'is int32'),
+        ({'bert/embeddings/word_embeddings': None}, 'not Google.s BERT'),
+        (
+            {'bert/embeddings/word_embeddings': None, '_CHECKPOINTABLE_OBJECT_GRAPH': np.ones(1)},
+            'an object-based checkpoint',
+        ),
+        (
+            {
+                'bert/embeddings/word_embeddings': None,
+                'a/bert/embeddings/word_embeddings': np.ones(1),
+                'b/bert/embeddings/word_embeddings': np.ones(1),
+            },
+            'several networks, in a/, b/',
+        ),
+    ],
+)
 def test_variables_that_are_no_bert_are_named(saved, change, reason):
     saved[1](**change)
     with pytest.raises(ValueError, match=rf'bert_model\.ckpt\.index: .*{reason}'):
@@ -171,6 +215,7 @@ def test_which_checkpoint_of_a_folder(saved):
     def copy(name):
         for file in folder.glob('bert_model.ckpt.*'):
             (folder / file.name.replace('bert_model.ckpt', name)).write_bytes(file.read_bytes())
+
     copy('model.ckpt-9')
     assert Path(read_tensorflow(folder).source) == folder / 'bert_model.ckpt'
     for file in folder.glob('bert_model.ckpt.*'):
@@ -188,6 +233,7 @@ def test_which_checkpoint_of_a_folder(saved):
 
 # Published files
 
+
 def expected_shapes(config):
     """Of a network with its pre-training heads, by common names."""
     model = BertForPretraining(BertModel(config))
@@ -204,8 +250,10 @@ def test_real_checkpoint_with_slots(shared_data):
     bundle = TensorBundle(folder / 'bert_model.ckpt')
     # Its tensors lie one after another, in the order of their names.
     assert len(bundle) == 139
-    assert (b''.join(array.tobytes() for array in bundle.values())
-            == (folder / 'bert_model.ckpt.data-00000-of-00001').read_bytes())
+    assert (
+        b''.join(array.tobytes() for array in bundle.values())
+        == (folder / 'bert_model.ckpt.data-00000-of-00001').read_bytes()
+    )
     checkpoint = read_tensorflow(folder)
     assert checkpoint.heads == ('pooler', 'next_sentence', 'masked_lm')
     assert len(checkpoint.tokenizer.vocab) == 15 and checkpoint.tokenizer.lower
@@ -220,9 +268,18 @@ def test_real_index_of_the_chinese_model(shared_data):
     folder = shared_data / 'checkpoints' / 'tf_index_only_chinese_L-12_H-768_A-12'
     checkpoint = read_tensorflow(folder)
     assert checkpoint.config == BertConfig(
-        vocab_size=21128, units=768, hidden_size=3072, num_layers=12, num_heads=12, max_length=512,
-        num_token_types=2, dropout=0.1, layer_norm_eps=1e-12, activation='gelu',
-        pooler_activation='tanh')
+        vocab_size=21128,
+        units=768,
+        hidden_size=3072,
+        num_layers=12,
+        num_heads=12,
+        max_length=512,
+        num_token_types=2,
+        dropout=0.1,
+        layer_norm_eps=1e-12,
+        activation='gelu',
+        pooler_activation='tanh',
+    )
     shapes = {name: checkpoint.arrays.shape(name) for name in checkpoint.arrays}
     assert shapes == expected_shapes(checkpoint.config)
     assert len(shapes) == len(TensorBundle(folder / 'bert_model.ckpt')) == 206
@@ -231,6 +288,7 @@ def test_real_index_of_the_chinese_model(shared_data):
 
 
 # TensorFlow itself
+
 
 @pytest.fixture(scope='module')
 def tensorflow():
@@ -245,6 +303,7 @@ def tensorflow():
         script = Path(__file__).parents[1] / 'tensorflow_writer.py'
         result = subprocess.run([python, script, command, path], capture_output=True, text=True)
         assert result.returncode == 0, result.stderr
+
     return run
 
 
@@ -264,17 +323,24 @@ def test_outputs_are_those_of_tensorflow(written):
     model = BertForPretraining(BertModel(checkpoint.config))
     model.load_arrays(checkpoint.arrays, source=checkpoint.source, ctx=mx.cpu())
     expected = np.load(written / 'bert' / 'outputs.npz')
-    output = model(*(mx.nd.array(expected[name]) for name in (
-        'inputs', 'token_types', 'lengths', 'masked_positions')))
+    output = model(
+        *(
+            mx.nd.array(expected[name])
+            for name in ('inputs', 'token_types', 'lengths', 'masked_positions')
+        )
+    )
     for row, length in enumerate(expected['lengths']):
-        np.testing.assert_allclose(output.sequence[row].asnumpy()[:length],
-                                   expected['sequence'][row, :length], atol=1e-5)
+        np.testing.assert_allclose(
+            output.sequence[row].asnumpy()[:length], expected['sequence'][row, :length], atol=1e-5
+        )
     for name in ('pooled', 'next_sentence', 'masked_lm'):
         np.testing.assert_allclose(getattr(output, name).asnumpy(), expected[name], atol=1e-5)
 
 
-@pytest.mark.parametrize('name, num_refused', [
-    ('bert/bert_model.ckpt', 0), ('types', 1), ('slices', 1), ('shards', 0), ('objects', 1)])
+@pytest.mark.parametrize(
+    'name, num_refused',
+    [('bert/bert_model.ckpt', 0), ('types', 1), ('slices', 1), ('shards', 0), ('objects', 1)],
+)
 def test_all_kinds_of_bundles_agree_with_tensorflow(written, name, num_refused):
     bundle, expected = TensorBundle(written / name), read_by_tensorflow(written / name)
     assert bundle.shapes == {key: array.shape for key, array in expected.items()}
@@ -295,9 +361,23 @@ def test_tensorflow_reads_what_we_write(tensorflow, google, tmp_path):
 
 
 def test_tensorflow_reads_all_types_that_we_write(tensorflow, tmp_path):
-    tensors = {dtype: np.array([[0, 1], [1, 100]]).astype(dtype) for dtype in (
-        'float32', 'float64', 'float16', 'int32', 'int64', 'int16', 'int8', 'uint8', 'uint16',
-        'uint32', 'uint64', 'bool')}
+    tensors = {
+        dtype: np.array([[0, 1], [1, 100]]).astype(dtype)
+        for dtype in (
+            'float32',
+            'float64',
+            'float16',
+            'int32',
+            'int64',
+            'int16',
+            'int8',
+            'uint8',
+            'uint16',
+            'uint32',
+            'uint64',
+            'bool',
+        )
+    }
     tensors.update(scalar=np.array(2.5), empty=np.zeros((0, 4), 'float32'))
     write_bundle(tmp_path / 'x', tensors)
     tensorflow('read', tmp_path / 'x')
@@ -310,5 +390,7 @@ def test_tensorflow_agrees_on_the_real_checkpoint(tensorflow, shared_data, tmp_p
     for file in folder.glob('bert_model.ckpt.*'):
         (tmp_path / file.name).write_bytes(file.read_bytes())
     tensorflow('read', tmp_path / 'bert_model.ckpt')
-    assert same(dict(TensorBundle(tmp_path / 'bert_model.ckpt')),
-                read_by_tensorflow(tmp_path / 'bert_model.ckpt'))
+    assert same(
+        dict(TensorBundle(tmp_path / 'bert_model.ckpt')),
+        read_by_tensorflow(tmp_path / 'bert_model.ckpt'),
+    )

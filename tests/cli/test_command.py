@@ -1,4 +1,5 @@
 """The console script: list, info, convert, and what all commands share."""
+
 import json
 import os
 import subprocess
@@ -22,23 +23,28 @@ pytest_plugins = ['command_fixtures']
 
 # list
 
+
 def test_list_has_every_row(run):
     status, out, err = run('list', '--format', 'json')
     models = json.loads(out)
     assert (status, err) == (0, '')
     assert [(model['name'], model['dataset_name']) for model in models] == list_models()
-    assert all(model['parameters'] == WEIGHTS[key].num_params
-               for model, key in zip(models, list_models()))
+    assert all(
+        model['parameters'] == WEIGHTS[key].num_params for model, key in zip(models, list_models())
+    )
 
 
-@pytest.mark.parametrize('filters, wanted', [
-    (('--name', 'bert_12_*'), lambda key, row: key.name.startswith('bert_12_')),
-    (('--dataset', '*_uncased'), lambda key, row: key.dataset_name.endswith('_uncased')),
-    (('--family', 'roberta'), lambda key, row: key.name.startswith('roberta')),
-    (('--head', 'next_sentence'), lambda key, row: 'next_sentence' in row.heads),
-    (('--max-params', '30M'), lambda key, row: row.num_params <= 30_000_000),
-    (('--source', 'installed'), lambda key, row: key.name == 'bert_6_384_12'),
-])
+@pytest.mark.parametrize(
+    'filters, wanted',
+    [
+        (('--name', 'bert_12_*'), lambda key, row: key.name.startswith('bert_12_')),
+        (('--dataset', '*_uncased'), lambda key, row: key.dataset_name.endswith('_uncased')),
+        (('--family', 'roberta'), lambda key, row: key.name.startswith('roberta')),
+        (('--head', 'next_sentence'), lambda key, row: 'next_sentence' in row.heads),
+        (('--max-params', '30M'), lambda key, row: row.num_params <= 30_000_000),
+        (('--source', 'installed'), lambda key, row: key.name == 'bert_6_384_12'),
+    ],
+)
 def test_list_filters(filters, wanted, run):
     _, out, _ = run('list', '--format', 'tsv', *filters)
     found = [tuple(line.split('\t')[:2]) for line in out.splitlines()[1:]]
@@ -54,23 +60,37 @@ def test_list_sorts_by_size_and_says_when_there_is_nothing(run):
 
 
 def test_list_as_a_process_needs_no_mxnet():
-    code = ('import runpy, sys; sys.argv[:] = ["gluon-bert", "list"]\n'
-            'try: runpy.run_module("gluon_bert", run_name="__main__")\n'
-            'finally: assert "mxnet" not in sys.modules')
+    code = (
+        'import runpy, sys; sys.argv[:] = ["gluon-bert", "list"]\n'
+        'try: runpy.run_module("gluon_bert", run_name="__main__")\n'
+        'finally: assert "mxnet" not in sys.modules'
+    )
     result = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
     assert (result.returncode, result.stderr) == (0, '')
     assert len(result.stdout.splitlines()) == len(WEIGHTS) + 1
 
 
 def test_module_runs(tmp_path):
-    result = subprocess.run([sys.executable, '-m', 'gluon_bert', 'list', '--root', tmp_path],
-                            capture_output=True, text=True)
+    result = subprocess.run(
+        [sys.executable, '-m', 'gluon_bert', 'list', '--root', tmp_path],
+        capture_output=True,
+        text=True,
+    )
     assert (result.returncode, result.stderr) == (0, '')
     assert result.stdout.splitlines()[0].split() == [
-        'model', 'data', 'set', 'parameters', 'size', 'heads', 'sources', 'cached']
+        'model',
+        'data',
+        'set',
+        'parameters',
+        'size',
+        'heads',
+        'sources',
+        'cached',
+    ]
 
 
 # info
+
 
 @pytest.mark.parametrize('key', list_models()[::7], ids='/'.join)
 def test_info_of_a_row(key, run):
@@ -108,28 +128,37 @@ def test_info_knows_the_classes(make_model, tmp_path, run):
     network = BertClassifier(make_model(), 3)
     network.classifier.initialize()
     network.save_parameters(tmp_path / 'a.params')
-    (tmp_path / 'a.json').write_text(json.dumps({
-        'config': asdict(TINY), 'family': 'bert', 'labels': ['a', 'b', 'c']}))
+    (tmp_path / 'a.json').write_text(
+        json.dumps({'config': asdict(TINY), 'family': 'bert', 'labels': ['a', 'b', 'c']})
+    )
     facts = json.loads(run('info', tmp_path / 'a.params', '--json')[1])
     assert facts['labels'] == ['a', 'b', 'c'] and 'other' not in facts['parameters']
     assert facts['parameters']['classifier'] == 3 * TINY.units + 3
 
 
-@pytest.mark.parametrize('words, message', [
-    (['bert_12_768_13'], 'did you mean bert_12_768_12?'),
-    (['bert_12_768_12'], 'on which data set?'),
-    (['bert_12_768_12', 'nothing'], "unknown data set 'nothing'"),
-    (['bert_6_384_12', list_models()[0].dataset_name], 'no trained parameters of bert_6_384_12'),
-    (['no/such.params'], 'no/such.params: no such file or folder'),
-])
+@pytest.mark.parametrize(
+    'words, message',
+    [
+        (['bert_12_768_13'], 'did you mean bert_12_768_12?'),
+        (['bert_12_768_12'], 'on which data set?'),
+        (['bert_12_768_12', 'nothing'], "unknown data set 'nothing'"),
+        (
+            ['bert_6_384_12', list_models()[0].dataset_name],
+            'no trained parameters of bert_6_384_12',
+        ),
+        (['no/such.params'], 'no/such.params: no such file or folder'),
+    ],
+)
 def test_wrong_models_are_one_line(words, message, run):
     assert message in error_of(run, 'info', *words)
 
 
 # convert
 
-@pytest.mark.parametrize('to, target', [('gluonnlp', 'a.params'), ('huggingface', 'a'),
-                                        ('tensorflow', 'a')])
+
+@pytest.mark.parametrize(
+    'to, target', [('gluonnlp', 'a.params'), ('huggingface', 'a'), ('tensorflow', 'a')]
+)
 @pytest.mark.parametrize('dtype', ['float32', 'float16'])
 def test_convert_and_back(to, target, dtype, folder, checkpoint, tmp_path, run):
     target = tmp_path / 'out' / target
@@ -137,8 +166,10 @@ def test_convert_and_back(to, target, dtype, folder, checkpoint, tmp_path, run):
     assert (status, err) == (0, '') and out.endswith('read back: equal bit by bit\n')
     again = read_checkpoint(target)
     assert again.config == TINY and set(again.arrays) == set(checkpoint.arrays)
-    assert all(np.array_equal(again.arrays[name], array.astype(dtype))
-               for name, array in checkpoint.arrays.items())
+    assert all(
+        np.array_equal(again.arrays[name], array.astype(dtype))
+        for name, array in checkpoint.arrays.items()
+    )
     assert not [path for path in target.parent.iterdir() if path.name.startswith('.')]
 
 
@@ -149,8 +180,10 @@ def test_convert_tells_what_a_format_has_no_place_for(make_model, tmp_path, run)
     write_checkpoint(tagger, tmp_path / 'a')
     status, _, err = run('convert', tmp_path / 'a', tmp_path / 'b', '--to', 'tensorflow')
     assert status == 0 and 'not kept: the labels' in err and 'names of a classifier' in err
-    assert np.array_equal(read_checkpoint(tmp_path / 'b').arrays['classifier.1.weight'],
-                          tagger.arrays['tag_classifier.weight'])
+    assert np.array_equal(
+        read_checkpoint(tmp_path / 'b').arrays['classifier.1.weight'],
+        tagger.arrays['tag_classifier.weight'],
+    )
 
 
 def test_the_one_token_type_of_a_roberta_goes_to_the_positions(make_model, tmp_path, run):
@@ -187,10 +220,13 @@ def test_convert_takes_hyper_parameters_from_a_file(folder, checkpoint, tmp_path
         assert read_checkpoint(target).config == TINY
 
 
-@pytest.mark.parametrize('arguments, message', [
-    (['out.params', '--to', 'tensorflow'], 'ends in .params goes with --to gluonnlp'),
-    (['out', '--config', 'config.json'], 'has its configuration beside it'),
-])
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        (['out.params', '--to', 'tensorflow'], 'ends in .params goes with --to gluonnlp'),
+        (['out', '--config', 'config.json'], 'has its configuration beside it'),
+    ],
+)
 def test_convert_refuses(arguments, message, folder, tmp_path, monkeypatch, run):
     monkeypatch.chdir(tmp_path)
     assert message in error_of(run, 'convert', folder, *arguments)
@@ -201,11 +237,13 @@ def test_convert_refuses_what_float16_cannot_hold(checkpoint, tmp_path, run):
     arrays = {**checkpoint.arrays, 'pooler.bias': np.full(TINY.units, 1e5, 'float32')}
     write_checkpoint(replace(checkpoint, arrays=arrays), tmp_path / 'a')
     assert 'pooler.bias: has values that float16 cannot hold' in error_of(
-        run, 'convert', tmp_path / 'a', tmp_path / 'b', '--dtype', 'float16')
+        run, 'convert', tmp_path / 'a', tmp_path / 'b', '--dtype', 'float16'
+    )
     assert [path.name for path in tmp_path.iterdir()] == ['a']
 
 
 # all
+
 
 def test_wrong_arguments_are_one_line(capsys):
     with pytest.raises(SystemExit) as info:
@@ -225,6 +263,7 @@ def test_help_has_an_example(command, capsys):
 def test_an_interrupt_is_status_130(monkeypatch, run):
     def interrupt(root=None):
         raise KeyboardInterrupt
+
     monkeypatch.setattr('gluon_bert.cli.cache.holdings', interrupt)
     assert run('cache') == (130, '', '')
 

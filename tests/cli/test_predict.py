@@ -1,5 +1,6 @@
 # ruff: noqa: F811 (fixtures are imported)
 """gluon-bert predict as a user runs it: the scores of training, every kind of input, its errors."""
+
 import io
 import json
 import os
@@ -13,13 +14,7 @@ import finetune_ner
 import finetune_squad
 import pytest
 from command_fixtures import checkpoint, run, tiny_zoo  # noqa: F401 (fixtures)
-from script_runs import (  # noqa: F401 (fixtures)
-    WORDS,
-    run_script,
-    tiny_pipeline,
-    tokenizer,
-    undisturbed,
-)
+from script_runs import WORDS, run_script, tiny_pipeline, tokenizer, undisturbed  # noqa: F401 (fixtures)
 from tiny_zoo import KEY, error_of
 
 from gluon_bert import load_pipeline
@@ -37,9 +32,13 @@ def sentence(rng, least=2, most=12):
 
 
 def write_table(path, rng, count, label):
-    path.write_text('a\tb\tlabel\n' + ''.join(
-        f'{" ".join(sentence(rng))}\t{" ".join(sentence(rng))}\t{label(rng, i)}\n'
-        for i in range(count)))
+    path.write_text(
+        'a\tb\tlabel\n'
+        + ''.join(
+            f'{" ".join(sentence(rng))}\t{" ".join(sentence(rng))}\t{label(rng, i)}\n'
+            for i in range(count)
+        )
+    )
 
 
 def write_questions(path, rng, count, label):
@@ -47,18 +46,39 @@ def write_questions(path, rng, count, label):
     for number in range(count):
         words = sentence(rng, 20, 60)
         place = rng.randrange(len(words))
-        answer = {'text': words[place], 'answer_start': len(' '.join(words[:place]) + ' ' * (
-            place > 0))}
+        answer = {
+            'text': words[place],
+            'answer_start': len(' '.join(words[:place]) + ' ' * (place > 0)),
+        }
         impossible = number % 4 == 0
-        articles.append({'title': '', 'paragraphs': [{'context': ' '.join(words), 'qas': [
-            {'id': f'q{number}', 'question': ' '.join(sentence(rng, 2, 5)),
-             'is_impossible': impossible, 'answers': [] if impossible else [answer]}]}]})
+        articles.append(
+            {
+                'title': '',
+                'paragraphs': [
+                    {
+                        'context': ' '.join(words),
+                        'qas': [
+                            {
+                                'id': f'q{number}',
+                                'question': ' '.join(sentence(rng, 2, 5)),
+                                'is_impossible': impossible,
+                                'answers': [] if impossible else [answer],
+                            }
+                        ],
+                    }
+                ],
+            }
+        )
     path.write_text(json.dumps({'version': '2.0', 'data': articles}))
 
 
 def write_entities(path, rng, count, label):
-    path.write_text('\n'.join(''.join(f'{word} {rng.choice(["O", "O", "B-x", "B-y"])}\n'
-                                      for word in sentence(rng)) for _ in range(count)))
+    path.write_text(
+        '\n'.join(
+            ''.join(f'{word} {rng.choice(["O", "O", "B-x", "B-y"])}\n' for word in sentence(rng))
+            for _ in range(count)
+        )
+    )
 
 
 def table_scores(path, lines, metrics, **options):
@@ -71,9 +91,12 @@ def table_scores(path, lines, metrics, **options):
 def question_scores(path, lines):
     questions = read_squad(path).questions
     assert [line['id'] for line in lines] == [question.id for question in questions]
-    return evaluate_squad(questions, {line['id']: line['best_text'] for line in lines},
-                          version_2=True, null_odds={line['id']: line['null_odds']
-                                                     for line in lines})
+    return evaluate_squad(
+        questions,
+        {line['id']: line['best_text'] for line in lines},
+        version_2=True,
+        null_odds={line['id']: line['null_odds'] for line in lines},
+    )
 
 
 def entity_scores(path, lines):
@@ -85,19 +108,45 @@ def entity_scores(path, lines):
 
 TASKS = {
     'classification': (
-        finetune_classifier, 'tsv', write_table, lambda rng, i: 'xyz'[i % 3],
-        '--train_file', '--dev_file', ['--text_column', 'a', '--pair_column', 'b'],
-        lambda *given: table_scores(*given, ['accuracy', 'macro_f1'], labels=['x', 'y', 'z'])),
+        finetune_classifier,
+        'tsv',
+        write_table,
+        lambda rng, i: 'xyz'[i % 3],
+        '--train_file',
+        '--dev_file',
+        ['--text_column', 'a', '--pair_column', 'b'],
+        lambda *given: table_scores(*given, ['accuracy', 'macro_f1'], labels=['x', 'y', 'z']),
+    ),
     'regression': (
-        finetune_classifier, 'tsv', write_table, lambda rng, i: rng.random(),
-        '--train_file', '--dev_file', ['--text_column', 'a', '--pair_column', 'b', '--regression'],
-        lambda *given: table_scores(*given, ['pearson', 'spearman'], regression=True)),
+        finetune_classifier,
+        'tsv',
+        write_table,
+        lambda rng, i: rng.random(),
+        '--train_file',
+        '--dev_file',
+        ['--text_column', 'a', '--pair_column', 'b', '--regression'],
+        lambda *given: table_scores(*given, ['pearson', 'spearman'], regression=True),
+    ),
     'questions': (
-        finetune_squad, 'json', write_questions, None, '--train_file', '--predict_file',
-        ['--version_2', '--max_seq_length', '32', '--doc_stride', '8'], question_scores),
+        finetune_squad,
+        'json',
+        write_questions,
+        None,
+        '--train_file',
+        '--predict_file',
+        ['--version_2', '--max_seq_length', '32', '--doc_stride', '8'],
+        question_scores,
+    ),
     'entities': (
-        finetune_ner, 'conll', write_entities, None, '--train_path', '--dev_path',
-        ['--crf', '--seq_len', '8'], entity_scores),
+        finetune_ner,
+        'conll',
+        write_entities,
+        None,
+        '--train_path',
+        '--dev_path',
+        ['--crf', '--seq_len', '8'],
+        entity_scores,
+    ),
 }
 
 
@@ -105,27 +154,64 @@ TASKS = {
 def test_scores_of_training_are_repeated_by_the_folder_alone(run_script, tmp_path, task):
     script, suffix, write, label, train_flag, dev_flag, flags, scores_of = TASKS[task]
     rng = random.Random(5)
-    train, dev, vocab = (tmp_path / name for name in (f'train.{suffix}', f'dev.{suffix}',
-                                                      'vocab.txt'))
+    train, dev, vocab = (
+        tmp_path / name for name in (f'train.{suffix}', f'dev.{suffix}', 'vocab.txt')
+    )
     write(train, rng, 24, label)
-    write(dev, rng, 70, label)        # more than are sorted by length together
+    write(dev, rng, 70, label)  # more than are sorted by length together
     vocab.write_text('\n'.join(WORDS))
     batch = {finetune_squad: '--test_batch_size'}.get(script, '--dev_batch_size')
     code, _, log = run_script(
-        script, train_flag, train, dev_flag, dev, *flags, '--bert_model', 'bert_2_128_2',
-        '--from_scratch', '--vocab_file', vocab, '--epochs', '2', '--batch_size', '8', '--lr',
-        '1e-3', batch, '1', '--output_dir', tmp_path / 'out')
+        script,
+        train_flag,
+        train,
+        dev_flag,
+        dev,
+        *flags,
+        '--bert_model',
+        'bert_2_128_2',
+        '--from_scratch',
+        '--vocab_file',
+        vocab,
+        '--epochs',
+        '2',
+        '--batch_size',
+        '8',
+        '--lr',
+        '1e-3',
+        batch,
+        '1',
+        '--output_dir',
+        tmp_path / 'out',
+    )
     assert code == 0, log
     train.unlink(), vocab.unlink()
     (tmp_path / 'out').rename(tmp_path / 'moved')
     empty = tmp_path / 'empty'
     empty.mkdir()
-    environment = {**os.environ, 'MXNET_HOME': str(empty), 'HF_HOME': str(empty),
-                   'PYTHONPATH': os.pathsep.join(sys.path)}
+    environment = {
+        **os.environ,
+        'MXNET_HOME': str(empty),
+        'HF_HOME': str(empty),
+        'PYTHONPATH': os.pathsep.join(sys.path),
+    }
     result = subprocess.run(
-        [sys.executable, '-m', 'gluon_bert', 'predict', str(tmp_path / 'moved'), '--input',
-         str(dev), '--output', str(tmp_path / 'lines.jsonl')],
-        capture_output=True, text=True, cwd=empty, env=environment)
+        [
+            sys.executable,
+            '-m',
+            'gluon_bert',
+            'predict',
+            str(tmp_path / 'moved'),
+            '--input',
+            str(dev),
+            '--output',
+            str(tmp_path / 'lines.jsonl'),
+        ],
+        capture_output=True,
+        text=True,
+        cwd=empty,
+        env=environment,
+    )
     assert (result.returncode, result.stdout) == (0, ''), result.stderr
     lines = [json.loads(line) for line in (tmp_path / 'lines.jsonl').read_text().splitlines()]
     expected = json.loads((tmp_path / 'moved' / 'result.json').read_text())['best_metrics']
@@ -137,9 +223,11 @@ def test_scores_of_training_are_repeated_by_the_folder_alone(run_script, tmp_pat
 @pytest.fixture
 def folder(tiny_pipeline, tmp_path):
     """Write the folder of a tiny network: task, settings -> folder, its pipeline."""
+
     def make(task, **settings):
         pipeline = tiny_pipeline(task, folder=tmp_path / 'kept', **settings)
         return tmp_path / 'kept', pipeline
+
     return make
 
 
@@ -154,8 +242,10 @@ def test_texts_come_from_arguments_files_and_standard_input(run, folder, tmp_pat
     kept, pipeline = folder('classification', batch_size=1)
     one = '--batch_size', '1'
     texts = ['the cat', '', 'a dog ||| barks']
-    expected = [{'text': text, 'pair': pair} if pair else {'text': text} for text, pair in (
-        ('the cat', None), ('', None), ('a dog', 'barks'))]
+    expected = [
+        {'text': text, 'pair': pair} if pair else {'text': text}
+        for text, pair in (('the cat', None), ('', None), ('a dog', 'barks'))
+    ]
     for line, result in zip(expected, pipeline(['the cat', '', ('a dog', 'barks')])):
         line.update(result._asdict())
     assert lines_of(run, kept, *texts, *one) == expected
@@ -165,24 +255,36 @@ def test_texts_come_from_arguments_files_and_standard_input(run, folder, tmp_pat
     monkeypatch.setattr(sys, 'stdin', io.TextIOWrapper(io.BytesIO('\n'.join(texts).encode())))
     # Read one by one, as if typed: computed apart, so rounded otherwise.
     assert lines_of(run, kept, *one) == [
-        {**line, 'probability': pytest.approx(line['probability']),
-         'probabilities': pytest.approx(line['probabilities'])} for line in expected]
+        {
+            **line,
+            'probability': pytest.approx(line['probability']),
+            'probabilities': pytest.approx(line['probabilities']),
+        }
+        for line in expected
+    ]
     best = lines_of(run, kept, *texts, *one, '--top_k', '1')
     assert [line['probabilities'] for line in best] == [
-        {line['label']: line['probability']} for line in expected]
+        {line['label']: line['probability']} for line in expected
+    ]
 
 
-@pytest.mark.parametrize('name, content', [
-    ('a.csv', 'n,b,a\n1,barks,"the, cat"\n'), ('a.tsv', 'a\tlabel\tb\nthe, cat\t\tbarks\n'),
-    ('a.jsonl', '{"a": "the, cat", "b": "barks", "label": null}\n')])
+@pytest.mark.parametrize(
+    'name, content',
+    [
+        ('a.csv', 'n,b,a\n1,barks,"the, cat"\n'),
+        ('a.tsv', 'a\tlabel\tb\nthe, cat\t\tbarks\n'),
+        ('a.jsonl', '{"a": "the, cat", "b": "barks", "label": null}\n'),
+    ],
+)
 def test_tables_are_read_by_the_columns_of_training(run, folder, tmp_path, name, content):
     kept, pipeline = folder('regression', columns={'text': 'a', 'pair': 'b'}, pair=True)
     (tmp_path / name).write_text(content)
     expected = {'text': 'the, cat', 'pair': 'barks', 'value': pipeline(('the, cat', 'barks')).value}
     assert lines_of(run, kept, '--input', tmp_path / name) == [expected]
     (tmp_path / name).write_text(content.replace('a', 'x', content.count('a')))
-    found, = lines_of(run, kept, '--input', tmp_path / name, '--text_column', 'x',
-                      '--pair_column', 'b')
+    (found,) = lines_of(
+        run, kept, '--input', tmp_path / name, '--text_column', 'x', '--pair_column', 'b'
+    )
     assert found['pair'] == 'bxrks'
 
 
@@ -190,16 +292,23 @@ def test_columns_by_position_have_no_header(run, folder, tmp_path):
     kept, _ = folder('regression', columns={'text': 3, 'pair': None}, pair=False)
     (tmp_path / 'dev.tsv').write_text('x\t1\t\tthe cat\nx\t0\t*\tsun\n')
     assert [line['text'] for line in lines_of(run, kept, '--input', tmp_path / 'dev.tsv')] == [
-        'the cat', 'sun']
+        'the cat',
+        'sun',
+    ]
 
 
 def test_questions_and_their_candidates(run, folder, tmp_path):
     kept, pipeline = folder('questions')
     context = 'the cat sleeps here , a dog barks'
     expected = pipeline('a cat', context)
-    found, = lines_of(run, kept, f'a cat ||| {context}', '--top_k', '2')
+    (found,) = lines_of(run, kept, f'a cat ||| {context}', '--top_k', '2')
     assert [found[name] for name in ('question', 'answer', 'start', 'end', 'probability')] == [
-        'a cat', *expected[:1], expected.start, expected.end, expected.probability]
+        'a cat',
+        *expected[:1],
+        expected.start,
+        expected.end,
+        expected.probability,
+    ]
     assert found['candidates'] == [row._asdict() for row in expected.candidates[:2]]
     assert 'null_odds' not in found
     path = tmp_path / 'questions.csv'
@@ -209,9 +318,11 @@ def test_questions_and_their_candidates(run, folder, tmp_path):
 
 def test_entities_of_texts_of_words_and_of_characters(run, folder, tmp_path):
     kept, pipeline = folder('entities', file_scheme='IOB1')
-    line, = lines_of(run, kept, 'The cat, a dog')
-    assert line == {'text': 'The cat, a dog', 'entities': [
-        entity._asdict() for entity in pipeline('The cat, a dog')]}
+    (line,) = lines_of(run, kept, 'The cat, a dog')
+    assert line == {
+        'text': 'The cat, a dog',
+        'entities': [entity._asdict() for entity in pipeline('The cat, a dog')],
+    }
     columns, cluener = tmp_path / 'a.bmes', tmp_path / 'a.json'
     columns.write_text('The I-unknown\ncat O\n\nsun O\n')
     cluener.write_text('{"text": "a sun", "label": {}}\n')
@@ -224,12 +335,14 @@ def test_entities_of_texts_of_words_and_of_characters(run, folder, tmp_path):
 def test_pretrained_checkpoints_and_models_of_the_zoo(run, folder, tiny_zoo, checkpoint, tmp_path):
     write_checkpoint(checkpoint, tmp_path / 'theirs')
     for source in (tmp_path / 'theirs', '/'.join(KEY)):
-        line, = lines_of(run, source, 'word1 [MASK]', '--top_k', '2', '--root', tiny_zoo)
+        (line,) = lines_of(run, source, 'word1 [MASK]', '--top_k', '2', '--root', tiny_zoo)
         fill = load_pipeline(source, root=tiny_zoo)
         fill.top_k = 2
-        assert line == {'text': 'word1 [MASK]', 'masks': [
-            [word._asdict() for word in words] for words in fill('word1 [MASK]')]}
-        line, = lines_of(run, source, 'word1 ||| word2', '--task', 'next-sentence')
+        assert line == {
+            'text': 'word1 [MASK]',
+            'masks': [[word._asdict() for word in words] for words in fill('word1 [MASK]')],
+        }
+        (line,) = lines_of(run, source, 'word1 ||| word2', '--task', 'next-sentence')
         follows = load_pipeline(source, task='next-sentence')
         assert line == {'text': 'word1', 'pair': 'word2', **follows(('word1', 'word2'))._asdict()}
 
@@ -239,43 +352,59 @@ def test_output_is_whole_or_not_there(run, folder, tmp_path):
     path, texts = tmp_path / 'lines.jsonl', tmp_path / 'a.csv'
     texts.write_text('text\n' + 'the cat\n' * 70)
     assert run('predict', kept, '--input', texts, '--output', path, '--batch_size', '1')[:2] == (
-        0, '')
+        0,
+        '',
+    )
     before = path.read_text()
     assert before.count('\n') == 70
     texts.write_text('text\n' + 'the cat\n' * 70 + 'the,cat\n')
-    assert 'a.csv:72: ' in error_of(run, 'predict', kept, '--input', texts, '--output', path,
-                                    '--batch_size', '1')
+    assert 'a.csv:72: ' in error_of(
+        run, 'predict', kept, '--input', texts, '--output', path, '--batch_size', '1'
+    )
     assert path.read_text() == before
     assert {item.name for item in tmp_path.iterdir()} == {'kept', 'lines.jsonl', 'a.csv'}
 
 
 def test_half_characters_and_cut_texts(run, folder, tmp_path):
     kept, _ = folder('regression')
-    (tmp_path / 'a.jsonl').write_text('{"text": "\\ud800"}\n' + json.dumps(
-        {'text': 'cat ' * 20}) + '\n')
+    (tmp_path / 'a.jsonl').write_text(
+        '{"text": "\\ud800"}\n' + json.dumps({'text': 'cat ' * 20}) + '\n'
+    )
     status, out, err = run('predict', kept, '--input', tmp_path / 'a.jsonl')
     assert status == 0 and json.loads(out.split('\n')[0])['text'] == '\ud800'
     assert err == '1 inputs were longer than the model reads and were cut\n'
 
 
-@pytest.mark.parametrize('arguments, parts', [
-    (['--input', 'none.txt'], ['none.txt: no such file']),
-    (['text', '--input', 'x'], ['not both']), (['a', '--top_k', '0'], ['--top_k 0']),
-    (['a', '--batch_size', '0'], ['--batch_size 0']), (['a', '--gpu'], ['--gpu 0', 'no such GPU']),
-    (['a', '--output', 'no/where'], ['--output', 'no such folder']),
-    (['a', '--task', 'fill-mask'], ['was fine-tuned for classification']),
-    (['--input', 'a.xyz'], ['a.xyz', '--format']),
-    (['--input', 'a.xyz', '--format', 'squad'], ['is for questions']),
-    (['--input', 'empty.txt'], ['empty.txt: is empty']),
-    (['--input', 'pairs.txt'], ['pairs.txt:2: the network reads pairs']),
-    (['--input', 'bad.csv'], ['bad.csv:3: the row has 1 column']),
-    (['--input', 'bytes.txt'], ['bytes.txt:2', 'not UTF-8'])])
-def test_what_is_wrong_is_told_with_file_and_line(run, folder, tmp_path, monkeypatch, arguments,
-                                                  parts):
+@pytest.mark.parametrize(
+    'arguments, parts',
+    [
+        (['--input', 'none.txt'], ['none.txt: no such file']),
+        (['text', '--input', 'x'], ['not both']),
+        (['a', '--top_k', '0'], ['--top_k 0']),
+        (['a', '--batch_size', '0'], ['--batch_size 0']),
+        (['a', '--gpu'], ['--gpu 0', 'no such GPU']),
+        (['a', '--output', 'no/where'], ['--output', 'no such folder']),
+        (['a', '--task', 'fill-mask'], ['was fine-tuned for classification']),
+        (['--input', 'a.xyz'], ['a.xyz', '--format']),
+        (['--input', 'a.xyz', '--format', 'squad'], ['is for questions']),
+        (['--input', 'empty.txt'], ['empty.txt: is empty']),
+        (['--input', 'pairs.txt'], ['pairs.txt:2: the network reads pairs']),
+        (['--input', 'bad.csv'], ['bad.csv:3: the row has 1 column']),
+        (['--input', 'bytes.txt'], ['bytes.txt:2', 'not UTF-8']),
+    ],
+)
+def test_what_is_wrong_is_told_with_file_and_line(
+    run, folder, tmp_path, monkeypatch, arguments, parts
+):
     kept, _ = folder('classification', pair=True)
     monkeypatch.chdir(tmp_path)
-    for name, content in (('a.xyz', b'a'), ('empty.txt', b''), ('pairs.txt', b'a\tb\nalone\n'),
-                          ('bad.csv', b'text_a,text_b\na,b\nc\n'), ('bytes.txt', b'a\tb\n\xff\n')):
+    for name, content in (
+        ('a.xyz', b'a'),
+        ('empty.txt', b''),
+        ('pairs.txt', b'a\tb\nalone\n'),
+        ('bad.csv', b'text_a,text_b\na,b\nc\n'),
+        ('bytes.txt', b'a\tb\n\xff\n'),
+    ):
         (tmp_path / name).write_bytes(content)
     error = error_of(run, 'predict', kept, *arguments)
     for part in parts:
@@ -284,8 +413,14 @@ def test_what_is_wrong_is_told_with_file_and_line(run, folder, tmp_path, monkeyp
 
 def test_sources_that_are_none_are_told(run, checkpoint, tmp_path):
     assert 'did you mean bert_12_768_12' in error_of(run, 'predict', 'bert_12_786_12/x', 'a')
-    bare = replace(checkpoint, arrays={name: array for name, array in checkpoint.arrays.items()
-                                       if not name.startswith(('decoder', 'classifier'))})
+    bare = replace(
+        checkpoint,
+        arrays={
+            name: array
+            for name, array in checkpoint.arrays.items()
+            if not name.startswith(('decoder', 'classifier'))
+        },
+    )
     write_checkpoint(bare, tmp_path / 'bare')
     assert 'no head to predict with' in error_of(run, 'predict', tmp_path / 'bare', 'a')
     write_checkpoint(checkpoint, tmp_path / 'theirs')

@@ -1,4 +1,5 @@
 """The console script: verify, fetch, cache."""
+
 import io
 import json
 import re
@@ -18,13 +19,18 @@ pytest_plugins = ['command_fixtures']
 
 # verify
 
+
 @pytest.mark.parametrize('to, target', [('gluonnlp', 'a.params'), ('tensorflow', 'a')])
 def test_the_same_in_two_formats(to, target, folder, tmp_path, run):
     run('convert', folder, tmp_path / target, '--to', to)
     status, out, _ = run('verify', folder, tmp_path / target)
     assert status == 0 and 'arrays: 46 of 46 equal bit by bit' in out
     assert [line.split() for line in out.splitlines() if line.endswith(' 0')] == [
-        ['sequence', '0'], ['pooled', '0'], ['next', 'sentence', '0'], ['masked', 'words', '0']]
+        ['sequence', '0'],
+        ['pooled', '0'],
+        ['next', 'sentence', '0'],
+        ['masked', 'words', '0'],
+    ]
 
 
 def test_a_difference_is_found(folder, checkpoint, tmp_path, run):
@@ -65,6 +71,7 @@ def test_not_a_number_is_a_difference(folder, checkpoint, tmp_path, run):
 
 # fetch, verify against a row, cache
 
+
 def test_from_fetching_to_clearing(tiny_zoo, run):
     status, out, _ = run('fetch', *KEY)
     assert status == 0 and all(line.startswith(str(tiny_zoo)) for line in out.splitlines())
@@ -98,8 +105,8 @@ def test_fetch_needs_models_or_all(arguments, tiny_zoo, run):
 
 
 def test_a_damaged_file_fails(tiny_zoo, tmp_path, run):
-    file, = (tmp_path / 'mirror').glob('*.params')
-    assert run('verify', file)[0] == 0      # the row is found by name and digest
+    (file,) = (tmp_path / 'mirror').glob('*.params')
+    assert run('verify', file)[0] == 0  # the row is found by name and digest
     other = tmp_path / 'other.params'
     data = bytearray(file.read_bytes())
     data[2000] ^= 1
@@ -115,13 +122,14 @@ def test_a_damaged_file_fails(tiny_zoo, tmp_path, run):
 def test_own_files_and_broken_downloads(tiny_zoo, tmp_path, monkeypatch, run):
     own = tiny_zoo / '_'.join(KEY) / 'model.params'
     own.parent.mkdir(parents=True)
-    file, = (tmp_path / 'mirror').glob('*.params')
+    (file,) = (tmp_path / 'mirror').glob('*.params')
     own.write_bytes(file.read_bytes())
     part = tiny_zoo / '.downloads' / KEY[1] / 'a.zip.part'
     part.parent.mkdir(parents=True)
     part.write_bytes(b'x' * 1000)
-    states = dict(line.split()[::4] for line in run('cache')[1].splitlines()[2:]
-                  if len(line.split()) == 5)
+    states = dict(
+        line.split()[::4] for line in run('cache')[1].splitlines()[2:] if len(line.split()) == 5
+    )
     assert states == {'_'.join(KEY): 'own', KEY[1]: 'partial'}
     monkeypatch.setattr('sys.stdin', io.StringIO('no\n'))
     status, out, err = run('cache', 'clear', '--partial')

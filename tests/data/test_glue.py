@@ -1,4 +1,5 @@
 """The tasks' rows and the reader of their files."""
+
 import re
 
 import numpy as np
@@ -7,9 +8,18 @@ import pytest
 from gluon_bert.data import TASKS, Example, get_task, read_task, task_folder
 from gluon_bert.metrics.classification import METRICS
 
-MNLI_START = ['index', 'promptID', 'pairID', 'genre', 'sentence1_binary_parse',
-              'sentence2_binary_parse', 'sentence1_parse', 'sentence2_parse', 'sentence1',
-              'sentence2']
+MNLI_START = [
+    'index',
+    'promptID',
+    'pairID',
+    'genre',
+    'sentence1_binary_parse',
+    'sentence2_binary_parse',
+    'sentence1_parse',
+    'sentence2_parse',
+    'sentence1',
+    'sentence2',
+]
 
 # Rows of the official files: train, dev, test.
 COUNTS = {
@@ -22,25 +32,32 @@ COUNTS = {
     'QNLI': {'dev': 5463, 'test': 5463},
     'AX': {'test': 1104},
 }
-CHINESE_COUNTS = [('XNLI', 'xnli_zh', 'dev', 2490), ('XNLI', 'xnli_zh', 'test', 5010),
-                  ('ChnSentiCorp', 'chnsenticorp', 'train', 9600),
-                  ('ChnSentiCorp', 'chnsenticorp', 'dev', 1200),
-                  ('ChnSentiCorp', 'chnsenticorp', 'test', 1200),
-                  ('TNEWS', 'tnews', 'dev', 10000), ('TNEWS', 'tnews', 'test', 10000)]
+CHINESE_COUNTS = [
+    ('XNLI', 'xnli_zh', 'dev', 2490),
+    ('XNLI', 'xnli_zh', 'test', 5010),
+    ('ChnSentiCorp', 'chnsenticorp', 'train', 9600),
+    ('ChnSentiCorp', 'chnsenticorp', 'dev', 1200),
+    ('ChnSentiCorp', 'chnsenticorp', 'test', 1200),
+    ('TNEWS', 'tnews', 'dev', 10000),
+    ('TNEWS', 'tnews', 'test', 10000),
+]
 
 
 @pytest.fixture
 def write_task(tmp_path):
     """Write rows of fields, or raw content, as a file of a folder; give the folder."""
+
     def write(name, content):
         if isinstance(content, list):
             content = ''.join('\t'.join(row) + '\n' for row in content)
         (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
         return tmp_path
+
     return write
 
 
 # Rows
+
 
 @pytest.mark.parametrize('task', TASKS.values(), ids=TASKS)
 def test_row_is_consistent(task):
@@ -53,11 +70,25 @@ def test_row_is_consistent(task):
     assert all((task.columns_of(split).pair is not None) == task.is_pair for split in task.files)
 
 
-@pytest.mark.parametrize(('name', 'expected'), [
-    ('MRPC', 'MRPC'), ('mrpc', 'MRPC'), ('SST', 'SST-2'), ('sst2', 'SST-2'), ('SST-2', 'SST-2'),
-    ('STSB', 'STS-B'), ('sts-b', 'STS-B'), ('cola', 'CoLA'), ('ax', 'AX'), ('diagnostic', 'AX'),
-    ('chnsenticorp', 'ChnSentiCorp'), ('lcqmc', 'LCQMC'), ('xnli', 'XNLI'),
-    ('tnews_public', 'TNEWS')])
+@pytest.mark.parametrize(
+    ('name', 'expected'),
+    [
+        ('MRPC', 'MRPC'),
+        ('mrpc', 'MRPC'),
+        ('SST', 'SST-2'),
+        ('sst2', 'SST-2'),
+        ('SST-2', 'SST-2'),
+        ('STSB', 'STS-B'),
+        ('sts-b', 'STS-B'),
+        ('cola', 'CoLA'),
+        ('ax', 'AX'),
+        ('diagnostic', 'AX'),
+        ('chnsenticorp', 'ChnSentiCorp'),
+        ('lcqmc', 'LCQMC'),
+        ('xnli', 'XNLI'),
+        ('tnews_public', 'TNEWS'),
+    ],
+)
 def test_task_is_found_by_any_of_its_names(name, expected):
     assert get_task(name).name == expected
 
@@ -67,31 +98,60 @@ def test_unknown_task_is_refused_with_the_nearest_name():
         get_task('MPRC')
 
 
-@pytest.mark.parametrize(('name', 'metrics'), [
-    ('CoLA', ('mcc',)), ('SST-2', ('accuracy',)), ('MRPC', ('accuracy', 'f1')),
-    ('STS-B', ('pearson', 'spearman')), ('QQP', ('accuracy', 'f1')), ('MNLI', ('accuracy',)),
-    ('QNLI', ('accuracy',)), ('RTE', ('accuracy',)), ('WNLI', ('accuracy',))])
+@pytest.mark.parametrize(
+    ('name', 'metrics'),
+    [
+        ('CoLA', ('mcc',)),
+        ('SST-2', ('accuracy',)),
+        ('MRPC', ('accuracy', 'f1')),
+        ('STS-B', ('pearson', 'spearman')),
+        ('QQP', ('accuracy', 'f1')),
+        ('MNLI', ('accuracy',)),
+        ('QNLI', ('accuracy',)),
+        ('RTE', ('accuracy',)),
+        ('WNLI', ('accuracy',)),
+    ],
+)
 def test_metrics_are_those_of_glue(name, metrics):
     assert get_task(name).metrics == metrics
 
 
-@pytest.mark.parametrize(('name', 'labels'), [
-    ('MNLI', ('contradiction', 'entailment', 'neutral')),
-    ('XNLI', ('contradiction', 'entailment', 'neutral')),
-    ('AX', ('contradiction', 'entailment', 'neutral')),
-    ('RTE', ('entailment', 'not_entailment')), ('QNLI', ('entailment', 'not_entailment')),
-    ('MRPC', ('0', '1')), ('STS-B', None)])
+@pytest.mark.parametrize(
+    ('name', 'labels'),
+    [
+        ('MNLI', ('contradiction', 'entailment', 'neutral')),
+        ('XNLI', ('contradiction', 'entailment', 'neutral')),
+        ('AX', ('contradiction', 'entailment', 'neutral')),
+        ('RTE', ('entailment', 'not_entailment')),
+        ('QNLI', ('entailment', 'not_entailment')),
+        ('MRPC', ('0', '1')),
+        ('STS-B', None),
+    ],
+)
 def test_classes_have_their_usual_order(name, labels):
     assert get_task(name).labels == labels
 
 
 def test_submissions_have_the_names_the_server_expects():
     names = {name for task in TASKS.values() for name in task.submissions.values()}
-    assert names == {'CoLA.tsv', 'SST-2.tsv', 'MRPC.tsv', 'STS-B.tsv', 'MNLI-m.tsv', 'MNLI-mm.tsv',
-                     'QNLI.tsv', 'QQP.tsv', 'RTE.tsv', 'WNLI.tsv', 'AX.tsv', 'tnews_predict.json'}
+    assert names == {
+        'CoLA.tsv',
+        'SST-2.tsv',
+        'MRPC.tsv',
+        'STS-B.tsv',
+        'MNLI-m.tsv',
+        'MNLI-mm.tsv',
+        'QNLI.tsv',
+        'QQP.tsv',
+        'RTE.tsv',
+        'WNLI.tsv',
+        'AX.tsv',
+        'tnews_predict.json',
+    }
 
 
 # Folders
+
 
 def test_folder_of_a_task_is_found(tmp_path):
     (tmp_path / 'MRPC').mkdir()
@@ -111,14 +171,22 @@ def test_folder_is_looked_for_in_glue_dir(tmp_path, monkeypatch):
     assert task_folder('RTE') == tmp_path / 'RTE'
 
 
-@pytest.mark.parametrize(('setting', 'argument', 'message'), [
-    (None, None, r'task RTE: .*GLUE_DIR must name the folder that holds RTE/ with train\.tsv, '
-                 r'dev\.tsv, test\.tsv \(it is not set\)'),
-    ('nowhere', None, r"no folder 'nowhere'; .*GLUE_DIR .*\(it is 'nowhere'\)"),
-    ('nowhere', '.', r"no folder 'RTE'; .*GLUE_DIR"),
-])
+@pytest.mark.parametrize(
+    ('setting', 'argument', 'message'),
+    [
+        (
+            None,
+            None,
+            r'task RTE: .*GLUE_DIR must name the folder that holds RTE/ with train\.tsv, '
+            r'dev\.tsv, test\.tsv \(it is not set\)',
+        ),
+        ('nowhere', None, r"no folder 'nowhere'; .*GLUE_DIR .*\(it is 'nowhere'\)"),
+        ('nowhere', '.', r"no folder 'RTE'; .*GLUE_DIR"),
+    ],
+)
 def test_missing_folder_is_told_with_what_was_looked_for(
-        tmp_path, monkeypatch, setting, argument, message):
+    tmp_path, monkeypatch, setting, argument, message
+):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv('GLUE_DIR', raising=False)
     if setting:
@@ -139,9 +207,12 @@ def test_unknown_split_is_refused_with_the_allowed_ones(tmp_path):
 
 # Files
 
+
 @pytest.mark.data
-@pytest.mark.parametrize(('name', 'split', 'count'), [
-    (name, split, count) for name, splits in COUNTS.items() for split, count in splits.items()])
+@pytest.mark.parametrize(
+    ('name', 'split', 'count'),
+    [(name, split, count) for name, splits in COUNTS.items() for split, count in splits.items()],
+)
 def test_official_file_has_its_published_number_of_examples(shared_data, name, split, count):
     data = read_task(name, task_folder(name, shared_data / 'glue_data'), split)
     task = get_task(name)
@@ -154,8 +225,7 @@ def test_official_file_has_its_published_number_of_examples(shared_data, name, s
 
 @pytest.mark.data
 @pytest.mark.parametrize(('name', 'folder', 'split', 'count'), CHINESE_COUNTS)
-def test_chinese_file_has_its_published_number_of_examples(
-        shared_data, name, folder, split, count):
+def test_chinese_file_has_its_published_number_of_examples(shared_data, name, folder, split, count):
     data = read_task(name, shared_data / folder, split)
     assert len(data.examples) == count
     labels = {example.label for example in data.examples}
@@ -169,9 +239,17 @@ def test_classes_of_tnews_are_those_of_its_list(shared_data):
 
 
 @pytest.mark.data
-@pytest.mark.parametrize(('name', 'split', 'share'), [
-    ('MRPC', 'train', 0.674), ('MRPC', 'dev', 0.684), ('CoLA', 'train', 0.704),
-    ('CoLA', 'dev', 0.691), ('SST-2', 'train', 0.558), ('SST-2', 'dev', 0.509)])
+@pytest.mark.parametrize(
+    ('name', 'split', 'share'),
+    [
+        ('MRPC', 'train', 0.674),
+        ('MRPC', 'dev', 0.684),
+        ('CoLA', 'train', 0.704),
+        ('CoLA', 'dev', 0.691),
+        ('SST-2', 'train', 0.558),
+        ('SST-2', 'dev', 0.509),
+    ],
+)
 def test_share_of_class_one_is_as_published(shared_data, name, split, share):
     data = read_task(name, task_folder(name, shared_data / 'glue_data'), split)
     assert np.mean([example.label for example in data.examples]) == pytest.approx(share, abs=5e-4)
@@ -180,8 +258,9 @@ def test_share_of_class_one_is_as_published(shared_data, name, split, share):
 @pytest.mark.data
 def test_scores_are_read_as_numbers(shared_data):
     data = read_task('STS-B', shared_data / 'glue_data/STS-B', 'dev')
-    assert data.examples[1] == Example('A young child is riding a horse.',
-                                       'A child is riding a horse.', 4.75, '1')
+    assert data.examples[1] == Example(
+        'A young child is riding a horse.', 'A child is riding a horse.', 4.75, '1'
+    )
     assert {type(example.label) for example in data.examples} == {float}
 
 
@@ -195,14 +274,20 @@ def test_cola_is_read_by_position_and_its_test_file_by_header(write_task):
     folder = write_task('dev.tsv', 'gj04\t0\t*\tThe sang.\ngj04\t1\t\tShe sang.')
     write_task('test.tsv', 'index\tsentence\n7\tThey sang.\n')
     assert read_task('CoLA', folder, 'dev').examples == [
-        Example('The sang.', None, 0, '0'), Example('She sang.', None, 1, '1')]
+        Example('The sang.', None, 0, '0'),
+        Example('She sang.', None, 1, '1'),
+    ]
     assert read_task('CoLA', folder, 'test').examples == [Example('They sang.', None, None, '7')]
 
 
-@pytest.mark.parametrize(('split', 'labels'), [
-    ('train', ['label1', 'gold_label']), ('dev_matched', ['label1', 'label2', 'label3', 'label4',
-                                                          'label5', 'gold_label']),
-    ('dev_mismatched', ['label1', 'label2', 'label3', 'label4', 'label5', 'gold_label'])])
+@pytest.mark.parametrize(
+    ('split', 'labels'),
+    [
+        ('train', ['label1', 'gold_label']),
+        ('dev_matched', ['label1', 'label2', 'label3', 'label4', 'label5', 'gold_label']),
+        ('dev_mismatched', ['label1', 'label2', 'label3', 'label4', 'label5', 'gold_label']),
+    ],
+)
 def test_mnli_has_its_label_in_gold_label(write_task, split, labels):
     row = ['4', *'abcdefg', 'One.', 'Two.', *(['neutral'] * (len(labels) - 1)), 'entailment']
     folder = write_task(f'{split}.tsv', [[*MNLI_START, *labels], row])
@@ -221,9 +306,15 @@ QQP_HEADER = ['id', 'qid1', 'qid2', 'question1', 'question2', 'is_duplicate']
 
 
 def test_qqp_leaves_out_and_counts_the_broken_rows_it_is_known_for(write_task):
-    folder = write_task('train.tsv', [
-        QQP_HEADER, ['133', '1', '2', 'Why?', 'How?', '0'], ['', 'Was he real?', '0'],
-        ['134', '3', '4', 'Who?', '', '1']])
+    folder = write_task(
+        'train.tsv',
+        [
+            QQP_HEADER,
+            ['133', '1', '2', 'Why?', 'How?', '0'],
+            ['', 'Was he real?', '0'],
+            ['134', '3', '4', 'Who?', '', '1'],
+        ],
+    )
     data = read_task('QQP', folder, 'train')
     assert data.examples == [Example('Why?', 'How?', 0, '133'), Example('Who?', '', 1, '134')]
     assert data.num_skipped == 1
@@ -247,15 +338,29 @@ def test_lcqmc_has_labels_in_every_split(write_task, split):
 
 
 def test_xnli_has_two_spellings_of_contradiction(write_task):
-    folder = write_task('train.tsv', [['text_a', 'text_b', 'label'], ['a', 'b', 'contradictory'],
-                                      ['a', 'b', 'contradiction'], ['a', 'b', 'neutral']])
+    folder = write_task(
+        'train.tsv',
+        [
+            ['text_a', 'text_b', 'label'],
+            ['a', 'b', 'contradictory'],
+            ['a', 'b', 'contradiction'],
+            ['a', 'b', 'neutral'],
+        ],
+    )
     assert [example.label for example in read_task('XNLI', folder, 'train').examples] == [0, 0, 2]
 
 
-@pytest.mark.parametrize('content', [
-    'sentence\tlabel\nfine\t1\n', '\ufeffsentence\tlabel\nfine\t1\n',
-    'sentence\tlabel\r\nfine\t1\r\n', 'sentence\tlabel\nfine\t1', 'label\tsentence\n1\tfine\n\n\n',
-    'sentence \t label\nfine\t1 \n'])
+@pytest.mark.parametrize(
+    'content',
+    [
+        'sentence\tlabel\nfine\t1\n',
+        '\ufeffsentence\tlabel\nfine\t1\n',
+        'sentence\tlabel\r\nfine\t1\r\n',
+        'sentence\tlabel\nfine\t1',
+        'label\tsentence\n1\tfine\n\n\n',
+        'sentence \t label\nfine\t1 \n',
+    ],
+)
 def test_byte_order_mark_line_ends_and_column_order_do_not_matter(write_task, content):
     folder = write_task('dev.tsv', content)
     assert read_task('SST-2', folder, 'dev').examples == [Example('fine', None, 1, '0')]
@@ -281,10 +386,12 @@ BAD_ROWS = [
     ('STS-B', 'a\tb\tinf\t0', r"dev\.tsv:3: score 'inf' is not allowed"),
     ('CoLA', 'gj04\t1\tThey sang.', r'dev\.tsv:3: the row has 3 columns, 4 are needed'),
 ]
-GOOD_ROWS = {'SST-2': ['sentence\tlabel', 'fine\t1'],
-             'RTE': ['index\tsentence1\tsentence2\tlabel', '0\ta\tb\tentailment'],
-             'STS-B': ['sentence1\tsentence2\tscore\tindex', 'a\tb\t5\t0'],
-             'CoLA': ['gj04\t1\t\tShe sang.', 'gj04\t1\t\tHe sang.']}
+GOOD_ROWS = {
+    'SST-2': ['sentence\tlabel', 'fine\t1'],
+    'RTE': ['index\tsentence1\tsentence2\tlabel', '0\ta\tb\tentailment'],
+    'STS-B': ['sentence1\tsentence2\tscore\tindex', 'a\tb\t5\t0'],
+    'CoLA': ['gj04\t1\t\tShe sang.', 'gj04\t1\t\tHe sang.'],
+}
 
 
 @pytest.mark.parametrize(('name', 'row', 'message'), BAD_ROWS)
@@ -326,8 +433,7 @@ BAD_FILES = [
 
 @pytest.mark.parametrize('skip_malformed', [False, True])
 @pytest.mark.parametrize(('content', 'message'), BAD_FILES, ids=[row[1] for row in BAD_FILES])
-def test_file_that_is_no_table_of_the_task_is_refused(write_task, content, message,
-                                                      skip_malformed):
+def test_file_that_is_no_table_of_the_task_is_refused(write_task, content, message, skip_malformed):
     folder = write_task('dev.tsv', content)
     with pytest.raises(ValueError, match=message):
         read_task('SST-2', folder, 'dev', skip_malformed=skip_malformed)

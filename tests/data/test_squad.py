@@ -1,4 +1,5 @@
 """Files of questions, and their windows against Google's algorithm written out plainly."""
+
 import functools
 import json
 from dataclasses import fields
@@ -25,29 +26,45 @@ CONTEXT = 'The Norman dynasty had a major impact. 诺曼人在公元10世纪得�
 
 
 def entry(**changes):
-    return {'id': 'q1', 'question': 'Who?', 'answers': [{'text': 'Norman', 'answer_start': 4}],
-            **changes}
+    return {
+        'id': 'q1',
+        'question': 'Who?',
+        'answers': [{'text': 'Norman', 'answer_start': 4}],
+        **changes,
+    }
 
 
 def squad(*entries, context=CONTEXT):
-    return {'version': '1.1', 'data': [{'title': 'T', 'paragraphs': [
-        {'context': context, 'qas': list(entries)}]}]}
+    return {
+        'version': '1.1',
+        'data': [{'title': 'T', 'paragraphs': [{'context': context, 'qas': list(entries)}]}],
+    }
 
 
 @pytest.fixture
 def write(tmp_path):
     def call(content):
         path = tmp_path / 'squad.json'
-        path.write_bytes(content if isinstance(content, bytes) else json.dumps(
-            content, ensure_ascii=False).encode())
+        path.write_bytes(
+            content
+            if isinstance(content, bytes)
+            else json.dumps(content, ensure_ascii=False).encode()
+        )
         return path
+
     return call
 
 
 @pytest.mark.data
-@pytest.mark.parametrize('name, number, impossible', [
-    ('dev-v1.1.json', 10570, 0), ('dev-v2.0.rebuilt.json', 11873, 5945),
-    ('train40-v1.1.json', 8981, 0), ('dev8-v1.1.json', 1589, 0)])
+@pytest.mark.parametrize(
+    'name, number, impossible',
+    [
+        ('dev-v1.1.json', 10570, 0),
+        ('dev-v2.0.rebuilt.json', 11873, 5945),
+        ('train40-v1.1.json', 8981, 0),
+        ('dev8-v1.1.json', 1589, 0),
+    ],
+)
 def test_official_files_are_read_whole(shared_data, name, number, impossible):
     content = read_squad(shared_data / 'squad' / name, training=True)
     assert len(content.questions) == number and content.num_skipped == 0
@@ -57,8 +74,10 @@ def test_official_files_are_read_whole(shared_data, name, number, impossible):
 
 def test_fields_that_may_be_absent(write):
     content = read_squad(write(squad({'id': 7, 'question': ''}, entry(is_impossible=True))))
-    assert content.questions == [Question('7', '', CONTEXT, (), False), Question(
-        'q1', 'Who?', CONTEXT, (Answer('Norman', 4),), True)]
+    assert content.questions == [
+        Question('7', '', CONTEXT, (), False),
+        Question('q1', 'Who?', CONTEXT, (Answer('Norman', 4),), True),
+    ]
     assert not read_squad(write(squad({'id': 'q', 'question': 'Who?'}))).has_answers
 
 
@@ -66,24 +85,30 @@ WRONG_PLACE = entry(answers=[{'text': 'Norman', 'answer_start': 5}])
 IN_QUESTION = 'data[0].paragraphs[0].qas[0]'
 
 
-@pytest.mark.parametrize('content, parts', [
-    (b'', ['the file is empty']),
-    (b'\xef\xbb\xbf{"data": "\xe4\xb8\xad" 5}', ['byte 18: not JSON']),
-    (b'{"data": "caf\xe9"}', ['not UTF-8', 'offset 13']),
-    (b'[' * 100000, ['nested too deeply']),
-    (b'[' + b'1,' * 4_000_000 + b'1]', ['more than 3000000 values']),
-    (b'[]', ['the file', 'expected an object, got list']),
-    ({}, ["has no 'data'"]),
-    ({'data': []}, ['has no questions']),
-    ({'data': [{'title': 'T'}]}, ['data[0]', "has no 'paragraphs'"]),
-    (squad(context=3), ['data[0].paragraphs[0].context', 'expected a string, got int']),
-    (squad('q'), [IN_QUESTION, 'expected an object, got str']),
-    (squad(entry(id=True)), [f'{IN_QUESTION}.id', 'expected a string, got bool']),
-    (squad(entry(is_impossible='no')), ['is_impossible', 'true or false']),
-    (squad(entry(answers=None)), ['answers', 'expected a list']),
-    (squad(entry(answers=[{'text': 'N', 'answer_start': '4'}])),
-     [f'{IN_QUESTION}.answers[0].answer_start', 'a whole number, got str']),
-    (squad(entry(), entry()), ['qas[1]', "'q1' stands twice", IN_QUESTION])])
+@pytest.mark.parametrize(
+    'content, parts',
+    [
+        (b'', ['the file is empty']),
+        (b'\xef\xbb\xbf{"data": "\xe4\xb8\xad" 5}', ['byte 18: not JSON']),
+        (b'{"data": "caf\xe9"}', ['not UTF-8', 'offset 13']),
+        (b'[' * 100000, ['nested too deeply']),
+        (b'[' + b'1,' * 4_000_000 + b'1]', ['more than 3000000 values']),
+        (b'[]', ['the file', 'expected an object, got list']),
+        ({}, ["has no 'data'"]),
+        ({'data': []}, ['has no questions']),
+        ({'data': [{'title': 'T'}]}, ['data[0]', "has no 'paragraphs'"]),
+        (squad(context=3), ['data[0].paragraphs[0].context', 'expected a string, got int']),
+        (squad('q'), [IN_QUESTION, 'expected an object, got str']),
+        (squad(entry(id=True)), [f'{IN_QUESTION}.id', 'expected a string, got bool']),
+        (squad(entry(is_impossible='no')), ['is_impossible', 'true or false']),
+        (squad(entry(answers=None)), ['answers', 'expected a list']),
+        (
+            squad(entry(answers=[{'text': 'N', 'answer_start': '4'}])),
+            [f'{IN_QUESTION}.answers[0].answer_start', 'a whole number, got str'],
+        ),
+        (squad(entry(), entry()), ['qas[1]', "'q1' stands twice", IN_QUESTION]),
+    ],
+)
 def test_bad_file_is_told_with_its_place(write, content, parts):
     path = write(content)
     with pytest.raises(ValueError) as error:
@@ -92,12 +117,16 @@ def test_bad_file_is_told_with_its_place(write, content, parts):
         assert part in str(error.value)
 
 
-@pytest.mark.parametrize('wrong, parts', [
-    (WRONG_PLACE, ["'Norman' does not stand at answer_start 5", "'orman '"]),
-    (entry(answers=[{'text': 'Norman', 'answer_start': -70}]), ['answer_start -70']),
-    (entry(answers=[{'text': 'Norman'}]), ['answer_start -1']),
-    (entry(answers=[{'text': ' ', 'answer_start': 3}]), ['blank']),
-    (entry(answers=[]), ['no answer', 'is_impossible'])])
+@pytest.mark.parametrize(
+    'wrong, parts',
+    [
+        (WRONG_PLACE, ["'Norman' does not stand at answer_start 5", "'orman '"]),
+        (entry(answers=[{'text': 'Norman', 'answer_start': -70}]), ['answer_start -70']),
+        (entry(answers=[{'text': 'Norman'}]), ['answer_start -1']),
+        (entry(answers=[{'text': ' ', 'answer_start': 3}]), ['blank']),
+        (entry(answers=[]), ['no answer', 'is_impossible']),
+    ],
+)
 def test_answers_to_learn_must_be_where_the_file_says(write, wrong, parts):
     path = write(squad(wrong, entry(id='q2')))
     with pytest.raises(ValueError) as error:
@@ -159,8 +188,15 @@ def plain_windows(question, cut, max_seq_length=384, doc_stride=128, max_query_l
     after = word_of[start + len(text) - 1] + 1
     end = (first_of[after] if after < len(words) else len(tokens)) - 1
     wide, pieces = (begin, end), [token for word in text.split() for token in cut(word)]
-    improved = next(((i, j) for i in range(begin, end + 1) for j in range(end, i - 1, -1)
-                     if tokens[i:j + 1] == pieces), None)
+    improved = next(
+        (
+            (i, j)
+            for i in range(begin, end + 1)
+            for j in range(end, i - 1, -1)
+            if tokens[i : j + 1] == pieces
+        ),
+        None,
+    )
     spans, position, room = [], 0, max_seq_length - len(query) - 3
     while position < len(tokens):
         spans.append((position, min(room, len(tokens) - position)))
@@ -168,11 +204,14 @@ def plain_windows(question, cut, max_seq_length=384, doc_stride=128, max_query_l
             break
         position += min(spans[-1][1], doc_stride)
     for number, (position, length) in enumerate(spans):
-        part = tokens[position:position + length]
+        part = tokens[position : position + length]
         best = [plain_is_best(spans, number, position + i) for i in range(length)]
-        placed = [(0, 0) if pair is None or pair[0] < position or pair[1] >= position + length
-                  else tuple(i - position + len(query) + 2 for i in pair)
-                  for pair in (improved, wide)]
+        placed = [
+            (0, 0)
+            if pair is None or pair[0] < position or pair[1] >= position + length
+            else tuple(i - position + len(query) + 2 for i in pair)
+            for pair in (improved, wide)
+        ]
         yield ['[CLS]', *query, '[SEP]', *part, '[SEP]'], best, improved is not None, placed
 
 
@@ -180,21 +219,31 @@ def plain_windows(question, cut, max_seq_length=384, doc_stride=128, max_query_l
 def vocabularies(shared_data):
     def load(name):
         return read_vocab(shared_data / 'vocab' / name / 'vocab.txt')
+
     return load
 
 
 @pytest.mark.data
-@pytest.mark.parametrize('settings', [
-    {}, {'max_seq_length': 96, 'doc_stride': 37, 'max_query_length': 9}],
-    ids=['published settings', 'small windows'])
+@pytest.mark.parametrize(
+    'settings',
+    [{}, {'max_seq_length': 96, 'doc_stride': 37, 'max_query_length': 9}],
+    ids=['published settings', 'small windows'],
+)
 def test_windows_of_squad_are_googles(shared_data, vocabularies, settings):
     tokenizer = BertTokenizer(vocabularies('uncased_english'))
     cut = functools.lru_cache(None)(tokenizer)
     questions = read_squad(shared_data / 'squad' / 'dev-v1.1.json', training=True).questions
     questions = questions[::7] if settings else questions
     windows = build_windows(questions, tokenizer, with_spans=True, **settings)
-    rows = zip(windows.question, windows.features(), windows.max_context(), windows.span,
-               windows.first_token, windows.length, windows.offsets())
+    rows = zip(
+        windows.question,
+        windows.features(),
+        windows.max_context(),
+        windows.span,
+        windows.first_token,
+        windows.length,
+        windows.offsets(),
+    )
     unlike = 0
     for number, question in enumerate(questions):
         for tokens, best, is_whole, (improved, wide) in plain_windows(question, cut, **settings):
@@ -224,25 +273,42 @@ def test_windows_of_squad_are_googles(shared_data, vocabularies, settings):
 def test_spans_give_back_the_answer_as_it_is_written(vocabularies, vocabulary, lower):
     tokenizer = BertTokenizer(vocabularies(vocabulary), lower=lower)
     texts = ['Norman', 'major impact', '诺曼人', '世纪得名', 'café', '10', 'closed.', CONTEXT]
-    questions = [Question(str(i), '谁 who?', CONTEXT, (Answer(text, CONTEXT.index(text)),), False)
-                 for i, text in enumerate(texts)]
+    questions = [
+        Question(str(i), '谁 who?', CONTEXT, (Answer(text, CONTEXT.index(text)),), False)
+        for i, text in enumerate(texts)
+    ]
     windows = build_windows(questions, tokenizer, with_spans=True)
-    for text, span, first, offsets in zip(texts, windows.span, windows.first_token,
-                                          windows.offsets()):
+    for text, span, first, offsets in zip(
+        texts, windows.span, windows.first_token, windows.offsets()
+    ):
         begin, end = span - first
-        assert CONTEXT[offsets[begin, 0]:offsets[end, 1]] == text
+        assert CONTEXT[offsets[begin, 0] : offsets[end, 1]] == text
 
 
 @pytest.fixture
 def tiny(write):
     """Two questions and a tokenizer whose vocabulary is their letters."""
     letters = sorted(set(CONTEXT.lower()) - {' '})
-    path = write('\n'.join(['[UNK]', '[PAD]', '[CLS]', '[SEP]', '[MASK]', *letters,
-                            *('##' + letter for letter in letters)]).encode())
+    path = write(
+        '\n'.join(
+            [
+                '[UNK]',
+                '[PAD]',
+                '[CLS]',
+                '[SEP]',
+                '[MASK]',
+                *letters,
+                *('##' + letter for letter in letters),
+            ]
+        ).encode()
+    )
     tokenizer = BertTokenizer(read_vocab(path))
     context = 'a b c d e f g h'
-    return [Question('q1', 'h i', context, (Answer('d e', 6),), False),
-            Question('q2', '', context, (), True), Question('q3', 'h', '', (), False)], tokenizer
+    return [
+        Question('q1', 'h i', context, (Answer('d e', 6),), False),
+        Question('q2', '', context, (), True),
+        Question('q3', 'h', '', (), False),
+    ], tokenizer
 
 
 def test_spans_only_where_all_of_the_answer_is(tiny):
@@ -255,9 +321,14 @@ def test_spans_only_where_all_of_the_answer_is(tiny):
     assert [len(feature.inputs) for feature in windows.features()] == [9, 9, 9, 9, 9, 4]
 
 
-@pytest.mark.parametrize('settings, parts', [
-    ({'max_seq_length': 5}, ['max_seq_length=5', "'q1'", '6 or more', 'max_query_length']),
-    ({'doc_stride': 0}, ['doc_stride=0']), ({'max_query_length': 0}, ['max_query_length=0'])])
+@pytest.mark.parametrize(
+    'settings, parts',
+    [
+        ({'max_seq_length': 5}, ['max_seq_length=5', "'q1'", '6 or more', 'max_query_length']),
+        ({'doc_stride': 0}, ['doc_stride=0']),
+        ({'max_query_length': 0}, ['max_query_length=0']),
+    ],
+)
 def test_window_without_room_is_told(tiny, settings, parts):
     with pytest.raises(ValueError) as error:
         build_windows(*tiny, **settings)
@@ -272,15 +343,17 @@ def test_answer_without_tokens_is_told(tiny):
 
 
 def equal(first, second):
-    return all(np.array_equal(getattr(first, field.name), getattr(second, field.name))
-               for field in fields(Windows))
+    return all(
+        np.array_equal(getattr(first, field.name), getattr(second, field.name))
+        for field in fields(Windows)
+    )
 
 
 def test_windows_are_kept_and_read_again(tiny, tmp_path, monkeypatch):
     done = []
     built = cached_windows(tmp_path, *tiny, with_spans=True, progress=done.append)
     assert equal(built, build_windows(*tiny, with_spans=True))
-    assert sum(done) == 5    # three questions, two paragraphs
+    assert sum(done) == 5  # three questions, two paragraphs
     monkeypatch.setattr(gb.data.squad.cache, 'build_windows', None)
     assert equal(cached_windows(tmp_path, *tiny, with_spans=True), built)
 
@@ -289,29 +362,47 @@ def test_other_questions_settings_or_vocabulary_are_other_windows(tiny, tmp_path
     questions, tokenizer = tiny
     other = [questions[0]._replace(question='h'), *questions[1:]]
     for arguments, settings in (
-            ((questions, tokenizer), {}), ((questions, tokenizer), {'doc_stride': 3}),
-            ((other, tokenizer), {}),
-            ((questions, BertTokenizer(tokenizer.vocab, lower=False)), {})):
+        ((questions, tokenizer), {}),
+        ((questions, tokenizer), {'doc_stride': 3}),
+        ((other, tokenizer), {}),
+        ((questions, BertTokenizer(tokenizer.vocab, lower=False)), {}),
+    ):
         cached_windows(tmp_path, *arguments, **settings)
     assert len(list(tmp_path.glob('windows-*'))) == 4
 
 
-@pytest.mark.parametrize('damage', [
-    lambda arrays: arrays['token_ids'].__setitem__(0, 9999),
-    lambda arrays: arrays['token_offsets'].__setitem__((0, 1), 99),
-    lambda arrays: arrays['length'].__setitem__(0, 99),
-    lambda arrays: arrays['question'].__setitem__(0, -1),
-    lambda arrays: arrays['question'].__setitem__(1, 2),
-    lambda arrays: arrays['special'].__setitem__(2, 90),
-    lambda arrays: arrays['token_bounds'].__setitem__(1, -4),
-    lambda arrays: arrays.update(span=arrays['span'][:1]),
-    lambda arrays: arrays.update(start=arrays['start'].astype('float32')),
-    lambda arrays: arrays.pop('special'), None],
-    ids=['id', 'character', 'length', 'question', 'no window', 'separators', 'bounds',
-         'rows', 'type', 'absent', 'cut off'])
+@pytest.mark.parametrize(
+    'damage',
+    [
+        lambda arrays: arrays['token_ids'].__setitem__(0, 9999),
+        lambda arrays: arrays['token_offsets'].__setitem__((0, 1), 99),
+        lambda arrays: arrays['length'].__setitem__(0, 99),
+        lambda arrays: arrays['question'].__setitem__(0, -1),
+        lambda arrays: arrays['question'].__setitem__(1, 2),
+        lambda arrays: arrays['special'].__setitem__(2, 90),
+        lambda arrays: arrays['token_bounds'].__setitem__(1, -4),
+        lambda arrays: arrays.update(span=arrays['span'][:1]),
+        lambda arrays: arrays.update(start=arrays['start'].astype('float32')),
+        lambda arrays: arrays.pop('special'),
+        None,
+    ],
+    ids=[
+        'id',
+        'character',
+        'length',
+        'question',
+        'no window',
+        'separators',
+        'bounds',
+        'rows',
+        'type',
+        'absent',
+        'cut off',
+    ],
+)
 def test_damaged_file_of_windows_is_written_anew(tiny, tmp_path, caplog, damage):
     built = cached_windows(tmp_path, *tiny)
-    path, = tmp_path.glob('windows-*')
+    (path,) = tmp_path.glob('windows-*')
     if damage:
         with safe_open(path, 'np') as file:
             key = file.metadata()
@@ -331,8 +422,9 @@ def test_scores_of_tokens_come_without_padding_in_the_order_of_the_questions(tin
     network = gb.BertForQA(make_model(use_pooler=False, vocab_size=len(tokenizer.vocab)))
     network.span.initialize()
     features = build_windows(questions, tokenizer, max_seq_length=12).features()
-    scores = gb.training.predict(network, gb.data.SequenceData(features, None, 1, batch_size=3),
-                                 per_token=True)
+    scores = gb.training.predict(
+        network, gb.data.SequenceData(features, None, 1, batch_size=3), per_token=True
+    )
     assert [len(rows) for rows in scores] == [feature.valid_length for feature in features]
     for rows, feature in zip(scores, features):
         alone = network(*(mx.nd.array([part]) for part in feature)).asnumpy()[0]

@@ -1,4 +1,5 @@
 """Answers from scores, by the rules of Google's code, and their evaluation."""
+
 import json
 import math
 
@@ -15,16 +16,37 @@ LETTERS = 'a b c d e f g h'
 @pytest.fixture
 def tokenizer(tmp_path):
     path = tmp_path / 'vocab.txt'
-    path.write_text('\n'.join(['[UNK]', '[PAD]', '[CLS]', '[SEP]', '[MASK]', *LETTERS.split(),
-                               '中', '国', '人', '。', "'", 's', '##s', 'cafe']), encoding='utf-8')
+    path.write_text(
+        '\n'.join(
+            [
+                '[UNK]',
+                '[PAD]',
+                '[CLS]',
+                '[SEP]',
+                '[MASK]',
+                *LETTERS.split(),
+                '中',
+                '国',
+                '人',
+                '。',
+                "'",
+                's',
+                '##s',
+                'cafe',
+            ]
+        ),
+        encoding='utf-8',
+    )
     return BertTokenizer(read_vocab(path))
 
 
 @pytest.fixture
 def answers(tokenizer):
     """Find answers where some tokens of the paragraph have high scores."""
-    def call(starts, ends, context=LETTERS, null=(0.0, 0.0), max_seq_length=40, doc_stride=2,
-             **options):
+
+    def call(
+        starts, ends, context=LETTERS, null=(0.0, 0.0), max_seq_length=40, doc_stride=2, **options
+    ):
         questions = [Question('q', 'h', context, (), False)]
         windows = build_windows(questions, tokenizer, max_seq_length, doc_stride)
         scores = []
@@ -37,6 +59,7 @@ def answers(tokenizer):
                         logits[first + token - begin, column] = value
             scores.append(logits)
         return find_answers(questions, windows, scores, **options)[0]
+
     return call
 
 
@@ -44,18 +67,26 @@ def test_best_pair_wins_and_probabilities_are_those_of_the_candidates(answers):
     found = answers({1: 5, 3: 4}, {2: 5, 4: 1}, n_best_size=3)
     assert found.text == found.best_text == 'b c' and found.null_odds is None
     assert [(c.text, c.start_logit, c.end_logit) for c in found.candidates] == [
-        ('b c', 5, 5), ('b c d e', 5, 1), ('d e', 4, 1)]
+        ('b c', 5, 5),
+        ('b c d e', 5, 1),
+        ('d e', 4, 1),
+    ]
     weights = [math.exp(score) for score in (10, 6, 5)]
     assert [c.probability for c in found.candidates] == pytest.approx(
-        [weight / sum(weights) for weight in weights])
+        [weight / sum(weights) for weight in weights]
+    )
 
 
-@pytest.mark.parametrize('starts, ends, options, text', [
-    ({3: 5, 1: 4}, {2: 5}, {}, 'b c'),                                  # ends before it starts
-    ({0: 5, 2: 4}, {3: 5}, {'max_answer_length': 3}, 'c d'),            # too long
-    ({0: 5}, {2: 5}, {'max_answer_length': 3}, 'a b c'),
-    ({4: 5, 1: 2}, {2: 5, 6: 3}, {'n_best_size': 2}, 'e f g'),
-    ({4: 5, 1: 2}, {2: 5, 6: 3, 7: 4}, {'n_best_size': 2}, 'e f g h')])
+@pytest.mark.parametrize(
+    'starts, ends, options, text',
+    [
+        ({3: 5, 1: 4}, {2: 5}, {}, 'b c'),  # ends before it starts
+        ({0: 5, 2: 4}, {3: 5}, {'max_answer_length': 3}, 'c d'),  # too long
+        ({0: 5}, {2: 5}, {'max_answer_length': 3}, 'a b c'),
+        ({4: 5, 1: 2}, {2: 5, 6: 3}, {'n_best_size': 2}, 'e f g'),
+        ({4: 5, 1: 2}, {2: 5, 6: 3, 7: 4}, {'n_best_size': 2}, 'e f g h'),
+    ],
+)
 def test_pairs_that_are_no_answer_are_left_out(answers, starts, ends, options, text):
     assert answers(starts, ends, **options).text == text
 
@@ -65,8 +96,8 @@ def test_start_counts_only_in_the_window_with_most_context(tokenizer):
     windows = build_windows(questions, tokenizer, max_seq_length=10, doc_stride=2)
     assert windows.start.tolist() == [0, 2]
     scores = [np.full((10, 2), -10.0) for _ in range(2)]
-    scores[1][3] = 9         # token 2, at the border of the second window
-    scores[1][3 + 4] = 5     # token 6, which is in the second window alone
+    scores[1][3] = 9  # token 2, at the border of the second window
+    scores[1][3 + 4] = 5  # token 6, which is in the second window alone
     found = find_answers(questions, windows, scores)[0]
     assert found.text == 'g'
     assert 9 not in {candidate.start_logit for candidate in found.candidates}
@@ -78,11 +109,12 @@ def test_equal_texts_are_one_candidate_and_question_is_no_answer(answers):
     assert len({c.text for c in found.candidates}) == len(found.candidates)
 
 
-@pytest.mark.parametrize('null, threshold, text, odds', [
-    ((2, 3), 0, 'b', -4), ((5, 6), 0, '', 2), ((5, 6), 2, 'b', 2), ((2, 3), -5, '', -4)])
+@pytest.mark.parametrize(
+    'null, threshold, text, odds',
+    [((2, 3), 0, 'b', -4), ((5, 6), 0, '', 2), ((5, 6), 2, 'b', 2), ((2, 3), -5, '', -4)],
+)
 def test_no_answer_above_the_threshold(answers, null, threshold, text, odds):
-    found = answers({1: 5}, {1: 4}, null=null, version_2=True,
-                    null_score_diff_threshold=threshold)
+    found = answers({1: 5}, {1: 4}, null=null, version_2=True, null_score_diff_threshold=threshold)
     assert (found.text, found.best_text, found.null_odds) == (text, 'b', odds)
     empty = next(c for c in found.candidates if c.text == '')
     assert (empty.start_logit, empty.end_logit) == null
@@ -106,9 +138,14 @@ def test_no_candidate_is_no_answer(answers, context, version_2):
     assert [c.text for c in found.candidates] == [''] * version_2
 
 
-@pytest.mark.parametrize('context, first, last, text', [
-    ('中国  人。', 0, 1, '中国'), ('Café\u0301  A\tb', 0, 1, 'Café\u0301  A'),
-    ("A's  B", 0, 2, "A's")])
+@pytest.mark.parametrize(
+    'context, first, last, text',
+    [
+        ('中国  人。', 0, 1, '中国'),
+        ('Café\u0301  A\tb', 0, 1, 'Café\u0301  A'),
+        ("A's  B", 0, 2, "A's"),
+    ],
+)
 def test_text_is_as_it_stands_in_the_paragraph(answers, context, first, last, text):
     assert answers({first: 5}, {last: 5}, context).text == text
 
@@ -126,12 +163,19 @@ def test_scores_that_do_not_fit_are_told(tokenizer):
 
 
 @pytest.mark.data
-@pytest.mark.parametrize('name', ['v1.1-BERT-ensemble-GoogleAI', 'v2.0-BERT-single-GoogleAI',
-                                  'v1.1-logistic-regression-baseline'])
+@pytest.mark.parametrize(
+    'name',
+    [
+        'v1.1-BERT-ensemble-GoogleAI',
+        'v2.0-BERT-single-GoogleAI',
+        'v1.1-logistic-regression-baseline',
+    ],
+)
 def test_published_predictions_get_their_official_figures(shared_data, name):
     folder = shared_data / 'squad'
     reference = json.loads((folder / 'predictions' / 'reference_eval.json').read_text())[
-        f'{name}.json']
+        f'{name}.json'
+    ]
     questions = read_squad(folder / reference.pop('data')).questions
     predictions = json.loads((folder / 'predictions' / f'{name}.json').read_text())
     del reference['evaluator']
@@ -143,18 +187,32 @@ def asked(*texts, number=0):
     return Question(f'q{number}', '', '', tuple(Answer(text, 0) for text in texts), False)
 
 
-@pytest.mark.parametrize('gold, prediction, exact, f1', [
-    ('The Normans', 'normans!', 1, 1), ('b c d e', 'c d x', 0, 4 / 7),
-    ('b b', 'b', 0, 2 / 3), ('x', 'y', 0, 0), ('the', '', 1, 0)])
+@pytest.mark.parametrize(
+    'gold, prediction, exact, f1',
+    [
+        ('The Normans', 'normans!', 1, 1),
+        ('b c d e', 'c d x', 0, 4 / 7),
+        ('b b', 'b', 0, 2 / 3),
+        ('x', 'y', 0, 0),
+        ('the', '', 1, 0),
+    ],
+)
 def test_words_in_common(gold, prediction, exact, f1):
     metrics = evaluate_squad([asked('zzz', gold)], {'q0': prediction})
     assert metrics['exact_match'] == 100 * exact
     assert metrics['f1'] == pytest.approx(100 * f1)
 
 
-@pytest.mark.parametrize('gold, prediction, exact, f1', [
-    ('诺曼人', '诺曼。人', 1, 1), ('公元10世纪', '10世纪', 0, 0.75), ('诺曼人', '诺X曼', 0, 1 / 3),
-    ('Norman 王朝', 'norman王朝', 1, 1), ('诺曼', '', 0, 0)])
+@pytest.mark.parametrize(
+    'gold, prediction, exact, f1',
+    [
+        ('诺曼人', '诺曼。人', 1, 1),
+        ('公元10世纪', '10世纪', 0, 0.75),
+        ('诺曼人', '诺X曼', 0, 1 / 3),
+        ('Norman 王朝', 'norman王朝', 1, 1),
+        ('诺曼', '', 0, 0),
+    ],
+)
 def test_chinese_is_compared_by_characters(gold, prediction, exact, f1):
     metrics = evaluate_squad([asked(gold)], {'q0': prediction}, characters=True)
     assert metrics['exact_match'] == 100 * exact
@@ -175,13 +233,18 @@ def test_threshold_is_applied_and_the_best_one_found():
     questions = [asked('x', number=0), asked('y', number=1), asked(number=2), asked(number=3)]
     predictions = {'q0': 'x', 'q1': 'z', 'q2': 'x', 'q3': 'x'}
     odds = {'q0': -3.0, 'q1': -1.0, 'q2': -2.0, 'q3': 1.0}
-    metrics = evaluate_squad(questions, predictions, version_2=True, null_odds=odds,
-                             null_threshold=0.0)
+    metrics = evaluate_squad(
+        questions, predictions, version_2=True, null_odds=odds, null_threshold=0.0
+    )
     assert (metrics['exact'], metrics['NoAns_exact'], metrics['HasAns_exact']) == (50, 50, 50)
     assert (metrics['best_exact'], metrics['best_exact_thresh']) == (75, -3)
     # Every threshold tried by hand.
-    tried = [evaluate_squad(questions, predictions, version_2=True, null_odds=odds,
-                            null_threshold=threshold)['f1'] for threshold in (-4, *odds.values())]
+    tried = [
+        evaluate_squad(
+            questions, predictions, version_2=True, null_odds=odds, null_threshold=threshold
+        )['f1']
+        for threshold in (-4, *odds.values())
+    ]
     assert metrics['best_f1'] == max(tried)
 
 

@@ -1,4 +1,5 @@
 """The user's own tables."""
+
 import json
 import random
 
@@ -13,6 +14,7 @@ FORMS = ['.tsv', '.csv', '.jsonl', '.json']
 @pytest.fixture
 def write_table(tmp_path):
     """Write rows under a header in the form that the ending names; or raw content."""
+
     def write(content, form, name='data'):
         path = tmp_path / f'{name}{form}'
         if isinstance(content, list):
@@ -20,37 +22,47 @@ def write_table(tmp_path):
             separator = '\t' if form == '.tsv' else ','
             content = ''.join(separator.join(map(str, row)) + '\n' for row in content)
             if form.startswith('.json'):
-                content = ''.join(json.dumps(dict(zip(header, row)), ensure_ascii=False) + '\n'
-                                  for row in rows)
+                content = ''.join(
+                    json.dumps(dict(zip(header, row)), ensure_ascii=False) + '\n' for row in rows
+                )
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
         return path
+
     return write
 
 
 @pytest.mark.parametrize('form', [*FORMS, '.TSV'])
 def test_every_form_gives_the_same_examples(write_table, form):
-    path = write_table([['id', 'body', 'topic'], ['7', 'Goal! Тор 目标', 'sport'],
-                        ['8', 'Vote', 'politics']], form.lower(), name='a')
+    path = write_table(
+        [['id', 'body', 'topic'], ['7', 'Goal! Тор 目标', 'sport'], ['8', 'Vote', 'politics']],
+        form.lower(),
+        name='a',
+    )
     path = path.rename(path.with_suffix(form))
     split = read_table(path, text='body', label='topic')
-    assert split.examples == [Example('Goal! Тор 目标', None, 1, '0'),
-                              Example('Vote', None, 0, '1')]
+    assert split.examples == [
+        Example('Goal! Тор 目标', None, 1, '0'),
+        Example('Vote', None, 0, '1'),
+    ]
     assert split.labels == ('politics', 'sport')
     assert (split.num_skipped, split.path) == (0, str(path))
 
 
 @pytest.mark.parametrize('form', FORMS)
-@pytest.mark.parametrize(('header', 'text', 'pair'), [
-    (['label', 'sentence'], 'two', None),
-    (['text', 'label'], 'one', None),
-    (['sentence1', 'label', 'sentence2'], 'one', 'three'),
-    (['question2', 'label', 'question1'], 'three', 'one'),
-    (['text_a', 'text_b', 'label'], 'one', 'two'),
-    (['text_a', 'other', 'label'], 'one', None),
-    (['text', 'premise', 'hypothesis'], 'two', 'three'),
-])
+@pytest.mark.parametrize(
+    ('header', 'text', 'pair'),
+    [
+        (['label', 'sentence'], 'two', None),
+        (['text', 'label'], 'one', None),
+        (['sentence1', 'label', 'sentence2'], 'one', 'three'),
+        (['question2', 'label', 'question1'], 'three', 'one'),
+        (['text_a', 'text_b', 'label'], 'one', 'two'),
+        (['text_a', 'other', 'label'], 'one', None),
+        (['text', 'premise', 'hypothesis'], 'two', 'three'),
+    ],
+)
 def test_usual_names_of_text_columns_are_found(write_table, form, header, text, pair):
-    path = write_table([header, ['one', 'two', 'three'][:len(header)]], form)
+    path = write_table([header, ['one', 'two', 'three'][: len(header)]], form)
     example = read_table(path, labels=['one', 'two', 'three']).examples[0]
     assert (example.text, example.pair) == (text, pair)
 
@@ -124,8 +136,12 @@ def test_malformed_rows_are_left_out_and_counted_on_request(write_table, form):
 BAD_FILES = [
     ('.tsv', 'text\tlabel\na\tx\nb\n', {}, r'data\.tsv:3: the row has 1 column, 2 are needed'),
     ('.tsv', 'text\tlabel\na\tx\n\nb\ty\n', {}, r'data\.tsv:3: the row has 1 column'),
-    ('.tsv', 'text\tlabel\na\tx\n', {'labels': ['xy', 'z']},
-     r"data\.tsv:2: label 'x' is unknown; did you mean 'xy'\? \(allowed: xy, z\)"),
+    (
+        '.tsv',
+        'text\tlabel\na\tx\n',
+        {'labels': ['xy', 'z']},
+        r"data\.tsv:2: label 'x' is unknown; did you mean 'xy'\? \(allowed: xy, z\)",
+    ),
     ('.tsv', 'text\tlabel\na\tx\nb\t \n', {}, r'data\.tsv:3: the label is empty'),
     ('.tsv', 'text\tlabel\na\tx\n', {'regression': True}, r"data\.tsv:2: score 'x' is not a num"),
     ('.tsv', 'text\tlabel\na\tnan\n', {'regression': True}, r"tsv:2: score 'nan' .*must be finite"),
@@ -148,8 +164,12 @@ BAD_FILES = [
     ('.jsonl', '{"text": "a", "label": "x"}\n3\n', {}, r'data\.jsonl:2: a JSON object is needed'),
     ('.jsonl', '{"text": "a", "label": "x"}\n{"text": \n', {}, r'data\.jsonl:2: not JSON'),
     ('.jsonl', '{"text": "a", "label": "x"}\n' + '[' * 100000 + '\n', {}, r'jsonl:2: not JSON'),
-    ('.jsonl', '{"text": "a", "label": "x"}\n{"text": "b"}\n', {},
-     r"data\.jsonl:2: key 'label' is unknown.*allowed: text"),
+    (
+        '.jsonl',
+        '{"text": "a", "label": "x"}\n{"text": "b"}\n',
+        {},
+        r"data\.jsonl:2: key 'label' is unknown.*allowed: text",
+    ),
     ('.jsonl', '{"text": "a"}\n', {'text': 'txt'}, r"jsonl:1: key 'txt' is unknown; .*'text'"),
     ('.jsonl', '{"text": 3, "label": "x"}\n', {}, r"jsonl:1: 'text' must be a string, got int"),
     ('.jsonl', '{"text": null}\n', {}, r"jsonl:1: 'text' must be a string, got NoneType"),
@@ -159,8 +179,11 @@ BAD_FILES = [
 ]
 
 
-@pytest.mark.parametrize(('form', 'content', 'options', 'message'), BAD_FILES,
-                         ids=[f'{row[0]}-{row[3]}' for row in BAD_FILES])
+@pytest.mark.parametrize(
+    ('form', 'content', 'options', 'message'),
+    BAD_FILES,
+    ids=[f'{row[0]}-{row[3]}' for row in BAD_FILES],
+)
 def test_bad_table_is_refused_with_file_and_line(write_table, form, content, options, message):
     with pytest.raises(ValueError, match=message):
         read_table(write_table(content, form), **options)
@@ -170,14 +193,15 @@ def test_bad_table_is_refused_with_file_and_line(write_table, form, content, opt
 def test_damaged_table_is_read_or_refused_but_never_fails_otherwise(write_table, form, seed):
     rng = random.Random(seed)
     path = write_table(
-        [['text', 'label'], *([f'text "{i}" é', 'xy'[i % 2]] for i in range(9))], form)
+        [['text', 'label'], *([f'text "{i}" é', 'xy'[i % 2]] for i in range(9))], form
+    )
     content = path.read_bytes()
     messages = []
     for _ in range(200):
         damaged = bytearray(content)
         for _ in range(rng.randrange(1, 6)):
             damaged[rng.randrange(len(damaged))] = rng.choice(b'\n\r\t,"\\{}[]:\0\xff 1x')
-        path.write_bytes(damaged[:rng.randrange(len(damaged))])
+        path.write_bytes(damaged[: rng.randrange(len(damaged))])
         try:
             assert read_table(path, skip_malformed=True).examples
         except ValueError as error:
@@ -198,12 +222,15 @@ def test_missing_table_is_told(tmp_path, form):
         read_table(tmp_path / f'nowhere{form}')
 
 
-@pytest.mark.parametrize(('options', 'message'), [
-    ({'labels': ['a', 'b'], 'regression': True}, 'labels must be None with regression=True'),
-    ({'labels': ['a', 'a']}, 'labels must be a list of different names'),
-    ({'labels': 'ab'}, 'labels must be a list of different names'),
-    ({'labels': []}, 'labels must be a list of different names'),
-])
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        ({'labels': ['a', 'b'], 'regression': True}, 'labels must be None with regression=True'),
+        ({'labels': ['a', 'a']}, 'labels must be a list of different names'),
+        ({'labels': 'ab'}, 'labels must be a list of different names'),
+        ({'labels': []}, 'labels must be a list of different names'),
+    ],
+)
 def test_labels_that_contradict_are_refused(write_table, options, message):
     with pytest.raises(ValueError, match=message):
         read_table(write_table([['text', 'label'], ['a', 'a']], '.tsv'), **options)
@@ -211,11 +238,18 @@ def test_labels_that_contradict_are_refused(write_table, options, message):
 
 # discover_labels
 
+
 @pytest.mark.parametrize('form', FORMS)
-@pytest.mark.parametrize(('found', 'labels'), [
-    (['b', 'a', 'b'], ('a', 'b')), (['10', '9', '10'], ('9', '10')),
-    (['1', '-1', '0'], ('-1', '0', '1')),
-    (['0.5', '10', '2'], ('0.5', '2', '10')), (['10', '9', 'x'], ('10', '9', 'x'))])
+@pytest.mark.parametrize(
+    ('found', 'labels'),
+    [
+        (['b', 'a', 'b'], ('a', 'b')),
+        (['10', '9', '10'], ('9', '10')),
+        (['1', '-1', '0'], ('-1', '0', '1')),
+        (['0.5', '10', '2'], ('0.5', '2', '10')),
+        (['10', '9', 'x'], ('10', '9', 'x')),
+    ],
+)
 def test_labels_are_sorted_numbers_by_value(write_table, form, found, labels):
     path = write_table([['label', 'anything'], *([label, 'a'] for label in found)], form)
     assert discover_labels(path) == labels
@@ -227,12 +261,16 @@ def test_labels_of_several_tables_are_joined(write_table):
     assert discover_labels([first, str(second)], label='topic') == ('a', 'b', 'c')
 
 
-@pytest.mark.parametrize(('found', 'message'), [
-    (['x'] * 5, r"the only label is 'x', two or more are needed"),
-    ([f'{i}' for i in range(3000)] * 2, r'3000 different labels in 6000 rows.*regression=True'),
-    ([f'{i / 7:.3f}' for i in range(30)], r'30 different labels in 30 rows.*regression=True'),
-    ([f'text {i}' for i in range(30)], r'30 different labels.*is it the right column'),
-], ids=['one', 'thousands', 'scores', 'texts'])
+@pytest.mark.parametrize(
+    ('found', 'message'),
+    [
+        (['x'] * 5, r"the only label is 'x', two or more are needed"),
+        ([f'{i}' for i in range(3000)] * 2, r'3000 different labels in 6000 rows.*regression=True'),
+        ([f'{i / 7:.3f}' for i in range(30)], r'30 different labels in 30 rows.*regression=True'),
+        ([f'text {i}' for i in range(30)], r'30 different labels.*is it the right column'),
+    ],
+    ids=['one', 'thousands', 'scores', 'texts'],
+)
 def test_column_that_holds_no_classes_is_refused(write_table, found, message):
     path = write_table([['text', 'label'], *(['a', label] for label in found)], '.tsv')
     with pytest.raises(ValueError, match=message):
@@ -253,9 +291,15 @@ def test_missing_default_label_column_is_refused(write_table):
         discover_labels(path, label=None)
 
 
-@pytest.mark.parametrize('name, content', [
-    ('a.csv', 'text,label\na,b\nc\nd,e\n'), ('a.tsv', 'text\ttext\na\tb\n'), ('b.tsv', 'x\na\nb\n'),
-    ('a.jsonl', '{"text": "a"}\n["b"]\n{"text": "c"}\n')])
+@pytest.mark.parametrize(
+    'name, content',
+    [
+        ('a.csv', 'text,label\na,b\nc\nd,e\n'),
+        ('a.tsv', 'text\ttext\na\tb\n'),
+        ('b.tsv', 'x\na\nb\n'),
+        ('a.jsonl', '{"text": "a"}\n["b"]\n{"text": "c"}\n'),
+    ],
+)
 @pytest.mark.parametrize('read', [read_table, lambda path: list(iterate_texts(path))])
 def test_files_of_malformed_tables_are_closed(tmp_path, monkeypatch, read, name, content):
     opened, real_open = [], open
@@ -263,6 +307,7 @@ def test_files_of_malformed_tables_are_closed(tmp_path, monkeypatch, read, name,
     def remember(*arguments):
         opened.append(real_open(*arguments))
         return opened[-1]
+
     monkeypatch.setattr(rows, 'open', remember, raising=False)
     (tmp_path / name).write_text(content)
     with pytest.raises(ValueError, match=name) as kept:

@@ -1,4 +1,5 @@
 """WordPiece."""
+
 import json
 import multiprocessing
 import pickle
@@ -19,22 +20,71 @@ from gluon_bert.data import (
 )
 
 SPECIAL = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]']
-PIECES = ['hello', 'world', 'word', '##s', '##ing', 'un', '##aff', '##able', 'cafe', 'café', '!',
-          ',', '[', ']', 'mask', '中', '文', 'new', 'york', 'c', '+', 'a']
+PIECES = [
+    'hello',
+    'world',
+    'word',
+    '##s',
+    '##ing',
+    'un',
+    '##aff',
+    '##able',
+    'cafe',
+    'café',
+    '!',
+    ',',
+    '[',
+    ']',
+    'mask',
+    '中',
+    '文',
+    'new',
+    'york',
+    'c',
+    '+',
+    'a',
+]
 
 AWKWARD = [
-    '', ' ', '\t\n\r ', 'naïve café résumé Ångström ÉCOLE', 'ﬁne ﬂuﬀ ½ Ⅷ ① ™',
-    'İstanbul Iğdır ẞtraße groß', 'Việt Nam: đường phố Hà Nội', 'a\u0301e\u0308 zalgo\u0353\u0321t',
-    '안녕하세요 세계, 한국어 문장입니다.', 'สวัสดีชาวโลก ภาษาไทย', 'مرحبا بالعالم، كيف الحالُ؟',
-    'שָׁלוֹם עוֹלָם', 'नमस्ते दुनिया।', 'こんにちは世界。カタカナｶﾀｶﾅ', '中文English混合123，句子！',
-    '\U00020000\U0002a6d6 \U0002b740 㐀 豈 \U0002f800', '👨\u200d👩\u200d👧 family 🏳️\u200d🌈 🇩🇪 ok',
-    'a\x00b\x01c\x7fd\x85e', 'soft\u00adhyphen zero\u200bwidth bom\ufeff', 'bad \ufffd character',
-    'line\u2028separator\u2029paragraph', 'nbsp\u00a0thin\u2009ideographic\u3000space',
-    '“quotes” ‘single’ «guillemets» … — – ‐ ¿qué?', 'ＦＵＬＬ　ｗｉｄｔｈ！？（）',
+    '',
+    ' ',
+    '\t\n\r ',
+    'naïve café résumé Ångström ÉCOLE',
+    'ﬁne ﬂuﬀ ½ Ⅷ ① ™',
+    'İstanbul Iğdır ẞtraße groß',
+    'Việt Nam: đường phố Hà Nội',
+    'a\u0301e\u0308 zalgo\u0353\u0321t',
+    '안녕하세요 세계, 한국어 문장입니다.',
+    'สวัสดีชาวโลก ภาษาไทย',
+    'مرحبا بالعالم، كيف الحالُ؟',
+    'שָׁלוֹם עוֹלָם',
+    'नमस्ते दुनिया।',
+    'こんにちは世界。カタカナｶﾀｶﾅ',
+    '中文English混合123，句子！',
+    '\U00020000\U0002a6d6 \U0002b740 㐀 豈 \U0002f800',
+    '👨\u200d👩\u200d👧 family 🏳️\u200d🌈 🇩🇪 ok',
+    'a\x00b\x01c\x7fd\x85e',
+    'soft\u00adhyphen zero\u200bwidth bom\ufeff',
+    'bad \ufffd character',
+    'line\u2028separator\u2029paragraph',
+    'nbsp\u00a0thin\u2009ideographic\u3000space',
+    '“quotes” ‘single’ «guillemets» … — – ‐ ¿qué?',
+    'ＦＵＬＬ　ｗｉｄｔｈ！？（）',
     '$1,234.56 <b>&amp;</b> a_b^c`d~e',
-    'http://example.com/a?b=c#d user@host.org', 'x' * 100, 'x' * 101, 'x' * 200, 'x' * 201,
-    '中' * 300, 'don\'t "quote" [brackets] {braces}', '[CLS] a [SEP] b [MASK] [PAD] [UNK] [mask]',
-    '##ing ## #', 'ΑΒΓ δέλτα', 'Привет, мир! Ёлка', 'ß ſ ı ŉ', 'Ｔｅｘｔ\u0327', '١٢٣ 一二三 ⅣⅤ',
+    'http://example.com/a?b=c#d user@host.org',
+    'x' * 100,
+    'x' * 101,
+    'x' * 200,
+    'x' * 201,
+    '中' * 300,
+    'don\'t "quote" [brackets] {braces}',
+    '[CLS] a [SEP] b [MASK] [PAD] [UNK] [mask]',
+    '##ing ## #',
+    'ΑΒΓ δέλτα',
+    'Привет, мир! Ёлка',
+    'ß ſ ı ŉ',
+    'Ｔｅｘｔ\u0327',
+    '١٢٣ 一二三 ⅣⅤ',
 ]
 
 
@@ -47,19 +97,22 @@ def tokenizer():
     return BertTokenizer(make_vocab())
 
 
-@pytest.mark.parametrize(('text', 'tokens'), [
-    ('Hello, worlds!', ['hello', ',', 'world', '##s', '!']),
-    ('unaffable', ['un', '##aff', '##able']),
-    ('unaffablex', ['[UNK]']),
-    ('hello中文world', ['hello', '中', '文', 'world']),
-    ('Café', ['cafe']),
-    ('a\x00\u200b\ufffda', ['[UNK]']),
-    ('hello\u3000world\u2028word', ['hello', 'world', 'word']),
-    ('[mask]', ['[', 'mask', ']']),
-    ('hello [MASK]world[SEP]', ['hello', '[MASK]', 'world', '[SEP]']),
-    ('', []),
-    (' \t\n', []),
-])
+@pytest.mark.parametrize(
+    ('text', 'tokens'),
+    [
+        ('Hello, worlds!', ['hello', ',', 'world', '##s', '!']),
+        ('unaffable', ['un', '##aff', '##able']),
+        ('unaffablex', ['[UNK]']),
+        ('hello中文world', ['hello', '中', '文', 'world']),
+        ('Café', ['cafe']),
+        ('a\x00\u200b\ufffda', ['[UNK]']),
+        ('hello\u3000world\u2028word', ['hello', 'world', 'word']),
+        ('[mask]', ['[', 'mask', ']']),
+        ('hello [MASK]world[SEP]', ['hello', '[MASK]', 'world', '[SEP]']),
+        ('', []),
+        (' \t\n', []),
+    ],
+)
 def test_text_is_cut_into_the_longest_pieces(tokenizer, text, tokens):
     assert tokenizer(text) == tokens
     assert tokenizer.encode(text).tokens == tokens
@@ -71,8 +124,10 @@ def test_cased_text_keeps_capitals_and_accents():
     assert not tokenizer.lower
 
 
-@pytest.mark.parametrize(('lower', 'strip_accents', 'token'), [
-    (True, None, 'cafe'), (True, False, 'café'), (False, None, 'Café'), (False, True, 'Cafe')])
+@pytest.mark.parametrize(
+    ('lower', 'strip_accents', 'token'),
+    [(True, None, 'cafe'), (True, False, 'café'), (False, None, 'Café'), (False, True, 'Cafe')],
+)
 def test_accents_go_exactly_with_lower_unless_told_otherwise(lower, strip_accents, token):
     tokenizer = BertTokenizer(make_vocab('Café', 'Cafe'), lower, strip_accents=strip_accents)
     assert tokenizer('Café') == [token]
@@ -88,15 +143,31 @@ def test_a_word_longer_than_the_limit_is_unknown():
     assert BertTokenizer(vocab)('a' * 200) == ['a'] + ['##a'] * 199
     assert BertTokenizer(vocab)('a' * 201) == ['[UNK]']
     assert BertTokenizer(vocab, max_input_chars_per_word=3)('aaa aaaa') == [
-        'a', '##a', '##a', '[UNK]']
+        'a',
+        '##a',
+        '##a',
+        '[UNK]',
+    ]
 
 
 def test_never_split_words_are_kept_whole():
     vocab = make_vocab('C++')
     tokenizer = BertTokenizer(vocab, never_split=['C++', 'New York', 'BERTy'])
     encoded = tokenizer.encode('hello C++ c++ New York, BERTy C++s')
-    assert encoded.tokens == ['hello', 'C++', 'c', '+', '+', 'New York', ',', 'BERTy', 'c', '+',
-                              '+', '[UNK]']
+    assert encoded.tokens == [
+        'hello',
+        'C++',
+        'c',
+        '+',
+        '+',
+        'New York',
+        ',',
+        'BERTy',
+        'c',
+        '+',
+        '+',
+        '[UNK]',
+    ]
     unknown = vocab['[UNK]']
     assert [encoded.ids[i] for i in (1, 5, 7)] == [vocab['C++'], unknown, unknown]
     assert encoded.ids == tokenizer.convert_tokens_to_ids(encoded.tokens)
@@ -112,12 +183,15 @@ def test_ids_come_from_the_vocabulary(tmp_path, swap):
     assert encoded.ids == vocab[['apple', '[MASK]', 'zebra', '[PAD]', '[UNK]']]
 
 
-@pytest.mark.parametrize(('text', 'pieces'), [
-    ('Hello,  WORLDS!', ['Hello', ',', 'WORLD', 'S', '!']),
-    ('CAFÉ 中文', ['CAFÉ', '中', '文']),
-    ('\x00hello\ufffd [MASK]word', ['hello', '[MASK]', 'word']),
-    ('👨\u200d👩 hello', ['👨\u200d👩', 'hello']),
-])
+@pytest.mark.parametrize(
+    ('text', 'pieces'),
+    [
+        ('Hello,  WORLDS!', ['Hello', ',', 'WORLD', 'S', '!']),
+        ('CAFÉ 中文', ['CAFÉ', '中', '文']),
+        ('\x00hello\ufffd [MASK]word', ['hello', '[MASK]', 'word']),
+        ('👨\u200d👩 hello', ['👨\u200d👩', 'hello']),
+    ],
+)
 def test_offsets_cut_the_tokens_out_of_the_original(tokenizer, text, pieces):
     encoded = tokenizer.encode(text)
     assert [text[start:end] for start, end in encoded.offsets] == pieces
@@ -151,12 +225,15 @@ def test_one_text_in_place_of_a_batch_is_refused(tokenizer):
         tokenizer.encode_batch('hello')
 
 
-@pytest.mark.parametrize(('options', 'error', 'message'), [
-    ({'max_input_chars_per_word': 0}, ValueError, 'max_input_chars_per_word must be 1 or more'),
-    ({'never_split': 'word'}, TypeError, 'never_split must be a list'),
-    ({'never_split': ['']}, ValueError, "never_split holds ''"),
-    ({'never_split': [3]}, ValueError, 'never_split holds 3'),
-])
+@pytest.mark.parametrize(
+    ('options', 'error', 'message'),
+    [
+        ({'max_input_chars_per_word': 0}, ValueError, 'max_input_chars_per_word must be 1 or more'),
+        ({'never_split': 'word'}, TypeError, 'never_split must be a list'),
+        ({'never_split': ['']}, ValueError, "never_split holds ''"),
+        ({'never_split': [3]}, ValueError, 'never_split holds 3'),
+    ],
+)
 def test_bad_option_is_refused(options, error, message):
     with pytest.raises(error, match=message):
         BertTokenizer(make_vocab(), **options)
@@ -182,7 +259,7 @@ def test_conversion_is_its_own_inverse(tokenizer):
     assert tokenizer.convert_tokens_to_ids(('absent',)) == [tokenizer.vocab['[UNK]']]
 
 
-@pytest.mark.parametrize('number', [-1, 10 ** 6])
+@pytest.mark.parametrize('number', [-1, 10**6])
 def test_an_id_out_of_the_vocabulary_is_refused(tokenizer, number):
     with pytest.raises(ValueError, match=f'id {number} is not in the vocabulary'):
         tokenizer.convert_ids_to_tokens([0, number])
@@ -198,8 +275,13 @@ def test_gluonnlp_spelling_is_the_same_class():
 
 
 def test_pickled_tokenizer_gives_the_same_tokens():
-    tokenizer = BertTokenizer(make_vocab('C++'), lower=False, strip_accents=True,
-                              max_input_chars_per_word=9, never_split=['C++'])
+    tokenizer = BertTokenizer(
+        make_vocab('C++'),
+        lower=False,
+        strip_accents=True,
+        max_input_chars_per_word=9,
+        never_split=['C++'],
+    )
     copy = pickle.loads(pickle.dumps(tokenizer))
     text = 'C++ café hello aaaaaaaaaa'
     assert copy.encode(text) == tokenizer.encode(text)
@@ -213,6 +295,7 @@ def test_spawned_worker_can_tokenize(tokenizer):
 
 # Against others, on real text
 
+
 def reference_tokens(text, vocab, lower):
     """Google's tokenization.py, rule by rule; its ids are what the models were trained on."""
     chars = []
@@ -221,17 +304,31 @@ def reference_tokens(text, vocab, lower):
         if char in '\t\n\r' or kind == 'Zs':
             chars.append(' ')
         elif char not in '\0\ufffd' and kind not in ('Cc', 'Cf'):
-            is_chinese = any(low <= ord(char) <= high for low, high in (
-                (0x4E00, 0x9FFF), (0x3400, 0x4DBF), (0x20000, 0x2A6DF), (0x2A700, 0x2B73F),
-                (0x2B740, 0x2B81F), (0x2B820, 0x2CEAF), (0xF900, 0xFAFF), (0x2F800, 0x2FA1F)))
+            is_chinese = any(
+                low <= ord(char) <= high
+                for low, high in (
+                    (0x4E00, 0x9FFF),
+                    (0x3400, 0x4DBF),
+                    (0x20000, 0x2A6DF),
+                    (0x2A700, 0x2B73F),
+                    (0x2B740, 0x2B81F),
+                    (0x2B820, 0x2CEAF),
+                    (0xF900, 0xFAFF),
+                    (0x2F800, 0x2FA1F),
+                )
+            )
             chars.append(f' {char} ' if is_chinese else char)
     text = ''.join(chars)
     if lower:
-        text = ''.join(char for char in unicodedata.normalize('NFD', text.lower())
-                       if unicodedata.category(char) != 'Mn')
+        text = ''.join(
+            char
+            for char in unicodedata.normalize('NFD', text.lower())
+            if unicodedata.category(char) != 'Mn'
+        )
     text = ''.join(
         f' {char} ' if unicodedata.category(char)[0] == 'P' or char in '$+<=>^`|~' else char
-        for char in text)
+        for char in text
+    )
     return [piece for word in text.split() for piece in reference_pieces(word, vocab)]
 
 
@@ -239,8 +336,9 @@ def reference_pieces(word, vocab):
     pieces, start = [], 0
     while start < len(word):
         prefix = '##' if start else ''
-        end = next((end for end in range(len(word), start, -1)
-                    if prefix + word[start:end] in vocab), None)
+        end = next(
+            (end for end in range(len(word), start, -1) if prefix + word[start:end] in vocab), None
+        )
         if end is None or len(word) > 200:
             return ['[UNK]']
         pieces.append(prefix + word[start:end])
@@ -251,19 +349,23 @@ def reference_pieces(word, vocab):
 @pytest.fixture(scope='module')
 def real_lines(shared_data):
     """2000 lines of many kinds, evenly picked."""
+
     def lines_of(name):
         return (shared_data / name).read_text(encoding='utf-8').split('\n')
 
     words = lines_of('ner/wnut17/wnut17train.conll')
     tokens = lines_of('vocab/multilingual_cased/vocab.txt')
     sources = [
-        lines_of('xnli_zh/dev.tsv'), lines_of('chnsenticorp/dev.tsv'),
+        lines_of('xnli_zh/dev.tsv'),
+        lines_of('chnsenticorp/dev.tsv'),
         [json.loads(line)['sentence'] for line in lines_of('tnews/dev.json') if line],
         [json.loads(line)['text'] for line in lines_of('ner/cluener2020/dev.json') if line],
-        lines_of('corpus/wikitext-2.test.raw.txt'), lines_of('corpus/gutenberg_grimm.txt'),
-        lines_of('corpus/sample_text.txt'), lines_of('glue_data/QNLI/dev.tsv'),
-        [' '.join(words[i:i + 30]) for i in range(0, 9000, 30)],
-        [' '.join(tokens[i:i + 8]) for i in range(104, 119500, 400)],
+        lines_of('corpus/wikitext-2.test.raw.txt'),
+        lines_of('corpus/gutenberg_grimm.txt'),
+        lines_of('corpus/sample_text.txt'),
+        lines_of('glue_data/QNLI/dev.tsv'),
+        [' '.join(words[i : i + 30]) for i in range(0, 9000, 30)],
+        [' '.join(tokens[i : i + 8]) for i in range(104, 119500, 400)],
     ]
     picked = []
     for lines in sources:
@@ -294,7 +396,8 @@ def test_squad_questions_have_the_reference_tokens_and_ids(shared_data):
 @pytest.mark.data
 def test_golden_ids_of_gluonnlp(shared_data):
     tokenizer = BertTokenizer(
-        read_vocab(shared_data / 'vocab/uncased_english/vocab.txt', swap=True))
+        read_vocab(shared_data / 'vocab/uncased_english/vocab.txt', swap=True)
+    )
     transform = BERTSentenceTransform(tokenizer, max_seq_length=16, pad=False, pair=False)
     ids, valid_length, _ = transform(('hello world!',))
     assert ids.tolist() == [2, 7592, 2088, 999, 3]
@@ -307,7 +410,8 @@ def test_gluonnlp_tokenizer_and_transform_take_our_vocabulary(shared_data):
     questions = json.loads((shared_data / 'tokenizer_ref/question_tokens.json').read_text())
     texts = [question['original'] for question in questions]
     theirs = gluonnlp_data.BERTSentenceTransform(
-        gluonnlp_data.BERTTokenizer(vocab, lower=True), max_seq_length=32, pad=False, pair=False)
+        gluonnlp_data.BERTTokenizer(vocab, lower=True), max_seq_length=32, pad=False, pair=False
+    )
     mine, _ = SentenceTransform(BertTokenizer(vocab), 32).transform_batch(texts)
     assert [row.inputs.tolist() for row in mine] == [theirs((text,))[0].tolist() for text in texts]
 
@@ -335,7 +439,8 @@ def test_real_and_awkward_text_has_the_ids_of_transformers(multilingual, real_li
 
 @pytest.mark.data
 def test_only_words_of_101_to_200_characters_differ_from_transformers_by_default(
-        multilingual, real_lines):
+    multilingual, real_lines
+):
     _, vocab, lower = multilingual
     short = BertTokenizer(vocab, lower=lower, max_input_chars_per_word=100)
     default = BertTokenizer(vocab, lower=lower)

@@ -1,4 +1,5 @@
 """Byte-level BPE and SentencePiece; tokenizers to folders and back."""
+
 import io
 import json
 import multiprocessing
@@ -24,11 +25,17 @@ from gluon_bert.data import (
     write_vocab_json,
 )
 
-TEXT = ['The quick brown fox jumps over the lazy dog.', 'A dog is a man\'s best friend, they say.',
-        'She sells sea shells on the sea shore; the shells she sells are sea shells.',
-        'How much wood would a woodchuck chuck if a woodchuck could chuck wood?',
-        'Peter Piper picked a peck of pickled peppers, didn\'t he?', 'naïve café in Köln, 1984!',
-        '빠른 갈색 여우가 게으른 개를 뛰어넘는다.', '한국어 모델을 공유합니다.', '中文句子，测试。']
+TEXT = [
+    'The quick brown fox jumps over the lazy dog.',
+    "A dog is a man's best friend, they say.",
+    'She sells sea shells on the sea shore; the shells she sells are sea shells.',
+    'How much wood would a woodchuck chuck if a woodchuck could chuck wood?',
+    "Peter Piper picked a peck of pickled peppers, didn't he?",
+    'naïve café in Köln, 1984!',
+    '빠른 갈색 여우가 게으른 개를 뛰어넘는다.',
+    '한국어 모델을 공유합니다.',
+    '中文句子，测试。',
+]
 
 
 @pytest.fixture(scope='module')
@@ -36,26 +43,43 @@ def byte_pair_folder(tmp_path_factory):
     """vocab.json and merges.txt of a tiny RoBERTa."""
     folder = tmp_path_factory.mktemp('byte_pair')
     trainer = ByteLevelBPETokenizer()
-    trainer.train_from_iterator(TEXT, vocab_size=400, show_progress=False, special_tokens=[
-        '<s>', '<pad>', '</s>', '<unk>', '<mask>'])
+    trainer.train_from_iterator(
+        TEXT,
+        vocab_size=400,
+        show_progress=False,
+        special_tokens=['<s>', '<pad>', '</s>', '<unk>', '<mask>'],
+    )
     trainer.save_model(str(folder))
     return folder
 
 
 @pytest.fixture(scope='module')
 def byte_pair(byte_pair_folder):
-    return BytePairTokenizer.from_files(byte_pair_folder / 'vocab.json',
-                                        byte_pair_folder / 'merges.txt')
+    return BytePairTokenizer.from_files(
+        byte_pair_folder / 'vocab.json', byte_pair_folder / 'merges.txt'
+    )
 
 
 def train_sentencepiece(texts, **options):
     sentencepiece = pytest.importorskip('sentencepiece', reason='needs sentencepiece')
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(texts), model_writer=model, minloglevel=2,
-        hard_vocab_limit=False, unk_id=0, unk_piece='[UNK]', **{
-            'vocab_size': 150, 'pad_id': 1, 'pad_piece': '[PAD]', 'bos_id': -1, 'eos_id': -1,
-            'user_defined_symbols': ['[CLS]', '[SEP]', '[MASK]'], **options})
+        sentence_iterator=iter(texts),
+        model_writer=model,
+        minloglevel=2,
+        hard_vocab_limit=False,
+        unk_id=0,
+        unk_piece='[UNK]',
+        **{
+            'vocab_size': 150,
+            'pad_id': 1,
+            'pad_piece': '[PAD]',
+            'bos_id': -1,
+            'eos_id': -1,
+            'user_defined_symbols': ['[CLS]', '[SEP]', '[MASK]'],
+            **options,
+        },
+    )
     return model.getvalue()
 
 
@@ -70,33 +94,51 @@ def spiece(tmp_path_factory):
 @pytest.fixture(scope='module')
 def sentences(shared_data):
     """Real sentences of two languages, evenly picked."""
-    lines = [line for name in ('corpus/gutenberg_grimm.txt', 'corpus/wikitext-2.test.raw.txt',
-                               'xnli_zh/dev.tsv')
-             for line in (shared_data / name).read_text(encoding='utf-8').split('\n')]
+    lines = [
+        line
+        for name in (
+            'corpus/gutenberg_grimm.txt',
+            'corpus/wikitext-2.test.raw.txt',
+            'xnli_zh/dev.tsv',
+        )
+        for line in (shared_data / name).read_text(encoding='utf-8').split('\n')
+    ]
     lines = [line.strip() for line in lines if line.strip()]
-    return lines[::len(lines) // 1500]
+    return lines[:: len(lines) // 1500]
 
 
 # Byte-level BPE
+
 
 def test_ids_of_byte_pairs_are_those_of_the_file(byte_pair, byte_pair_folder):
     ids = json.loads((byte_pair_folder / 'vocab.json').read_text(encoding='utf-8'))
     vocab = byte_pair.vocab
     assert dict(vocab.token_to_idx) == ids
-    assert vocab[[vocab.cls_token, vocab.padding_token, vocab.sep_token, vocab.unknown_token,
-                  vocab.mask_token]] == [0, 1, 2, 3, 4]
+    assert vocab[
+        [
+            vocab.cls_token,
+            vocab.padding_token,
+            vocab.sep_token,
+            vocab.unknown_token,
+            vocab.mask_token,
+        ]
+    ] == [0, 1, 2, 3, 4]
 
 
 @pytest.mark.parametrize('add_prefix_space', [False, True])
 def test_byte_pairs_are_those_of_transformers(byte_pair_folder, add_prefix_space):
     transformers = pytest.importorskip('transformers')
     theirs = transformers.RobertaTokenizerFast.from_pretrained(
-        byte_pair_folder, add_prefix_space=add_prefix_space,
-        mask_token=AddedToken('<mask>', lstrip=True))    # as in the published files
-    mine = BytePairTokenizer.from_files(byte_pair_folder / 'vocab.json',
-                                        byte_pair_folder / 'merges.txt',
-                                        add_prefix_space=add_prefix_space)
-    texts = [*TEXT, *AWKWARD, 'The <mask> dog<mask>. <s> a', '  two  spaces ', 'it\'s\n\ttabs']
+        byte_pair_folder,
+        add_prefix_space=add_prefix_space,
+        mask_token=AddedToken('<mask>', lstrip=True),
+    )  # as in the published files
+    mine = BytePairTokenizer.from_files(
+        byte_pair_folder / 'vocab.json',
+        byte_pair_folder / 'merges.txt',
+        add_prefix_space=add_prefix_space,
+    )
+    texts = [*TEXT, *AWKWARD, 'The <mask> dog<mask>. <s> a', '  two  spaces ', "it's\n\ttabs"]
     encoded = theirs(texts, add_special_tokens=False, return_offsets_mapping=True)
     assert mine.encode_ids(texts) == encoded['input_ids']
     assert [row.offsets for row in mine.encode_batch(texts)] == encoded['offset_mapping']
@@ -107,13 +149,19 @@ def test_byte_pairs_are_those_of_transformers(byte_pair_folder, add_prefix_space
 def test_byte_pairs_of_real_text_are_those_of_transformers(sentences, tmp_path):
     transformers = pytest.importorskip('transformers')
     trainer = ByteLevelBPETokenizer()
-    trainer.train_from_iterator(sentences, vocab_size=3000, show_progress=False, special_tokens=[
-        '<s>', '<pad>', '</s>', '<unk>', '<mask>'])
+    trainer.train_from_iterator(
+        sentences,
+        vocab_size=3000,
+        show_progress=False,
+        special_tokens=['<s>', '<pad>', '</s>', '<unk>', '<mask>'],
+    )
     trainer.save_model(str(tmp_path))
     theirs = transformers.RobertaTokenizerFast.from_pretrained(tmp_path)
     assert len(sentences) > 1000
-    assert (read_tokenizer(tmp_path).encode_ids(sentences)
-            == theirs(sentences, add_special_tokens=False)['input_ids'])
+    assert (
+        read_tokenizer(tmp_path).encode_ids(sentences)
+        == theirs(sentences, add_special_tokens=False)['input_ids']
+    )
 
 
 def test_offsets_of_byte_pairs_leave_out_the_space_before_a_word(byte_pair):
@@ -126,38 +174,55 @@ def test_offsets_of_byte_pairs_leave_out_the_space_before_a_word(byte_pair):
 
 def test_gluonnlp_files_of_roberta_give_the_same_tokenizer(byte_pair, byte_pair_folder, tmp_path):
     ids = dict(byte_pair.vocab.token_to_idx)
-    vocab = Vocab(count_tokens(ids), token_to_idx=ids, unknown_token='<unk>',
-                  padding_token='<pad>', bos_token='<s>', eos_token='</s>', mask_token='<mask>')
+    vocab = Vocab(
+        count_tokens(ids),
+        token_to_idx=ids,
+        unknown_token='<unk>',
+        padding_token='<pad>',
+        bos_token='<s>',
+        eos_token='</s>',
+        mask_token='<mask>',
+    )
     (tmp_path / 'openwebtext_ccnews_stories_books_cased-2b804f8f.vocab').write_text(vocab.to_json())
-    shutil.copy(byte_pair_folder / 'merges.txt',
-                tmp_path / 'openai_webtext_bpe_ranks-396d4d8e.json')
+    shutil.copy(
+        byte_pair_folder / 'merges.txt', tmp_path / 'openai_webtext_bpe_ranks-396d4d8e.json'
+    )
     tokenizer = read_tokenizer(tmp_path)
     assert tokenizer.encode_batch(TEXT) == byte_pair.encode_batch(TEXT)
     assert tokenizer.vocab.cls_token == '<s>' and tokenizer.vocab.sep_token == '</s>'
 
 
 def test_byte_pairs_are_those_of_gluonnlp(byte_pair, byte_pair_folder):
-    theirs = object.__new__(gluonnlp_data.GPT2BPETokenizer)    # its constructor downloads
+    theirs = object.__new__(gluonnlp_data.GPT2BPETokenizer)  # its constructor downloads
     gluonnlp_data.transforms._GPT2BPE.__init__(theirs)
     theirs._read_bpe_ranks(byte_pair_folder / 'merges.txt')
     regex = pytest.importorskip('regex', reason="needs regex, as GluonNLP's tokenizer does")
     theirs._cache, theirs._regex = {}, regex
-    theirs._token_pattern = (r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+"
-                             r'|\s+(?!\S)|\s+')
+    theirs._token_pattern = (
+        r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+"
+        r'|\s+(?!\S)|\s+'
+    )
     assert [byte_pair(text) for text in TEXT] == [theirs(text) for text in TEXT]
 
 
 def test_first_subwords_of_byte_pairs_follow_a_space(byte_pair):
     tokens = byte_pair('sea shells shells')
     assert [byte_pair.is_first_subword(token) for token in tokens] == [
-        token[0] == 'Ġ' for token in tokens]
+        token[0] == 'Ġ' for token in tokens
+    ]
     assert not byte_pair.lower and not byte_pair.uses_token_types
 
 
-BAD_MERGES = [('Ġ t\nĠ\n', r':2: .* is not two tokens'), ('Ġ t\nh e\nĠ t\n', r':3: .* in line 1'),
-              ('a  b\n', r':1: .* is not two'), ('a b c\n', r':1: .* is not two'),
-              ('Ġ t\n\nh e\n', r':2: .* is not two'), ('q q\n', r"'qq' is not in the vocabulary"),
-              (b'\xff \xfe\n', r':1: not UTF-8'), ('a b\n' * 700000, 'more than 600000 lines')]
+BAD_MERGES = [
+    ('Ġ t\nĠ\n', r':2: .* is not two tokens'),
+    ('Ġ t\nh e\nĠ t\n', r':3: .* in line 1'),
+    ('a  b\n', r':1: .* is not two'),
+    ('a b c\n', r':1: .* is not two'),
+    ('Ġ t\n\nh e\n', r':2: .* is not two'),
+    ('q q\n', r"'qq' is not in the vocabulary"),
+    (b'\xff \xfe\n', r':1: not UTF-8'),
+    ('a b\n' * 700000, 'more than 600000 lines'),
+]
 
 
 @pytest.mark.parametrize(('content', 'message'), BAD_MERGES, ids=[row[1] for row in BAD_MERGES])
@@ -170,14 +235,22 @@ def test_bad_merges_are_refused_with_their_line(byte_pair_folder, tmp_path, cont
 
 # SentencePiece
 
-@pytest.mark.parametrize('options', [
-    {}, {'bos_id': 2, 'eos_id': 3, 'user_defined_symbols': []},
-    {'pad_id': -1, 'user_defined_symbols': ['[PAD]', '[SEP]']}], ids=str)
+
+@pytest.mark.parametrize(
+    'options',
+    [
+        {},
+        {'bos_id': 2, 'eos_id': 3, 'user_defined_symbols': []},
+        {'pad_id': -1, 'user_defined_symbols': ['[PAD]', '[SEP]']},
+    ],
+    ids=str,
+)
 def test_vocabulary_of_a_model_is_that_of_gluonnlp(tmp_path, options):
     path = tmp_path / 'tokenizer.model'
     path.write_bytes(train_sentencepiece(TEXT, **options))
     theirs = BERTVocab.from_sentencepiece(
-        str(path), padding_token='[PAD]')    # as GluonNLP loads KoBERT's
+        str(path), padding_token='[PAD]'
+    )  # as GluonNLP loads KoBERT's
     mine = read_vocab(path)
     assert mine.idx_to_token == theirs.idx_to_token
     assert mine.to_json() == theirs.to_json()
@@ -204,8 +277,10 @@ def test_pieces_of_real_text_are_those_of_gluonnlp(sentences, tmp_path, lower, s
         theirs = gluonnlp_data.BERTSPTokenizer(str(path), vocab, lower=lower)
         theirs.sentencepiece = processor.encode_as_pieces
     else:
+
         def theirs(text):
             return processor.encode_as_pieces(text)
+
         sentences = [line.lower() for line in sentences if line.isascii()] if lower else sentences
     # GluonNLP's compiled code takes accents away from cased text too.
     lines = [line for line in sentences if lower or line.isascii() or not split_words]
@@ -230,15 +305,22 @@ def test_pieces_ids_and_offsets_agree(spiece, lower, split_words):
                 assert token.lstrip('▁') == (cut.lower() if lower and cut[:1] != '[' else cut)
 
 
-@pytest.mark.parametrize(('options', 'city'), [
-    ({}, 'Ko\u0308ln'), ({'lower': True}, 'Koln'), ({'split_words': True}, 'Ko\u0308ln'),
-    ({'lower': True, 'split_words': True}, 'Koln')], ids=str)
+@pytest.mark.parametrize(
+    ('options', 'city'),
+    [
+        ({}, 'Ko\u0308ln'),
+        ({'lower': True}, 'Koln'),
+        ({'split_words': True}, 'Ko\u0308ln'),
+        ({'lower': True, 'split_words': True}, 'Koln'),
+    ],
+    ids=str,
+)
 def test_offsets_of_pieces_cut_them_out_of_the_original(options, city):
     model = train_sentencepiece(['sea Köln, köln koln ,'] * 9, vocab_size=30)
     text = ' sea [MASK]  Ko\u0308ln,'
     encoded = SentencePieceTokenizer(model, **options).encode(text)
     spans = [text[start:end] for start, end in encoded.offsets]
-    assert ''.join(spans) == f'sea[MASK]{city},'    # the accent was removed after its letter
+    assert ''.join(spans) == f'sea[MASK]{city},'  # the accent was removed after its letter
     assert encoded.offsets[encoded.tokens.index('[MASK]')] == (5, 11)
 
 
@@ -264,14 +346,22 @@ def test_first_subwords_of_pieces_are_told_from_the_rest(spiece):
     assert tokenizer.is_first_subword('▁sea') and not tokenizer.is_first_subword('sea')
 
 
-@pytest.mark.parametrize(('content', 'message'), [
-    (b'', 'it has no pieces'), (b'garbage' * 100, 'not a SentencePiece model'),
-    (b'\x0a\xff\xff\xff\xff\xff\xff\xff\xff\x7f', 'it ends inside field 1'),
-    (b'\x0a\x02\x0a', 'it ends inside'), (b'\xff' * 30, 'more than 64 bits'),
-    (b'\x0a\x00' * 400000, 'more than 300000 pieces'), (b'\x08\x05', 'stands for a message'),
-    (b'\x0a\x03\x0a\x01\xff', 'not a SentencePiece model'),
-    (b'\x0a\x03\x0a\x01a', 'not a SentencePiece model'),    # no unknown piece
-    (b'x' * (9 << 20), 'larger than 8388608 bytes')], ids=lambda value: str(value)[:24])
+@pytest.mark.parametrize(
+    ('content', 'message'),
+    [
+        (b'', 'it has no pieces'),
+        (b'garbage' * 100, 'not a SentencePiece model'),
+        (b'\x0a\xff\xff\xff\xff\xff\xff\xff\xff\x7f', 'it ends inside field 1'),
+        (b'\x0a\x02\x0a', 'it ends inside'),
+        (b'\xff' * 30, 'more than 64 bits'),
+        (b'\x0a\x00' * 400000, 'more than 300000 pieces'),
+        (b'\x08\x05', 'stands for a message'),
+        (b'\x0a\x03\x0a\x01\xff', 'not a SentencePiece model'),
+        (b'\x0a\x03\x0a\x01a', 'not a SentencePiece model'),  # no unknown piece
+        (b'x' * (9 << 20), 'larger than 8388608 bytes'),
+    ],
+    ids=lambda value: str(value)[:24],
+)
 def test_bad_model_is_refused(tmp_path, content, message):
     pytest.importorskip('sentencepiece', reason='needs sentencepiece')
     path = tmp_path / 'bad.spiece'
@@ -286,7 +376,7 @@ def test_a_truncated_or_mutated_model_is_refused_or_works(spiece, tmp_path):
     rng = random.Random(0)
     refused = 0
     for number in range(200):
-        content = bytearray(whole[:rng.randrange(len(whole))] if number % 2 else whole)
+        content = bytearray(whole[: rng.randrange(len(whole))] if number % 2 else whole)
         for _ in range(3):
             content[rng.randrange(min(4000, len(content)))] = rng.randrange(256)
         path.write_bytes(content)
@@ -312,17 +402,26 @@ def test_an_old_library_is_refused(spiece, monkeypatch):
 
 # All families
 
+
 @pytest.fixture(params=['word_piece', 'byte_pair', 'spiece', 'spiece_lower', 'spiece_words'])
 def any_tokenizer(request):
     if request.param == 'word_piece':
-        return BertTokenizer(make_vocab('C++', '\u2028'), lower=False, strip_accents=True,
-                             max_input_chars_per_word=60, split_chinese=False)
+        return BertTokenizer(
+            make_vocab('C++', '\u2028'),
+            lower=False,
+            strip_accents=True,
+            max_input_chars_per_word=60,
+            split_chinese=False,
+        )
     if request.param == 'byte_pair':
-        return BytePairTokenizer(*request.getfixturevalue('byte_pair')._arguments(),
-                                 add_prefix_space=True)
-    return SentencePieceTokenizer(request.getfixturevalue('spiece'),
-                                  lower=request.param != 'spiece',
-                                  split_words=request.param.endswith('words'))
+        return BytePairTokenizer(
+            *request.getfixturevalue('byte_pair')._arguments(), add_prefix_space=True
+        )
+    return SentencePieceTokenizer(
+        request.getfixturevalue('spiece'),
+        lower=request.param != 'spiece',
+        split_words=request.param.endswith('words'),
+    )
 
 
 def test_a_copy_by_pickle_gives_the_same_tokens(any_tokenizer):
@@ -356,16 +455,16 @@ def test_a_saved_tokenizer_is_opened_by_transformers(any_tokenizer, tmp_path):
     theirs = transformers.AutoTokenizer.from_pretrained(tmp_path)
     for text in [*TEXT, *AWKWARD, 'sea <mask> shells [MASK] shells']:
         if '\uff54\u0327' in text and isinstance(any_tokenizer, SentencePieceTokenizer):
-            continue    # the tokenizers library does not compose these
+            continue  # the tokenizers library does not compose these
         encoded = theirs(text)['input_ids']
         assert encoded[1:-1] == any_tokenizer.encode(text).ids, text
     vocab = any_tokenizer.vocab
     assert [encoded[0], encoded[-1], theirs.pad_token_id, theirs.mask_token_id] == vocab[
-        [vocab.cls_token, vocab.sep_token, vocab.padding_token, vocab.mask_token]]
+        [vocab.cls_token, vocab.sep_token, vocab.padding_token, vocab.mask_token]
+    ]
 
 
-def test_without_tokenizer_json_word_piece_and_byte_pairs_are_opened_too(
-        byte_pair, tmp_path):
+def test_without_tokenizer_json_word_piece_and_byte_pairs_are_opened_too(byte_pair, tmp_path):
     transformers = pytest.importorskip('transformers')
     for number, tokenizer in enumerate((BertTokenizer(make_vocab()), byte_pair)):
         folder = tmp_path / str(number)
@@ -392,6 +491,7 @@ def test_a_token_that_a_line_cannot_hold_is_not_saved(tmp_path, token):
 
 # Folders
 
+
 def write_files(folder, **files):
     """Write files; '__' in a name stands for a dot."""
     for name, content in files.items():
@@ -403,14 +503,24 @@ LINES = '\n'.join([*SPECIAL, 'hello', 'world', '##s'])
 CASED = LINES.replace('hello', 'Hello')
 
 
-@pytest.mark.parametrize(('files', 'lower'), [
-    ({'vocab__txt': LINES}, True), ({'vocab__txt': CASED}, False),
-    ({'vocab__txt': CASED, 'tokenizer_config__json': {'do_lower_case': True}}, True),
-    ({'vocab__txt': LINES, 'tokenizer_config__json': {'do_lower_case': False}}, False),
-    ({'vocab__txt': CASED, 'tokenizer__json': {'normalizer': {'lowercase': True}}}, True),
-    ({'vocab__txt': LINES, 'tokenizer_config__json': {'do_lower_case': False},
-      'tokenizer__json': {'normalizer': {'lowercase': True}}}, False),
-])
+@pytest.mark.parametrize(
+    ('files', 'lower'),
+    [
+        ({'vocab__txt': LINES}, True),
+        ({'vocab__txt': CASED}, False),
+        ({'vocab__txt': CASED, 'tokenizer_config__json': {'do_lower_case': True}}, True),
+        ({'vocab__txt': LINES, 'tokenizer_config__json': {'do_lower_case': False}}, False),
+        ({'vocab__txt': CASED, 'tokenizer__json': {'normalizer': {'lowercase': True}}}, True),
+        (
+            {
+                'vocab__txt': LINES,
+                'tokenizer_config__json': {'do_lower_case': False},
+                'tokenizer__json': {'normalizer': {'lowercase': True}},
+            },
+            False,
+        ),
+    ],
+)
 def test_lower_casing_is_as_said_or_else_guessed(tmp_path, files, lower):
     write_files(tmp_path, **files)
     assert read_tokenizer(tmp_path).lower is lower
@@ -418,12 +528,17 @@ def test_lower_casing_is_as_said_or_else_guessed(tmp_path, files, lower):
 
 
 def test_settings_of_transformers_are_followed(tmp_path):
-    write_files(tmp_path, vocab__txt=LINES.replace('[MASK]', '<m>').replace('[SEP]', '</s>')
-                + '\ncafé\n中文', tokenizer_config__json={
-                    'mask_token': {'content': '<m>', '__type': 'AddedToken'},
-                    'strip_accents': False, 'tokenize_chinese_chars': False,
-                    'tokenizer_class': 'DistilBertTokenizer'},
-                special_tokens_map__json={'sep_token': '</s>', 'mask_token': '[MASK]'})
+    write_files(
+        tmp_path,
+        vocab__txt=LINES.replace('[MASK]', '<m>').replace('[SEP]', '</s>') + '\ncafé\n中文',
+        tokenizer_config__json={
+            'mask_token': {'content': '<m>', '__type': 'AddedToken'},
+            'strip_accents': False,
+            'tokenize_chinese_chars': False,
+            'tokenizer_class': 'DistilBertTokenizer',
+        },
+        special_tokens_map__json={'sep_token': '</s>', 'mask_token': '[MASK]'},
+    )
     tokenizer = read_tokenizer(tmp_path)
     assert tokenizer('Café 中文 <m>') == ['café', '中文', '<m>']
     assert (tokenizer.vocab.mask_token, tokenizer.vocab.sep_token) == ('<m>', '</s>')
@@ -442,15 +557,20 @@ def test_vocabulary_json_of_gluonnlp_is_found(tmp_path, name):
 @pytest.mark.parametrize('family', ['word_piece', 'byte_pair'])
 @pytest.mark.parametrize('as_text', [False, True])
 def test_tokenizer_json_alone_will_do(tmp_path, byte_pair, family, as_text):
-    tokenizer = byte_pair if family == 'byte_pair' else BertTokenizer(
-        make_vocab('Café'), lower=False, max_input_chars_per_word=60)
+    tokenizer = (
+        byte_pair
+        if family == 'byte_pair'
+        else BertTokenizer(make_vocab('Café'), lower=False, max_input_chars_per_word=60)
+    )
     tokenizer.save(tmp_path / 'whole')
     content = json.loads((tmp_path / 'whole/tokenizer.json').read_text(encoding='utf-8'))
-    if as_text:    # as older releases wrote it
+    if as_text:  # as older releases wrote it
         content['model'].pop('type')
         if family == 'byte_pair':
-            content['model']['merges'] = [pair if isinstance(pair, str) else ' '.join(pair)
-                                          for pair in content['model']['merges']]
+            content['model']['merges'] = [
+                pair if isinstance(pair, str) else ' '.join(pair)
+                for pair in content['model']['merges']
+            ]
     write_files(tmp_path, tokenizer__json=content)
     copy = read_tokenizer(tmp_path)
     texts = [*TEXT, *AWKWARD]
@@ -461,19 +581,27 @@ def test_tokenizer_json_alone_will_do(tmp_path, byte_pair, family, as_text):
 def test_what_transformers_saves_is_read(tmp_path, byte_pair_folder):
     transformers = pytest.importorskip('transformers')
     (tmp_path / 'vocab.txt').write_text(LINES)
-    for number, theirs in enumerate((
+    for number, theirs in enumerate(
+        (
             transformers.BertTokenizer(str(tmp_path / 'vocab.txt'), do_lower_case=False),
-            transformers.RobertaTokenizerFast.from_pretrained(byte_pair_folder))):
+            transformers.RobertaTokenizerFast.from_pretrained(byte_pair_folder),
+        )
+    ):
         folder = tmp_path / str(number)
         theirs.save_pretrained(folder)
-        assert read_tokenizer(folder).encode_ids(TEXT) == theirs(
-            TEXT, add_special_tokens=False)['input_ids']
+        assert (
+            read_tokenizer(folder).encode_ids(TEXT)
+            == theirs(TEXT, add_special_tokens=False)['input_ids']
+        )
 
 
 def test_a_sentencepiece_model_goes_before_a_vocabulary_beside_it(tmp_path, spiece):
     shutil.copy(spiece, tmp_path / 'spiece.model')
-    write_files(tmp_path, vocab__txt='\n'.join(read_sentencepiece_vocab(spiece).idx_to_token),
-                tokenizer_config__json={'do_lower_case': True, 'pad_token': '[PAD]'})
+    write_files(
+        tmp_path,
+        vocab__txt='\n'.join(read_sentencepiece_vocab(spiece).idx_to_token),
+        tokenizer_config__json={'do_lower_case': True, 'pad_token': '[PAD]'},
+    )
     tokenizer = read_tokenizer(tmp_path)
     assert tokenizer.lower and isinstance(tokenizer, SentencePieceTokenizer)
 
@@ -483,42 +611,90 @@ def test_a_folder_without_tokenizer_gives_none(tmp_path):
     assert read_tokenizer(tmp_path) is None
 
 
-WHOLE = {'model': {'type': 'WordPiece', 'vocab': {token: i for i, token in enumerate(SPECIAL)},
-                   'continuing_subword_prefix': '##'},
-         'normalizer': {'type': 'BertNormalizer'}, 'pre_tokenizer': {'type': 'BertPreTokenizer'}}
+WHOLE = {
+    'model': {
+        'type': 'WordPiece',
+        'vocab': {token: i for i, token in enumerate(SPECIAL)},
+        'continuing_subword_prefix': '##',
+    },
+    'normalizer': {'type': 'BertNormalizer'},
+    'pre_tokenizer': {'type': 'BertPreTokenizer'},
+}
 
 
 def altered(part, **changes):
     return {**WHOLE, part: {**WHOLE[part], **changes}}
 
 
-@pytest.mark.parametrize(('files', 'message'), [
-    ({'vocab__txt': LINES, 'tokenizer_config__json': {'do_lower_case': 'yes'}},
-     r"tokenizer_config\.json: do_lower_case is 'yes', expected true or false"),
-    ({'vocab__txt': LINES, 'tokenizer_config__json': {'cls_token': 7}},
-     r"tokenizer_config\.json: cls_token is '7', not a token"),
-    ({'vocab__txt': LINES, 'tokenizer_config__json': {'cls_token': '[START]'}},
-     r"vocab\.txt: special token '\[START\]' is missing"),
-    ({'vocab__txt': LINES, 'tokenizer_config__json': {'max_input_chars_per_word': 0}},
-     r'max_input_chars_per_word is .0., expected 1 or more'),
-    ({'vocab__txt': LINES, 'tokenizer_config__json': []}, r'config\.json: holds a list'),
-    ({'a__vocab': LINES, 'b__vocab': LINES}, r'has 2 files \*\.vocab, such as a\.vocab and b\.v'),
-    ({'vocab__json': {token: i for i, token in enumerate(
-        ['<s>', '<pad>', '</s>', '<unk>', '<mask>', 'Ġthe'])}}, r'its merges\.txt is missing'),
-    ({'tokenizer__json': altered('model', type='Unigram')}, r'tokenizer\.json: a Unigram model'),
-    ({'tokenizer__json': altered('model', type=[3])}, r'tokenizer\.json: a \[3\] model'),
-    ({'tokenizer__json': altered('model', vocab=[1])}, r'no object with the id of each token'),
-    ({'tokenizer__json': altered('model', vocab={'a': 1})}, r"token 'a' has the id 1"),
-    ({'tokenizer__json': altered('model', continuing_subword_prefix='@@')}, r"begin with '@@'"),
-    ({'tokenizer__json': altered('normalizer', type='Lowercase')}, r"not cleaned and split as B"),
-    ({'tokenizer__json': altered('model', type='BPE', continuing_subword_prefix='')},
-     r"not split as RoBERTa's"),
-    *(({'tokenizer__json': {'model': {**WHOLE['model'], 'type': 'BPE', 'merges': merges,
-                                      'continuing_subword_prefix': None},
-                            'pre_tokenizer': {'type': 'ByteLevel'}}},
-       r'tokenizer\.json: merges') for merges in (None, 'ab', [3], [['a']], ['a b c'], [[1, 2]],
-                                                  ['a b'])),
-], ids=lambda value: value if isinstance(value, str) else '')
+@pytest.mark.parametrize(
+    ('files', 'message'),
+    [
+        (
+            {'vocab__txt': LINES, 'tokenizer_config__json': {'do_lower_case': 'yes'}},
+            r"tokenizer_config\.json: do_lower_case is 'yes', expected true or false",
+        ),
+        (
+            {'vocab__txt': LINES, 'tokenizer_config__json': {'cls_token': 7}},
+            r"tokenizer_config\.json: cls_token is '7', not a token",
+        ),
+        (
+            {'vocab__txt': LINES, 'tokenizer_config__json': {'cls_token': '[START]'}},
+            r"vocab\.txt: special token '\[START\]' is missing",
+        ),
+        (
+            {'vocab__txt': LINES, 'tokenizer_config__json': {'max_input_chars_per_word': 0}},
+            r'max_input_chars_per_word is .0., expected 1 or more',
+        ),
+        ({'vocab__txt': LINES, 'tokenizer_config__json': []}, r'config\.json: holds a list'),
+        (
+            {'a__vocab': LINES, 'b__vocab': LINES},
+            r'has 2 files \*\.vocab, such as a\.vocab and b\.v',
+        ),
+        (
+            {
+                'vocab__json': {
+                    token: i
+                    for i, token in enumerate(['<s>', '<pad>', '</s>', '<unk>', '<mask>', 'Ġthe'])
+                }
+            },
+            r'its merges\.txt is missing',
+        ),
+        (
+            {'tokenizer__json': altered('model', type='Unigram')},
+            r'tokenizer\.json: a Unigram model',
+        ),
+        ({'tokenizer__json': altered('model', type=[3])}, r'tokenizer\.json: a \[3\] model'),
+        ({'tokenizer__json': altered('model', vocab=[1])}, r'no object with the id of each token'),
+        ({'tokenizer__json': altered('model', vocab={'a': 1})}, r"token 'a' has the id 1"),
+        ({'tokenizer__json': altered('model', continuing_subword_prefix='@@')}, r"begin with '@@'"),
+        (
+            {'tokenizer__json': altered('normalizer', type='Lowercase')},
+            r'not cleaned and split as B',
+        ),
+        (
+            {'tokenizer__json': altered('model', type='BPE', continuing_subword_prefix='')},
+            r"not split as RoBERTa's",
+        ),
+        *(
+            (
+                {
+                    'tokenizer__json': {
+                        'model': {
+                            **WHOLE['model'],
+                            'type': 'BPE',
+                            'merges': merges,
+                            'continuing_subword_prefix': None,
+                        },
+                        'pre_tokenizer': {'type': 'ByteLevel'},
+                    }
+                },
+                r'tokenizer\.json: merges',
+            )
+            for merges in (None, 'ab', [3], [['a']], ['a b c'], [[1, 2]], ['a b'])
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else '',
+)
 def test_a_malformed_folder_is_refused_with_the_file(tmp_path, files, message):
     write_files(tmp_path, **files)
     with pytest.raises(ValueError, match=message):

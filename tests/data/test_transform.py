@@ -1,4 +1,5 @@
 """Texts to features, features to batches."""
+
 import random
 
 import numpy as np
@@ -30,11 +31,25 @@ def tokenizer():
 @pytest.fixture(scope='module')
 def byte_pair():
     """A token a letter, with or without the space before it."""
-    tokens = ['<s>', '<pad>', '</s>', '<unk>', '<mask>', 'Ġ', *LETTERS,
-              *(f'Ġ{letter}' for letter in LETTERS)]
-    vocab = BERTVocab(count_tokens(tokens), unknown_token='<unk>', padding_token='<pad>',
-                      cls_token='<s>', sep_token='</s>', mask_token='<mask>',
-                      token_to_idx={token: i for i, token in enumerate(tokens)})
+    tokens = [
+        '<s>',
+        '<pad>',
+        '</s>',
+        '<unk>',
+        '<mask>',
+        'Ġ',
+        *LETTERS,
+        *(f'Ġ{letter}' for letter in LETTERS),
+    ]
+    vocab = BERTVocab(
+        count_tokens(tokens),
+        unknown_token='<unk>',
+        padding_token='<pad>',
+        cls_token='<s>',
+        sep_token='</s>',
+        mask_token='<mask>',
+        token_to_idx={token: i for i, token in enumerate(tokens)},
+    )
     return BytePairTokenizer(vocab, [('Ġ', letter) for letter in LETTERS])
 
 
@@ -48,23 +63,27 @@ def make_features(*lengths):
 
 # SentenceTransform
 
-@pytest.mark.parametrize(('texts', 'max_length', 'tokens', 'token_types'), [
-    (('a b',), 8, '[CLS] a b [SEP]', [0, 0, 0, 0]),
-    (('',), 8, '[CLS] [SEP]', [0, 0]),
-    (('a b c d',), 6, '[CLS] a b c d [SEP]', [0] * 6),
-    (('a b c d',), 5, '[CLS] a b c [SEP]', [0] * 5),
-    (('a b c d',), 3, '[CLS] a [SEP]', [0] * 3),
-    (('a b', 'c'), 8, '[CLS] a b [SEP] c [SEP]', [0, 0, 0, 0, 1, 1]),
-    (('a b', None), 8, '[CLS] a b [SEP]', [0] * 4),
-    (('a b', ''), 8, '[CLS] a b [SEP]', [0] * 4),
-    (('', 'a'), 8, '[CLS] [SEP] a [SEP]', [0, 0, 1, 1]),
-    (('a b c', 'd e f'), 9, '[CLS] a b c [SEP] d e f [SEP]', [0] * 5 + [1] * 4),
-    (('a b c', 'd e f'), 8, '[CLS] a b c [SEP] d e [SEP]', [0] * 5 + [1] * 3),
-    (('a b c', 'd e f'), 7, '[CLS] a b [SEP] d e [SEP]', [0] * 4 + [1] * 3),
-    (('a b c d e', 'f'), 7, '[CLS] a b c [SEP] f [SEP]', [0] * 5 + [1] * 2),
-    (('a', 'b c d e f'), 7, '[CLS] a [SEP] b c d [SEP]', [0] * 3 + [1] * 4),
-    (('a b c', 'd e f'), 5, '[CLS] a [SEP] d [SEP]', [0] * 3 + [1] * 2),
-])
+
+@pytest.mark.parametrize(
+    ('texts', 'max_length', 'tokens', 'token_types'),
+    [
+        (('a b',), 8, '[CLS] a b [SEP]', [0, 0, 0, 0]),
+        (('',), 8, '[CLS] [SEP]', [0, 0]),
+        (('a b c d',), 6, '[CLS] a b c d [SEP]', [0] * 6),
+        (('a b c d',), 5, '[CLS] a b c [SEP]', [0] * 5),
+        (('a b c d',), 3, '[CLS] a [SEP]', [0] * 3),
+        (('a b', 'c'), 8, '[CLS] a b [SEP] c [SEP]', [0, 0, 0, 0, 1, 1]),
+        (('a b', None), 8, '[CLS] a b [SEP]', [0] * 4),
+        (('a b', ''), 8, '[CLS] a b [SEP]', [0] * 4),
+        (('', 'a'), 8, '[CLS] [SEP] a [SEP]', [0, 0, 1, 1]),
+        (('a b c', 'd e f'), 9, '[CLS] a b c [SEP] d e f [SEP]', [0] * 5 + [1] * 4),
+        (('a b c', 'd e f'), 8, '[CLS] a b c [SEP] d e [SEP]', [0] * 5 + [1] * 3),
+        (('a b c', 'd e f'), 7, '[CLS] a b [SEP] d e [SEP]', [0] * 4 + [1] * 3),
+        (('a b c d e', 'f'), 7, '[CLS] a b c [SEP] f [SEP]', [0] * 5 + [1] * 2),
+        (('a', 'b c d e f'), 7, '[CLS] a [SEP] b c d [SEP]', [0] * 3 + [1] * 4),
+        (('a b c', 'd e f'), 5, '[CLS] a [SEP] d [SEP]', [0] * 3 + [1] * 2),
+    ],
+)
 def test_sequence_is_joined_and_cut_exactly(tokenizer, texts, max_length, tokens, token_types):
     features = SentenceTransform(tokenizer, max_length)(*texts)
     assert tokens_of(tokenizer, features) == tokens
@@ -102,10 +121,15 @@ def test_truncation_takes_tokens_one_by_one_from_the_longer_text():
                 second -= 1
         return first, second
 
-    cases = [(first, second, room) for first in range(12) for second in range(12)
-             for room in range(2, 25)]
+    cases = [
+        (first, second, room)
+        for first in range(12)
+        for second in range(12)
+        for room in range(2, 25)
+    ]
     assert {case: truncated_lengths(*case) for case in cases} == {
-        case: one_by_one(*case) for case in cases}
+        case: one_by_one(*case) for case in cases
+    }
 
 
 @pytest.mark.parametrize('has_pairs', [False, True])
@@ -118,12 +142,14 @@ def test_batch_is_the_same_as_one_by_one(tokenizer, has_pairs):
     features, num_truncated = transform.transform_batch(texts, pairs, progress=done.append)
     single = [transform(*row) for row in (zip(texts, pairs) if has_pairs else zip(texts))]
     assert [row.inputs.tolist() for row in features] == [row.inputs.tolist() for row in single]
-    assert ([row.token_types.tolist() for row in features]
-            == [row.token_types.tolist() for row in single])
+    assert [row.token_types.tolist() for row in features] == [
+        row.token_types.tolist() for row in single
+    ]
     assert sum(done) == len(features) == 2500
     assert num_truncated == sum(
         len(text.split()) + (len(pair.split()) + bool(pair) if pair else 0) + 2 > 10
-        for text, pair in zip(texts, pairs or [None] * 2500))
+        for text, pair in zip(texts, pairs or [None] * 2500)
+    )
 
 
 def test_batch_of_nothing_is_empty(tokenizer):
@@ -151,16 +177,23 @@ def test_gluonnlp_transform_of_our_tokenizer_gives_the_same_text_features(tokeni
     assert mine.valid_length == valid_length
 
 
-@pytest.mark.parametrize(('texts', 'max_length', 'tokens'), [
-    (('ab',), 8, '<s> a b </s>'), (('abcd',), 3, '<s> a </s>'),
-    (('ab', 'c'), 8, '<s> a b </s> </s> c </s>'), (('', 'c'), 8, '<s> </s> </s> c </s>'),
-    (('abc', 'def'), 9, '<s> a b c </s> </s> d e </s>'),
-    (('abc', 'def'), 8, '<s> a b </s> </s> d e </s>'),
-    (('abcde', 'f'), 8, '<s> a b c </s> </s> f </s>'),
-    (('abc', 'def'), 6, '<s> a </s> </s> d </s>'), (('ab', ''), 6, '<s> a b </s>'),
-])
+@pytest.mark.parametrize(
+    ('texts', 'max_length', 'tokens'),
+    [
+        (('ab',), 8, '<s> a b </s>'),
+        (('abcd',), 3, '<s> a </s>'),
+        (('ab', 'c'), 8, '<s> a b </s> </s> c </s>'),
+        (('', 'c'), 8, '<s> </s> </s> c </s>'),
+        (('abc', 'def'), 9, '<s> a b c </s> </s> d e </s>'),
+        (('abc', 'def'), 8, '<s> a b </s> </s> d e </s>'),
+        (('abcde', 'f'), 8, '<s> a b c </s> </s> f </s>'),
+        (('abc', 'def'), 6, '<s> a </s> </s> d </s>'),
+        (('ab', ''), 6, '<s> a b </s>'),
+    ],
+)
 def test_pairs_of_roberta_have_two_separators_and_no_token_types(
-        byte_pair, texts, max_length, tokens):
+    byte_pair, texts, max_length, tokens
+):
     features = SentenceTransform(byte_pair, max_length)(*texts)
     assert tokens_of(byte_pair, features) == tokens
     assert features.token_types.tolist() == [0] * features.valid_length
@@ -215,6 +248,7 @@ def test_gluonnlp_transform_of_our_tokenizer_gives_the_same_pair_features(shared
 
 # pad_batch
 
+
 def test_batch_is_padded_to_its_longest_sequence():
     inputs, token_types, valid_length = pad_batch(make_features(2, 4), pad_id=1)
     assert inputs.tolist() == [[5, 6, 1, 1], [5, 6, 7, 8]]
@@ -223,25 +257,40 @@ def test_batch_is_padded_to_its_longest_sequence():
     assert {array.dtype for array in (inputs, token_types, valid_length)} == {np.dtype('int32')}
 
 
-@pytest.mark.parametrize(('longest', 'round_to', 'max_length', 'width'), [
-    (5, None, None, 5), (5, 8, None, 8), (8, 8, None, 8), (9, 8, None, 16), (9, 8, 12, 12),
-    (9, 8, 64, 16), (5, None, 64, 5), (12, 8, 12, 12), (1, 1, None, 1)])
+@pytest.mark.parametrize(
+    ('longest', 'round_to', 'max_length', 'width'),
+    [
+        (5, None, None, 5),
+        (5, 8, None, 8),
+        (8, 8, None, 8),
+        (9, 8, None, 16),
+        (9, 8, 12, 12),
+        (9, 8, 64, 16),
+        (5, None, 64, 5),
+        (12, 8, 12, 12),
+        (1, 1, None, 1),
+    ],
+)
 def test_width_is_rounded_up_but_not_above_the_limit(longest, round_to, max_length, width):
     inputs, _, _ = pad_batch(make_features(1, longest), 0, round_to, max_length)
     assert inputs.shape == (2, width)
 
 
-@pytest.mark.parametrize(('lengths', 'options', 'message'), [
-    ([], {}, 'features must hold one sequence or more'),
-    ([9], {'max_length': 8}, 'a sequence of 9 tokens, max_length is 8'),
-    ([9], {'round_to': 0}, 'round_to must be 1 or more, got 0'),
-])
+@pytest.mark.parametrize(
+    ('lengths', 'options', 'message'),
+    [
+        ([], {}, 'features must hold one sequence or more'),
+        ([9], {'max_length': 8}, 'a sequence of 9 tokens, max_length is 8'),
+        ([9], {'round_to': 0}, 'round_to must be 1 or more, got 0'),
+    ],
+)
 def test_batch_that_cannot_be_padded_is_refused(lengths, options, message):
     with pytest.raises(ValueError, match=message):
         pad_batch(make_features(*lengths), 0, **options)
 
 
 # Batches
+
 
 @pytest.fixture(scope='module')
 def lengths():
@@ -271,8 +320,11 @@ def test_bucketed_batches_depend_on_their_arguments_alone(lengths):
 
 
 def test_every_seed_and_epoch_has_its_own_order(lengths):
-    orders = {tuple(tuples(bucketed_batches(lengths, 32, seed, epoch)))
-              for seed in range(4) for epoch in range(4)}
+    orders = {
+        tuple(tuples(bucketed_batches(lengths, 32, seed, epoch)))
+        for seed in range(4)
+        for epoch in range(4)
+    }
     assert len(orders) == 16
 
 
@@ -304,12 +356,15 @@ def test_no_sequences_give_no_batches():
     assert sequential_batches([], 4) == []
 
 
-@pytest.mark.parametrize(('arguments', 'message'), [
-    ({'batch_size': 0}, 'batch_size must be 1 or more, got 0'),
-    ({'num_chunk_batches': 0}, 'num_chunk_batches must be 1 or more, got 0'),
-    ({'seed': -1}, 'seed and epoch must be 0 or more, got -1 and 0'),
-    ({'epoch': -1}, 'seed and epoch must be 0 or more, got 0 and -1'),
-])
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        ({'batch_size': 0}, 'batch_size must be 1 or more, got 0'),
+        ({'num_chunk_batches': 0}, 'num_chunk_batches must be 1 or more, got 0'),
+        ({'seed': -1}, 'seed and epoch must be 0 or more, got -1 and 0'),
+        ({'epoch': -1}, 'seed and epoch must be 0 or more, got 0 and -1'),
+    ],
+)
 def test_bad_argument_of_bucketed_batches_is_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         bucketed_batches([1, 2], **{'batch_size': 2, 'seed': 0, 'epoch': 0, **arguments})

@@ -1,4 +1,5 @@
 """Vocabularies: files of all forms, both orders of ids."""
+
 import hashlib
 import json
 
@@ -18,15 +19,29 @@ from gluon_bert.data import (
 SPECIAL = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]']
 # As in the published files of 2018.
 TOKENS = ['[PAD]', *(f'[unused{i}]' for i in range(1, 9)), *SPECIAL[1:], 'the', '##s', 'zebra']
-PUBLISHED = {'uncased_english': 30522, 'cased_english': 28996, 'multilingual_cased': 119547,
-             'multilingual_uncased': 105879, 'chinese': 21128}
+PUBLISHED = {
+    'uncased_english': 30522,
+    'cased_english': 28996,
+    'multilingual_cased': 119547,
+    'multilingual_uncased': 105879,
+    'chinese': 21128,
+}
 
 
 def facts_of(vocab):
     """What makes two vocabularies equal."""
-    special = {name: getattr(vocab, name, None) for name in (
-        'unknown_token', 'padding_token', 'cls_token', 'sep_token', 'mask_token', 'bos_token',
-        'eos_token')}
+    special = {
+        name: getattr(vocab, name, None)
+        for name in (
+            'unknown_token',
+            'padding_token',
+            'cls_token',
+            'sep_token',
+            'mask_token',
+            'bos_token',
+            'eos_token',
+        )
+    }
     return vocab.idx_to_token, dict(vocab.token_to_idx), vocab.reserved_tokens, special
 
 
@@ -36,10 +51,12 @@ def vocab_file(tmp_path):
         path = tmp_path / name
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
         return path
+
     return write
 
 
 # Vocabulary files
+
 
 def test_ids_are_the_lines_of_the_file(vocab_file):
     tokens = [*SPECIAL[:2], 'zebra', *SPECIAL[2:], 'apple', '##s']
@@ -99,8 +116,15 @@ def test_missing_vocab_file_is_named(tmp_path):
 
 
 def test_gluonnlp_order_swaps_special_tokens_to_the_front():
-    tokens = ['[PAD]', *(f'[unused{i}]' for i in range(99)), '[UNK]', '[CLS]', '[SEP]', '[MASK]',
-              'the']
+    tokens = [
+        '[PAD]',
+        *(f'[unused{i}]' for i in range(99)),
+        '[UNK]',
+        '[CLS]',
+        '[SEP]',
+        '[MASK]',
+        'the',
+    ]
     order = gluonnlp_order(tokens)
     swapped = [tokens[i] for i in order]
     assert swapped[:6] == ['[UNK]', '[PAD]', '[CLS]', '[SEP]', '[MASK]', '[unused4]']
@@ -124,6 +148,7 @@ def test_published_vocab_is_read_whole_and_in_order(shared_data, name, size):
 
 
 # GluonNLP's JSON
+
 
 @pytest.mark.parametrize('form', ['current', 'old', '0.5'])
 def test_every_form_of_json_is_read_with_its_ids(vocab_file, form):
@@ -150,25 +175,48 @@ def test_further_reserved_tokens_stay_reserved(vocab_file):
 
 
 def test_roberta_json_of_gluonnlp_has_start_and_end_as_cls_and_sep(vocab_file):
-    ids = {token: i for i, token in enumerate(
-        ['<s>', '<pad>', '</s>', '<unk>', 'Ġthe', 'zoo', '<mask>'])}
-    theirs = Vocab(count_tokens(ids), token_to_idx=ids, unknown_token='<unk>',
-                   padding_token='<pad>', bos_token='<s>', eos_token='</s>', mask_token='<mask>')
+    ids = {
+        token: i
+        for i, token in enumerate(['<s>', '<pad>', '</s>', '<unk>', 'Ġthe', 'zoo', '<mask>'])
+    }
+    theirs = Vocab(
+        count_tokens(ids),
+        token_to_idx=ids,
+        unknown_token='<unk>',
+        padding_token='<pad>',
+        bos_token='<s>',
+        eos_token='</s>',
+        mask_token='<mask>',
+    )
     vocab = read_vocab(vocab_file(theirs.to_json(), 'openwebtext.vocab'))
     assert vocab.idx_to_token == list(ids)
-    assert vocab[[vocab.cls_token, vocab.padding_token, vocab.sep_token, 'absent',
-                  vocab.mask_token]] == [0, 1, 2, 3, 6]
+    assert vocab[
+        [vocab.cls_token, vocab.padding_token, vocab.sep_token, 'absent', vocab.mask_token]
+    ] == [0, 1, 2, 3, 6]
     assert (vocab.bos_token, vocab.eos_token) == ('<s>', '</s>')
 
 
 def test_index_damaged_before_0_7_is_repaired_as_in_gluonnlp(vocab_file):
     content = {
         'idx_to_token': ['<unk>', '<eos>', '<bos>', '<eos>', '[MASK]', '[CLS]', '[SEP]', 'a'],
-        'token_to_idx': {'<unk>': 0, '<bos>': 2, '<eos>': 3, '[MASK]': 4, '[CLS]': 5, '[SEP]': 6,
-                         'a': 7},
-        'reserved_tokens': ['<eos>', '<bos>', '<eos>'], 'unknown_token': '<unk>',
-        'padding_token': '<eos>', 'bos_token': '<bos>', 'eos_token': '<eos>',
-        'mask_token': '[MASK]', 'cls_token': '[CLS]', 'sep_token': '[SEP]'}
+        'token_to_idx': {
+            '<unk>': 0,
+            '<bos>': 2,
+            '<eos>': 3,
+            '[MASK]': 4,
+            '[CLS]': 5,
+            '[SEP]': 6,
+            'a': 7,
+        },
+        'reserved_tokens': ['<eos>', '<bos>', '<eos>'],
+        'unknown_token': '<unk>',
+        'padding_token': '<eos>',
+        'bos_token': '<bos>',
+        'eos_token': '<eos>',
+        'mask_token': '[MASK]',
+        'cls_token': '[CLS]',
+        'sep_token': '[SEP]',
+    }
     text = json.dumps(content)
     vocab = read_vocab(vocab_file(text, 'old.vocab'))
     with pytest.warns(UserWarning, match='corrupted index'):
@@ -187,8 +235,10 @@ def changed(**changes):
 IDS = {token: i for i, token in enumerate(TOKENS[:1] + TOKENS[9:])}
 LIST = list(IDS)
 BAD_JSON = [
-    (changed(token_to_idx={**IDS, 'the': 6, '##s': 5}),
-     r"token 'the' has the id 6, where idx_to_token has '##s'"),
+    (
+        changed(token_to_idx={**IDS, 'the': 6, '##s': 5}),
+        r"token 'the' has the id 6, where idx_to_token has '##s'",
+    ),
     (changed(token_to_idx={**IDS, 'zebra': 8}), r"token 'zebra' has the id 8, ids go from 0 to 7"),
     (changed(token_to_idx={**IDS, 'zebra': -1}), r"token 'zebra' has the id -1"),
     (changed(token_to_idx={**IDS, 'zebra': 7.0}), r"token 'zebra' has the id 7\.0"),
@@ -243,22 +293,31 @@ def test_other_names_of_special_tokens_can_be_given(vocab_file):
         read_vocab(path, special_tokens={'mask': '[BLANK]'})
 
 
-@pytest.mark.parametrize(('tokens', 'form', 'message'), [
-    (TOKENS, 'new', r"form='new': expected one of"),
-    ([*TOKENS, 'the '], 'old', r"'the' stands twice"),
-    (TOKENS[1:], 'current', r"special token '\[PAD\]' is missing"),
-    (TOKENS[1:], 'old', r"special token '\[PAD\]' is missing"),
-])
+@pytest.mark.parametrize(
+    ('tokens', 'form', 'message'),
+    [
+        (TOKENS, 'new', r"form='new': expected one of"),
+        ([*TOKENS, 'the '], 'old', r"'the' stands twice"),
+        (TOKENS[1:], 'current', r"special token '\[PAD\]' is missing"),
+        (TOKENS[1:], 'old', r"special token '\[PAD\]' is missing"),
+    ],
+)
 def test_what_gluonnlp_could_not_write_is_refused(tokens, form, message):
     with pytest.raises(ValueError, match=message):
         gluonnlp_json(tokens, form)
 
 
-@pytest.mark.parametrize('tokens', [
-    TOKENS, [], ['[UNK]', *SPECIAL], ['[UNK]', '[PAD]', '[CLS]', '[SEP]', '[MASK]', 'the'],
-    ['[UNK]', '[PAD]', '[CLS]', '[SEP]', '[MASK]', '[unused5]', 'the'],
-    ['[UNK]', '[PAD]', '[CLS]', '[SEP]', '[MASK]', '[unused4]', *TOKENS[1:4]],
-])
+@pytest.mark.parametrize(
+    'tokens',
+    [
+        TOKENS,
+        [],
+        ['[UNK]', *SPECIAL],
+        ['[UNK]', '[PAD]', '[CLS]', '[SEP]', '[MASK]', 'the'],
+        ['[UNK]', '[PAD]', '[CLS]', '[SEP]', '[MASK]', '[unused5]', 'the'],
+        ['[UNK]', '[PAD]', '[CLS]', '[SEP]', '[MASK]', '[unused4]', *TOKENS[1:4]],
+    ],
+)
 def test_a_list_that_is_not_in_gluonnlp_order_is_not_put_back(tokens):
     with pytest.raises(ValueError, match='not the order GluonNLP gave'):
         unswapped(tokens)
@@ -266,14 +325,19 @@ def test_a_list_that_is_not_in_gluonnlp_order_is_not_put_back(tokens):
 
 # The published vocabularies
 
+
 @pytest.mark.data
-@pytest.mark.parametrize(('name', 'form', 'sha1'), [
-    ('uncased_english', 'current', '80ef760a6bdafec68c99b691c94ebbb918c90d02'),
-    ('cased_english', 'current', 'a4ff6fe1f85ba95f3010742b9abc3a818976bb2c'),
-    ('chinese', 'old', 'ddebd8f3867bca5a61023f73326fb125cf12b4f5'),
-    ('chinese', '0.5', 'a1e06f8e39ae51ab8a92b8458e6a658b8b1f72bf'),
-    ('multilingual_cased', 'old', '0247cb442074237c38c62021f36b7a4dbd2e55f7'),
-    ('multilingual_cased', '0.5', '71bb9e248dc75dce9227d3c8c16fde3993588b9e')])
+@pytest.mark.parametrize(
+    ('name', 'form', 'sha1'),
+    [
+        ('uncased_english', 'current', '80ef760a6bdafec68c99b691c94ebbb918c90d02'),
+        ('cased_english', 'current', 'a4ff6fe1f85ba95f3010742b9abc3a818976bb2c'),
+        ('chinese', 'old', 'ddebd8f3867bca5a61023f73326fb125cf12b4f5'),
+        ('chinese', '0.5', 'a1e06f8e39ae51ab8a92b8458e6a658b8b1f72bf'),
+        ('multilingual_cased', 'old', '0247cb442074237c38c62021f36b7a4dbd2e55f7'),
+        ('multilingual_cased', '0.5', '71bb9e248dc75dce9227d3c8c16fde3993588b9e'),
+    ],
+)
 def test_json_is_the_file_that_gluonnlp_published(shared_data, vocab_file, name, form, sha1):
     path = shared_data / 'vocab' / name / 'vocab.txt'
     content = gluonnlp_json(read_vocab(path), form)
@@ -293,8 +357,14 @@ def test_swapped_ids_go_back_to_the_published_ones(shared_data, name):
 
 
 @pytest.mark.data
-@pytest.mark.parametrize(('name', 'lower'), [
-    ('uncased_english', True), ('cased_english', False), ('multilingual_uncased', True),
-    ('multilingual_cased', False)])
+@pytest.mark.parametrize(
+    ('name', 'lower'),
+    [
+        ('uncased_english', True),
+        ('cased_english', False),
+        ('multilingual_uncased', True),
+        ('multilingual_cased', False),
+    ],
+)
 def test_lower_casing_is_told_from_the_tokens(shared_data, name, lower):
     assert looks_lowercase(read_vocab(shared_data / 'vocab' / name / 'vocab.txt')) is lower

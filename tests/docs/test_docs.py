@@ -1,4 +1,5 @@
 """The manual: its code runs, its tables have every row, its commands exist."""
+
 import doctest
 import importlib.util
 import os
@@ -54,12 +55,31 @@ def tables(extension):
 def site(extension, tmp_path_factory):
     """The manual, built: path below its folder -> Page."""
     folder = tmp_path_factory.mktemp('html')
-    done = subprocess.run([sys.executable, '-m', 'sphinx', '-W', '--keep-going', '-n', '-q', '-b',
-                           'html', ROOT / 'docs', folder], capture_output=True, text=True,
-                          check=False, env={**os.environ, 'PYTHONPATH': str(ROOT)})
+    done = subprocess.run(
+        [
+            sys.executable,
+            '-m',
+            'sphinx',
+            '-W',
+            '--keep-going',
+            '-n',
+            '-q',
+            '-b',
+            'html',
+            ROOT / 'docs',
+            folder,
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, 'PYTHONPATH': str(ROOT)},
+    )
     assert done.returncode == 0, done.stderr
-    return {path.relative_to(folder).as_posix(): Page(path) for path in folder.rglob('*')
-            if path.is_file()}
+    return {
+        path.relative_to(folder).as_posix(): Page(path)
+        for path in folder.rglob('*')
+        if path.is_file()
+    }
 
 
 class Page(HTMLParser):
@@ -88,7 +108,8 @@ class Page(HTMLParser):
 def code_of(path):
     """The doctest of a page's code with prompts."""
     return doctest.DocTestParser().get_doctest(
-        path.read_text(encoding='utf-8'), {}, path.name, str(path), 0)
+        path.read_text(encoding='utf-8'), {}, path.name, str(path), 0
+    )
 
 
 @pytest.mark.weights
@@ -102,12 +123,17 @@ def test_code_runs_and_gives_what_the_page_shows(name, real_folder):
 
 
 def test_code_with_prompts_is_on_tested_pages_only():
-    assert [path.name for path in PAGES if code_of(path).examples] == ['README.rst',
-                                                                       'quickstart.rst']
+    assert [path.name for path in PAGES if code_of(path).examples] == [
+        'README.rst',
+        'quickstart.rst',
+    ]
 
 
-@pytest.mark.parametrize('path', [*PAGES, ROOT / 'CONTRIBUTING.rst', *ROOT.glob('*/README.rst')],
-                         ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    'path',
+    [*PAGES, ROOT / 'CONTRIBUTING.rst', *ROOT.glob('*/README.rst')],
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
 def test_commands_of_dev_exist(path):
     text = path.read_text(encoding='utf-8')
     named = set(re.findall(r'python3 dev\.py (\w+)', text))
@@ -117,11 +143,17 @@ def test_commands_of_dev_exist(path):
 
 
 def test_readme_and_its_sample_agree():
-    numbers = {split: len((ROOT / 'examples' / 'sample' / f'{split}.tsv').read_text(
-        encoding='utf-8').splitlines()) - 1 for split in ('train', 'dev', 'test')}
+    numbers = {
+        split: len(
+            (ROOT / 'examples' / 'sample' / f'{split}.tsv').read_text(encoding='utf-8').splitlines()
+        )
+        - 1
+        for split in ('train', 'dev', 'test')
+    }
     text = ' '.join((ROOT / 'README.rst').read_text(encoding='utf-8').split())
-    assert ('{train} for training, {dev} for evaluation and {test} without labels'.format(
-        **numbers)) in text
+    assert (
+        '{train} for training, {dev} for evaluation and {test} without labels'.format(**numbers)
+    ) in text
 
 
 def cells(table):
@@ -163,14 +195,19 @@ def test_links_within_the_site_hold(site):
 
 
 def test_the_scripts_can_be_downloaded_and_run(site, tmp_path):
-    address, = [link for link, _ in site['model_zoo.html'].links if link.endswith('/bert.zip')]
+    (address,) = [link for link, _ in site['model_zoo.html'].links if link.endswith('/bert.zip')]
     with zipfile.ZipFile(site[address].path) as archive:
         archive.extractall(tmp_path)
     examples = {path.name for path in (ROOT / 'examples').glob('*.*')}
     assert examples <= {path.name for path in (tmp_path / 'bert').iterdir()}
-    done = subprocess.run([sys.executable, 'finetune_classifier.py', '--help'], text=True,
-                          cwd=tmp_path / 'bert', env={**os.environ, 'PYTHONPATH': str(ROOT)},
-                          capture_output=True, check=False)
+    done = subprocess.run(
+        [sys.executable, 'finetune_classifier.py', '--help'],
+        text=True,
+        cwd=tmp_path / 'bert',
+        env={**os.environ, 'PYTHONPATH': str(ROOT)},
+        capture_output=True,
+        check=False,
+    )
     assert '--bert_dataset' in done.stdout, done.stderr
 
 
@@ -198,16 +235,25 @@ print(len(lines))
 
 def test_tables_need_neither_mxnet_nor_network(extension):
     path = os.pathsep.join([str(ROOT), str(ROOT / 'docs' / '_ext')])
-    done = subprocess.run([sys.executable, '-c', WITHOUT_MXNET], capture_output=True, text=True,
-                          check=False, env={**os.environ, 'PYTHONPATH': path})
+    done = subprocess.run(
+        [sys.executable, '-c', WITHOUT_MXNET],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, 'PYTHONPATH': path},
+    )
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > 10 * len(WEIGHTS)
 
 
 def test_prose_names_no_data_set_but_the_defaults():
     others = {*VOCABULARIES, *DATASET_ALIASES} - {DEFAULT[1], OFFLINE_DEFAULT[1]}
-    for path in [*PAGES, *ROOT.glob('*.rst'), *ROOT.glob('*/README.rst'),
-                 *(ROOT / 'docs' / '_ext').glob('*.py')]:
+    for path in [
+        *PAGES,
+        *ROOT.glob('*.rst'),
+        *ROOT.glob('*/README.rst'),
+        *(ROOT / 'docs' / '_ext').glob('*.py'),
+    ]:
         words = set(re.findall(r'[\w.]+\w', path.read_text(encoding='utf-8')))
         assert words & others == set(), path
 
@@ -225,12 +271,13 @@ def test_tables_have_every_row(extension, tables):
     lines = cells(extension('zoo').task_table())
     assert len(lines) == len(TASKS)
     for task in TASKS.values():
-        line, = [line for line in lines if line.startswith(f'``{task.name}`` |')]
+        (line,) = [line for line in lines if line.startswith(f'``{task.name}`` |')]
         assert all(f'``{metric}``' in line for metric in task.metrics)
 
 
 def test_every_flag_is_in_the_table(extension):
     import finetune_classifier
+
     parsers = extension('parser_tables')
     commands = parsers.command_parsers()
     page = (ROOT / 'docs' / 'command.rst').read_text(encoding='utf-8')
@@ -244,8 +291,9 @@ def test_every_flag_is_in_the_table(extension):
 def test_results_that_are_not_there_are_said_to_be_missing(site):
     page = site['results.html'].path.read_text(encoding='utf-8')
     text = ' '.join(re.sub('<[^>]*>', '', page).split())
-    named = re.findall(r'results-table:: (\S+)', (ROOT / 'docs/results.rst').read_text(
-        encoding='utf-8'))
+    named = re.findall(
+        r'results-table:: (\S+)', (ROOT / 'docs/results.rst').read_text(encoding='utf-8')
+    )
     assert {'glue.csv', 'squad.csv', 'ner.csv', 'stream.csv'} <= set(named)
     for name in named:
         said = f'there are no rows in model_zoo/results/{name}' in text
@@ -255,8 +303,9 @@ def test_results_that_are_not_there_are_said_to_be_missing(site):
 def test_results_come_from_the_file(extension, tmp_path):
     results = extension('result_tables')
     path = tmp_path / 'glue.csv'
-    path.write_text('task,score,command\nMRPC,0.5,python a.py\nRTE,0.6,python b.py\n'
-                    'WNLI,0.7,python a.py\n')
+    path.write_text(
+        'task,score,command\nMRPC,0.5,python a.py\nRTE,0.6,python b.py\nWNLI,0.7,python a.py\n'
+    )
     header, rows, commands = results.results_table(*results.read_results(path))
     assert header == ['task', 'score', 'command']
     assert rows == [['MRPC', '0.5', '1'], ['RTE', '0.6', '2'], ['WNLI', '0.7', '1']]

@@ -1,4 +1,5 @@
 """The fast form of a network against the network itself."""
+
 from dataclasses import replace
 
 import mxnet as mx
@@ -46,12 +47,20 @@ def test_encodings_are_the_networks(form, make_model, tiny_config, seed, lengths
     assert predictor.is_native == (form == 'native')
 
 
-@pytest.mark.parametrize('changes', [
-    {'activation': 'gelu_tanh'}, {'activation': 'relu', 'pooler_activation': 'relu'},
-    {'num_token_types': 0}, {'units': 26, 'num_heads': 2, 'hidden_size': 33},
-    {'units': 64, 'num_heads': 1, 'hidden_size': 1500}, {'layer_norm_eps': 1e-5},
-    {'max_length': 300, 'units': 32, 'num_heads': 4},
-    {'max_length': 400, 'units': 64, 'num_heads': 4}], ids=str)
+@pytest.mark.parametrize(
+    'changes',
+    [
+        {'activation': 'gelu_tanh'},
+        {'activation': 'relu', 'pooler_activation': 'relu'},
+        {'num_token_types': 0},
+        {'units': 26, 'num_heads': 2, 'hidden_size': 33},
+        {'units': 64, 'num_heads': 1, 'hidden_size': 1500},
+        {'layer_norm_eps': 1e-5},
+        {'max_length': 300, 'units': 32, 'num_heads': 4},
+        {'max_length': 400, 'units': 64, 'num_heads': 4},
+    ],
+    ids=str,
+)
 @pytest.mark.parametrize('num_threads', [1, 2, 3])
 def test_every_configuration(make_model, tiny_config, seed, changes, num_threads):
     config = replace(tiny_config, **changes)
@@ -61,10 +70,17 @@ def test_every_configuration(make_model, tiny_config, seed, changes, num_threads
         assert_same(model, Ragged(config, lengths, seed), num_threads)
 
 
-@pytest.mark.parametrize('make', [
-    lambda bert: bert, lambda bert: gb.BertClassifier(bert, 3), lambda bert: gb.BertForQA(bert),
-    lambda bert: gb.BertTagger(bert, 5), lambda bert: gb.BertCrfTagger(bert, 5)],
-    ids=['bert', 'classifier', 'questions', 'tagger', 'crf'])
+@pytest.mark.parametrize(
+    'make',
+    [
+        lambda bert: bert,
+        lambda bert: gb.BertClassifier(bert, 3),
+        lambda bert: gb.BertForQA(bert),
+        lambda bert: gb.BertTagger(bert, 5),
+        lambda bert: gb.BertCrfTagger(bert, 5),
+    ],
+    ids=['bert', 'classifier', 'questions', 'tagger', 'crf'],
+)
 def test_heads(form, make_model, tiny_config, seed, make):
     network = make(make_model())
     for parameter in network.collect_params().values():
@@ -99,7 +115,7 @@ def test_real_weights(form, real_model):
 
 
 def relative_error(found, expected):
-    return float(np.sqrt(((found - expected) ** 2).mean() / (expected ** 2).mean()))
+    return float(np.sqrt(((found - expected) ** 2).mean() / (expected**2).mean()))
 
 
 @pytest.mark.weights
@@ -125,8 +141,9 @@ def test_lower_precisions_are_near(real_model, precision, most):
 
 @pytest.mark.parametrize('precision', ['bfloat16', 'int8'])
 @pytest.mark.parametrize('num_threads', [1, 2, 3])
-def test_lower_precisions_do_not_depend_on_batch_and_threads(make_model, tiny_config, seed,
-                                                             precision, num_threads):
+def test_lower_precisions_do_not_depend_on_batch_and_threads(
+    make_model, tiny_config, seed, precision, num_threads
+):
     if not kernels.load():
         pytest.skip('native kernels are not built: python -m gluon_bert.kernels')
     batch = Ragged(tiny_config, [7, 1, 3, 12, 2], seed)
@@ -136,8 +153,7 @@ def test_lower_precisions_do_not_depend_on_batch_and_threads(make_model, tiny_co
     for number, length in enumerate(batch.lengths):
         part = slice(number, number + 1)
         alone = predictor(inputs[part, :length], types[part, :length])
-        np.testing.assert_array_equal(alone.pooled[0].asnumpy(),
-                                      together.pooled[number].asnumpy())
+        np.testing.assert_array_equal(alone.pooled[0].asnumpy(), together.pooled[number].asnumpy())
 
 
 def test_wrong_precisions(make_model, monkeypatch):
@@ -156,10 +172,16 @@ def test_too_many_tokens_are_refused(form, make_model, tiny_config):
         Predictor(make_model())(mx.nd.zeros((1, tiny_config.max_length + 1)))
 
 
-@pytest.mark.parametrize('inputs,types,lengths,message', [
-    ([[97]], [[0]], [1], 'ids are from 97 to 97, expected 0 to 96'),
-    ([[-1]], [[0]], [1], 'ids are from -1'), ([[1]], [[2]], [1], 'token_types are from 2'),
-    ([[1, 2]], [[0, 0]], [3], 'does not fit'), ([[1, 2]], [[0, 0]], [0], 'lengths from 1 to 2')])
+@pytest.mark.parametrize(
+    'inputs,types,lengths,message',
+    [
+        ([[97]], [[0]], [1], 'ids are from 97 to 97, expected 0 to 96'),
+        ([[-1]], [[0]], [1], 'ids are from -1'),
+        ([[1]], [[2]], [1], 'token_types are from 2'),
+        ([[1, 2]], [[0, 0]], [3], 'does not fit'),
+        ([[1, 2]], [[0, 0]], [0], 'lengths from 1 to 2'),
+    ],
+)
 def test_inputs_out_of_range_are_refused(make_model, inputs, types, lengths, message):
     predictor = Predictor(make_model())
     if not predictor.is_native:

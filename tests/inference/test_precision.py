@@ -1,5 +1,6 @@
 # ruff: noqa: F811 (fixtures are imported)
 """Lower precisions: the layers that must stay in float32, what is kept of them, the command."""
+
 import json
 from pathlib import Path
 
@@ -39,8 +40,14 @@ def native():
 def features(tiny_config, seed):
     """Calibration texts of mixed lengths."""
     rng = np.random.RandomState(seed)
-    return [Features(rng.randint(0, tiny_config.vocab_size, length).astype('int32'),
-                     np.zeros(length, 'int32'), length) for length in (3, 30, 11, 40, 1, 22)]
+    return [
+        Features(
+            rng.randint(0, tiny_config.vocab_size, length).astype('int32'),
+            np.zeros(length, 'int32'),
+            length,
+        )
+        for length in (3, 30, 11, 40, 1, 22)
+    ]
 
 
 def spoil(bert):
@@ -68,14 +75,21 @@ def test_a_layer_that_suffers_is_found_and_kept(native, make_model, features, by
 
     def score(predictor):
         return 1 - abs(outputs(predictor, features) - exact).mean()
-    found = choose_precision(model, 'int8', features, score if by_score else None, 0.15,
-                             tell=lambda *trial: tried.append(trial))
+
+    found = choose_precision(
+        model,
+        'int8',
+        features,
+        score if by_score else None,
+        0.15,
+        tell=lambda *trial: tried.append(trial),
+    )
     assert found.keep == (BAD,) and next(iter(found.errors)) == BAD
     assert (found.measure, found.precision) == ('score' if by_score else 'error', 'int8')
     values = {len(keep): value for keep, value in tried}
     assert (values[8], values[0], values[1]) == (found.float32, found.whole, found.chosen)
     assert abs(found.whole - found.float32) > 0.15 > abs(found.chosen - found.float32)
-    assert len(tried) <= 2 + 3      # bisection of eight layers
+    assert len(tried) <= 2 + 3  # bisection of eight layers
 
 
 def test_as_few_layers_are_kept_as_will_do(native, make_model, features):
@@ -87,16 +101,23 @@ def test_as_few_layers_are_kept_as_will_do(native, make_model, features):
     found = choose_precision(model, 'int8', features, tolerance=0.7 * whole.whole)
     assert found.sizes == whole.sizes == sizes
     assert list(errors) == list(found.errors)
-    assert found.keep == tuple(errors)[:len(found.keep)] and 0 < len(found.keep) < 8
-    assert found.chosen <= 0.7 * whole.whole < choose_precision(
-        model, 'int8', features, tolerance=found.chosen * 1.0001).whole
+    assert found.keep == tuple(errors)[: len(found.keep)] and 0 < len(found.keep) < 8
+    assert (
+        found.chosen
+        <= 0.7 * whole.whole
+        < choose_precision(model, 'int8', features, tolerance=found.chosen * 1.0001).whole
+    )
     assert set(choose_precision(model, 'int8', features, tolerance=0).keep) == {*dense_layers(2)}
 
 
-@pytest.mark.parametrize('sizes, message', [
-    ({}, 'expected 24 finite numbers from 0 for 0.query_key_value'),
-    ({'0.query_key_value': [np.nan] * 24}, 'finite numbers'),
-    ({'0.query_key_value': [1] * 23}, r'shape \(23,\)')])
+@pytest.mark.parametrize(
+    'sizes, message',
+    [
+        ({}, 'expected 24 finite numbers from 0 for 0.query_key_value'),
+        ({'0.query_key_value': [np.nan] * 24}, 'finite numbers'),
+        ({'0.query_key_value': [1] * 23}, r'shape \(23,\)'),
+    ],
+)
 def test_sizes_for_another_network_are_refused(native, make_model, tiny_config, sizes, message):
     assert tiny_config.units == 24
     with pytest.raises(ValueError, match=message):
@@ -107,21 +128,39 @@ def test_sizes_for_another_network_are_refused(native, make_model, tiny_config, 
         Predictor(make_model(), precision=LowPrecision('int8'), keep=['0.expand'])
 
 
-@pytest.mark.parametrize('arguments, message', [
-    ({'precision': 'float32'}, "precision='float32': expected one of bfloat16, int8"),
-    ({'features': []}, 'expected one or more calibration texts'),
-    ({'tolerance': -1}, 'tolerance=-1: expected'), ({'tolerance': np.nan}, 'tolerance=nan'),
-    ({'score': lambda predictor: np.nan}, 'in float32 the score is nan')])
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        ({'precision': 'float32'}, "precision='float32': expected one of bfloat16, int8"),
+        ({'features': []}, 'expected one or more calibration texts'),
+        ({'tolerance': -1}, 'tolerance=-1: expected'),
+        ({'tolerance': np.nan}, 'tolerance=nan'),
+        ({'score': lambda predictor: np.nan}, 'in float32 the score is nan'),
+    ],
+)
 def test_wrong_arguments_are_told(native, make_model, features, arguments, message):
     with pytest.raises(ValueError, match=message):
         choose_precision(make_model(), **{'precision': 'int8', 'features': features, **arguments})
 
 
-CONFIG = gb.BertConfig(vocab_size=30, units=4, hidden_size=6, num_layers=2, num_heads=2,
-                       max_length=9, num_token_types=2, dropout=0.1, layer_norm_eps=1e-12,
-                       activation='gelu', pooler_activation='tanh')
-SIZES = {name: tuple(np.linspace(0, 1.5, width).tolist())
-         for name, width in layer_widths(CONFIG).items()}
+CONFIG = gb.BertConfig(
+    vocab_size=30,
+    units=4,
+    hidden_size=6,
+    num_layers=2,
+    num_heads=2,
+    max_length=9,
+    num_token_types=2,
+    dropout=0.1,
+    layer_norm_eps=1e-12,
+    activation='gelu',
+    pooler_activation='tanh',
+)
+SIZES = {
+    name: tuple(np.linspace(0, 1.5, width).tolist()) for name, width in layer_widths(CONFIG).items()
+}
+
+
 def test_calibration_makes_int8_more_exact(native, real_model):
     model, vocab = real_model
     texts = [line.split('\t')[3] for line in SAMPLE.read_text().splitlines()[1:129]]
@@ -129,17 +168,33 @@ def test_calibration_makes_int8_more_exact(native, real_model):
     features, others = features[:64], features[64:]
 
     def error(precision):
-        found, exact = (np.concatenate([row.ravel() for row in predictor.batch(others).sequence])
-                        for predictor in (Predictor(model, precision=precision), Predictor(model)))
-        return np.sqrt(np.mean((found - exact) ** 2) / np.mean(exact ** 2))
+        found, exact = (
+            np.concatenate([row.ravel() for row in predictor.batch(others).sequence])
+            for predictor in (Predictor(model, precision=precision), Predictor(model))
+        )
+        return np.sqrt(np.mean((found - exact) ** 2) / np.mean(exact**2))
+
     flat = {name: (1.0,) * width for name, width in layer_widths(model.config).items()}
-    own, random, none = (error(LowPrecision('int8', sizes=sizes))
-                         for sizes in (calibrate(model, features), None, flat))
+    own, random, none = (
+        error(LowPrecision('int8', sizes=sizes))
+        for sizes in (calibrate(model, features), None, flat)
+    )
     assert own < 0.95 * random < 0.9 * none and own < 0.08
 
 
-FOUND = LowPrecision('int8', ('1.expand', '0.output'), 0.005, 'f1', 0.9, 0.8, 0.899,
-                     {'1.expand': 0.5, '0.output': 0.25}, SIZES, 'MRPC/dev.tsv', 'texts.txt')
+FOUND = LowPrecision(
+    'int8',
+    ('1.expand', '0.output'),
+    0.005,
+    'f1',
+    0.9,
+    0.8,
+    0.899,
+    {'1.expand': 0.5, '0.output': 0.25},
+    SIZES,
+    'MRPC/dev.tsv',
+    'texts.txt',
+)
 
 
 @pytest.mark.parametrize('found', [FOUND, LowPrecision('bfloat16')], ids=['all', 'least'])
@@ -148,20 +203,33 @@ def test_what_was_found_is_kept_and_read(tmp_path, found):
     assert read_precision(tmp_path, CONFIG) == found
 
 
-@pytest.mark.parametrize('changes, message', [
-    ({'precision': 'int4'}, 'precision is .*bfloat16 or int8'),
-    ({'precision': [1]}, 'precision is'),
-    ({'keep': ['2.expand']}, "keep is .*to '1.contract'"), ({'keep': '0.expand'}, 'keep is'),
-    ({'keep': ['0.expand', '0.expand']}, 'keep is'), ({'keep': ['00.expand']}, 'keep is'),
-    ({'keep': ['\u0660.expand']}, 'keep is'), ({'keep': [[]]}, 'keep is'),
-    ({'keep': ['0.expand\n']}, 'keep is'), ({'errors': {'0.expand': -1}}, 'errors is'),
-    ({'errors': {'x': 1}}, 'errors is'), ({'errors': []}, 'errors is'),
-    ({'tolerance': True}, 'tolerance is'), ({'tolerance': 1e999}, 'not JSON|tolerance'),
-    ({'sizes': {**SIZES, '0.expand': SIZES['0.contract']}}, 'sizes is'),
-    ({'sizes': {**SIZES, '0.expand': [-1, 0, 0, 0]}}, 'sizes is'), ({'sizes': {}}, 'sizes is'),
-    ({'sizes': {**SIZES, '0.expand': 4}}, 'sizes is'),
-    ({'float32': '0.9'}, 'float32 is'), ({'data': 'a\x1b[2J'}, 'data is'),
-    ({'data': 'a' * 1001}, 'data is'), ({'weights': 1}, "'weights' is unknown")])
+@pytest.mark.parametrize(
+    'changes, message',
+    [
+        ({'precision': 'int4'}, 'precision is .*bfloat16 or int8'),
+        ({'precision': [1]}, 'precision is'),
+        ({'keep': ['2.expand']}, "keep is .*to '1.contract'"),
+        ({'keep': '0.expand'}, 'keep is'),
+        ({'keep': ['0.expand', '0.expand']}, 'keep is'),
+        ({'keep': ['00.expand']}, 'keep is'),
+        ({'keep': ['\u0660.expand']}, 'keep is'),
+        ({'keep': [[]]}, 'keep is'),
+        ({'keep': ['0.expand\n']}, 'keep is'),
+        ({'errors': {'0.expand': -1}}, 'errors is'),
+        ({'errors': {'x': 1}}, 'errors is'),
+        ({'errors': []}, 'errors is'),
+        ({'tolerance': True}, 'tolerance is'),
+        ({'tolerance': 1e999}, 'not JSON|tolerance'),
+        ({'sizes': {**SIZES, '0.expand': SIZES['0.contract']}}, 'sizes is'),
+        ({'sizes': {**SIZES, '0.expand': [-1, 0, 0, 0]}}, 'sizes is'),
+        ({'sizes': {}}, 'sizes is'),
+        ({'sizes': {**SIZES, '0.expand': 4}}, 'sizes is'),
+        ({'float32': '0.9'}, 'float32 is'),
+        ({'data': 'a\x1b[2J'}, 'data is'),
+        ({'data': 'a' * 1001}, 'data is'),
+        ({'weights': 1}, "'weights' is unknown"),
+    ],
+)
 def test_file_that_was_altered_is_refused(tmp_path, changes, message):
     write_precision(tmp_path, FOUND)
     path = tmp_path / PRECISION_FILE
@@ -171,9 +239,15 @@ def test_file_that_was_altered_is_refused(tmp_path, changes, message):
     assert str(path) in str(refused.value) and len(str(refused.value)) < 400
 
 
-@pytest.mark.parametrize('content, message', [
-    ('[]', 'expected a JSON object'), ('{}', "has no 'precision'"), ('{"keep": [', 'not JSON'),
-    ('{"precision": "' + 'a' * (5 << 20) + '"}', 'larger than')])
+@pytest.mark.parametrize(
+    'content, message',
+    [
+        ('[]', 'expected a JSON object'),
+        ('{}', "has no 'precision'"),
+        ('{"keep": [', 'not JSON'),
+        ('{"precision": "' + 'a' * (5 << 20) + '"}', 'larger than'),
+    ],
+)
 def test_damaged_file_is_refused(tmp_path, content, message):
     (tmp_path / PRECISION_FILE).write_text(content)
     with pytest.raises(ValueError, match=message):
@@ -191,19 +265,46 @@ def write_dev(path, task, kept):
     pipeline = gb.load_pipeline(kept)
     if task == 'questions':
         answers = pipeline(TEXTS, CONTEXT)
-        path.write_text(json.dumps({'version': '1.1', 'data': [{'title': '', 'paragraphs': [{
-            'context': CONTEXT, 'qas': [
-                {'id': text, 'question': text, 'answers': [
-                    {'text': answer.text, 'answer_start': answer.start}]}
-                for text, answer in zip(TEXTS, answers)]}]}]}))
+        path.write_text(
+            json.dumps(
+                {
+                    'version': '1.1',
+                    'data': [
+                        {
+                            'title': '',
+                            'paragraphs': [
+                                {
+                                    'context': CONTEXT,
+                                    'qas': [
+                                        {
+                                            'id': text,
+                                            'question': text,
+                                            'answers': [
+                                                {'text': answer.text, 'answer_start': answer.start}
+                                            ],
+                                        }
+                                        for text, answer in zip(TEXTS, answers)
+                                    ],
+                                }
+                            ],
+                        }
+                    ],
+                }
+            )
+        )
     elif task == 'entities':
         sentences = [text.split() for text in TEXTS]
-        path.write_text('\n'.join(
-            ''.join(f'{word} {tag}\n' for word, tag in zip(words, tags))
-            for words, tags in zip(sentences, pipeline.predict_tags(sentences))))
+        path.write_text(
+            '\n'.join(
+                ''.join(f'{word} {tag}\n' for word, tag in zip(words, tags))
+                for words, tags in zip(sentences, pipeline.predict_tags(sentences))
+            )
+        )
     else:
-        path.write_text('text\tlabel\n' + ''.join(
-            f'{text}\t{result[0]}\n' for text, result in zip(TEXTS, pipeline(TEXTS))))
+        path.write_text(
+            'text\tlabel\n'
+            + ''.join(f'{text}\t{result[0]}\n' for text, result in zip(TEXTS, pipeline(TEXTS)))
+        )
     return path
 
 
@@ -213,6 +314,7 @@ def folder(tiny_pipeline, tmp_path):
 
     It is drawn anew until what it gives can be measured: all answers have a word, some tag is no O.
     """
+
     def make(task):
         pipeline = tiny_pipeline(task, folder=tmp_path / 'kept')
         network, dev = pipeline.network, tmp_path / f'dev.{SUFFIXES[task]}'
@@ -226,6 +328,7 @@ def folder(tiny_pipeline, tmp_path):
                 break
         inputs = [(text, CONTEXT) if task == 'questions' else text for text in TEXTS]
         return tmp_path / 'kept', inputs, dev
+
     return make
 
 
@@ -248,14 +351,22 @@ def test_command_finds_a_precision_for_every_task(native, run, folder, task):
 
 
 def test_without_a_dev_set_the_error_decides(native, run, folder, tmp_path):
-    mx.random.seed(1)   # a network in which one layer suffers far more than the others
+    mx.random.seed(1)  # a network in which one layer suffers far more than the others
     kept, _, _ = folder('classification')
     (kept / 'README.md').write_text('# Name\n\n## Use\n\nCode.\n')
     (tmp_path / 'texts.txt').write_text('\n'.join(TEXTS))
     for target in ('copy', 'copy of copy'):
         before = sorted(path.name for path in kept.iterdir())
-        status, out, err = run('quantize', kept, '--calibrate', tmp_path / 'texts.txt',
-                               '--tolerance', '0.2', '--output', tmp_path / target)
+        status, out, err = run(
+            'quantize',
+            kept,
+            '--calibrate',
+            tmp_path / 'texts.txt',
+            '--tolerance',
+            '0.2',
+            '--output',
+            tmp_path / target,
+        )
         assert status == 0, err
         assert out.splitlines()[-1].split()[-4:] == ['1', 'of', '8:', BAD]
         assert sorted(path.name for path in kept.iterdir()) == before
@@ -277,14 +388,15 @@ def test_precision_is_chosen_on_loading(native, run, folder):
         gb.load_pipeline(kept, precision='int4')
     whole = gb.load_pipeline(kept, precision='int8')(inputs)
     write_precision(kept, LowPrecision('bfloat16', tuple(dense_layers(2))))
-    assert gb.load_pipeline(kept)(inputs) == exact              # only when it is asked for
+    assert gb.load_pipeline(kept)(inputs) == exact  # only when it is asked for
     assert gb.load_pipeline(kept, precision='saved')(inputs) == exact
     assert gb.load_pipeline(kept, precision='int8')(inputs) == whole != exact
     for precision, expected in (('saved', exact), ('int8', whole)):
         status, out, err = run('predict', kept, *inputs, '--precision', precision)
         assert status == 0, err
         assert [json.loads(line)['value'] for line in out.splitlines()] == [
-            row.value for row in expected]
+            row.value for row in expected
+        ]
 
 
 @pytest.mark.parametrize('card', [b'\xff', b'a' * (5 << 20), None], ids=['bytes', 'long', 'none'])
@@ -303,15 +415,19 @@ def test_other_parameters_forget_the_precision(folder):
     assert not has_precision(kept)
 
 
-@pytest.mark.parametrize('arguments, parts', [
-    ([], ['no task of GLUE', 'must be named']),
-    (['--dev', 'none.tsv'], ['--dev none.tsv', 'no such file']),
-    (['--dev', 'bare.tsv'], ["column 'label' is unknown"]),
-    (['--calibrate', 'empty.txt'], ['empty.txt', 'empty']),
-    (['--calibrate', 'none'], ['--calibrate none', 'no such file']),
-    (['--dev', 'bare.tsv', '--output', 'kept'], ['--output kept: is there already']),
-    (['--dev', 'bare.tsv', '--tolerance', '-1'], ['--tolerance -1']),
-    (['--dev', 'bare.tsv', '--batch_size', '0'], ['--batch_size 0'])])
+@pytest.mark.parametrize(
+    'arguments, parts',
+    [
+        ([], ['no task of GLUE', 'must be named']),
+        (['--dev', 'none.tsv'], ['--dev none.tsv', 'no such file']),
+        (['--dev', 'bare.tsv'], ["column 'label' is unknown"]),
+        (['--calibrate', 'empty.txt'], ['empty.txt', 'empty']),
+        (['--calibrate', 'none'], ['--calibrate none', 'no such file']),
+        (['--dev', 'bare.tsv', '--output', 'kept'], ['--output kept: is there already']),
+        (['--dev', 'bare.tsv', '--tolerance', '-1'], ['--tolerance -1']),
+        (['--dev', 'bare.tsv', '--batch_size', '0'], ['--batch_size 0']),
+    ],
+)
 def test_what_is_wrong_is_told(native, run, folder, tmp_path, monkeypatch, arguments, parts):
     kept, _, _ = folder('classification')
     monkeypatch.chdir(tmp_path)

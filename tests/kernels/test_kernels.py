@@ -1,4 +1,5 @@
 """The native kernels against MXNet's own operators."""
+
 import io
 import math
 import os
@@ -30,15 +31,17 @@ DENSE = [(1, 1, 1), (2, 5, 3), (7, 33, 18), (13, 64, 130), (200, 100, 1500), (97
 @pytest.mark.parametrize('num_threads', [1, 3])
 def test_dense_in_float32_and_bfloat16(rows, out, width, num_threads):
     rng = np.random.RandomState(rows)
-    x, weight, bias = (rng.normal(size=shape).astype('float32')
-                       for shape in ((rows, width), (out, width), (out,)))
+    x, weight, bias = (
+        rng.normal(size=shape).astype('float32') for shape in ((rows, width), (out, width), (out,))
+    )
     exact = x.astype('float64') @ weight.T.astype('float64') + bias
     found = NativeDense(weight, bias)(x, num_threads)
     np.testing.assert_allclose(found, exact, atol=1e-6 * (width + 3))
 
     def rounded(array):
         bits = array.view('uint32')
-        return ((bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000).astype('uint32').view('float32')
+        return ((bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF0000).astype('uint32').view('float32')
+
     exact = rounded(x).astype('float64') @ rounded(weight).T.astype('float64') + bias
     found = NativeDense(weight, bias, 'bfloat16')(x, num_threads)
     np.testing.assert_allclose(found, exact, atol=1e-6 * (width + 3))
@@ -66,7 +69,8 @@ def test_dense_in_int8_multiplies_whole_numbers_exactly(rows, out, width, num_th
     # The largest sums: none of a few products overflows.
     for sign in (1, -1):
         found = NativeDense(np.full((out, width), sign * limit), bias * 0, 'int8')(
-            np.full((rows, width), steps), num_threads)
+            np.full((rows, width), steps), num_threads
+        )
         np.testing.assert_allclose(found, sign * steps * limit * width, rtol=1e-6)
 
 
@@ -77,10 +81,13 @@ def test_dense_in_int8_scales_each_row_and_each_column():
     x[3], x[4], x[5] = 0, 9 + abs(x[4]), -abs(x[5])
     found = NativeDense(weight, np.zeros(50), 'int8')(x)
     # Each number is off by half a step of its row or column at most.
-    steps = [np.ptp(np.pad(x, ((0, 0), (0, 1))), axis=1, keepdims=True) / 125,
-             abs(weight).max(axis=1, keepdims=True) / 63]
+    steps = [
+        np.ptp(np.pad(x, ((0, 0), (0, 1))), axis=1, keepdims=True) / 125,
+        abs(weight).max(axis=1, keepdims=True) / 63,
+    ]
     bound = (abs(x) + steps[0] / 2).sum(axis=1)[:, None] * steps[1].T / 2 + (
-        steps[0] / 2 * abs(weight).sum(axis=1))
+        steps[0] / 2 * abs(weight).sum(axis=1)
+    )
     assert (abs(found - x @ weight.T) <= 1.001 * bound).all()
     assert not found[3].any()
 
@@ -89,25 +96,36 @@ def test_dense_in_int8_knows_which_inputs_are_large():
     rng = np.random.RandomState(5)
     sizes = 10.0 ** rng.uniform(-2, 1, 64)
     x, weight = rng.normal(size=(40, 64)) * sizes, rng.normal(size=(50, 64)) / sizes
-    sizes[7], x[:, 7] = 0, 0        # never used
+    sizes[7], x[:, 7] = 0, 0  # never used
     exact, bias = x @ weight.T, np.zeros(50)
-    rounded, smoothed = (abs(NativeDense(weight, bias, 'int8', given)(x) - exact).mean()
-                         for given in (None, sizes.astype('float32')))
+    rounded, smoothed = (
+        abs(NativeDense(weight, bias, 'int8', given)(x) - exact).mean()
+        for given in (None, sizes.astype('float32'))
+    )
     assert smoothed < 0.1 * rounded
 
 
-@pytest.mark.parametrize('activation, exact', [
-    ('gelu', lambda x: x * 0.5 * math.erfc(-x / math.sqrt(2))), ('tanh', math.tanh),
-    ('relu', lambda x: max(x, 0.0)), ('gelu_tanh', lambda x: 0.5 * x * (1 + math.tanh(
-        math.sqrt(2 / math.pi) * (x + 0.044715 * x ** 3))))])
+@pytest.mark.parametrize(
+    'activation, exact',
+    [
+        ('gelu', lambda x: x * 0.5 * math.erfc(-x / math.sqrt(2))),
+        ('tanh', math.tanh),
+        ('relu', lambda x: max(x, 0.0)),
+        (
+            'gelu_tanh',
+            lambda x: 0.5 * x * (1 + math.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))),
+        ),
+    ],
+)
 def test_activations_are_right_everywhere(activation, exact):
     x = np.concatenate([np.linspace(-9, 9, 20001), [1e-30, -1e-30, 87, -87, 1e3, -1e3]])
     x = x.astype('float32')
     layer = NativeDense(np.eye(1), np.zeros(1))
     found = layer(x[:, None], activation=activation)[:, 0]
     np.testing.assert_allclose(found, [exact(value) for value in x.tolist()], rtol=4e-7, atol=8e-7)
-    assert np.isnan(NativeDense(np.eye(1), np.zeros(1))(
-        np.full((3, 1), np.nan), activation='gelu')).all()
+    assert np.isnan(
+        NativeDense(np.eye(1), np.zeros(1))(np.full((3, 1), np.nan), activation='gelu')
+    ).all()
 
 
 @pytest.mark.parametrize('processor', ['generic', 'avx2'])
@@ -136,9 +154,12 @@ def test_kernels_for_older_processors_give_the_same(processor):
     """
     found = []
     for setting in ('1', processor):
-        result = subprocess.run([sys.executable, '-W', 'ignore', '-c', script], check=True,
-                                capture_output=True,
-                                env={**os.environ, 'GLUON_BERT_KERNELS': setting})
+        result = subprocess.run(
+            [sys.executable, '-W', 'ignore', '-c', script],
+            check=True,
+            capture_output=True,
+            env={**os.environ, 'GLUON_BERT_KERNELS': setting},
+        )
         found.append((result.stderr.decode().split()[-1], np.load(io.BytesIO(result.stdout))))
     if processor == 'generic':
         assert found[1][0] == 'generic'
@@ -156,17 +177,25 @@ def make_classifier(make_model):
         classifier.classifier.initialize()
         classifier.hybridize(static_alloc=True)
         return classifier
+
     return make
 
 
-def test_training_without_dropout_is_the_same_with_and_without(make_classifier, tmp_path,
-                                                              monkeypatch):
+def test_training_without_dropout_is_the_same_with_and_without(
+    make_classifier, tmp_path, monkeypatch
+):
     finals = []
     for setting in ('1', '0'):
         monkeypatch.setenv('GLUON_BERT_KERNELS', setting)
         model = make_classifier(dropout=0.0)
-        fit(model, toy_data(), cross_entropy, Plan(epochs=2, learning_rate=1e-3),
-            tmp_path, name=f'kernels{setting}')
+        fit(
+            model,
+            toy_data(),
+            cross_entropy,
+            Plan(epochs=2, learning_rate=1e-3),
+            tmp_path,
+            name=f'kernels{setting}',
+        )
         finals.append(parameters_of(model))
     for name, array in finals[0].items():
         np.testing.assert_allclose(finals[1][name], array, atol=2e-4)
@@ -179,6 +208,7 @@ def test_network_is_plain_again_after_training(make_classifier, tmp_path):
     def evaluate(network):
         seen.append(kernels.are_used_in(network))
         return accuracy(data)(network)
+
     fit(model, data, cross_entropy, Plan(epochs=1), tmp_path, evaluate=evaluate)
     assert seen == [True]
     assert not kernels.are_used_in(model)

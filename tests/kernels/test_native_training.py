@@ -1,4 +1,5 @@
 """The native encoder in training against the plain network: values, gradients, dropout."""
+
 import contextlib
 from dataclasses import replace
 
@@ -39,8 +40,9 @@ def native(network, threads=1, **options):
 
 def gradients(network, inputs, forward, repeat=1):
     """The forward pass's values, then the gradients of all parameters that have one."""
-    parameters = [parameter for parameter in network.collect_params().values()
-                  if parameter.grad_req != 'null']
+    parameters = [
+        parameter for parameter in network.collect_params().values() if parameter.grad_req != 'null'
+    ]
     for parameter in parameters:
         parameter.zero_grad()
     for _ in range(repeat):
@@ -61,8 +63,10 @@ def assert_close(found, expected, tolerance=2e-5, least=1e-3):
 def weighed(outputs):
     """A number that depends on all outputs, each in its own way."""
     outputs = outputs if isinstance(outputs, (tuple, list)) else [outputs]
-    return sum((output * mx.nd.sin(mx.nd.arange(output.size)).reshape(output.shape)).sum()
-               for output in outputs)
+    return sum(
+        (output * mx.nd.sin(mx.nd.arange(output.size)).reshape(output.shape)).sum()
+        for output in outputs
+    )
 
 
 HEADS = {
@@ -94,10 +98,12 @@ def make(config, head, hybridized=True, dropout=0.0):
     return network
 
 
-SIZES = [{'units': 24, 'num_heads': 3, 'hidden_size': 52}, {'units': 6, 'num_heads': 2,
-         'hidden_size': 7, 'num_token_types': 0}, {'units': 64, 'num_heads': 4,
-         'hidden_size': 100, 'activation': 'gelu_tanh'}, {'units': 10, 'num_heads': 2,
-         'hidden_size': 33, 'num_layers': 1, 'activation': 'relu'}]
+SIZES = [
+    {'units': 24, 'num_heads': 3, 'hidden_size': 52},
+    {'units': 6, 'num_heads': 2, 'hidden_size': 7, 'num_token_types': 0},
+    {'units': 64, 'num_heads': 4, 'hidden_size': 100, 'activation': 'gelu_tanh'},
+    {'units': 10, 'num_heads': 2, 'hidden_size': 33, 'num_layers': 1, 'activation': 'relu'},
+]
 
 
 @pytest.mark.parametrize('sizes', SIZES, ids=lambda sizes: str(sizes['units']))
@@ -155,6 +161,7 @@ def test_two_forward_passes_before_one_backward(tiny_config, ragged):
 
     def both(network, *inputs):
         return weighed(network(*inputs[:3])) + 2 * weighed(network(*inputs[3:]))
+
     expected = gradients(network, batches[0] + batches[1], both)
     with kernels.used_in(network):
         assert_close(gradients(network, batches[0] + batches[1], both), expected)
@@ -166,16 +173,22 @@ def test_frozen_parameters(tiny_config, ragged):
     inputs = ragged(tiny_config, [9, 4]).arrays()
     value, *expected = gradients(network, inputs, forward)
     layers = network.bert.layers
-    frozen = [*network.bert.embeddings.collect_params().values(), layers[0].expand.bias,
-              layers[1].attention.output.weight]
-    expected = [gradient for gradient, parameter in
-                zip(expected, network.collect_params().values()) if parameter not in frozen]
+    frozen = [
+        *network.bert.embeddings.collect_params().values(),
+        layers[0].expand.bias,
+        layers[1].attention.output.weight,
+    ]
+    expected = [
+        gradient
+        for gradient, parameter in zip(expected, network.collect_params().values())
+        if parameter not in frozen
+    ]
     for parameter in frozen:
         parameter.grad_req = 'null'
     with kernels.used_in(network):
         assert_close(gradients(network, inputs, forward), [value, *expected])
         network.bert.collect_params().setattr('grad_req', 'null')
-        assert len(gradients(network, inputs, forward)) == 3    # the value, the head's two
+        assert len(gradients(network, inputs, forward)) == 3  # the value, the head's two
 
 
 def test_inference_has_no_dropout_and_may_be_recorded(make_model, tiny_config, ragged):
@@ -197,9 +210,15 @@ def test_inference_has_no_dropout_and_may_be_recorded(make_model, tiny_config, r
 
 
 @pytest.mark.parametrize('recompute', [False, True])
-@pytest.mark.parametrize('name', ['embeddings.norm.beta', 'layers.0.attention_norm.beta',
-                                  'layers.1.attention.query_key_value.bias',
-                                  'layers.1.contract.bias'])
+@pytest.mark.parametrize(
+    'name',
+    [
+        'embeddings.norm.beta',
+        'layers.0.attention_norm.beta',
+        'layers.1.attention.query_key_value.bias',
+        'layers.1.contract.bias',
+    ],
+)
 def test_backward_drops_what_forward_dropped(make_model, ragged, recompute, name):
     # Along a direction, at a fixed seed: the gradient is the slope of the loss.
     model = make_model(dropout=0.3, wide=0.3, use_pooler=False)
@@ -210,6 +229,7 @@ def test_backward_drops_what_forward_dropped(make_model, ragged, recompute, name
     def loss():
         mx.random.seed(8)
         return weighed(model(*inputs))
+
     with kernels.used_in(model, recompute=recompute):
         with mx.autograd.record():
             value = loss()
@@ -240,8 +260,9 @@ def test_dropout_is_a_function_of_the_seed(make_model, ragged):
 @pytest.fixture
 def silent(make_model):
     """A model of one layer of which every part gives 0."""
-    model = make_model(num_layers=1, dropout=0.25, units=64, num_heads=2, max_length=300,
-                       use_pooler=False)
+    model = make_model(
+        num_layers=1, dropout=0.25, units=64, num_heads=2, max_length=300, use_pooler=False
+    )
     for parameter in model.collect_params().values():
         parameter.set_data(mx.nd.zeros(parameter.shape))
     model.layers[0].output_norm.gamma.set_data(mx.nd.ones(64))
@@ -252,8 +273,11 @@ def silent(make_model):
 def test_outputs_are_dropped_at_their_rate(silent, ragged, place):
     # With a constant before it, what dropout gives has two values, and so has its norm.
     layer = silent.layers[0]
-    source = {'embeddings': silent.embeddings.norm.beta, 'attention': layer.attention.output.bias,
-              'output': layer.contract.bias}[place]
+    source = {
+        'embeddings': silent.embeddings.norm.beta,
+        'attention': layer.attention.output.bias,
+        'output': layer.contract.bias,
+    }[place]
     source.set_data(mx.nd.ones(64))
     if place != 'output':
         layer.attention_norm.gamma.set_data(mx.nd.ones(64))
@@ -261,7 +285,7 @@ def test_outputs_are_dropped_at_their_rate(silent, ragged, place):
     assert abs(kept.mean() - 0.75) < 0.01
     flat = kept.reshape(-1, 64)
     for one, other in ((flat[1:], flat[:-1]), (flat[:, 1:], flat[:, :-1]), (kept[0], kept[1])):
-        assert abs((one & other).mean() - 0.5625) < 0.015     # neighbours are independent
+        assert abs((one & other).mean() - 0.5625) < 0.015  # neighbours are independent
 
 
 def test_attention_weights_are_dropped_at_their_rate(silent, ragged):
@@ -281,7 +305,7 @@ def test_attention_weights_are_dropped_at_their_rate(silent, ragged):
     layer.attention.query_key_value.bias.set_data(mx.nd.array(bias.ravel()))
     layer.attention.output.weight.set_data(mx.nd.array(weight))
     found = encode(model, ragged(config, [300] * 8).arrays(), 5) / weight[:, 0] * 0.99
-    shares = found.mean(axis=2)     # of 64 outputs, which are dropped in their turn
+    shares = found.mean(axis=2)  # of 64 outputs, which are dropped in their turn
     assert abs(shares.mean() - 1) < 0.01
     spread = np.sqrt(0.25 / 0.75 * (1 / 300 + 1 / 64))
     assert abs(shares.std() - spread) < 0.05 * spread
@@ -302,16 +326,20 @@ def test_bfloat16_is_near_and_recomputed_the_same(tiny_config, ragged):
     for one, other in zip(found[0], expected):
         error = np.linalg.norm(one - other) / max(np.linalg.norm(other), 1e-2)
         assert error < 0.04
-    assert any(abs(one - other).max() > 1e-3 * abs(other).max()
-               for one, other in zip(found[0], expected))
+    assert any(
+        abs(one - other).max() > 1e-3 * abs(other).max() for one, other in zip(found[0], expected)
+    )
 
 
-@pytest.mark.parametrize('change, message', [
-    (lambda ids, types, lengths: (ids + 200, types, lengths), 'inputs are from .* expected 0'),
-    (lambda ids, types, lengths: (ids, types + 2, lengths), 'token_types are from'),
-    (lambda ids, types, lengths: (ids, types, lengths + 9), 'expected . lengths from 1 to'),
-    (lambda ids, types, lengths: (ids, types, lengths * 0), 'expected . lengths from 1 to'),
-])
+@pytest.mark.parametrize(
+    'change, message',
+    [
+        (lambda ids, types, lengths: (ids + 200, types, lengths), 'inputs are from .* expected 0'),
+        (lambda ids, types, lengths: (ids, types + 2, lengths), 'token_types are from'),
+        (lambda ids, types, lengths: (ids, types, lengths + 9), 'expected . lengths from 1 to'),
+        (lambda ids, types, lengths: (ids, types, lengths * 0), 'expected . lengths from 1 to'),
+    ],
+)
 def test_inputs_out_of_range_are_told(make_model, tiny_config, ragged, change, message):
     model = make_model()
     inputs = change(*ragged(tiny_config, [9, 4]).arrays())

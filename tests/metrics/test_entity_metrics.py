@@ -1,4 +1,5 @@
 """Entity scores: those of seqeval, or of a plain count where that is not installed."""
+
 import random
 
 import pytest
@@ -27,8 +28,9 @@ def plain_counts(gold, predicted):
     for tags, guesses in zip(gold, predicted):
         meant, found = plain_spans(tags), plain_spans(guesses)
         for kind in {span[2] for span in meant | found}:
-            own = [sum(span[2] == kind for span in spans)
-                   for spans in (meant, found, meant & found)]
+            own = [
+                sum(span[2] == kind for span in spans) for spans in (meant, found, meant & found)
+            ]
             counts[kind] = [a + b for a, b in zip(counts.get(kind, [0, 0, 0]), own)]
     return counts
 
@@ -52,18 +54,39 @@ def test_submissions_are_counted_as_by_a_plain_count(shared_data, name):
 
 # By seqeval 1.2.2: precision, recall, F1 of all entities, and the F1 of each type.
 FIGURES = {
-    'uh_ritual': ((0.5753646677471637, 0.3290083410565338, 0.4186320754716981), {
-        'corporation': 0.2654867256637168, 'creative-work': 0.12790697674418602,
-        'group': 0.24137931034482762, 'location': 0.5285714285714285,
-        'person': 0.586630286493861, 'product': 0.14457831325301204}),
-    'sjtu_adapt.txt': ((0.5020632737276479, 0.3382761816496756, 0.40420819490586934), {
-        'corporation': 0.2905982905982906, 'creative-work': 0.04081632653061224,
-        'group': 0.248, 'location': 0.42979942693409745,
-        'person': 0.5921052631578948, 'product': 0.1530054644808743}),
-    'arcada': ((0.47395171537484115, 0.3456904541241891, 0.3997856377277599), {
-        'corporation': 0.18604651162790697, 'creative-work': 0.15053763440860216,
-        'group': 0.23529411764705882, 'location': 0.4738461538461538,
-        'person': 0.5588235294117647, 'product': 0.1627906976744186}),
+    'uh_ritual': (
+        (0.5753646677471637, 0.3290083410565338, 0.4186320754716981),
+        {
+            'corporation': 0.2654867256637168,
+            'creative-work': 0.12790697674418602,
+            'group': 0.24137931034482762,
+            'location': 0.5285714285714285,
+            'person': 0.586630286493861,
+            'product': 0.14457831325301204,
+        },
+    ),
+    'sjtu_adapt.txt': (
+        (0.5020632737276479, 0.3382761816496756, 0.40420819490586934),
+        {
+            'corporation': 0.2905982905982906,
+            'creative-work': 0.04081632653061224,
+            'group': 0.248,
+            'location': 0.42979942693409745,
+            'person': 0.5921052631578948,
+            'product': 0.1530054644808743,
+        },
+    ),
+    'arcada': (
+        (0.47395171537484115, 0.3456904541241891, 0.3997856377277599),
+        {
+            'corporation': 0.18604651162790697,
+            'creative-work': 0.15053763440860216,
+            'group': 0.23529411764705882,
+            'location': 0.4738461538461538,
+            'person': 0.5588235294117647,
+            'product': 0.1627906976744186,
+        },
+    ),
 }
 
 
@@ -74,48 +97,64 @@ def test_submissions_have_the_figures_of_seqeval(shared_data, name):
     report = entity_report(gold, predicted)
     overall, by_type = FIGURES[name]
     assert (report.overall.precision, report.overall.recall, report.overall.f1) == pytest.approx(
-        overall, abs=1e-12)
+        overall, abs=1e-12
+    )
     assert {row.name: row.f1 for row in report.by_type} == pytest.approx(by_type, abs=1e-12)
 
 
 def random_tags(rng, letters, length):
-    return [rng.choice(['O', *(f'{letter}-{kind}' for letter in letters for kind in 'xy')])
-            for _ in range(length)]
+    return [
+        rng.choice(['O', *(f'{letter}-{kind}' for letter in letters for kind in 'xy')])
+        for _ in range(length)
+    ]
 
 
-@pytest.mark.parametrize('scheme, letters', [(None, 'BI'), (None, 'BIES'), ('IOB2', 'BI'),
-                                             ('IOBES', 'BIES'), ('BILOU', 'BILU')])
+@pytest.mark.parametrize(
+    'scheme, letters',
+    [(None, 'BI'), (None, 'BIES'), ('IOB2', 'BI'), ('IOBES', 'BIES'), ('BILOU', 'BILU')],
+)
 def test_any_tags_are_counted_as_seqeval_counts_them(scheme, letters, seed):
     metrics = pytest.importorskip('seqeval.metrics', reason='needs seqeval')
     schemes = pytest.importorskip('seqeval.scheme')
     rng = random.Random(seed)
-    gold, predicted = ([random_tags(rng, letters, 1 + number % 7)
-                        for number in range(300)] for _ in range(2))
+    gold, predicted = (
+        [random_tags(rng, letters, 1 + number % 7) for number in range(300)] for _ in range(2)
+    )
     options = {'mode': 'strict', 'scheme': getattr(schemes, scheme)} if scheme else {}
-    expected = metrics.classification_report(gold, predicted, output_dict=True, zero_division=0,
-                                             **options)
+    expected = metrics.classification_report(
+        gold, predicted, output_dict=True, zero_division=0, **options
+    )
     report = entity_report(gold, predicted, scheme)
     rows = {row.name: row for row in report.by_type}
     for name, row in [*rows.items(), ('micro avg', report.overall)]:
         assert (row.precision, row.recall, row.f1, row.num_gold) == pytest.approx(
-            [expected[name][key] for key in ('precision', 'recall', 'f1-score', 'support')])
+            [expected[name][key] for key in ('precision', 'recall', 'f1-score', 'support')]
+        )
     assert report.macro_f1 == pytest.approx(expected['macro avg']['f1-score'])
     assert report.accuracy == pytest.approx(metrics.accuracy_score(gold, predicted))
 
 
-@pytest.mark.parametrize('tags, expected', [
-    (['I-x', 'I-x', 'I-y'], [(0, 2, 'x'), (2, 3, 'y')]),
-    (['B-x', 'B-x', 'O', 'I-x'], [(0, 1, 'x'), (1, 2, 'x'), (3, 4, 'x')]),
-    (['S-x', 'M-x', 'E-x', 'E-x'], [(0, 1, 'x'), (1, 3, 'x'), (3, 4, 'x')]),
-    ([], [])])
+@pytest.mark.parametrize(
+    'tags, expected',
+    [
+        (['I-x', 'I-x', 'I-y'], [(0, 2, 'x'), (2, 3, 'y')]),
+        (['B-x', 'B-x', 'O', 'I-x'], [(0, 1, 'x'), (1, 2, 'x'), (3, 4, 'x')]),
+        (['S-x', 'M-x', 'E-x', 'E-x'], [(0, 1, 'x'), (1, 3, 'x'), (3, 4, 'x')]),
+        ([], []),
+    ],
+)
 def test_broken_sequences_are_read_as_conlleval_reads_them(tags, expected):
     assert tag_spans(tags) == expected
 
 
-@pytest.mark.parametrize('scheme, tags, expected', [
-    ('IOB2', ['I-x', 'O', 'B-y', 'I-x'], [(2, 3, 'y')]),
-    ('BMES', ['B-x', 'O', 'B-x', 'E-x', 'M-x', 'E-x'], [(2, 4, 'x')]),
-    ('IOB1', ['B-x', 'O', 'I-x', 'B-x'], [(2, 3, 'x'), (3, 4, 'x')])])
+@pytest.mark.parametrize(
+    'scheme, tags, expected',
+    [
+        ('IOB2', ['I-x', 'O', 'B-y', 'I-x'], [(2, 3, 'y')]),
+        ('BMES', ['B-x', 'O', 'B-x', 'E-x', 'M-x', 'E-x'], [(2, 4, 'x')]),
+        ('IOB1', ['B-x', 'O', 'I-x', 'B-x'], [(2, 3, 'x'), (3, 4, 'x')]),
+    ],
+)
 def test_strict_mode_leaves_broken_entities_out(scheme, tags, expected):
     assert tag_spans(tags, scheme) == expected
 
@@ -127,9 +166,13 @@ def test_nothing_found_scores_zero():
     assert format_entity_report(report).splitlines()[-1].split()[0] == 'all'
 
 
-@pytest.mark.parametrize('gold, predicted, message', [
-    ([['O']], [], '1 sentences, predicted has 0'),
-    ([['O'], ['O', 'O']], [['O'], ['O']], 'sentence 1: gold has 2 tags, predicted has 1')])
+@pytest.mark.parametrize(
+    'gold, predicted, message',
+    [
+        ([['O']], [], '1 sentences, predicted has 0'),
+        ([['O'], ['O', 'O']], [['O'], ['O']], 'sentence 1: gold has 2 tags, predicted has 1'),
+    ],
+)
 def test_other_sentences_are_refused(gold, predicted, message):
     with pytest.raises(ValueError, match=message):
         entity_report(gold, predicted)

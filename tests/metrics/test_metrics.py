@@ -1,4 +1,5 @@
 """Metrics against scikit-learn, scipy and plain formulas."""
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -34,7 +35,7 @@ def plain_mcc(labels, predictions):
 
 def plain_pearson(labels, predictions):
     first, second = labels - labels.mean(), predictions - predictions.mean()
-    return (first * second).sum() / ((first ** 2).sum() * (second ** 2).sum()) ** 0.5
+    return (first * second).sum() / ((first**2).sum() * (second**2).sum()) ** 0.5
 
 
 @pytest.fixture(params=range(5))
@@ -54,20 +55,22 @@ def test_many_class_metrics_equal_scikit_learn(rng):
     labels, predictions = rng.randint(0, 5, (2, 300))
     values = evaluate_metrics(['accuracy', 'macro_f1', 'mcc'], labels, predictions)
     assert values['macro_f1'] == pytest.approx(
-        np.mean([plain_f1(labels == k, predictions == k) for k in range(5)]), abs=1e-9)
+        np.mean([plain_f1(labels == k, predictions == k) for k in range(5)]), abs=1e-9
+    )
     assert values['mcc'] == pytest.approx(
-        sklearn_metrics.matthews_corrcoef(labels, predictions), abs=1e-9)
+        sklearn_metrics.matthews_corrcoef(labels, predictions), abs=1e-9
+    )
 
 
 def test_correlations_equal_scipy_and_the_formula(rng):
-    labels = rng.uniform(0, 5, 300).round(1)    # with ties
+    labels = rng.uniform(0, 5, 300).round(1)  # with ties
     predictions = labels + rng.normal(size=300)
     values = evaluate_metrics(SCORE_METRICS, labels, predictions)
     assert values['pearson'] == pytest.approx(plain_pearson(labels, predictions), abs=1e-9)
     assert values['spearman'] == pytest.approx(
-        plain_pearson(stats.rankdata(labels), stats.rankdata(predictions)), abs=1e-9)
-    assert values['spearman'] == pytest.approx(
-        stats.spearmanr(labels, predictions)[0], abs=1e-9)
+        plain_pearson(stats.rankdata(labels), stats.rankdata(predictions)), abs=1e-9
+    )
+    assert values['spearman'] == pytest.approx(stats.spearmanr(labels, predictions)[0], abs=1e-9)
 
 
 def test_values_are_plain_floats_in_the_order_asked_for():
@@ -82,8 +85,10 @@ def test_perfect_predictions_score_one(name):
 
 
 @pytest.mark.parametrize('name', ['f1', 'mcc', *SCORE_METRICS])
-@pytest.mark.parametrize(('labels', 'predictions'), [
-    ([0, 1, 1], [0, 0, 0]), ([0, 0, 0], [0, 1, 0]), ([0, 0], [0, 0]), ([0], [0])])
+@pytest.mark.parametrize(
+    ('labels', 'predictions'),
+    [([0, 1, 1], [0, 0, 0]), ([0, 0, 0], [0, 1, 0]), ([0, 0], [0, 0]), ([0], [0])],
+)
 def test_one_class_or_constant_input_scores_zero_without_a_warning(name, labels, predictions):
     assert evaluate_metrics([name], labels, predictions) == {name: 0.0}
 
@@ -107,7 +112,8 @@ def test_metrics_of_float32_predictions_are_computed_in_double():
     labels, predictions = np.random.RandomState(0).normal(size=(2, 5000)) + 100
     narrow = predictions.astype('float32')
     assert evaluate_metrics(['pearson'], labels, narrow)['pearson'] == pytest.approx(
-        plain_pearson(labels, narrow.astype('float64')), abs=1e-9)
+        plain_pearson(labels, narrow.astype('float64')), abs=1e-9
+    )
 
 
 @pytest.mark.parametrize('name', CLASS_METRICS)
@@ -121,14 +127,17 @@ def test_f1_is_that_of_class_one_among_many():
     assert evaluate_metrics(['f1'], labels, predictions) == {'f1': pytest.approx(0.5)}
 
 
-@pytest.mark.parametrize(('names', 'labels', 'predictions', 'message'), [
-    (['acuracy'], [1], [1], "'acuracy' is unknown; did you mean 'accuracy'"),
-    (['accuracy'], [1, 2], [1], r'the same length, 1 or more, got shapes \(2,\) and \(1,\)'),
-    (['accuracy'], [], [], 'the same length, 1 or more'),
-    (['accuracy'], [[1]], [[1]], 'two lists'),
-    (['pearson'], [1, 2], [1, float('nan')], 'predictions must be finite, 1 of 2 are not'),
-    (['pearson'], [1, float('inf')], [1, 2], 'labels must be finite'),
-])
+@pytest.mark.parametrize(
+    ('names', 'labels', 'predictions', 'message'),
+    [
+        (['acuracy'], [1], [1], "'acuracy' is unknown; did you mean 'accuracy'"),
+        (['accuracy'], [1, 2], [1], r'the same length, 1 or more, got shapes \(2,\) and \(1,\)'),
+        (['accuracy'], [], [], 'the same length, 1 or more'),
+        (['accuracy'], [[1]], [[1]], 'two lists'),
+        (['pearson'], [1, 2], [1, float('nan')], 'predictions must be finite, 1 of 2 are not'),
+        (['pearson'], [1, float('inf')], [1, 2], 'labels must be finite'),
+    ],
+)
 def test_bad_input_is_refused(names, labels, predictions, message):
     with pytest.raises(ValueError, match=message):
         evaluate_metrics(names, labels, predictions)
@@ -139,11 +148,14 @@ def test_confusion_matrix_has_a_row_for_each_label_and_a_column_for_each_predict
     assert matrix.tolist() == [[1, 1, 0, 0], [0, 0, 0, 0], [1, 0, 2, 0], [0, 0, 0, 0]]
 
 
-@pytest.mark.parametrize(('labels', 'predictions', 'message'), [
-    ([0, 3], [0, 1], 'labels must be integers from 0 to 2, got 3'),
-    ([0, 1], [0, -1], 'predictions must be integers from 0 to 2, got -1'),
-    ([0, 1], [0, 0.5], 'predictions must be integers from 0 to 2, got 0.5'),
-])
+@pytest.mark.parametrize(
+    ('labels', 'predictions', 'message'),
+    [
+        ([0, 3], [0, 1], 'labels must be integers from 0 to 2, got 3'),
+        ([0, 1], [0, -1], 'predictions must be integers from 0 to 2, got -1'),
+        ([0, 1], [0, 0.5], 'predictions must be integers from 0 to 2, got 0.5'),
+    ],
+)
 def test_class_out_of_range_is_refused(labels, predictions, message):
     with pytest.raises(ValueError, match=message):
         confusion_matrix(labels, predictions, 3)
@@ -167,4 +179,5 @@ def test_report_is_an_aligned_table():
     assert format_report(rows).split('\n') == [
         'class       precision  recall      f1  support',
         'entailment     0.5000  1.0000  0.6667       12',
-        'no             1.0000  0.2500  0.4000     9999']
+        'no             1.0000  0.2500  0.4000     9999',
+    ]

@@ -1,5 +1,6 @@
 # ruff: noqa: F811 (fixtures are imported)
 """model_zoo/compare_precision.py evaluates every choice of layers on texts of every length."""
+
 import csv
 import sys
 from pathlib import Path
@@ -19,17 +20,29 @@ def test_every_choice_is_evaluated_on_every_half(tiny_pipeline, tmp_path, monkey
         pytest.skip('native kernels are not built: python -m gluon_bert.kernels')
     tiny_pipeline('classification', folder=tmp_path / 'kept', labels=['0', '1'], name='SST-2')
     (tmp_path / 'SST-2').mkdir()
-    (tmp_path / 'SST-2' / 'dev.tsv').write_text('sentence\tlabel\n' + ''.join(
-        f'{"the cat " * (number % 5 + 1)}\t{number % 2}\n' for number in range(9)))
+    (tmp_path / 'SST-2' / 'dev.tsv').write_text(
+        'sentence\tlabel\n'
+        + ''.join(f'{"the cat " * (number % 5 + 1)}\t{number % 2}\n' for number in range(9))
+    )
     monkeypatch.setenv('GLUE_DIR', str(tmp_path))
-    compare_precision.main(['--folders', str(tmp_path / 'kept'), '--precisions', 'int8',
-                            '--output', str(tmp_path / 'rows.csv'), '--threads', '1'])
+    compare_precision.main(
+        [
+            '--folders',
+            str(tmp_path / 'kept'),
+            '--precisions',
+            'int8',
+            '--output',
+            str(tmp_path / 'rows.csv'),
+            '--threads',
+            '1',
+        ]
+    )
     with open(tmp_path / 'rows.csv', newline='') as file:
         rows = list(csv.DictReader(file))
     parts = 'all', 'short', 'long'
     assert [(row['precision'], row['chosen_on'], row['evaluated_on']) for row in rows] == [
-        ('float32', '', part) for part in parts] + [
-        ('int8', chosen, part) for chosen in ('', *parts) for part in parts]
+        ('float32', '', part) for part in parts
+    ] + [('int8', chosen, part) for chosen in ('', *parts) for part in parts]
     exact = {row['evaluated_on']: float(row['score']) for row in rows[:3]}
     for row in rows:
         lost = exact[row['evaluated_on']] - float(row['score'])

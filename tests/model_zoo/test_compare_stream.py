@@ -1,4 +1,5 @@
 """model_zoo/compare_stream.py finds what it looks for."""
+
 import argparse
 import subprocess
 import sys
@@ -20,9 +21,15 @@ def test_stream_repeats_the_lines_and_ends_with_a_whole_one(tmp_path):
     assert 50 <= (tmp_path / 's.txt').stat().st_size < 60
 
 
-@pytest.mark.parametrize('change, agreeing', [
-    (lambda rows: rows, 35), (lambda rows: rows[[*range(30), 31, 30, 32, 33, 34]], 33),
-    (lambda rows: rows[[*range(10), *range(9, 34)]], 10), (lambda rows: rows + 5e-5, 35)])
+@pytest.mark.parametrize(
+    'change, agreeing',
+    [
+        (lambda rows: rows, 35),
+        (lambda rows: rows[[*range(30), 31, 30, 32, 33, 34]], 33),
+        (lambda rows: rows[[*range(10), *range(9, 34)]], 10),
+        (lambda rows: rows + 5e-5, 35),
+    ],
+)
 def test_rows_out_of_order_or_twice_are_found(tmp_path, change, agreeing):
     rows = np.random.RandomState(3).normal(size=(7, 4)).astype('f')[np.arange(35) % 7]
     np.save(tmp_path / 'v.npy', change(rows))

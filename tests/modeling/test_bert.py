@@ -1,4 +1,5 @@
 """The encoder against the NumPy oracle, and the properties its users rely on."""
+
 from dataclasses import replace
 
 import mxnet as mx
@@ -9,11 +10,18 @@ from reference import bert as oracle
 from gluon_bert import BertModel, mean_pool
 
 CONFIGURATIONS = [
-    {}, {'activation': 'gelu_tanh'}, {'activation': 'relu'}, {'num_token_types': 1},
-    {'num_token_types': 0}, {'num_token_types': 0, 'pooler_activation': 'relu'},
-    {'layer_norm_eps': 1e-5}, {'layer_norm_eps': 1e-2, 'activation': 'gelu_tanh'},
-    {'num_layers': 1, 'num_heads': 1}, {'num_layers': 4, 'units': 32, 'num_heads': 8},
-    {'units': 6, 'hidden_size': 5, 'num_heads': 2}, {'max_length': 9},
+    {},
+    {'activation': 'gelu_tanh'},
+    {'activation': 'relu'},
+    {'num_token_types': 1},
+    {'num_token_types': 0},
+    {'num_token_types': 0, 'pooler_activation': 'relu'},
+    {'layer_norm_eps': 1e-5},
+    {'layer_norm_eps': 1e-2, 'activation': 'gelu_tanh'},
+    {'num_layers': 1, 'num_heads': 1},
+    {'num_layers': 4, 'units': 32, 'num_heads': 8},
+    {'units': 6, 'hidden_size': 5, 'num_heads': 2},
+    {'max_length': 9},
 ]
 
 
@@ -30,8 +38,12 @@ def test_equals_the_oracle(make_model, ragged, changes, hybridized):
     batch = ragged(model.config, [9, 1, 4, 7])
     sequence, pooled = model(*batch.arrays())
     for row, length in enumerate(batch.lengths):
-        expected = oracle(model.config, parameters_of(model), batch.inputs[row, :length],
-                          batch.token_types[row, :length])
+        expected = oracle(
+            model.config,
+            parameters_of(model),
+            batch.inputs[row, :length],
+            batch.token_types[row, :length],
+        )
         np.testing.assert_allclose(sequence[row, :length].asnumpy(), expected[0], atol=2e-5)
         np.testing.assert_allclose(pooled[row].asnumpy(), expected[1], atol=2e-5)
 
@@ -43,12 +55,15 @@ def test_layer_outputs_equal_the_oracle(make_model, ragged):
     assert (len(outputs.encodings), len(outputs.attentions)) == (3, 2)
     for row, length in enumerate(batch.lengths):
         _, _, encodings, attentions = oracle(
-            model.config, parameters_of(model), batch.inputs[row, :length],
-            batch.token_types[row, :length])
+            model.config,
+            parameters_of(model),
+            batch.inputs[row, :length],
+            batch.token_types[row, :length],
+        )
         for ours, expected in zip(outputs.encodings, encodings):
             np.testing.assert_allclose(ours[row, :length].asnumpy(), expected, atol=2e-5)
         for ours, expected in zip(outputs.attentions, attentions):
-            probabilities = ours[row].asnumpy()                                   # (H, T, T)
+            probabilities = ours[row].asnumpy()  # (H, T, T)
             np.testing.assert_allclose(probabilities[:, :length, :length], expected, atol=2e-5)
             assert not probabilities[:, :, length:].any()
 
@@ -62,7 +77,7 @@ def test_last_encoding_is_the_sequence(make_model, ragged):
 
 
 def test_padding_has_no_influence(make_model, ragged):
-    model = make_model(wide=3.0)    # scores of many hundreds
+    model = make_model(wide=3.0)  # scores of many hundreds
     batch = ragged(model.config, [8, 3, 1])
     before = model(*batch.arrays())
     for row, length in enumerate(batch.lengths):
@@ -86,8 +101,10 @@ def test_alone_and_in_a_batch_are_the_same(make_model, ragged):
     batch = ragged(model.config, [9, 5, 2, 7])
     together = model(*batch.arrays()).sequence.asnumpy()
     for row, length in enumerate(batch.lengths):
-        alone = model(mx.nd.array(batch.inputs[row:row + 1, :length]),
-                      mx.nd.array(batch.token_types[row:row + 1, :length]))
+        alone = model(
+            mx.nd.array(batch.inputs[row : row + 1, :length]),
+            mx.nd.array(batch.token_types[row : row + 1, :length]),
+        )
         np.testing.assert_allclose(alone.sequence[0].asnumpy(), together[row, :length], atol=1e-5)
 
 
@@ -104,8 +121,9 @@ def test_integer_and_float_inputs_are_the_same(make_model, ragged):
     model = make_model()
     batch = ragged(model.config, [5, 3])
     integers = model(*(part.astype('int32') for part in batch.arrays()))
-    np.testing.assert_array_equal(integers.sequence.asnumpy(),
-                                  model(*batch.arrays()).sequence.asnumpy())
+    np.testing.assert_array_equal(
+        integers.sequence.asnumpy(), model(*batch.arrays()).sequence.asnumpy()
+    )
 
 
 def test_every_parameter_gets_a_gradient(make_model, ragged):
@@ -114,10 +132,13 @@ def test_every_parameter_gets_a_gradient(make_model, ragged):
     batch = ragged(model.config, [model.config.max_length] * 6)
     with mx.autograd.record():
         sequence, pooled = model(*batch.arrays())
-        loss = (sequence ** 2).sum() + pooled.sum()
+        loss = (sequence**2).sum() + pooled.sum()
     loss.backward()
-    without = [name for name, parameter in model.collect_params().items()
-               if not parameter.grad().asnumpy().any()]
+    without = [
+        name
+        for name, parameter in model.collect_params().items()
+        if not parameter.grad().asnumpy().any()
+    ]
     assert without == []
 
 
@@ -141,10 +162,14 @@ def test_too_long_a_sequence_is_refused(make_model):
         model(mx.nd.ones((2, 7)))
 
 
-@pytest.mark.parametrize('shapes, message', [
-    (((2, 3), (2, 4), (2,)), r'\(2, 3\) and \(2, 4\)'),
-    (((6,), (6,), (6,)), 'shape'),
-    (((2, 3), (2, 3), (3,)), r'valid_length has shape \(3,\), expected \(2,\)')])
+@pytest.mark.parametrize(
+    'shapes, message',
+    [
+        (((2, 3), (2, 4), (2,)), r'\(2, 3\) and \(2, 4\)'),
+        (((6,), (6,), (6,)), 'shape'),
+        (((2, 3), (2, 3), (3,)), r'valid_length has shape \(3,\), expected \(2,\)'),
+    ],
+)
 def test_shapes_that_do_not_fit_are_named(make_model, shapes, message):
     with pytest.raises(ValueError, match=message):
         make_model()(*map(mx.nd.ones, shapes))
@@ -168,8 +193,10 @@ def test_exported_network_gives_the_same(make_model, ragged, tmp_path):
     expected = model(*batch.arrays())
     model.export(str(tmp_path / 'bert'))
     block = mx.gluon.SymbolBlock.imports(
-        str(tmp_path / 'bert-symbol.json'), ['data0', 'data1', 'data2'],
-        str(tmp_path / 'bert-0000.params'))
+        str(tmp_path / 'bert-symbol.json'),
+        ['data0', 'data1', 'data2'],
+        str(tmp_path / 'bert-0000.params'),
+    )
     sequence, pooled = block(*batch.arrays())
     np.testing.assert_array_equal(sequence.asnumpy(), expected.sequence.asnumpy())
     np.testing.assert_array_equal(pooled.asnumpy(), expected.pooled.asnumpy())

@@ -1,4 +1,5 @@
 """The CRF against an enumeration of all tag sequences."""
+
 import itertools
 import math
 
@@ -23,8 +24,10 @@ def random_crf(num_tags, transitions=None):
 
 
 def arrays_of(crf):
-    return [parameter.data().asnumpy().astype('float64')
-            for parameter in (crf.transitions, crf.begin, crf.end)]
+    return [
+        parameter.data().asnumpy().astype('float64')
+        for parameter in (crf.transitions, crf.begin, crf.end)
+    ]
 
 
 def path_score(path, emissions, transitions, begin, end):
@@ -76,8 +79,11 @@ def test_best_path_is_the_best_valid_one(scheme):
     for length in (1, 2, 4):
         emissions = np.random.normal(scale=2, size=(length, len(names)))
         scores = enumerate_paths(emissions, *arrays_of(crf))
-        valid = {path: score for path, score in scores.items()
-                 if not tag_problems([names[tag] for tag in path], scheme)}
+        valid = {
+            path: score
+            for path, score in scores.items()
+            if not tag_problems([names[tag] for tag in path], scheme)
+        }
         assert tuple(crf.decode(emissions)) == max(valid, key=valid.get)
     assert len(crf.decode(np.zeros((0, len(names))))) == 0
 
@@ -88,8 +94,11 @@ def test_transitions_allow_exactly_what_the_scheme_has(scheme):
     between, begin, end = valid_transitions(names, scheme)
     for length in (1, 2, 3):
         for path in itertools.product(range(len(names)), repeat=length):
-            allowed = begin[path[0]] and end[path[-1]] and all(
-                between[pair] for pair in zip(path, path[1:]))
+            allowed = (
+                begin[path[0]]
+                and end[path[-1]]
+                and all(between[pair] for pair in zip(path, path[1:]))
+            )
             assert allowed == (not tag_problems([names[tag] for tag in path], scheme)), path
 
 
@@ -98,8 +107,9 @@ def test_forbidden_transitions_have_no_probability():
     crf = random_crf(2, (between, np.ones(2, bool), np.ones(2, bool)))
     emissions = mx.nd.random.normal(shape=(1, 3, 2))
     paths = list(itertools.product(range(2), repeat=3))
-    found = np.exp([crf(emissions, mx.nd.array([path]), mx.nd.array([3])).asscalar()
-                    for path in paths])
+    found = np.exp(
+        [crf(emissions, mx.nd.array([path]), mx.nd.array([3])).asscalar() for path in paths]
+    )
     assert found.sum() == pytest.approx(1, abs=1e-5)
     for path, probability in zip(paths, found):
         assert (probability > 0) == ((0, 1) not in set(zip(path, path[1:])))
@@ -130,9 +140,14 @@ def test_viterbi_without_transitions_is_argmax():
     assert (viterbi(emissions, np.zeros((4, 4)), zeros, zeros) == emissions.argmax(1)).all()
 
 
-@pytest.mark.parametrize('arguments, message', [
-    ((0,), 'num_tags=0'), ((2, (np.ones((3, 3)), np.ones(2), np.ones(2))), r'between has shape'),
-    ((2, (np.ones((2, 2)), np.zeros(2), np.ones(2))), 'begin allows nothing')])
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        ((0,), 'num_tags=0'),
+        ((2, (np.ones((3, 3)), np.ones(2), np.ones(2))), r'between has shape'),
+        ((2, (np.ones((2, 2)), np.zeros(2), np.ones(2))), 'begin allows nothing'),
+    ],
+)
 def test_bad_arguments_are_told(arguments, message):
     with pytest.raises(ValueError, match=message):
         LinearChainCRF(*arguments)
@@ -145,6 +160,7 @@ def tagger(tiny_config):
         network.initialize(mx.init.Normal(0.3))
         network.hybridize(static_alloc=True)
         return network
+
     return make
 
 
@@ -184,6 +200,7 @@ def test_files_go_both_ways_and_to_a_tagger_without_crf(tagger, ragged, tiny_con
     assert (copy.crf.transitions.data() == network.crf.transitions.data()).min().asscalar()
     saved = mx.nd.load(str(tmp_path / 'a.params'))
     assert {name for name in saved if 'crf' in name} == {
-        f'bert_model.crf.{part}' for part in ('transitions', 'begin', 'end')}
+        f'bert_model.crf.{part}' for part in ('transitions', 'begin', 'end')
+    }
     with pytest.raises(ValueError, match='crf'):
         plain.load_parameters(tmp_path / 'a.params')

@@ -1,4 +1,5 @@
 """Classifier and pre-training heads."""
+
 import mxnet as mx
 import numpy as np
 import pytest
@@ -28,8 +29,11 @@ def test_classifier_trains_every_parameter(make_model, ragged):
     with mx.autograd.record():
         loss = classifier(*ragged(bert.config, [bert.config.max_length] * 6).arrays()).sum()
     loss.backward()
-    without = [name for name, parameter in classifier.collect_params().items()
-               if not parameter.grad().asnumpy().any()]
+    without = [
+        name
+        for name, parameter in classifier.collect_params().items()
+        if not parameter.grad().asnumpy().any()
+    ]
     assert without == []
 
 
@@ -72,13 +76,16 @@ def test_masked_lm_scores_are_those_of_the_chosen_positions(make_model, ragged):
             x = (x - x.mean()) / np.sqrt(x.var() + 1e-12)
             x = x * parameters['decoder.2.gamma'] + parameters['decoder.2.beta']
             expected = x @ parameters['word_embed.0.weight'].T + parameters['decoder.3.bias']
-            np.testing.assert_allclose(output.masked_lm[row, column].asnumpy(), expected,
-                                       atol=1e-4)
+            np.testing.assert_allclose(output.masked_lm[row, column].asnumpy(), expected, atol=1e-4)
 
 
-@pytest.mark.parametrize('heads, fields', [
-    ({'use_decoder': False}, ('sequence', 'pooled', 'next_sentence')),
-    ({'use_classifier': False}, ('sequence', 'pooled', 'masked_lm'))])
+@pytest.mark.parametrize(
+    'heads, fields',
+    [
+        ({'use_decoder': False}, ('sequence', 'pooled', 'next_sentence')),
+        ({'use_classifier': False}, ('sequence', 'pooled', 'masked_lm')),
+    ],
+)
 def test_heads_can_be_left_out(make_model, ragged, heads, fields):
     model = make_pretraining(make_model(), **heads)
     positions = (mx.nd.array([[1]]),) if 'masked_lm' in fields else ()

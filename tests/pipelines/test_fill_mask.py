@@ -1,5 +1,6 @@
 # ruff: noqa: F811 (fixtures are imported)
 """Words for masks and next sentences, against transformers; what is refused."""
+
 import pytest
 from peers import random_network, torch, transformers
 from script_runs import WORDS, tokenizer  # noqa: F401 (fixtures)
@@ -14,23 +15,42 @@ TEXTS = ['The [MASK] sleeps.', '[MASK] dogs [MASK] loudly, without the [MASK]!',
 def peer_folder(request, tokenizer, seed, tmp_path):
     """A network of transformers with its tokenizer, and texts for it."""
     if request.param == 'BertForPreTraining':
-        network = random_network(request.param, seed, vocab_size=len(WORDS),
-                                 max_position_embeddings=40)
+        network = random_network(
+            request.param, seed, vocab_size=len(WORDS), max_position_embeddings=40
+        )
         tokenizer.save(tmp_path)
         texts = TEXTS
     else:
         words = ByteLevelBPETokenizer()
-        words.train_from_iterator([' '.join(WORDS[5:])] * 3, vocab_size=290, show_progress=False,
-                                  special_tokens=['<s>', '<pad>', '</s>', '<unk>', '<mask>'])
+        words.train_from_iterator(
+            [' '.join(WORDS[5:])] * 3,
+            vocab_size=290,
+            show_progress=False,
+            special_tokens=['<s>', '<pad>', '</s>', '<unk>', '<mask>'],
+        )
         words.save_model(str(tmp_path))
         pairs = gb.data.BytePairTokenizer.from_files(
-            tmp_path / 'vocab.json', tmp_path / 'merges.txt',
-            {name: f'<{token}>' for name, token in (
-                ('unknown_token', 'unk'), ('padding_token', 'pad'), ('cls_token', 's'),
-                ('sep_token', '/s'), ('mask_token', 'mask'))})
+            tmp_path / 'vocab.json',
+            tmp_path / 'merges.txt',
+            {
+                name: f'<{token}>'
+                for name, token in (
+                    ('unknown_token', 'unk'),
+                    ('padding_token', 'pad'),
+                    ('cls_token', 's'),
+                    ('sep_token', '/s'),
+                    ('mask_token', 'mask'),
+                )
+            },
+        )
         pairs.save(tmp_path)
-        network = random_network(request.param, seed, vocab_size=len(pairs.vocab),
-                                 max_position_embeddings=40, type_vocab_size=1)
+        network = random_network(
+            request.param,
+            seed,
+            vocab_size=len(pairs.vocab),
+            max_position_embeddings=40,
+            type_vocab_size=1,
+        )
         texts = [text.replace('[MASK]', '<mask>') for text in TEXTS]
     network.save_pretrained(tmp_path)
     return tmp_path, texts
@@ -40,8 +60,10 @@ def test_top_words_are_those_of_transformers(peer_folder):
     folder, texts = peer_folder
     fill = gb.load_pipeline(folder, batch_size=2)
     pipeline = transformers.pipeline(
-        'fill-mask', model=transformers.AutoModelForMaskedLM.from_pretrained(folder),
-        tokenizer=transformers.AutoTokenizer.from_pretrained(folder))
+        'fill-mask',
+        model=transformers.AutoModelForMaskedLM.from_pretrained(folder),
+        tokenizer=transformers.AutoTokenizer.from_pretrained(folder),
+    )
     results = fill(texts)
     assert [len(result) for result in results] == [1, 3, 1]
     for text, result in zip(texts, results):
@@ -51,9 +73,10 @@ def test_top_words_are_those_of_transformers(peer_folder):
             assert [word.token_id for word in ours] == [word['token'] for word in theirs]
             assert [word.text for word in ours] == [word['token_str'] for word in theirs]
             assert [word.probability for word in ours] == pytest.approx(
-                [word['score'] for word in theirs], abs=1e-5)
+                [word['score'] for word in theirs], abs=1e-5
+            )
     fill.top_k = 3
-    single, = fill(texts[0])
+    (single,) = fill(texts[0])
     assert [word.token for word in single] == [word.token for word in results[0][0][:3]]
 
 
@@ -63,7 +86,8 @@ def test_next_sentence_is_that_of_transformers(tokenizer, seed, tmp_path):
     tokenizer.save(tmp_path)
     follows = gb.load_pipeline(tmp_path, task='next-sentence')
     inputs = transformers.AutoTokenizer.from_pretrained(tmp_path)(
-        'the cat', 'a dog barks', return_tensors='pt')
+        'the cat', 'a dog barks', return_tensors='pt'
+    )
     with torch.no_grad():
         expected = network(**inputs).seq_relationship_logits.softmax(dim=1)[0, 0]
     result = follows(('the cat', 'a dog barks'))
@@ -79,10 +103,15 @@ def with_heads(bert, *heads):
     return model
 
 
-@pytest.mark.parametrize('text, top_k, message', [
-    (['[MASK]', 'no mask'], 5, r'input 1: has no \[MASK\]'),
-    ('[MASK]' + ' cat' * 38, 5, 'has 39 tokens, the model takes at most 38'),
-    (('[MASK]', 'cat'), 5, 'input 0: a pair'), ('[MASK]', 0, 'top_k=0')])
+@pytest.mark.parametrize(
+    'text, top_k, message',
+    [
+        (['[MASK]', 'no mask'], 5, r'input 1: has no \[MASK\]'),
+        ('[MASK]' + ' cat' * 38, 5, 'has 39 tokens, the model takes at most 38'),
+        (('[MASK]', 'cat'), 5, 'input 0: a pair'),
+        ('[MASK]', 0, 'top_k=0'),
+    ],
+)
 def test_what_cannot_be_filled_is_told(make_model, tokenizer, text, top_k, message):
     model = with_heads(make_model(vocab_size=len(WORDS)), False)
     with pytest.raises(ValueError, match=message):
@@ -101,5 +130,5 @@ def test_networks_without_the_head_are_refused(make_model, tokenizer):
 
 def test_rows_beyond_the_vocabulary_are_no_words(make_model, tokenizer):
     model = with_heads(make_model(vocab_size=len(WORDS) + 30), False)
-    words, = gb.pipelines.FillMaskPipeline(model, tokenizer, top_k=len(WORDS))('[MASK]')
+    (words,) = gb.pipelines.FillMaskPipeline(model, tokenizer, top_k=len(WORDS))('[MASK]')
     assert sorted(word.token_id for word in words) == list(range(len(WORDS)))

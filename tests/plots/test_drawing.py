@@ -1,4 +1,5 @@
 """Parameters counted by kind, and the drawn network."""
+
 from dataclasses import replace
 from xml.etree import ElementTree
 
@@ -12,9 +13,12 @@ from gluon_bert.plots.network import draw_network
 from gluon_bert.zoo import VOCABULARIES, WEIGHTS, get_config, list_models
 
 SVG = '{http://www.w3.org/2000/svg}'
-NETWORKS = {'pretraining': BertForPretraining, 'span': BertForQA,
-            'classifier': lambda bert: BertClassifier(bert, 5),
-            'tagger': lambda bert: BertTagger(bert, 5)}
+NETWORKS = {
+    'pretraining': BertForPretraining,
+    'span': BertForQA,
+    'classifier': lambda bert: BertClassifier(bert, 5),
+    'tagger': lambda bert: BertTagger(bert, 5),
+}
 
 
 @pytest.mark.parametrize('head', NETWORKS)
@@ -26,10 +30,12 @@ def test_counts_are_those_of_the_network(head, num_token_types, tiny_config):
     heads = Checkpoint(arrays, network.config).heads
     counts = count_parameters(network.config, heads, num_classes=5)
     assert sum(counts.values()) == sum(array.size for array in arrays.values())
-    assert counts['feed-forward'] == sum(array.size for name, array in arrays.items()
-                                         if '.ffn.ffn_' in name)
+    assert counts['feed-forward'] == sum(
+        array.size for name, array in arrays.items() if '.ffn.ffn_' in name
+    )
     assert counts['layer normalisation'] == sum(
-        array.size for name, array in arrays.items() if 'layer_norm' in name)
+        array.size for name, array in arrays.items() if 'layer_norm' in name
+    )
 
 
 @pytest.mark.parametrize('key', list_models(), ids='/'.join)
@@ -39,14 +45,22 @@ def test_counts_are_those_of_the_row(key):
     assert sum(count_parameters(config, heads).values()) == WEIGHTS[key].num_params
 
 
-@pytest.mark.parametrize('number, text', [(1536, '1,536'), (590_592, '0.59 M'),
-                                          (109_482_240, '109.48 M')])
+@pytest.mark.parametrize(
+    'number, text', [(1536, '1,536'), (590_592, '0.59 M'), (109_482_240, '109.48 M')]
+)
 def test_short_counts(number, text):
     assert short_count(number) == text
 
 
-@pytest.mark.parametrize('heads', [(), ('pooler',), ('pooler', 'next_sentence', 'masked_lm'),
-                                   ('masked_lm', 'span', 'tagger', 'pooler', 'classifier')])
+@pytest.mark.parametrize(
+    'heads',
+    [
+        (),
+        ('pooler',),
+        ('pooler', 'next_sentence', 'masked_lm'),
+        ('masked_lm', 'span', 'tagger', 'pooler', 'classifier'),
+    ],
+)
 def test_svg_is_whole_and_the_same_each_time(heads, tiny_config, tmp_path):
     paths = tmp_path / 'a.svg', tmp_path / 'b.svg'
     config = replace(tiny_config, num_token_types=len(heads))
@@ -61,6 +75,7 @@ def test_more_heads_draw_more_blocks(tiny_config, tmp_path):
     def blocks(*heads):
         draw_network(tiny_config, tmp_path / 'a.svg', heads)
         return len(ElementTree.parse(tmp_path / 'a.svg').findall(f'.//{SVG}g[@id]'))
+
     assert blocks() < blocks('pooler') < blocks('pooler', 'masked_lm')
 
 
@@ -68,7 +83,7 @@ def test_png(tiny_config, tmp_path):
     draw_network(tiny_config, tmp_path / 'a.PNG', ('pooler',), 'title')
     data = (tmp_path / 'a.PNG').read_bytes()
     assert data[:8] == b'\x89PNG\r\n\x1a\n'
-    width, height = (int.from_bytes(data[i:i + 4], 'big') for i in (16, 20))
+    width, height = (int.from_bytes(data[i : i + 4], 'big') for i in (16, 20))
     assert width > 1000 and height > 1000
 
 

@@ -1,4 +1,5 @@
 """Pictures: what they hold, that nothing overlaps, and what is refused."""
+
 import json
 from xml.etree import ElementTree
 
@@ -11,9 +12,11 @@ from gluon_bert.plots import labels, style
 from gluon_bert.plots.highlight import num_lines, runs_of, set_text
 
 SVG = '{http://www.w3.org/2000/svg}'
-ROWS = [{'step': 10, 'epoch': 0, 'loss': 0.7, 'learning_rate': 2e-4},
-        {'step': 20, 'epoch': 0, 'metrics': {'accuracy': 0.5, 'f1': 0.4}},
-        {'step': 40, 'epoch': 1, 'metrics': {'accuracy': 0.8, 'f1': 0.9}}]
+ROWS = [
+    {'step': 10, 'epoch': 0, 'loss': 0.7, 'learning_rate': 2e-4},
+    {'step': 20, 'epoch': 0, 'metrics': {'accuracy': 0.5, 'f1': 0.4}},
+    {'step': 40, 'epoch': 1, 'metrics': {'accuracy': 0.8, 'f1': 0.9}},
+]
 TEXTS = ['rain', 'heavy rain', r'a $\frac$ of shares', 'stocks\tand\nbonds', 'x' * 300]
 
 
@@ -32,21 +35,36 @@ def attention(num_layers=2, num_heads=3, tokens=('[CLS]', 'rain', '[SEP]', 'sun'
 def draw(kind, path):
     vectors = np.random.RandomState(0).randn(len(TEXTS), 8)
     answers = [plots.AnswerSpan(4, 8, 0.7), plots.AnswerSpan(0, 0, 0.2)]
-    {'attention': lambda: plots.plot_attention(attention(), path),
-     'layer': lambda: plots.plot_attention(attention(), path, layer=-1),
-     'head': lambda: plots.plot_attention(attention(), path, 0, 2),
-     'map': lambda: plots.plot_map(vectors, TEXTS, path, ['a', 'a', 'b', 'b', 'c']),
-     'similarity': lambda: plots.plot_similarity(vectors, TEXTS, path, ['a', 'a', 'b', 'b', 'c']),
-     'training': lambda: plots.plot_training(ROWS, path),
-     'runs': lambda: plots.plot_runs({'a': ROWS, 'b': ROWS[:2]}, path, 'two runs'),
-     'confusion': lambda: plots.plot_confusion(np.eye(3, dtype=int), ['a', 'b', 'c'], path),
-     'answer': lambda: plots.plot_answer('What?', 'The rain falls.', answers, path),
-     'entities': lambda: plots.plot_entities('Ada in Rome', [(0, 3, 'person'), (7, 11, 'place')],
-                                             path)}[kind]()
+    {
+        'attention': lambda: plots.plot_attention(attention(), path),
+        'layer': lambda: plots.plot_attention(attention(), path, layer=-1),
+        'head': lambda: plots.plot_attention(attention(), path, 0, 2),
+        'map': lambda: plots.plot_map(vectors, TEXTS, path, ['a', 'a', 'b', 'b', 'c']),
+        'similarity': lambda: plots.plot_similarity(
+            vectors, TEXTS, path, ['a', 'a', 'b', 'b', 'c']
+        ),
+        'training': lambda: plots.plot_training(ROWS, path),
+        'runs': lambda: plots.plot_runs({'a': ROWS, 'b': ROWS[:2]}, path, 'two runs'),
+        'confusion': lambda: plots.plot_confusion(np.eye(3, dtype=int), ['a', 'b', 'c'], path),
+        'answer': lambda: plots.plot_answer('What?', 'The rain falls.', answers, path),
+        'entities': lambda: plots.plot_entities(
+            'Ada in Rome', [(0, 3, 'person'), (7, 11, 'place')], path
+        ),
+    }[kind]()
 
 
-KINDS = ('attention', 'layer', 'head', 'map', 'similarity', 'training', 'runs', 'confusion',
-         'answer', 'entities')
+KINDS = (
+    'attention',
+    'layer',
+    'head',
+    'map',
+    'similarity',
+    'training',
+    'runs',
+    'confusion',
+    'answer',
+    'entities',
+)
 
 
 @pytest.mark.parametrize('kind', KINDS)
@@ -75,6 +93,7 @@ def test_other_suffixes_and_folders_are_refused(kind, tmp_path):
 
 def test_attention_is_that_of_the_model(real_model, tmp_path):
     from gluon_bert.zoo import get_tokenizer
+
     tokenizer = get_tokenizer('bert_6_384_12', 'all_minilm_l6_v2')
     found = plots.attention_of(real_model[0], tokenizer, 'Rain falls.', 'Sun')
     assert found.tokens == ['[CLS]', 'rain', 'falls', '.', '[SEP]', 'sun', '[SEP]']
@@ -91,9 +110,13 @@ def test_layer_outputs_without_attentions_are_the_same(make_model, ragged, tiny_
         assert np.array_equal(one.asnumpy(), other.asnumpy())
 
 
-@pytest.mark.parametrize('options, message', [
-    (dict(layer=2), 'layer 2 is not in the model, which has the layers 0 to 1, or -2 to -1'),
-    (dict(head=-4), 'head -4 is not in the model')])
+@pytest.mark.parametrize(
+    'options, message',
+    [
+        (dict(layer=2), 'layer 2 is not in the model, which has the layers 0 to 1, or -2 to -1'),
+        (dict(head=-4), 'head -4 is not in the model'),
+    ],
+)
 def test_layers_and_heads_out_of_range(options, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         plots.plot_attention(attention(), tmp_path / 'a.png', **options)
@@ -116,11 +139,15 @@ def test_tsne_keeps_neighbours_and_its_seed():
     assert (nearest // 8 == np.arange(24) // 8).all()
 
 
-@pytest.mark.parametrize('vectors, options, message', [
-    (np.eye(1), {}, 'a map by pca needs 2 texts or more, got 1'),
-    (np.eye(3), dict(method='tsne'), 'a map by tsne needs 4 texts or more, got 3'),
-    (np.eye(3), dict(method='umap'), "method='umap': expected one of"),
-    (np.eye(3), dict(groups=['a']), 'groups has 1 entries for 3 vectors')])
+@pytest.mark.parametrize(
+    'vectors, options, message',
+    [
+        (np.eye(1), {}, 'a map by pca needs 2 texts or more, got 1'),
+        (np.eye(3), dict(method='tsne'), 'a map by tsne needs 4 texts or more, got 3'),
+        (np.eye(3), dict(method='umap'), "method='umap': expected one of"),
+        (np.eye(3), dict(groups=['a']), 'groups has 1 entries for 3 vectors'),
+    ],
+)
 def test_maps_that_cannot_be(vectors, options, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         plots.plot_map(vectors, ['a'] * len(vectors), tmp_path / 'a.png', **options)
@@ -154,8 +181,11 @@ def test_similar_texts_stand_side_by_side(tmp_path):
     vectors = np.array([[1, 0], [0, 1], [1, 0.1], [0.1, 1]])
     found = plots.plot_similarity(vectors, list('abcd'), tmp_path / 'a.svg')
     assert np.allclose(np.diag(found), 1)
-    order = [text[0] for text in texts_of(tmp_path / 'a.svg') if text[:1] in {*'abcd'}
-             and text[1:3] == '  ']
+    order = [
+        text[0]
+        for text in texts_of(tmp_path / 'a.svg')
+        if text[:1] in {*'abcd'} and text[1:3] == '  '
+    ]
     assert {*order[:2]} in ({'a', 'c'}, {'b', 'd'})
     with pytest.raises(ValueError, match='needs 2 to 200 texts, got 1'):
         plots.plot_similarity(vectors[:1], ['a'], tmp_path / 'b.svg')
@@ -171,11 +201,17 @@ def test_metrics_are_read_and_a_cut_last_line_left_out(tmp_path):
     assert plots.read_metrics(write_rows(tmp_path, *lines, '{"step": 5')) == ROWS
 
 
-@pytest.mark.parametrize('lines, message', [
-    ([], 'has no rows'), (['{"step": 1', '{}'], r'metrics\.jsonl:1: is no row'),
-    (['[1]', ''], 'expected an object'), (['{"step": 1, "loss": "a"}', ''], "'loss' is no number"),
-    (['{"step": 1}', ''], "has no 'loss'"),
-    (['{"step": 1, "epoch": 0, "metrics": {"f1": NaN}}', ''], "'f1' is no number")])
+@pytest.mark.parametrize(
+    'lines, message',
+    [
+        ([], 'has no rows'),
+        (['{"step": 1', '{}'], r'metrics\.jsonl:1: is no row'),
+        (['[1]', ''], 'expected an object'),
+        (['{"step": 1, "loss": "a"}', ''], "'loss' is no number"),
+        (['{"step": 1}', ''], "has no 'loss'"),
+        (['{"step": 1, "epoch": 0, "metrics": {"f1": NaN}}', ''], "'f1' is no number"),
+    ],
+)
 def test_metrics_that_are_none(lines, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         plots.read_metrics(write_rows(tmp_path, *lines))
@@ -190,12 +226,18 @@ def test_a_training_that_has_just_begun(rows, tmp_path):
 def test_confusion_has_counts_and_shares(tmp_path):
     plots.plot_confusion([[3, 1], [0, 4]], ['no', 'yes'], tmp_path / 'a.svg')
     assert {'3', '75%', '25%', '100%', '7 of 8 right (87.5%)', 'no  (4)'} <= {
-        *texts_of(tmp_path / 'a.svg')}
+        *texts_of(tmp_path / 'a.svg')
+    }
 
 
-@pytest.mark.parametrize('matrix, names, message', [
-    ([[1, 2]], ['a'], r'shape \(1, 2\) for 1 labels'), ([[0]], ['a'], 'one that is not 0'),
-    ([[1, -1], [0, 1]], ['a', 'b'], 'expected counts')])
+@pytest.mark.parametrize(
+    'matrix, names, message',
+    [
+        ([[1, 2]], ['a'], r'shape \(1, 2\) for 1 labels'),
+        ([[0]], ['a'], 'one that is not 0'),
+        ([[1, -1], [0, 1]], ['a', 'b'], 'expected counts'),
+    ],
+)
 def test_matrices_that_are_none(matrix, names, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         plots.plot_confusion(matrix, names, tmp_path / 'a.png')
@@ -209,29 +251,38 @@ def test_lines_are_broken_and_marks_kept():
     text = 'one two three\nfour ' + 'x' * 25
     pieces = set_text(text, [place // 5 for place in range(len(text))], 10, monospaced, 1)
     assert all(piece.x >= 0 and piece.x + piece.width <= 10 for piece in pieces)
-    assert ''.join(text[piece.start:piece.end] for piece in pieces).replace(' ', '') == (
-        text.replace(' ', '').replace('\n', ''))
+    assert ''.join(text[piece.start : piece.end] for piece in pieces).replace(' ', '') == (
+        text.replace(' ', '').replace('\n', '')
+    )
     assert num_lines(pieces) == 6
     chinese = set_text('一二三四、五', [0] * 6, 4, monospaced, 1)
-    assert [piece.line for piece in chinese] == [0, 0, 0, 1, 1]    # '四、' is not parted
+    assert [piece.line for piece in chinese] == [0, 0, 0, 1, 1]  # '四、' is not parted
 
 
 def test_an_entity_over_two_lines_has_a_ground_in_both():
     pieces = set_text('aaaa bbbb', [1] * 9, 5, monospaced, 1)
     assert [run[1:4] for run in runs_of(pieces)] == [[0, 0.0, 4], [1, 0.0, 4]] or [
-        run[1] for run in runs_of(pieces)] == [0, 1]
+        run[1] for run in runs_of(pieces)
+    ] == [0, 1]
 
 
-@pytest.mark.parametrize('spans, message', [
-    ([(0, 99, 'a')], 'is not within the text'), ([(0, 3, 'a'), (2, 5, 'b')], 'overlaps')])
+@pytest.mark.parametrize(
+    'spans, message',
+    [([(0, 99, 'a')], 'is not within the text'), ([(0, 3, 'a'), (2, 5, 'b')], 'overlaps')],
+)
 def test_entities_out_of_place(spans, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         plots.plot_entities('Ada in Rome', spans, tmp_path / 'a.png')
 
 
-@pytest.mark.parametrize('answers, message', [
-    ([], 'answers is empty'), ([plots.AnswerSpan(2, 99, 0.5)], 'is not within the context'),
-    ([plots.AnswerSpan(0, 2, 1.5)], 'is not within')])
+@pytest.mark.parametrize(
+    'answers, message',
+    [
+        ([], 'answers is empty'),
+        ([plots.AnswerSpan(2, 99, 0.5)], 'is not within the context'),
+        ([plots.AnswerSpan(0, 2, 1.5)], 'is not within'),
+    ],
+)
 def test_answers_out_of_place(answers, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         plots.plot_answer('Who?', 'Ada in Rome', answers, tmp_path / 'a.png')
@@ -239,6 +290,7 @@ def test_answers_out_of_place(answers, message, tmp_path):
 
 def test_token_probabilities_count_each_token_once():
     from tiny_zoo import tokenizer
+
     words = [f'word{number}' for number in range(12)]
     question = Question('a', 'word1', ' '.join(words), (), False)
     windows = build_windows([question], tokenizer(), max_seq_length=10, doc_stride=3)
@@ -249,9 +301,17 @@ def test_token_probabilities_count_each_token_once():
     assert np.allclose(found.starts, 1 / 13) and np.allclose(found.ends, 1 / 13)
 
 
-@pytest.mark.parametrize('rows, message', [
-    ([{'text': 'Rom', 'probability': 0.5}, {'text': 'Oslo', 'probability': 0.5}], 'does not stand'),
-    ([{'text': 'Rome'}], 'not as expected'), ([], 'has no candidates')])
+@pytest.mark.parametrize(
+    'rows, message',
+    [
+        (
+            [{'text': 'Rom', 'probability': 0.5}, {'text': 'Oslo', 'probability': 0.5}],
+            'does not stand',
+        ),
+        ([{'text': 'Rome'}], 'not as expected'),
+        ([], 'has no candidates'),
+    ],
+)
 def test_predictions_that_do_not_belong(rows, message, tmp_path):
     path = tmp_path / 'nbest.json'
     path.write_text(json.dumps({'q': rows}), encoding='utf-8')
@@ -268,9 +328,16 @@ def test_characters_without_a_font_are_told(tmp_path):
             plots.plot_entities('Ada', [], tmp_path / 'b.svg', font=font)
 
 
-@pytest.mark.parametrize('text, width, short', [
-    ('a long text', 20, 'a long text'), ('a long text', 7, 'a long…'), ('a \n b', 9, 'a b'),
-    ('今天天气很好', 7, '今天天…'), ('今天天气很好', 12, '今天天气很好')])
+@pytest.mark.parametrize(
+    'text, width, short',
+    [
+        ('a long text', 20, 'a long text'),
+        ('a long text', 7, 'a long…'),
+        ('a \n b', 9, 'a b'),
+        ('今天天气很好', 7, '今天天…'),
+        ('今天天气很好', 12, '今天天气很好'),
+    ],
+)
 def test_shortened_texts_have_room(text, width, short):
     assert style.shorten(text, width) == short
     assert style.columns_of(short) <= width

@@ -1,5 +1,6 @@
 # ruff: noqa: F811 (fixtures are imported)
 """Pipelines of checkpoints that transformers fine-tuned, against transformers; what is refused."""
+
 import json
 
 import numpy as np
@@ -14,13 +15,14 @@ from gluon_bert.checkpoint import read_checkpoint, write_checkpoint
 FAMILIES = 'Bert', 'Roberta', 'DistilBert'
 TEXTS = ['The cat sleeps here', 'a dog barks loudly , without the moon !', 'sun', 'the dogs']
 CONTEXT = 'the cat sleeps here . a dog barks out loud , without the moon'
-TAGS = ['I-x', 'O', 'B-y', 'B-x', 'I-y']      # not in the order of this package
+TAGS = ['I-x', 'O', 'B-y', 'B-x', 'I-y']  # not in the order of this package
 NOUNS = ['NOUN', 'VERB', 'LABEL_2']
 
 
 @pytest.fixture
 def folder(tokenizer, seed, tmp_path):
     """Write a random network of transformers: family, head, values of config.json -> folder."""
+
     def make(family, head, labels=None, **changes):
         if family == 'Roberta':
             tokens = _pair_tokenizer(tmp_path)
@@ -29,36 +31,56 @@ def folder(tokenizer, seed, tmp_path):
             tokens = tokenizer
             tokens.save(tmp_path)
         if labels:
-            changes.update(id2label=dict(enumerate(labels)),
-                           label2id={label: i for i, label in enumerate(labels)})
-        network = random_network(f'{family}For{head}', seed, **{
-            'vocab_size': len(tokens.vocab), 'max_position_embeddings': 40, **changes})
+            changes.update(
+                id2label=dict(enumerate(labels)),
+                label2id={label: i for i, label in enumerate(labels)},
+            )
+        network = random_network(
+            f'{family}For{head}',
+            seed,
+            **{'vocab_size': len(tokens.vocab), 'max_position_embeddings': 40, **changes},
+        )
         network.save_pretrained(tmp_path)
         return tmp_path
+
     return make
 
 
 def _pair_tokenizer(folder):
     words = ByteLevelBPETokenizer(add_prefix_space=True)
-    words.train_from_iterator([' '.join(WORDS[5:])] * 3, vocab_size=290, show_progress=False,
-                              special_tokens=['<s>', '<pad>', '</s>', '<unk>', '<mask>'])
+    words.train_from_iterator(
+        [' '.join(WORDS[5:])] * 3,
+        vocab_size=290,
+        show_progress=False,
+        special_tokens=['<s>', '<pad>', '</s>', '<unk>', '<mask>'],
+    )
     words.save_model(str(folder))
-    roles = ('unknown_token unk', 'padding_token pad', 'cls_token s', 'sep_token /s',
-             'mask_token mask')
+    roles = (
+        'unknown_token unk',
+        'padding_token pad',
+        'cls_token s',
+        'sep_token /s',
+        'mask_token mask',
+    )
     tokens = gb.data.BytePairTokenizer.from_files(
-        folder / 'vocab.json', folder / 'merges.txt',
-        {name: f'<{token}>' for name, token in map(str.split, roles)}, add_prefix_space=True)
+        folder / 'vocab.json',
+        folder / 'merges.txt',
+        {name: f'<{token}>' for name, token in map(str.split, roles)},
+        add_prefix_space=True,
+    )
     tokens.save(folder)
     return tokens
 
 
 def peers_of(task, folder, **options):
-    return transformers.pipeline(task, model=str(folder), tokenizer=str(folder), device='cpu',
-                                 **options)
+    return transformers.pipeline(
+        task, model=str(folder), tokenizer=str(folder), device='cpu', **options
+    )
 
 
-@pytest.mark.parametrize('problem', ['single_label_classification', 'multi_label_classification',
-                                     None])
+@pytest.mark.parametrize(
+    'problem', ['single_label_classification', 'multi_label_classification', None]
+)
 @pytest.mark.parametrize('family', FAMILIES)
 def test_classes_are_those_of_transformers(folder, family, problem):
     labels = ['good', 'bad', '7'] if problem else None
@@ -80,7 +102,8 @@ def test_scores_are_the_outputs_of_transformers(folder, family, problem):
     path = folder(family, 'SequenceClassification', num_labels=1, problem_type=problem)
     theirs = peers_of('text-classification', path, function_to_apply='none')
     assert [result.value for result in gb.load_pipeline(path)(TEXTS)] == pytest.approx(
-        [row['score'] for row in theirs(TEXTS)], abs=1e-5)
+        [row['score'] for row in theirs(TEXTS)], abs=1e-5
+    )
 
 
 @pytest.mark.parametrize('labels', [TAGS, NOUNS])
@@ -110,7 +133,8 @@ def test_entities_are_those_of_transformers(folder, family, labels):
         found = [(row.type, row.start, row.end) for row in entities]
         assert found == [row[:3] for row in expected if row]
         assert [row.probability for row in entities] == pytest.approx(
-            [float(row[3]) for row in expected if row], abs=1e-5)
+            [float(row[3]) for row in expected if row], abs=1e-5
+        )
         count += len(found)
     assert count
 
@@ -130,30 +154,39 @@ def test_answers_are_those_of_the_scores_of_transformers(folder, family):
         inside = [i for i, kind in enumerate(inputs.sequence_ids(0)) if kind == 1]
         # The space before a word is part of its token, but not of the answer.
         starts = {i: offsets[i][0] + (CONTEXT[offsets[i][0]] == ' ') for i in inside}
-        spans = sorted(((begin[i] + end[j], CONTEXT[starts[i]:offsets[j][1]])
-                        for i in inside for j in inside if 0 <= j - i < 30), reverse=True)
+        spans = sorted(
+            (
+                (begin[i] + end[j], CONTEXT[starts[i] : offsets[j][1]])
+                for i in inside
+                for j in inside
+                if 0 <= j - i < 30
+            ),
+            reverse=True,
+        )
         best = {}
         for score, text in spans:
             best.setdefault(text, score)
-        pipeline.settings['n_best_size'] = 100    # starts and ends in the question are among them
+        pipeline.settings['n_best_size'] = 100  # starts and ends in the question are among them
         answer, scores = pipeline(question, CONTEXT), [*best.values()][:5]
-        assert answer.text == spans[0][1] == CONTEXT[answer.start:answer.end]
+        assert answer.text == spans[0][1] == CONTEXT[answer.start : answer.end]
         found = answer.candidates[:5]
         assert [row.text for row in found] == [*best][:5]
         assert [row.start_logit + row.end_logit for row in found] == pytest.approx(scores, abs=1e-5)
         assert [row.probability / answer.probability for row in found] == pytest.approx(
-            np.exp(np.array(scores) - scores[0]).tolist(), abs=1e-5)
+            np.exp(np.array(scores) - scores[0]).tolist(), abs=1e-5
+        )
 
 
 def test_command_reads_them_too(folder, capsys):
     from gluon_bert.cli import main
+
     path = folder('Bert', 'SequenceClassification', ['good', 'bad'])
     assert main(['predict', str(path), 'a cat']) == 0
-    line, = map(json.loads, capsys.readouterr().out.splitlines())
+    (line,) = map(json.loads, capsys.readouterr().out.splitlines())
     assert line == {'text': 'a cat', **gb.load_pipeline(path)('a cat')._asdict()}
 
 
-@pytest.mark.parametrize('limit, cut', [(6, True), (10 ** 30, False), (1e30, False), (99, False)])
+@pytest.mark.parametrize('limit, cut', [(6, True), (10**30, False), (1e30, False), (99, False)])
 def test_texts_are_as_long_as_tokenizer_and_network_take(folder, limit, cut):
     path = folder('Bert', 'SequenceClassification', ['good', 'bad'])
     file = path / 'tokenizer_config.json'
@@ -167,8 +200,12 @@ def test_texts_are_as_long_as_tokenizer_and_network_take(folder, limit, cut):
 
 @pytest.mark.parametrize('form', ['copy.params', 'copy'])
 def test_what_a_checkpoint_says_is_kept_in_other_forms(folder, tmp_path, form):
-    path = folder('Bert', 'SequenceClassification', ['good', 'bad', 'new'],
-                  problem_type='multi_label_classification')
+    path = folder(
+        'Bert',
+        'SequenceClassification',
+        ['good', 'bad', 'new'],
+        problem_type='multi_label_classification',
+    )
     change = path / 'tokenizer_config.json'
     change.write_text(json.dumps({**json.loads(change.read_text()), 'model_max_length': 9}))
     (tmp_path / 'other').mkdir()
@@ -189,17 +226,21 @@ def named(*labels):
     return {'id2label': {str(i): label for i, label in enumerate(labels)}, 'num_labels': 'absent'}
 
 
-@pytest.mark.parametrize('head, changes, message', [
-    ('Sequence', named('a', 'a', 'b'), "labels is .* expected different names"),
-    ('Sequence', named('a', '', 'b'), 'labels is .* expected different names'),
-    ('Sequence', named('a', 'b'), 'has shape'),
-    ('Sequence', {'id2label': ['a', 'b', 'c']}, r'config\.json: id2label is'),
-    ('Sequence', {'problem_type': 'tags'}, r"config\.json: problem_type is 'tags'"),
-    ('Sequence', {'problem_type': 'regression'}, 'a regression with 3 outputs'),
-    ('Token', named('O', 'B-x', 'B-x'), "name 'B-x' 2 times"),
-    ('Token', named('O', 'x', 'I-x'), "name 'I-x' 2 times"),
-    ('Token', named('O', 'L-x', 'E-x'), 'no scheme has all'),
-    ('Token', named('O', 'a', ''), 'no tag')])
+@pytest.mark.parametrize(
+    'head, changes, message',
+    [
+        ('Sequence', named('a', 'a', 'b'), 'labels is .* expected different names'),
+        ('Sequence', named('a', '', 'b'), 'labels is .* expected different names'),
+        ('Sequence', named('a', 'b'), 'has shape'),
+        ('Sequence', {'id2label': ['a', 'b', 'c']}, r'config\.json: id2label is'),
+        ('Sequence', {'problem_type': 'tags'}, r"config\.json: problem_type is 'tags'"),
+        ('Sequence', {'problem_type': 'regression'}, 'a regression with 3 outputs'),
+        ('Token', named('O', 'B-x', 'B-x'), "name 'B-x' 2 times"),
+        ('Token', named('O', 'x', 'I-x'), "name 'I-x' 2 times"),
+        ('Token', named('O', 'L-x', 'E-x'), 'no scheme has all'),
+        ('Token', named('O', 'a', ''), 'no tag'),
+    ],
+)
 def test_labels_that_cannot_be_used_are_told(folder, head, changes, message):
     path = folder('Bert', f'{head}Classification', ['O', 'B-x', 'I-x'])
     change_config(path, **changes)

@@ -1,4 +1,5 @@
 """A small training run in a process of its own: FOLDER [--resume]. Used by test_training.py."""
+
 import sys
 from pathlib import Path
 
@@ -17,5 +18,11 @@ if __name__ == '__main__':
     model = gluon_bert.BertClassifier(gluon_bert.BertModel(TINY))
     model.initialize()
     model.hybridize()
-    fit(model, toy_data(), cross_entropy, Plan(epochs=3, log_interval=1, checkpoint_interval=3),
-        sys.argv[1], resume='--resume' in sys.argv)
+    fit(
+        model,
+        toy_data(),
+        cross_entropy,
+        Plan(epochs=3, log_interval=1, checkpoint_interval=3),
+        sys.argv[1],
+        resume='--resume' in sys.argv,
+    )

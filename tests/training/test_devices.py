@@ -1,4 +1,5 @@
 """Several devices, here CPUs side by side: the parameters that one device comes to."""
+
 import json
 import os
 import subprocess
@@ -37,11 +38,11 @@ def tags(features):
 
 TASKS = {
     'classes': Task(BertClassifier, None, cross_entropy),
-    'scores': Task(lambda bert, **options: BertClassifier(bert, 1, **options), None,
-                   squared_error),
+    'scores': Task(lambda bert, **options: BertClassifier(bert, 1, **options), None, squared_error),
     'questions': Task(lambda bert, dropout: BertForQA(bert), spans, span_loss),
     'tags': Task(lambda bert, **options: BertTagger(bert, 3, **options), tags, tag_loss),
-    'CRF': Task(lambda bert, **options: BertCrfTagger(bert, 3, **options), tags, None)}
+    'CRF': Task(lambda bert, **options: BertCrfTagger(bert, 3, **options), tags, None),
+}
 
 
 @pytest.fixture(params=['native', 'MXNet'])
@@ -78,8 +79,10 @@ def train(task, config, folder, num_devices, plan, **options):
     folder = folder / str(num_devices)
     folder.mkdir()
     fit(network, make_data(task, **options), task.loss or network.loss, plan, folder)
-    copies = [[parameter.data(device).asnumpy() for parameter in network.collect_params().values()]
-              for device in cpus(num_devices)]
+    copies = [
+        [parameter.data(device).asnumpy() for parameter in network.collect_params().values()]
+        for device in cpus(num_devices)
+    ]
     for copy in copies[1:]:
         assert all(np.array_equal(*pair) for pair in zip(copy, copies[0]))
     return parameters_of(network), rows(folder)
@@ -103,26 +106,34 @@ def test_two_devices_come_to_the_parameters_of_one(name, tiny_config, tmp_path):
 
 
 @pytest.mark.parametrize('optimizer', ['adam', 'adamw'])
-def test_optimizers_with_bias_correction_count_steps_on_each_device(optimizer, tiny_config,
-                                                                    tmp_path):
+def test_optimizers_with_bias_correction_count_steps_on_each_device(
+    optimizer, tiny_config, tmp_path
+):
     # A large epsilon keeps gradients that are but rounding from making whole steps.
     plan = Plan(epochs=1, optimizer=optimizer, learning_rate=1e-3, epsilon=1e-3, log_interval=1)
     one, two = (train(TASKS['classes'], tiny_config, tmp_path, num, plan) for num in (1, 2))
     assert_equal(two, one)
 
 
-@pytest.mark.parametrize('num_devices, num, batch_size, accumulate', [
-    (3, 40, 8, 1), (2, 17, 5, 1), (4, 13, 6, 1), (3, 33, 4, 3), (2, 9, 2, 5)])
-def test_shares_may_be_uneven_and_gradients_added_up(tiny_config, tmp_path, num_devices, num,
-                                                     batch_size, accumulate):
+@pytest.mark.parametrize(
+    'num_devices, num, batch_size, accumulate',
+    [(3, 40, 8, 1), (2, 17, 5, 1), (4, 13, 6, 1), (3, 33, 4, 3), (2, 9, 2, 5)],
+)
+def test_shares_may_be_uneven_and_gradients_added_up(
+    tiny_config, tmp_path, num_devices, num, batch_size, accumulate
+):
     plan = Plan(epochs=2, learning_rate=1e-4, log_interval=1, accumulate=accumulate)
-    one, several = (train(TASKS['classes'], tiny_config, tmp_path, number, plan, num=num,
-                          batch_size=batch_size) for number in (1, num_devices))
+    one, several = (
+        train(TASKS['classes'], tiny_config, tmp_path, number, plan, num=num, batch_size=batch_size)
+        for number in (1, num_devices)
+    )
     assert_equal(several, one)
 
 
-@pytest.mark.parametrize('size, num, expected', [
-    (4, 2, [2, 2]), (5, 2, [3, 2]), (7, 3, [3, 2, 2]), (2, 4, [1, 1, 0, 0]), (1, 1, [1])])
+@pytest.mark.parametrize(
+    'size, num, expected',
+    [(4, 2, [2, 2]), (5, 2, [3, 2]), (7, 3, [3, 2, 2]), (2, 4, [1, 1, 0, 0]), (1, 1, [1])],
+)
 def test_shares_are_the_batch_in_parts_as_equal_as_can_be(size, num, expected):
     batch = [mx.nd.arange(10, 10 + size), mx.nd.arange(2 * size).reshape((size, 2))]
     shares = split_batch(batch, cpus(num))
@@ -137,8 +148,14 @@ def test_shares_are_the_batch_in_parts_as_equal_as_can_be(size, num, expected):
 @pytest.mark.parametrize('accumulate', [1, 2])
 @pytest.mark.parametrize('loads', [3, 8, 13])
 def test_resumed_run_is_bit_equal_to_an_unbroken_one(tiny_config, tmp_path, loads, accumulate):
-    plan = Plan(epochs=3, learning_rate=3e-3, log_interval=1, checkpoint_interval=2,
-                optimizer='adamw', accumulate=accumulate)
+    plan = Plan(
+        epochs=3,
+        learning_rate=3e-3,
+        log_interval=1,
+        checkpoint_interval=2,
+        optimizer='adamw',
+        accumulate=accumulate,
+    )
     finals = []
     for name, remaining in (('unbroken', None), ('broken', loads)):
         folder, task = tmp_path / name, TASKS['classes']
@@ -148,12 +165,19 @@ def test_resumed_run_is_bit_equal_to_an_unbroken_one(tiny_config, tmp_path, load
             data = make_data(task)
             data.__class__, data.remaining = BrokenOff, remaining
             with pytest.raises(Stop):
-                fit(make_network(task, tiny_config, 2, 0.1), data, task.loss, plan, folder,
-                    evaluate=accuracy(dev))
+                fit(
+                    make_network(task, tiny_config, 2, 0.1),
+                    data,
+                    task.loss,
+                    plan,
+                    folder,
+                    evaluate=accuracy(dev),
+                )
         network = make_network(task, tiny_config, 2, 0.1)
         fit(network, make_data(task), task.loss, plan, folder, evaluate=accuracy(dev), resume=True)
-        finals.append((parameters_of(network), [row['loss'] for row in rows(folder)
-                                                if 'loss' in row]))
+        finals.append(
+            (parameters_of(network), [row['loss'] for row in rows(folder) if 'loss' in row])
+        )
     assert finals[0][1] == finals[1][1]
     assert all(np.array_equal(array, finals[1][0][name]) for name, array in finals[0][0].items())
 
@@ -166,8 +190,14 @@ def test_state_of_two_devices_is_not_gone_on_with_on_one(tiny_config, tmp_path):
     with pytest.raises(Stop):
         fit(make_network(task, tiny_config, 2), data, task.loss, plan, tmp_path)
     with pytest.raises(ValueError, match='devices: 2 then, 1 now'):
-        fit(make_network(task, tiny_config, 1), make_data(task), task.loss, plan, tmp_path,
-            resume=True)
+        fit(
+            make_network(task, tiny_config, 1),
+            make_data(task),
+            task.loss,
+            plan,
+            tmp_path,
+            resume=True,
+        )
 
 
 def test_devices_draw_dropouts_of_their_own(tiny_config, tmp_path):
@@ -178,16 +208,23 @@ def test_devices_draw_dropouts_of_their_own(tiny_config, tmp_path):
         loss = task.loss(scores, labels)
         losses.append(loss)
         return loss
+
     fit(make_network(task, tiny_config, 2, 0.5), data, recorded, Plan(training_steps=1), tmp_path)
     assert losses[0].asscalar() != losses[1].asscalar()
 
 
 def test_more_devices_than_sequences_in_any_batch_are_refused(tiny_config, tmp_path):
     task = TASKS['classes']
-    with pytest.raises(ValueError, match='3 devices share each batch, but no batch has more than '
-                                         '2 sequences'):
-        fit(make_network(task, tiny_config, 3), make_data(task, batch_size=2), task.loss, Plan(),
-            tmp_path)
+    with pytest.raises(
+        ValueError, match='3 devices share each batch, but no batch has more than 2 sequences'
+    ):
+        fit(
+            make_network(task, tiny_config, 3),
+            make_data(task, batch_size=2),
+            task.loss,
+            Plan(),
+            tmp_path,
+        )
 
 
 def test_parameters_must_lie_on_the_same_devices(tiny_config):
@@ -203,8 +240,9 @@ def test_prediction_is_bit_equal_on_any_number_of_devices(name, tiny_config):
     task, found = TASKS[name], []
     for num in (1, 2, 3):
         network = make_network(task, tiny_config, num)
-        found.append(predict(network, make_data(task, num=21, batch_size=4),
-                             per_token=name == 'tags'))
+        found.append(
+            predict(network, make_data(task, num=21, batch_size=4), per_token=name == 'tags')
+        )
     for other in found[1:]:
         assert all(np.array_equal(*pair) for pair in zip(other, found[0]))
 
@@ -231,35 +269,72 @@ def run(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv('MXNET_CPU_TEMP_COPY', 'kept')
     words = '[PAD] [UNK] [CLS] [SEP] [MASK] ada lives in rome where ? .'.split()
     tagged = 'Ada B-person\nlives O\nin O\nRome B-place\n\nRome B-place\n\n' * 5
-    paragraphs = [{'context': CONTEXT * number, 'qas': [{
-        'id': str(number), 'question': 'Where?', 'answers': [{
-            'text': 'Rome', 'answer_start': CONTEXT.index('Rome')}]}]} for number in range(1, 6)]
-    for name, text in (('vocab.txt', '\n'.join(words)), ('tags', tagged),
-                       ('table.csv', 'text,label\n' + 'ada lives,1\nrome,0\n' * 5),
-                       ('squad', json.dumps({'version': '1.1', 'data': [
-                           {'title': 'Ada', 'paragraphs': paragraphs}]}))):
+    paragraphs = [
+        {
+            'context': CONTEXT * number,
+            'qas': [
+                {
+                    'id': str(number),
+                    'question': 'Where?',
+                    'answers': [{'text': 'Rome', 'answer_start': CONTEXT.index('Rome')}],
+                }
+            ],
+        }
+        for number in range(1, 6)
+    ]
+    for name, text in (
+        ('vocab.txt', '\n'.join(words)),
+        ('tags', tagged),
+        ('table.csv', 'text,label\n' + 'ada lives,1\nrome,0\n' * 5),
+        (
+            'squad',
+            json.dumps({'version': '1.1', 'data': [{'title': 'Ada', 'paragraphs': paragraphs}]}),
+        ),
+    ):
         (tmp_path / name).write_text(text)
-    files = {finetune_classifier: ('--train_file', 'table.csv', '--dev_file', 'table.csv'),
-             finetune_ner: ('--train_path', 'tags', '--dev_path', 'tags'),
-             finetune_squad: ('--train_file', 'squad', '--predict_file', 'squad')}
+    files = {
+        finetune_classifier: ('--train_file', 'table.csv', '--dev_file', 'table.csv'),
+        finetune_ner: ('--train_path', 'tags', '--dev_path', 'tags'),
+        finetune_squad: ('--train_file', 'squad', '--predict_file', 'squad'),
+    }
     monkeypatch.chdir(tmp_path)
 
     def call(script, *arguments):
-        argv = [*files[script], '--bert_model', 'bert_2_128_2', '--from_scratch', '--vocab_file',
-                'vocab.txt', '--batch_size', '4', '--training_steps', '3', '--log_interval', '1',
-                '--output_dir', 'out', *arguments]
+        argv = [
+            *files[script],
+            '--bert_model',
+            'bert_2_128_2',
+            '--from_scratch',
+            '--vocab_file',
+            'vocab.txt',
+            '--batch_size',
+            '4',
+            '--training_steps',
+            '3',
+            '--log_interval',
+            '1',
+            '--output_dir',
+            'out',
+            *arguments,
+        ]
         try:
             code = cli.run(script.main, argv)
         except SystemExit as error:
             code = error.code
         return code, capsys.readouterr().err
+
     return call
 
 
-@pytest.mark.parametrize('script, options', [
-    (finetune_classifier, ()), (finetune_ner, ('--crf',)),
-    (finetune_squad, ('--accumulate', '2', '--doc_stride', '8', '--max_seq_length', '20'))],
-    ids=lambda value: getattr(value, '__name__', None))
+@pytest.mark.parametrize(
+    'script, options',
+    [
+        (finetune_classifier, ()),
+        (finetune_ner, ('--crf',)),
+        (finetune_squad, ('--accumulate', '2', '--doc_stride', '8', '--max_seq_length', '20')),
+    ],
+    ids=lambda value: getattr(value, '__name__', None),
+)
 def test_scripts_train_on_several_cpu_workers(run, tmp_path, script, options):
     code, log = run(script, *options, '--cpu_workers', '2')
     assert code == 0, log
@@ -268,13 +343,17 @@ def test_scripts_train_on_several_cpu_workers(run, tmp_path, script, options):
     assert list((tmp_path / 'out').glob('*.params'))
 
 
-@pytest.mark.parametrize('options, message', [
-    ('--gpu 0,1', '--gpu 0: no such GPU, this MXNet is built without CUDA'),
-    ('--gpu 1,1', '1,1: expected the index of a GPU, or several different ones'),
-    ('--gpu 0,x', '0,x: expected the index of a GPU, or several different ones'),
-    ('--gpu 0 --cpu_workers 2', '--cpu_workers: not allowed with argument --gpu'),
-    ('--cpu_workers 0', '--cpu_workers: 0: expected 1 or more'),
-    ('--cpu_workers 5', '--batch_size 4: is shared by 5 devices')])
+@pytest.mark.parametrize(
+    'options, message',
+    [
+        ('--gpu 0,1', '--gpu 0: no such GPU, this MXNet is built without CUDA'),
+        ('--gpu 1,1', '1,1: expected the index of a GPU, or several different ones'),
+        ('--gpu 0,x', '0,x: expected the index of a GPU, or several different ones'),
+        ('--gpu 0 --cpu_workers 2', '--cpu_workers: not allowed with argument --gpu'),
+        ('--cpu_workers 0', '--cpu_workers: 0: expected 1 or more'),
+        ('--cpu_workers 5', '--batch_size 4: is shared by 5 devices'),
+    ],
+)
 def test_devices_that_cannot_be_are_told(run, options, message):
     expect_failure(*run(finetune_classifier, *options.split()), message)
 
@@ -282,18 +361,39 @@ def test_devices_that_cannot_be_are_told(run, options, message):
 def test_gpus_are_understood():
     parse = finetune_classifier.make_parser().parse_args
     assert [parse(argv.split()).gpu for argv in ('', '--gpu', '--gpu 2', '--gpu 0,3')] == [
-        None, 0, 2, (0, 3)]
+        None,
+        0,
+        2,
+        (0, 3),
+    ]
 
 
-@pytest.mark.parametrize('argv, threads, copies', [
-    ([], 6, None), (['--cpu_workers', '2'], 3, '256'), (['--cpu-workers=4'], 1, '256'),
-    (['--cpu_workers', '9'], 1, '256'), (['--cpu_workers', 'x'], 6, None)])
+@pytest.mark.parametrize(
+    'argv, threads, copies',
+    [
+        ([], 6, None),
+        (['--cpu_workers', '2'], 3, '256'),
+        (['--cpu-workers=4'], 1, '256'),
+        (['--cpu_workers', '9'], 1, '256'),
+        (['--cpu_workers', 'x'], 6, None),
+    ],
+)
 def test_workers_share_the_cores(argv, threads, copies):
-    code = ('import os, sys; from common import engine; engine.physical_cores = lambda: 6\n'
-            'engine.prepare_engine(sys.argv[1:])\n'
-            'print(os.environ["OMP_NUM_THREADS"], os.environ.get("MXNET_CPU_TEMP_COPY"))')
-    environment = {name: value for name, value in os.environ.items()
-                   if name not in ('OMP_NUM_THREADS', 'MXNET_CPU_TEMP_COPY')}
-    result = subprocess.run([sys.executable, '-c', code, *argv], cwd=EXAMPLES, env=environment,
-                            capture_output=True, text=True)
+    code = (
+        'import os, sys; from common import engine; engine.physical_cores = lambda: 6\n'
+        'engine.prepare_engine(sys.argv[1:])\n'
+        'print(os.environ["OMP_NUM_THREADS"], os.environ.get("MXNET_CPU_TEMP_COPY"))'
+    )
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ('OMP_NUM_THREADS', 'MXNET_CPU_TEMP_COPY')
+    }
+    result = subprocess.run(
+        [sys.executable, '-c', code, *argv],
+        cwd=EXAMPLES,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
     assert result.stdout == f'{threads} {copies}\n', result.stderr

@@ -1,4 +1,5 @@
 """The three Adams against their formulas, the decay exclusions and the schedule."""
+
 import math
 
 import mxnet as mx
@@ -21,7 +22,7 @@ def bertadam(w, g, m, v, t, lr, wd, eps):
 
 def adamw(w, g, m, v, t, lr, wd, eps):
     m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
-    m_hat, v_hat = m / (1 - 0.9 ** t), v / (1 - 0.999 ** t)
+    m_hat, v_hat = m / (1 - 0.9**t), v / (1 - 0.999**t)
     return w - lr * m_hat / (np.sqrt(v_hat) + eps) - lr * wd * w, m, v
 
 
@@ -44,8 +45,9 @@ def operators(request, monkeypatch):
 def test_trainer_follows_the_formula(formula, wd, eps):
     parameter = mx.gluon.Parameter('w', shape=(50,))
     parameter.initialize(mx.init.Normal(1))
-    trainer = mx.gluon.Trainer([parameter], make_optimizer(formula.__name__, 0.01, eps, wd),
-                               update_on_kvstore=False)
+    trainer = mx.gluon.Trainer(
+        [parameter], make_optimizer(formula.__name__, 0.01, eps, wd), update_on_kvstore=False
+    )
     w = parameter.data().asnumpy().astype(np.float64)
     m = v = np.zeros(50)
     for t in range(1, 8):
@@ -63,7 +65,7 @@ def test_trainer_follows_the_formula(formula, wd, eps):
 @pytest.mark.usefixtures('operators')
 @pytest.mark.parametrize('exponent', [-24, -21, -20, -19, -18, -17, -12])
 def test_gradients_whose_square_is_hardly_a_number_do_no_harm(exponent):
-    weight, gradient = mx.nd.ones((37,)), mx.nd.full((37,), 10.0 ** exponent)
+    weight, gradient = mx.nd.ones((37,)), mx.nd.full((37,), 10.0**exponent)
     optimizer = make_optimizer('bertadam', 1e-3, wd=0.0)
     optimizer.update(0, weight, gradient, optimizer.create_state(0, weight))
     np.testing.assert_allclose(weight.asnumpy(), 1, atol=1e-8)
@@ -71,7 +73,10 @@ def test_gradients_whose_square_is_hardly_a_number_do_no_harm(exponent):
 
 def test_decay_defaults_to_0_01_only_where_it_is_decoupled():
     assert [make_optimizer(name, 1e-3).wd for name in ('bertadam', 'adamw', 'adam')] == [
-        0.01, 0.01, 0.0]
+        0.01,
+        0.01,
+        0.0,
+    ]
 
 
 def test_unknown_optimizer_is_refused():
@@ -86,8 +91,11 @@ def test_bertadam_is_known_to_mxnet_by_name():
 def test_biases_and_norms_do_not_decay(make_model):
     classifier = BertClassifier(make_model())
     exclude_from_decay(classifier.collect_params().values())
-    decaying = {name for name, parameter in classifier._collect_params_with_prefix().items()
-                if parameter.wd_mult}
+    decaying = {
+        name
+        for name, parameter in classifier._collect_params_with_prefix().items()
+        if parameter.wd_mult
+    }
     assert {name.split('.')[-1] for name in decaying} == {'weight'}
     assert len(decaying) == 3 + 2 * 4 + 1 + 1
 
@@ -107,5 +115,5 @@ def test_schedule_without_warmup_starts_near_the_peak():
 @pytest.mark.usefixtures('operators')
 def test_global_norm_is_over_all_arrays():
     arrays = [mx.nd.random.normal(shape=(3, 4)), mx.nd.random.normal(shape=(10001,))]
-    expected = math.sqrt(sum(float((array ** 2).sum().asscalar()) for array in arrays))
+    expected = math.sqrt(sum(float((array**2).sum().asscalar()) for array in arrays))
     assert global_norm(arrays) == pytest.approx(expected, rel=1e-6)

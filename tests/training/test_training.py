@@ -1,4 +1,5 @@
 """The training loop: it learns, adds up, stops, breaks off and goes on to the same end."""
+
 import json
 import os
 import signal
@@ -16,13 +17,7 @@ from gluon_bert import BertClassifier
 from gluon_bert.checkpoint.gluonnlp.names import common_arrays
 from gluon_bert.checkpoint.gluonnlp.params_file import read_params
 from gluon_bert.data import Features, SequenceData
-from gluon_bert.training.loop import (
-    STATE_FILE,
-    Interrupted,
-    Plan,
-    fit,
-    predict,
-)
+from gluon_bert.training.loop import STATE_FILE, Interrupted, Plan, fit, predict
 from gluon_bert.training.objectives import cross_entropy, squared_error
 
 
@@ -45,11 +40,13 @@ def make_classifier(make_model):
     def make(dropout=0.1, num_classes=2):
         mx.random.seed(11)
         np.random.seed(11)
-        classifier = BertClassifier(make_model(wide=0.05, dropout=dropout), num_classes,
-                                    dropout=dropout)
+        classifier = BertClassifier(
+            make_model(wide=0.05, dropout=dropout), num_classes, dropout=dropout
+        )
         classifier.classifier.initialize(mx.init.Normal(0.02))
         classifier.hybridize()
         return classifier
+
     return make
 
 
@@ -66,12 +63,22 @@ PLAN = Plan(epochs=3, learning_rate=3e-3, log_interval=1, checkpoint_interval=2)
 
 def test_learns_and_writes_its_files(make_classifier, tmp_path):
     data = toy_data()
-    result = fit(make_classifier(), data, cross_entropy, Plan(epochs=8, learning_rate=3e-3,
-                                                              log_interval=5),
-                 tmp_path, name='toy', evaluate=accuracy(data))
+    result = fit(
+        make_classifier(),
+        data,
+        cross_entropy,
+        Plan(epochs=8, learning_rate=3e-3, log_interval=5),
+        tmp_path,
+        name='toy',
+        evaluate=accuracy(data),
+    )
     assert result.best_metrics['accuracy'] == 1.0
     assert {path.name for path in tmp_path.iterdir()} == {
-        'metrics.jsonl', 'result.json', 'training_curve.png', f'toy_{result.best_epoch}.params'}
+        'metrics.jsonl',
+        'result.json',
+        'training_curve.png',
+        f'toy_{result.best_epoch}.params',
+    }
     assert (tmp_path / 'training_curve.png').read_bytes().startswith(b'\x89PNG')
     training = [row for row in rows(tmp_path) if 'loss' in row]
     assert [row['step'] for row in training] == list(range(5, 41, 5))
@@ -81,26 +88,41 @@ def test_learns_and_writes_its_files(make_classifier, tmp_path):
 def test_model_ends_with_the_parameters_of_the_best_epoch(make_classifier, tmp_path):
     scores = iter([0.2, 0.9, 0.5])
     model = make_classifier()
-    result = fit(model, toy_data(), cross_entropy, PLAN, tmp_path,
-                 evaluate=lambda model: {'score': next(scores)})
+    result = fit(
+        model,
+        toy_data(),
+        cross_entropy,
+        PLAN,
+        tmp_path,
+        evaluate=lambda model: {'score': next(scores)},
+    )
     assert (result.best_epoch, result.best_metrics) == (1, {'score': 0.9})
     saved = common_arrays(read_params(tmp_path / 'model_1.params'))
-    assert all(np.array_equal(saved[name], array)
-               for name, array in parameters_of(model).items())
+    assert all(np.array_equal(saved[name], array) for name, array in parameters_of(model).items())
     assert not (tmp_path / 'model_0.params').exists()
 
 
 def test_early_stop_counts_evaluations_without_gain(make_classifier, tmp_path):
     scores = iter([0.5, 0.7, 0.7, 0.6, 0.9, 0.9])
-    result = fit(make_classifier(), toy_data(), cross_entropy,
-                 Plan(epochs=6, learning_rate=1e-4, early_stop=2), tmp_path,
-                 evaluate=lambda model: {'score': next(scores)})
+    result = fit(
+        make_classifier(),
+        toy_data(),
+        cross_entropy,
+        Plan(epochs=6, learning_rate=1e-4, early_stop=2),
+        tmp_path,
+        evaluate=lambda model: {'score': next(scores)},
+    )
     assert (result.best_epoch, result.steps) == (1, 4 * 5)
 
 
 def test_training_steps_end_the_run(make_classifier, tmp_path):
-    result = fit(make_classifier(), toy_data(), cross_entropy,
-                 Plan(training_steps=7, log_interval=1), tmp_path)
+    result = fit(
+        make_classifier(),
+        toy_data(),
+        cross_entropy,
+        Plan(training_steps=7, log_interval=1),
+        tmp_path,
+    )
     assert result.steps == 7
     assert rows(tmp_path)[-1]['learning_rate'] == 0
 
@@ -109,9 +131,15 @@ def test_accumulation_equals_the_larger_batch(make_classifier, tmp_path):
     finals = []
     for number, (batch_size, accumulate) in enumerate([(40, 1), (10, 4), (8, 5), (13, 4)]):
         model = make_classifier(dropout=0.0)
-        fit(model, toy_data(batch_size=batch_size), cross_entropy,
-            Plan(training_steps=4, accumulate=accumulate, learning_rate=1e-3), tmp_path,
-            name=f'run{number}', overwrite=True)
+        fit(
+            model,
+            toy_data(batch_size=batch_size),
+            cross_entropy,
+            Plan(training_steps=4, accumulate=accumulate, learning_rate=1e-3),
+            tmp_path,
+            name=f'run{number}',
+            overwrite=True,
+        )
         finals.append(parameters_of(model))
     for final in finals[1:]:
         for name, array in finals[0].items():
@@ -121,8 +149,14 @@ def test_accumulation_equals_the_larger_batch(make_classifier, tmp_path):
 def test_gradients_are_clipped_by_their_global_norm(make_classifier, tmp_path):
     model = make_classifier(dropout=0.0)
     before = parameters_of(model)
-    plan = Plan(training_steps=2, warmup_ratio=0, max_grad_norm=1e-9, learning_rate=1.0,
-                epsilon=1.0, weight_decay=0.0)
+    plan = Plan(
+        training_steps=2,
+        warmup_ratio=0,
+        max_grad_norm=1e-9,
+        learning_rate=1.0,
+        epsilon=1.0,
+        weight_decay=0.0,
+    )
     fit(model, toy_data(), cross_entropy, plan, tmp_path)
     for name, array in parameters_of(model).items():
         np.testing.assert_allclose(array, before[name], atol=1e-8)
@@ -175,8 +209,9 @@ class BrokenOff(SequenceData):
 @pytest.mark.parametrize('accumulate', [1, 2])
 @pytest.mark.parametrize('loads', [0, 1, 7, 11, 14])
 def test_resumed_run_is_bit_equal_to_an_unbroken_one(make_classifier, tmp_path, loads, accumulate):
-    plan = Plan(epochs=3, learning_rate=3e-3, log_interval=1, checkpoint_interval=2,
-                accumulate=accumulate)
+    plan = Plan(
+        epochs=3, learning_rate=3e-3, log_interval=1, checkpoint_interval=2, accumulate=accumulate
+    )
     unbroken, broken = tmp_path / 'unbroken', tmp_path / 'broken'
     unbroken.mkdir()
     broken.mkdir()
@@ -186,15 +221,24 @@ def test_resumed_run_is_bit_equal_to_an_unbroken_one(make_classifier, tmp_path, 
     data.__class__, data.remaining = BrokenOff, loads
     with pytest.raises(Stop):
         fit(make_classifier(), data, cross_entropy, plan, broken, evaluate=accuracy(dev))
-    fit(make_classifier(), toy_data(), cross_entropy, plan, broken, evaluate=accuracy(dev),
-        resume=True)
-    name, = (path.name for path in unbroken.glob('*.params'))
+    fit(
+        make_classifier(),
+        toy_data(),
+        cross_entropy,
+        plan,
+        broken,
+        evaluate=accuracy(dev),
+        resume=True,
+    )
+    (name,) = (path.name for path in unbroken.glob('*.params'))
     first, second = read_params(unbroken / name), read_params(broken / name)
     assert all(np.array_equal(first[key], second[key]) for key in first)
 
     def timeless(folder):
-        return [{key: value for key, value in row.items() if key != 'seconds'}
-                for row in rows(folder)]
+        return [
+            {key: value for key, value in row.items() if key != 'seconds'} for row in rows(folder)
+        ]
+
     assert timeless(unbroken) == timeless(broken)
 
 
@@ -205,8 +249,10 @@ def test_unfinished_run_is_not_overwritten_unasked(make_classifier, tmp_path):
         fit(make_classifier(), data, cross_entropy, PLAN, tmp_path)
     with pytest.raises(ValueError, match='there is an unfinished run'):
         fit(make_classifier(), toy_data(), cross_entropy, PLAN, tmp_path)
-    assert fit(make_classifier(), toy_data(), cross_entropy, PLAN, tmp_path,
-               overwrite=True).steps == 15
+    assert (
+        fit(make_classifier(), toy_data(), cross_entropy, PLAN, tmp_path, overwrite=True).steps
+        == 15
+    )
 
 
 def test_resume_with_other_settings_says_which(make_classifier, tmp_path):
@@ -215,12 +261,17 @@ def test_resume_with_other_settings_says_which(make_classifier, tmp_path):
     with pytest.raises(Stop):
         fit(make_classifier(), data, cross_entropy, PLAN, tmp_path)
     with pytest.raises(ValueError, match='epochs: 3 then, 4 now'):
-        fit(make_classifier(), toy_data(), cross_entropy, Plan(
-            epochs=4, learning_rate=3e-3, log_interval=1, checkpoint_interval=2), tmp_path,
-            resume=True)
+        fit(
+            make_classifier(),
+            toy_data(),
+            cross_entropy,
+            Plan(epochs=4, learning_rate=3e-3, log_interval=1, checkpoint_interval=2),
+            tmp_path,
+            resume=True,
+        )
 
 
-@pytest.mark.parametrize('damage', [lambda whole: whole[:len(whole) // 2], lambda whole: b'no'])
+@pytest.mark.parametrize('damage', [lambda whole: whole[: len(whole) // 2], lambda whole: b'no'])
 def test_damaged_state_is_refused(make_classifier, tmp_path, damage):
     data = toy_data()
     data.__class__, data.remaining = BrokenOff, 7
@@ -237,8 +288,10 @@ def test_resume_of_a_finished_run_gives_its_result(make_classifier, tmp_path):
     first = fit(model, toy_data(), cross_entropy, PLAN, tmp_path)
     second = fit(other, toy_data(), cross_entropy, PLAN, tmp_path, resume=True)
     assert second == first
-    assert all(np.array_equal(array, parameters_of(model)[name])
-               for name, array in parameters_of(other).items())
+    assert all(
+        np.array_equal(array, parameters_of(model)[name])
+        for name, array in parameters_of(other).items()
+    )
 
 
 def test_interrupt_saves_and_the_run_goes_on(make_classifier, tmp_path):
@@ -250,23 +303,40 @@ def test_interrupt_saves_and_the_run_goes_on(make_classifier, tmp_path):
         if len(calls) == 4:
             os.kill(os.getpid(), signal.SIGINT)
         return load(indices)
+
     data.load = interrupting
     with pytest.raises(Interrupted, match='stopped after step 4 of 15'):
         fit(make_classifier(), data, cross_entropy, PLAN, tmp_path)
     assert (tmp_path / STATE_FILE).is_file()
-    assert fit(make_classifier(), toy_data(), cross_entropy, PLAN, tmp_path,
-               resume=True).steps == 15
+    assert (
+        fit(make_classifier(), toy_data(), cross_entropy, PLAN, tmp_path, resume=True).steps == 15
+    )
 
 
 def test_loss_that_is_not_finite_stops_the_run(make_classifier, tmp_path):
     with pytest.raises(FloatingPointError, match='step 1: loss nan'):
-        fit(make_classifier(), toy_data(),
-            lambda scores, labels: cross_entropy(scores * float('nan'), labels), PLAN, tmp_path)
+        fit(
+            make_classifier(),
+            toy_data(),
+            lambda scores, labels: cross_entropy(scores * float('nan'), labels),
+            PLAN,
+            tmp_path,
+        )
 
 
-@pytest.mark.parametrize('field, value', [
-    ('epochs', 0), ('accumulate', 0), ('learning_rate', 0.0), ('learning_rate', float('nan')),
-    ('warmup_ratio', 1.5), ('early_stop', 0), ('training_steps', -1), ('log_interval', 0)])
+@pytest.mark.parametrize(
+    'field, value',
+    [
+        ('epochs', 0),
+        ('accumulate', 0),
+        ('learning_rate', 0.0),
+        ('learning_rate', float('nan')),
+        ('warmup_ratio', 1.5),
+        ('early_stop', 0),
+        ('training_steps', -1),
+        ('log_interval', 0),
+    ],
+)
 def test_plan_refuses_values_out_of_range(field, value):
     with pytest.raises(ValueError, match=field):
         Plan(**{field: value})
@@ -279,16 +349,19 @@ def test_killed_process_resumes_bit_equal(tmp_path):
     def start(folder, *options):
         folder.mkdir(exist_ok=True)
         return subprocess.Popen([sys.executable, str(script), str(folder), *options])
+
     assert start(tmp_path / 'unbroken').wait(timeout=300) == 0
     process = start(tmp_path / 'killed')
     metrics, deadline = tmp_path / 'killed' / 'metrics.jsonl', time.time() + 120
     while time.time() < deadline and (
-            not metrics.exists() or metrics.read_text().count('loss') < 8):
+        not metrics.exists() or metrics.read_text().count('loss') < 8
+    ):
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     assert not (tmp_path / 'killed' / 'result.json').exists()
     assert start(tmp_path / 'killed', '--resume').wait(timeout=300) == 0
-    first, second = (read_params(tmp_path / folder / 'model_2.params')
-                     for folder in ('unbroken', 'killed'))
+    first, second = (
+        read_params(tmp_path / folder / 'model_2.params') for folder in ('unbroken', 'killed')
+    )
     assert all(np.array_equal(first[name], second[name]) for name in first)

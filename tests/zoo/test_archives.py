@@ -1,4 +1,5 @@
 """Files out of zips that are not trusted: whole, or refused with a reason."""
+
 import io
 import random
 import stat
@@ -35,8 +36,10 @@ def altered(**changes):
 
 WHOLE = zipped({'good.params': DATA[:5000], 'model.params': DATA})
 HOSTILE = {
-    'outside its folder': (lambda: zipped({'good.params': b'1', '../model.params': DATA}),
-                           "a member is named '../model.params'"),
+    'outside its folder': (
+        lambda: zipped({'good.params': b'1', '../model.params': DATA}),
+        "a member is named '../model.params'",
+    ),
     'absolute': (lambda: zipped({'good.params': b'1', '/etc/model.params': DATA}), 'is named'),
     'drive': (lambda: zipped({'good.params': b'1', 'C:model.params': DATA}), 'is named'),
     'backslash': (lambda: zipped({'a\\..\\..\\model.params': DATA}), 'is named'),
@@ -48,16 +51,24 @@ HOSTILE = {
     'larger than it says': (lambda: altered(file_size=4000), 'Bad CRC-32'),
     'overlapping': (lambda: altered(compress_size=len(DATA)), 'overlap'),
     'packed by LZMA': (lambda: altered(compress_type=zipfile.ZIP_LZMA), 'packed by method 14'),
-    'too many members': (lambda: zipped({f'{i}.params': b'' for i in range(1001)}),
-                         'it has 1001 members'),
+    'too many members': (
+        lambda: zipped({f'{i}.params': b'' for i in range(1001)}),
+        'it has 1001 members',
+    ),
     'twice the same': (lambda: zipped({'a/model.params': b'1', 'b/model.params': b'2'}), 'twice'),
     'nothing wanted': (lambda: zipped({'a/b/model.params': b'1', 'readme': b'2'}), 'nothing in it'),
     'truncated': (lambda: WHOLE[:-50], 'not a zip file'),
     'emptied': (lambda: WHOLE[:10000] + bytes(50000) + WHOLE[60000:], 'refused'),
     'without its head': (lambda: WHOLE[100_000:], 'refused'),
-    'huge directory': (lambda: (b'PK\1\2' + bytes(42)) * 100_000 + struct.pack(
-        '<4s4H2LH', b'PK\5\6', 0, 0, 1, 1, 4_600_000, 0, 0), 'its directory is too large'),
-    'not a zip': (lambda: DATA, 'not a zip file'), 'empty': (lambda: b'', 'not a zip file'),
+    'huge directory': (
+        lambda: (
+            (b'PK\1\2' + bytes(42)) * 100_000
+            + struct.pack('<4s4H2LH', b'PK\5\6', 0, 0, 1, 1, 4_600_000, 0, 0)
+        ),
+        'its directory is too large',
+    ),
+    'not a zip': (lambda: DATA, 'not a zip file'),
+    'empty': (lambda: b'', 'not a zip file'),
 }
 
 
@@ -77,8 +88,13 @@ def test_hostile_archives_leave_nothing(case, tmp_path):
 def test_wanted_files_are_unpacked_out_of_one_sub_folder(tmp_path):
     folder = tmp_path / 'folder'
     folder.mkdir()
-    paths = unpack(folder, zipped({'a/': b'', 'a/model.params': DATA, 'a/readme': b'x',
-                                   '__MACOSX/a/._model.params': b'x'}), tmp_path)
+    paths = unpack(
+        folder,
+        zipped(
+            {'a/': b'', 'a/model.params': DATA, 'a/readme': b'x', '__MACOSX/a/._model.params': b'x'}
+        ),
+        tmp_path,
+    )
     assert paths == [folder / 'model.params']
     assert paths[0].read_bytes() == DATA
     assert names(folder) == ['model.params']

@@ -1,4 +1,5 @@
 """One file over HTTP: whole and checked, or refused with a reason."""
+
 # ruff: noqa: F811 (fixtures are imported)
 import hashlib
 import io
@@ -34,6 +35,7 @@ def waits(server, monkeypatch):
 def fetch(server, waits, tmp_path):
     def fetch(path='model.bin', data=DATA, **options):
         return download.download(server.put(path, data), tmp_path / path, **options)
+
     return fetch
 
 
@@ -45,7 +47,7 @@ def test_a_whole_file_takes_one_request(fetch, server, tmp_path, capfd):
     assert fetch(size=len(DATA)).read_bytes() == DATA
     assert server.sent('model.bin') == [len(DATA)]
     assert names(tmp_path) == ['model.bin']
-    assert capfd.readouterr().err == ''    # no bar where there is no terminal
+    assert capfd.readouterr().err == ''  # no bar where there is no terminal
 
 
 def test_a_terminal_has_a_bar(fetch, monkeypatch):
@@ -82,10 +84,16 @@ def test_a_later_call_goes_on_too(fetch, server, tmp_path):
     assert names(tmp_path) == ['model.bin']
 
 
-@pytest.mark.parametrize('data, fault, sent', [
-    (DATA, 'no range', [1_000_000]), (OTHER, None, [1_000_000]), (DATA, 416, [0, 1_000_000]),
-    (DATA, 'wrong range', [1_000_000, 1_000_000])],
-    ids=['range ignored', 'changed meanwhile', 'range refused', 'another range'])
+@pytest.mark.parametrize(
+    'data, fault, sent',
+    [
+        (DATA, 'no range', [1_000_000]),
+        (OTHER, None, [1_000_000]),
+        (DATA, 416, [0, 1_000_000]),
+        (DATA, 'wrong range', [1_000_000, 1_000_000]),
+    ],
+    ids=['range ignored', 'changed meanwhile', 'range refused', 'another range'],
+)
 def test_what_cannot_be_gone_on_with_begins_anew(fetch, server, tmp_path, data, fault, sent):
     broken(fetch, server, tmp_path)
     server.fail('model.bin', fault)
@@ -110,6 +118,7 @@ def test_interrupted_by_the_user_it_goes_on_later(fetch, server, tmp_path, monke
     def interrupted(response, size):
         yield response.raw.read(size)
         raise KeyboardInterrupt
+
     with monkeypatch.context() as patch:
         patch.setattr(requests.Response, 'iter_content', interrupted)
         with pytest.raises(KeyboardInterrupt):
@@ -137,20 +146,34 @@ def test_a_wrong_file_is_fetched_once_more(fetch, server, tmp_path):
     assert names(tmp_path) == []
 
 
-@pytest.mark.parametrize('faults, expected', [
-    ([500, 500], [0.5, 1.0]), ([(429, 7)], [7]), ([(503, 4000)], [30]),
-    ([(429, 'Thu, 01 Jan 1970 00:00:00 GMT')], [0]), ([(429, 'soon')], [0.5])])
+@pytest.mark.parametrize(
+    'faults, expected',
+    [
+        ([500, 500], [0.5, 1.0]),
+        ([(429, 7)], [7]),
+        ([(503, 4000)], [30]),
+        ([(429, 'Thu, 01 Jan 1970 00:00:00 GMT')], [0]),
+        ([(429, 'soon')], [0.5]),
+    ],
+)
 def test_a_busy_server_is_asked_again(fetch, server, waits, faults, expected):
     server.fail('model.bin', *faults)
     assert fetch().read_bytes() == DATA
     assert waits == expected
 
 
-@pytest.mark.parametrize('fault, reason, attempts', [
-    (404, 'HTTP 404', 1), (401, 'HTTP 401', 1), (500, r'HTTP 500 \(4 attempts\)', 4),
-    ('hang', r'no data for 0\.2 s \(4 attempts\)', 4),
-    ('long', 'broken off after 1000000 of 1001000', 4),
-    (('redirect', '/model.bin'), 'redirects', 11)], ids=str)
+@pytest.mark.parametrize(
+    'fault, reason, attempts',
+    [
+        (404, 'HTTP 404', 1),
+        (401, 'HTTP 401', 1),
+        (500, r'HTTP 500 \(4 attempts\)', 4),
+        ('hang', r'no data for 0\.2 s \(4 attempts\)', 4),
+        ('long', 'broken off after 1000000 of 1001000', 4),
+        (('redirect', '/model.bin'), 'redirects', 11),
+    ],
+    ids=str,
+)
 def test_a_failing_source_is_told(fetch, server, tmp_path, monkeypatch, fault, reason, attempts):
     monkeypatch.setenv('GLUON_BERT_TIMEOUT', '0.2')
     server.fail('model.bin', lasting=fault)
@@ -176,8 +199,9 @@ def test_a_redirect_is_followed_but_not_out_of_https(fetch, server):
         download._session().get_redirect_target(response)
 
 
-@pytest.mark.parametrize('size, fault', [
-    (len(DATA) + 1, None), (len(DATA) - 1, None), (1000, 'endless')])
+@pytest.mark.parametrize(
+    'size, fault', [(len(DATA) + 1, None), (len(DATA) - 1, None), (1000, 'endless')]
+)
 def test_another_size_than_the_published_is_refused(fetch, server, tmp_path, size, fault):
     server.fail('model.bin', fault)
     with pytest.raises(SourceError, match=f'the published file {size}'):
@@ -217,9 +241,14 @@ except OSError as error:
 
 @pytest.mark.skipif(os.name != 'posix', reason='needs limits of POSIX')
 def test_a_limit_on_the_size_of_files_is_told(server, tmp_path):
-    run = subprocess.run([sys.executable, '-c', LIMITED, server.put('model.bin', DATA), tmp_path],
-                         capture_output=True, text=True, check=True, timeout=60,
-                         cwd=Path(__file__).parents[2])
+    run = subprocess.run(
+        [sys.executable, '-c', LIMITED, server.put('model.bin', DATA), tmp_path],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+        cwd=Path(__file__).parents[2],
+    )
     assert 'File too large: 1000000 bytes are needed' in run.stdout
     assert str(tmp_path) in run.stdout
     assert names(tmp_path) == []
@@ -228,12 +257,13 @@ def test_a_limit_on_the_size_of_files_is_told(server, tmp_path):
 def test_a_full_disk_is_told(fetch, server, tmp_path, monkeypatch):
     disk = tmp_path / 'disk'
     disk.mkdir()
-    mount = subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=512k', 'none', disk],
-                           capture_output=True, text=True)
+    mount = subprocess.run(
+        ['mount', '-t', 'tmpfs', '-o', 'size=512k', 'none', disk], capture_output=True, text=True
+    )
     if mount.returncode:
         pytest.skip(f'needs leave to mount a small disk: {mount.stderr.strip()}')
     try:
-        server.fail('model.bin', 'endless')    # its length is not known beforehand
+        server.fail('model.bin', 'endless')  # its length is not known beforehand
         with pytest.raises(OSError, match='No space left on device: more is needed, 0 bytes'):
             download.download(server.put('model.bin', DATA), disk / 'model.bin')
         assert names(disk) == []

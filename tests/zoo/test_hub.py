@@ -1,4 +1,5 @@
 """Several processes at once, and the Hugging Face hub: its client reads its settings on import."""
+
 # ruff: noqa: F811 (fixtures are imported)
 import hashlib
 import os
@@ -9,15 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from zoo_server import (  # noqa: F401 (fixtures)
-    COMMIT,
-    KEY,
-    WORDS,
-    WORDS_SHA256,
-    root,
-    running,
-    server,
-)
+from zoo_server import COMMIT, KEY, WORDS, WORDS_SHA256, root, running, server  # noqa: F401 (fixtures)
 
 DATA = random.Random(1).randbytes(300_000)
 SHA256 = hashlib.sha256(DATA).hexdigest()
@@ -45,15 +38,27 @@ def process(server, root, tmp_path):
     running = []
 
     def start(script, **variables):
-        environment = {**os.environ, 'HF_ENDPOINT': server.url.rstrip('/'),
-                       'HF_HOME': str(tmp_path / 'hf'), 'HF_HUB_DISABLE_TELEMETRY': '1',
-                       'HF_HUB_DISABLE_XET': '1', **variables}
+        environment = {
+            **os.environ,
+            'HF_ENDPOINT': server.url.rstrip('/'),
+            'HF_HOME': str(tmp_path / 'hf'),
+            'HF_HUB_DISABLE_TELEMETRY': '1',
+            'HF_HUB_DISABLE_XET': '1',
+            **variables,
+        }
         with open(tmp_path / 'stderr', 'a') as stderr:
-            running.append(subprocess.Popen(
-                [sys.executable, '-c', RUN + script, server.url, str(root)], text=True,
-                env=environment, stdout=subprocess.PIPE, stderr=stderr,
-                cwd=Path(__file__).parents[2]))
+            running.append(
+                subprocess.Popen(
+                    [sys.executable, '-c', RUN + script, server.url, str(root)],
+                    text=True,
+                    env=environment,
+                    stdout=subprocess.PIPE,
+                    stderr=stderr,
+                    cwd=Path(__file__).parents[2],
+                )
+            )
         return running[-1]
+
     yield start
     for child in running:
         child.kill()
@@ -125,8 +130,13 @@ except FileNotFoundError as error:
 
 @pytest.fixture
 def hub(server):
-    for name, data in (('model.safetensors', DATA), ('vocab.txt', WORDS), ('vocab.json', b'{}'),
-                       ('merges.txt', b'a b'), ('config.json', b'{}')):
+    for name, data in (
+        ('model.safetensors', DATA),
+        ('vocab.txt', WORDS),
+        ('vocab.json', b'{}'),
+        ('merges.txt', b'a b'),
+        ('config.json', b'{}'),
+    ):
         server.put_hub('o/tiny', name, data, large=name == 'model.safetensors')
     return server
 
@@ -141,10 +151,13 @@ def test_the_hub_is_asked_through_its_own_client(process, hub, root):
     hub.fail('o/tiny/resolve/main/model.safetensors', 503)
     output = process(HUB, HF_HUB_OFFLINE='0').communicate(timeout=120)[0].splitlines()
     assert output[:6] == [
-        f'safetensors {root / KEY / "model.safetensors"}', '2',    # linked into the root
+        f'safetensors {root / KEY / "model.safetensors"}',
+        '2',  # linked into the root
         f'tensorflow {root / "bert_2_24_3_other"}',
-        str(root / 'words' / 'vocab.txt'), f'{root / "pairs" / "vocab.json"} '
-        f'{root / "pairs" / "merges.txt"}', 'HTTP 404']
+        str(root / 'words' / 'vocab.txt'),
+        f'{root / "pairs" / "vocab.json"} {root / "pairs" / "merges.txt"}',
+        'HTTP 404',
+    ]
     assert output[6:8] == ['HTTP 404', 'HTTP 401, no such repository or a private one (HF_TOKEN)']
     assert output[8].endswith(f'the published file has {wrong}')
     assert output[9] == 'the file there now has 300000 bytes, the published file 7'
@@ -167,25 +180,38 @@ except FileNotFoundError as error:
 """
 
 
-@pytest.mark.parametrize('variables, reason', [
-    (dict(HF_HUB_OFFLINE='1'), 'offline (HF_HUB_OFFLINE), and not in'),
-    (dict(HF_HUB_OFFLINE='0', HF_ENDPOINT='http://127.0.0.1:9'), '[Errno 111] Connection refused')],
-    ids=['offline', 'unreachable'])
+@pytest.mark.parametrize(
+    'variables, reason',
+    [
+        (dict(HF_HUB_OFFLINE='1'), 'offline (HF_HUB_OFFLINE), and not in'),
+        (
+            dict(HF_HUB_OFFLINE='0', HF_ENDPOINT='http://127.0.0.1:9'),
+            '[Errno 111] Connection refused',
+        ),
+    ],
+    ids=['offline', 'unreachable'],
+)
 def test_the_cache_of_the_hub_s_client_is_used(process, hub, root, tmp_path, variables, reason):
     first = process("hub.fetch_folder('o/tiny')", HF_HUB_OFFLINE='0')
     first.communicate(timeout=60)
     assert first.returncode == 0
     hub.requests.clear()
     output = process(CACHED, **variables).communicate(timeout=60)[0].splitlines()
-    assert output[:4] == [*(f'safetensors {root / ("bert_2_24_3_" + name)}/model.safetensors'
-                            for name in ('tiny_cased', 'known', 'fixed')), COMMIT]
+    assert output[:4] == [
+        *(
+            f'safetensors {root / ("bert_2_24_3_" + name)}/model.safetensors'
+            for name in ('tiny_cased', 'known', 'fixed')
+        ),
+        COMMIT,
+    ]
     assert output[4].startswith(reason)
     assert hub.requests == []
     # A damaged file there is not taken.
-    blob, = (tmp_path / 'hf').rglob(f'*/blobs/{SHA256}')
+    (blob,) = (tmp_path / 'hf').rglob(f'*/blobs/{SHA256}')
     blob.unlink()
     blob.write_bytes(DATA[:-1] + bytes([DATA[-1] ^ 1]))
-    output = process("fetch(HubFile('o/tiny', 'model.safetensors'), key=('bert_2_24_3', 'x'))",
-                     **variables).communicate(timeout=60)[0]
+    output = process(
+        "fetch(HubFile('o/tiny', 'model.safetensors'), key=('bert_2_24_3', 'x'))", **variables
+    ).communicate(timeout=60)[0]
     assert output == ''
     assert f'the published file has {SHA256}' in (tmp_path / 'stderr').read_text()

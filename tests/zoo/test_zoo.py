@@ -1,4 +1,5 @@
 """get_model: names, sources, verification, what it gives."""
+
 import shutil
 
 import mxnet as mx
@@ -16,11 +17,13 @@ REAL = ('bert_6_384_12', 'all_minilm_l6_v2')
 def vocab():
     from gluonnlp.data import count_tokens
     from gluonnlp.vocab import BERTVocab
+
     return BERTVocab(count_tokens(['hello', 'world']))
 
 
-@pytest.mark.parametrize('name', ['bert_2_128_2', 'distilbert_6_768_12', 'ernie_12_768_12',
-                                  'roberta_12_768_12'])
+@pytest.mark.parametrize(
+    'name', ['bert_2_128_2', 'distilbert_6_768_12', 'ernie_12_768_12', 'roberta_12_768_12']
+)
 def test_a_network_of_each_family_is_initialised_and_runs(name, vocab):
     model, given = gb.get_model(name, vocab=vocab, pretrained=False)
     output = model(mx.nd.array([[2, 5, 3]]))
@@ -35,13 +38,18 @@ def test_every_row_is_built_and_its_facts_are_recomputed(key):
     config = gb.zoo.get_config(key[0], size)
     family, *sizes = key[0].split('_')
     assert (gb.zoo.family_of(key[0]), [config.num_layers, config.units, config.num_heads]) == (
-        family, list(map(int, sizes)))
+        family,
+        list(map(int, sizes)),
+    )
     bert = gb.BertModel(config, use_pooler='pooler' in row.heads)
     assert num_params(bert) == row.num_params
-    network = gb.BertForPretraining(bert, use_classifier='next_sentence' in row.heads,
-                                    use_decoder='masked_lm' in row.heads)
-    more = {'next_sentence': 2 * config.units + 2,
-            'masked_lm': config.units * (config.units + 3) + size}
+    network = gb.BertForPretraining(
+        bert, use_classifier='next_sentence' in row.heads, use_decoder='masked_lm' in row.heads
+    )
+    more = {
+        'next_sentence': 2 * config.units + 2,
+        'masked_lm': config.units * (config.units + 3) + size,
+    }
     assert num_params(network) - row.num_params == sum(more.get(head, 0) for head in row.heads)
 
 
@@ -49,17 +57,34 @@ def num_params(block):
     return sum(int(np.prod(parameter.shape)) for parameter in block.collect_params().values())
 
 
-@pytest.mark.parametrize('arguments, message', [
-    (dict(name='bert_12_786_12', dataset_name='all_minilm_l6_v2'),
-     "unknown model 'bert_12_786_12'; did you mean 'bert_12_768_12'"),
-    (dict(name='bert_6_384_12', dataset_name='all_minilm_l6'),
-     "unknown data set 'all_minilm_l6'; did you mean 'all_minilm_l6_v2'"),
-    (dict(name='bert_6_384_12'), 'give dataset_name'),
-    (dict(name='bert_24_1024_16', dataset_name='all_minilm_l6_v2'),
-     'no trained parameters of bert_24_1024_16 on all_minilm_l6_v2 are listed; .*'
-     'on all_minilm_l6_v2 there are: bert_6_384_12'),
-    (dict(name='bert_6_384_12', dataset_name='all_minilm_l6_v2', use_pooler=False,
-          use_classifier=True), 'needs use_pooler')])
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        (
+            dict(name='bert_12_786_12', dataset_name='all_minilm_l6_v2'),
+            "unknown model 'bert_12_786_12'; did you mean 'bert_12_768_12'",
+        ),
+        (
+            dict(name='bert_6_384_12', dataset_name='all_minilm_l6'),
+            "unknown data set 'all_minilm_l6'; did you mean 'all_minilm_l6_v2'",
+        ),
+        (dict(name='bert_6_384_12'), 'give dataset_name'),
+        (
+            dict(name='bert_24_1024_16', dataset_name='all_minilm_l6_v2'),
+            'no trained parameters of bert_24_1024_16 on all_minilm_l6_v2 are listed; .*'
+            'on all_minilm_l6_v2 there are: bert_6_384_12',
+        ),
+        (
+            dict(
+                name='bert_6_384_12',
+                dataset_name='all_minilm_l6_v2',
+                use_pooler=False,
+                use_classifier=True,
+            ),
+            'needs use_pooler',
+        ),
+    ],
+)
 def test_wrong_names_and_combinations_are_told(arguments, message):
     with pytest.raises(ValueError, match=message):
         gb.get_model(**arguments)
@@ -71,8 +96,9 @@ def test_trained_parameters_keep_their_own_vocabulary(vocab):
 
 
 def test_heads_are_chosen_by_flags(vocab):
-    model, _ = gb.get_model('bert_6_384_12', vocab=vocab, pretrained=False, use_decoder=True,
-                            use_classifier=True)
+    model, _ = gb.get_model(
+        'bert_6_384_12', vocab=vocab, pretrained=False, use_decoder=True, use_classifier=True
+    )
     output = model(mx.nd.array([[2, 5, 3]]), None, None, mx.nd.array([[1]]))
     assert output._fields == ('sequence', 'pooled', 'next_sentence', 'masked_lm')
     model, _ = gb.get_model('bert_6_384_12', vocab=vocab, pretrained=False, use_pooler=False)
@@ -104,9 +130,11 @@ def test_absent_weights_say_how_to_get_them(no_wheel, tmp_path):
 
 
 @pytest.mark.weights
-@pytest.mark.parametrize('change', [
-    lambda data: data[:len(data) // 2],
-    lambda data: data[:-100] + bytes(100)], ids=['truncated', 'altered'])
+@pytest.mark.parametrize(
+    'change',
+    [lambda data: data[: len(data) // 2], lambda data: data[:-100] + bytes(100)],
+    ids=['truncated', 'altered'],
+)
 def test_damaged_weights_are_refused(no_wheel, real_folder, tmp_path, change):
     folder = tmp_path / 'bert_6_384_12_all_minilm_l6_v2'
     folder.mkdir()
@@ -119,14 +147,17 @@ def test_damaged_weights_are_refused(no_wheel, real_folder, tmp_path, change):
 
 @pytest.mark.weights
 def test_weights_in_a_local_folder_need_no_wheel(real_folder, real_model, no_wheel, tmp_path):
-    for folder, name in (('bert_6_384_12_all_minilm_l6_v2', 'model.safetensors'),
-                         ('all_minilm_l6_v2', 'vocab.txt')):
+    for folder, name in (
+        ('bert_6_384_12_all_minilm_l6_v2', 'model.safetensors'),
+        ('all_minilm_l6_v2', 'vocab.txt'),
+    ):
         (tmp_path / folder).mkdir()
         shutil.copy(real_folder / name, tmp_path / folder / name)
     model, vocab = gb.get_model(*REAL, root=tmp_path)
     inputs = mx.nd.array([vocab[['[CLS]', 'hello', 'world', '[SEP]']]])
-    np.testing.assert_array_equal(model(inputs).pooled.asnumpy(),
-                                  real_model[0](inputs).pooled.asnumpy())
+    np.testing.assert_array_equal(
+        model(inputs).pooled.asnumpy(), real_model[0](inputs).pooled.asnumpy()
+    )
 
 
 @pytest.mark.weights
@@ -140,14 +171,18 @@ def test_a_head_that_was_not_trained_is_named(real_folder):
 @pytest.mark.weights
 def test_gluonnlp_calling_code_runs_with_the_import_changed(real_folder):
     import gluon_bert as nlp
-    model, vocab = nlp.model.get_model('bert_6_384_12', dataset_name='all_minilm_l6_v2',
-                                       use_classifier=False, use_decoder=False)
+
+    model, vocab = nlp.model.get_model(
+        'bert_6_384_12', dataset_name='all_minilm_l6_v2', use_classifier=False, use_decoder=False
+    )
     tokenizer = nlp.data.BERTTokenizer(vocab, lower=True)
-    transform = nlp.data.BERTSentenceTransform(tokenizer, max_seq_length=512, pair=False,
-                                               pad=False)
+    transform = nlp.data.BERTSentenceTransform(tokenizer, max_seq_length=512, pair=False, pad=False)
     sample = transform(['Hello world!'])
-    words, valid_len, segments = (mx.nd.array([sample[0]]), mx.nd.array([sample[1]]),
-                                  mx.nd.array([sample[2]]))
+    words, valid_len, segments = (
+        mx.nd.array([sample[0]]),
+        mx.nd.array([sample[1]]),
+        mx.nd.array([sample[2]]),
+    )
     seq_encoding, cls_encoding = model(words, segments, valid_len)
     assert sample[0].tolist() == [101, 7592, 2088, 999, 102]
     assert seq_encoding.shape == (1, 5, 384)

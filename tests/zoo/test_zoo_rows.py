@@ -1,4 +1,5 @@
 """The zoo's tables: consistent with themselves, with GluonNLP's lists and with the real files."""
+
 import ast
 import hashlib
 import re
@@ -9,22 +10,18 @@ import pytest
 
 import gluon_bert as gb
 from gluon_bert.config import BertConfig
-from gluon_bert.zoo.schema import (
-    GluonFile,
-    HubFile,
-    InstalledFile,
-    Vocabulary,
-    Weights,
-    ZipArchive,
-)
+from gluon_bert.zoo.schema import GluonFile, HubFile, InstalledFile, Vocabulary, Weights, ZipArchive
 from gluon_bert.zoo.tables.architectures import ARCHITECTURES, FAMILIES
 from gluon_bert.zoo.tables.names import DATASET_ALIASES, DEFAULT, OFFLINE_DEFAULT
 from gluon_bert.zoo.tables.vocabularies import VOCABULARIES
 from gluon_bert.zoo.tables.weights import WEIGHTS
 
 PACKAGE = Path(gb.__file__).parent
-TABLES = sorted(path for path in (PACKAGE / 'zoo' / 'tables').glob('*.py')
-                if re.match(r'architectures|names|vocabularies|weights', path.name))
+TABLES = sorted(
+    path
+    for path in (PACKAGE / 'zoo' / 'tables').glob('*.py')
+    if re.match(r'architectures|names|vocabularies|weights', path.name)
+)
 ORDER = (InstalledFile, HubFile, ZipArchive, GluonFile)
 SUFFIXES = {
     'weights': ('model.safetensors', 'pytorch_model.bin', '.params'),
@@ -35,8 +32,11 @@ SUFFIXES = {
 
 
 def files_of(row):
-    return [file for source in row.sources
-            for file in (source if isinstance(source, tuple) else (source,))]
+    return [
+        file
+        for source in row.sources
+        for file in (source if isinstance(source, tuple) else (source,))
+    ]
 
 
 def in_order(row):
@@ -48,10 +48,14 @@ def array_sizes(config, pooler):
     """Numbers of values, of every array of an encoder."""
     units, hidden = config.units, config.hidden_size
     layer = [(units, units), (units,)] * 4 + [(hidden, units), (hidden,), (units, hidden), (units,)]
-    shapes = [(config.vocab_size, units), (config.num_token_types, units),
-              (config.max_length, units), *[(units,)] * 2,
-              *(layer + [(units,)] * 4) * config.num_layers,
-              *[(units, units), (units,)] * pooler]
+    shapes = [
+        (config.vocab_size, units),
+        (config.num_token_types, units),
+        (config.max_length, units),
+        *[(units,)] * 2,
+        *(layer + [(units,)] * 4) * config.num_layers,
+        *[(units, units), (units,)] * pooler,
+    ]
     return [prod(shape) for shape in shapes]
 
 
@@ -70,8 +74,9 @@ def test_a_row_of_weights_holds_together(key):
     assert isinstance(row, Weights)
     config = BertConfig(vocab_size=VOCABULARIES[dataset].size, **ARCHITECTURES[architecture])
     assert row.num_params == sum(array_sizes(config, 'pooler' in row.heads))
-    assert [head for head in ('pooler', 'next_sentence', 'masked_lm')
-            if head in row.heads] == [*row.heads]
+    assert [head for head in ('pooler', 'next_sentence', 'masked_lm') if head in row.heads] == [
+        *row.heads
+    ]
     assert row.licence in ('Apache-2.0', 'MIT', 'not stated')
     assert row.source.startswith('https://')
     assert re.match(r'[^()]+ \(20\d\d\), \w', row.citation)
@@ -90,11 +95,13 @@ def test_a_row_of_vocabularies_holds_together(name):
     row = VOCABULARIES[name]
     assert isinstance(row, Vocabulary)
     assert row.lowercase == ('_cased' not in name)
-    digests = {file.sha256 for file in files_of(row)
-               if getattr(file, 'path', '').endswith('vocab.txt')}
+    digests = {
+        file.sha256 for file in files_of(row) if getattr(file, 'path', '').endswith('vocab.txt')
+    }
     assert digests <= {row.sha256}
     assert [file.sha1 for file in files_of(row) if getattr(file, 'stem', '') == name] == [
-        *row.gluonnlp_sha1s[:1]]
+        *row.gluonnlp_sha1s[:1]
+    ]
     assert any(dataset == name for _, dataset in WEIGHTS)
 
 
@@ -122,8 +129,11 @@ def test_sources_can_be_asked_and_checked(key):
 
 
 def test_a_file_of_weights_belongs_to_one_row():
-    files = [(getattr(file, 'repository', None) or getattr(file, 'url', None) or file)
-             for row in WEIGHTS.values() for file in files_of(row)]
+    files = [
+        (getattr(file, 'repository', None) or getattr(file, 'url', None) or file)
+        for row in WEIGHTS.values()
+        for file in files_of(row)
+    ]
     assert len(set(files)) == len(files)
 
 
@@ -133,43 +143,72 @@ def test_tables_hold_literals_only(path):
     assert {type(node) for node in tree.body} <= {ast.Expr, ast.ImportFrom, ast.Assign}
     calls = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call)}
     assert calls <= {'dict', 'Vocabulary', 'Weights', *(kind.__name__ for kind in ORDER)}
-    assert not any(isinstance(node, (ast.ListComp, ast.DictComp, ast.GeneratorExp, ast.Lambda,
-                                     ast.IfExp)) for node in ast.walk(tree))
+    assert not any(
+        isinstance(node, (ast.ListComp, ast.DictComp, ast.GeneratorExp, ast.Lambda, ast.IfExp))
+        for node in ast.walk(tree)
+    )
 
 
 def test_every_bert_of_gluonnlp_is_there_with_its_hash():
     import gluonnlp.model.bert  # noqa: F401, adds its models to the store's list
     from mxnet.gluon.model_zoo import model_store
-    published = {name: sha1 for name, sha1 in model_store._model_sha1.items()
-                 if name.startswith(('bert_', 'roberta_', 'distilbert_', 'ernie_'))}
+
+    published = {
+        name: sha1
+        for name, sha1 in model_store._model_sha1.items()
+        if name.startswith(('bert_', 'roberta_', 'distilbert_', 'ernie_'))
+    }
     assert len(published) == 22
-    assert {file.stem: file.sha1 for row in WEIGHTS.values() for file in files_of(row)
-            if isinstance(file, GluonFile)} == published
+    assert {
+        file.stem: file.sha1
+        for row in WEIGHTS.values()
+        for file in files_of(row)
+        if isinstance(file, GluonFile)
+    } == published
 
 
 def test_vocabularies_of_gluonnlp_have_its_hashes():
     from gluonnlp.data.transforms import GPT2BPETokenizer
     from gluonnlp.data.utils import _vocab_sha1
-    files = {file for row in VOCABULARIES.values() for file in files_of(row)
-             if isinstance(file, GluonFile)}
+
+    files = {
+        file
+        for row in VOCABULARIES.values()
+        for file in files_of(row)
+        if isinstance(file, GluonFile)
+    }
     ranks = {file for file in files if file.suffix == '.json'}
     assert {(f'{file.stem}-{file.sha1[:8]}.json', file.sha1) for file in ranks} == {
-        GPT2BPETokenizer.bpe_ranks_file_hash}
+        GPT2BPETokenizer.bpe_ranks_file_hash
+    }
     for file in files - ranks:
         assert _vocab_sha1[file.stem][:2] == [file.sha1, file.suffix]
 
 
 def test_every_model_of_google_is_there():
-    zips = {file.url.rpartition('bert_models/')[2] for row in WEIGHTS.values()
-            for file in files_of(row) if isinstance(file, ZipArchive)}
-    small = {f'2020_02_20/uncased_L-{layers}_H-{units}_A-{units // 64}.zip'
-             for layers in (2, 4, 6, 8, 10, 12) for units in (128, 256, 512, 768)}
+    zips = {
+        file.url.rpartition('bert_models/')[2]
+        for row in WEIGHTS.values()
+        for file in files_of(row)
+        if isinstance(file, ZipArchive)
+    }
+    small = {
+        f'2020_02_20/uncased_L-{layers}_H-{units}_A-{units // 64}.zip'
+        for layers in (2, 4, 6, 8, 10, 12)
+        for units in (128, 256, 512, 768)
+    }
     assert zips - small == {
-        *(f'2018_10_18/{case}_{size}.zip' for case in ('uncased', 'cased')
-          for size in ('L-12_H-768_A-12', 'L-24_H-1024_A-16')),
-        '2018_11_03/multilingual_L-12_H-768_A-12.zip', '2018_11_03/chinese_L-12_H-768_A-12.zip',
+        *(
+            f'2018_10_18/{case}_{size}.zip'
+            for case in ('uncased', 'cased')
+            for size in ('L-12_H-768_A-12', 'L-24_H-1024_A-16')
+        ),
+        '2018_11_03/multilingual_L-12_H-768_A-12.zip',
+        '2018_11_03/chinese_L-12_H-768_A-12.zip',
         '2018_11_23/multi_cased_L-12_H-768_A-12.zip',
-        '2019_05_30/wwm_uncased_L-24_H-1024_A-16.zip', '2019_05_30/wwm_cased_L-24_H-1024_A-16.zip'}
+        '2019_05_30/wwm_uncased_L-24_H-1024_A-16.zip',
+        '2019_05_30/wwm_cased_L-24_H-1024_A-16.zip',
+    }
     assert small <= zips
 
 
@@ -195,19 +234,29 @@ def test_published_vocabularies_have_the_rows_hash_and_size(published):
     for row in rows:
         assert row.size == published[row.sha256].count(b'\n')
         assert {file.size for file in files_of(row) if getattr(file, 'sha256', None)} <= {
-            len(published[row.sha256])}
+            len(published[row.sha256])
+        }
 
 
 # GluonNLP's files of these were written by a Python that ordered the keys by their hash.
 KEYS_IN_NO_ORDER = {name for name, row in VOCABULARIES.items() if row.swapped} - {
-    'wiki_cn_cased', 'wiki_multilingual_cased'}
+    'wiki_cn_cased',
+    'wiki_multilingual_cased',
+}
 
 
 @pytest.mark.data
-@pytest.mark.parametrize('name', [name for name, row in VOCABULARIES.items() if row.sha256
-                                  and row.gluonnlp_sha1s and name not in KEYS_IN_NO_ORDER])
+@pytest.mark.parametrize(
+    'name',
+    [
+        name
+        for name, row in VOCABULARIES.items()
+        if row.sha256 and row.gluonnlp_sha1s and name not in KEYS_IN_NO_ORDER
+    ],
+)
 def test_gluonnlps_vocabulary_comes_out_with_its_hash(published, name):
     from gluon_bert.data.tokenizers.vocabulary_json import gluonnlp_json
+
     row = VOCABULARIES[name]
     tokens = published[row.sha256].decode().split('\n')[:-1]
     for form, sha1 in zip(('old', '0.5') if row.swapped else ('current',), row.gluonnlp_sha1s):
@@ -217,6 +266,7 @@ def test_gluonnlps_vocabulary_comes_out_with_its_hash(published, name):
 @pytest.mark.data
 def test_one_whose_keys_have_no_order_is_as_long_as_the_published(published):
     from gluon_bert.data.tokenizers.vocabulary_json import gluonnlp_json
+
     tokens = published[VOCABULARIES[DEFAULT[1]].sha256].decode().split('\n')[:-1]
     assert len(gluonnlp_json(tokens, 'old')) == 861574
 
@@ -224,17 +274,33 @@ def test_one_whose_keys_have_no_order_is_as_long_as_the_published(published):
 def code_strings(path):
     """The strings of a file that are not docstrings, whose examples may name a data set."""
     tree = ast.parse(path.read_text())
-    docstrings = {id(node.body[0].value) for node in ast.walk(tree)
-                  if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef))
-                  and ast.get_docstring(node)}
-    return [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)
-            and isinstance(node.value, str) and id(node) not in docstrings]
+    docstrings = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node)
+    }
+    return [
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and id(node) not in docstrings
+    ]
 
 
 def test_names_of_data_sets_stand_in_the_tables_only():
     root = PACKAGE.parent
-    paths = {*root.glob('*.py')}.union(*((root / folder).rglob('*.py') for folder in (
-        'gluon_bert', 'examples', 'model_zoo', 'docs'))) - set(TABLES)
-    elsewhere = {(str(path.relative_to(root)), name) for path in paths
-                 for text in code_strings(path) for name in VOCABULARIES if name in text}
+    paths = {*root.glob('*.py')}.union(
+        *(
+            (root / folder).rglob('*.py')
+            for folder in ('gluon_bert', 'examples', 'model_zoo', 'docs')
+        )
+    ) - set(TABLES)
+    elsewhere = {
+        (str(path.relative_to(root)), name)
+        for path in paths
+        for text in code_strings(path)
+        for name in VOCABULARIES
+        if name in text
+    }
     assert elsewhere == set()

@@ -1,4 +1,5 @@
 """One tiny row of the zoo from every kind of source: the same model, cached in one form."""
+
 import shutil
 import zipfile
 from dataclasses import replace
@@ -18,12 +19,25 @@ from gluon_bert.zoo import rows
 from gluon_bert.zoo.schema import GluonFile, Vocabulary, Weights
 
 NAME, DATASET = 'bert_2_128_2', 'tiny_words'
-TOKENS = ['[PAD]', *(f'[unused{i}]' for i in range(9)), '[UNK]', '[CLS]', '[SEP]', '[MASK]',
-          'the', 'cat', 'sat', '##s', 'on', 'mat']
+TOKENS = [
+    '[PAD]',
+    *(f'[unused{i}]' for i in range(9)),
+    '[UNK]',
+    '[CLS]',
+    '[SEP]',
+    '[MASK]',
+    'the',
+    'cat',
+    'sat',
+    '##s',
+    'on',
+    'mat',
+]
 
 
 def sha1_of(path):
     import hashlib
+
     return hashlib.sha1(path.read_bytes()).hexdigest()
 
 
@@ -36,11 +50,15 @@ def published(tmp_path, seed):
     model = gb.BertForPretraining(gb.BertModel(config))
     model.initialize(mx.init.Normal(0.2))
     for parameter in model.collect_params().values():
-        parameter.set_data(parameter.data() + mx.nd.random.normal(scale=0.1,
-                                                                  shape=parameter.shape))
+        parameter.set_data(parameter.data() + mx.nd.random.normal(scale=0.1, shape=parameter.shape))
     arrays = model.checkpoint_arrays()
-    return Checkpoint(renamed(arrays, {name: name for name in arrays}), config, 'bert',
-                      BertTokenizer(read_vocab(path), lower=True), source='published')
+    return Checkpoint(
+        renamed(arrays, {name: name for name in arrays}),
+        config,
+        'bert',
+        BertTokenizer(read_vocab(path), lower=True),
+        source='published',
+    )
 
 
 @pytest.fixture
@@ -56,8 +74,10 @@ def store(published, tmp_path):
     write_params(tmp_path / 'a.params', arrays)
     (tmp_path / 'a.vocab').write_bytes(gluonnlp_json(TOKENS, form='old'))
     files = {}
-    for kind, place, stem in (('params', 'models', f'{NAME}_{DATASET}'),
-                              ('vocab', 'dataset/vocab', DATASET)):
+    for kind, place, stem in (
+        ('params', 'models', f'{NAME}_{DATASET}'),
+        ('vocab', 'dataset/vocab', DATASET),
+    ):
         source = tmp_path / f'a.{kind}'
         sha1 = sha1_of(source)
         name = f'{stem}-{sha1[:8]}'
@@ -72,12 +92,23 @@ def root(published, store, tmp_path, monkeypatch):
     """An empty root, and the row in the tables."""
     _, files = store
     vocabulary = Vocabulary(
-        kind='wordpiece', size=len(TOKENS), lowercase=True, swapped=True,
-        sources=(files['vocab'],), sha256=sha256_of(tmp_path / 'vocab.txt'),
-        gluonnlp_sha1s=(files['vocab'].sha1,))
+        kind='wordpiece',
+        size=len(TOKENS),
+        lowercase=True,
+        swapped=True,
+        sources=(files['vocab'],),
+        sha256=sha256_of(tmp_path / 'vocab.txt'),
+        gluonnlp_sha1s=(files['vocab'].sha1,),
+    )
     weights = Weights(
-        num_params=0, heads=('pooler', 'next_sentence', 'masked_lm'), description='', licence='',
-        source='', citation='', sources=(files['params'],))
+        num_params=0,
+        heads=('pooler', 'next_sentence', 'masked_lm'),
+        description='',
+        licence='',
+        source='',
+        citation='',
+        sources=(files['params'],),
+    )
     monkeypatch.setitem(rows.VOCABULARIES, DATASET, vocabulary)
     monkeypatch.setitem(rows.WEIGHTS, (NAME, DATASET), weights)
     monkeypatch.delenv('MXNET_GLUON_REPO', raising=False)
@@ -91,8 +122,12 @@ def outputs(published, root):
     tokens = ['[CLS]', 'the', 'cat', '[MASK]', 'on', '[UNK]', '[SEP]', '[PAD]']
     given = model(mx.nd.array([vocab[tokens]]), None, mx.nd.array([7]), mx.nd.array([[3, 1]]))
     theirs = gb.networks.build_network(published, 'pretraining')
-    expected = theirs(mx.nd.array([published.tokenizer.vocab[tokens]]), None, mx.nd.array([7]),
-                      mx.nd.array([[3, 1]]))
+    expected = theirs(
+        mx.nd.array([published.tokenizer.vocab[tokens]]),
+        None,
+        mx.nd.array([7]),
+        mx.nd.array([[3, 1]]),
+    )
     order = [published.tokenizer.vocab[token] for token in vocab.idx_to_token]
     return given, (*expected[:3], expected.masked_lm.take(mx.nd.array(order), axis=2)), vocab
 
@@ -109,9 +144,12 @@ def test_a_mirror_of_the_store(published, store, root, monkeypatch):
     assert_same_model(published, root)
     monkeypatch.delenv('MXNET_GLUON_REPO')
     shutil.rmtree(store[0])
-    assert_same_model(published, root)      # now from root
+    assert_same_model(published, root)  # now from root
     assert {path.name for path in (root / f'{NAME}_{DATASET}').iterdir()} >= {
-        'config.json', 'model.safetensors', 'source.json'}
+        'config.json',
+        'model.safetensors',
+        'source.json',
+    }
     assert (root / DATASET / 'vocab.txt').read_text() == ''.join(f'{t}\n' for t in TOKENS)
 
 
@@ -129,8 +167,10 @@ def test_a_folder_the_user_put_there(published, root, format):
     if format == 'gluonnlp':
         # A file of one's own is whole in GluonNLP's order, the decoder's bias too.
         order = gluonnlp_order(TOKENS)
-        arrays = {name: array[order] if name in ('word_embed.0.weight', 'decoder.3.bias')
-                  else array for name, array in published.arrays.items()}
+        arrays = {
+            name: array[order] if name in ('word_embed.0.weight', 'decoder.3.bias') else array
+            for name, array in published.arrays.items()
+        }
         folder.mkdir()
         write_params(folder / 'own.params', arrays)
         (folder / 'vocab.txt').write_text(''.join(f'{token}\n' for token in TOKENS))

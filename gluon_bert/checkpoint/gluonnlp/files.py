@@ -3,6 +3,7 @@
 GluonNLP itself keeps no hyper-parameters in a file. What this package writes has them beside it,
 in ``<stem>.json``, with the vocabulary in ``<stem>.vocab``, GluonNLP's form of it.
 """
+
 from __future__ import annotations
 
 import json
@@ -20,7 +21,7 @@ from ..schema import FAMILIES, PROBLEM_TYPES, Checkpoint
 from .names import common_arrays, to_file_names
 from .params_file import read_params, write_params
 
-_HEAD_FEATURES = 64       # D of every BERT published for GluonNLP
+_HEAD_FEATURES = 64  # D of every BERT published for GluonNLP
 _LAYER = re.compile(r'encoder\.transformer_cells\.(\d+)\.')
 
 
@@ -60,8 +61,16 @@ def read_gluonnlp(path, config=None, family=None, tokenizer=None):
         raise ValueError(f'{path}: {error}') from None
     if tokenizer is None:
         tokenizer = _find_tokenizer(path, described.get('lower'))
-    return Checkpoint(arrays, config, family, tokenizer, described.get('labels', ()), str(path),
-                      described.get('problem_type') or '', described.get('max_tokens'))
+    return Checkpoint(
+        arrays,
+        config,
+        family,
+        tokenizer,
+        described.get('labels', ()),
+        str(path),
+        described.get('problem_type') or '',
+        described.get('max_tokens'),
+    )
 
 
 def write_gluonnlp(checkpoint, path):
@@ -90,11 +99,20 @@ def write_gluonnlp(checkpoint, path):
         stored['decoder.3.weight'] = 'word_embed.0.weight'
     write_params(path, renamed(checkpoint.arrays, stored))
     tokenizer = checkpoint.tokenizer
-    write_text(described, json.dumps({
-        'family': checkpoint.family, 'config': asdict(checkpoint.config),
-        'lower': getattr(tokenizer, 'lower', None), 'labels': list(checkpoint.labels),
-        'problem_type': checkpoint.problem_type or None, 'max_tokens': checkpoint.max_tokens},
-        indent=1))
+    write_text(
+        described,
+        json.dumps(
+            {
+                'family': checkpoint.family,
+                'config': asdict(checkpoint.config),
+                'lower': getattr(tokenizer, 'lower', None),
+                'labels': list(checkpoint.labels),
+                'problem_type': checkpoint.problem_type or None,
+                'max_tokens': checkpoint.max_tokens,
+            },
+            indent=1,
+        ),
+    )
     if isinstance(tokenizer, BertTokenizer):
         write_vocab_json(vocabulary, tokenizer.vocab)
     elif tokenizer is not None:
@@ -109,15 +127,18 @@ def check_shapes(arrays, config):
         if name not in arrays:
             raise ValueError(f'has no {name}')
         if shape_of(arrays, name) != shape:
-            raise ValueError(f'{name} has shape {shape_of(arrays, name)}, a network with '
-                             f'{config} needs {shape}')
+            raise ValueError(
+                f'{name} has shape {shape_of(arrays, name)}, a network with {config} needs {shape}'
+            )
 
 
 def encoder_shapes(config):
     """Shape of each array of an encoder without its pooler, by common names."""
     units, hidden = config.units, config.hidden_size
-    shapes = {'word_embed.0.weight': (config.vocab_size, units),
-              'encoder.position_weight': (config.max_length, units)}
+    shapes = {
+        'word_embed.0.weight': (config.vocab_size, units),
+        'encoder.position_weight': (config.max_length, units),
+    }
     if config.num_token_types:
         shapes['token_type_embed.0.weight'] = (config.num_token_types, units)
     norms, dense = ['encoder.layer_norm'], {}
@@ -140,8 +161,9 @@ def config_of(values):
     """The BertConfig with the values of an object out of a file; ValueError if it is not one."""
     names = [field.name for field in fields(BertConfig)]
     if not isinstance(values, dict) or {*values} != {*names}:
-        raise ValueError(f'the configuration is {reprlib.repr(values)}: expected an object of '
-                         f'{", ".join(names)}')
+        raise ValueError(
+            f'the configuration is {reprlib.repr(values)}: expected an object of {", ".join(names)}'
+        )
     if any(isinstance(value, (dict, list)) for value in values.values()):
         raise ValueError('the configuration has a value that is neither text nor a number')
     try:
@@ -170,10 +192,15 @@ def without_single_token_type(checkpoint):
         return checkpoint
     types, positions = 'token_type_embed.0.weight', 'encoder.position_weight'
     arrays = checkpoint.arrays
-    entries = {types: None, positions: (shape_of(arrays, positions),
-                                        lambda: arrays[positions] + arrays[types])}
-    return replace(checkpoint, arrays=changed(arrays, entries),
-                   config=replace(checkpoint.config, num_token_types=0))
+    entries = {
+        types: None,
+        positions: (shape_of(arrays, positions), lambda: arrays[positions] + arrays[types]),
+    }
+    return replace(
+        checkpoint,
+        arrays=changed(arrays, entries),
+        config=replace(checkpoint.config, num_token_types=0),
+    )
 
 
 def _find_tokenizer(path, lower):
@@ -182,29 +209,39 @@ def _find_tokenizer(path, lower):
         return read_tokenizer(path.parent, lower=lower)
     vocab = read_vocab(vocabulary)
     if '[CLS]' not in vocab:
-        return None    # not of WordPiece: the file alone does not tell how to split text
+        return None  # not of WordPiece: the file alone does not tell how to split text
     return BertTokenizer(vocab, lower=looks_lowercase(vocab) if lower is None else lower)
 
 
 def _guess_config(arrays, family):
-    for name in ('word_embed.0.weight', 'encoder.position_weight',
-                 'encoder.transformer_cells.0.ffn.ffn_1.weight'):
+    for name in (
+        'word_embed.0.weight',
+        'encoder.position_weight',
+        'encoder.transformer_cells.0.ffn.ffn_1.weight',
+    ):
         if name not in arrays or len(shape_of(arrays, name)) != 2:
             raise ValueError(f'has no {name}: not a BERT of GluonNLP')
     vocab_size, units = shape_of(arrays, 'word_embed.0.weight')
     layers = {int(match[1]) for match in map(_LAYER.match, arrays) if match}
     types = 'token_type_embed.0.weight'
     if units % _HEAD_FEATURES:
-        raise ValueError(f'width {units} is not a multiple of {_HEAD_FEATURES}: the number of '
-                         f'attention heads cannot be told; give config')
+        raise ValueError(
+            f'width {units} is not a multiple of {_HEAD_FEATURES}: the number of '
+            f'attention heads cannot be told; give config'
+        )
     return BertConfig(
-        vocab_size=vocab_size, units=units, num_layers=len(layers),
+        vocab_size=vocab_size,
+        units=units,
+        num_layers=len(layers),
         hidden_size=shape_of(arrays, 'encoder.transformer_cells.0.ffn.ffn_1.weight')[0],
         num_heads=units // _HEAD_FEATURES,
         max_length=shape_of(arrays, 'encoder.position_weight')[0],
         num_token_types=shape_of(arrays, types)[0] if types in arrays else 0,
-        dropout=0.1, layer_norm_eps=1e-5 if family == 'roberta' else 1e-12,
-        activation='gelu', pooler_activation='tanh')
+        dropout=0.1,
+        layer_norm_eps=1e-5 if family == 'roberta' else 1e-12,
+        activation='gelu',
+        pooler_activation='tanh',
+    )
 
 
 def _read_description(path):
@@ -212,23 +249,28 @@ def _read_description(path):
     if not path.is_file():
         return {}
     described = read_object(path)
-    values = {key: described.get(key) for key in ('config', 'family', 'lower', 'labels',
-                                                  'problem_type', 'max_tokens')}
-    for key, allowed in (('family', (None, *FAMILIES)), ('lower', (None, True, False)),
-                         ('problem_type', (None, *PROBLEM_TYPES))):
+    values = {
+        key: described.get(key)
+        for key in ('config', 'family', 'lower', 'labels', 'problem_type', 'max_tokens')
+    }
+    for key, allowed in (
+        ('family', (None, *FAMILIES)),
+        ('lower', (None, True, False)),
+        ('problem_type', (None, *PROBLEM_TYPES)),
+    ):
         if values[key] not in allowed:
-            raise ValueError(f'{path}: {key} is {reprlib.repr(values[key])}: expected one of '
-                             f'{allowed}')
+            raise ValueError(
+                f'{path}: {key} is {reprlib.repr(values[key])}: expected one of {allowed}'
+            )
     labels = [] if values['labels'] is None else values['labels']
     if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
         raise ValueError(f'{path}: labels is {reprlib.repr(labels)}: expected names')
     longest = values['max_tokens']
-    if longest is not None and (type(longest) is not int or not 1 <= longest < 2 ** 31):
-        raise ValueError(f'{path}: max_tokens is {reprlib.repr(longest)}: expected a whole number '
-                         f'from 1')
+    if longest is not None and (type(longest) is not int or not 1 <= longest < 2**31):
+        raise ValueError(
+            f'{path}: max_tokens is {reprlib.repr(longest)}: expected a whole number from 1'
+        )
     try:
         return {**values, 'config': config_of(values['config']), 'labels': tuple(labels)}
     except ValueError as error:
         raise ValueError(f'{path}: {error}') from None
-
-

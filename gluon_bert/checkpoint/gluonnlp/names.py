@@ -1,4 +1,5 @@
 """How GluonNLP's classes spell the common names in their files, as data used in both directions."""
+
 from __future__ import annotations
 
 import re
@@ -26,10 +27,12 @@ LAYOUTS = {
     'model': Layout('', {}),
     'classifier': Layout('bert.', _dense('classifier.1', 'classifier.1')),
     'classifier_without_dropout': Layout('bert.', _dense('classifier.1', 'classifier.0')),
-    'roberta_classifier': Layout('roberta.', {**_dense('pooler', 'classifier.1'),
-                                              **_dense('classifier.1', 'classifier.3')}),
-    'roberta_classifier_without_dropout': Layout('roberta.', {
-        **_dense('pooler', 'classifier.0'), **_dense('classifier.1', 'classifier.1')}),
+    'roberta_classifier': Layout(
+        'roberta.', {**_dense('pooler', 'classifier.1'), **_dense('classifier.1', 'classifier.3')}
+    ),
+    'roberta_classifier_without_dropout': Layout(
+        'roberta.', {**_dense('pooler', 'classifier.0'), **_dense('classifier.1', 'classifier.1')}
+    ),
     'questions': Layout('bert.', _dense('span_classifier', 'span_classifier')),
     'tagger': Layout('bert_model.', _dense('tag_classifier', 'tag_classifier')),
 }
@@ -45,17 +48,24 @@ _EXPORTED = (
     (r'token_type_embed_embedding0_weight$', 'token_type_embed.0.weight'),
     (r'encoder\d+_position_weight$', 'encoder.position_weight'),
     (r'encoder\d+_layernorm0_(gamma|beta)$', r'encoder.layer_norm.\1'),
-    (r'encoder\d+_transformer(\d+)_(?:dotproductself|multihead)attentioncell\d+'
-     r'_(query|key|value)_(weight|bias)$',
-     r'encoder.transformer_cells.\1.attention_cell.proj_\2.\3'),
-    (r'encoder\d+_transformer(\d+)_proj_(weight|bias)$',
-     r'encoder.transformer_cells.\1.proj.\2'),
-    (r'encoder\d+_transformer(\d+)_layernorm0_(gamma|beta)$',
-     r'encoder.transformer_cells.\1.layer_norm.\2'),
-    (r'encoder\d+_transformer(\d+)_(?:positionwise|bertpositionwise)ffn0_ffn_([12])_(weight|bias)$',
-     r'encoder.transformer_cells.\1.ffn.ffn_\2.\3'),
-    (r'encoder\d+_transformer(\d+)_(?:positionwise|bertpositionwise)ffn0_layernorm0_(gamma|beta)$',
-     r'encoder.transformer_cells.\1.ffn.layer_norm.\2'),
+    (
+        r'encoder\d+_transformer(\d+)_(?:dotproductself|multihead)attentioncell\d+'
+        r'_(query|key|value)_(weight|bias)$',
+        r'encoder.transformer_cells.\1.attention_cell.proj_\2.\3',
+    ),
+    (r'encoder\d+_transformer(\d+)_proj_(weight|bias)$', r'encoder.transformer_cells.\1.proj.\2'),
+    (
+        r'encoder\d+_transformer(\d+)_layernorm0_(gamma|beta)$',
+        r'encoder.transformer_cells.\1.layer_norm.\2',
+    ),
+    (
+        r'encoder\d+_transformer(\d+)_(?:positionwise|bertpositionwise)ffn0_ffn_([12])_(weight|bias)$',
+        r'encoder.transformer_cells.\1.ffn.ffn_\2.\3',
+    ),
+    (
+        r'encoder\d+_transformer(\d+)_(?:positionwise|bertpositionwise)ffn0_layernorm0_(gamma|beta)$',
+        r'encoder.transformer_cells.\1.ffn.layer_norm.\2',
+    ),
     (r'(?:bert|roberta)model\d+_pooler_(weight|bias)$', r'pooler.\1'),
     (r'(?:bert|roberta)model\d+_cls_(weight|bias)$', r'classifier.\1'),
     (r'(?:bert|roberta)model\d+_dense0_(weight|bias)$', r'decoder.0.\1'),
@@ -105,9 +115,14 @@ def to_common_names(names):
     """
     names = list(names)
     exported = not any('.' in name for name in names)
-    prefix = next((prefix for prefix in ('bert.', 'roberta.', 'bert_model.')
-                   if prefix + 'word_embed.0.weight' in names
-                   or prefix + 'decoder.3.weight' in names), '')
+    prefix = next(
+        (
+            prefix
+            for prefix in ('bert.', 'roberta.', 'bert_model.')
+            if prefix + 'word_embed.0.weight' in names or prefix + 'decoder.3.weight' in names
+        ),
+        '',
+    )
     dense = sorted({int(match[1]) for match in map(_CLASSIFIER.match, names) if match})
     common, seen = {}, {}
     for name in names:
@@ -141,8 +156,9 @@ def common_arrays(arrays):
     if decoder is not None:
         embedding = present.setdefault('word_embed.0.weight', decoder)
         if embedding != decoder and not _equal(arrays[embedding], arrays[decoder]):
-            raise ValueError(f"{decoder} differs from {embedding}: BERT's decoder shares the word "
-                             f'embedding')
+            raise ValueError(
+                f"{decoder} differs from {embedding}: BERT's decoder shares the word embedding"
+            )
     return renamed(arrays, present)
 
 
@@ -156,7 +172,7 @@ def _exported_name(name):
 
 def _common_name(name, prefix, dense):
     if prefix and name.startswith(prefix):
-        return name[len(prefix):]
+        return name[len(prefix) :]
     match = _REGRESSION.match(name)
     if match:
         return f'classifier.1.{match[1]}'

@@ -3,6 +3,7 @@
 Read here and not by MXNet, so that a claim in the file is checked before memory is taken, and one
 array at a time can be read: a model is then loaded with one copy of its weights in memory.
 """
+
 from __future__ import annotations
 
 import math
@@ -17,7 +18,7 @@ from ..._internal.files import atomic_path
 from ..arrays import Arrays, mapped
 
 _LIST_MAGIC = 0x112
-_ARRAY_MAGICS = (0xF993FAC9, 0xF993FACA)      # dense or sparse arrays, written by MXNet 1.x
+_ARRAY_MAGICS = (0xF993FAC9, 0xF993FACA)  # dense or sparse arrays, written by MXNet 1.x
 _MAX_ARRAYS = 100_000
 _MAX_DIMENSIONS = 32
 _MAX_NAME = 4096
@@ -62,8 +63,12 @@ def read_params(path):
             places = _read_index(file, path.stat().st_size)
     except (ValueError, struct.error) as error:
         raise ValueError(f'{path}: not a whole MXNet parameter file ({error})') from None
-    return Arrays({name: (place.shape, lambda place=place: _read_array(path, place))
-                   for name, place in places.items()})
+    return Arrays(
+        {
+            name: (place.shape, lambda place=place: _read_array(path, place))
+            for name, place in places.items()
+        }
+    )
 
 
 def write_params(path, arrays):
@@ -93,12 +98,22 @@ def write_params(path, arrays):
 def _write_array(file, name, array):
     array = np.asarray(array)
     if array.dtype.name not in _FLAGS:
-        raise ValueError(f'{name}: arrays of {array.dtype.name} cannot be written, only of '
-                         f'{", ".join(_FLAGS)}')
+        raise ValueError(
+            f'{name}: arrays of {array.dtype.name} cannot be written, only of {", ".join(_FLAGS)}'
+        )
     if not array.ndim:
         raise ValueError(f'{name}: a number without dimensions cannot be written')
-    file.write(struct.pack(f'<IiI{array.ndim}qiii', _ARRAY_MAGICS[0], 0, array.ndim, *array.shape,
-                           *_CPU, _FLAGS[array.dtype.name]))
+    file.write(
+        struct.pack(
+            f'<IiI{array.ndim}qiii',
+            _ARRAY_MAGICS[0],
+            0,
+            array.ndim,
+            *array.shape,
+            *_CPU,
+            _FLAGS[array.dtype.name],
+        )
+    )
     file.write(np.ascontiguousarray(array).data)
 
 
@@ -118,7 +133,7 @@ def _read_index(file, size):
     if count > _MAX_ARRAYS:
         raise ValueError(f'it claims {count} arrays')
     places = [_skip_array(file, size) for _ in range(count)]
-    num_names, = struct.unpack('<Q', file.read(8))
+    (num_names,) = struct.unpack('<Q', file.read(8))
     if num_names != count:
         raise ValueError(f'{count} arrays but {num_names} names')
     index = {}
@@ -134,7 +149,7 @@ def _read_index(file, size):
 
 
 def _read_name(file):
-    length, = struct.unpack('<Q', file.read(8))
+    (length,) = struct.unpack('<Q', file.read(8))
     if length > _MAX_NAME:
         raise ValueError(f'it claims a name of {length} bytes')
     encoded = file.read(length)

@@ -1,4 +1,5 @@
 """What must hold of a network that is in a folder of transformers, or will be."""
+
 from __future__ import annotations
 
 from ..arrays import shape_of
@@ -29,7 +30,7 @@ def check_network(checkpoint, num_classes):
         If it is not.
     """
     config, arrays, heads = checkpoint.config, checkpoint.arrays, checkpoint.heads
-    if config.num_layers > len(arrays):      # and no list of a billion names is made
+    if config.num_layers > len(arrays):  # and no list of a billion names is made
         raise ValueError(f'has {len(arrays)} arrays, too few for {config.num_layers} layers')
     _check_family(config, checkpoint.family, heads)
     names = all_names(checkpoint.family, config, heads)
@@ -42,8 +43,10 @@ def check_network(checkpoint, num_classes):
         if name not in arrays:
             raise ValueError(f'has no {theirs}')
         if shape_of(arrays, name) != shapes[name]:
-            raise ValueError(f'{theirs} has shape {shape_of(arrays, name)}, the configuration '
-                             f'needs {shapes[name]}')
+            raise ValueError(
+                f'{theirs} has shape {shape_of(arrays, name)}, the configuration '
+                f'needs {shapes[name]}'
+            )
     return names
 
 
@@ -57,17 +60,26 @@ def count_classes(checkpoint):
 
 def all_names(family, config, heads):
     """Common names -> transformers' of the encoder, its pooler too, and the heads."""
-    return huggingface_names(family, config.num_layers,
-                             [head for head in heads if head in SPELLINGS[family].heads])
+    return huggingface_names(
+        family, config.num_layers, [head for head in heads if head in SPELLINGS[family].heads]
+    )
 
 
 def _head_shapes(config, num_classes):
     units = config.units
-    shapes = {'decoder.2.gamma': (units,), 'decoder.2.beta': (units,),
-              'decoder.3.bias': (config.vocab_size,)}
-    for name, rows in (('pooler', units), ('decoder.0', units), ('classifier', 2),
-                       ('span_classifier', 2), ('classifier.1', num_classes),
-                       ('tag_classifier', num_classes)):
+    shapes = {
+        'decoder.2.gamma': (units,),
+        'decoder.2.beta': (units,),
+        'decoder.3.bias': (config.vocab_size,),
+    }
+    for name, rows in (
+        ('pooler', units),
+        ('decoder.0', units),
+        ('classifier', 2),
+        ('span_classifier', 2),
+        ('classifier.1', num_classes),
+        ('tag_classifier', num_classes),
+    ):
         shapes.update({f'{name}.weight': (rows, units), f'{name}.bias': (rows,)})
     return shapes
 
@@ -75,17 +87,23 @@ def _head_shapes(config, num_classes):
 def _check_family(config, family, heads):
     """ValueError if transformers has no network of a family with this configuration."""
     if {'classifier', 'tagger'} <= set(heads):
-        raise ValueError("has a classifier of texts and one of tokens, transformers' networks have "
-                         'one of them')
+        raise ValueError(
+            "has a classifier of texts and one of tokens, transformers' networks have one of them"
+        )
     if family == 'distilbert':
         for field, value in DISTILBERT.items():
             if getattr(config, field) != value:
-                raise ValueError(f'{field} is {getattr(config, field)}, every DistilBERT has '
-                                 f'{value}')
+                raise ValueError(
+                    f'{field} is {getattr(config, field)}, every DistilBERT has {value}'
+                )
     pooled = 'relu' if family == 'distilbert' else 'tanh'
     if 'pooler' in heads and config.pooler_activation != pooled:
-        raise ValueError(f"pooler_activation is {config.pooler_activation!r}, transformers' "
-                         f'{family} has {pooled}')
+        raise ValueError(
+            f"pooler_activation is {config.pooler_activation!r}, transformers' "
+            f'{family} has {pooled}'
+        )
     if family == 'roberta' and 'masked_lm' in heads and config.activation != 'gelu':
-        raise ValueError("the masked-LM head of transformers' RoBERTa has an exact GELU, this "
-                         f'network has {config.activation}')
+        raise ValueError(
+            "the masked-LM head of transformers' RoBERTa has an exact GELU, this "
+            f'network has {config.activation}'
+        )

@@ -1,4 +1,5 @@
 """transformers' config.json, both ways."""
+
 from __future__ import annotations
 
 import difflib
@@ -147,17 +148,22 @@ def _parse(values, array_names):
     problem_type = values.get('problem_type') or ''
     if problem_type not in ('', *PROBLEM_TYPES):
         raise _unexpected('problem_type', problem_type, f'one of {", ".join(PROBLEM_TYPES)}')
-    return HuggingfaceConfig(config, family, architectures[0], padding_id, num_classes, labels,
-                             problem_type)
+    return HuggingfaceConfig(
+        config, family, architectures[0], padding_id, num_classes, labels, problem_type
+    )
 
 
 def _family(values, architecture, array_names):
     family = values.get('model_type')
     if family is None:
         # Not yet written in 2019.
-        found = ([name for name, spelled in CLASS_NAMES.items() if architecture.startswith(spelled)]
-                 or [name for name, spelling in SPELLINGS.items()
-                     if any(array.startswith(spelling.prefix) for array in array_names)])
+        found = [
+            name for name, spelled in CLASS_NAMES.items() if architecture.startswith(spelled)
+        ] or [
+            name
+            for name, spelling in SPELLINGS.items()
+            if any(array.startswith(spelling.prefix) for array in array_names)
+        ]
         if len(found) != 1:
             raise ValueError(f'has no model_type: add one of {", ".join(SPELLINGS)}')
         return found[0]
@@ -171,11 +177,17 @@ def _family(values, architecture, array_names):
 def _cut_positions(values, fields):
     """RoBERTa's padding id; its positions begin after it."""
     padding_id = values.get('pad_token_id')
-    padding_id = (_PADDING_IDS['roberta'] if padding_id is None
-                  else _whole('pad_token_id', padding_id, least=0))
+    padding_id = (
+        _PADDING_IDS['roberta']
+        if padding_id is None
+        else _whole('pad_token_id', padding_id, least=0)
+    )
     if fields['max_length'] < padding_id + 2:
-        raise _unexpected('max_position_embeddings', fields['max_length'],
-                          f'at least pad_token_id + 2 = {padding_id + 2}')
+        raise _unexpected(
+            'max_position_embeddings',
+            fields['max_length'],
+            f'at least pad_token_id + 2 = {padding_id + 2}',
+        )
     fields['max_length'] -= padding_id + 1
     return padding_id
 
@@ -186,8 +198,10 @@ def _check_width(values, fields):
         raise ValueError(f'the width {width} is not a multiple of the {heads} attention heads')
     embedding = values.get('embedding_size')
     if embedding is not None and embedding != width:
-        raise ValueError(f'embedding_size is {reprlib.repr(embedding)}: an embedding narrower or '
-                         f'wider than the layers ({width}) is not supported')
+        raise ValueError(
+            f'embedding_size is {reprlib.repr(embedding)}: an embedding narrower or '
+            f'wider than the layers ({width}) is not supported'
+        )
 
 
 def _classes(values):
@@ -236,7 +250,9 @@ def _activation(key, value):
 
 _CHECKS = {
     'num_token_types': lambda key, value: _whole(key, value, least=0),
-    'dropout': _fraction, 'layer_norm_eps': _epsilon, 'activation': _activation,
+    'dropout': _fraction,
+    'layer_norm_eps': _epsilon,
+    'activation': _activation,
 }
 
 
@@ -244,8 +260,9 @@ def _unexpected(key, value, expected):
     return ValueError(f'{key} is {reprlib.repr(value)}: expected {expected}')
 
 
-def config_values(config, family, heads, num_classes=None, labels=(), special_ids=None,
-                  problem_type=''):
+def config_values(
+    config, family, heads, num_classes=None, labels=(), special_ids=None, problem_type=''
+):
     """What config.json says of a network.
 
     Parameters
@@ -268,8 +285,13 @@ def config_values(config, family, heads, num_classes=None, labels=(), special_id
     dict
     """
     special_ids = {'pad_token_id': _PADDING_IDS.get(family, 0), **(special_ids or {})}
-    values = {'architectures': [_architecture(family, heads)], 'model_type': family,
-              'initializer_range': 0.02, 'tie_word_embeddings': True, **special_ids}
+    values = {
+        'architectures': [_architecture(family, heads)],
+        'model_type': family,
+        'initializer_range': 0.02,
+        'tie_word_embeddings': True,
+        **special_ids,
+    }
     for field, (names, _) in _KEYS[family].items():
         values[names[0]] = getattr(config, field)
     activation = _KEYS[family]['activation'].names[0]
@@ -289,6 +311,9 @@ def config_values(config, family, heads, num_classes=None, labels=(), special_id
 
 
 def _architecture(family, heads):
-    suffix = next(suffix for needed, suffix in SPELLINGS[family].architectures.items()
-                  if set(needed) <= set(heads))
+    suffix = next(
+        suffix
+        for needed, suffix in SPELLINGS[family].architectures.items()
+        if set(needed) <= set(heads)
+    )
     return CLASS_NAMES[family] + suffix

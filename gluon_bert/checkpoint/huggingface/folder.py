@@ -4,6 +4,7 @@ RoBERTa's positions begin after the id of its padding token: the rows up to it a
 reading, and written as zeros. A token type embedding of one row of zeros adds nothing: it is left
 out when reading, and written where transformers wants one.
 """
+
 from __future__ import annotations
 
 import json
@@ -28,11 +29,15 @@ from .torch_file import TorchFile
 logger = logging.getLogger(__name__)
 
 # Of those in a folder the first is read.
-_FILES = ('model.safetensors', 'model.safetensors.index.json', 'pytorch_model.bin',
-          'pytorch_model.bin.index.json')
+_FILES = (
+    'model.safetensors',
+    'model.safetensors.index.json',
+    'pytorch_model.bin',
+    'pytorch_model.bin.index.json',
+)
 _FLOATS = ('F64', 'F32', 'F16', 'BF16')
 _TOKEN_TYPES, _POSITIONS = 'token_type_embed.0.weight', 'encoder.position_weight'
-_ROWS = 4096        # compared at a time
+_ROWS = 4096  # compared at a time
 
 
 def read_huggingface(path):
@@ -73,12 +78,15 @@ def read_huggingface(path):
     tokenizer = read_tokenizer(file.parent)
     rows = checkpoint.config.vocab_size
     if tokenizer is not None and len(tokenizer.vocab) > rows:
-        raise ValueError(f'{file.parent}: the tokenizer has {len(tokenizer.vocab)} tokens, the '
-                         f'word embedding {rows} rows')
+        raise ValueError(
+            f'{file.parent}: the tokenizer has {len(tokenizer.vocab)} tokens, the '
+            f'word embedding {rows} rows'
+        )
     if tokenizer is not None and checkpoint.config.num_token_types < 2:
-        tokenizer = tokenizer.without_token_types()    # older files do not say so
-    return replace(checkpoint, tokenizer=tokenizer, source=str(path),
-                   max_tokens=read_max_tokens(file.parent))
+        tokenizer = tokenizer.without_token_types()  # older files do not say so
+    return replace(
+        checkpoint, tokenizer=tokenizer, source=str(path), max_tokens=read_max_tokens(file.parent)
+    )
 
 
 def huggingface_arrays(tensors, family='bert', architecture='', padding_id=1):
@@ -110,11 +118,11 @@ def huggingface_arrays(tensors, family='bert', architecture='', padding_id=1):
     dtype = getattr(tensors, 'dtype', lambda name: _FLOATS[0])
     for name in names.values():
         if dtype(name) not in _FLOATS:
-            raise ValueError(f'{name} is of type {plain(dtype(name))}: expected one of '
-                             f'{", ".join(_FLOATS)}')
+            raise ValueError(
+                f'{name} is of type {plain(dtype(name))}: expected one of {", ".join(_FLOATS)}'
+            )
     known = {*names.values(), *copies}
-    _warn_left_out([name for name in tensors
-                    if name not in known and not is_buffer(name, family)])
+    _warn_left_out([name for name in tensors if name not in known and not is_buffer(name, family)])
     if _TOKEN_TYPES in names and _adds_nothing(tensors, names[_TOKEN_TYPES]):
         del names[_TOKEN_TYPES]
     if family == 'roberta' and _POSITIONS in names:
@@ -181,14 +189,17 @@ def _to_checkpoint(tensors, described):
         config = replace(config, num_token_types=0)
     checkpoint = Checkpoint(arrays, config, family)
     if described.architecture.endswith('ForMultipleChoice'):
-        if 'tagger' in checkpoint.heads:      # RoBERTa's, which has names of its own
+        if 'tagger' in checkpoint.heads:  # RoBERTa's, which has names of its own
             raise ValueError(f'the head of {described.architecture} is not supported')
         num_classes, labels = 1, ()
     names = check_network(checkpoint, num_classes or count_classes(checkpoint))
     _warn_left_out([name for name in arrays if name not in names])
-    return replace(checkpoint, arrays=renamed(arrays, {name: name for name in names}),
-                   labels=labels if count_classes(checkpoint) else (),
-                   problem_type=described.problem_type)
+    return replace(
+        checkpoint,
+        arrays=renamed(arrays, {name: name for name in names}),
+        labels=labels if count_classes(checkpoint) else (),
+        problem_type=described.problem_type,
+    )
 
 
 def _to_huggingface(checkpoint):
@@ -204,8 +215,9 @@ def _to_huggingface(checkpoint):
     if left:
         raise ValueError(f"has {listing(left)}: transformers' {family} has no place for them")
     special_ids = _special_ids(checkpoint)
-    values = config_values(config, family, checkpoint.heads, num_classes, labels, special_ids,
-                           checkpoint.problem_type)
+    values = config_values(
+        config, family, checkpoint.heads, num_classes, labels, special_ids, checkpoint.problem_type
+    )
     if family == 'roberta':
         arrays = _with_zeros(arrays, _POSITIONS, values['pad_token_id'] + 1)
     if family != 'distilbert' and not config.num_token_types:
@@ -220,9 +232,8 @@ def _save_tokenizer(checkpoint, folder):
     checkpoint.tokenizer.save(folder)
     path = folder / 'tokenizer_config.json'
     values = json.loads(path.read_text(encoding='utf-8'))
-    values['model_max_length'] = min(checkpoint.max_tokens or config.max_length,
-                                     config.max_length)
-    if config.num_token_types < 2:      # or it would be given types of which it has no row
+    values['model_max_length'] = min(checkpoint.max_tokens or config.max_length, config.max_length)
+    if config.num_token_types < 2:  # or it would be given types of which it has no row
         values['model_input_names'] = ['input_ids', 'attention_mask']
     path.write_text(json.dumps(values, indent=2) + '\n', encoding='utf-8')
 
@@ -240,12 +251,16 @@ def _special_ids(checkpoint):
 def _check_copies(tensors, names, family):
     """The names of arrays that are there twice; ValueError if the second is another."""
     spelling, copies = SPELLINGS[family], []
-    for copy, common in ((spelling.decoder_weight, 'word_embed.0.weight'),
-                         (spelling.decoder_bias, 'decoder.3.bias')):
+    for copy, common in (
+        (spelling.decoder_weight, 'word_embed.0.weight'),
+        (spelling.decoder_bias, 'decoder.3.bias'),
+    ):
         if copy in tensors and common in names:
             if not _equal(tensors, copy, names[common]):
-                raise ValueError(f'{copy} differs from {names[common]}: a decoder with weights of '
-                                 'its own is not supported')
+                raise ValueError(
+                    f'{copy} differs from {names[common]}: a decoder with weights of '
+                    'its own is not supported'
+                )
             copies.append(copy)
     return copies
 
@@ -254,8 +269,10 @@ def _equal(tensors, first, second):
     if shape_of(tensors, first) != shape_of(tensors, second):
         return False
     first, second = np.atleast_1d(tensors[first], tensors[second])
-    return all(np.array_equal(first[i:i + _ROWS], second[i:i + _ROWS])
-               for i in range(0, len(first), _ROWS))
+    return all(
+        np.array_equal(first[i : i + _ROWS], second[i : i + _ROWS])
+        for i in range(0, len(first), _ROWS)
+    )
 
 
 def _adds_nothing(tensors, name):
@@ -265,8 +282,7 @@ def _adds_nothing(tensors, name):
 def _without_rows(arrays, name, count):
     """The same arrays, one without its first rows."""
     first, *others = shape_of(arrays, name) or (0,)
-    return changed(arrays, {name: ((max(0, first - count), *others),
-                                   lambda: arrays[name][count:])})
+    return changed(arrays, {name: ((max(0, first - count), *others), lambda: arrays[name][count:])})
 
 
 def _with_zeros(arrays, name, count):
@@ -276,14 +292,16 @@ def _with_zeros(arrays, name, count):
     def read():
         array = arrays[name]
         return np.concatenate([np.zeros((count, *others), array.dtype), array])
+
     return changed(arrays, {name: ((first + count, *others), read)})
 
 
 def _with_token_type(arrays):
     """The same arrays, and a token type embedding of one row of zeros."""
     shape = (1, *shape_of(arrays, _POSITIONS)[1:])
-    return changed(arrays, {_TOKEN_TYPES: (
-        shape, lambda: np.zeros(shape, arrays[_POSITIONS].dtype))})
+    return changed(
+        arrays, {_TOKEN_TYPES: (shape, lambda: np.zeros(shape, arrays[_POSITIONS].dtype))}
+    )
 
 
 def _warn_left_out(names):

@@ -1,4 +1,5 @@
 """How transformers spells the common names, family by family, as data used in both directions."""
+
 from __future__ import annotations
 
 import re
@@ -107,8 +108,10 @@ _ROBERTA = Spelling(
             'decoder.3.bias': 'lm_head.bias',
         },
         # Its first layer does what BERT's pooler does.
-        'classifier': {**_dense('pooler', 'classifier.dense'),
-                       **_dense('classifier.1', 'classifier.out_proj')},
+        'classifier': {
+            **_dense('pooler', 'classifier.dense'),
+            **_dense('classifier.1', 'classifier.out_proj'),
+        },
         'span': _dense('span_classifier', 'qa_outputs'),
         'tagger': _dense('tag_classifier', 'classifier'),
     },
@@ -137,8 +140,10 @@ _DISTILBERT = Spelling(
             **_norm('decoder.2', 'vocab_layer_norm'),
             'decoder.3.bias': 'vocab_projector.bias',
         },
-        'classifier': {**_dense('pooler', 'pre_classifier'),
-                       **_dense('classifier.1', 'classifier')},
+        'classifier': {
+            **_dense('pooler', 'pre_classifier'),
+            **_dense('classifier.1', 'classifier'),
+        },
         'span': _dense('span_classifier', 'qa_outputs'),
         'tagger': _dense('tag_classifier', 'classifier'),
     },
@@ -194,8 +199,13 @@ def huggingface_names(family, num_layers, heads=(), prefix=None):
     if prefix is None:
         prefix = spelling.prefix if heads else ''
     names = {common: prefix + theirs for common, theirs in spelling.encoder.items()}
-    names.update({f'{_CELLS}{i}.{common}': f'{prefix}{spelling.layers}{i}.{theirs}'
-                  for i in range(num_layers) for common, theirs in spelling.layer.items()})
+    names.update(
+        {
+            f'{_CELLS}{i}.{common}': f'{prefix}{spelling.layers}{i}.{theirs}'
+            for i in range(num_layers)
+            for common, theirs in spelling.layer.items()
+        }
+    )
     for head in heads:
         names.update(spelling.heads[head])
     return names
@@ -219,8 +229,9 @@ def find_heads(names, family, architecture=''):
     list of str
     """
     spelling = SPELLINGS[family]
-    heads = [head for head, spelled in spelling.heads.items()
-             if next(iter(spelled.values())) in names]
+    heads = [
+        head for head, spelled in spelling.heads.items() if next(iter(spelled.values())) in names
+    ]
     if {'classifier', 'tagger'} <= set(heads):
         heads.remove('classifier' if _is_of_tokens(names, spelling, architecture) else 'tagger')
     return heads
@@ -260,8 +271,7 @@ def find_names(names, family, heads):
     spelling = SPELLINGS[family]
     ours = {theirs: common for head in heads for common, theirs in spelling.heads[head].items()}
     taken = set(ours.values())
-    encoder = {theirs: common for common, theirs in spelling.encoder.items()
-               if common not in taken}
+    encoder = {theirs: common for common, theirs in spelling.encoder.items() if common not in taken}
     layer = {theirs: common for common, theirs in spelling.layer.items()}
     found = {}
     for name in names:
@@ -284,14 +294,14 @@ def is_buffer(name, family):
 def _encoder_name(name, spelling, encoder, layer):
     name = _bare(name, spelling)
     if name.startswith(spelling.layers):
-        number, _, rest = name[len(spelling.layers):].partition('.')
+        number, _, rest = name[len(spelling.layers) :].partition('.')
         if rest in layer and re.fullmatch('0|[1-9][0-9]{0,5}', number):
             return f'{_CELLS}{number}.{layer[rest]}'
     return encoder.get(name)
 
 
 def _bare(name, spelling):
-    return name[len(spelling.prefix):] if name.startswith(spelling.prefix) else name
+    return name[len(spelling.prefix) :] if name.startswith(spelling.prefix) else name
 
 
 def _new_spelling(name):

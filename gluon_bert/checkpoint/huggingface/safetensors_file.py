@@ -5,6 +5,7 @@ byte range) and the tensors' bytes. ``safetensors.numpy.load_file`` is not used:
 a copy of all tensors in memory, where a tensor here lies in the file until it is touched and is not
 copied; and no BF16.
 """
+
 from __future__ import annotations
 
 import json
@@ -21,13 +22,13 @@ _WRITTEN = {stored: name for name, stored in DTYPES.items() if name != 'BF16'}
 # The format allows a header of 100 MB. As Python objects that could be gigabytes; the header of
 # BERT large takes 40 kB.
 _MAX_HEADER = 8 << 20
-_MAX_SEPARATORS = 400_000       # each '[', '{' and ',' makes room for one object
+_MAX_SEPARATORS = 400_000  # each '[', '{' and ',' makes room for one object
 
 
 class _Entry(NamedTuple):
     dtype: str
     shape: Tuple[int, ...]
-    begin: int      # in the file
+    begin: int  # in the file
     end: int
 
 
@@ -65,8 +66,9 @@ class SafetensorsFile(TensorFile):
             self.metadata = header.pop('__metadata__', {})
             if not isinstance(self.metadata, dict) or not _texts(self.metadata.values()):
                 raise ValueError('its __metadata__ is not text by name')
-            self._entries = {name: _check_entry(name, entry, 8 + length)
-                             for name, entry in header.items()}
+            self._entries = {
+                name: _check_entry(name, entry, 8 + length) for name, entry in header.items()
+            }
             _check_cover(self._entries, 8 + length, size)
         except ValueError as error:
             raise ValueError(f'{self.path}: not a whole safetensors file ({error})') from None
@@ -74,8 +76,10 @@ class SafetensorsFile(TensorFile):
     def __getitem__(self, name):
         entry = self._entry(name)
         if entry.dtype not in DTYPES:
-            raise ValueError(f'{self.path}: tensor {short(name)} is of type {short(entry.dtype)}: '
-                             f'expected one of {", ".join(DTYPES)}')
+            raise ValueError(
+                f'{self.path}: tensor {short(name)} is of type {short(entry.dtype)}: '
+                f'expected one of {", ".join(DTYPES)}'
+            )
         count = (entry.end - entry.begin) // DTYPES[entry.dtype].itemsize
         return self._read(name, entry.begin, entry.dtype, count).reshape(entry.shape)
 
@@ -85,7 +89,7 @@ class ShardedTensors(TensorFile):
 
     def __init__(self, path, files):
         super().__init__(path)
-        self._entries = files       # name -> open file
+        self._entries = files  # name -> open file
 
     def __getitem__(self, name):
         return self._entry(name)[name]
@@ -127,10 +131,17 @@ def open_sharded(index_path, open_file):
         if not isinstance(shards, dict) or not shards:
             raise ValueError("it has no object 'weight_map' with tensors")
         for name, shard in shards.items():
-            if (type(shard) is not str or shard in ('', '.', '..') or not shard.isprintable()
-                    or len(shard.encode()) > 255 or any(mark in shard for mark in '/\\:')):
-                raise ValueError(f'tensor {short(name)} is said to be in {short(shard)}: expected '
-                                 'a file name in the same folder')
+            if (
+                type(shard) is not str
+                or shard in ('', '.', '..')
+                or not shard.isprintable()
+                or len(shard.encode()) > 255
+                or any(mark in shard for mark in '/\\:')
+            ):
+                raise ValueError(
+                    f'tensor {short(name)} is said to be in {short(shard)}: expected '
+                    'a file name in the same folder'
+                )
     except ValueError as error:
         raise ValueError(f'{path}: not an index of shards ({error})') from None
     files = {shard: open_file(path.parent / shard) for shard in sorted({*shards.values()})}
@@ -218,8 +229,10 @@ def _check_cover(entries, start, size):
     end = start
     for name, entry in sorted(entries.items(), key=lambda item: item[1][2:]):
         if entry.begin != end:
-            raise ValueError(f'tensor {short(name)} begins at byte {entry.begin} where the one '
-                             f'before it ends at {end}')
+            raise ValueError(
+                f'tensor {short(name)} begins at byte {entry.begin} where the one '
+                f'before it ends at {end}'
+            )
         end = entry.end
     if end != size:
         raise ValueError(f'its tensors end at byte {end} and the file at {size}')

@@ -7,6 +7,7 @@ of the storages), then for each key a count (int64) and the values.
 The pickles are not loaded: :class:`_Pickle` reads their opcodes as data and knows only what a state
 dict is made of. The name of anything else, a class or function to be called, is refused.
 """
+
 from __future__ import annotations
 
 import pickletools
@@ -18,25 +19,48 @@ import numpy as np
 
 from ..tensor_file import DTYPES, TensorFile, num_bytes, short
 
-_STORAGES = {f'torch.{name}Storage': dtype for name, dtype in (
-    ('Float', 'F32'), ('Half', 'F16'), ('BFloat16', 'BF16'), ('Double', 'F64'), ('Long', 'I64'),
-    ('Int', 'I32'), ('Short', 'I16'), ('Char', 'I8'), ('Byte', 'U8'), ('Bool', 'BOOL'))}
-_NESTED = ('state_dict', 'model')       # where training checkpoints keep the state dict
+_STORAGES = {
+    f'torch.{name}Storage': dtype
+    for name, dtype in (
+        ('Float', 'F32'),
+        ('Half', 'F16'),
+        ('BFloat16', 'BF16'),
+        ('Double', 'F64'),
+        ('Long', 'I64'),
+        ('Int', 'I32'),
+        ('Short', 'I16'),
+        ('Char', 'I8'),
+        ('Byte', 'U8'),
+        ('Bool', 'BOOL'),
+    )
+}
+_NESTED = ('state_dict', 'model')  # where training checkpoints keep the state dict
 _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
 
-_MAX_PICKLE = 8 << 20           # bytes; that of BERT large has 60 kB
-_MAX_STEPS = 150_000            # a tensor takes 30
-_MAX_START = 1 << 10            # bytes of the pickles before the object in a stream
-_MAX_TEXT = 1 << 16             # bytes of one string or number
-_MAX_LINE = 256                 # bytes of the name of a module, class or function
-_MAX_DIRECTORY = 2 << 20        # bytes of a zip's list of members
-_MAX_END = 22                   # bytes at the end of a zip; zipfile takes them without a number
+_MAX_PICKLE = 8 << 20  # bytes; that of BERT large has 60 kB
+_MAX_STEPS = 150_000  # a tensor takes 30
+_MAX_START = 1 << 10  # bytes of the pickles before the object in a stream
+_MAX_TEXT = 1 << 16  # bytes of one string or number
+_MAX_LINE = 256  # bytes of the name of a module, class or function
+_MAX_DIRECTORY = 2 << 20  # bytes of a zip's list of members
+_MAX_END = 22  # bytes at the end of a zip; zipfile takes them without a number
 # All tensors together: in sizes of the file, but above so many bytes in no more than a few.
 _MAX_SHARING, _MAX_SHARED, _MAX_COPIES = 64, 64 << 20, 4
 # What pickletools, zipfile and this module raise on garbage.
-_GARBAGE = (ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, RuntimeError,
-            TypeError, ValueError, struct.error, zipfile.BadZipFile, zipfile.LargeZipFile)
+_GARBAGE = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zipfile.BadZipFile,
+    zipfile.LargeZipFile,
+)
 
 _Global = namedtuple('_Global', 'name')
 _Storage = namedtuple('_Storage', 'key dtype count')
@@ -71,14 +95,16 @@ class TorchFile(TensorFile):
                 read = _read_zip if file.read(4) == b'PK\3\4' else _read_stream
                 content, self._positions = read(file, size)
             self._entries = _tensors_of(content)
-            if sum(num_bytes(tensor.shape, DTYPES[tensor.dtype].itemsize)
-                   for tensor in self._entries.values()) > min(
-                       _MAX_SHARING * size, max(_MAX_SHARED, _MAX_COPIES * size)):
+            if sum(
+                num_bytes(tensor.shape, DTYPES[tensor.dtype].itemsize)
+                for tensor in self._entries.values()
+            ) > min(_MAX_SHARING * size, max(_MAX_SHARED, _MAX_COPIES * size)):
                 raise ValueError('its tensors are many times larger than the file')
         except _GARBAGE as error:
             reason = error if isinstance(error, ValueError) else f'{type(error).__name__}: {error}'
-            raise ValueError(f'{self.path}: not a whole PyTorch state dict '
-                             f'({str(reason)[:300]})') from None
+            raise ValueError(
+                f'{self.path}: not a whole PyTorch state dict ({str(reason)[:300]})'
+            ) from None
 
     def __getitem__(self, name):
         tensor = self._entry(name)
@@ -87,7 +113,7 @@ class TorchFile(TensorFile):
         values = self._read(name, position if span else 0, tensor.dtype, span)
         strides = [stride * values.itemsize for stride in tensor.strides]
         view = np.lib.stride_tricks.as_strided(values, tensor.shape, strides)
-        return np.ascontiguousarray(view).reshape(tensor.shape)     # a copy only if it must be
+        return np.ascontiguousarray(view).reshape(tensor.shape)  # a copy only if it must be
 
 
 class _Window:
@@ -113,7 +139,7 @@ class _Window:
 
     def readline(self):
         line = self._file.readline(min(self._left, _MAX_LINE))
-        if b'\\' in line:       # pickletools would take it for an escape, and may warn
+        if b'\\' in line:  # pickletools would take it for an escape, and may warn
             raise ValueError('it has an escape in a name')
         self._left -= len(line)
         return line
@@ -126,7 +152,8 @@ class _Pickle:
         self.stack, self.outer, self.memo, self.storages = [], [], {}, {}
         self.steps = 0
         for opcode, argument, _ in pickletools.genops(
-                _Window(file, min(size, _MAX_PICKLE), _MAX_TEXT)):
+            _Window(file, min(size, _MAX_PICKLE), _MAX_TEXT)
+        ):
             self.spend(1)
             if opcode.name not in _ACTIONS:
                 raise ValueError(f'its pickle uses {opcode.name}, which no state dict needs')
@@ -162,8 +189,9 @@ class _Pickle:
 
     def set_items(self, items):
         # Names are texts; hashing a nested tuple could take for ever.
-        self.top(dict).update((name, value) for name, value in zip(items[::2], items[1::2])
-                              if type(name) is str)
+        self.top(dict).update(
+            (name, value) for name, value in zip(items[::2], items[1::2]) if type(name) is str
+        )
 
     def put(self, index):
         self.memo[len(self.memo) if index is None else index] = self.stack[-1]
@@ -171,7 +199,7 @@ class _Pickle:
     def push_global(self, parts):
         if not all(type(part) is str for part in parts):
             raise ValueError('its pickle has a name that is not text')
-        self.spend(3)           # it takes as long as three others
+        self.spend(3)  # it takes as long as three others
         name = '.'.join(parts)
         if name not in _STORAGES and name not in _FUNCTIONS:
             raise ValueError(f'it names {short(name)}: loading it would run code')
@@ -179,22 +207,32 @@ class _Pickle:
 
     def reduce(self, _):
         function, arguments = self.pop(2)
-        if (type(function) is not _Global or function.name not in _FUNCTIONS
-                or type(arguments) is not tuple or len(arguments) > 7):
+        if (
+            type(function) is not _Global
+            or function.name not in _FUNCTIONS
+            or type(arguments) is not tuple
+            or len(arguments) > 7
+        ):
             raise ValueError('its pickle calls what is not a function, or with other arguments')
         self.push(_FUNCTIONS[function.name](self, *arguments))
 
     def build(self, _):
-        self.pop(1)             # a state dict's _metadata: versions of its layers
+        self.pop(1)  # a state dict's _metadata: versions of its layers
         self.top(dict)
 
     def push_storage(self, _):
-        identity, = self.pop(1)
+        (identity,) = self.pop(1)
         if type(identity) is not tuple or len(identity) not in (5, 6):
             raise ValueError('its pickle refers to something outside')
         kind, storage_class, key, _, count, *view = identity
-        if (kind != 'storage' or type(storage_class) is not _Global or type(key) is not str
-                or storage_class.name not in _STORAGES or not _natural(count) or any(view)):
+        if (
+            kind != 'storage'
+            or type(storage_class) is not _Global
+            or type(key) is not str
+            or storage_class.name not in _STORAGES
+            or not _natural(count)
+            or any(view)
+        ):
             raise ValueError('its pickle refers to something outside that is not a storage')
         storage = _Storage(key, _STORAGES[storage_class.name], count)
         if self.storages.setdefault(key, storage) != storage:
@@ -219,10 +257,11 @@ def _rebuild_tensor(_, storage, offset, shape, strides, *rest):
         raise ValueError('it has a tensor whose shape, strides or offset are not natural numbers')
     span = _span(shape, strides)
     if span and offset + span > storage.count:
-        raise ValueError(f'it has a tensor of shape {shape} that leads out of its storage of '
-                         f'{storage.count} values')
-    strides = tuple(stride if span and length > 1 else 0
-                    for length, stride in zip(shape, strides))
+        raise ValueError(
+            f'it has a tensor of shape {shape} that leads out of its storage of '
+            f'{storage.count} values'
+        )
+    strides = tuple(stride if span and length > 1 else 0 for length, stride in zip(shape, strides))
     return _Tensor(storage.key, storage.dtype, offset, shape, strides)
 
 
@@ -234,24 +273,47 @@ _FUNCTIONS = {
 }
 _ACTIONS = {
     **dict.fromkeys(('PROTO', 'FRAME', 'STOP'), lambda pickle, _: None),
-    **dict.fromkeys(('BININT', 'BININT1', 'BININT2', 'LONG1', 'BINFLOAT', 'BINUNICODE',
-                     'SHORT_BINUNICODE', 'BINSTRING', 'SHORT_BINSTRING', 'BINBYTES',
-                     'SHORT_BINBYTES'), _Pickle.push),
-    **{name: lambda pickle, _, value=value: pickle.push(value) for name, value in (
-        ('NONE', None), ('NEWTRUE', True), ('NEWFALSE', False), ('EMPTY_TUPLE', ()))},
+    **dict.fromkeys(
+        (
+            'BININT',
+            'BININT1',
+            'BININT2',
+            'LONG1',
+            'BINFLOAT',
+            'BINUNICODE',
+            'SHORT_BINUNICODE',
+            'BINSTRING',
+            'SHORT_BINSTRING',
+            'BINBYTES',
+            'SHORT_BINBYTES',
+        ),
+        _Pickle.push,
+    ),
+    **{
+        name: lambda pickle, _, value=value: pickle.push(value)
+        for name, value in (
+            ('NONE', None),
+            ('NEWTRUE', True),
+            ('NEWFALSE', False),
+            ('EMPTY_TUPLE', ()),
+        )
+    },
     'EMPTY_DICT': lambda pickle, _: pickle.push({}),
     'EMPTY_LIST': lambda pickle, _: pickle.push([]),
     'MARK': _Pickle.mark,
-    **{f'TUPLE{count}': lambda pickle, _, count=count: pickle.push(tuple(pickle.pop(count)))
-       for count in (1, 2, 3)},
+    **{
+        f'TUPLE{count}': lambda pickle, _, count=count: pickle.push(tuple(pickle.pop(count)))
+        for count in (1, 2, 3)
+    },
     'TUPLE': lambda pickle, _: pickle.push(tuple(pickle.since_mark())),
     'APPEND': lambda pickle, _: pickle.extend(pickle.pop(1)),
     'APPENDS': lambda pickle, _: pickle.extend(pickle.since_mark()),
     'SETITEM': lambda pickle, _: pickle.set_items(pickle.pop(2)),
     'SETITEMS': lambda pickle, _: pickle.set_items(pickle.since_mark()),
     **dict.fromkeys(('BINPUT', 'LONG_BINPUT', 'MEMOIZE'), _Pickle.put),
-    **dict.fromkeys(('BINGET', 'LONG_BINGET'),
-                    lambda pickle, index: pickle.push(pickle.memo[index])),
+    **dict.fromkeys(
+        ('BINGET', 'LONG_BINGET'), lambda pickle, index: pickle.push(pickle.memo[index])
+    ),
     'GLOBAL': lambda pickle, names: pickle.push_global(names.split(' ')),
     'STACK_GLOBAL': lambda pickle, _: pickle.push_global(pickle.pop(2)),
     'REDUCE': _Pickle.reduce,
@@ -293,8 +355,11 @@ def _members(file, size):
     with zipfile.ZipFile(_Window(file, 3 * _MAX_DIRECTORY, _MAX_DIRECTORY)) as archive:
         for member in archive.infolist():
             where = f'its member {short(member.filename)}'
-            if (member.compress_type != zipfile.ZIP_STORED or member.flag_bits & 1
-                    or member.compress_size != member.file_size):
+            if (
+                member.compress_type != zipfile.ZIP_STORED
+                or member.flag_bits & 1
+                or member.compress_size != member.file_size
+            ):
                 raise ValueError(f'{where} is compressed or encrypted')
             if member.filename in members or not 0 <= member.header_offset <= size:
                 raise ValueError(f'{where} is there twice or outside the file')
@@ -321,13 +386,16 @@ def _read_stream(file, size):
         raise ValueError('its values are not little-endian')
     content = _Pickle(file, size)
     keys = _Pickle(file, size).value
-    if (type(keys) is not list or not all(type(key) is str for key in keys)
-            or sorted(keys) != sorted(content.storages)):
+    if (
+        type(keys) is not list
+        or not all(type(key) is str for key in keys)
+        or sorted(keys) != sorted(content.storages)
+    ):
         raise ValueError('its list of storages is not that of its tensors')
     positions = {}
     for key in keys:
         storage = content.storages[key]
-        count, = struct.unpack('<q', file.read(8))
+        (count,) = struct.unpack('<q', file.read(8))
         positions[key] = file.tell()
         end = positions[key] + count * DTYPES[storage.dtype].itemsize
         if count != storage.count or end > size:
@@ -351,10 +419,13 @@ def _tensors_of(content):
 
 
 def _natural(number):
-    return type(number) is int and 0 <= number < 2 ** 63
+    return type(number) is int and 0 <= number < 2**63
 
 
 def _span(shape, strides):
     """Values from the first of a tensor to its last."""
-    return 0 if 0 in shape else 1 + sum(
-        (length - 1) * stride for length, stride in zip(shape, strides))
+    return (
+        0
+        if 0 in shape
+        else 1 + sum((length - 1) * stride for length, stride in zip(shape, strides))
+    )

@@ -1,4 +1,5 @@
 """What lies beside the variables of Google's BERT: ``bert_config.json`` and ``vocab.txt``."""
+
 from __future__ import annotations
 
 import re
@@ -62,8 +63,9 @@ def read_config(folder):
             fields[field] = float(number)
         activation = _typed('hidden_act', values.get('hidden_act', 'gelu'), str, 'a name')
         if activation not in _ACTIVATIONS:
-            raise ValueError(f'hidden_act={reprlib.repr(activation)}: expected one of '
-                             f'{", ".join(_ACTIVATIONS)}')
+            raise ValueError(
+                f'hidden_act={reprlib.repr(activation)}: expected one of {", ".join(_ACTIVATIONS)}'
+            )
         return BertConfig(activation=_ACTIVATIONS[activation], pooler_activation='tanh', **fields)
     except ValueError as error:
         raise ValueError(f'{path}: {error}') from None
@@ -88,13 +90,15 @@ def config_values(config):
     if not config.num_token_types:
         raise ValueError("num_token_types=0, Google's BERT has token types")
     if config.pooler_activation != 'tanh':
-        raise ValueError(f"pooler_activation={config.pooler_activation!r}, Google's BERT has "
-                         f"'tanh'")
+        raise ValueError(
+            f"pooler_activation={config.pooler_activation!r}, Google's BERT has 'tanh'"
+        )
     values = {key: getattr(config, field) for key, field in _KEYS.items()}
     values.update((key, getattr(config, field)) for key, (field, _) in _NUMBERS.items())
     values['attention_probs_dropout_prob'] = config.dropout
-    values['hidden_act'] = next(name for name, activation in _ACTIVATIONS.items()
-                                if activation == config.activation)
+    values['hidden_act'] = next(
+        name for name, activation in _ACTIVATIONS.items() if activation == config.activation
+    )
     return values
 
 
@@ -127,8 +131,10 @@ def read_tokenizer(folder, config):
         lower = _named_lower(folder.resolve().name)
     tokenizer = data.read_tokenizer(folder, lower=lower)
     if tokenizer is not None and len(tokenizer.vocab) > config.vocab_size:
-        raise ValueError(f'{folder}: its vocabulary has {len(tokenizer.vocab)} tokens, but its '
-                         f'word embedding {config.vocab_size} rows')
+        raise ValueError(
+            f'{folder}: its vocabulary has {len(tokenizer.vocab)} tokens, but its '
+            f'word embedding {config.vocab_size} rows'
+        )
     return tokenizer
 
 

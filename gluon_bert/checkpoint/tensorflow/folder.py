@@ -1,4 +1,5 @@
 """Google's BERT checkpoints: TensorFlow variables, ``bert_config.json`` and ``vocab.txt``."""
+
 from __future__ import annotations
 
 import json
@@ -16,8 +17,8 @@ from .names import HEADS, encoder_variables, head_variables
 from .tensor_bundle import TensorBundle, write_bundle
 
 _PREFIX = 'bert_model.ckpt'
-_LATEST = 'checkpoint'      # TensorFlow's note of the newest checkpoint of a folder
-_MAX_NOTE = 64 << 10        # bytes
+_LATEST = 'checkpoint'  # TensorFlow's note of the newest checkpoint of a folder
+_MAX_NOTE = 64 << 10  # bytes
 
 _WORD_EMBEDDING = 'bert/embeddings/word_embeddings'
 _OBJECT_GRAPH = '_CHECKPOINTABLE_OBJECT_GRAPH'
@@ -61,10 +62,18 @@ def read_tensorflow(path, tokenizer=True):
         variables = _find_variables(bundle, config)
     except ValueError as error:
         raise ValueError(f'{prefix}.index: {error}') from None
-    arrays = Arrays({variable.common: (variable.common_shape, _reader(bundle, stored, variable))
-                     for variable, stored in variables})
-    return Checkpoint(arrays, config, source=str(prefix),
-                      tokenizer=read_tokenizer(prefix.parent, config) if tokenizer else None)
+    arrays = Arrays(
+        {
+            variable.common: (variable.common_shape, _reader(bundle, stored, variable))
+            for variable, stored in variables
+        }
+    )
+    return Checkpoint(
+        arrays,
+        config,
+        source=str(prefix),
+        tokenizer=read_tokenizer(prefix.parent, config) if tokenizer else None,
+    )
 
 
 def write_tensorflow(checkpoint, folder):
@@ -90,26 +99,36 @@ def write_tensorflow(checkpoint, folder):
         values = config_values(checkpoint.config)
         variables = _written_variables(checkpoint)
     except ValueError as error:
-        raise ValueError(f'{checkpoint.source or "checkpoint"}: cannot be written for TensorFlow: '
-                         f'{error}') from None
+        raise ValueError(
+            f'{checkpoint.source or "checkpoint"}: cannot be written for TensorFlow: {error}'
+        ) from None
     for name in (f'{_PREFIX}.index', CONFIG, VOCAB, _LATEST):
         if (folder / name).exists():
             raise ValueError(f'{folder / name}: is there already; give another folder')
     folder.mkdir(parents=True, exist_ok=True)
     if checkpoint.tokenizer is not None:
         checkpoint.tokenizer.save(folder)
-    write_bundle(folder / _PREFIX, Arrays({
-        variable.name: (variable.shape, _writer(checkpoint.arrays, variable))
-        for variable in variables}))
+    write_bundle(
+        folder / _PREFIX,
+        Arrays(
+            {
+                variable.name: (variable.shape, _writer(checkpoint.arrays, variable))
+                for variable in variables
+            }
+        ),
+    )
     write_text(folder / CONFIG, json.dumps(values, indent=2, sort_keys=True) + '\n')
-    write_text(folder / _LATEST, f'model_checkpoint_path: "{_PREFIX}"\n'
-                                 f'all_model_checkpoint_paths: "{_PREFIX}"\n')
+    write_text(
+        folder / _LATEST,
+        f'model_checkpoint_path: "{_PREFIX}"\nall_model_checkpoint_paths: "{_PREFIX}"\n',
+    )
 
 
 def _reader(bundle, stored, variable):
     def read():
         array = bundle[stored]
         return np.ascontiguousarray(array.T) if variable.transposed else array
+
     return read
 
 
@@ -117,20 +136,22 @@ def _writer(arrays, variable):
     def read():
         array = arrays[variable.common]
         return array.T if variable.transposed else array
+
     return read
 
 
 def _find_prefix(path):
     if not path.is_dir():
         return path.with_suffix('') if path.suffix == '.index' else path
-    names = sorted(file.name[:-len('.index')] for file in path.glob('*.ckpt*.index'))
+    names = sorted(file.name[: -len('.index')] for file in path.glob('*.ckpt*.index'))
     if not names:
         raise FileNotFoundError(f'{path}: has no TensorFlow checkpoint (*.ckpt*.index)')
     for name in (_PREFIX, names[0] if len(names) == 1 else None, _latest(path)):
         if name in names:
             return path / name
-    raise ValueError(f'{path}: has {len(names)} checkpoints, give the path of one: '
-                     f'{listing(names, 10)}')
+    raise ValueError(
+        f'{path}: has {len(names)} checkpoints, give the path of one: {listing(names, 10)}'
+    )
 
 
 def _latest(folder):
@@ -151,10 +172,13 @@ def _find_variables(bundle, config):
         raise ValueError(f'has {len(shapes)} variables, too few for {config.num_layers} layers')
     scope = _find_scope(shapes)
     # What lies under a variable is a slot of an optimiser.
-    names = [name for name in shapes
-             if name.rpartition('/')[0] not in shapes and name.rpartition('/')[2] not in _SLOTS]
+    names = [
+        name
+        for name in shapes
+        if name.rpartition('/')[0] not in shapes and name.rpartition('/')[2] not in _SLOTS
+    ]
     found = {name: name for name in names}
-    found.update((name[len(scope):], name) for name in names if name.startswith(scope))
+    found.update((name[len(scope) :], name) for name in names if name.startswith(scope))
     wanted = encoder_variables(config)
     output = shapes.get(found.get('output_weights')) or (1,)
     for head in HEADS:
@@ -165,8 +189,10 @@ def _find_variables(bundle, config):
     for variable in wanted:
         stored = found[variable.name]
         if shapes[stored] != variable.shape or dtypes[stored] not in _FLOATS:
-            raise ValueError(f'{plain(stored)} is {dtypes[stored]} of shape {shapes[stored]}, '
-                             f'{CONFIG} calls for floats of shape {variable.shape}')
+            raise ValueError(
+                f'{plain(stored)} is {dtypes[stored]} of shape {shapes[stored]}, '
+                f'{CONFIG} calls for floats of shape {variable.shape}'
+            )
     return [(variable, found[variable.name]) for variable in wanted]
 
 
@@ -176,22 +202,28 @@ def _check_names(found, wanted, config):
         raise ValueError(f'has no variable {listing(missing)}')
     unknown = {name for name in found if name.startswith('bert/')} - {*wanted}
     if unknown:
-        raise ValueError(f'has {listing(sorted(unknown))}, which a BERT of {config.num_layers} '
-                         f'layers does not have')
+        raise ValueError(
+            f'has {listing(sorted(unknown))}, which a BERT of {config.num_layers} '
+            f'layers does not have'
+        )
 
 
 def _find_scope(names):
     """What stands in front of 'bert/': '', or names with a slash at their end."""
     if _WORD_EMBEDDING in names:
         return ''
-    scopes = [name[:-len(_WORD_EMBEDDING)] for name in names
-              if name.endswith('/' + _WORD_EMBEDDING)]
+    scopes = [
+        name[: -len(_WORD_EMBEDDING)] for name in names if name.endswith('/' + _WORD_EMBEDDING)
+    ]
     if len(scopes) == 1:
         return scopes[0]
     if scopes:
         raise ValueError(f'has several networks, in {listing(scopes)}; only one can be read')
-    kind = ('an object-based checkpoint of TensorFlow 2' if _OBJECT_GRAPH in names
-            else f'its variables are {listing(sorted(names)) or "none"}')
+    kind = (
+        'an object-based checkpoint of TensorFlow 2'
+        if _OBJECT_GRAPH in names
+        else f'its variables are {listing(sorted(names)) or "none"}'
+    )
     raise ValueError(f"has no variable {_WORD_EMBEDDING}: not Google's BERT ({kind})")
 
 
@@ -212,8 +244,10 @@ def _written_variables(checkpoint):
             raise ValueError(f'it has no {variable.common}')
         shape = shape_of(arrays, variable.common)
         if shape != variable.common_shape:
-            raise ValueError(f'{variable.common} has shape {shape}, its configuration calls for '
-                             f'{variable.common_shape}')
+            raise ValueError(
+                f'{variable.common} has shape {shape}, its configuration calls for '
+                f'{variable.common_shape}'
+            )
     unknown = sorted(set(arrays) - {variable.common for variable in variables})
     if unknown:
         raise ValueError(f'{listing(unknown)} has no name there')

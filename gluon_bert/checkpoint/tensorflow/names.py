@@ -4,6 +4,7 @@ Each row is the common name, the variable, and its shape in TensorFlow, a letter
 words, S token types, P positions, C units, F hidden size of the feed-forward layers, K classes, or
 the number itself. A ``kernel`` is stored as (in, out), every other matrix as (out, in).
 """
+
 from __future__ import annotations
 
 from typing import NamedTuple, Tuple
@@ -68,6 +69,7 @@ TAGGER = (
     ('tag_classifier.bias', 'output_bias', 'K'),
 )
 
+
 class Variable(NamedTuple):
     """One variable of a BERT.
 
@@ -108,8 +110,11 @@ def encoder_variables(config):
     list of Variable
     """
     embeddings = [row for row in EMBEDDINGS if config.num_token_types or 'S' not in row[2]]
-    layers = [(f'encoder.transformer_cells.{i}.{common}', f'bert/encoder/layer_{i}/{name}', shape)
-              for i in range(config.num_layers) for common, name, shape in LAYER]
+    layers = [
+        (f'encoder.transformer_cells.{i}.{common}', f'bert/encoder/layer_{i}/{name}', shape)
+        for i in range(config.num_layers)
+        for common, name, shape in LAYER
+    ]
     return _variables([*embeddings, *layers], config)
 
 
@@ -132,7 +137,16 @@ def head_variables(config, head, num_classes=1):
 
 
 def _variables(rows, config, num_classes=None):
-    sizes = {'V': config.vocab_size, 'S': config.num_token_types, 'P': config.max_length,
-             'C': config.units, 'F': config.hidden_size, 'K': num_classes, '2': 2}
-    return [Variable(common, name, tuple(sizes[letter] for letter in shape))
-            for common, name, shape in rows]
+    sizes = {
+        'V': config.vocab_size,
+        'S': config.num_token_types,
+        'P': config.max_length,
+        'C': config.units,
+        'F': config.hidden_size,
+        'K': num_classes,
+        '2': 2,
+    }
+    return [
+        Variable(common, name, tuple(sizes[letter] for letter in shape))
+        for common, name, shape in rows
+    ]

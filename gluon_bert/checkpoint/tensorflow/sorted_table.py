@@ -4,17 +4,18 @@ A table is blocks of pairs of bytes (key, value), each block with its masked CRC
 the blocks; and a footer that says where the index is. Reading takes bounded memory and time, and
 whatever is wrong with a table is a ValueError that says so, without the name of the file.
 """
+
 from __future__ import annotations
 
 import google_crc32c
 
-MAX_BYTES = 1 << 20     # of a table, packed or not
-MAX_KEY = 2048          # bytes
-MAX_VALUE = 16 << 10    # bytes
+MAX_BYTES = 1 << 20  # of a table, packed or not
+MAX_KEY = 2048  # bytes
+MAX_VALUE = 16 << 10  # bytes
 
 _MAGIC = 0xDB4775248B80FB57.to_bytes(8, 'little')
-_FOOTER = 48            # bytes
-_TRAILER = 5            # bytes after a block: how it is compressed, its checksum
+_FOOTER = 48  # bytes
+_TRAILER = 5  # bytes after a block: how it is compressed, its checksum
 _WORD = 0xFFFFFFFF
 
 
@@ -31,7 +32,7 @@ def checksum(data, chunk=1 << 20):
     """
     value = 0
     for start in range(0, len(data), chunk):
-        value = google_crc32c.extend(value, bytes(data[start:start + chunk]))
+        value = google_crc32c.extend(value, bytes(data[start : start + chunk]))
     return ((value >> 15 | value << 17) + 0xA282EAD8) & _WORD
 
 
@@ -57,8 +58,8 @@ def read_table(data):
         raise ValueError(f'it has more than {MAX_BYTES} bytes')
     if len(data) < _FOOTER or not data.endswith(_MAGIC):
         raise ValueError('it does not end as one')
-    footer = data[-_FOOTER:-len(_MAGIC)]
-    _, position = _read_handle(footer, 0)       # of a block of statistics, not used
+    footer = data[-_FOOTER : -len(_MAGIC)]
+    _, position = _read_handle(footer, 0)  # of a block of statistics, not used
     index, _ = _read_handle(footer, position)
     end = total = 0
     for _, value in _read_pairs(_read_block(data, *index)):
@@ -122,7 +123,7 @@ def take(data, position, size):
     """The next ``size`` bytes, and the position after them."""
     if size > len(data) - position:
         raise ValueError('it ends too early')
-    return data[position:position + size], position + size
+    return data[position : position + size], position + size
 
 
 def _read_handle(data, position):
@@ -136,8 +137,8 @@ def _read_block(data, offset, size):
     end = offset + size
     if end + _TRAILER > len(data) - _FOOTER:
         raise ValueError(f'a block should be {size} bytes from {offset}, which it does not have')
-    compression, stored = data[end], int.from_bytes(data[end + 1:end + _TRAILER], 'little')
-    if checksum(data[offset:end + 1]) != stored:
+    compression, stored = data[end], int.from_bytes(data[end + 1 : end + _TRAILER], 'little')
+    if checksum(data[offset : end + 1]) != stored:
         raise ValueError(f'the checksum of the block at {offset} is wrong')
     if compression > 1:
         raise ValueError(f'a block is compressed in the unknown way {compression}')
@@ -156,8 +157,9 @@ def _read_pairs(block):
         added, position = read_varint(block, position)
         size, position = read_varint(block, position)
         if shared > len(key) or shared + added > MAX_KEY or size > MAX_VALUE:
-            raise ValueError(f'an entry claims a name of {shared} + {added} bytes and a value of '
-                             f'{size} bytes')
+            raise ValueError(
+                f'an entry claims a name of {shared} + {added} bytes and a value of {size} bytes'
+            )
         piece, position = take(block, position, added)
         value, position = take(block, position, size)
         key = key[:shared] + piece
@@ -174,7 +176,7 @@ def _unpack_snappy(data):
         tag = data[position]
         kind, size, position = tag & 3, (tag >> 2) + 1, position + 1
         if kind == 0:
-            if size > 60:       # the size itself follows, in 1 to 4 bytes
+            if size > 60:  # the size itself follows, in 1 to 4 bytes
                 raw, position = take(data, position, size - 60)
                 size = int.from_bytes(raw, 'little') + 1
             piece, position = take(data, position, size)
@@ -186,7 +188,7 @@ def _unpack_snappy(data):
             start = len(result) - distance
             if distance == 0 or start < 0:
                 raise ValueError('a compressed block copies from outside of it')
-            piece = result[start:start + size]
+            piece = result[start : start + size]
             piece = (piece * (size // len(piece) + 1))[:size]
         result += piece
     if len(result) != length:
@@ -201,10 +203,11 @@ def _encode_pairs(pairs):
         starts.append(len(block))
         block += b'\0' + encode_varint(len(key)) + encode_varint(len(value)) + key + value
     starts = starts or [0]
-    return bytes(block) + b''.join(number.to_bytes(4, 'little')
-                                   for number in (*starts, len(starts)))
+    return bytes(block) + b''.join(
+        number.to_bytes(4, 'little') for number in (*starts, len(starts))
+    )
 
 
 def _with_trailer(content):
-    content += b'\0'    # not compressed
+    content += b'\0'  # not compressed
     return content + checksum(content).to_bytes(4, 'little')

@@ -4,6 +4,7 @@
 type, shape, place and checksum, each a protocol buffer. The tensors' bytes are in
 ``<prefix>.data-00000-of-00001`` and on.
 """
+
 from __future__ import annotations
 
 import math
@@ -26,26 +27,39 @@ from .sorted_table import (
     take,
 )
 
-_MAX_TENSORS = 10_000       # BERT-large with its Adam slots has 1200
-_MAX_TENSOR = 1 << 34       # bytes
-_MAX_DIMENSIONS = 32        # NumPy's limit
-_MAX_SHARDS = 99_999        # file names have five digits
+_MAX_TENSORS = 10_000  # BERT-large with its Adam slots has 1200
+_MAX_TENSOR = 1 << 34  # bytes
+_MAX_DIMENSIONS = 32  # NumPy's limit
+_MAX_SHARDS = 99_999  # file names have five digits
 
 _VERSION = 1
-_HEADER = bytes((0x08, 1, 0x1A, 2, 0x08, _VERSION))     # 1 data file; little-endian by default
+_HEADER = bytes((0x08, 1, 0x1A, 2, 0x08, _VERSION))  # 1 data file; little-endian by default
 
 # TensorFlow's number of a type -> its name, and NumPy's type of the stored bytes.
 _TYPES = {
-    1: ('float32', '<f4'), 2: ('float64', '<f8'), 3: ('int32', '<i4'), 4: ('uint8', '|u1'),
-    5: ('int16', '<i2'), 6: ('int8', '|i1'), 9: ('int64', '<i8'), 10: ('bool', '|b1'),
-    14: ('bfloat16', '<u2'), 17: ('uint16', '<u2'), 19: ('float16', '<f2'),
-    22: ('uint32', '<u4'), 23: ('uint64', '<u8'),
-    7: ('string', None), 8: ('complex64', None), 18: ('complex128', None),
-    20: ('resource', None), 21: ('variant', None),
+    1: ('float32', '<f4'),
+    2: ('float64', '<f8'),
+    3: ('int32', '<i4'),
+    4: ('uint8', '|u1'),
+    5: ('int16', '<i2'),
+    6: ('int8', '|i1'),
+    9: ('int64', '<i8'),
+    10: ('bool', '|b1'),
+    14: ('bfloat16', '<u2'),
+    17: ('uint16', '<u2'),
+    19: ('float16', '<f2'),
+    22: ('uint32', '<u4'),
+    23: ('uint64', '<u8'),
+    7: ('string', None),
+    8: ('complex64', None),
+    18: ('complex128', None),
+    20: ('resource', None),
+    21: ('variant', None),
 }
-_NUMBERS = {stored: number for number, (name, stored) in _TYPES.items()
-            if stored and name != 'bfloat16'}
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5    # how a field of a protocol buffer is stored
+_NUMBERS = {
+    stored: number for number, (name, stored) in _TYPES.items() if stored and name != 'bfloat16'
+}
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5  # how a field of a protocol buffer is stored
 
 
 class TensorBundle(NamedEntries):
@@ -80,7 +94,8 @@ class TensorBundle(NamedEntries):
             self._num_shards, self._entries = _read_index(data)
         except ValueError as error:
             raise ValueError(
-                f'{self._index}: not a whole TensorFlow checkpoint index ({error})') from None
+                f'{self._index}: not a whole TensorFlow checkpoint index ({error})'
+            ) from None
 
     def __repr__(self):
         return f'{type(self).__name__}({self.prefix!r})'
@@ -88,16 +103,20 @@ class TensorBundle(NamedEntries):
     def __getitem__(self, name):
         entry = self._entries[name]
         if entry.is_partitioned:
-            raise ValueError(f'{self._index}: {plain(name)} is stored in slices (a partitioned '
-                             f'variable), only whole variables can be read')
+            raise ValueError(
+                f'{self._index}: {plain(name)} is stored in slices (a partitioned '
+                f'variable), only whole variables can be read'
+            )
         stored = _stored(entry.type)
         if stored is None:
-            raise ValueError(f'{self._index}: {plain(name)} is of type {_type_name(entry.type)}, '
-                             f'only numbers can be read')
+            raise ValueError(
+                f'{self._index}: {plain(name)} is of type {_type_name(entry.type)}, '
+                f'only numbers can be read'
+            )
         path = f'{self.prefix}.data-{entry.shard:05d}-of-{self._num_shards:05d}'
         raw = _read_bytes(path, plain(name), entry)
         if _type_name(entry.type) == 'bool':
-            array = raw.astype(bool)    # any byte but 0 is true
+            array = raw.astype(bool)  # any byte but 0 is true
         elif _type_name(entry.type) == 'bfloat16':
             array = (raw.view(stored).astype('<u4') << 16).view('<f4')
         else:
@@ -182,14 +201,18 @@ def _read_bytes(path, name, entry):
     with open(path, 'rb') as file:
         size = os.fstat(file.fileno()).st_size
         if entry.offset + entry.size > size:
-            raise ValueError(f'{path}: {name} should be the bytes {entry.offset} to '
-                             f'{entry.offset + entry.size}, but the file has {size}')
+            raise ValueError(
+                f'{path}: {name} should be the bytes {entry.offset} to '
+                f'{entry.offset + entry.size}, but the file has {size}'
+            )
         raw = np.empty(entry.size, 'u1')
         file.seek(entry.offset)
         num_bytes = file.readinto(raw)
     if num_bytes != entry.size or checksum(raw) != entry.checksum:
-        raise ValueError(f'{path}: the bytes of {name} do not have the checksum in the index: the '
-                         f'file is altered, or of another checkpoint')
+        raise ValueError(
+            f'{path}: the bytes of {name} do not have the checksum in the index: the '
+            f'file is altered, or of another checkpoint'
+        )
     return raw
 
 
@@ -204,7 +227,7 @@ def _read_index(data):
         previous = key
         if num_shards is None:
             num_shards = _read_header(key, value)
-        elif not key.startswith(b'\0'):     # else a slice of a partitioned variable
+        elif not key.startswith(b'\0'):  # else a slice of a partitioned variable
             name = _decode_name(key)
             entries[name] = _read_entry(name, value, num_shards)
     if num_shards is None:
@@ -240,26 +263,36 @@ def _read_entry(name, value, num_shards):
     shape = _read_message(_bytes(fields, 2))
     sizes = shape.get((2, _BYTES), [])
     if len(sizes) > _MAX_DIMENSIONS or _number(shape, 3):
-        raise ValueError(f'{name} has an unknown number of dimensions, or more than '
-                         f'{_MAX_DIMENSIONS}')
+        raise ValueError(
+            f'{name} has an unknown number of dimensions, or more than {_MAX_DIMENSIONS}'
+        )
     entry = _Entry(
-        type=_number(fields, 1), shape=tuple(_number(_read_message(size), 1) for size in sizes),
-        shard=_number(fields, 3), offset=_number(fields, 4), size=_number(fields, 5),
+        type=_number(fields, 1),
+        shape=tuple(_number(_read_message(size), 1) for size in sizes),
+        shard=_number(fields, 3),
+        offset=_number(fields, 4),
+        size=_number(fields, 5),
         checksum=int.from_bytes(fields.get((6, _FIXED32), [b''])[-1], 'little'),
-        is_partitioned=(7, _BYTES) in fields)
+        is_partitioned=(7, _BYTES) in fields,
+    )
     stored = _stored(entry.type)
     item_size = np.dtype(stored).itemsize if stored else 1
     # Without the zeros: NumPy refuses an empty array whose other sizes overflow.
-    if (min(entry.shape, default=0) < 0
-            or math.prod(max(size, 1) for size in entry.shape) * item_size > _MAX_TENSOR):
+    if (
+        min(entry.shape, default=0) < 0
+        or math.prod(max(size, 1) for size in entry.shape) * item_size > _MAX_TENSOR
+    ):
         raise ValueError(f'{name} claims the shape {entry.shape}')
     if not 0 <= entry.shard < num_shards or entry.offset < 0 or entry.size < 0:
-        raise ValueError(f'{name} claims {entry.size} bytes from {entry.offset} of data file '
-                         f'{entry.shard} of {num_shards}')
-    if (stored and not entry.is_partitioned
-            and math.prod(entry.shape) * item_size != entry.size):
-        raise ValueError(f'{name} claims {entry.size} bytes, which the shape {entry.shape} of '
-                         f'{_type_name(entry.type)} does not have')
+        raise ValueError(
+            f'{name} claims {entry.size} bytes from {entry.offset} of data file '
+            f'{entry.shard} of {num_shards}'
+        )
+    if stored and not entry.is_partitioned and math.prod(entry.shape) * item_size != entry.size:
+        raise ValueError(
+            f'{name} claims {entry.size} bytes, which the shape {entry.shape} of '
+            f'{_type_name(entry.type)} does not have'
+        )
     return entry
 
 
@@ -271,9 +304,17 @@ def _write_tensor(file, prefix, name, array):
     raw, offset = array.reshape(-1).view('u1'), file.tell()
     file.write(raw)
     sizes = b''.join(_encode_bytes(2, b'\x08' + encode_varint(size)) for size in array.shape)
-    return (b'\x08' + encode_varint(_NUMBERS[array.dtype.str]) + _encode_bytes(2, sizes)
-            + b'\x20' + encode_varint(offset) + b'\x28' + encode_varint(array.nbytes)
-            + b'\x35' + checksum(raw).to_bytes(4, 'little'))
+    return (
+        b'\x08'
+        + encode_varint(_NUMBERS[array.dtype.str])
+        + _encode_bytes(2, sizes)
+        + b'\x20'
+        + encode_varint(offset)
+        + b'\x28'
+        + encode_varint(array.nbytes)
+        + b'\x35'
+        + checksum(raw).to_bytes(4, 'little')
+    )
 
 
 def _read_message(data):

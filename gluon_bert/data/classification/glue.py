@@ -3,6 +3,7 @@
 Wang et al. (2019), GLUE; Conneau et al. (2018), XNLI; Liu et al. (2018), LCQMC; Xu et al. (2020),
 CLUE, for TNEWS.
 """
+
 from __future__ import annotations
 
 import os
@@ -103,45 +104,146 @@ class Task:
 
 
 _ROWS = (
-    Task('CoLA', 'CoLA', Columns(text=3, label=1), _BINARY, ('mcc',),
-         test_columns=Columns('sentence', index='index'), submissions={'test': 'CoLA.tsv'}),
-    Task('SST-2', 'SST-2', Columns('sentence', label='label'), _BINARY, ('accuracy',),
-         test_columns=Columns('sentence', index='index'), submissions={'test': 'SST-2.tsv'},
-         aliases=('SST',)),
-    Task('MRPC', 'MRPC', Columns('#1 String', '#2 String', 'Quality'), _BINARY, ('accuracy', 'f1'),
-         test_columns=Columns('#1 String', '#2 String', index='index'),
-         submissions={'test': 'MRPC.tsv'}),
-    Task('STS-B', 'STS-B', Columns('sentence1', 'sentence2', 'score', 'index'), None,
-         ('pearson', 'spearman'), test_columns=_SENTENCES_TEST, submissions={'test': 'STS-B.tsv'},
-         label_range=(0.0, 5.0), aliases=('STS',)),
-    Task('QQP', 'QQP', Columns('question1', 'question2', 'is_duplicate', 'id'), _BINARY,
-         ('accuracy', 'f1'), test_columns=Columns('question1', 'question2', index='id'),
-         submissions={'test': 'QQP.tsv'}, skip_malformed=True),
-    Task('MNLI', 'MNLI', Columns('sentence1', 'sentence2', 'gold_label', 'index'), _INFERENCE,
-         ('accuracy',), test_columns=_SENTENCES_TEST,
-         files={'train': 'train.tsv',
-                'dev_matched': 'dev_matched.tsv', 'dev_mismatched': 'dev_mismatched.tsv',
-                'test_matched': 'test_matched.tsv', 'test_mismatched': 'test_mismatched.tsv'},
-         submissions={'test_matched': 'MNLI-m.tsv', 'test_mismatched': 'MNLI-mm.tsv'}),
-    Task('QNLI', 'QNLI', Columns('question', 'sentence', 'label', 'index'), _ENTAILMENT,
-         ('accuracy',), test_columns=Columns('question', 'sentence', index='index'),
-         submissions={'test': 'QNLI.tsv'}),
-    Task('RTE', 'RTE', _SENTENCES, _ENTAILMENT, ('accuracy',), test_columns=_SENTENCES_TEST,
-         submissions={'test': 'RTE.tsv'}),
-    Task('WNLI', 'WNLI', _SENTENCES, _BINARY, ('accuracy',), test_columns=_SENTENCES_TEST,
-         submissions={'test': 'WNLI.tsv'}),
-    Task('AX', 'diagnostic', _SENTENCES_TEST, _INFERENCE, ('mcc',),
-         files={'test': 'diagnostic.tsv'}, submissions={'test': 'AX.tsv'},
-         aliases=('diagnostic',)),
-    Task('XNLI', 'xnli', Columns('text_a', 'text_b', 'label'), _INFERENCE, ('accuracy',),
-         label_aliases=(('contradictory', 'contradiction'),), aliases=('xnli_zh',)),
+    Task(
+        'CoLA',
+        'CoLA',
+        Columns(text=3, label=1),
+        _BINARY,
+        ('mcc',),
+        test_columns=Columns('sentence', index='index'),
+        submissions={'test': 'CoLA.tsv'},
+    ),
+    Task(
+        'SST-2',
+        'SST-2',
+        Columns('sentence', label='label'),
+        _BINARY,
+        ('accuracy',),
+        test_columns=Columns('sentence', index='index'),
+        submissions={'test': 'SST-2.tsv'},
+        aliases=('SST',),
+    ),
+    Task(
+        'MRPC',
+        'MRPC',
+        Columns('#1 String', '#2 String', 'Quality'),
+        _BINARY,
+        ('accuracy', 'f1'),
+        test_columns=Columns('#1 String', '#2 String', index='index'),
+        submissions={'test': 'MRPC.tsv'},
+    ),
+    Task(
+        'STS-B',
+        'STS-B',
+        Columns('sentence1', 'sentence2', 'score', 'index'),
+        None,
+        ('pearson', 'spearman'),
+        test_columns=_SENTENCES_TEST,
+        submissions={'test': 'STS-B.tsv'},
+        label_range=(0.0, 5.0),
+        aliases=('STS',),
+    ),
+    Task(
+        'QQP',
+        'QQP',
+        Columns('question1', 'question2', 'is_duplicate', 'id'),
+        _BINARY,
+        ('accuracy', 'f1'),
+        test_columns=Columns('question1', 'question2', index='id'),
+        submissions={'test': 'QQP.tsv'},
+        skip_malformed=True,
+    ),
+    Task(
+        'MNLI',
+        'MNLI',
+        Columns('sentence1', 'sentence2', 'gold_label', 'index'),
+        _INFERENCE,
+        ('accuracy',),
+        test_columns=_SENTENCES_TEST,
+        files={
+            'train': 'train.tsv',
+            'dev_matched': 'dev_matched.tsv',
+            'dev_mismatched': 'dev_mismatched.tsv',
+            'test_matched': 'test_matched.tsv',
+            'test_mismatched': 'test_mismatched.tsv',
+        },
+        submissions={'test_matched': 'MNLI-m.tsv', 'test_mismatched': 'MNLI-mm.tsv'},
+    ),
+    Task(
+        'QNLI',
+        'QNLI',
+        Columns('question', 'sentence', 'label', 'index'),
+        _ENTAILMENT,
+        ('accuracy',),
+        test_columns=Columns('question', 'sentence', index='index'),
+        submissions={'test': 'QNLI.tsv'},
+    ),
+    Task(
+        'RTE',
+        'RTE',
+        _SENTENCES,
+        _ENTAILMENT,
+        ('accuracy',),
+        test_columns=_SENTENCES_TEST,
+        submissions={'test': 'RTE.tsv'},
+    ),
+    Task(
+        'WNLI',
+        'WNLI',
+        _SENTENCES,
+        _BINARY,
+        ('accuracy',),
+        test_columns=_SENTENCES_TEST,
+        submissions={'test': 'WNLI.tsv'},
+    ),
+    Task(
+        'AX',
+        'diagnostic',
+        _SENTENCES_TEST,
+        _INFERENCE,
+        ('mcc',),
+        files={'test': 'diagnostic.tsv'},
+        submissions={'test': 'AX.tsv'},
+        aliases=('diagnostic',),
+    ),
+    Task(
+        'XNLI',
+        'xnli',
+        Columns('text_a', 'text_b', 'label'),
+        _INFERENCE,
+        ('accuracy',),
+        label_aliases=(('contradictory', 'contradiction'),),
+        aliases=('xnli_zh',),
+    ),
     Task('ChnSentiCorp', 'chnsenticorp', Columns('text_a', label='label'), _BINARY, ('accuracy',)),
     Task('LCQMC', 'lcqmc', Columns('text_a', 'text_b', 'label'), _BINARY, ('accuracy',)),
-    Task('TNEWS', 'tnews', Columns('sentence', label='label'),
-         ('100', '101', '102', '103', '104', '106', '107', '108', '109', '110', '112', '113',
-          '114', '115', '116'), ('accuracy',), test_columns=Columns('sentence', index='id'),
-         files={'train': 'train.json', 'dev': 'dev.json', 'test': 'test.json'},
-         submissions={'test': 'tnews_predict.json'}, aliases=('tnews_public',)),
+    Task(
+        'TNEWS',
+        'tnews',
+        Columns('sentence', label='label'),
+        (
+            '100',
+            '101',
+            '102',
+            '103',
+            '104',
+            '106',
+            '107',
+            '108',
+            '109',
+            '110',
+            '112',
+            '113',
+            '114',
+            '115',
+            '116',
+        ),
+        ('accuracy',),
+        test_columns=Columns('sentence', index='id'),
+        files={'train': 'train.json', 'dev': 'dev.json', 'test': 'test.json'},
+        submissions={'test': 'tnews_predict.json'},
+        aliases=('tnews_public',),
+    ),
 )
 TASKS = {task.name: task for task in _ROWS}
 
@@ -197,22 +299,26 @@ def task_folder(task, glue_dir=None):
     setting = os.environ.get('GLUE_DIR')
     glue_dir = glue_dir or setting
     wanted = f'{task.folder}/ with {", ".join(task.files.values())}'
-    help_text = (f'the environment variable GLUE_DIR must name the folder that holds {wanted} '
-                 f'({"it is " + repr(setting) if setting else "it is not set"})')
+    help_text = (
+        f'the environment variable GLUE_DIR must name the folder that holds {wanted} '
+        f'({"it is " + repr(setting) if setting else "it is not set"})'
+    )
     if not glue_dir:
         raise FileNotFoundError(f'no data for task {task.name}: {help_text}')
     glue_dir = Path(glue_dir).expanduser()
     if not glue_dir.is_dir():
-        raise FileNotFoundError(f'no data for task {task.name}: there is no folder '
-                                f"'{glue_dir}'; {help_text}")
+        raise FileNotFoundError(
+            f"no data for task {task.name}: there is no folder '{glue_dir}'; {help_text}"
+        )
     folder = glue_dir / task.folder
     if folder.is_dir():
         return folder
     for other in sorted(glue_dir.iterdir()):
         if other.is_dir() and _plain(other.name) in _spellings(task):
             return other
-    raise FileNotFoundError(f"no data for task {task.name}: there is no folder '{folder}'; "
-                            f'{help_text}')
+    raise FileNotFoundError(
+        f"no data for task {task.name}: there is no folder '{folder}'; {help_text}"
+    )
 
 
 def read_task(task, folder, split, *, skip_malformed=None):
@@ -261,8 +367,10 @@ def read_task(task, folder, split, *, skip_malformed=None):
         raise unknown_name(f'split of {task.name}', split, task.files)
     path = Path(folder) / task.files[split]
     if not path.is_file():
-        raise FileNotFoundError(f'no {split} split of task {task.name}: there is no file '
-                                f"'{path}'; its folder is to hold {', '.join(task.files.values())}")
+        raise FileNotFoundError(
+            f'no {split} split of task {task.name}: there is no file '
+            f"'{path}'; its folder is to hold {', '.join(task.files.values())}"
+        )
     columns = task.columns_of(split)
     rows, select = _open(path, columns)
     if task.is_regression:
@@ -270,8 +378,12 @@ def read_task(task, folder, split, *, skip_malformed=None):
     else:
         parse_label = class_parser(task.labels, task.label_aliases)
     examples, num_skipped = collect(
-        path, rows, select, parse_label,
-        task.skip_malformed if skip_malformed is None else skip_malformed)
+        path,
+        rows,
+        select,
+        parse_label,
+        task.skip_malformed if skip_malformed is None else skip_malformed,
+    )
     return Split(examples, num_skipped, str(path), None if columns.label is None else task.labels)
 
 

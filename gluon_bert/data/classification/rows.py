@@ -3,6 +3,7 @@
 What the GLUE tasks and a user's own tables have in common. Whatever is wrong with a file is told
 with its name and line number.
 """
+
 from __future__ import annotations
 
 import codecs
@@ -13,8 +14,8 @@ import json
 import math
 from typing import NamedTuple, Optional, Union
 
-MAX_LINE = 1 << 20     # bytes; BERT reads about 3000 characters at most
-MAX_FILE = 2 << 30     # bytes; the largest official file, MNLI's train.tsv, has 78 million
+MAX_LINE = 1 << 20  # bytes; BERT reads about 3000 characters at most
+MAX_FILE = 2 << 30  # bytes; the largest official file, MNLI's train.tsv, has 78 million
 
 
 class Example(NamedTuple):
@@ -111,7 +112,7 @@ def lines_of(file, path, max_bytes=math.inf):
 
 def _decode(raw, path, number, offset):
     if offset == 0 and raw.startswith(codecs.BOM_UTF8):
-        raw = raw[len(codecs.BOM_UTF8):]
+        raw = raw[len(codecs.BOM_UTF8) :]
         offset = len(codecs.BOM_UTF8)
     try:
         line = raw.decode('utf-8')
@@ -119,17 +120,20 @@ def _decode(raw, path, number, offset):
         raise ValueError(
             f'{path}:{number}: not UTF-8: byte 0x{raw[error.start]:02x} at offset '
             f'{offset + error.start} of the file; convert it, for example with '
-            f'iconv -f <its encoding> -t UTF-8') from None
+            f'iconv -f <its encoding> -t UTF-8'
+        ) from None
     if '\0' in line:
-        raise ValueError(f'{path}:{number}: holds a NUL character at column {line.index(chr(0))}; '
-                         f'is the file UTF-16, or binary?')
+        raise ValueError(
+            f'{path}:{number}: holds a NUL character at column {line.index(chr(0))}; '
+            f'is the file UTF-16, or binary?'
+        )
     line = line[:-1] if line.endswith('\n') else line
     return line[:-1] if line.endswith('\r') else line
 
 
 def drop_trailing_blanks(lines):
     """The numbered lines without the empty ones that end the file."""
-    first = None    # of the empty lines just passed
+    first = None  # of the empty lines just passed
     for number, line in lines:
         if not line:
             first = first or number
@@ -201,9 +205,12 @@ def field_selector(path, header, columns):
     def select(fields):
         if len(fields) != len(header):
             hint = '' if len(fields) < len(header) else '; is there a separator inside a text?'
-            raise ValueError(f'the row has {len(fields)} column{"s" * (len(fields) != 1)}, '
-                             f'{len(header)} are needed{hint}')
+            raise ValueError(
+                f'the row has {len(fields)} column{"s" * (len(fields) != 1)}, '
+                f'{len(header)} are needed{hint}'
+            )
         return [None if position is None else fields[position] for position in positions]
+
     return select
 
 
@@ -220,6 +227,7 @@ def parse_object(line):
 
 def object_selector(columns):
     """As :func:`field_selector`, for lines with a JSON object each and the names of its keys."""
+
     def select(line):
         row = parse_object(line)
         for name in columns:
@@ -228,17 +236,23 @@ def object_selector(columns):
         for name in (columns.text, columns.pair):
             if name is not None and not isinstance(row[name], str):
                 raise ValueError(f'{name!r} must be a string, got {type(row[name]).__name__}')
-        return [row.get(columns.text), row.get(columns.pair), scalar(row, columns.label),
-                scalar(row, columns.index)]
+        return [
+            row.get(columns.text),
+            row.get(columns.pair),
+            scalar(row, columns.label),
+            scalar(row, columns.index),
+        ]
 
     def scalar(row, name):
         if name is None:
             return None
         value = row[name]
         if not isinstance(value, (str, bool, int, float)):
-            raise ValueError(f'{name!r} must be a string, a number or a Boolean, '
-                             f'got {type(value).__name__}')
+            raise ValueError(
+                f'{name!r} must be a string, a number or a Boolean, got {type(value).__name__}'
+            )
         return value if isinstance(value, str) else json.dumps(value)
+
     return select
 
 
@@ -259,11 +273,13 @@ def class_parser(labels, aliases=()):
         if number is None:
             raise unknown_name('label', value.strip(), labels)
         return number
+
     return parse
 
 
 def score_parser(low=-math.inf, high=math.inf):
     """A function from the text of a number to the number, within [low, high] and finite."""
+
     def parse(value):
         try:
             score = float(value)
@@ -273,6 +289,7 @@ def score_parser(low=-math.inf, high=math.inf):
             allowed = 'finite' if math.isinf(low) else f'from {low:g} to {high:g}'
             raise ValueError(f'score {value[:80]!r} is not allowed: it must be {allowed}')
         return score
+
     return parse
 
 
@@ -308,8 +325,9 @@ def collect(path, rows, select, parse_label, skip_malformed):
             try:
                 text, pair, label, index = select(row)
                 label = None if label is None else parse_label(label)
-                examples.append(Example(text, pair, label,
-                                        str(position) if index is None else index))
+                examples.append(
+                    Example(text, pair, label, str(position) if index is None else index)
+                )
             except ValueError as error:
                 first_error = first_error or ValueError(f'{path}:{number}: {error}')
                 if not skip_malformed:

@@ -1,4 +1,5 @@
 """The user's own data: .tsv, .csv, .jsonl and .json files with named columns."""
+
 from __future__ import annotations
 
 import csv
@@ -22,14 +23,22 @@ from .rows import (
 )
 
 # Tried in this order where no text column is named; both of a pair must be there.
-TEXT_COLUMNS = (('sentence1', 'sentence2'), ('question1', 'question2'), ('text_a', 'text_b'),
-                ('premise', 'hypothesis'), ('sentence', None), ('text', None), ('text_a', None))
+TEXT_COLUMNS = (
+    ('sentence1', 'sentence2'),
+    ('question1', 'question2'),
+    ('text_a', 'text_b'),
+    ('premise', 'hypothesis'),
+    ('sentence', None),
+    ('text', None),
+    ('text_a', None),
+)
 LABEL_COLUMN = 'label'
 MAX_LABELS = 1000
 
 
-def read_table(path, *, text=None, pair=None, label=None, labels=None, regression=False,
-               skip_malformed=False):
+def read_table(
+    path, *, text=None, pair=None, label=None, labels=None, regression=False, skip_malformed=False
+):
     """The examples of a table.
 
     The name's ending says the form: ``.tsv``, tabs and no quoting; ``.csv``, commas and double
@@ -179,8 +188,10 @@ def _open(path, text, pair, label, needs_text=True, usual=(), labelled=True):
     """Numbered rows of a table, where its fields are, and the selector for ``rows.collect``."""
     form = Path(path).suffix.lower()
     if form not in ('.tsv', '.csv', '.jsonl', '.json'):
-        raise ValueError(f"path '{path}': the name must end in .tsv, .csv, .jsonl or .json, "
-                         f'so that the form of the table is known')
+        raise ValueError(
+            f"path '{path}': the name must end in .tsv, .csv, .jsonl or .json, "
+            f'so that the form of the table is known'
+        )
     if form in ('.jsonl', '.json'):
         names = _first_keys(path)
         columns = _choose_columns(path, names, text, pair, label, needs_text, usual, labelled)
@@ -202,8 +213,10 @@ def _choose_columns(path, names, text, pair, label, needs_text, usual, labelled)
     for text, pair in (*usual, *TEXT_COLUMNS):
         if text in names and (pair is None or pair in names):
             return Columns(text, pair, label)
-    raise ValueError(f'{path}:1: no column has a usual name for a text; '
-                     f'name it with text=, from: {", ".join(map(str, names))[:500]}')
+    raise ValueError(
+        f'{path}:1: no column has a usual name for a text; '
+        f'name it with text=, from: {", ".join(map(str, names))[:500]}'
+    )
 
 
 def _csv_rows(path):
@@ -214,8 +227,9 @@ def _csv_rows(path):
         try:
             fields = next(reader, None)
         except csv.Error as error:
-            raise ValueError(f'{path}:{number}: not CSV: {error} '
-                             f'(in the row that starts here)') from None
+            raise ValueError(
+                f'{path}:{number}: not CSV: {error} (in the row that starts here)'
+            ) from None
         if fields is None:
             return
         yield number, fields
@@ -243,15 +257,18 @@ def _label_text(value):
 def _label_set(found, path):
     labels = set(found)
     if len(labels) < 2:
-        raise ValueError(f'{path}: the only label is {labels.pop()!r}, two or more are needed; '
-                         f'for a file that is not for training give labels=')
+        raise ValueError(
+            f'{path}: the only label is {labels.pop()!r}, two or more are needed; '
+            f'for a file that is not for training give labels='
+        )
     values = [_number(label) for label in labels]
     are_numbers = None not in values
     if len(labels) > MAX_LABELS or (len(labels) > 20 and len(labels) > len(found) / 2):
-        advice = ('for scores set regression=True' if are_numbers
-                  else 'is it the right column?')
-        raise ValueError(f'{path}: {len(labels)} different labels in {len(found)} rows, '
-                         f'at most {MAX_LABELS} and half as many as rows are allowed; {advice}')
+        advice = 'for scores set regression=True' if are_numbers else 'is it the right column?'
+        raise ValueError(
+            f'{path}: {len(labels)} different labels in {len(found)} rows, '
+            f'at most {MAX_LABELS} and half as many as rows are allowed; {advice}'
+        )
     if are_numbers:
         return tuple(sorted(labels, key=lambda label: (_number(label), label)))
     return tuple(sorted(labels))

@@ -2,6 +2,7 @@
 
 What is wrong with a file is told with its name and line number.
 """
+
 from __future__ import annotations
 
 import re
@@ -51,8 +52,13 @@ class TaggedFile(NamedTuple):
 
     def kinds(self):
         """The types of entity, sorted."""
-        return sorted({split_tag(tag)[1] for tag in {
-            tag for sentence in self.sentences for tag in sentence.tags or ()}} - {''})
+        return sorted(
+            {
+                split_tag(tag)[1]
+                for tag in {tag for sentence in self.sentences for tag in sentence.tags or ()}
+            }
+            - {''}
+        )
 
     def num_entities(self):
         """How many entities the sentences have."""
@@ -116,8 +122,13 @@ def read_tagged(path, *, scheme=None, repair=False, word_column=0, tag_column=-1
         scheme = scheme or 'IOB2'
         rows, repairs = read_json_sentences(path, scheme, repair)
         has_tags = bool(rows) and rows[0][1] is not None
-        tagged = TaggedFile([TaggedSentence(*row) for row in rows], str(path), 'json',
-                            scheme if has_tags else None, repairs)
+        tagged = TaggedFile(
+            [TaggedSentence(*row) for row in rows],
+            str(path),
+            'json',
+            scheme if has_tags else None,
+            repairs,
+        )
     else:
         tagged = _read_columns(path, word_column, tag_column, segmented)
         if tagged.sentences and tagged.has_tags:
@@ -149,8 +160,10 @@ def check_kinds(tagged, kinds, source):
             kind = split_tag(tag)[1]
             if kind and kind not in known:
                 error = unknown_name('type of entity', kind, kinds)
-                raise ValueError(f'{tagged.path}:{tagged.line_of(number, word)}: {error}: it does '
-                                 f'not occur in {source}')
+                raise ValueError(
+                    f'{tagged.path}:{tagged.line_of(number, word)}: {error}: it does '
+                    f'not occur in {source}'
+                )
 
 
 def write_tagged(path, tagged, tags):
@@ -182,8 +195,10 @@ def write_tagged(path, tagged, tags):
         else:
             added.update(enumerate(row, sentence.line))
     extend = add_entities if tagged.layout == 'json' else _column_line
-    with atomic_path(path) as temporary, open(temporary, 'w', encoding='utf-8',
-                                              newline='\n') as file:
+    with (
+        atomic_path(path) as temporary,
+        open(temporary, 'w', encoding='utf-8', newline='\n') as file,
+    ):
         for number, line in read_lines(tagged.path):
             file.write((extend(line, added[number]) if number in added else line) + '\n')
 
@@ -209,8 +224,10 @@ def _read_columns(path, word_column, tag_column, segmented):
             continue
         columns = columns or len(fields)
         if (columns == 1) != (len(fields) == 1):
-            raise ValueError(f'{path}:{number}: has {len(fields)} columns, the lines before have '
-                             f'{columns}; a word and a tag are needed')
+            raise ValueError(
+                f'{path}:{number}: has {len(fields)} columns, the lines before have '
+                f'{columns}; a word and a tag are needed'
+            )
         tag = None
         if tag_column is not None and columns > 1:
             tag = _checked_tag(path, number, _field(path, number, fields, tag_column))
@@ -233,8 +250,9 @@ def _checked_tag(path, number, tag):
 
 def _field(path, number, fields, column):
     if not -len(fields) <= column < len(fields):
-        raise ValueError(f'{path}:{number}: has {len(fields)} columns, there is none with number '
-                         f'{column}')
+        raise ValueError(
+            f'{path}:{number}: has {len(fields)} columns, there is none with number {column}'
+        )
     return fields[column]
 
 
@@ -282,8 +300,7 @@ def _checked(tagged, scheme, repair):
         for index, message in problems:
             message = f'{tagged.path}:{sentence.line + index}: {message}'
             if not repair:
-                raise ValueError(f'{message}; repair mends such tags as conlleval understands '
-                                 f'them')
+                raise ValueError(f'{message}; repair mends such tags as conlleval understands them')
             repairs.append(message)
         if problems:
             sentence = sentence._replace(tags=repair_tags(sentence.tags, scheme))

@@ -1,4 +1,5 @@
 """CLUENER's JSON lines: a text, and its entities by type with their first and last characters."""
+
 from __future__ import annotations
 
 import json
@@ -67,14 +68,15 @@ def add_entities(line, tags):
     text = json.dumps({**content, 'label': labels}, ensure_ascii=False)
     try:
         text.encode()
-    except UnicodeEncodeError:    # half a character, from an escape in the file
+    except UnicodeEncodeError:  # half a character, from an escape in the file
         text = json.dumps({**content, 'label': labels})
     return text
 
 
 def _json_spans(where, text, label):
     if not isinstance(label, dict) or not all(
-            isinstance(entities, dict) for entities in label.values()):
+        isinstance(entities, dict) for entities in label.values()
+    ):
         raise ValueError(f'{where}: "label" must be {{type: {{entity: [[first, last], ...]}}}}')
     spans = []
     for kind, entities in label.items():
@@ -82,15 +84,22 @@ def _json_spans(where, text, label):
             raise ValueError(f'{where}: {kind[:80]!r} is no type of entity')
         for entity, places in entities.items():
             for place in places if isinstance(places, list) else [places]:
-                if (not isinstance(place, list) or len(place) != 2
-                        or not all(type(edge) is int for edge in place)
-                        or not 0 <= place[0] <= place[1] < len(text)):
-                    raise ValueError(f'{where}: {kind} {entity[:80]!r}: {str(place)[:80]} is no '
-                                     f'[first, last] within the {len(text)} characters')
+                if (
+                    not isinstance(place, list)
+                    or len(place) != 2
+                    or not all(type(edge) is int for edge in place)
+                    or not 0 <= place[0] <= place[1] < len(text)
+                ):
+                    raise ValueError(
+                        f'{where}: {kind} {entity[:80]!r}: {str(place)[:80]} is no '
+                        f'[first, last] within the {len(text)} characters'
+                    )
                 begin, end = place[0], place[1] + 1
                 if len(entity) != end - begin or not text.startswith(entity, begin):
-                    raise ValueError(f'{where}: {kind} {entity[:80]!r}: at {place} stands '
-                                     f'{text[begin:min(end, begin + 80)]!r}')
+                    raise ValueError(
+                        f'{where}: {kind} {entity[:80]!r}: at {place} stands '
+                        f'{text[begin : min(end, begin + 80)]!r}'
+                    )
                 spans.append(Span(begin, end, kind))
     return spans
 
@@ -103,10 +112,12 @@ def _apart(where, text, spans, repair):
         other = owners[span.begin] or owners[span.end - 1]
         if other is None:
             kept.append(span)
-            owners[span.begin:span.end] = [span] * (span.end - span.begin)
+            owners[span.begin : span.end] = [span] * (span.end - span.begin)
             continue
-        message = (f'{where}: {span.kind} at [{span.begin}, {span.end - 1}] shares characters with '
-                   f'{other.kind} at [{other.begin}, {other.end - 1}]')
+        message = (
+            f'{where}: {span.kind} at [{span.begin}, {span.end - 1}] shares characters with '
+            f'{other.kind} at [{other.begin}, {other.end - 1}]'
+        )
         if not repair:
             raise ValueError(f'{message}; repair keeps the longer one')
         dropped.append(message)

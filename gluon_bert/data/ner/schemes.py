@@ -3,6 +3,7 @@
 A tag is 'O', outside of all entities, or a letter, '-' and the entity's type, such as 'B-person'.
 Ramshaw and Marcus (1995); Ratinov and Roth (2009), section 3.2.
 """
+
 from __future__ import annotations
 
 import functools
@@ -30,14 +31,28 @@ class TagScheme(NamedTuple):
 
 
 # In IOB1 an entity begins with I, and with B only right behind another one of its type.
-SCHEMES = {scheme.name: scheme for scheme in (
-    TagScheme('IOB1', 'B', 'I', '', ''), TagScheme('IOB2', 'B', 'I', '', ''),
-    TagScheme('BMES', 'B', 'M', 'E', 'S'), TagScheme('BIOES', 'B', 'I', 'E', 'S'),
-    TagScheme('BILOU', 'B', 'I', 'L', 'U'))}
-_ALIASES = {'BIO': 'IOB2', 'BIO2': 'IOB2', 'IOB': 'IOB1', 'IOBES': 'BIOES', 'BMESO': 'BMES',
-            'BMEO': 'BMES', 'BIOUL': 'BILOU', 'BIOLU': 'BILOU'}
-_CONTINUES = 'BIM'    # letters behind which an entity can go on
-_GOES_ON = 'IMEL'     # letters with which it can
+SCHEMES = {
+    scheme.name: scheme
+    for scheme in (
+        TagScheme('IOB1', 'B', 'I', '', ''),
+        TagScheme('IOB2', 'B', 'I', '', ''),
+        TagScheme('BMES', 'B', 'M', 'E', 'S'),
+        TagScheme('BIOES', 'B', 'I', 'E', 'S'),
+        TagScheme('BILOU', 'B', 'I', 'L', 'U'),
+    )
+}
+_ALIASES = {
+    'BIO': 'IOB2',
+    'BIO2': 'IOB2',
+    'IOB': 'IOB1',
+    'IOBES': 'BIOES',
+    'BMESO': 'BMES',
+    'BMEO': 'BMES',
+    'BIOUL': 'BILOU',
+    'BIOLU': 'BILOU',
+}
+_CONTINUES = 'BIM'  # letters behind which an entity can go on
+_GOES_ON = 'IMEL'  # letters with which it can
 
 
 class Span(NamedTuple):
@@ -102,8 +117,10 @@ def split_tag(tag):
         return OUTSIDE, ''
     letter, dash, kind = tag.partition('-')
     if not dash or not kind or len(letter) != 1 or letter not in 'BIMELSU':
-        raise ValueError(f"{tag[:80]!r} is no tag: expected 'O', or one of B, I, M, E, L, S, U "
-                         f"with '-' and a type behind it")
+        raise ValueError(
+            f"{tag[:80]!r} is no tag: expected 'O', or one of B, I, M, E, L, S, U "
+            f"with '-' and a type behind it"
+        )
     return letter, kind
 
 
@@ -143,8 +160,9 @@ def tag_spans(tags, scheme=None):
     if scheme is None:
         return spans
     proper = spans_to_tags(spans, len(tags), scheme)
-    return [span for span in spans
-            if list(tags[span.begin:span.end]) == proper[span.begin:span.end]]
+    return [
+        span for span in spans if list(tags[span.begin : span.end]) == proper[span.begin : span.end]
+    ]
 
 
 def spans_to_tags(spans, length, scheme):
@@ -181,7 +199,7 @@ def spans_to_tags(spans, length, scheme):
             raise ValueError(f'{before} and {span} share a word')
         touches = before.end == span.begin and before.kind == span.kind and before.end > 0
         letters = _letters(scheme, span.end - span.begin, touches)
-        tags[span.begin:span.end] = [f'{letter}-{span.kind}' for letter in letters]
+        tags[span.begin : span.end] = [f'{letter}-{span.kind}' for letter in letters]
         before = span
     return tags
 
@@ -250,12 +268,18 @@ def tag_problems(tags, scheme):
             continue
         where = f'behind {tags[index - 1]!r}' if index else 'at the beginning'
         # A tag that begins or goes on as it should is wrong because of what follows.
-        if scheme.end and tag[0] in (scheme.begin, scheme.inside) and better[0] in (
-                scheme.end, scheme.single) and not (tag[0] == scheme.inside
-                                                    and better[0] == scheme.single):
-            where = (f'before {tags[index + 1]!r}' if index + 1 < len(tags) else 'at the end')
-        problems.append(TagProblem(index, f'{tag!r} {where} is no sequence of {scheme.name}, '
-                                          f'{better!r} would be'))
+        if (
+            scheme.end
+            and tag[0] in (scheme.begin, scheme.inside)
+            and better[0] in (scheme.end, scheme.single)
+            and not (tag[0] == scheme.inside and better[0] == scheme.single)
+        ):
+            where = f'before {tags[index + 1]!r}' if index + 1 < len(tags) else 'at the end'
+        problems.append(
+            TagProblem(
+                index, f'{tag!r} {where} is no sequence of {scheme.name}, {better!r} would be'
+            )
+        )
     return problems
 
 
@@ -288,8 +312,10 @@ def detect_scheme(sentences):
     letters.pop(OUTSIDE, None)
     fitting = [name for name, scheme in SCHEMES.items() if set(letters) <= set(scheme.letters)]
     if not fitting:
-        raise ValueError(f'the tags begin with {", ".join(sorted(letters))}: no scheme has all of '
-                         f'these letters (there are: {_known_letters()})')
+        raise ValueError(
+            f'the tags begin with {", ".join(sorted(letters))}: no scheme has all of '
+            f'these letters (there are: {_known_letters()})'
+        )
     if 'IOB2' not in fitting:
         # Only without M and I can it be both BMES and BIOES; they then say the same.
         return fitting[0]

@@ -1,4 +1,5 @@
 """The tags of a network, and which of them may follow which."""
+
 from __future__ import annotations
 
 from typing import NamedTuple
@@ -52,9 +53,11 @@ def valid_transitions(tags, scheme):
     nothing = (OUTSIDE, '')
     scheme = get_scheme(scheme)
     between = [[_may_follow(first, second, scheme) for second in parts] for first in parts]
-    return Transitions(np.array(between), np.array([
-        _may_follow(nothing, part, scheme) for part in parts]), np.array([
-            _may_follow(part, nothing, scheme) for part in parts]))
+    return Transitions(
+        np.array(between),
+        np.array([_may_follow(nothing, part, scheme) for part in parts]),
+        np.array([_may_follow(part, nothing, scheme) for part in parts]),
+    )
 
 
 def _may_follow(first, second, scheme):

@@ -5,6 +5,7 @@ overlap; every word belongs to the one in which it has most context, and counts 
 
 T tokens of a window, K tags.
 """
+
 from __future__ import annotations
 
 from typing import NamedTuple
@@ -78,15 +79,19 @@ def make_windows(tokenizer, sentences, max_length, overlap=None):
     """
     room = max_length - 2
     if room < 1:
-        raise ValueError(f'max_length must be 3 or more, for [CLS], a token and [SEP]; '
-                         f'got {max_length}')
+        raise ValueError(
+            f'max_length must be 3 or more, for [CLS], a token and [SEP]; got {max_length}'
+        )
     overlap = min(max_length // 4, room - 1) if overlap is None else overlap
     if not 0 <= overlap < room:
-        raise ValueError(f'overlap={overlap}: expected 0 to {room - 1}, less than the tokens of a '
-                         f'window of max_length={max_length}')
+        raise ValueError(
+            f'overlap={overlap}: expected 0 to {room - 1}, less than the tokens of a '
+            f'window of max_length={max_length}'
+        )
     pieces = _encode_words(tokenizer, sentences)
-    special = tokenizer.convert_tokens_to_ids([tokenizer.vocab.cls_token,
-                                               tokenizer.vocab.sep_token])
+    special = tokenizer.convert_tokens_to_ids(
+        [tokenizer.vocab.cls_token, tokenizer.vocab.sep_token]
+    )
     windows = []
     for number, sentence in enumerate(sentences):
         words = [pieces[word] for word in sentence]
@@ -114,7 +119,7 @@ def window_labels(windows, numbers):
     labels = []
     for window in windows:
         row = np.full(len(window.words), NO_LABEL)
-        row[window.firsts] = numbers[window.sentence][window.begin:window.end]
+        row[window.firsts] = numbers[window.sentence][window.begin : window.end]
         labels.append(row)
     return labels
 
@@ -136,7 +141,7 @@ def join_windows(windows, outputs, lengths):
     num_tags = outputs[0].shape[1] if len(outputs) else 0
     scores = [np.zeros((length, num_tags), 'float32') for length in lengths]
     for window, output in zip(windows, outputs):
-        scores[window.sentence][window.begin:window.end] = output
+        scores[window.sentence][window.begin : window.end] = output
     return scores
 
 
@@ -148,10 +153,12 @@ def _encode_words(tokenizer, sentences):
     unknown = tokenizer.convert_tokens_to_ids(tokenizer.vocab.unknown_token)
     pieces = {}
     for word, encoded in zip(words, tokenizer.encode_batch([space + word for word in words])):
-        offsets = [(max(begin - len(space), 0), max(end - len(space), 0))
-                   for begin, end in encoded.offsets]
-        pieces[word] = _Pieces(encoded.ids, offsets) if encoded.ids else _Pieces(
-            [unknown], [(0, len(word))])
+        offsets = [
+            (max(begin - len(space), 0), max(end - len(space), 0)) for begin, end in encoded.offsets
+        ]
+        pieces[word] = (
+            _Pieces(encoded.ids, offsets) if encoded.ids else _Pieces([unknown], [(0, len(word))])
+        )
     return pieces
 
 
@@ -177,8 +184,9 @@ def _owned(edges, ranges):
         if number + 1 < len(ranges):
             after = ranges[number + 1]
             end = max(begin, after[0])
-            while end < last and (_context(edges, end, ranges[number])
-                                  >= _context(edges, end, after)):
+            while end < last and (
+                _context(edges, end, ranges[number]) >= _context(edges, end, after)
+            ):
                 end += 1
         owned.append((begin, end))
         begin = end
@@ -197,7 +205,7 @@ def _window(sentence, words, first, last, begin, end, room, special):
         kept = words[number].ids[:room]
         ids += kept
         numbers += [number] * len(kept)
-        offsets += words[number].offsets[:len(kept)]
+        offsets += words[number].offsets[: len(kept)]
     ids, numbers, offsets = [*ids, special[1]], [*numbers, NO_LABEL], [*offsets, (0, 0)]
     features = Features(np.array(ids, 'int32'), np.zeros(len(ids), 'int32'), len(ids))
     return Window(sentence, features, np.array(numbers), offsets, begin, end, np.array(firsts, int))

@@ -1,4 +1,5 @@
 """From the scores of tokens to answers, cut from the paragraph as it is written."""
+
 from __future__ import annotations
 
 import itertools
@@ -39,8 +40,16 @@ class Prediction(NamedTuple):
     candidates: list[Candidate]
 
 
-def find_answers(questions, windows, scores, *, n_best_size=20, max_answer_length=30,
-                 version_2=False, null_score_diff_threshold=0.0):
+def find_answers(
+    questions,
+    windows,
+    scores,
+    *,
+    n_best_size=20,
+    max_answer_length=30,
+    version_2=False,
+    null_score_diff_threshold=0.0,
+):
     """The answers to questions.
 
     In each window the ``n_best_size`` best starts are combined with as many best ends. A pair is
@@ -81,8 +90,13 @@ def find_answers(questions, windows, scores, *, n_best_size=20, max_answer_lengt
     for name, value in (('n_best_size', n_best_size), ('max_answer_length', max_answer_length)):
         if value < 1:
             raise ValueError(f'{name}={value}: expected 1 or more')
-    parts = zip(windows.question.tolist(), scores, windows.offsets(), windows.max_context(),
-                windows.first_token.tolist())
+    parts = zip(
+        windows.question.tolist(),
+        scores,
+        windows.offsets(),
+        windows.max_context(),
+        windows.first_token.tolist(),
+    )
     found = {}
     for number, group in itertools.groupby(parts, lambda part: part[0]):
         spans, nulls = [], []
@@ -91,8 +105,12 @@ def find_answers(questions, windows, scores, *, n_best_size=20, max_answer_lengt
             nulls.append(tuple(logits[0]))
             spans += _spans(logits, offsets, flags, first, n_best_size, max_answer_length)
         found[number] = spans, min(nulls, key=sum)
-    return [_predict(question.context, *found[number], n_best_size, version_2,
-                     null_score_diff_threshold) for number, question in enumerate(questions)]
+    return [
+        _predict(
+            question.context, *found[number], n_best_size, version_2, null_score_diff_threshold
+        )
+        for number, question in enumerate(questions)
+    ]
 
 
 def _spans(logits, offsets, flags, first, n_best_size, max_answer_length):
@@ -105,16 +123,23 @@ def _spans(logits, offsets, flags, first, n_best_size, max_answer_length):
     rows, columns = np.nonzero((lengths >= 1) & (lengths <= max_answer_length))
     starts, ends = starts[rows], ends[columns]
     start_logits, end_logits = logits[starts + first, 0], logits[ends + first, 1]
-    return list(zip((start_logits + end_logits).tolist(), start_logits.tolist(),
-                    end_logits.tolist(), offsets[starts, 0].tolist(), offsets[ends, 1].tolist()))
+    return list(
+        zip(
+            (start_logits + end_logits).tolist(),
+            start_logits.tolist(),
+            end_logits.tolist(),
+            offsets[starts, 0].tolist(),
+            offsets[ends, 1].tolist(),
+        )
+    )
 
 
 def _predict(context, spans, null, n_best_size, version_2, threshold):
     null_score = float(sum(null))
     if version_2:
         spans = [*spans, (null_score, *map(float, null), 0, 0)]
-    best = {}    # by text, which is cut only where it is looked at
-    spans.sort(key=operator.itemgetter(0), reverse=True)    # stable: the earlier window first
+    best = {}  # by text, which is cut only where it is looked at
+    spans.sort(key=operator.itemgetter(0), reverse=True)  # stable: the earlier window first
     for score, start_logit, end_logit, start, end in spans:
         if len(best) == n_best_size:
             break
@@ -122,10 +147,12 @@ def _predict(context, spans, null, n_best_size, version_2, threshold):
     if version_2:
         best.setdefault('', (null_score, *map(float, null), 0, 0))
     shares = softmax([score for score, *_ in best.values()]).tolist()
-    candidates = [Candidate(text, share, *rest)
-                  for (text, (_, *rest)), share in zip(best.items(), shares)]
-    answer, score = next(((context[start:end], score) for score, _, _, start, end in spans
-                          if start < end), ('', 0.0))
+    candidates = [
+        Candidate(text, share, *rest) for (text, (_, *rest)), share in zip(best.items(), shares)
+    ]
+    answer, score = next(
+        ((context[start:end], score) for score, _, _, start, end in spans if start < end), ('', 0.0)
+    )
     if not version_2:
         return Prediction(answer, answer, None, candidates)
     odds = null_score - score

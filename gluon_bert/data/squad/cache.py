@@ -1,4 +1,5 @@
 """Windows kept in a file, so that a second run need not build them."""
+
 from __future__ import annotations
 
 import hashlib
@@ -15,7 +16,7 @@ from .windows import Windows, build_windows, special_numbers
 
 logger = logging.getLogger(__name__)
 
-_VERSION = 1    # to be raised when other windows come out of the same questions
+_VERSION = 1  # to be raised when other windows come out of the same questions
 
 
 def cached_windows(folder, questions, tokenizer, progress=None, **settings):
@@ -47,8 +48,11 @@ def cached_windows(folder, questions, tokenizer, progress=None, **settings):
             logger.warning('%s: is damaged (%s) and is written anew', path, error)
     windows = build_windows(questions, tokenizer, progress=progress, **settings)
     with atomic_path(path) as temporary:
-        save_file({field.name: getattr(windows, field.name) for field in fields(windows)},
-                  temporary, metadata={'key': key})
+        save_file(
+            {field.name: getattr(windows, field.name) for field in fields(windows)},
+            temporary,
+            metadata={'key': key},
+        )
     return windows
 
 
@@ -93,29 +97,40 @@ def check_windows(windows, questions, tokenizer):
             raise ValueError(f'{field.name} has type {array.dtype} and shape {array.shape}')
     contexts = list(dict.fromkeys(question.context for question in questions))
     for bounds, size, number in (
-            (windows.query_bounds, len(windows.query_ids), len(questions)),
-            (windows.token_bounds, len(windows.token_ids), len(contexts))):
-        if len(bounds) != number + 1 or bounds[0] or bounds[-1] != size or (np.diff(bounds)
-                                                                            < 0).any():
+        (windows.query_bounds, len(windows.query_ids), len(questions)),
+        (windows.token_bounds, len(windows.token_ids), len(contexts)),
+    ):
+        if (
+            len(bounds) != number + 1
+            or bounds[0]
+            or bounds[-1] != size
+            or (np.diff(bounds) < 0).any()
+        ):
             raise ValueError('the texts are not those of the questions')
     one_each = ('start', 'length', 'span')
-    if (len(windows.paragraph) != len(questions)
-            or not np.array_equal(windows.special, special_numbers(tokenizer))
-            or not np.array_equal(np.unique(windows.question), np.arange(len(questions)))
-            or (np.diff(windows.question) < 0).any()
-            or len(windows.token_offsets) != len(windows.token_ids)
-            or any(len(getattr(windows, name)) != len(windows) for name in one_each)):
+    if (
+        len(windows.paragraph) != len(questions)
+        or not np.array_equal(windows.special, special_numbers(tokenizer))
+        or not np.array_equal(np.unique(windows.question), np.arange(len(questions)))
+        or (np.diff(windows.question) < 0).any()
+        or len(windows.token_offsets) != len(windows.token_ids)
+        or any(len(getattr(windows, name)) != len(windows) for name in one_each)
+    ):
         raise ValueError('the arrays do not fit together')
     _check_range('paragraph', windows.paragraph, len(contexts))
     sizes = np.diff(windows.token_bounds)
     _check_range('start', windows.start, sizes.max() + 1)
-    _check_range('length', windows.length, sizes[windows.paragraph[windows.question]]
-                 - windows.start + 1)
+    _check_range(
+        'length', windows.length, sizes[windows.paragraph[windows.question]] - windows.start + 1
+    )
     for name in ('query_ids', 'token_ids'):
         _check_range(name, getattr(windows, name), len(tokenizer.vocab))
     _check_range('span', windows.span, (windows.first_token + windows.length)[:, None])
-    _check_range('token_offsets', windows.token_offsets, np.repeat(
-        [len(context) + 1 for context in contexts], sizes)[:, None])
+    _check_range(
+        'token_offsets',
+        windows.token_offsets,
+        np.repeat([len(context) + 1 for context in contexts], sizes)[:, None],
+    )
 
 
 def _check_range(name, values, limit):
@@ -127,7 +142,6 @@ def _read(path, key, questions, tokenizer):
     with safe_open(path, 'np') as file:
         if (file.metadata() or {}).get('key') != key:
             raise ValueError('it holds other windows')
-        windows = Windows(**{field.name: file.get_tensor(field.name)
-                             for field in fields(Windows)})
+        windows = Windows(**{field.name: file.get_tensor(field.name) for field in fields(Windows)})
     check_windows(windows, questions, tokenizer)
     return windows

@@ -3,6 +3,7 @@
 Rajpurkar et al. (2016), SQuAD 1.1; Rajpurkar et al. (2018), SQuAD 2.0; Cui et al. (2019), the
 Chinese CMRC 2018, and others in the same layout.
 """
+
 from __future__ import annotations
 
 import json
@@ -10,11 +11,16 @@ from typing import NamedTuple
 
 from ..._internal.json import parse_json
 
-MAX_BYTES = 64 << 20      # the largest official file, SQuAD 2.0's for training, has 42 million
-MAX_VALUES = 3_000_000    # twice what that file has
+MAX_BYTES = 64 << 20  # the largest official file, SQuAD 2.0's for training, has 42 million
+MAX_VALUES = 3_000_000  # twice what that file has
 
-_KINDS = {str: 'a string', list: 'a list', dict: 'an object', bool: 'true or false',
-          int: 'a whole number'}
+_KINDS = {
+    str: 'a string',
+    list: 'a list',
+    dict: 'an object',
+    bool: 'true or false',
+    int: 'a whole number',
+}
 
 
 class Answer(NamedTuple):
@@ -81,16 +87,21 @@ def read_squad(path, *, training=False, skip_bad=False, max_bytes=MAX_BYTES):
         for place, entry, context in _entries(content):
             question = _question(entry, context, place)
             if question.id in places:
-                raise ValueError(f'{place}: the id {question.id[:80]!r} stands twice, first at '
-                                 f'{places[question.id]}')
+                raise ValueError(
+                    f'{place}: the id {question.id[:80]!r} stands twice, first at '
+                    f'{places[question.id]}'
+                )
             places[question.id] = place
             problem = _problem(question, place) if training else None
             if problem and not skip_bad:
                 raise ValueError(problem)
             (skipped if problem else questions).append(problem or question)
         if not questions:
-            raise ValueError(f'no question is left, the first of {len(skipped)} left out: '
-                             f'{skipped[0]}' if skipped else 'the file has no questions')
+            raise ValueError(
+                f'no question is left, the first of {len(skipped)} left out: {skipped[0]}'
+                if skipped
+                else 'the file has no questions'
+            )
     except ValueError as error:
         raise ValueError(f'{path}: {error}') from None
     return QuestionSet(questions, len(skipped), str(path))
@@ -116,7 +127,7 @@ def _at_byte(raw):
         json.loads(text)
     except json.JSONDecodeError as error:
         mark = len(raw) - len(text.encode())
-        return f'byte {mark + len(text[:error.pos].encode())}: '
+        return f'byte {mark + len(text[: error.pos].encode())}: '
     except (ValueError, RecursionError):
         pass
     return ''
@@ -143,8 +154,9 @@ def _question(entry, context, place):
     answers = []
     for i, answer in enumerate(_get(entry, 'answers', list, place, ())):
         inner = f'{place}.answers[{i}]'
-        answers.append(Answer(_get(answer, 'text', str, inner),
-                              _get(answer, 'answer_start', int, inner, -1)))
+        answers.append(
+            Answer(_get(answer, 'text', str, inner), _get(answer, 'answer_start', int, inner, -1))
+        )
     return Question(identity, text, context, tuple(answers), is_impossible)
 
 
@@ -166,14 +178,18 @@ def _problem(question, place):
     if question.is_impossible:
         return None
     if not question.answers:
-        return (f'{place}: the question {question.id[:80]!r} has no answer and is not marked '
-                f'"is_impossible"')
+        return (
+            f'{place}: the question {question.id[:80]!r} has no answer and is not marked '
+            f'"is_impossible"'
+        )
     for i, (text, start) in enumerate(question.answers):
         end = start + len(text)
         if not text.strip():
             return f'{place}.answers[{i}]: the answer is blank'
         if start < 0 or question.context[start:end] != text:
             found = question.context[start:end][:80] if start >= 0 else ''
-            return (f'{place}.answers[{i}]: {text[:80]!r} does not stand at answer_start {start} '
-                    f'of the context, {found!r} does')
+            return (
+                f'{place}.answers[{i}]: {text[:80]!r} does not stand at answer_start {start} '
+                f'of the context, {found!r} does'
+            )
     return None

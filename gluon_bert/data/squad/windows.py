@@ -2,6 +2,7 @@
 
 Q questions, P paragraphs, W windows, L tokens of a paragraph.
 """
+
 from __future__ import annotations
 
 import itertools
@@ -11,7 +12,7 @@ import numpy as np
 
 from ..features import Features
 
-_CHUNK = 512    # texts tokenized at once, on all cores
+_CHUNK = 512  # texts tokenized at once, on all cores
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +69,7 @@ class Windows:
         begin, separators, end = [cls_id], [sep_id] * num_separators, [sep_id]
         found = []
         for number, first, tokens in zip(self.question, self.first_token, self._rows()):
-            query = self.query_ids[self.query_bounds[number]:self.query_bounds[number + 1]]
+            query = self.query_ids[self.query_bounds[number] : self.query_bounds[number + 1]]
             ids = np.concatenate([begin, query, separators, self.token_ids[tokens], end])
             token_types = np.zeros(len(ids), 'int32')
             token_types[first:] = pair_type
@@ -97,7 +98,7 @@ class Windows:
         """
         for number, group in itertools.groupby(range(len(self)), self.question.__getitem__):
             rows = list(group)
-            bounds = self.token_bounds[self.paragraph[number]:][:2]
+            bounds = self.token_bounds[self.paragraph[number] :][:2]
             yield from max_context(self.start[rows], self.length[rows], int(np.diff(bounds)[0]))
 
     def _rows(self):
@@ -135,8 +136,10 @@ def max_context(starts, lengths, num_tokens):
         tokens = slice(start, start + length)
         better = score > best[tokens]
         best[tokens][better], owner[tokens][better] = score[better], number
-    return [owner[start:start + length] == number
-            for number, (start, length) in enumerate(zip(starts, lengths))]
+    return [
+        owner[start : start + length] == number
+        for number, (start, length) in enumerate(zip(starts, lengths))
+    ]
 
 
 def window_starts(num_tokens, room, stride):
@@ -185,8 +188,15 @@ def token_span(offsets, start, end):
     return (int(touching[0]), int(touching[-1])) if len(touching) else None
 
 
-def build_windows(questions, tokenizer, max_seq_length=384, doc_stride=128, max_query_length=64,
-                  with_spans=False, progress=None):
+def build_windows(
+    questions,
+    tokenizer,
+    max_seq_length=384,
+    doc_stride=128,
+    max_query_length=64,
+    with_spans=False,
+    progress=None,
+):
     """The windows of questions.
 
     Parameters
@@ -216,14 +226,19 @@ def build_windows(questions, tokenizer, max_seq_length=384, doc_stride=128, max_
         If a setting is below 1, a window has no room for the paragraph beside a question, or an
         answer has no tokens.
     """
-    for name, value in (('max_seq_length', max_seq_length), ('doc_stride', doc_stride),
-                        ('max_query_length', max_query_length)):
+    for name, value in (
+        ('max_seq_length', max_seq_length),
+        ('doc_stride', doc_stride),
+        ('max_query_length', max_query_length),
+    ):
         if value < 1:
             raise ValueError(f'{name}={value}: expected 1 or more')
     numbers = {}
     paragraph = [numbers.setdefault(question.context, len(numbers)) for question in questions]
-    queries = [ids[:max_query_length] for ids, _ in _encoded(
-        tokenizer, [question.question for question in questions], progress)]
+    queries = [
+        ids[:max_query_length]
+        for ids, _ in _encoded(tokenizer, [question.question for question in questions], progress)
+    ]
     documents = list(_encoded(tokenizer, list(numbers), progress))
     rows = []
     for number, question in enumerate(questions):
@@ -233,7 +248,8 @@ def build_windows(questions, tokenizer, max_seq_length=384, doc_stride=128, max_
             raise ValueError(
                 f'max_seq_length={max_seq_length}: too small for question {question.id[:80]!r}, '
                 f'which takes {before + 1} tokens with the special ones and leaves no room for '
-                f'its paragraph; expected {before + 2} or more, or a smaller max_query_length')
+                f'its paragraph; expected {before + 2} or more, or a smaller max_query_length'
+            )
         offsets = documents[paragraph[number]][1]
         span = _answer_span(question, offsets) if with_spans else None
         for start in window_starts(len(offsets), room, doc_stride):
@@ -241,26 +257,41 @@ def build_windows(questions, tokenizer, max_seq_length=384, doc_stride=128, max_
             rows.append((number, start, length, *_place(span, start, length, before)))
     table = np.array(rows, 'int32').reshape(-1, 5)
     token_ids, token_bounds = _joined([ids for ids, _ in documents])
-    return Windows(*np.ascontiguousarray(table[:, :3].T), np.ascontiguousarray(table[:, 3:]),
-                   np.array(paragraph, 'int32'), *_joined(queries), token_ids, token_bounds,
-                   np.concatenate([offsets for _, offsets in documents]),
-                   special_numbers(tokenizer))
+    return Windows(
+        *np.ascontiguousarray(table[:, :3].T),
+        np.ascontiguousarray(table[:, 3:]),
+        np.array(paragraph, 'int32'),
+        *_joined(queries),
+        token_ids,
+        token_bounds,
+        np.concatenate([offsets for _, offsets in documents]),
+        special_numbers(tokenizer),
+    )
 
 
 def special_numbers(tokenizer):
     """What :attr:`Windows.special` has with a tokenizer."""
     vocab = tokenizer.vocab
-    return np.array([vocab[vocab.cls_token], vocab[vocab.sep_token], tokenizer.pair_separators,
-                     tokenizer.uses_token_types], 'int32')
+    return np.array(
+        [
+            vocab[vocab.cls_token],
+            vocab[vocab.sep_token],
+            tokenizer.pair_separators,
+            tokenizer.uses_token_types,
+        ],
+        'int32',
+    )
 
 
 def _encoded(tokenizer, texts, progress):
     """The ids (L,) and offsets (L, 2) of each text."""
     for begin in range(0, len(texts), _CHUNK):
-        chunk = tokenizer.encode_batch(texts[begin:begin + _CHUNK])
+        chunk = tokenizer.encode_batch(texts[begin : begin + _CHUNK])
         for encoded in chunk:
-            yield (np.array(encoded.ids, 'int32'),
-                   np.array(encoded.offsets, 'int32').reshape(-1, 2))
+            yield (
+                np.array(encoded.ids, 'int32'),
+                np.array(encoded.offsets, 'int32').reshape(-1, 2),
+            )
         if progress is not None:
             progress(len(chunk))
 

@@ -1,4 +1,5 @@
 """What the tokenizers of all families have in common."""
+
 from __future__ import annotations
 
 import functools
@@ -13,10 +14,16 @@ from ..._internal.files import atomic_path
 
 ROLES = ('unknown_token', 'padding_token', 'cls_token', 'sep_token', 'mask_token')
 # The same in the files of transformers.
-FILE_ROLES = {'unknown_token': 'unk_token', 'padding_token': 'pad_token', 'cls_token': 'cls_token',
-              'sep_token': 'sep_token', 'mask_token': 'mask_token', 'bos_token': 'bos_token',
-              'eos_token': 'eos_token'}
-_SURROGATE = re.compile('[\ud800-\udfff]')    # half a character: from JSON escapes, file names
+FILE_ROLES = {
+    'unknown_token': 'unk_token',
+    'padding_token': 'pad_token',
+    'cls_token': 'cls_token',
+    'sep_token': 'sep_token',
+    'mask_token': 'mask_token',
+    'bos_token': 'bos_token',
+    'eos_token': 'eos_token',
+}
+_SURROGATE = re.compile('[\ud800-\udfff]')  # half a character: from JSON escapes, file names
 
 
 class Encoded(NamedTuple):
@@ -169,8 +176,10 @@ class SubwordTokenizer(ABC):
         numbers = [operator.index(number) for number in ids]
         for number in numbers:
             if not 0 <= number < len(self._vocab):
-                raise ValueError(f'id {number} is not in the vocabulary, '
-                                 f'which has ids from 0 to {len(self._vocab) - 1}')
+                raise ValueError(
+                    f'id {number} is not in the vocabulary, '
+                    f'which has ids from 0 to {len(self._vocab) - 1}'
+                )
         return [self._vocab.idx_to_token[number] for number in numbers]
 
     def save(self, folder):
@@ -186,16 +195,24 @@ class SubwordTokenizer(ABC):
         ValueError
             If the vocabulary cannot be written in the form of these files.
         """
-        special = {key: token for name, key in FILE_ROLES.items()
-                   if (token := getattr(self._vocab, name, None)) is not None}
+        special = {
+            key: token
+            for name, key in FILE_ROLES.items()
+            if (token := getattr(self._vocab, name, None)) is not None
+        }
         special = {key: self._special_entry(key, token) for key, token in special.items()}
-        typed = {key: {'__type': 'AddedToken', **entry} if isinstance(entry, dict) else entry
-                 for key, entry in special.items()}
+        typed = {
+            key: {'__type': 'AddedToken', **entry} if isinstance(entry, dict) else entry
+            for key, entry in special.items()
+        }
         config = {**typed, **self._config()}
         if not self.uses_token_types:
             config['model_input_names'] = ['input_ids', 'attention_mask']
-        contents = {**self._files(), 'tokenizer_config.json': json.dumps(config, indent=2) + '\n',
-                    'special_tokens_map.json': json.dumps(special, indent=2) + '\n'}
+        contents = {
+            **self._files(),
+            'tokenizer_config.json': json.dumps(config, indent=2) + '\n',
+            'special_tokens_map.json': json.dumps(special, indent=2) + '\n',
+        }
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in contents.items():
@@ -246,13 +263,13 @@ class LibraryTokenizer(SubwordTokenizer):
         As for :class:`SubwordTokenizer`.
     """
 
-    _tokenizer = None    # a tokenizers.Tokenizer, made by the class
+    _tokenizer = None  # a tokenizers.Tokenizer, made by the class
 
     def _run_one(self, text):
         return self._tokenizer.encode(text, add_special_tokens=False)
 
     def _run(self, texts):
-        return self._tokenizer.encode_batch(texts, add_special_tokens=False)    # on all cores
+        return self._tokenizer.encode_batch(texts, add_special_tokens=False)  # on all cores
 
     def _run_for_ids(self, texts):
         # Since tokenizers 0.20.
@@ -264,7 +281,7 @@ def checked_text(text):
     """The text without halves of characters, which no file and no library can hold."""
     if not isinstance(text, str):
         raise TypeError(f'text must be str, got {type(text).__name__}')
-    return _SURROGATE.sub('\ufffd', text)    # as long as before: offsets stay
+    return _SURROGATE.sub('\ufffd', text)  # as long as before: offsets stay
 
 
 def checked_texts(texts):
@@ -278,6 +295,8 @@ def ordered_tokens(vocab, form):
     """The tokens by id; ValueError if one stands twice, which ``form`` could not express."""
     for number, token in enumerate(vocab.idx_to_token):
         if vocab.token_to_idx[token] != number:
-            raise ValueError(f'token {token!r} has the ids {number} and '
-                             f'{vocab.token_to_idx[token]}: {form} cannot hold that')
+            raise ValueError(
+                f'token {token!r} has the ids {number} and '
+                f'{vocab.token_to_idx[token]}: {form} cannot hold that'
+            )
     return vocab.idx_to_token

@@ -1,4 +1,5 @@
 """Text to byte-level BPE tokens, as RoBERTa reads it."""
+
 from __future__ import annotations
 
 import json
@@ -15,7 +16,7 @@ from .base import ROLES, LibraryTokenizer, ordered_tokens
 from .vocabulary import read_vocab
 from .vocabulary_ids import check_num_lines
 
-SPACE = 'Ġ'    # how the vocabulary spells a space
+SPACE = 'Ġ'  # how the vocabulary spells a space
 MAX_BYTES = 16 << 20
 MAX_MERGES = 600_000
 _VERSION = '#version: 0.2'
@@ -60,15 +61,18 @@ class BytePairTokenizer(LibraryTokenizer):
     pair_separators = 2
 
     def __init__(self, vocab, merges, *, add_prefix_space=False, uses_token_types=False):
-        super().__init__(vocab, add_prefix_space=bool(add_prefix_space),
-                         uses_token_types=bool(uses_token_types))
+        super().__init__(
+            vocab, add_prefix_space=bool(add_prefix_space), uses_token_types=bool(uses_token_types)
+        )
         self._merges = [tuple(pair) for pair in merges]
         known = vocab.token_to_idx
         for number, pair in enumerate(self._merges):
             for token in (*pair, ''.join(pair)):
                 if token not in known:
-                    raise ValueError(f'merges[{number}] is {reprlib.repr(pair)}: '
-                                     f'{token[:80]!r} is not in the vocabulary')
+                    raise ValueError(
+                        f'merges[{number}] is {reprlib.repr(pair)}: '
+                        f'{token[:80]!r} is not in the vocabulary'
+                    )
         self._tokenizer = self._build()
 
     @classmethod
@@ -101,21 +105,31 @@ class BytePairTokenizer(LibraryTokenizer):
         try:
             return cls(vocab, read_merges(merges_path), **options)
         except ValueError as error:
-            raise ValueError(f'{merges_path}: {error} {vocab_path}'
-                             if str(error).startswith('merges[') else error) from None
+            raise ValueError(
+                f'{merges_path}: {error} {vocab_path}'
+                if str(error).startswith('merges[')
+                else error
+            ) from None
 
     def _build(self):
         vocab, space = self._vocab, self._options['add_prefix_space']
-        tokenizer = Tokenizer(BPE(dict(vocab.token_to_idx), self._merges,
-                                  unk_token=vocab.unknown_token))
+        tokenizer = Tokenizer(
+            BPE(dict(vocab.token_to_idx), self._merges, unk_token=vocab.unknown_token)
+        )
         tokenizer.pre_tokenizer = ByteLevel(add_prefix_space=space)
         tokenizer.decoder = ByteLevelDecoder()
         tokenizer.post_processor = RobertaProcessing(
             *((token, vocab[token]) for token in (vocab.sep_token, vocab.cls_token)),
-            trim_offsets=True, add_prefix_space=space)
-        tokenizer.add_special_tokens([
-            AddedToken(token, lstrip=name == 'mask_token', normalized=False)
-            for name in ROLES if (token := getattr(vocab, name, None)) is not None])
+            trim_offsets=True,
+            add_prefix_space=space,
+        )
+        tokenizer.add_special_tokens(
+            [
+                AddedToken(token, lstrip=name == 'mask_token', normalized=False)
+                for name in ROLES
+                if (token := getattr(vocab, name, None)) is not None
+            ]
+        )
         return tokenizer
 
     @staticmethod
@@ -135,21 +149,33 @@ class BytePairTokenizer(LibraryTokenizer):
         return self._vocab, self._merges
 
     def _special_entry(self, key, token):
-        return token if key != 'mask_token' else {
-            'content': token, 'lstrip': True, 'rstrip': False, 'normalized': False,
-            'single_word': False}
+        return (
+            token
+            if key != 'mask_token'
+            else {
+                'content': token,
+                'lstrip': True,
+                'rstrip': False,
+                'normalized': False,
+                'single_word': False,
+            }
+        )
 
     def _config(self):
-        return {'tokenizer_class': 'RobertaTokenizer', 'trim_offsets': True,
-                'add_prefix_space': self._options['add_prefix_space']}
+        return {
+            'tokenizer_class': 'RobertaTokenizer',
+            'trim_offsets': True,
+            'add_prefix_space': self._options['add_prefix_space'],
+        }
 
     def _files(self):
         tokens = ordered_tokens(self._vocab, 'vocab.json')
         ids = {token: number for number, token in enumerate(tokens)}
-        return {'vocab.json': json.dumps(ids, ensure_ascii=False) + '\n',
-                'merges.txt': ''.join(f'{line}\n' for line in (
-                    _VERSION, *map(' '.join, self._merges))),
-                'tokenizer.json': self._tokenizer.to_str(pretty=True)}
+        return {
+            'vocab.json': json.dumps(ids, ensure_ascii=False) + '\n',
+            'merges.txt': ''.join(f'{line}\n' for line in (_VERSION, *map(' '.join, self._merges))),
+            'tokenizer.json': self._tokenizer.to_str(pretty=True),
+        }
 
 
 def read_merges(path):
@@ -171,7 +197,7 @@ def read_merges(path):
         If the file is larger than 16 MiB or not UTF-8, or a line is not a pair, or stands twice.
     """
     check_num_lines(path, MAX_BYTES, MAX_MERGES)
-    lines = {}    # of each pair
+    lines = {}  # of each pair
     for number, line in drop_trailing_blanks(read_lines(path, MAX_BYTES)):
         if number == 1 and line.startswith('#version'):
             continue

@@ -1,4 +1,5 @@
 """The tokenizer of a folder with a published or saved model."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -64,8 +65,9 @@ def read_tokenizer(folder, lower=None):
     merges = _find(folder, 'merges.txt', '*bpe_ranks*.json')
     vocab = _find(folder, *(() if merges else ('vocab.txt',)), 'vocab.json', '*.vocab')
     if merges is not None and vocab is not None:
-        return BytePairTokenizer.from_files(vocab, merges, settings.special_tokens(),
-                                            **_byte_pair_options(settings, {}))
+        return BytePairTokenizer.from_files(
+            vocab, merges, settings.special_tokens(), **_byte_pair_options(settings, {})
+        )
     if vocab is not None:
         return _word_piece(_word_piece_vocab(vocab, settings), settings, lower)
     if settings.whole:
@@ -97,7 +99,7 @@ def read_max_tokens(folder):
         return None
     if type(value) not in (int, float) or not value >= 1:
         raise ValueError(f'{path}: model_max_length is {clipped(value)!r}, expected 1 or more')
-    return int(value) if value < 2 ** 31 else None
+    return int(value) if value < 2**31 else None
 
 
 class _Settings:
@@ -105,8 +107,10 @@ class _Settings:
 
     def __init__(self, folder):
         self._path = folder / _CONFIG
-        self._content = {**_read_object(folder / 'special_tokens_map.json'),
-                         **_read_object(self._path)}
+        self._content = {
+            **_read_object(folder / 'special_tokens_map.json'),
+            **_read_object(self._path),
+        }
         self.whole = _read_object(folder / _WHOLE)
 
     def special_tokens(self, **others):
@@ -118,8 +122,9 @@ class _Settings:
             if token is None:
                 continue
             if not isinstance(token, str) or not token:
-                raise ValueError(f'{self._path}: {FILE_ROLES[name]} is {clipped(token)!r}, '
-                                 f'not a token')
+                raise ValueError(
+                    f'{self._path}: {FILE_ROLES[name]} is {clipped(token)!r}, not a token'
+                )
             found[name] = token
         return found
 
@@ -127,8 +132,7 @@ class _Settings:
         """A value that is true or false; the first of ``others`` that is one if there is none."""
         value = self._content.get(name)
         if value is not None and not isinstance(value, bool):
-            raise ValueError(f'{self._path}: {name} is {clipped(value)!r}, '
-                             f'expected true or false')
+            raise ValueError(f'{self._path}: {name} is {clipped(value)!r}, expected true or false')
         return next((item for item in (value, *others) if isinstance(item, bool)), None)
 
     @property
@@ -136,10 +140,12 @@ class _Settings:
         """How long a word may be, or None."""
         name = 'max_input_chars_per_word'
         value = self._content.get(name, _object(self.whole.get('model')).get(name))
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int)
-                                  or not 1 <= value < 2 ** 31):
-            raise ValueError(f'{self._path}: {name} is {clipped(value)!r}, expected 1 or more '
-                             f'and less than 2^31')
+        if value is not None and (
+            isinstance(value, bool) or not isinstance(value, int) or not 1 <= value < 2**31
+        ):
+            raise ValueError(
+                f'{self._path}: {name} is {clipped(value)!r}, expected 1 or more and less than 2^31'
+            )
         return value
 
     @property
@@ -155,16 +161,21 @@ class _Settings:
 def _sentencepiece(path, settings, lower):
     vocab = read_sentencepiece_vocab(path, settings.special_tokens())
     return SentencePieceTokenizer(
-        path, vocab, bool(settings.flag('do_lower_case') if lower is None else lower),
+        path,
+        vocab,
+        bool(settings.flag('do_lower_case') if lower is None else lower),
         split_words=bool(settings.flag('do_basic_tokenize')),
-        **_given(strip_accents=settings.flag('strip_accents'),
-                 uses_token_types=settings.uses_token_types))
+        **_given(
+            strip_accents=settings.flag('strip_accents'), uses_token_types=settings.uses_token_types
+        ),
+    )
 
 
 def _word_piece_vocab(path, settings):
     vocab = read_vocab(path, special_tokens=settings.special_tokens())
     if not any(token.startswith(SUBWORD_PREFIX) for token in vocab.idx_to_token) and any(
-            token.startswith(SPACE) for token in vocab.idx_to_token):
+        token.startswith(SPACE) for token in vocab.idx_to_token
+    ):
         raise ValueError(f'{path}: a vocabulary of byte-level BPE, but its merges.txt is missing')
     return vocab
 
@@ -174,18 +185,24 @@ def _word_piece(vocab, settings, lower):
     if lower is None:
         lower = settings.flag('do_lower_case', normalizer.get('lowercase'))
     return BertTokenizer(
-        vocab, looks_lowercase(vocab) if lower is None else lower,
-        **_given(strip_accents=settings.flag('strip_accents', normalizer.get('strip_accents')),
-                 split_chinese=settings.flag('tokenize_chinese_chars',
-                                             normalizer.get('handle_chinese_chars')),
-                 max_input_chars_per_word=settings.max_input_chars_per_word,
-                 uses_token_types=settings.uses_token_types))
+        vocab,
+        looks_lowercase(vocab) if lower is None else lower,
+        **_given(
+            strip_accents=settings.flag('strip_accents', normalizer.get('strip_accents')),
+            split_chinese=settings.flag(
+                'tokenize_chinese_chars', normalizer.get('handle_chinese_chars')
+            ),
+            max_input_chars_per_word=settings.max_input_chars_per_word,
+            uses_token_types=settings.uses_token_types,
+        ),
+    )
 
 
 def _byte_pair_options(settings, splitter):
-    return _given(add_prefix_space=settings.flag('add_prefix_space',
-                                                 splitter.get('add_prefix_space')),
-                  uses_token_types=settings.uses_token_types)
+    return _given(
+        add_prefix_space=settings.flag('add_prefix_space', splitter.get('add_prefix_space')),
+        uses_token_types=settings.uses_token_types,
+    )
 
 
 def _from_whole(path, settings, lower):
@@ -196,8 +213,12 @@ def _from_whole(path, settings, lower):
         kind = repr(clipped(kind)).strip('\'"')
         raise ValueError(f'{path}: a {kind} model, expected WordPiece or BPE')
     tokens = ids_to_tokens(model.get('vocab'), path)
-    vocab = build_vocab(tokens, find_special_tokens(
-        tokens, settings.special_tokens(unknown_token=model.get('unk_token')), path))
+    vocab = build_vocab(
+        tokens,
+        find_special_tokens(
+            tokens, settings.special_tokens(unknown_token=model.get('unk_token')), path
+        ),
+    )
     prefix = model.get('continuing_subword_prefix') or ''
     if prefix != (SUBWORD_PREFIX if kind == 'WordPiece' else ''):
         raise ValueError(f'{path}: tokens inside a word begin with {clipped(prefix)!r}')
@@ -209,19 +230,26 @@ def _from_whole(path, settings, lower):
     if cleaning or splitter.get('type') != 'ByteLevel':
         raise ValueError(f"{path}: the text is not split as RoBERTa's")
     try:
-        return BytePairTokenizer(vocab, _merges(model.get('merges'), path),
-                                 **_byte_pair_options(settings, splitter))
+        return BytePairTokenizer(
+            vocab, _merges(model.get('merges'), path), **_byte_pair_options(settings, splitter)
+        )
     except ValueError as error:
         raise ValueError(f'{path}: {error}') from None
 
 
 def _merges(merges, path):
-    pairs = [tuple(pair.split(' ', 2) if isinstance(pair, str) else pair)
-             for pair in (merges if isinstance(merges, list) else [None])
-             if isinstance(pair, (str, list))]
-    if not isinstance(merges, list) or len(pairs) < len(merges) or any(
-            len(pair) != 2 or not all(isinstance(token, str) for token in pair)
-            for pair in pairs):
+    pairs = [
+        tuple(pair.split(' ', 2) if isinstance(pair, str) else pair)
+        for pair in (merges if isinstance(merges, list) else [None])
+        if isinstance(pair, (str, list))
+    ]
+    if (
+        not isinstance(merges, list)
+        or len(pairs) < len(merges)
+        or any(
+            len(pair) != 2 or not all(isinstance(token, str) for token in pair) for pair in pairs
+        )
+    ):
         raise ValueError('merges is not a list of pairs of tokens')
     if len(set(pairs)) < len(pairs):
         raise ValueError('merges has a pair twice')
@@ -233,8 +261,10 @@ def _find(folder, *patterns):
     for pattern in patterns:
         paths = sorted(path for path in folder.glob(pattern) if path.is_file())
         if len(paths) > 1:
-            raise ValueError(f'{folder}: has {len(paths)} files {pattern}, such as '
-                             f'{paths[0].name} and {paths[1].name}; keep the one that is meant')
+            raise ValueError(
+                f'{folder}: has {len(paths)} files {pattern}, such as '
+                f'{paths[0].name} and {paths[1].name}; keep the one that is meant'
+            )
         if paths:
             return paths[0]
     return None

@@ -1,4 +1,5 @@
 """Text to SentencePiece tokens, as KoBERT reads it."""
+
 from __future__ import annotations
 
 import re
@@ -14,8 +15,8 @@ from .sentencepiece_file import library_tokenizer, load, pieces_of, read_model
 from .vocabulary_ids import BERT_TOKENS, check_names, check_unknown
 from .wordpiece import normalizer_of
 
-SPACE = '▁'    # how a model spells the space before a word
-MAX_BEST = 512    # the library's limit
+SPACE = '▁'  # how a model spells the space before a word
+MAX_BEST = 512  # the library's limit
 
 
 class SentencePieceTokenizer(SubwordTokenizer):
@@ -54,25 +55,51 @@ class SentencePieceTokenizer(SubwordTokenizer):
         If the file is not a SentencePiece model, or ``num_best`` is out of range.
     """
 
-    def __init__(self, path, vocab=None, lower=False, *, strip_accents=None, split_words=False,
-                 num_best=0, alpha=1.0, uses_token_types=True):
+    def __init__(
+        self,
+        path,
+        vocab=None,
+        lower=False,
+        *,
+        strip_accents=None,
+        split_words=False,
+        num_best=0,
+        alpha=1.0,
+        uses_token_types=True,
+    ):
         self._model = path if isinstance(path, bytes) else read_model(path)
         source = 'the model' if isinstance(path, bytes) else path
         self._processor = load(self._model, source)
         if not -1 <= num_best <= MAX_BEST:
             raise ValueError(f'num_best must be from -1 to {MAX_BEST}, got {num_best}')
-        super().__init__(_vocab_of(self._processor, {}, source) if vocab is None else vocab,
-                         lower=bool(lower), strip_accents=strip_accents,
-                         split_words=bool(split_words), num_best=num_best, alpha=alpha,
-                         uses_token_types=bool(uses_token_types))
-        self._sampling = {} if num_best in (0, 1) else {
-            'enable_sampling': True, 'nbest_size': num_best, 'alpha': alpha}
-        self._normalizer = normalizer_of(lower, strip_accents) if split_words else BertNormalizer(
-            clean_text=False, handle_chinese_chars=False, lowercase=bool(lower),
-            strip_accents=bool(lower if strip_accents is None else strip_accents))
+        super().__init__(
+            _vocab_of(self._processor, {}, source) if vocab is None else vocab,
+            lower=bool(lower),
+            strip_accents=strip_accents,
+            split_words=bool(split_words),
+            num_best=num_best,
+            alpha=alpha,
+            uses_token_types=bool(uses_token_types),
+        )
+        self._sampling = (
+            {}
+            if num_best in (0, 1)
+            else {'enable_sampling': True, 'nbest_size': num_best, 'alpha': alpha}
+        )
+        self._normalizer = (
+            normalizer_of(lower, strip_accents)
+            if split_words
+            else BertNormalizer(
+                clean_text=False,
+                handle_chinese_chars=False,
+                lowercase=bool(lower),
+                strip_accents=bool(lower if strip_accents is None else strip_accents),
+            )
+        )
         special = {getattr(self._vocab, name, None) for name in ROLES} - {None}
         self._special = re.compile(
-            f'({"|".join(map(re.escape, sorted(special, key=len, reverse=True)))})')
+            f'({"|".join(map(re.escape, sorted(special, key=len, reverse=True)))})'
+        )
 
     def __call__(self, text):
         """The tokens of a text, as a list of str."""
@@ -139,7 +166,7 @@ class SentencePieceTokenizer(SubwordTokenizer):
         Split(Regex(r'[\s\S]'), 'isolated').pre_tokenize(prepared)
         places = iter(place for _, place, _ in prepared.get_splits('original', 'char'))
         for word, _, _ in words:
-            spans = [next(places) for _ in word]    # of each character
+            spans = [next(places) for _ in word]  # of each character
             # The library counts bytes.
             chars = [number for number, char in enumerate(word) for _ in char.encode()]
             chars.append(len(word))
@@ -156,9 +183,12 @@ class SentencePieceTokenizer(SubwordTokenizer):
 
     def _config(self):
         options = self._options
-        return {'tokenizer_class': 'PreTrainedTokenizerFast', 'do_lower_case': options['lower'],
-                'strip_accents': options['strip_accents'],
-                'do_basic_tokenize': options['split_words']}
+        return {
+            'tokenizer_class': 'PreTrainedTokenizerFast',
+            'do_lower_case': options['lower'],
+            'strip_accents': options['strip_accents'],
+            'do_basic_tokenize': options['split_words'],
+        }
 
     def _files(self):
         files = {'tokenizer.model': self._model}
@@ -201,16 +231,24 @@ def _vocab_of(processor, given, source):
     ids = {token: number for number, token in enumerate(tokens)}
     for number, token in enumerate(tokens):
         if ids[token] != number:
-            raise ValueError(f'{source}: token {token[:80]!r} stands twice, with the ids {number} '
-                             f'and {ids[token]}')
+            raise ValueError(
+                f'{source}: token {token[:80]!r} stands twice, with the ids {number} '
+                f'and {ids[token]}'
+            )
     named = {**BERT_TOKENS, **given}
-    for name, number in (('unknown_token', processor.unk_id()), ('bos_token', processor.bos_id()),
-                         ('eos_token', processor.eos_id()), ('padding_token', processor.pad_id())):
+    for name, number in (
+        ('unknown_token', processor.unk_id()),
+        ('bos_token', processor.bos_id()),
+        ('eos_token', processor.eos_id()),
+        ('padding_token', processor.pad_id()),
+    ):
         if number < 0:
             continue
         if given.get(name, tokens[number]) != tokens[number]:
-            raise ValueError(f'{source}: {name} is {tokens[number][:80]!r} in the model, '
-                             f'not {given[name][:80]!r}')
+            raise ValueError(
+                f'{source}: {name} is {tokens[number][:80]!r} in the model, '
+                f'not {given[name][:80]!r}'
+            )
         named[name] = tokens[number]
     check_unknown(named, source)
     return BERTVocab(count_tokens(tokens), **named, token_to_idx=ids)

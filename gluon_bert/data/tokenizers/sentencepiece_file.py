@@ -1,4 +1,5 @@
 """SentencePiece's model file: a protocol buffer with the pieces and the rules of clean-up."""
+
 from __future__ import annotations
 
 import re
@@ -12,9 +13,9 @@ from tokenizers.pre_tokenizers import Metaspace
 from tokenizers.processors import BertProcessing
 
 MAX_BYTES = 8 << 20
-MAX_PIECES = 300_000    # the largest published models have 256000
+MAX_PIECES = 300_000  # the largest published models have 256000
 _NEEDS = 'sentencepiece>=0.2.2,<1'
-_NORMAL, _UNKNOWN, _USER_DEFINED = 1, 2, 4    # types of pieces
+_NORMAL, _UNKNOWN, _USER_DEFINED = 1, 2, 4  # types of pieces
 _UNIGRAM = 1
 
 
@@ -77,11 +78,14 @@ def load(data, source='the model'):
     try:
         import sentencepiece
     except ImportError as error:
-        raise ImportError(f"SentencePiece models need the package sentencepiece: pip install "
-                          f"'{_NEEDS}'") from error
+        raise ImportError(
+            f"SentencePiece models need the package sentencepiece: pip install '{_NEEDS}'"
+        ) from error
     if tuple(map(int, re.findall(r'\d+', sentencepiece.__version__)[:3])) < (0, 2, 2):
-        raise ImportError(f'sentencepiece {sentencepiece.__version__} crashes on damaged models: '
-                          f"pip install '{_NEEDS}'")
+        raise ImportError(
+            f'sentencepiece {sentencepiece.__version__} crashes on damaged models: '
+            f"pip install '{_NEEDS}'"
+        )
     try:
         return sentencepiece.SentencePieceProcessor(model_proto=data)
     except (RuntimeError, ValueError, OSError) as error:
@@ -99,8 +103,9 @@ def parse_model(data):
                 raise ValueError(f'piece {len(pieces)} is malformed')
             if len(pieces) == MAX_PIECES:
                 raise ValueError(f'it has more than {MAX_PIECES} pieces')
-            pieces.append((text.decode('utf-8'), struct.unpack('<f', score)[0],
-                           fields.get(3, _NORMAL)))
+            pieces.append(
+                (text.decode('utf-8'), struct.unpack('<f', score)[0], fields.get(3, _NORMAL))
+            )
         elif number in settings:
             settings[number] = dict(_fields(value))
     if not pieces:
@@ -135,9 +140,13 @@ def library_tokenizer(data, vocab):
     """
     model = parse_model(data)
     tokens = [piece for piece, _, _ in model.pieces]
-    usual = (model.trainer.get(3, _UNIGRAM) == _UNIGRAM and not model.trainer.get(24)
-             and not model.trainer.get(35) and all(model.normalizer.get(i, 1) for i in (3, 4, 5)))
-    if not usual or vocab.idx_to_token[:len(tokens)] != tokens:
+    usual = (
+        model.trainer.get(3, _UNIGRAM) == _UNIGRAM
+        and not model.trainer.get(24)
+        and not model.trainer.get(35)
+        and all(model.normalizer.get(i, 1) for i in (3, 4, 5))
+    )
+    if not usual or vocab.idx_to_token[: len(tokens)] != tokens:
         return None
     unknown = next(i for i, (_, _, kind) in enumerate(model.pieces) if kind == _UNKNOWN)
     tokenizer = Tokenizer(Unigram([(piece, score) for piece, score, _ in model.pieces], unknown))
@@ -145,16 +154,22 @@ def library_tokenizer(data, vocab):
     if model.normalizer.get(2):
         try:
             cleaning.insert(0, normalizers.Precompiled(model.normalizer[2]))
-        except Exception:       # the library's errors have no class of their own
+        except Exception:  # the library's errors have no class of their own
             return None
     tokenizer.normalizer = normalizers.Sequence(cleaning)
     tokenizer.pre_tokenizer, tokenizer.decoder = Metaspace(), MetaspaceDecoder()
-    tokenizer.post_processor = BertProcessing(*(
-        (token, vocab[token]) for token in (vocab.sep_token, vocab.cls_token)))
+    tokenizer.post_processor = BertProcessing(
+        *((token, vocab[token]) for token in (vocab.sep_token, vocab.cls_token))
+    )
     special = {vocab[token]: token for token in vocab.reserved_tokens or ()}
     tokenizer.add_special_tokens([vocab.unknown_token, *(special[i] for i in sorted(special))])
-    tokenizer.add_tokens([AddedToken(piece, normalized=False) for piece, _, kind in model.pieces
-                          if kind == _USER_DEFINED and piece not in special.values()])
+    tokenizer.add_tokens(
+        [
+            AddedToken(piece, normalized=False)
+            for piece, _, kind in model.pieces
+            if kind == _USER_DEFINED and piece not in special.values()
+        ]
+    )
     return tokenizer
 
 
@@ -172,7 +187,7 @@ def _fields(data):
             size, place = _varint(data, place) if kind == 2 else (8 if kind == 1 else 4, place)
             if place + size > len(data):
                 raise ValueError(f'it ends inside field {number}')
-            value, place = data[place:place + size], place + size
+            value, place = data[place : place + size], place + size
         else:
             raise ValueError(f'at byte {place} begins no field')
         yield number, value

@@ -1,4 +1,5 @@
 """Vocabulary files: one token a line, JSON, or a SentencePiece model."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -80,13 +81,14 @@ def _begins_as_json(path):
 
 def _read_tokens(path):
     check_num_lines(path, MAX_BYTES, MAX_LINES)
-    lines = {}    # of each token
+    lines = {}  # of each token
     for number, line in read_lines(path, MAX_BYTES):
         token = line.strip() or line
         if not token:
             raise ValueError(f'{path}:{number}: the line is empty, one token a line is needed')
         if token in lines:
-            raise ValueError(f'{path}:{number}: token {token[:80]!r} stands in line '
-                             f'{lines[token]} too')
+            raise ValueError(
+                f'{path}:{number}: token {token[:80]!r} stands in line {lines[token]} too'
+            )
         lines[token] = number
     return list(lines)

@@ -1,4 +1,5 @@
 """Tokens and their ids: what the readers and writers of vocabularies share."""
+
 from __future__ import annotations
 
 import reprlib
@@ -8,14 +9,25 @@ from gluonnlp.vocab import BERTVocab
 
 from ..classification.rows import unknown_name
 
-SPECIAL_TOKENS = ('[UNK]', '[PAD]', '[CLS]', '[SEP]', '[MASK]')    # GluonNLP's ids 0 to 4
+SPECIAL_TOKENS = ('[UNK]', '[PAD]', '[CLS]', '[SEP]', '[MASK]')  # GluonNLP's ids 0 to 4
 
 # What a vocabulary calls its special tokens where nothing else is said.
-BERT_TOKENS = {'unknown_token': '[UNK]', 'padding_token': '[PAD]', 'cls_token': '[CLS]',
-               'sep_token': '[SEP]', 'mask_token': '[MASK]'}
-ROBERTA_TOKENS = {'unknown_token': '<unk>', 'padding_token': '<pad>', 'cls_token': '<s>',
-                  'sep_token': '</s>', 'mask_token': '<mask>', 'bos_token': '<s>',
-                  'eos_token': '</s>'}
+BERT_TOKENS = {
+    'unknown_token': '[UNK]',
+    'padding_token': '[PAD]',
+    'cls_token': '[CLS]',
+    'sep_token': '[SEP]',
+    'mask_token': '[MASK]',
+}
+ROBERTA_TOKENS = {
+    'unknown_token': '<unk>',
+    'padding_token': '<pad>',
+    'cls_token': '<s>',
+    'sep_token': '</s>',
+    'mask_token': '<mask>',
+    'bos_token': '<s>',
+    'eos_token': '</s>',
+}
 
 
 def clipped(value):
@@ -78,9 +90,12 @@ def build_vocab(tokens, special_tokens, reserved_tokens=()):
     -------
     gluonnlp.vocab.BERTVocab
     """
-    return BERTVocab(count_tokens(tokens), reserved_tokens=list(reserved_tokens) or None,
-                     token_to_idx={token: number for number, token in enumerate(tokens)},
-                     **special_tokens)
+    return BERTVocab(
+        count_tokens(tokens),
+        reserved_tokens=list(reserved_tokens) or None,
+        token_to_idx={token: number for number, token in enumerate(tokens)},
+        **special_tokens,
+    )
 
 
 def find_special_tokens(tokens, given, source):
@@ -108,12 +123,17 @@ def find_special_tokens(tokens, given, source):
     check_names(given)
     present = set(tokens)
     usual = ROBERTA_TOKENS if '<s>' in present and '[CLS]' not in present else BERT_TOKENS
-    found = {name: token for name, token in {**usual, **given}.items()
-             if name in BERT_TOKENS or name in given or token in present}
+    found = {
+        name: token
+        for name, token in {**usual, **given}.items()
+        if name in BERT_TOKENS or name in given or token in present
+    }
     for name, token in found.items():
         if token not in present:
-            raise ValueError(f'{source}: special token {token[:80]!r} is missing among the '
-                             f'{len(present)} tokens ({name})')
+            raise ValueError(
+                f'{source}: special token {token[:80]!r} is missing among the '
+                f'{len(present)} tokens ({name})'
+            )
     check_unknown(found, source)
     return found
 
@@ -149,8 +169,11 @@ def looks_lowercase(vocab):
     >>> looks_lowercase(build_vocab([*SPECIAL_TOKENS, 'berlin'], BERT_TOKENS))
     True
     """
-    return not any(token != token.lower() for token in vocab.idx_to_token
-                   if token[:1] + token[-1:] not in ('[]', '<>'))
+    return not any(
+        token != token.lower()
+        for token in vocab.idx_to_token
+        if token[:1] + token[-1:] not in ('[]', '<>')
+    )
 
 
 def ids_to_tokens(ids, source):
@@ -167,8 +190,10 @@ def ids_to_tokens(ids, source):
     for token, number in ids.items():
         _check_id(token, number, len(tokens), source)
         if tokens[number] is not None:
-            raise ValueError(f'{source}: tokens {tokens[number][:80]!r} and {token[:80]!r} both '
-                             f'have the id {number}')
+            raise ValueError(
+                f'{source}: tokens {tokens[number][:80]!r} and {token[:80]!r} both '
+                f'have the id {number}'
+            )
         tokens[number] = token
     check_text(tokens, source)
     return tokens
@@ -194,5 +219,7 @@ def check_num_lines(path, max_bytes, max_lines):
 
 def _check_id(token, number, size, source):
     if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < size:
-        raise ValueError(f'{source}: token {token[:80]!r} has the id {reprlib.repr(number)}, '
-                         f'ids go from 0 to {size - 1}')
+        raise ValueError(
+            f'{source}: token {token[:80]!r} has the id {reprlib.repr(number)}, '
+            f'ids go from 0 to {size - 1}'
+        )

@@ -1,4 +1,5 @@
 """GluonNLP's vocabulary JSON, in all the forms it was written in, and its two orders of ids."""
+
 from __future__ import annotations
 
 import json
@@ -59,13 +60,22 @@ def gluonnlp_json(tokens, form='current'):
         repeated = next(token for token in tokens if tokens.count(token) > 1)
         raise ValueError(f'tokens: {repeated!r} stands twice, white space left out')
     if form == 'current':
-        return build_vocab(tokens, find_special_tokens(tokens, BERT_TOKENS, 'tokens')
-                           ).to_json().encode()
+        return (
+            build_vocab(tokens, find_special_tokens(tokens, BERT_TOKENS, 'tokens'))
+            .to_json()
+            .encode()
+        )
     swapped = [tokens[number] for number in gluonnlp_order(tokens)]
     ids = {token: number for number, token in enumerate(swapped)}
-    content = {'idx_to_token': swapped, 'token_to_idx': {token: ids[token] for token in tokens},
-               'reserved_tokens': _RESERVED, 'unknown_token': '[UNK]', 'padding_token': '[PAD]',
-               'bos_token': None, 'eos_token': None}
+    content = {
+        'idx_to_token': swapped,
+        'token_to_idx': {token: ids[token] for token in tokens},
+        'reserved_tokens': _RESERVED,
+        'unknown_token': '[UNK]',
+        'padding_token': '[PAD]',
+        'bos_token': None,
+        'eos_token': None,
+    }
     if form == 'old':
         content.update(mask_token='[MASK]', sep_token='[SEP]', cls_token='[CLS]')
     return json.dumps(content).encode()
@@ -124,12 +134,19 @@ def unswapped(tokens):
     first = int(number[1]) - 4 if number else -1
     ousted = [place.get(f'[unused{first + k}]') for k in range(4)]
     if tuple(tokens[:5]) != SPECIAL_TOKENS or None in ousted:
-        raise ValueError(f'the tokens begin with {tokens[:6]}: not the order GluonNLP gave the '
-                         f'vocabularies of 2018, {list(SPECIAL_TOKENS)} and an [unused...] '
-                         f'whose four predecessors stand elsewhere')
+        raise ValueError(
+            f'the tokens begin with {tokens[:6]}: not the order GluonNLP gave the '
+            f'vocabularies of 2018, {list(SPECIAL_TOKENS)} and an [unused...] '
+            f'whose four predecessors stand elsewhere'
+        )
     published = list(tokens)
-    for new, old in ((4, ousted[3]), (3, ousted[2]), (2, ousted[1]), (1, ousted[0]),
-                     (0, ousted[0])):    # the last one: [PAD], which [UNK] had ousted, to the front
+    for new, old in (
+        (4, ousted[3]),
+        (3, ousted[2]),
+        (2, ousted[1]),
+        (1, ousted[0]),
+        (0, ousted[0]),
+    ):  # the last one: [PAD], which [UNK] had ousted, to the front
         published[new], published[old] = published[old], published[new]
     if [published[number] for number in gluonnlp_order(published)] != list(tokens):
         raise ValueError('the tokens that special tokens ousted are not where those came from')
@@ -169,7 +186,7 @@ def vocab_from_json(content, source, special_tokens=None):
         return build_vocab(tokens, find_special_tokens(tokens, special_tokens or {}, source))
     tokens, ids = _indices(content, source)
     named = {**_named_tokens(content, source), **(special_tokens or {})}
-    if 'bos_token' in named and '[CLS]' not in ids:    # as GluonNLP writes RoBERTa's
+    if 'bos_token' in named and '[CLS]' not in ids:  # as GluonNLP writes RoBERTa's
         named = {'cls_token': named['bos_token'], **named}
         named = {'sep_token': named.get('eos_token', named['bos_token']), **named}
     named = find_special_tokens(ids, named, source)
@@ -177,8 +194,10 @@ def vocab_from_json(content, source, special_tokens=None):
     repeated = [number for number, token in enumerate(tokens) if ids[token] != number]
     for number in repeated:
         if tokens[number] not in (*named.values(), *reserved):
-            raise ValueError(f'{source}: token {tokens[number][:80]!r} stands twice, with the ids '
-                             f'{number} and {ids[tokens[number]]}')
+            raise ValueError(
+                f'{source}: token {tokens[number][:80]!r} stands twice, with the ids '
+                f'{number} and {ids[tokens[number]]}'
+            )
     return _build(tokens, named, reserved, repeated)
 
 
@@ -188,7 +207,7 @@ def _build(tokens, named, reserved, repeated):
         tokens[tokens.index('')] = _LINE_SEPARATOR
     names = {number: tokens[number] for number in repeated}
     for number in repeated:
-        tokens[number] = f'\0{number}'    # a vocabulary is built of different tokens
+        tokens[number] = f'\0{number}'  # a vocabulary is built of different tokens
     vocab = build_vocab(tokens, named, reserved)
     for number, token in names.items():
         del vocab.token_to_idx[vocab.idx_to_token[number]]
@@ -204,15 +223,21 @@ def _indices(content, source):
     for token, number in ids.items():
         is_id = isinstance(number, int) and not isinstance(number, bool)
         if not is_id or not 0 <= number < len(tokens):
-            raise ValueError(f'{source}: token {token[:80]!r} has the id {reprlib.repr(number)}, '
-                             f'ids go from 0 to {len(tokens) - 1}')
+            raise ValueError(
+                f'{source}: token {token[:80]!r} has the id {reprlib.repr(number)}, '
+                f'ids go from 0 to {len(tokens) - 1}'
+            )
         if tokens[number] != token:
-            raise ValueError(f'{source}: token {token[:80]!r} has the id {number}, where '
-                             f'idx_to_token has {tokens[number][:80]!r}')
+            raise ValueError(
+                f'{source}: token {token[:80]!r} has the id {number}, where '
+                f'idx_to_token has {tokens[number][:80]!r}'
+            )
     for number, token in enumerate(tokens):
         if token not in ids:
-            raise ValueError(f'{source}: token {token[:80]!r}, number {number} of idx_to_token, '
-                             f'is not in token_to_idx')
+            raise ValueError(
+                f'{source}: token {token[:80]!r}, number {number} of idx_to_token, '
+                f'is not in token_to_idx'
+            )
     return tokens, ids
 
 

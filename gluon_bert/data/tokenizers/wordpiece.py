@@ -1,4 +1,5 @@
 """Text to WordPiece tokens."""
+
 from __future__ import annotations
 
 from tokenizers import AddedToken, Tokenizer
@@ -62,35 +63,56 @@ class BertTokenizer(LibraryTokenizer):
     [(0, 5), (6, 11), (11, 12), (12, 13)]
     """
 
-    def __init__(self, vocab, lower=True, *, strip_accents=None, split_chinese=True,
-                 max_input_chars_per_word=200, never_split=None, uses_token_types=True):
-        super().__init__(vocab, lower=bool(lower), strip_accents=strip_accents,
-                         split_chinese=split_chinese,
-                         max_input_chars_per_word=max_input_chars_per_word,
-                         never_split=_checked_words(never_split),
-                         uses_token_types=bool(uses_token_types))
+    def __init__(
+        self,
+        vocab,
+        lower=True,
+        *,
+        strip_accents=None,
+        split_chinese=True,
+        max_input_chars_per_word=200,
+        never_split=None,
+        uses_token_types=True,
+    ):
+        super().__init__(
+            vocab,
+            lower=bool(lower),
+            strip_accents=strip_accents,
+            split_chinese=split_chinese,
+            max_input_chars_per_word=max_input_chars_per_word,
+            never_split=_checked_words(never_split),
+            uses_token_types=bool(uses_token_types),
+        )
         if max_input_chars_per_word < 1:
-            raise ValueError(f'max_input_chars_per_word must be 1 or more, '
-                             f'got {max_input_chars_per_word}')
+            raise ValueError(
+                f'max_input_chars_per_word must be 1 or more, got {max_input_chars_per_word}'
+            )
         self._tokenizer = self._build(self._options['never_split'])
 
     def _build(self, never_split):
         options, vocab = self._options, self._vocab
-        tokenizer = Tokenizer(WordPiece(
-            dict(vocab.token_to_idx), unk_token=vocab.unknown_token,
-            continuing_subword_prefix=SUBWORD_PREFIX,
-            max_input_chars_per_word=options['max_input_chars_per_word']))
-        tokenizer.normalizer = normalizer_of(**{name: options[name] for name in (
-            'lower', 'strip_accents', 'split_chinese')})
+        tokenizer = Tokenizer(
+            WordPiece(
+                dict(vocab.token_to_idx),
+                unk_token=vocab.unknown_token,
+                continuing_subword_prefix=SUBWORD_PREFIX,
+                max_input_chars_per_word=options['max_input_chars_per_word'],
+            )
+        )
+        tokenizer.normalizer = normalizer_of(
+            **{name: options[name] for name in ('lower', 'strip_accents', 'split_chinese')}
+        )
         tokenizer.pre_tokenizer = BertPreTokenizer()
         tokenizer.decoder = WordPieceDecoder(SUBWORD_PREFIX)
         special = {name: getattr(vocab, name, None) for name in ROLES}
         if special['cls_token'] is not None and special['sep_token'] is not None:
-            tokenizer.post_processor = BertProcessing(*(
-                (special[name], vocab[special[name]]) for name in ('sep_token', 'cls_token')))
+            tokenizer.post_processor = BertProcessing(
+                *((special[name], vocab[special[name]]) for name in ('sep_token', 'cls_token'))
+            )
         tokenizer.add_special_tokens([token for token in special.values() if token is not None])
-        tokenizer.add_tokens([AddedToken(word, single_word=True, normalized=False)
-                              for word in never_split])
+        tokenizer.add_tokens(
+            [AddedToken(word, single_word=True, normalized=False) for word in never_split]
+        )
         return tokenizer
 
     @staticmethod
@@ -107,15 +129,18 @@ class BertTokenizer(LibraryTokenizer):
     def _ids(self, encoding):
         if not self._options['never_split']:
             return encoding.ids
-        size = len(self._vocab)    # the library numbers words of never_split from here on
+        size = len(self._vocab)  # the library numbers words of never_split from here on
         return [number if number < size else self._unknown_id for number in encoding.ids]
 
     def _config(self):
         options = self._options
-        return {'tokenizer_class': 'BertTokenizer', 'do_lower_case': options['lower'],
-                'strip_accents': options['strip_accents'],
-                'tokenize_chinese_chars': options['split_chinese'],
-                'max_input_chars_per_word': options['max_input_chars_per_word']}
+        return {
+            'tokenizer_class': 'BertTokenizer',
+            'do_lower_case': options['lower'],
+            'strip_accents': options['strip_accents'],
+            'tokenize_chinese_chars': options['split_chinese'],
+            'max_input_chars_per_word': options['max_input_chars_per_word'],
+        }
 
     def _files(self):
         tokens = ordered_tokens(self._vocab, 'vocab.txt')
@@ -123,13 +148,16 @@ class BertTokenizer(LibraryTokenizer):
             if not token or '\n' in token or token != (token.strip() or token):
                 raise ValueError(f'token {number} is {token!r}: vocab.txt cannot hold that')
         # Ids of words that the vocabulary does not have would be beyond the embedding.
-        known = self._build([word for word in self._options['never_split']
-                             if word in self._vocab.token_to_idx])
-        return {'vocab.txt': ''.join(f'{token}\n' for token in tokens),
-                'tokenizer.json': known.to_str(pretty=True)}
+        known = self._build(
+            [word for word in self._options['never_split'] if word in self._vocab.token_to_idx]
+        )
+        return {
+            'vocab.txt': ''.join(f'{token}\n' for token in tokens),
+            'tokenizer.json': known.to_str(pretty=True),
+        }
 
 
-BERTTokenizer = BertTokenizer    # GluonNLP's spelling
+BERTTokenizer = BertTokenizer  # GluonNLP's spelling
 
 
 def normalizer_of(lower, strip_accents=None, split_chinese=True):
@@ -146,9 +174,12 @@ def normalizer_of(lower, strip_accents=None, split_chinese=True):
     -------
     tokenizers.normalizers.BertNormalizer
     """
-    return BertNormalizer(clean_text=True, handle_chinese_chars=split_chinese,
-                          strip_accents=lower if strip_accents is None else strip_accents,
-                          lowercase=lower)
+    return BertNormalizer(
+        clean_text=True,
+        handle_chinese_chars=split_chinese,
+        strip_accents=lower if strip_accents is None else strip_accents,
+        lowercase=lower,
+    )
 
 
 def _checked_words(words):

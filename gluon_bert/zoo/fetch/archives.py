@@ -1,4 +1,5 @@
 """Take wanted files out of a zip that is not trusted."""
+
 from __future__ import annotations
 
 import contextlib
@@ -13,13 +14,20 @@ from pathlib import Path
 from .errors import told_when_full
 
 MAX_MEMBERS = 1000
-MAX_UNPACKED = 8 << 30      # bytes
-MAX_RATIO = 200             # of sizes unpacked and packed, where unpacked is more than RATIO_FROM
-RATIO_FROM = 100 << 20      # bytes
+MAX_UNPACKED = 8 << 30  # bytes
+MAX_RATIO = 200  # of sizes unpacked and packed, where unpacked is more than RATIO_FROM
+RATIO_FROM = 100 << 20  # bytes
 CHUNK = 1 << 20
 
-_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError,
-            OverflowError, struct.error)
+_DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    OverflowError,
+    struct.error,
+)
 
 
 def extract(archive, folder, wanted):
@@ -63,8 +71,9 @@ def extract(archive, folder, wanted):
             with contextlib.suppress(FileNotFoundError):
                 path.unlink()
         if isinstance(error, (ValueError, *_DAMAGED)) or (
-                isinstance(error, OSError) and error.errno == errno.EINVAL):  # a position below 0
-            name = archive.name[:-len('.part')] if archive.suffix == '.part' else archive.name
+            isinstance(error, OSError) and error.errno == errno.EINVAL
+        ):  # a position below 0
+            name = archive.name[: -len('.part')] if archive.suffix == '.part' else archive.name
             raise ValueError(f'{name}: refused as an archive ({str(error)[:300]})') from None
         raise
     return written
@@ -99,8 +108,13 @@ def _check(members, size):
 def _check_member(member):
     name = member.orig_filename
     parts = name.rstrip('/').split('/')
-    if ('\\' in name or '\0' in name or ':' in name or len(parts[-1].encode()) > 255
-            or not {'', '.', '..'}.isdisjoint(parts)):
+    if (
+        '\\' in name
+        or '\0' in name
+        or ':' in name
+        or len(parts[-1].encode()) > 255
+        or not {'', '.', '..'}.isdisjoint(parts)
+    ):
         raise ValueError(f'a member is named {name[:100]!r}')
     kind = stat.S_IFMT(member.external_attr >> 16)
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):

@@ -1,4 +1,5 @@
 """The folder of one model or vocabulary: locked, filled whole, cleared."""
+
 from __future__ import annotations
 
 import contextlib
@@ -16,11 +17,15 @@ from ..schema import Vocabulary, Weights
 from .errors import told_when_full
 from .local_files import RECORD, Found, look, plain_files, stamp_of, swapped_of
 
-WAIT = 5                    # seconds for another process, before a message says so
+WAIT = 5  # seconds for another process, before a message says so
 # Kinds that are kept as they come.
 _FINAL_KINDS = ('safetensors', 'vocab_txt', 'spiece', 'byte_pair')
-_FINAL_NAMES = {'.safetensors': 'model.safetensors', '.bin': 'pytorch_model.bin',
-                '.spiece': 'tokenizer.model', '.model': 'tokenizer.model'}
+_FINAL_NAMES = {
+    '.safetensors': 'model.safetensors',
+    '.bin': 'pytorch_model.bin',
+    '.spiece': 'tokenizer.model',
+    '.model': 'tokenizer.model',
+}
 _log = logging.getLogger(__name__)
 
 
@@ -55,6 +60,7 @@ class Place:
 def locked(place):
     """Hold the lock of a place; one that a killed process held is free."""
     from filelock import FileLock, Timeout
+
     path = place.root / '.locks' / f'{place.key}.lock'
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -65,8 +71,12 @@ def locked(place):
             _log.warning('%s is being fetched by another process: waiting for it', place.key)
             lock.acquire()
     except OSError as error:
-        raise OSError(error.errno, f'{os.strerror(error.errno or 0)}: nothing can be fetched into '
-                      'this folder; set root or MXNET_HOME', str(place.root)) from None
+        raise OSError(
+            error.errno,
+            f'{os.strerror(error.errno or 0)}: nothing can be fetched into '
+            'this folder; set root or MXNET_HOME',
+            str(place.root),
+        ) from None
     try:
         yield
     finally:
@@ -79,7 +89,7 @@ def workshop(place):
     with told_when_full(place.root):
         place.downloads.mkdir(parents=True, exist_ok=True)
         for path in place.downloads.iterdir():
-            if path.is_dir():    # of a process that was killed
+            if path.is_dir():  # of a process that was killed
                 shutil.rmtree(path, ignore_errors=True)
         temporary = Path(tempfile.mkdtemp(dir=place.downloads))
     try:
@@ -87,7 +97,7 @@ def workshop(place):
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
         with contextlib.suppress(OSError):
-            place.downloads.rmdir()    # unless something is to be gone on with
+            place.downloads.rmdir()  # unless something is to be gone on with
 
 
 def settle(place, raw, convert, temporary):
@@ -120,15 +130,23 @@ def settle(place, raw, convert, temporary):
                 _link(path, final / _final_name(path, raw.kind, sources))
         else:
             convert(raw, final)
-            for path in sources:    # so that it is not fetched again for the vocabulary
+            for path in sources:  # so that it is not fetched again for the vocabulary
                 if path.name == 'vocab.txt' and not (final / path.name).exists():
                     _link(path, final / path.name)
         if look(final, place.row) is None:
             raise ValueError('nothing in it is of use')
         paths = sorted(final.iterdir())
-        write_text(final / RECORD, json.dumps({
-            'source': raw.source, 'sha256': {path.name: sha256_of(path) for path in paths},
-            'stamps': {path.name: stamp_of(path) for path in paths}}, indent=1))
+        write_text(
+            final / RECORD,
+            json.dumps(
+                {
+                    'source': raw.source,
+                    'sha256': {path.name: sha256_of(path) for path in paths},
+                    'stamps': {path.name: stamp_of(path) for path in paths},
+                },
+                indent=1,
+            ),
+        )
     _move(final, place.folder)
     shutil.rmtree(place.downloads, ignore_errors=True)
     paths, kind = look(place.folder, place.row)

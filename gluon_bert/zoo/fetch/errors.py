@@ -1,4 +1,5 @@
 """What goes wrong on a file's way: reasons, waits, full disks."""
+
 from __future__ import annotations
 
 import contextlib
@@ -11,11 +12,11 @@ import shutil
 import time
 from urllib.parse import urlsplit
 
-CONNECT_TIMEOUT = 10        # seconds
-READ_TIMEOUT = 30           # seconds without a byte
-BACK_OFF = 0.5              # seconds before the second attempt, doubled for each further one
-MAX_RETRY_AFTER = 30        # seconds
-TRY_AGAIN = (408, 429, 500, 502, 503, 504)      # of HTTP's answers
+CONNECT_TIMEOUT = 10  # seconds
+READ_TIMEOUT = 30  # seconds without a byte
+BACK_OFF = 0.5  # seconds before the second attempt, doubled for each further one
+MAX_RETRY_AFTER = 30  # seconds
+TRY_AGAIN = (408, 429, 500, 502, 503, 504)  # of HTTP's answers
 FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 
 _log = logging.getLogger(__name__)
@@ -66,7 +67,7 @@ def timeouts():
 
 def pause(url, failure, attempt, after=None):
     """Wait before another attempt: as long as the server asks, else longer each time."""
-    seconds = BACK_OFF * 2 ** attempt if after is None else after
+    seconds = BACK_OFF * 2**attempt if after is None else after
     _log.info('%s: %s; again in %s s', shown(url), failure, seconds)
     _sleep(seconds)
 
@@ -115,5 +116,8 @@ def disk_full(folder, needed, number=errno.ENOSPC):
     while not folder.exists():
         folder = folder.parent
     wanted = f'{needed} bytes are needed' if needed else 'more is needed'
-    return OSError(number, f'{os.strerror(number)}: {wanted}, '
-                           f'{shutil.disk_usage(folder).free} bytes are free', str(folder))
+    return OSError(
+        number,
+        f'{os.strerror(number)}: {wanted}, {shutil.disk_usage(folder).free} bytes are free',
+        str(folder),
+    )

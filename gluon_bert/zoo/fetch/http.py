@@ -1,4 +1,5 @@
 """One file over HTTP: streamed, resumed, tried again, checked before it gets its name."""
+
 from __future__ import annotations
 
 import contextlib
@@ -25,7 +26,7 @@ from .errors import (
 )
 
 ATTEMPTS = 4
-MAX_SIZE = 8 << 30          # bytes, of a file whose size is not known beforehand
+MAX_SIZE = 8 << 30  # bytes, of a file whose size is not known beforehand
 CHUNK = 1 << 16
 
 _log = logging.getLogger(__name__)
@@ -90,14 +91,18 @@ def download(url, target, size=None, check=None, progress=True):
 def _transfer(url, part, size, progress):
     """Bring ``part`` to its full length, in several attempts if need be."""
     from requests import exceptions
+
     with _session() as session:
         for attempt in range(ATTEMPTS):
             try:
                 return _stream(session, url, part, size, progress)
             except (exceptions.SSLError, exceptions.ProxyError) as error:
                 raise SourceError(short_reason(error)) from None
-            except (exceptions.ConnectionError, exceptions.Timeout,
-                    exceptions.ChunkedEncodingError) as error:
+            except (
+                exceptions.ConnectionError,
+                exceptions.Timeout,
+                exceptions.ChunkedEncodingError,
+            ) as error:
                 failure = _Again(short_reason(error))
             except exceptions.RequestException as error:
                 raise SourceError(short_reason(error)) from None
@@ -114,8 +119,11 @@ def _session():
     class Session(requests.Session):
         def get_redirect_target(self, resp):
             target = super().get_redirect_target(resp)
-            if target and resp.url.startswith('https:') and urlsplit(
-                    urljoin(resp.url, target)).scheme != 'https':
+            if (
+                target
+                and resp.url.startswith('https:')
+                and urlsplit(urljoin(resp.url, target)).scheme != 'https'
+            ):
                 raise SourceError(f'redirected from https to {shown(urljoin(resp.url, target))}')
             return target
 
@@ -127,6 +135,7 @@ def _session():
 def _stream(session, url, part, size, progress):
     """One request: append to ``part`` what is missing, or begin anew."""
     from tqdm import tqdm
+
     state = _read_state(part, url)
     have = part.stat().st_size if state else 0
     if state and have == state['total']:
@@ -142,8 +151,14 @@ def _stream(session, url, part, size, progress):
         if total is not None and total - have > shutil.disk_usage(part.parent).free:
             _remove(part)
             raise disk_full(part.parent, total - have)
-        bar = tqdm(total=total, initial=have, desc=part.name[:-len('.part')], unit='B',
-                   unit_scale=True, disable=None if progress else True)
+        bar = tqdm(
+            total=total,
+            initial=have,
+            desc=part.name[: -len('.part')],
+            unit='B',
+            unit_scale=True,
+            disable=None if progress else True,
+        )
         with bar, _removed_when_full(part, total), open(part, 'ab' if have else 'wb') as file:
             _write_state(part, url, response, total)
             # Raising at a broken end, urllib3 would drop the bytes before it.
@@ -186,8 +201,11 @@ def _check_total(total, size, part):
     if total is None or (total == size if size else total <= MAX_SIZE):
         return
     _remove(part)
-    raise SourceError(f'it has {total} bytes, the published file {size}' if size else
-                      f'it has more than {MAX_SIZE} bytes')
+    raise SourceError(
+        f'it has {total} bytes, the published file {size}'
+        if size
+        else f'it has more than {MAX_SIZE} bytes'
+    )
 
 
 @contextlib.contextmanager
@@ -221,8 +239,7 @@ def _write_state(part, url, response, total):
     tag = response.headers.get('ETag', '')
     # A weak tag does not vouch for single bytes.
     validator = response.headers.get('Last-Modified') if tag[:2] in ('', 'W/') else tag
-    write_text(_state_path(part), json.dumps(
-        {'url': url, 'validator': validator, 'total': total}))
+    write_text(_state_path(part), json.dumps({'url': url, 'validator': validator, 'total': total}))
 
 
 def _remove(part):

@@ -1,4 +1,5 @@
 """Files of the Hugging Face hub, through its own client and that one's cache."""
+
 from __future__ import annotations
 
 import contextlib
@@ -20,11 +21,22 @@ from .errors import (
 from .local_files import mismatch, shard_names
 
 # In order of preference.
-_WEIGHTS = ('model.safetensors', 'model.safetensors.index.json', 'pytorch_model.bin',
-            'pytorch_model.bin.index.json')
-_TOKENIZER_FILES = ('vocab.txt', 'tokenizer_config.json', 'special_tokens_map.json',
-                    'tokenizer.json', 'vocab.json', 'merges.txt', 'tokenizer.model',
-                    'spiece.model')
+_WEIGHTS = (
+    'model.safetensors',
+    'model.safetensors.index.json',
+    'pytorch_model.bin',
+    'pytorch_model.bin.index.json',
+)
+_TOKENIZER_FILES = (
+    'vocab.txt',
+    'tokenizer_config.json',
+    'special_tokens_map.json',
+    'tokenizer.json',
+    'vocab.json',
+    'merges.txt',
+    'tokenizer.model',
+    'spiece.model',
+)
 _COMMIT = re.compile(r'[0-9a-f]{40}')
 _SHA256 = re.compile(r'[0-9a-f]{64}')
 
@@ -65,6 +77,7 @@ def fetch_from_hub(file, sha256=None, progress=True, reach=True):
         If the disk is full.
     """
     import huggingface_hub as client
+
     cached = client.try_to_load_from_cache(file.repository, file.path, revision=file.revision)
     reach = reach and not offline()
     pinned = _COMMIT.fullmatch(file.revision)
@@ -112,12 +125,14 @@ def fetch_folder(repository, revision='main', progress=True):
     FileNotFoundError
         If the repository has none, or cannot be reached.
     """
+
     def get(path, revision):
         # Where one request found no way, the others need not try.
         reach = all(error.absent for error in failures.values())
         try:
-            return fetch_from_hub(HubFile(repository, path, revision=revision), None, progress,
-                                  reach)
+            return fetch_from_hub(
+                HubFile(repository, path, revision=revision), None, progress, reach
+            )
         except SourceError as error:
             failures[path] = error
             return None
@@ -125,29 +140,34 @@ def fetch_folder(repository, revision='main', progress=True):
     failures = {}
     config = get('config.json', revision)
     if config is not None:
-        commit = config.parent.name    # so that all files are of the same one
+        commit = config.parent.name  # so that all files are of the same one
         for path in _TOKENIZER_FILES:
             get(path, commit)
         for path in _WEIGHTS:
             weights = get(path, commit)
-            if weights is not None and all(get(name, commit) for name in (
-                    shard_names(weights) if path.endswith('.json') else ())):
+            if weights is not None and all(
+                get(name, commit)
+                for name in (shard_names(weights) if path.endswith('.json') else ())
+            ):
                 return config.parent
-    reasons = [f'{path}: {error}' for path, error in failures.items()
-               if path not in _TOKENIZER_FILES]
-    raise FileNotFoundError('\n  - '.join([
-        f'{endpoint()}/{repository}, revision {revision}: no checkpoint can be had', *reasons]))
+    reasons = [
+        f'{path}: {error}' for path, error in failures.items() if path not in _TOKENIZER_FILES
+    ]
+    raise FileNotFoundError(
+        '\n  - '.join(
+            [f'{endpoint()}/{repository}, revision {revision}: no checkpoint can be had', *reasons]
+        )
+    )
 
 
 def _metadata(client, file):
     """The SHA-256 that the hub names, if it does, and the size."""
-    url = client.hf_hub_url(file.repository, file.path, revision=file.revision,
-                            endpoint=endpoint())
+    url = client.hf_hub_url(file.repository, file.path, revision=file.revision, endpoint=endpoint())
     for last in (False, True):
         try:
             metadata = client.get_hf_file_metadata(url, timeout=timeouts()[0])
             break
-        except Exception as error:      # whatever it is, another source may do
+        except Exception as error:  # whatever it is, another source may do
             if last or _status(error) not in TRY_AGAIN:
                 raise SourceError(_reason(error), absent=_status(error) == 404) from None
             pause(url, _reason(error), 0, retry_after(error.response))
@@ -157,12 +177,18 @@ def _metadata(client, file):
 
 def _download(client, file, sha256, size, progress):
     from huggingface_hub import constants
+
     problem = None
     for again in (False, True):
         try:
             with _bars(progress), told_when_full(Path(constants.HF_HUB_CACHE), size):
-                path = client.hf_hub_download(file.repository, file.path, revision=file.revision,
-                                              endpoint=endpoint(), force_download=again)
+                path = client.hf_hub_download(
+                    file.repository,
+                    file.path,
+                    revision=file.revision,
+                    endpoint=endpoint(),
+                    force_download=again,
+                )
         except Exception as error:
             if isinstance(error, OSError) and error.errno in FULL:
                 raise
@@ -177,8 +203,12 @@ def _download(client, file, sha256, size, progress):
 def _bars(progress):
     """The client's own bars, unless they are not wanted."""
     from huggingface_hub import constants, utils
-    silence = not (progress or utils.are_progress_bars_disabled()
-                   or constants.HF_HUB_DISABLE_PROGRESS_BARS is not None)
+
+    silence = not (
+        progress
+        or utils.are_progress_bars_disabled()
+        or constants.HF_HUB_DISABLE_PROGRESS_BARS is not None
+    )
     if silence:
         utils.disable_progress_bars()
     try:

@@ -1,4 +1,5 @@
 """What lies in a folder: files of a row, recognised and checked."""
+
 from __future__ import annotations
 
 import re
@@ -12,9 +13,16 @@ from ..schema import GluonFile, HubFile, InstalledFile, Vocabulary
 
 RECORD = 'source.json'
 _SHA256 = re.compile('[0-9a-f]{64}')
-_KINDS = {'.safetensors': 'safetensors', '.bin': 'torch', '.params': 'params',
-          '.vocab': 'vocab_json', '.spiece': 'spiece', '.model': 'spiece', '.txt': 'vocab_txt',
-          '.json': 'vocab_json'}
+_KINDS = {
+    '.safetensors': 'safetensors',
+    '.bin': 'torch',
+    '.params': 'params',
+    '.vocab': 'vocab_json',
+    '.spiece': 'spiece',
+    '.model': 'spiece',
+    '.txt': 'vocab_txt',
+    '.json': 'vocab_json',
+}
 
 
 @dataclass(frozen=True)
@@ -77,8 +85,7 @@ def look(folder, row):
     """
     if not folder.is_dir():
         return None
-    return (_vocabulary_in(folder, row.kind) if isinstance(row, Vocabulary)
-            else _weights_in(folder))
+    return _vocabulary_in(folder, row.kind) if isinstance(row, Vocabulary) else _weights_in(folder)
 
 
 def local(folder, row):
@@ -103,7 +110,7 @@ def local(folder, row):
     record = _read_record(folder)
     recorded = record['sha256']
     if not all((folder / name).is_file() for name in recorded):
-        return None    # the process that was putting them there was killed
+        return None  # the process that was putting them there was killed
     paths, kind = there
     for path in plain_files(paths):
         if path.name in recorded and record['stamps'].get(path.name) == stamp_of(path):
@@ -158,14 +165,18 @@ def mismatch(path, known):
     found = {algorithm: digest_of(path, algorithm) for algorithm, _ in known}
     if not known or any(found[algorithm] == digest for algorithm, digest in known):
         return None
-    return '; '.join(f'its {algorithm} is {found[algorithm]}, the published file has {digest}'
-                     for algorithm, digest in known)
+    return '; '.join(
+        f'its {algorithm} is {found[algorithm]}, the published file has {digest}'
+        for algorithm, digest in known
+    )
 
 
 def _weights_in(folder):
-    for name, kind in (('model.safetensors', 'safetensors'),
-                       ('model.safetensors.index.json', 'safetensors'),
-                       ('pytorch_model.bin', 'torch')):
+    for name, kind in (
+        ('model.safetensors', 'safetensors'),
+        ('model.safetensors.index.json', 'safetensors'),
+        ('pytorch_model.bin', 'torch'),
+    ):
         path = folder / name
         if path.is_file():
             return (path, *(_shards(path) if path.suffix == '.json' else ())), kind
@@ -180,10 +191,11 @@ def _vocabulary_in(folder, kind):
     if kind == 'byte_pair':
         pair = folder / 'vocab.json', folder / 'merges.txt'
         return (pair, 'byte_pair') if all(path.is_file() for path in pair) else None
-    looked_for = ((('tokenizer.model', 'spiece'), ('*.spiece', 'spiece'), ('*.model', 'spiece'))
-                  if kind == 'sentencepiece' else
-                  (('vocab.txt', 'vocab_txt'), ('*.vocab', 'vocab_json'),
-                   ('vocab.json', 'vocab_json')))
+    looked_for = (
+        (('tokenizer.model', 'spiece'), ('*.spiece', 'spiece'), ('*.model', 'spiece'))
+        if kind == 'sentencepiece'
+        else (('vocab.txt', 'vocab_txt'), ('*.vocab', 'vocab_json'), ('vocab.json', 'vocab_json'))
+    )
     for pattern, found in looked_for:
         path = _only(folder, pattern)
         if path:
@@ -194,8 +206,9 @@ def _vocabulary_in(folder, kind):
 def _only(folder, pattern):
     paths = sorted(path for path in folder.glob(pattern) if path.is_file())
     if len(paths) > 1:
-        raise ValueError(f'{folder}: which of {", ".join(path.name for path in paths)} is meant? '
-                         'Leave one there')
+        raise ValueError(
+            f'{folder}: which of {", ".join(path.name for path in paths)} is meant? Leave one there'
+        )
     return paths[0] if paths else None
 
 
@@ -219,8 +232,11 @@ def _shards(index):
 def plain_files(paths):
     """Paths with the files of a folder in its stead, the record excepted."""
     for path in paths:
-        yield from sorted(item for item in path.iterdir() if item.is_file()
-                          and item.name != RECORD) if path.is_dir() else (path,)
+        yield from (
+            sorted(item for item in path.iterdir() if item.is_file() and item.name != RECORD)
+            if path.is_dir()
+            else (path,)
+        )
 
 
 def _read_record(folder):
@@ -230,18 +246,26 @@ def _read_record(folder):
     record = read_object(path)
     sums = record.get('sha256')
     if not isinstance(sums, dict) or not all(
-            _is_name(name) and isinstance(digest, str) and _SHA256.fullmatch(digest)
-            for name, digest in sums.items()):
+        _is_name(name) and isinstance(digest, str) and _SHA256.fullmatch(digest)
+        for name, digest in sums.items()
+    ):
         raise ValueError(f'{path}: expected the sha256 of files beside it')
     stamps, source = record.get('stamps'), record.get('source')
-    return {'source': source if isinstance(source, str) else '', 'sha256': sums,
-            'stamps': stamps if isinstance(stamps, dict) else {}}
+    return {
+        'source': source if isinstance(source, str) else '',
+        'sha256': sums,
+        'stamps': stamps if isinstance(stamps, dict) else {},
+    }
 
 
 def _is_name(name):
     """Whether a name out of a file can be that of a file in the same folder."""
-    return (isinstance(name, str) and name.isprintable() and Path(name).name == name
-            and 0 < len(name.encode()) <= 255)
+    return (
+        isinstance(name, str)
+        and name.isprintable()
+        and Path(name).name == name
+        and 0 < len(name.encode()) <= 255
+    )
 
 
 def stamp_of(path):

@@ -1,4 +1,5 @@
 """Where a row's files can be had: in which order, how, and what to say when nowhere."""
+
 from __future__ import annotations
 
 import fnmatch
@@ -57,8 +58,9 @@ def remote(row):
     longer to be had, the last.
     """
     sources = [files_of(source) for source in row.sources]
-    sources = [files for files in sources
-               if not any(isinstance(file, InstalledFile) for file in files)]
+    sources = [
+        files for files in sources if not any(isinstance(file, InstalledFile) for file in files)
+    ]
     first = bool(os.environ.get(MIRROR))
     return sorted(sources, key=lambda files: _in_store(files) != first)
 
@@ -153,7 +155,7 @@ def _fetch_gluon(file, bench):
             raise ValueError(f'{name}: {problem}')
 
     def unpack(path):
-        target, = extract(path, bench.folder, lambda member: member == name)
+        (target,) = extract(path, bench.folder, lambda member: member == name)
         try:
             check(target)
         except ValueError:
@@ -172,13 +174,15 @@ def _fetch_gluon(file, bench):
         return path
     _refuse_offline()
     try:
-        download(f'{_store()}{folder}{archive}', bench.downloads / archive, None, unpack,
-                 bench.progress).unlink()
+        download(
+            f'{_store()}{folder}{archive}', bench.downloads / archive, None, unpack, bench.progress
+        ).unlink()
     except SourceError as error:
         if not error.absent:
             raise
-        path = download(f'{_store()}{folder}{name}', bench.downloads / name, None, check,
-                        bench.progress)
+        path = download(
+            f'{_store()}{folder}{name}', bench.downloads / name, None, check, bench.progress
+        )
         os.replace(path, bench.folder / name)
     return bench.folder / name
 
@@ -201,8 +205,11 @@ def _fetch_zip(file, bench):
         problem = mismatch(path, [('sha256', file.sha256)] if file.sha256 else [])
         if problem:
             raise ValueError(problem)
-        extract(path, bench.folder,
-                lambda name: any(fnmatch.fnmatchcase(name, pattern) for pattern in wanted))
+        extract(
+            path,
+            bench.folder,
+            lambda name: any(fnmatch.fnmatchcase(name, pattern) for pattern in wanted),
+        )
 
     name = urlsplit(file.url).path.split('/')[-1] or 'archive.zip'
     download(file.url, bench.downloads / name, file.size, check, bench.progress).unlink()

@@ -1,4 +1,5 @@
 """Get a row's files: at hand, or from the first source that gives them; each checked."""
+
 from __future__ import annotations
 
 import importlib.metadata
@@ -27,8 +28,15 @@ from .local_files import (
 )
 from .sources import Bench, address, fetch, offer, remote
 
-__all__ = ['Found', 'cached', 'clear', 'default_root', 'fetch_vocabulary', 'fetch_weights',
-           'find_file']
+__all__ = [
+    'Found',
+    'cached',
+    'clear',
+    'default_root',
+    'fetch_vocabulary',
+    'fetch_weights',
+    'find_file',
+]
 
 _log = logging.getLogger(__name__)
 
@@ -124,8 +132,13 @@ def cached(name, dataset_name, row, root=None):
     list of Path
     """
     place = _place(name, dataset_name, row, root)
-    paths = [path for folder in (place.folder, place.downloads) if folder.is_dir()
-             for path in sorted(folder.rglob('*')) if path.is_file()]
+    paths = [
+        path
+        for folder in (place.folder, place.downloads)
+        if folder.is_dir()
+        for path in sorted(folder.rglob('*'))
+        if path.is_file()
+    ]
     return paths + [path for files in _gluon_files(place) for path, _ in files]
 
 
@@ -170,7 +183,7 @@ def _get(place, progress, convert):
         return found
     with locked(place):
         tried = []
-        found = _at_hand(place, tried)    # another process may have fetched it
+        found = _at_hand(place, tried)  # another process may have fetched it
         for problem in tried:
             _log.warning('%s', problem)
         if found is None:
@@ -200,15 +213,20 @@ def _gluon_files(place):
     if isinstance(place.row, Vocabulary) and place.row.kind != 'byte_pair':
         suffix = '.spiece' if place.row.kind == 'sentencepiece' else '.vocab'
         groups += [(GluonFile(place.key, sha1, suffix),) for sha1 in place.row.gluonnlp_sha1s]
-    found = [[(in_gluon_cache(file, place.root), [('sha1', file.sha1)]) for file in files]
-             for files in groups]
+    found = [
+        [(in_gluon_cache(file, place.root), [('sha1', file.sha1)]) for file in files]
+        for files in groups
+    ]
     return [files for files in found if all(path for path, _ in files)]
 
 
 def _installed_files(place):
     sources = [files_of(source) for source in place.row.sources]
-    found = [[(_installed(file), [('sha256', file.sha256)]) for file in files]
-             for files in sources if all(isinstance(file, InstalledFile) for file in files)]
+    found = [
+        [(_installed(file), [('sha256', file.sha256)]) for file in files]
+        for files in sources
+        if all(isinstance(file, InstalledFile) for file in files)
+    ]
     return [files for files in found if all(path and path.is_file() for path, _ in files)]
 
 
@@ -226,13 +244,18 @@ def _beside_weights(place):
         return []
     name = re.compile(r'[a-z]+_\d+_\d+_\d+_' + re.escape(place.key))
     folders = sorted(path for path in place.root.iterdir() if name.fullmatch(path.name))
-    return [[(path, digests(place.row, path.name) or recorded_digest(path)) for path in paths]
-            for paths, _ in filter(None, (look(folder, place.row) for folder in folders))]
+    return [
+        [(path, digests(place.row, path.name) or recorded_digest(path)) for path in paths]
+        for paths, _ in filter(None, (look(folder, place.row) for folder in folders))
+    ]
 
 
 def _good(files, tried):
-    problems = [f'{path}: {problem}' for path, problem in
-                ((path, mismatch(path, known)) for path, known in files) if problem]
+    problems = [
+        f'{path}: {problem}'
+        for path, problem in ((path, mismatch(path, known)) for path, known in files)
+        if problem
+    ]
     tried.extend(problems)
     return not problems
 
@@ -252,12 +275,21 @@ def _from_remote(place, progress, convert, tried):
 
 def _advice(place, tried):
     sources = [files_of(source) for source in place.row.sources]
-    absent = [files[0].distribution for files in sources
-              if isinstance(files[0], InstalledFile) and _installed(files[0]) is None]
-    return '\n  - '.join([
-        f'{place.key} is not at hand. Tried:',
-        f'{place.folder}: nothing there',
-        *(f'the distribution {name}: not installed' for name in absent),
-        *tried]) + '\n  - '.join([
+    absent = [
+        files[0].distribution
+        for files in sources
+        if isinstance(files[0], InstalledFile) and _installed(files[0]) is None
+    ]
+    return '\n  - '.join(
+        [
+            f'{place.key} is not at hand. Tried:',
+            f'{place.folder}: nothing there',
+            *(f'the distribution {name}: not installed' for name in absent),
+            *tried,
+        ]
+    ) + '\n  - '.join(
+        [
             f'\nAny of these will do; files go, unpacked, into {place.folder}:',
-            *(offer(files, place.row) for files in sources)])
+            *(offer(files, place.row) for files in sources),
+        ]
+    )

@@ -3,7 +3,7 @@
 # (architecture, data set)
 DEFAULT = ('bert_12_768_12', 'book_corpus_wiki_en_uncased')
 DEFAULT_CASED = ('bert_12_768_12', 'book_corpus_wiki_en_cased')
-OFFLINE_DEFAULT = ('bert_6_384_12', 'all_minilm_l6_v2')    # needs no download
+OFFLINE_DEFAULT = ('bert_6_384_12', 'all_minilm_l6_v2')  # needs no download
 
 # Name in GluonNLP 0.5 or 0.6, in its documentation or in its docstrings -> name here.
 DATASET_ALIASES = {
