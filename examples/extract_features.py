@@ -109,7 +109,10 @@ def main(argv=None):
         args.format = suffix if suffix in FORMATS else 'jsonl'
     writer = WRITERS[args.format]
     bert, tokenizer = load_google(args) if args.init_checkpoint else vector_files.load(args)
-    tokenizer = peer_flags.cased(tokenizer, args.do_lower_case)
+    from gluon_bert.tasks import start
+
+    with cli.spelled():
+        tokenizer = start.with_casing(tokenizer, args.do_lower_case)
     features = gb.layer_features(
         bert,
         tokenizer,
@@ -148,13 +151,10 @@ def joined_layers(argv):
 
 def load_google(args):
     """The BERT of --init_checkpoint and its tokenizer, the three files wherever they lie."""
+    from gluon_bert.tasks import start
+
     ctx = cli.device(args.gpu)
-    with contextlib.ExitStack() as stack:
-        source = args.init_checkpoint
-        if args.bert_config_file or args.vocab_file:
-            source = stack.enter_context(
-                peer_flags.gathered(source, args.bert_config_file, args.vocab_file)
-            )
+    with start.gathered(args.init_checkpoint, args.bert_config_file, args.vocab_file) as source:
         bert, tokenizer = gb.load_model(source, task='encoder', ctx=ctx)
     if tokenizer is None:
         raise cli.Failure(f'{args.init_checkpoint}: has no vocabulary beside it; give --vocab_file')

@@ -21,11 +21,19 @@ import sys
 from pathlib import Path
 
 import gluon_bert as gb
-from common import cli, fine_tuned, ner_report, peer_flags
+from common import cli, peer_flags, training
+from gluon_bert.tasks.options import DEBUG_SENTENCES
 
-logger = cli.logger
-
-DEBUG_SENTENCES, DEBUG_STEPS = 32, 4
+DEBUG_STEPS = 4
+# Fields of the library -> flags with other names.
+FLAGS = {
+    'train_file': 'train_path',
+    'dev_file': 'dev_path',
+    'test_file': 'test_path',
+    'tag_column': 'column',
+    'max_len': 'seq_len',
+    'dropout': 'dropout_prob',
+}
 CASED = {True: gb.zoo.DEFAULT_CASED[1], False: gb.zoo.DEFAULT[1]}
 
 
@@ -180,32 +188,29 @@ def accept_dashes(parser):
 def main(argv=None):
     cli.log_to()
     cli.prepare_engine(argv)
-    args, kept = parse(argv)
-    if args.only_predict and kept is None:  # the error tells what is missing
-        kept = gb.task_folder.read_task(args.load_checkpoint_prefix or args.model_parameters)
-    ctx = cli.devices(args)
-    cli.make_output_dir(args.output_dir)
-    choose_model(args, kept)
-    files = read_files(args, kept)
-    model = build(args, kept, files, ctx)
-    cli.log_to(args.output_dir / 'log_ner.txt')
-    cli.write_arguments(args)
-    pipeline = gb.pipelines.task_pipeline(model)
-    splits = {name: ner_report.prepare(args, pipeline, name, file) for name, file in files.items()}
-    if not args.only_predict:
-        train(args, pipeline, model, splits, ctx)
-    told = [ner_report.write(args, pipeline, name, split) for name, split in splits.items()]
-    if not args.only_predict:
-        fine_tuned.write_card(args, model, told)
+    args, saved = parse(argv)
+    if args.only_predict and saved is None:  # the error tells what is missing
+        saved = gb.task_folder.read_task(args.load_checkpoint_prefix or args.model_parameters)
+    if saved is None:
+        choose_dataset(args)
+    prefix = args.save_checkpoint_prefix
+    training.run(
+        args,
+        'token-classification',
+        saved,
+        FLAGS,
+        trains=not args.only_predict,
+        stem=prefix.name if prefix else None,
+    )
 
 
 def parse(argv=None):
-    """The arguments, checked together, and what is kept of a trained tagger, or None."""
+    """Parse the arguments, check them together, and read what stands beside a trained tagger."""
     parser = make_parser()
-    args, kept = fine_tuned.recall(
+    args, saved = training.recall(
         parser,
         argv,
-        ('entities',),
+        ('token-classification',),
         {
             'max_len': 'seq_len',
             'overlap': 'overlap',
@@ -234,159 +239,23 @@ def parse(argv=None):
         args.output_dir = prefix.parent
     if args.debug:
         args.training_steps = min(args.training_steps or DEBUG_STEPS, DEBUG_STEPS)
-    return args, kept
+    return args, saved
 
 
-def choose_model(args, kept):
-    """Fill in the model's names: GluonNLP's script begins from the cased BERT."""
-    if kept is not None:
-        return fine_tuned.choose_model(args, kept)
+def choose_dataset(args):
+    """Begin from the cased BERT, as GluonNLP's script does, where its weights can be had."""
     own = args.from_scratch or args.pretrained_bert_parameters or args.model_parameters
-    if args.bert_dataset is None and not (own and args.cased is None):
-        wanted = (args.bert_model or cli.DEFAULT_MODEL[0], CASED[args.cased is not False])
-        if args.cased is not None or (args.bert_model and wanted in gb.zoo.WEIGHTS):
+    if args.bert_dataset is not None or (own and args.cased is None):
+        return
+    wanted = (args.bert_model or cli.DEFAULT_MODEL[0], CASED[args.cased is not False])
+    if args.cased is not None or (args.bert_model and wanted in gb.zoo.WEIGHTS):
+        args.bert_model, args.bert_dataset = wanted
+    elif args.bert_model is None:
+        try:
+            gb.zoo.fetch_model(*wanted, root=args.root)
             args.bert_model, args.bert_dataset = wanted
-        elif args.bert_model is None:
-            try:
-                gb.zoo.fetch_model(*wanted, root=args.root)
-                args.bert_model, args.bert_dataset = wanted
-            except FileNotFoundError as error:
-                logger.debug('%s', error)
-    return cli.choose_model(args)
-
-
-def check_length(max_len, config):
-    if not 3 <= max_len <= config.max_length:
-        raise cli.Failure(
-            f'--seq_len {max_len}: expected 3 to {config.max_length}, the longest '
-            f'sequence of the model'
-        )
-
-
-def read_files(args, kept):
-    """The files by split; types of entity that were not learned are an error."""
-    paths = {'train': args.train_path, 'dev': args.dev_path, 'test': args.test_path}
-    scheme, kinds, source = args.scheme, None, None
-    if args.only_predict:
-        paths['train'] = None
-    if kept is not None:
-        scheme, source = scheme or kept.settings['file_scheme'], 'training'
-        kinds = kept.settings['kinds']
-    files = {}
-    for split, path in paths.items():
-        if path is None:
-            continue
-        file = gb.data.read_tagged(
-            path,
-            scheme=scheme,
-            repair=args.repair,
-            word_column=args.word_column,
-            tag_column=None if split == 'test' and args.untagged_test else args.column,
-        )
-        if split != 'test' and not file.has_tags:
-            raise cli.Failure(f'--{split}_path {path}: has no tags')
-        if kinds is None:
-            kinds, source, scheme = file.kinds(), path, file.scheme
-            if not kinds:
-                raise cli.Failure(f'--train_path {path}: has no entities')
-        gb.data.check_kinds(file, kinds, source)
-        tell(split, file)
-        if args.debug:
-            file = file._replace(sentences=file.sentences[:DEBUG_SENTENCES])
-        files[split] = file
-    return files
-
-
-def tell(split, file):
-    """Log what a file holds and what was mended in it."""
-    tags = f', {file.num_entities()} entities in {file.scheme}' if file.has_tags else ', no tags'
-    logger.info(
-        '%s: %d sentences, %d words%s from %s',
-        split,
-        len(file.sentences),
-        sum(len(sentence.words) for sentence in file.sentences),
-        tags,
-        file.path,
-    )
-    if file.repairs:
-        logger.warning(
-            '%s: %d places repaired, the first: %s', split, len(file.repairs), file.repairs[0]
-        )
-
-
-def build(args, kept, files, ctx):
-    """The network with its tokenizer, and how it reads and tags."""
-    bert = None
-    if kept is not None:
-        config, tokenizer, settings = kept.config, kept.tokenizer, dict(kept.settings)
-    else:
-        bert, tokenizer = cli.load_bert(args, ctx)
-        config, settings = bert.config, settings_of(args, files['train'])
-    settings.update(
-        max_len=args.seq_len or min(180, config.max_length),
-        overlap=args.overlap,
-        batch_size=args.dev_batch_size,
-    )
-    check_length(settings['max_len'], config)
-    settings = {name: value for name, value in settings.items() if value is not None}
-    network = gb.task_folder.make_network('entities', config, settings)
-    gb.training.set_seed(args.seed)
-    head = network.tagger.tagger if settings['crf'] else network.tagger
-    head.initialize(ctx=ctx)
-    if settings['crf']:
-        network.crf.initialize(ctx=ctx)
-        for parameter in network.crf.collect_params().values():
-            parameter.lr_mult = args.crf_lr / args.lr
-    if kept is not None or args.model_parameters:
-        network.load_parameters(args.model_parameters or kept.parameters, ctx=ctx)
-    else:
-        network.bert.load_arrays(
-            bert.checkpoint_arrays(), args.bert_model, ctx=ctx, ignore_extra=True
-        )
-    network.hybridize(static_alloc=True)
-    return gb.task_folder.task_model('entities', network, tokenizer, settings)
-
-
-def settings_of(args, file):
-    """What a new tagger learns."""
-    scheme = args.model_scheme or ('IOB2' if file.scheme == 'IOB1' else file.scheme)
-    lengths = [len(word) for sentence in file.sentences for word in sentence.words]
-    return {
-        'name': file.path.rsplit('/', 1)[-1],
-        'kinds': file.kinds(),
-        'scheme': gb.data.get_scheme(scheme).name,
-        'file_scheme': file.scheme,
-        'crf': args.crf,
-        'strict': args.strict,
-        'dropout': args.dropout_prob,
-        # Where nearly all words are of one character, the characters are the words.
-        'characters': lengths.count(1) > 0.99 * len(lengths),
-        'base': fine_tuned.base_of(args, None),
-    }
-
-
-def train(args, pipeline, model, splits, ctx):
-    """Fine-tune; the network ends with the parameters of the best epoch."""
-
-    def evaluate(network):
-        return ner_report.metrics(args, pipeline, splits['dev']) if 'dev' in splits else {}
-
-    if 'dev' not in splits:
-        logger.warning('no data to evaluate on: the last epoch will be kept')
-    prefix, loss = args.save_checkpoint_prefix, gb.losses.tag_loss
-    gb.task_folder.save_tokenizer(args.output_dir, model.tokenizer)
-    result = gb.training.fit(
-        model.network,
-        ner_report.training_data(args, pipeline, splits['train'], ctx),
-        model.network.loss if model.settings['crf'] else loss,
-        cli.make_plan(args),
-        args.output_dir,
-        name=prefix.name if prefix else 'model_ner',
-        evaluate=evaluate,
-        resume=args.resume,
-        overwrite=args.overwrite,
-    )
-    fine_tuned.save(args, model, result)
+        except FileNotFoundError as error:
+            cli.logger.debug('%s', error)
 
 
 if __name__ == '__main__':

@@ -18,17 +18,12 @@ SQuAD 2.0 null_odds.json, and a model card. ``gluon-bert predict`` and ``gluon_b
 use it. With --model_parameters, settings that are not given are those kept beside that file.
 """
 
-import os
 import sys
-from functools import partial
 from pathlib import Path
 
-import gluon_bert as gb
-from common import cli, fine_tuned, squad_report
+from common import cli, training
+from gluon_bert.tasks.options import DEBUG_QUESTIONS
 
-logger = cli.logger
-
-DEBUG_QUESTIONS = 24
 SETTINGS = (
     'max_seq_length',
     'doc_stride',
@@ -39,6 +34,9 @@ SETTINGS = (
     'null_score_diff_threshold',
     'character_f1',
 )
+
+# Fields of the library -> flags with other names.
+FLAGS = {'dev_file': 'predict_file', 'dev_batch_size': 'test_batch_size'}
 
 
 def make_parser():
@@ -140,179 +138,22 @@ def add_answer_arguments(group):
 def main(argv=None):
     cli.log_to()
     cli.prepare_engine(argv)
-    args, kept = parse(argv)
-    ctx = cli.devices(args)
-    cli.make_output_dir(args.output_dir)
-    fine_tuned.choose_model(args, kept)
-    splits = read_data(args)
-    cli.log_to(args.output_dir / 'log_squad.txt')
-    cli.write_arguments(args)
-    model = build(args, kept, ctx)
-    pipeline = gb.pipelines.task_pipeline(model)
-    windows = {
-        name: build_windows(args, pipeline, name, split.questions) for name, split in splits.items()
-    }
-    if not args.only_predict:
-        train(args, pipeline, splits, windows, model, ctx)
-    told = [
-        squad_report.write(args, pipeline, name, split, windows[name])
-        for name, split in splits.items()
-    ]
-    if not args.only_predict:
-        fine_tuned.write_card(args, model, told)
+    args, saved = parse(argv)
+    training.run(args, 'question-answering', saved, FLAGS, trains=not args.only_predict)
 
 
 def parse(argv):
-    """The arguments, and what is kept beside --model_parameters, or None."""
+    """Parse the arguments, and read what stands beside --model_parameters, or None."""
     parser = make_parser()
-    args, kept = fine_tuned.recall(
+    args, saved = training.recall(
         parser,
         argv,
-        ('questions',),
+        ('question-answering',),
         {**{name: name for name in SETTINGS}, 'batch_size': 'test_batch_size'},
     )
     if args.only_predict and not args.model_parameters:
         parser.error('--only_predict needs --model_parameters')
-    return args, kept
-
-
-def read_data(args):
-    """The questions to learn from and those to answer."""
-    version = '2.0' if args.version_2 else '1.1'
-    # A file of one's own goes with another of one's own.
-    default = None if args.train_file or args.predict_file else squad_folder()
-    files = {
-        'train': args.train_file or (default and default / f'train-v{version}.json'),
-        'dev': args.predict_file or (default and default / f'dev-v{version}.json'),
-    }
-    if args.only_predict:
-        del files['train']
-    elif not files['train']:
-        raise cli.Failure('--predict_file: goes with --train_file or --only_predict')
-    splits = {}
-    for split, path in files.items():
-        if path is None:
-            continue
-        if not path.is_file():
-            raise FileNotFoundError(
-                f'{path}: there is no such file; give --train_file and '
-                f'--predict_file, or set SQUAD_DIR to their folder'
-            )
-        content = gb.data.read_squad(path, training=split == 'train', skip_bad=args.skip_bad)
-        skipped = f', {content.num_skipped} bad ones left out' * bool(content.num_skipped)
-        logger.info('%s: %d questions from %s%s', split, len(content.questions), path, skipped)
-        if args.debug:
-            content = content._replace(questions=content.questions[:DEBUG_QUESTIONS])
-        splits[split] = content
-    impossible = (
-        []
-        if args.only_predict or args.version_2
-        else [question.id for question in splits['train'].questions if question.is_impossible]
-    )
-    if impossible:
-        raise cli.Failure(
-            f'{files["train"]}: {len(impossible)} questions have no answer, the '
-            f'first is {impossible[0]!r}; use --version_2'
-        )
-    return splits
-
-
-def squad_folder():
-    """Where the official files are looked for."""
-    folder = os.environ.get('SQUAD_DIR')
-    if folder:
-        return Path(folder)
-    return gb.zoo.fetch.store.default_root().parent / 'datasets' / 'squad'
-
-
-def build(args, kept, ctx):
-    """The network with its tokenizer, and how it reads and answers."""
-    # Without the pooler, which answers do not need and which would get no gradient.
-    bert, tokenizer = fine_tuned.load_bert(args, kept, ctx, use_pooler=False)
-    if not args.max_seq_length <= bert.config.max_length:
-        raise cli.Failure(
-            f'--max_seq_length {args.max_seq_length}: expected at most '
-            f'{bert.config.max_length}, the longest sequence of '
-            f'{args.bert_model or "the model"}'
-        )
-    if args.uncased and not tokenizer.lower:
-        raise cli.Failure(
-            f'--uncased: {args.bert_dataset} is cased, its model was trained on '
-            f'text that is not lower-cased'
-        )
-    if args.sentencepiece:
-        tokenizer = gb.data.SentencePieceTokenizer(
-            args.sentencepiece, tokenizer.vocab, lower=tokenizer.lower
-        )
-    network = gb.BertForQA(bert)
-    gb.training.set_seed(args.seed)
-    network.span.initialize(ctx=ctx)
-    if args.model_parameters:
-        network.load_parameters(args.model_parameters, ctx=ctx)
-    network.hybridize(static_alloc=True)
-    return gb.task_folder.task_model(
-        'questions',
-        network,
-        tokenizer,
-        {
-            'name': 'SQuAD 2.0' if args.version_2 else 'SQuAD 1.1',
-            **{name: getattr(args, name) for name in SETTINGS},
-            'batch_size': args.test_batch_size,
-            'base': fine_tuned.base_of(args, kept),
-        },
-    )
-
-
-def build_windows(args, pipeline, name, questions):
-    """The windows of a split."""
-    folder = args.feature_cache or args.output_dir
-    folder.mkdir(parents=True, exist_ok=True)
-    texts = len(questions) + len({question.context for question in questions})
-    with cli.progress(f'{name}: tokens', texts) as bar:
-        windows = pipeline.windows(
-            questions,
-            partial(gb.data.cached_windows, folder),
-            progress=bar.update,
-            with_spans=name == 'train',
-        )
-    logger.info('%s: %d windows', name, len(windows))
-    return windows
-
-
-def train(args, pipeline, splits, windows, model, ctx):
-    """Fine-tune; the network ends with the parameters of the best epoch."""
-
-    def evaluate(network):
-        questions = splits['dev'].questions
-        answers = squad_report.predict(pipeline, questions, windows['dev'])
-        return squad_report.scores_of(squad_report.evaluate(args, questions, answers))
-
-    vocab, own = model.tokenizer.vocab, windows['train']
-    data = gb.data.SequenceData(
-        own.features(),
-        own.span,
-        vocab[vocab.padding_token],
-        batch_size=args.batch_size,
-        seed=args.seed,
-        round_to=args.round_to,
-        ctx=ctx,
-    )
-    can_evaluate = 'dev' in splits and splits['dev'].has_answers
-    if not can_evaluate:
-        logger.warning('no answers to evaluate with: the last epoch will be kept')
-    gb.task_folder.save_tokenizer(args.output_dir, model.tokenizer)
-    result = gb.training.fit(
-        model.network,
-        data,
-        gb.losses.span_loss,
-        cli.make_plan(args),
-        args.output_dir,
-        name='model_bert_squad',
-        evaluate=evaluate if can_evaluate else None,
-        resume=args.resume,
-        overwrite=args.overwrite,
-    )
-    fine_tuned.save(args, model, result)
+    return args, saved
 
 
 if __name__ == '__main__':

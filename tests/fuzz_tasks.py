@@ -113,6 +113,6 @@ def _use_pipeline(folder):
     from gluon_bert import load_pipeline
 
     pipeline = load_pipeline(folder)
-    text = ('hello', TEXT) if pipeline.task == 'questions' else TEXT
+    text = ('hello', TEXT) if pipeline.task == 'question-answering' else TEXT
     with contextlib.suppress(ValueError):
         next(pipeline.stream([text]))

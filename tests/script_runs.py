@@ -11,6 +11,7 @@ from gluonnlp.vocab import BERTVocab
 import gluon_bert as gb
 from common import cli
 from gluon_bert.checkpoint import Checkpoint, write_checkpoint
+from gluon_bert.tasks.registry import get_spec
 
 REAL = ['--bert_model', 'bert_6_384_12', '--bert_dataset', 'all_minilm_l6_v2']
 WORDS = (
@@ -104,9 +105,9 @@ def tiny_folder(make_model, tokenizer, tmp_path):
 def tiny_pipeline(make_model, tokenizer):
     """The pipeline of a tiny network with random parameters: task, settings -> pipeline."""
     needed = {
-        'classification': {'labels': ['low', 'mid', 'high'], 'max_len': 16, 'dropout': 0.1},
-        'regression': {'max_len': 16, 'dropout': 0.1},
-        'questions': {
+        'text-classification': {'labels': ['low', 'mid', 'high'], 'max_len': 16, 'dropout': 0.1},
+        'text-regression': {'max_len': 16, 'dropout': 0.1},
+        'question-answering': {
             'max_seq_length': 20,
             'doc_stride': 6,
             'max_query_length': 8,
@@ -115,7 +116,7 @@ def tiny_pipeline(make_model, tokenizer):
             'version_2': False,
             'null_score_diff_threshold': 0.0,
         },
-        'entities': {
+        'token-classification': {
             'kinds': ['x', 'y'],
             'scheme': 'IOB2',
             'file_scheme': 'IOB2',
@@ -127,7 +128,8 @@ def tiny_pipeline(make_model, tokenizer):
     }
 
     def make(task, batch_size=None, folder=None, **settings):
-        settings = {**needed[task], **settings}
+        spec = get_spec(task)
+        settings = {**needed[spec.name], **settings}
         config = make_model(vocab_size=len(WORDS)).config
         network = gb.task_folder.make_network(task, config, settings)
         network.initialize(mx.init.Normal(0.3))

@@ -5,19 +5,20 @@ it is imported.
 """
 
 import argparse
+import contextlib
 import difflib
-import json
 import logging
 import sys
-import tempfile
 from pathlib import Path
 
 from tqdm import tqdm
 
-import gluon_bert as gb
 from common import peer_flags
-from common.engine import device, devices, gpu_indices, prepare_engine  # noqa: F401 (for the scripts)
-from gluon_bert.zoo import ARCHITECTURES, DATASET_ALIASES, VOCABULARIES, WEIGHTS
+
+# The scripts take device, devices and prepare_engine from here.
+from gluon_bert._internal.engine import device, devices, gpu_indices, prepare_engine  # noqa: F401
+from gluon_bert._internal.errors import ArgumentError
+from gluon_bert.zoo import ARCHITECTURES, DATASET_ALIASES, VOCABULARIES
 
 # GluonNLP's scripts start from the first; where it cannot be had, from the second, which needs no
 # download but the package registry.
@@ -218,139 +219,25 @@ def add_run_arguments(parser):
     group.add_argument('--traceback', action='store_true', help='show where an error came from')
 
 
-def choose_model(args):
-    """Fill in the model's names where they were not given."""
-    if args.bert_model is None and args.bert_dataset is None:
-        args.bert_model, args.bert_dataset = DEFAULT_MODEL
-        # A file of parameters is of the model that GluonNLP defaults to.
-        if not (args.pretrained_bert_parameters or args.model_parameters or args.from_scratch):
-            try:
-                gb.zoo.fetch_model(*DEFAULT_MODEL, root=args.root)
-            except FileNotFoundError as error:
-                logger.debug('%s', error)
-                args.bert_model, args.bert_dataset = OFFLINE_MODEL
-                logger.warning(
-                    '%s on %s cannot be had here: starting from %s on %s (name the '
-                    'former to see why)',
-                    *DEFAULT_MODEL,
-                    *OFFLINE_MODEL,
-                )
-    elif args.bert_dataset is None:
-        trained = [data for model, data in WEIGHTS if model == args.bert_model]
-        args.bert_dataset = trained[0] if trained else DEFAULT_MODEL[1]
-    elif args.bert_model is None:
-        trained = [model for model, data in WEIGHTS if data == args.bert_dataset]
-        args.bert_model = trained[0] if trained else DEFAULT_MODEL[0]
-
-
-def load_bert(args, ctx, use_pooler=True):
-    """The BERT to start from, and its tokenizer."""
-    source = args.pretrained_bert_parameters
-    check_sources(args, source)
-    if args.from_scratch or (args.model_parameters and not source):
-        return make_bert(args, ctx, use_pooler)
-    if source and source.endswith('.params'):
-        bert, tokenizer = make_bert(args, ctx, use_pooler)
-        bert.load_parameters(source, ctx=ctx, ignore_extra=True)
-        return bert, tokenizer
-    if not source:
-        return load_checkpoint(
-            gb.zoo.zoo_checkpoint(args.bert_model, args.bert_dataset, args.root), ctx, use_pooler
-        )
-    if not (args.vocab_file or args.bert_config_file):
-        bert, tokenizer = load_checkpoint(gb.zoo.open_checkpoint(source), ctx, use_pooler)
-    else:
-        with peer_flags.gathered(source, args.bert_config_file, args.vocab_file) as path:
-            bert, tokenizer = load_checkpoint(gb.zoo.open_checkpoint(path), ctx, use_pooler)
-    return bert, peer_flags.cased(tokenizer, args.do_lower_case)
-
-
-def check_sources(args, source):
-    """Failure where flags do not go together."""
-    is_local = source and not source.endswith('.params') and not source.startswith('hf://')
-    if args.vocab_file and not (args.from_scratch or is_local):
-        raise Failure(
-            '--vocab_file: goes with --from_scratch or a TensorFlow checkpoint, other '
-            'trained models have their own'
-        )
-    for name in ('bert_config_file', 'do_lower_case'):
-        if getattr(args, name) is not None and not is_local:
-            raise Failure(
-                f'--{name}: goes with the folder or TensorFlow checkpoint of '
-                f'--pretrained_bert_parameters'
-            )
-    if args.from_scratch and source:
-        raise Failure('--from_scratch: does not go with --pretrained_bert_parameters')
-
-
-def load_checkpoint(checkpoint, ctx, use_pooler):
-    """The BERT of a checkpoint, and its tokenizer."""
-    if checkpoint.tokenizer is None:
-        raise Failure(f'{checkpoint.source}: has no vocabulary beside it')
-    bert = gb.BertModel(checkpoint.config, use_pooler=use_pooler)
-    bert.load_checkpoint(checkpoint, ctx=ctx, allow_missing=True)
-    absent = [parameter for parameter in bert.collect_params().values() if parameter._data is None]
-    if absent:
-        logger.warning('%s has no pooler: it begins as initialised', checkpoint.source)
-    for parameter in absent:
-        parameter.initialize(ctx=ctx)
-    return bert, checkpoint.tokenizer
-
-
-def make_bert(args, ctx, use_pooler=True):
-    """A BERT with random parameters, and a tokenizer."""
-    if args.vocab_file:
-        vocab = gb.data.read_vocab(args.vocab_file)
-        tokenizer = gb.data.BertTokenizer(vocab, lower=gb.data.looks_lowercase(vocab))
-    else:
-        tokenizer = gb.get_tokenizer(args.bert_model, args.bert_dataset, args.root)
-    gb.training.set_seed(getattr(args, 'seed', 0))
-    bert, _ = gb.get_model(
-        args.bert_model, vocab=tokenizer.vocab, pretrained=False, ctx=ctx, use_pooler=use_pooler
-    )
-    return bert, tokenizer
-
-
-def make_plan(args):
-    """The plan of a run, from its arguments."""
-    return gb.training.Plan(
-        epochs=args.epochs,
-        training_steps=args.training_steps,
-        accumulate=args.accumulate,
-        optimizer=args.optimizer,
-        learning_rate=args.lr,
-        epsilon=args.epsilon,
-        weight_decay=args.wd,
-        warmup_ratio=args.warmup_ratio,
-        early_stop=args.early_stop,
-        seed=args.seed,
-        log_interval=args.log_interval,
-        checkpoint_interval=args.checkpoint_interval,
-        dtype=args.dtype,
-        recompute=args.recompute,
-    )
-
-
 def make_output_dir(folder):
     """Make the folder and see that files can be written there."""
+    with spelled():
+        from gluon_bert.tasks.run import make_folder
+
+        make_folder(folder)
+
+
+@contextlib.contextmanager
+def spelled(flags=None):
+    """Tell a wrong argument of the library by the flag that it came from.
+
+    ``flags`` has the names that are not those of the flags.
+    """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise Failure(f'--output_dir {folder}: cannot write there ({error.strerror})') from None
-
-
-def write_arguments(args):
-    """Keep the arguments of the run beside its results."""
-    text = json.dumps(
-        {
-            key: str(value) if isinstance(value, Path) else value
-            for key, value in vars(args).items()
-        },
-        indent=1,
-    )
-    (args.output_dir / 'arguments.json').write_text(text + '\n', encoding='utf-8')
+        yield
+    except ArgumentError as error:
+        names = flags or {}
+        raise Failure(error.told(lambda name: f'--{names.get(name, name)}')) from None
 
 
 def log_to(path=None):

@@ -6,12 +6,7 @@ here is refused with the reason.
 """
 
 import argparse
-import contextlib
 import sys
-import tempfile
-from pathlib import Path
-
-import gluon_bert as gb
 
 # Another script's name -> ours; the first that the script at hand has.
 RENAMED = {
@@ -158,46 +153,3 @@ def one_dtype(*names):
 
 
 float32 = one_dtype('float32')
-
-
-@contextlib.contextmanager
-def gathered(source, config_file=None, vocab_file=None):
-    """The path of a checkpoint with its configuration and vocabulary beside it.
-
-    Where Google's flags name them elsewhere, it is in a folder of links, there while the block
-    lasts.
-    """
-    source = Path(source)
-    folder = source if source.is_dir() else source.parent
-    given = {
-        name: Path(path)
-        for name, path in (('bert_config.json', config_file), ('vocab.txt', vocab_file))
-        if path
-    }
-    for path in given.values():
-        if not path.is_file():
-            raise FileNotFoundError(f'{path}: no such file')
-    if all(path.resolve() == (folder / name).resolve() for name, path in given.items()):
-        yield source
-        return
-    with tempfile.TemporaryDirectory() as own:
-        # Its name may say whether the text is lower-cased.
-        own = Path(own) / folder.resolve().name
-        own.mkdir()
-        for path in folder.iterdir():
-            if path.name not in given:
-                (own / path.name).symlink_to(path.resolve())
-        for name, path in given.items():
-            (own / name).symlink_to(path.resolve())
-        yield own if source.is_dir() else own / source.name
-
-
-def cased(tokenizer, lower):
-    """The tokenizer with --do_lower_case as given, None: as it is."""
-    if lower in (None, tokenizer.lower):
-        return tokenizer
-    if not isinstance(tokenizer, gb.data.BertTokenizer):
-        raise ValueError('--do_lower_case: this model has no WordPiece vocabulary')
-    return gb.data.BertTokenizer(
-        tokenizer.vocab, lower=lower, uses_token_types=tokenizer.uses_token_types
-    )

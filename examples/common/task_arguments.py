@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from common import cli
-
-DEBUG_ROWS = 32
+from gluon_bert.tasks.options import DEBUG_ROWS
 
 
 def add_task_arguments(group, default):

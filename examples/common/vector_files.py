@@ -1,6 +1,5 @@
 """What the scripts that write vectors share: their model, lines of text, and growing files."""
 
-import argparse
 import contextlib
 import json
 import struct
@@ -11,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 import gluon_bert as gb
-from common import cli
+from common import cli, training
 from gluon_bert._internal.files import atomic_path
 from gluon_bert.data.classification.rows import read_lines
 
@@ -74,14 +73,14 @@ def add_run_arguments(parser):
 
 def load(args):
     """The BERT of the arguments and its tokenizer; of a fine-tuned network, the BERT in it."""
+    from gluon_bert.tasks.start import Start
+
     ctx = cli.device(args.gpu)
-    parser = argparse.ArgumentParser()
-    cli.add_model_arguments(parser)
-    # What only training has a flag for is as by default.
-    full = argparse.Namespace(**{**vars(parser.parse_args([])), **vars(args)})
-    cli.choose_model(full)
-    args.bert_model, args.bert_dataset = full.bert_model, full.bert_dataset
-    bert, tokenizer = cli.load_bert(full, ctx)
+    start = training.fields_of(Start, args)
+    with cli.spelled():
+        start.choose_model()
+        args.bert_model, args.bert_dataset = start.bert_model, start.bert_dataset
+        bert, tokenizer = start.load_bert(ctx, seed=0, use_pooler=True)
     if args.model_parameters:
         bert.load_parameters(args.model_parameters, ctx=ctx, ignore_extra=True)
     bert.hybridize()

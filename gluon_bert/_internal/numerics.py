@@ -1,4 +1,4 @@
-"""Scores to probabilities."""
+"""Turn scores into probabilities."""
 
 from __future__ import annotations
 
@@ -22,3 +22,19 @@ def softmax(scores, axis=-1):
     scores = np.asarray(scores, 'float64')
     exponentials = np.exp(scores - scores.max(axis=axis, keepdims=True, initial=-np.inf))
     return exponentials / exponentials.sum(axis=axis, keepdims=True)
+
+
+def sigmoid(scores):
+    """Turn scores into the probabilities of independent classes, in double precision.
+
+    Parameters
+    ----------
+    scores : array_like of float
+
+    Returns
+    -------
+    numpy.ndarray of float64
+        Of the same shape.
+    """
+    # Without overflow, and without a warning where a damaged network gives no number.
+    return (1 + np.tanh(np.asarray(scores, 'float64') / 2)) / 2

@@ -58,7 +58,7 @@ def confusion(args, look):
         split = read_table(
             args.data, text=args.text_column, pair=args.pair_column, label=args.gold_column
         )
-        pipeline = _pipeline(args.source, 'classification')
+        pipeline = _pipeline(args.source, 'text-classification')
         predicted = [
             result.label
             for result in pipeline(
@@ -137,7 +137,7 @@ def entities(args, look):
     if (args.text is None) == (args.input is None):
         raise ValueError('expected a text, or --input with a file')
     text = args.text if args.input is None else _read_text(args.input).strip()
-    found = _pipeline(args.source, 'entities')(text)
+    found = _pipeline(args.source, 'token-classification')(text)
     plots.plot_entities(
         text, [(row.start, row.end, row.type) for row in found], args.output, **look
     )
@@ -230,7 +230,7 @@ def _read_text(path):
 
 def _answers(folder, question):
     """The candidates for an answer, and the probabilities of the tokens."""
-    pipeline = _pipeline(folder, 'questions')
+    pipeline = _pipeline(folder, 'question-answering')
     windows = pipeline.windows([question])
     scores = pipeline.scores([question], windows)
     (prediction,) = pipeline.predictions([question], windows)

@@ -145,13 +145,15 @@ def _context(gpu):
 
 
 def _limit(pipeline, top_k):
+    from ..tasks.registry import TASKS
+
     if pipeline.task == 'fill-mask':
         if top_k > len(pipeline.tokenizer.vocab):
             raise ValueError(
                 f'--top_k {top_k}: the vocabulary has {len(pipeline.tokenizer.vocab)} tokens'
             )
         pipeline.top_k = top_k
-    elif pipeline.task not in ('classification', 'questions'):
+    elif pipeline.task not in TASKS or not TASKS[pipeline.task].has_classes:
         raise ValueError(
             f'--top_k: goes with masks, classes and answers, this model is for {pipeline.task}'
         )
@@ -179,7 +181,7 @@ def _predict(items, pipeline, args, write):
     try:
         for result in pipeline.stream(inputs()):
             told = waiting.popleft().told
-            write({**told, **as_json(pipeline, result, args.top_k, told.get('words'))})
+            write({**told, **pipeline.as_json(result, args.top_k, told.get('words'))})
             num_done += 1
     except InputError as error:
         raise ValueError(f'{waiting[error.number - num_done].where}: {error.reason}') from None
@@ -187,41 +189,6 @@ def _predict(items, pipeline, args, write):
         bar.close()
     if not num_done:
         raise ValueError(f'{args.input or STANDARD_INPUT}: is empty')
-
-
-def as_json(pipeline, result, top_k=None, words=None):
-    """What is written of a result, as an object for JSON.
-
-    Parameters
-    ----------
-    pipeline : Pipeline
-    result : NamedTuple or list
-        Of the pipeline.
-    top_k : int, optional
-    words : list of str, optional
-        That the entities are of; they get tags.
-
-    Returns
-    -------
-    dict
-    """
-    if pipeline.task == 'entities':
-        tags = {} if words is None else {'tags': pipeline.tags_of(result, len(words))}
-        return {**tags, 'entities': [entity._asdict() for entity in result]}
-    if pipeline.task == 'fill-mask':
-        return {'masks': [[word._asdict() for word in words] for words in result]}
-    found = result._asdict()
-    if pipeline.task == 'questions':
-        candidates = found.pop('candidates')
-        found = {'answer': found.pop('text'), **found}
-        if found['null_odds'] is None:
-            del found['null_odds'], found['best_text']
-        if top_k is not None:
-            found['candidates'] = [row._asdict() for row in candidates[:top_k]]
-    elif pipeline.task == 'classification' and top_k is not None:
-        best = sorted(found['probabilities'].items(), key=lambda pair: -pair[1])[:top_k]
-        found['probabilities'] = dict(best)
-    return found
 
 
 @contextlib.contextmanager

@@ -11,8 +11,6 @@ PAIR_SEPARATORS = ('|||', '\t')
 STANDARD_INPUT = 'standard input'
 
 _TABLES = ('.tsv', '.csv', '.jsonl')
-# The usual columns of a task.
-_COLUMNS = {'questions': ('question', 'context')}
 
 
 class Item(NamedTuple):
@@ -38,77 +36,98 @@ def read_items(args, pipeline):
     """
     from ..data.classification.rows import drop_trailing_blanks, lines_of
 
-    takes_pairs = _takes_pairs(pipeline)
+    takes_pairs, names = _takes_pairs(pipeline), _columns(pipeline)
     if args.texts:
         for number, text in enumerate(args.texts, 1):
-            yield _item(f'text {number}', text, takes_pairs, pipeline.task)
+            yield _item(f'text {number}', text, takes_pairs, names)
     elif args.input is None:
         for number, line in drop_trailing_blanks(lines_of(sys.stdin.buffer, STANDARD_INPUT)):
-            yield _item(f'{STANDARD_INPUT}:{number}', line, takes_pairs, pipeline.task)
+            yield _item(f'{STANDARD_INPUT}:{number}', line, takes_pairs, names)
     else:
-        yield from _READERS[_format(args, pipeline.task)](args, pipeline)
+        yield from _READERS[_format(args, pipeline)](args, pipeline)
+
+
+def _spec(pipeline):
+    """The row of a pipeline's task; None for what a model was pre-trained for."""
+    from ..tasks.registry import TASKS
+
+    return TASKS.get(pipeline.task)
+
+
+def _columns(pipeline):
+    """The usual columns of the task's inputs, or None."""
+    spec = _spec(pipeline)
+    return spec and spec.columns
 
 
 def _takes_pairs(pipeline):
-    if pipeline.task in ('classification', 'regression'):
-        return pipeline.settings.get('pair', True)
-    return pipeline.task in ('questions', 'next-sentence')
+    spec = _spec(pipeline)
+    if spec is None:
+        return pipeline.task == 'next-sentence'
+    return spec.takes_pairs and pipeline.settings.get('pair', True)
 
 
-def _format(args, task):
-    """What the file is, by what was asked for, by its name and by the task."""
-    suffix = args.input.suffix.lower()
+def _format(args, pipeline):
+    """The format of the file, by what was asked for, by its name and by the task."""
+    suffix, spec = args.input.suffix.lower(), _spec(pipeline)
+    formats = {'.json': 'table'} if spec is None else spec.formats
     if args.format:
-        found = args.format
+        form = args.format
     elif args.text_column or suffix in _TABLES:
-        found = 'table'
+        form = 'table'
     elif suffix == '.txt':
-        found = 'text'
-    elif task == 'entities':
-        found = 'cluener' if suffix == '.json' else 'conll'
-    elif suffix == '.json':
-        found = 'squad' if task == 'questions' else 'table'
+        form = 'text'
+    elif suffix in formats or '' in formats:
+        form = formats.get(suffix) or formats['']
     else:
         raise ValueError(
             f'--input {args.input}: its name does not tell what it is, pass --format '
             f'(one of {", ".join(FORMATS)})'
         )
-    for name, wanted in (('squad', 'questions'), ('conll', 'entities'), ('cluener', 'entities')):
-        if found == name and task != wanted:
-            raise ValueError(f'--format {name}: is for {wanted}, this model is for {task}')
-    return found
+    if form not in ('text', 'table') and form not in formats.values():
+        wanted = next(row.name for row in _tasks() if form in row.formats.values())
+        raise ValueError(f'--format {form}: is for {wanted}, this model is for {pipeline.task}')
+    return form
 
 
-def _item(where, text, takes_pairs, task, pair=None):
+def _tasks():
+    from ..tasks.registry import TASKS
+
+    return TASKS.values()
+
+
+def _item(where, text, takes_pairs, names, pair=None):
     """The item of a text, or of two in one line."""
     for separator in PAIR_SEPARATORS if takes_pairs and pair is None else ():
         if separator in text:
             text, _, pair = (part.strip() for part in text.partition(separator))
             break
-    first, second = ('question', 'context') if task == 'questions' else ('text', 'pair')
-    told = {first: text} if pair is None or task == 'questions' else {first: text, second: pair}
+    first, second = names or ('text', 'pair')
+    # A context is not repeated: it may be long, and the same for many questions.
+    told = {first: text} if pair is None or names else {first: text, second: pair}
     return Item(where, text if pair is None else (text, pair), told)
 
 
 def _lines(args, pipeline):
     from ..data.classification.rows import drop_trailing_blanks, read_lines
 
-    takes_pairs = _takes_pairs(pipeline)
+    takes_pairs, names = _takes_pairs(pipeline), _columns(pipeline)
     for number, line in drop_trailing_blanks(read_lines(args.input)):
-        yield _item(f'{args.input}:{number}', line, takes_pairs, pipeline.task)
+        yield _item(f'{args.input}:{number}', line, takes_pairs, names)
 
 
 def _table(args, pipeline):
     from ..data import iterate_texts
 
-    usual = [_COLUMNS[pipeline.task]] if pipeline.task in _COLUMNS else []
+    names = _columns(pipeline)
+    usual = [names] if names else []
     columns = getattr(pipeline, 'settings', {}).get('columns')
     if columns and (isinstance(columns['text'], str) or args.input.suffix == '.tsv'):
         usual.append((columns['text'], columns['pair']))
     for number, text, pair in iterate_texts(
         args.input, text=args.text_column, pair=args.pair_column, usual=usual
     ):
-        yield _item(f'{args.input}:{number}', text, False, pipeline.task, pair)
+        yield _item(f'{args.input}:{number}', text, False, names, pair)
 
 
 def _squad(args, pipeline):

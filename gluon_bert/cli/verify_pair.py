@@ -224,7 +224,7 @@ def _named(task, output, heads):
             if there
         ]
         return zip(names, output if isinstance(output, tuple) else (output,))
-    return [({'questions': 'span'}.get(task, task), output)]
+    return [(task, output)]
 
 
 def _valid(name, array, lengths):

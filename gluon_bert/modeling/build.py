@@ -2,32 +2,70 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import NamedTuple, Optional, Union
+
 import mxnet as mx
 
 from ..checkpoint.arrays import shape_of
-from .bert import BertModel
+from ..checkpoint.schema import Checkpoint
+from .bert import BertBlock, BertModel
 from .heads import BertClassifier, BertForPretraining, BertForQA, BertTagger
 
-TASKS = ('encoder', 'pretraining', 'classifier', 'questions', 'tagger')
 
-# Task -> the head of a checkpoint that it needs.
-_NEEDED = {'classifier': 'classifier', 'questions': 'span', 'tagger': 'tagger'}
+class NetworkKind(NamedTuple):
+    """A kind of network: the heads of a checkpoint that it needs one of, and how it is made."""
 
-
-def default_task(checkpoint):
-    """The task of ``TASKS`` that a checkpoint was fine-tuned for, else 'encoder'."""
-    return next((task for task, head in _NEEDED.items() if head in checkpoint.heads), 'encoder')
+    heads: tuple[str, ...]
+    make: Callable[[BertModel, Checkpoint], BertBlock]
 
 
-def build_network(checkpoint, task=None, ctx=None):
-    """The network of a checkpoint with its parameters, hybridized.
+def _rows(checkpoint, name):
+    return shape_of(checkpoint.arrays, name)[0]
+
+
+# Named by the head of :attr:`.Checkpoint.heads`, but for the encoder alone and pre-training.
+NETWORKS = {
+    'encoder': NetworkKind((), lambda bert, checkpoint: bert),
+    'pretraining': NetworkKind(
+        ('masked_lm', 'next_sentence'),
+        lambda bert, checkpoint: BertForPretraining(
+            bert,
+            use_classifier='next_sentence' in checkpoint.heads,
+            use_decoder='masked_lm' in checkpoint.heads,
+        ),
+    ),
+    'classifier': NetworkKind(
+        ('classifier',),
+        lambda bert, checkpoint: BertClassifier(bert, _rows(checkpoint, 'classifier.1.weight')),
+    ),
+    'span': NetworkKind(('span',), lambda bert, checkpoint: BertForQA(bert)),
+    'tagger': NetworkKind(
+        ('tagger',),
+        lambda bert, checkpoint: BertTagger(bert, _rows(checkpoint, 'tag_classifier.weight')),
+    ),
+}
+_ALIASES = {'questions': 'span'}  # of 0.1
+
+
+def default_task(checkpoint: Checkpoint) -> str:
+    """Name the kind of network that a checkpoint was fine-tuned as, else 'encoder'."""
+    return next((head for head in checkpoint.heads if head in NETWORKS), 'encoder')
+
+
+def build_network(
+    checkpoint: Checkpoint,
+    task: Optional[str] = None,
+    ctx: Optional[Union[mx.Context, list]] = None,
+) -> BertBlock:
+    """Build the network of a checkpoint with its parameters, hybridized.
 
     Parameters
     ----------
     checkpoint : Checkpoint
     task : str, optional
         'encoder' (:class:`.BertModel`), 'pretraining' (:class:`.BertForPretraining`),
-        'classifier' (:class:`.BertClassifier`), 'questions' (:class:`.BertForQA`) or 'tagger'
+        'classifier' (:class:`.BertClassifier`), 'span' (:class:`.BertForQA`) or 'tagger'
         (:class:`.BertTagger`); by default the head that the checkpoint was fine-tuned with, else
         the encoder.
     ctx : mxnet.Context or list of them, optional
@@ -42,38 +80,18 @@ def build_network(checkpoint, task=None, ctx=None):
     ValueError
         If the checkpoint has no head for the task; the message says which it has.
     """
-    heads = checkpoint.heads
-    task = task or default_task(checkpoint)
-    if task not in TASKS:
-        raise ValueError(f'task={task!r}: expected one of {TASKS}')
-    if task == 'pretraining' and not {'masked_lm', 'next_sentence'} & set(heads):
-        raise ValueError(_lacks(checkpoint, task, 'masked_lm or next_sentence'))
-    if task in _NEEDED and _NEEDED[task] not in heads:
-        raise ValueError(_lacks(checkpoint, task, _NEEDED[task]))
-    network = _assemble(checkpoint, task)
+    task = _ALIASES.get(task, task) or default_task(checkpoint)
+    if task not in NETWORKS:
+        raise ValueError(f'task={task!r}: expected one of {tuple(NETWORKS)}')
+    kind = NETWORKS[task]
+    if kind.heads and not set(kind.heads) & set(checkpoint.heads):
+        raise ValueError(
+            f'{checkpoint.source}: has no {" or ".join(kind.heads)} head for task={task!r}; it has '
+            f'{", ".join(checkpoint.heads) or "none"}'
+        )
+    network = kind.make(
+        BertModel(checkpoint.config, use_pooler='pooler' in checkpoint.heads), checkpoint
+    )
     network.load_checkpoint(checkpoint, ctx=mx.cpu() if ctx is None else ctx)
     network.hybridize()
     return network
-
-
-def _assemble(checkpoint, task):
-    heads = checkpoint.heads
-    bert = BertModel(checkpoint.config, use_pooler='pooler' in heads)
-    if task == 'encoder':
-        return bert
-    if task == 'pretraining':
-        return BertForPretraining(
-            bert, use_classifier='next_sentence' in heads, use_decoder='masked_lm' in heads
-        )
-    if task == 'questions':
-        return BertForQA(bert)
-    if task == 'tagger':
-        return BertTagger(bert, shape_of(checkpoint.arrays, 'tag_classifier.weight')[0])
-    return BertClassifier(bert, shape_of(checkpoint.arrays, 'classifier.1.weight')[0])
-
-
-def _lacks(checkpoint, task, needed):
-    return (
-        f'{checkpoint.source}: has no {needed} head for task={task!r}; it has '
-        f'{", ".join(checkpoint.heads) or "none"}'
-    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from abc import ABC, abstractmethod
+from typing import Any, Optional
 
 from .. import kernels
 from ..inference.batches import blocks_of, computed_ahead
@@ -133,6 +134,26 @@ class Pipeline(ABC):
     def _blocks(self, inputs):
         """Arguments of :meth:`_prepare`."""
         return blocks_of(inputs, self.batch_size * self.look_ahead)
+
+    def as_json(
+        self, result: Any, top_k: Optional[int] = None, words: Optional[list] = None
+    ) -> dict[str, Any]:
+        """Write a result as an object for JSON.
+
+        Parameters
+        ----------
+        result : NamedTuple or list
+            Of this pipeline.
+        top_k : int, optional
+            Classes or candidates at most; by default all classes, and no candidates.
+        words : list of str, optional
+            That the entities are of; they get tags.
+
+        Returns
+        -------
+        dict
+        """
+        return result._asdict()
 
     @abstractmethod
     def _prepare(self, *block):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple, Optional
 
 import numpy as np
 
-from .._internal.numerics import softmax
+from .._internal.numerics import sigmoid, softmax
 from ..data import SentenceTransform
 from .base import TaskPipeline
 
@@ -14,8 +14,7 @@ from .base import TaskPipeline
 class Classification(NamedTuple):
     """The most probable class, its probability, and the probability of every class by name.
 
-    The probabilities sum to 1, but of a network whose texts may have several classes
-    (``multi_label``): then each is that of its class alone.
+    The probabilities sum to 1.
     """
 
     label: str
@@ -29,7 +28,7 @@ class Regression(NamedTuple):
     value: float
 
 
-class _SequencePipeline(TaskPipeline):
+class SequencePipeline(TaskPipeline):
     """One row of scores for each text or pair.
 
     Parameters
@@ -68,7 +67,7 @@ class _SequencePipeline(TaskPipeline):
                 )
 
 
-class ClassificationPipeline(_SequencePipeline):
+class ClassificationPipeline(SequencePipeline):
     """The classes of texts or of pairs of texts.
 
     Called on a text, or on a pair as a tuple of two, it gives a :class:`Classification`; see
@@ -77,12 +76,12 @@ class ClassificationPipeline(_SequencePipeline):
     Parameters
     ----------
     model : TaskModel
-        Of the task 'classification'.
+        Of the task 'text-classification'.
     batch_size : int, optional
         Texts computed at once; by default as in the evaluations of the training, else 32.
     """
 
-    task = 'classification'
+    task = 'text-classification'
 
     @property
     def labels(self):
@@ -98,8 +97,22 @@ class ClassificationPipeline(_SequencePipeline):
             for number, row in zip(best.tolist(), shares.tolist())
         ]
 
+    def as_json(
+        self, result: Classification, top_k: Optional[int] = None, words: Optional[list] = None
+    ) -> dict[str, Any]:
+        row = super().as_json(result)
+        row['probabilities'] = most_probable(row['probabilities'], top_k)
+        return row
 
-class RegressionPipeline(_SequencePipeline):
+
+def most_probable(probabilities: dict[str, float], top_k: Optional[int]) -> dict[str, float]:
+    """Keep the ``top_k`` most probable classes, the most probable first; None keeps all."""
+    if top_k is None:
+        return probabilities
+    return dict(sorted(probabilities.items(), key=lambda pair: -pair[1])[:top_k])
+
+
+class RegressionPipeline(SequencePipeline):
     """The scores of texts or of pairs of texts.
 
     Called on a text, or on a pair as a tuple of two, it gives a :class:`Regression`; see
@@ -108,20 +121,14 @@ class RegressionPipeline(_SequencePipeline):
     Parameters
     ----------
     model : TaskModel
-        Of the task 'regression'.
+        Of the task 'text-regression'.
     batch_size : int, optional
         Texts computed at once; by default as in the evaluations of the training, else 32.
     """
 
-    task = 'regression'
+    task = 'text-regression'
 
     def _results(self, features, num_cut):
         low, high = self.settings.get('range', (-np.inf, np.inf))
         values = self._scores(features, num_cut)[:, 0].clip(low, high)
         return [Regression(value) for value in values.tolist()]
-
-
-def sigmoid(scores):
-    """The probability of each of independent classes, in double precision."""
-    # Without overflow, and without a warning where a damaged network gives no number.
-    return (1 + np.tanh(np.asarray(scores, 'float64') / 2)) / 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from typing import NamedTuple, Optional
+from typing import Any, NamedTuple, Optional
 
 from tokenizers.pre_tokenizers import BertPreTokenizer
 
@@ -55,12 +55,12 @@ class EntityPipeline(TaskPipeline):
     Parameters
     ----------
     model : TaskModel
-        Of the task 'entities'.
+        Of the task 'token-classification'.
     batch_size : int, optional
         Windows computed at once; by default as in the evaluations of the training, else 32.
     """
 
-    task = 'entities'
+    task = 'token-classification'
     look_ahead = 16
 
     def __init__(self, model, batch_size=None):
@@ -164,6 +164,12 @@ class EntityPipeline(TaskPipeline):
         if self.settings['characters']:
             return list(sentence), [(place, place + 1) for place in range(len(sentence))]
         return split_words(sentence)
+
+    def as_json(
+        self, result: list, top_k: Optional[int] = None, words: Optional[list] = None
+    ) -> dict[str, Any]:
+        tags = {} if words is None else {'tags': self.tags_of(result, len(words))}
+        return {**tags, 'entities': [entity._asdict() for entity in result]}
 
     def _is_one(self, inputs):
         return isinstance(inputs, str)

@@ -11,16 +11,10 @@ from ..inference.predictor import Predictor
 from ..modeling.build import build_network
 from ..tasks.checkpoint import checkpoint_task, task_of
 from ..tasks.folder import has_task, load_task
+from ..tasks.registry import get_spec
 from ..zoo import ARCHITECTURES, open_checkpoint, resolve, zoo_checkpoint
-from .classification import ClassificationPipeline, RegressionPipeline
-from .entities import EntityPipeline
 from .pretraining import FillMaskPipeline, NextSentencePipeline
-from .questions import QuestionPipeline
 
-_FINE_TUNED = {
-    pipeline.task: pipeline
-    for pipeline in (ClassificationPipeline, RegressionPipeline, QuestionPipeline, EntityPipeline)
-}
 PRETRAINED = {pipeline.task: pipeline for pipeline in (FillMaskPipeline, NextSentencePipeline)}
 
 
@@ -70,7 +64,7 @@ or NextSentencePipeline
     if not Path(source).exists() or not has_task(source):
         return checkpoint_pipeline(open_checkpoint(source), ctx, batch_size, task, precision)
     model = load_task(source, mx.cpu() if ctx is None else ctx)
-    if task not in (None, model.task):
+    if _task_name(task) not in (None, model.task):
         raise ValueError(f'task={task!r}: {source} was fine-tuned for {model.task}')
     return _frozen(task_pipeline(model, batch_size), precision, source)
 
@@ -88,7 +82,7 @@ def task_pipeline(model, batch_size=None):
     -------
     ClassificationPipeline, RegressionPipeline, QuestionPipeline or EntityPipeline
     """
-    return _FINE_TUNED[model.task](model, batch_size)
+    return model.spec.load('pipeline')(model, batch_size)
 
 
 def checkpoint_pipeline(checkpoint, ctx=None, batch_size=None, task=None, precision=None):
@@ -123,6 +117,7 @@ def checkpoint_pipeline(checkpoint, ctx=None, batch_size=None, task=None, precis
             f'fine-tuning script, or a checkpoint with one of the heads classifier, '
             f'span, tagger, masked_lm, next_sentence'
         )
+    task = _task_name(task)
     if task not in (None, *able):
         raise ValueError(f'task={task!r}: {checkpoint.source} is for {" and ".join(able)}')
     if checkpoint.tokenizer is None:
@@ -138,6 +133,14 @@ def checkpoint_pipeline(checkpoint, ctx=None, batch_size=None, task=None, precis
         network, checkpoint.tokenizer, 32 if batch_size is None else batch_size
     )
     return _frozen(pipeline, precision, checkpoint.source)
+
+
+def _task_name(task):
+    """The name of a task by one of its aliases; others are left for the caller to refuse."""
+    try:
+        return task if task is None else get_spec(task).name
+    except ValueError:
+        return task
 
 
 def _frozen(pipeline, precision, source):

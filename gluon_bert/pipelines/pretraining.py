@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple, Optional
 
 import numpy as np
 
@@ -100,6 +100,11 @@ class FillMaskPipeline(_PretrainedPipeline):
                 f'top_k={top_k!r}: expected 1 to {len(tokenizer.vocab)}, the tokens there are'
             )
         self.top_k = top_k
+
+    def as_json(
+        self, result: list, top_k: Optional[int] = None, words: Optional[list] = None
+    ) -> dict[str, Any]:
+        return {'masks': [[word._asdict() for word in row] for row in result]}
 
     def _prepare(self, texts, pairs):
         if pairs is not None:

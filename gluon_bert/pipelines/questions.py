@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Optional
+from typing import Any, NamedTuple, Optional
 
 import numpy as np
 
@@ -35,12 +35,12 @@ class QuestionPipeline(TaskPipeline):
     Parameters
     ----------
     model : TaskModel
-        Of the task 'questions'.
+        Of the task 'question-answering'.
     batch_size : int, optional
         Windows computed at once; by default as in the evaluations of the training, else 32.
     """
 
-    task = 'questions'
+    task = 'question-answering'
     look_ahead = 8
 
     def __call__(self, question, context=None):
@@ -163,6 +163,18 @@ class QuestionPipeline(TaskPipeline):
 
     def _results(self, rows, windows):
         return [answer_of(row) for row in self.predictions(rows, windows)]
+
+    def as_json(
+        self, result: Answer, top_k: Optional[int] = None, words: Optional[list] = None
+    ) -> dict[str, Any]:
+        row = super().as_json(result)
+        candidates = row.pop('candidates')
+        row = {'answer': row.pop('text'), **row}
+        if row['null_odds'] is None:
+            del row['null_odds'], row['best_text']
+        if top_k is not None:
+            row['candidates'] = [candidate._asdict() for candidate in candidates[:top_k]]
+        return row
 
 
 def answer_of(prediction):

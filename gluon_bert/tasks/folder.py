@@ -7,11 +7,12 @@
 from __future__ import annotations
 
 import json
-import math
 import reprlib
 from dataclasses import asdict
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, Optional
+
+import mxnet as mx
 
 from .._internal.files import write_text
 from .._internal.json import read_object
@@ -19,155 +20,61 @@ from ..checkpoint.arrays import shape_of
 from ..checkpoint.gluonnlp.files import check_shapes, config_of
 from ..checkpoint.gluonnlp.names import common_arrays
 from ..checkpoint.gluonnlp.params_file import read_params
-from ..data import get_scheme, read_tokenizer, tag_names, valid_transitions
+from ..config import BertConfig
+from ..data import get_scheme, read_tokenizer
 from ..inference.batches import bert_of
 from ..inference.precision_file import forget_precision
-from ..modeling.bert import BertModel
-from ..modeling.heads import BertClassifier, BertForQA, BertTagger
-from ..modeling.tagging import BertCrfTagger
+from ..modeling.bert import BertBlock, BertModel
+from .registry import TaskSpec, get_spec
+from .settings import check_settings
 
 TASK_FILE = 'task.json'
 TOKENIZER_FOLDER = 'tokenizer'
-MAX_BATCH = 4096
+VERSION = 1
 
 
 class TaskModel(NamedTuple):
     """A fine-tuned network with what it takes to use it.
 
-    ``task`` is one of ``TASKS``; ``settings`` has the entries of ``TASKS[task]``, and may have
-    those of ``OPTIONAL``.
+    ``task`` is a key of ``TASKS``; ``settings`` has the entries of its row, and may have those of
+    ``settings.OPTIONAL``.
     """
 
     task: str
-    network: object
-    tokenizer: object
-    settings: dict
+    network: Any
+    tokenizer: Any
+    settings: dict[str, Any]
+
+    @property
+    def spec(self) -> TaskSpec:
+        """The row of the task."""
+        return get_spec(self.task)
 
 
 class TaskFolder(NamedTuple):
-    """What a folder says: ``parameters`` is the path of the file, ``settings`` are checked."""
+    """The content of a folder: ``parameters`` is the path of the file, ``settings`` are checked."""
 
     task: str
-    settings: dict
-    config: object
-    tokenizer: object
+    settings: dict[str, Any]
+    config: BertConfig
+    tokenizer: Any
     parameters: Path
 
-
-def _is_count(value):
-    return type(value) is int and 1 <= value < 2**31
-
-
-def _is_number(value):
-    return type(value) in (int, float) and math.isfinite(value)
+    @property
+    def spec(self) -> TaskSpec:
+        """The row of the task."""
+        return get_spec(self.task)
 
 
-def _are_names(value):
-    return (
-        isinstance(value, list)
-        and all(isinstance(name, str) and name for name in value)
-        and 0 < len(value) == len(set(value))
-    )
-
-
-_COUNT = 'a whole number from 1', _is_count
-_FLAG = 'true or false', lambda value: type(value) is bool
-_NAMES = 'different names', _are_names
-_NUMBER = 'a number', _is_number
-_SHARE = 'a number in [0, 1)', lambda value: _is_number(value) and 0 <= value < 1
-_TEXT = 'text', lambda value: isinstance(value, str)
-
-TASKS = {
-    'classification': {'labels': _NAMES, 'max_len': _COUNT, 'dropout': _SHARE},
-    'regression': {'max_len': _COUNT, 'dropout': _SHARE},
-    'questions': {
-        'max_seq_length': _COUNT,
-        'doc_stride': _COUNT,
-        'max_query_length': _COUNT,
-        'n_best_size': _COUNT,
-        'max_answer_length': _COUNT,
-        'version_2': _FLAG,
-        'null_score_diff_threshold': _NUMBER,
-    },
-    'entities': {
-        'kinds': _NAMES,
-        'scheme': _TEXT,
-        'file_scheme': _TEXT,
-        'crf': _FLAG,
-        'dropout': _SHARE,
-        'max_len': _COUNT,
-        'characters': _FLAG,
-    },
-}
-"""Task -> the settings it must have, each with what is allowed and a check."""
-
-OPTIONAL = {
-    'name': _TEXT,
-    'metrics': _NAMES,
-    'batch_size': (
-        f'a whole number from 1 to {MAX_BATCH}',
-        lambda value: _is_count(value) and value <= MAX_BATCH,
-    ),
-    'pair': _FLAG,
-    'range': (
-        '[lowest, highest]',
-        lambda value: (
-            isinstance(value, list)
-            and len(value) == 2
-            and all(map(_is_number, value))
-            and value[0] < value[1]
-        ),
-    ),
-    'columns': (
-        '{"text": ..., "pair": ...}, names or positions of columns',
-        lambda value: (
-            isinstance(value, dict)
-            and {*value} == {'text', 'pair'}
-            and value['text'] is not None
-            and all(
-                column is None
-                or isinstance(column, str)
-                or (type(column) is int and 0 <= column < 1000)
-                for column in value.values()
-            )
-        ),
-    ),
-    'overlap': ('a whole number from 0', lambda value: type(value) is int and value >= 0),
-    'character_f1': _FLAG,
-    'strict': _FLAG,
-    'multi_label': _FLAG,
-    'base': (
-        '[model, data set]',
-        lambda value: (
-            isinstance(value, list)
-            and len(value) == 2
-            and all(isinstance(name, str) for name in value)
-        ),
-    ),
-}
-"""Settings that any task may have, as in ``TASKS``; null is as absent.
-
-``name`` of the data; ``metrics``, the first chose the epoch; ``batch_size`` of the evaluation;
-``pair``, whether texts come in pairs; ``range`` of a score; ``columns`` of the training tables;
-``overlap`` of windows; how figures count; ``multi_label``, whether a text may have several of the
-classes, each with a probability of its own; ``base``, the model of the zoo that it was made from.
-"""
-
-_HEADS = {
-    'classification': 'classifier.1.weight',
-    'regression': 'classifier.1.weight',
-    'questions': 'span_classifier.weight',
-    'entities': 'tag_classifier.weight',
-}
-
-
-def task_model(task, network, tokenizer, settings):
-    """A network in training, with what it takes to use it.
+def task_model(
+    task: str, network: Optional[BertBlock], tokenizer: Any, settings: dict[str, Any]
+) -> TaskModel:
+    """Join a network in training with what it takes to use it.
 
     Parameters
     ----------
     task : str
-        One of ``TASKS``.
+        A key of ``TASKS``, or an alias.
     network : BertBlock
     tokenizer : BertTokenizer, BytePairTokenizer or SentencePieceTokenizer
     settings : dict
@@ -182,27 +89,24 @@ def task_model(task, network, tokenizer, settings):
     ValueError
         If a setting is not as it must be.
     """
+    spec = get_spec(task)
     settings = {name: value for name, value in settings.items() if value is not None}
-    _check_settings(task, settings, 'settings')
-    return TaskModel(task, network, tokenizer, settings)
+    _check(spec, settings, 'settings')
+    return TaskModel(spec.name, network, tokenizer, settings)
 
 
-def num_outputs(task, settings):
-    """How many scores the network of a task gives, for a text or for a token."""
-    if task == 'entities':
-        return len(tag_names(settings['kinds'], settings['scheme']))
-    return {'classification': len(settings.get('labels', ())), 'regression': 1, 'questions': 2}[
-        task
-    ]
+def num_outputs(task: str, settings: dict[str, Any]) -> int:
+    """Count the scores that the network of a task gives, for a text or for a token."""
+    return get_spec(task).size(settings)
 
 
-def make_network(task, config, settings):
-    """The network of a task, without parameters.
+def make_network(task: str, config: BertConfig, settings: dict[str, Any]) -> BertBlock:
+    """Make the network of a task, without parameters.
 
     Parameters
     ----------
     task : str
-        One of ``TASKS``.
+        A key of ``TASKS``, or an alias.
     config : BertConfig
     settings : dict
         See :class:`TaskModel`.
@@ -211,23 +115,12 @@ def make_network(task, config, settings):
     -------
     BertClassifier, BertForQA, BertTagger or BertCrfTagger
     """
-    # Without the pooler where it is not needed: it would get no gradient.
-    bert = BertModel(config, use_pooler=task in ('classification', 'regression'))
-    size = num_outputs(task, settings)
-    if task == 'questions':
-        return BertForQA(bert)
-    if task != 'entities':
-        return BertClassifier(bert, size, dropout=settings['dropout'])
-    if not settings['crf']:
-        return BertTagger(bert, size, dropout=settings['dropout'])
-    names = tag_names(settings['kinds'], settings['scheme'])
-    return BertCrfTagger(
-        bert, size, valid_transitions(names, settings['scheme']), dropout=settings['dropout']
-    )
+    spec = get_spec(task)
+    return spec.make_network(BertModel(config, use_pooler=spec.head.pooled), settings)
 
 
-def save_tokenizer(folder, tokenizer):
-    """Write the tokenizer of a folder, before a training that would else be in vain.
+def save_tokenizer(folder: str | Path, tokenizer: Any) -> None:
+    """Write the tokenizer of a folder, before training, so that a bad one fails early.
 
     Parameters
     ----------
@@ -241,17 +134,17 @@ def save_tokenizer(folder, tokenizer):
     """
     folder = Path(folder) / TOKENIZER_FOLDER
     tokenizer.save(folder)
-    kept = read_tokenizer(folder)
-    if kept.vocab.idx_to_token != tokenizer.vocab.idx_to_token or kept.lower != tokenizer.lower:
+    saved = read_tokenizer(folder)
+    if saved.vocab.idx_to_token != tokenizer.vocab.idx_to_token or saved.lower != tokenizer.lower:
         raise ValueError(
-            f'{folder}: another vocabulary would be read from there: this tokenizer cannot be kept'
+            f'{folder}: another vocabulary would be read from there: this tokenizer cannot be saved'
         )
 
 
-def save_task(folder, model, parameters):
-    """Write what belongs to a parameter file; whole or not at all.
+def save_task(folder: str | Path, model: TaskModel, parameters: str) -> None:
+    """Write ``task.json`` for a parameter file; whole or not at all.
 
-    What was found about the precision of other parameters there, ``precision.json``, is removed.
+    ``precision.json``, which was found for other parameters there, is removed.
 
     Parameters
     ----------
@@ -267,9 +160,10 @@ def save_task(folder, model, parameters):
         If a setting is not as it must be.
     """
     path = Path(folder) / TASK_FILE
-    _check_settings(model.task, model.settings, path)
+    _check(model.spec, model.settings, path)
     description = {
-        'task': model.task,
+        'version': VERSION,
+        'task': model.spec.name,
         'parameters': parameters,
         **model.settings,
         'config': asdict(model.network.config),
@@ -278,13 +172,13 @@ def save_task(folder, model, parameters):
     write_text(path, json.dumps(description, indent=1, ensure_ascii=False) + '\n')
 
 
-def has_task(source):
-    """Whether :func:`read_task` has something to read there."""
+def has_task(source: str | Path) -> bool:
+    """Tell if :func:`read_task` has something to read there."""
     return _task_file(source).is_file()
 
 
-def read_task(source):
-    """What a folder of :func:`save_task` says, checked; its arrays are not read yet.
+def read_task(source: str | Path) -> TaskFolder:
+    """Read what :func:`save_task` wrote, checked; the arrays are not read yet.
 
     Parameters
     ----------
@@ -304,17 +198,14 @@ def read_task(source):
     source, path = Path(source), _task_file(source)
     if not path.is_file():
         raise FileNotFoundError(f'{path}: there is no fine-tuned network in this folder')
-    settings = read_object(path)
-    task, name = settings.pop('task', None), settings.pop('parameters', None)
-    if not isinstance(task, str) or task not in TASKS:
-        raise ValueError(
-            f'{path}: task is {reprlib.repr(task)}: expected one of {", ".join(TASKS)}'
-        )
+    settings = {key: value for key, value in read_object(path).items() if value is not None}
+    spec = _read_spec(path, settings)
+    name = settings.pop('parameters', None)
     if (
         not isinstance(name, str)
         or not name.isprintable()
         or name in ('', '.', '..')
-        or (Path(name).name != name)
+        or Path(name).name != name
     ):
         raise ValueError(
             f'{path}: parameters is {reprlib.repr(name)}: expected the name of a file beside it'
@@ -323,9 +214,8 @@ def read_task(source):
         config = config_of(settings.pop('config', None))
     except ValueError as error:
         raise ValueError(f'{path}: {error}') from None
-    settings = {key: value for key, value in settings.items() if value is not None}
-    _check_settings(task, settings, path)
-    length = settings.get('max_seq_length', settings.get('max_len'))
+    _check(spec, settings, path)
+    length = settings[spec.max_length]
     if not 3 <= length <= config.max_length:
         raise ValueError(
             f'{path}: sequences of {length} tokens: expected 3 to '
@@ -336,13 +226,12 @@ def read_task(source):
         tokenizer = read_tokenizer(path.parent / TOKENIZER_FOLDER)
     if tokenizer is None:
         raise FileNotFoundError(f'{path.parent / TOKENIZER_FOLDER}: there is no tokenizer')
-    return TaskFolder(
-        task, settings, config, tokenizer, source if source.is_file() else path.parent / name
-    )
+    parameters = source if source.is_file() else path.parent / name
+    return TaskFolder(spec.name, settings, config, tokenizer, parameters)
 
 
-def load_task(source, ctx=None):
-    """The network of a folder.
+def load_task(source: str | Path | TaskFolder, ctx: Optional[mx.Context] = None) -> TaskModel:
+    """Load the network of a folder.
 
     Parameters
     ----------
@@ -367,17 +256,7 @@ def load_task(source, ctx=None):
         arrays = common_arrays(read_params(path))
         # Before a network is built: what is claimed is bounded by what the file holds.
         check_shapes(arrays, folder.config)
-        head, rows = _HEADS[task], num_outputs(task, settings)
-        if head not in arrays or shape_of(arrays, head) != (rows, folder.config.units):
-            found = f'{head} of shape {shape_of(arrays, head)}' if head in arrays else f'no {head}'
-            raise ValueError(
-                f'has {found}; for {task} of {TASK_FILE}, {head} of shape '
-                f'{(rows, folder.config.units)} is needed'
-            )
-        if settings.get('crf') and (
-            'crf.transitions' not in arrays or shape_of(arrays, 'crf.transitions') != (rows, rows)
-        ):
-            raise ValueError(f'has no crf.transitions of shape {(rows, rows)}')
+        _check_head(arrays, folder)
     except ValueError as error:
         raise ValueError(
             str(error) if str(error).startswith(str(path)) else f'{path}: {error}'
@@ -389,27 +268,47 @@ def load_task(source, ctx=None):
     return TaskModel(task, network, folder.tokenizer, settings)
 
 
+def _check_head(arrays, folder):
+    spec, settings = folder.spec, folder.settings
+    weight, rows = spec.head.weight, spec.size(settings)
+    shape = (rows, folder.config.units)
+    if weight not in arrays or shape_of(arrays, weight) != shape:
+        present = (
+            f'{weight} of shape {shape_of(arrays, weight)}' if weight in arrays else f'no {weight}'
+        )
+        raise ValueError(
+            f'has {present}; for {spec.name} of {TASK_FILE}, {weight} of shape {shape} is needed'
+        )
+    if settings.get('crf') and (
+        'crf.transitions' not in arrays or shape_of(arrays, 'crf.transitions') != (rows, rows)
+    ):
+        raise ValueError(f'has no crf.transitions of shape {(rows, rows)}')
+
+
+def _read_spec(path, settings):
+    """Take version and task out of the settings of a file."""
+    version = settings.pop('version', VERSION)
+    if type(version) is not int or not 1 <= version <= VERSION:
+        raise ValueError(
+            f'{path}: version is {reprlib.repr(version)}: expected {VERSION} at most; a newer '
+            f'gluon_bert wrote this file'
+        )
+    try:
+        spec = get_spec(settings.pop('task', None))
+    except ValueError as error:
+        raise ValueError(f'{path}: {error}') from None
+    return spec
+
+
 def _task_file(source):
     source = Path(source)
     return (source if source.is_dir() else source.parent) / TASK_FILE
 
 
-def _check_settings(task, settings, path):
-    needed = TASKS[task]
-    for name in needed:
-        if name not in settings:
-            raise ValueError(f'{path}: has no {name!r}, which {task} need')
-    for name, value in settings.items():
-        if name not in needed and name not in OPTIONAL:
-            raise ValueError(
-                f'{path}: {reprlib.repr(name)} is unknown; there are: '
-                f'{", ".join([*needed, *OPTIONAL])}'
-            )
-        allowed, check = needed.get(name) or OPTIONAL[name]
-        if not check(value):
-            raise ValueError(f'{path}: {name} is {reprlib.repr(value)}: expected {allowed}')
+def _check(spec, settings, path):
+    check_settings(settings, spec.settings, path, spec.name)
     for name in ('scheme', 'file_scheme'):
-        if name in needed:
+        if name in spec.settings:
             try:
                 get_scheme(settings[name])
             except ValueError as error:

@@ -15,24 +15,12 @@ from ..zoo.tables.weights import WEIGHTS
 
 CARD_FILE = 'README.md'
 
-_HUB_TASKS = {
-    'classification': 'text-classification',
-    'regression': 'text-classification',
-    'questions': 'question-answering',
-    'entities': 'token-classification',
-}
-_CALLS = {
-    'classification': ("pipeline('A text.')", 'label, probability, probabilities'),
-    'regression': ("pipeline('A text.')", 'value'),
-    'questions': ("pipeline('Who?', 'A text that tells it.')", 'text, probability, start, end'),
-    'entities': ("pipeline('A text.')", 'a list of text, type, start, end, probability'),
-}
 _PRECISION = '## Precision'
 _MAX_CARD = 4 << 20  # bytes
 _PAIR_CALL = "pipeline(('A text.', 'Another.'))"
 
 
-class Split(NamedTuple):
+class SplitReport(NamedTuple):
     """A data file as the card tells of it.
 
     Its name, such as 'dev', its path, how many examples it has; the metrics of the network on it by
@@ -52,11 +40,11 @@ def write_card(folder, model, splits, command):
     Parameters
     ----------
     folder : str or Path
-        Pictures there, ``<split>_confusion.png`` and ``training_curve.png``, are shown.
+        Pictures there, those of the task's row and ``training_curve.png``, are shown.
     model : TaskModel
-    splits : list of Split
-    command : list of str
-        The command line of the training.
+    splits : list of SplitReport
+    command : list of str, or str
+        The command line of the training, or the call as text.
     """
     folder = Path(folder)
     row = _row_of(model)
@@ -64,13 +52,13 @@ def write_card(folder, model, splits, command):
         _header(model, splits, row),
         _title(model, row),
         _data(splits),
-        '## Training\n\n' + _code(shlex.join(command)),
+        '## Training\n\n' + _code(command if isinstance(command, str) else shlex.join(command)),
     ]
     if (folder / 'training_curve.png').is_file():
         parts[-1] += '\n\n![loss, learning rate and metrics](training_curve.png)'
     for split in splits:
         if split.metrics:
-            parts.append(_scores(folder, split))
+            parts.append(_scores(folder, split, model.spec.pictures))
     parts.append(_use(folder, model))
     parts.append(_licence(row))
     write_text(folder / CARD_FILE, '\n\n'.join(filter(None, parts)) + '\n')
@@ -137,7 +125,7 @@ def _row_of(model):
 def _header(model, splits, row):
     """Front matter; JSON's scalars are YAML's."""
     settings = model.settings
-    lines = ['library_name: gluon_bert', f'pipeline_tag: {_HUB_TASKS[model.task]}']
+    lines = ['library_name: gluon_bert', f'pipeline_tag: {model.spec.tag}']
     language = _language(settings.get('base'))
     if language:
         lines.append(f'language: {language}')
@@ -161,7 +149,7 @@ def _header(model, splits, row):
     for split in scored:
         lines += [
             '  - task:',
-            f'      type: {_HUB_TASKS[model.task]}',
+            f'      type: {model.spec.tag}',
             '    dataset:',
             f'      name: {json.dumps(Path(split.path).name)}',
             f'      type: {json.dumps(_name(settings))}',
@@ -192,14 +180,14 @@ def _title(model, row):
         else 'It was fine-tuned from a model that is not of the zoo, or from random parameters.'
     )
     lines = [
-        f'# {model.task.capitalize()}: {_plain(_name(model.settings))}',
+        f'# {model.spec.title}: {_plain(_name(model.settings))}',
         '',
         f'A BERT with {config.num_layers} layers of {config.units} units for '
         f'gluon_bert (Apache MXNet). {made}',
     ]
     if row is not None:
         lines += ['', row.description]
-    for name, title in (('labels', 'Classes'), ('kinds', 'Types of entity')):
+    for name, title in model.spec.listed.items():
         if name in model.settings:
             lines += ['', f'{title}: {", ".join(map(_plain, model.settings[name]))}.']
     return '\n'.join(lines)
@@ -210,7 +198,7 @@ def _data(splits):
     return '\n'.join(['## Data', '', '| | File | Examples |', '|---|---|---|', *rows])
 
 
-def _scores(folder, split):
+def _scores(folder, split, pictures):
     rows = [
         f'| {_plain(name)} | {value:.4f} |'
         if isinstance(value, float)
@@ -220,24 +208,24 @@ def _scores(folder, split):
     parts = ['\n'.join([f'## Scores: {split.name}', '', '| Metric | Value |', '|---|---|', *rows])]
     if split.report:
         parts.append(_code(split.report))
-    picture = f'{split.name}_confusion.png'
-    if (folder / picture).is_file():
-        parts.append(f'![confusion matrix]({picture})')
+    for suffix, meaning in pictures.items():
+        picture = f'{split.name}_{suffix}.png'
+        if (folder / picture).is_file():
+            parts.append(f'![{meaning}]({picture})')
     return '\n\n'.join(parts)
 
 
 def _use(folder, model):
-    call, fields = _CALLS[model.task]
-    argument = {'questions': '"Who? ||| A text that tells it."'}.get(model.task, '"A text."')
+    call, argument, fields = model.spec.example
     if model.settings.get('pair'):
-        call, argument = _PAIR_CALL, '"A text. ||| Another."'
+        call, argument = _PAIR_CALL, 'A text. ||| Another.'
     code = (
         f'import gluon_bert as gb\n'
         f'pipeline = gb.load_pipeline({folder.name!r})\n'
         f'{call}    # {fields}'
     )
     command = (
-        f'gluon-bert predict {shlex.quote(folder.name)} {argument}\n'
+        f'gluon-bert predict {shlex.quote(folder.name)} "{argument}"\n'
         f'gluon-bert predict {shlex.quote(folder.name)} --input FILE --output FILE'
     )
     return (

@@ -7,10 +7,12 @@ import pytest
 from script_runs import run_script, runs_of, undisturbed  # noqa: F401 (fixtures)
 from test_examples import expect_failure
 
+from common.training import fields_of
 from gluon_bert import load_pipeline, training
 from gluon_bert.checkpoint.gluonnlp.params_file import read_params
 from gluon_bert.data import read_tagged, tag_problems
 from gluon_bert.metrics.entities import entity_report
+from gluon_bert.tasks.start import Start
 
 MODEL = ['--bert_model', 'bert_6_384_12', '--bert_dataset', 'all_minilm_l6_v2']
 SHORT = ['--batch_size', '4', '--epochs', '1', '--training_steps', '4', '--log_interval', '1']
@@ -438,8 +440,10 @@ def test_flags_of_gluonnlp_are_understood():
 )
 def test_default_data_set_is_the_cased_one(arguments, expected):
     args, _ = finetune_ner.parse(['--train_path', 'a', *arguments])
-    finetune_ner.choose_model(args, None)
-    assert (args.bert_model, args.bert_dataset) == expected
+    finetune_ner.choose_dataset(args)
+    start = fields_of(Start, args)
+    start.choose_model()
+    assert (start.bert_model, start.bert_dataset) == expected
 
 
 def test_every_flag_has_help():

@@ -93,7 +93,7 @@ def read(path):
 
 @pytest.mark.weights
 def test_fine_tuning_writes_what_it_promises(run, real_folder, file, tmp_path, monkeypatch):
-    monkeypatch.setattr(finetune_squad, 'DEBUG_QUESTIONS', 6)
+    monkeypatch.setattr('gluon_bert.tasks.question_answering.DEBUG_QUESTIONS', 6)
     path = file()
     code, log = run('--train_file', path, '--predict_file', path, *SHORT, '--debug')
     assert code == 0, log

@@ -193,10 +193,12 @@ def test_tag_probabilities_of_a_crf_are_sums_over_all_sequences():
     )
 
 
-@pytest.mark.parametrize('task', ['classification', 'regression', 'questions', 'entities'])
+@pytest.mark.parametrize(
+    'task', ['text-classification', 'text-regression', 'question-answering', 'token-classification']
+)
 def test_folder_gives_the_same_pipeline(tiny_pipeline, tmp_path, task):
     pipeline = tiny_pipeline(task, folder=tmp_path / 'kept', batch_size=3)
-    inputs = [(text, CONTEXT) if task == 'questions' else text for text in TEXTS]
+    inputs = [(text, CONTEXT) if task == 'question-answering' else text for text in TEXTS]
     for source in (tmp_path / 'kept', tmp_path / 'kept' / 'tiny.params'):
         assert gb.load_pipeline(source, batch_size=3)(inputs) == pipeline(inputs)
     with pytest.raises(ValueError, match=f'was fine-tuned for {task}'):
@@ -255,7 +257,7 @@ def test_tokenizers_that_cannot_be_kept_are_refused_before_training(
     tokenizer, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(type(tokenizer), 'lower', property(lambda self: self is not tokenizer))
-    with pytest.raises(ValueError, match='cannot be kept'):
+    with pytest.raises(ValueError, match='cannot be saved'):
         gb.task_folder.save_tokenizer(tmp_path, tokenizer)
 
 
@@ -269,8 +271,8 @@ def test_card_tells_where_a_network_comes_from(tiny_pipeline, tmp_path):
         tmp_path,
         model,
         [
-            gb.model_card.Split('train', 'train.tsv', 9),
-            gb.model_card.Split('dev', 'dev.tsv', 3, {'accuracy': 0.5}, 'a report'),
+            gb.model_card.SplitReport('train', 'train.tsv', 9),
+            gb.model_card.SplitReport('dev', 'dev.tsv', 3, {'accuracy': 0.5}, 'a report'),
         ],
         ['finetune.py', '--x', 'a b'],
     )

@@ -217,8 +217,8 @@ def test_what_a_checkpoint_says_is_kept_in_other_forms(folder, tmp_path, form):
 
 def test_pretraining_heads_are_not_tasks(folder):
     path = folder('Bert', 'SequenceClassification', ['good', 'bad'])
-    assert gb.load_pipeline(path, task='classification').task == 'classification'
-    with pytest.raises(ValueError, match='is for classification'):
+    assert gb.load_pipeline(path, task='classification').task == 'text-classification'
+    with pytest.raises(ValueError, match='is for text-classification'):
         gb.load_pipeline(path, task='fill-mask')
 
 

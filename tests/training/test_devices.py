@@ -380,7 +380,8 @@ def test_gpus_are_understood():
 )
 def test_workers_share_the_cores(argv, threads, copies):
     code = (
-        'import os, sys; from common import engine; engine.physical_cores = lambda: 6\n'
+        'import os, sys; from gluon_bert._internal import engine\n'
+        'engine.physical_cores = lambda: 6\n'
         'engine.prepare_engine(sys.argv[1:])\n'
         'print(os.environ["OMP_NUM_THREADS"], os.environ.get("MXNET_CPU_TEMP_COPY"))'
     )

@@ -1,16 +1,21 @@
-"""Devices and threads of a script: what MXNet reads at its import, and where a network runs."""
+"""Devices and threads of a process that trains.
+
+MXNet reads its environment variables when it is imported: nothing here imports it too early.
+"""
+
+from __future__ import annotations
 
 import argparse
 import logging
 import os
 
-from gluon_bert._internal.cpu import physical_cores
+from .cpu import physical_cores
 
-logger = logging.getLogger('examples')
+logger = logging.getLogger(__name__)
 
 
 def gpu_indices(text):
-    """An argument that is the index of a GPU, or several with commas between them: a tuple."""
+    """Read an argument that is the index of a GPU, or several with commas between: a tuple."""
     indices = tuple(int(part) if part.isdecimal() else -1 for part in text.split(','))
     if min(indices) < 0 or len(set(indices)) < len(indices):
         raise argparse.ArgumentTypeError(
@@ -42,7 +47,7 @@ def prepare_engine(argv=()):
 
 
 def device(gpu):
-    """The context to run on; ValueError if there is no such GPU."""
+    """Give the context to run on; ValueError if there is no such GPU."""
     import mxnet as mx
 
     if gpu is None:
@@ -56,7 +61,7 @@ def device(gpu):
 
 
 def devices(args):
-    """The contexts to train on; ValueError if one is not there, or would have nothing to do."""
+    """List the contexts to train on; ValueError if one is not there, or would have no work."""
     import mxnet as mx
 
     if args.cpu_workers:

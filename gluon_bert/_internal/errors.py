@@ -1,0 +1,44 @@
+"""The error of a wrong argument, told in the words of whoever gave it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+_NAME = re.compile(r'\{(\w+)\}')
+
+
+class ArgumentError(ValueError):
+    """An argument that is wrong by itself or together with others.
+
+    Parameters
+    ----------
+    name : str
+        Of the argument, such as 'max_len'.
+    reason : str
+        Why it is wrong and what is allowed; ``{other}`` stands for another argument's name.
+    value : optional
+        What came.
+    """
+
+    def __init__(self, name: str, reason: str, value: object = None):
+        self.name, self.reason, self.value = name, reason, value
+        super().__init__(self.told(lambda other: other, '='))
+
+    def told(self, spell: Callable[[str], str], equals: str = ' ') -> str:
+        """Write the message with the names as a user gave them.
+
+        Parameters
+        ----------
+        spell : callable
+            Name of an argument -> how it was given, such as '--max_len'.
+        equals : str
+            Between name and value.
+
+        Returns
+        -------
+        str
+        """
+        value = '' if self.value is None else f'{equals}{self.value}'
+        reason = _NAME.sub(lambda match: spell(match[1]), self.reason)
+        return f'{spell(self.name)}{value}: {reason}'

@@ -1,0 +1,29 @@
+"""Progress bars on a terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from typing import Optional
+
+from tqdm import tqdm
+
+
+def progress_bar(desc: str, total: Optional[int] = None, items: Optional[Iterable] = None, **more):
+    """Show a progress bar, quiet where standard error is not a terminal.
+
+    Parameters
+    ----------
+    desc : str
+        Beside the bar.
+    total : int, optional
+    items : iterable, optional
+        What the bar iterates over.
+    **more
+        Passed on to tqdm.
+
+    Returns
+    -------
+    tqdm.tqdm
+    """
+    return tqdm(items, desc=desc, total=total, disable=not sys.stderr.isatty(), leave=False, **more)

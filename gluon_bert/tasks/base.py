@@ -1,0 +1,161 @@
+"""What fine-tuning asks of every task: data in, settings, labels, scores and reports out."""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple, Optional
+
+from ..checkpoint import Checkpoint
+from ..config import BertConfig
+from ..training import objectives
+from .folder import TaskFolder, TaskModel
+from .model_card import SplitReport
+from .registry import TaskSpec
+
+logger = logging.getLogger(__name__)
+
+
+class DevSource(NamedTuple):
+    """Where a dev set is: a file, or the folder of a GLUE task; and the columns of a table."""
+
+    path: Optional[Path] = None
+    data_dir: Optional[Path] = None
+    text: Optional[str] = None
+    pair: Optional[str] = None
+    label: str = 'label'
+
+
+class DevSet(NamedTuple):
+    """Data with right answers.
+
+    ``inputs`` are as the pipeline takes them, ``answers`` belong to them in order;
+    ``measure(pipeline, inputs, answers)`` gives the figure ``metric``, 1 at best, the first of the
+    task's metrics.
+    """
+
+    path: str
+    inputs: list
+    answers: list
+    metric: str
+    measure: Callable[[Any, list, list], float]
+
+    def score(self, pipeline: Any) -> float:
+        """Measure a pipeline of the same task."""
+        return self.measure(pipeline, self.inputs, self.answers)
+
+    def part(self, indices: Any) -> DevSet:
+        """Choose some of the examples."""
+        return self._replace(
+            inputs=[self.inputs[i] for i in indices], answers=[self.answers[i] for i in indices]
+        )
+
+
+@dataclass
+class Job(ABC):
+    """The data of one run of fine-tuning or prediction.
+
+    Parameters
+    ----------
+    spec : TaskSpec
+        Of the task that was asked for; :meth:`read` may find that it is a sibling, such as scores
+        in place of classes.
+    data : dataclass
+        An instance of the class's own ``Data``: files, and how they are read.
+    saved : TaskFolder, optional
+        What stands beside the parameters that the run starts from.
+    trains : bool
+        False to evaluate and predict only.
+    """
+
+    spec: TaskSpec
+    data: Any
+    saved: Optional[TaskFolder] = None
+    trains: bool = True
+    splits: dict[str, Any] = field(default_factory=dict)
+
+    Data: ClassVar[type]
+    stem: ClassVar[str]
+    log_file: ClassVar[str]
+
+    @abstractmethod
+    def read(self) -> None:
+        """Read the files into ``splits``, by the names 'train', 'dev...' and 'test...'."""
+
+    @abstractmethod
+    def settings(self, config: BertConfig, base: Optional[list[str]]) -> dict[str, Any]:
+        """Collect the settings of the network: those of the row, and further ones.
+
+        Parameters
+        ----------
+        config : BertConfig
+        base : list of str, optional
+            Architecture and data set of the model of the zoo that training starts from.
+
+        Returns
+        -------
+        dict
+        """
+
+    def prepare(self, pipeline: Any, folder: Path) -> None:  # noqa: B027 (most need none)
+        """Make windows and the like of the splits, where the task needs them."""
+
+    @abstractmethod
+    def training_data(self, model: TaskModel, pipeline: Any, seed: int, ctx: Any) -> Any:
+        """Make the training split what the loop reads."""
+
+    def objective(self, model: TaskModel) -> Any:
+        """Give the loss to train with."""
+        return getattr(objectives, self.spec.objective)
+
+    def before_training(self, model: TaskModel, learning_rate: float) -> None:  # noqa: B027
+        """Adjust the network before it is trained."""
+
+    @property
+    def can_evaluate(self) -> bool:
+        """Whether there is a split with right answers to choose the epoch by."""
+        return any(name.startswith('dev') for name in self.splits)
+
+    @abstractmethod
+    def evaluate(self, pipeline: Any) -> dict[str, float]:
+        """Measure a network in training on the dev splits; the first metric chooses the epoch."""
+
+    def after_training(self, pipeline: Any) -> dict[str, Any]:
+        """Choose settings by the dev split, once the parameters are final; by default none."""
+        return {}
+
+    @abstractmethod
+    def write(self, pipeline: Any, folder: Path) -> list[SplitReport]:
+        """Write predictions and reports of the splits.
+
+        Returns
+        -------
+        list of SplitReport
+            For the model card, the training split among them.
+        """
+
+    @staticmethod
+    @abstractmethod
+    def checkpoint_settings(checkpoint: Checkpoint, longest: int) -> tuple[dict, Checkpoint]:
+        """Derive the settings of a checkpoint of another maker.
+
+        Parameters
+        ----------
+        checkpoint : Checkpoint
+        longest : int
+            Tokens of a sequence at most.
+
+        Returns
+        -------
+        settings : dict
+        checkpoint : Checkpoint
+            With its arrays in the order that the settings want.
+        """
+
+    @staticmethod
+    @abstractmethod
+    def dev_set(pipeline: Any, source: DevSource) -> DevSet:
+        """Read the dev set of a fine-tuned pipeline; see :func:`.read_dev`."""

@@ -1,0 +1,29 @@
+"""The networks of tasks: a head around a BERT, as the settings say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..data import tag_names, valid_transitions
+from ..modeling.bert import BertBlock, BertModel
+from ..modeling.heads import BertClassifier, BertForQA, BertTagger
+from ..modeling.tagging import BertCrfTagger
+
+
+def make_classifier(bert: BertModel, size: int, settings: dict[str, Any]) -> BertBlock:
+    """Put a classifier, or the one output of a score, on a BERT."""
+    return BertClassifier(bert, size, dropout=settings['dropout'])
+
+
+def make_span_finder(bert: BertModel, size: int, settings: dict[str, Any]) -> BertBlock:
+    """Put the scores of an answer's begin and end on a BERT."""
+    return BertForQA(bert)
+
+
+def make_tagger(bert: BertModel, size: int, settings: dict[str, Any]) -> BertBlock:
+    """Put a tagger on a BERT, with a CRF where the settings ask for one."""
+    if not settings['crf']:
+        return BertTagger(bert, size, dropout=settings['dropout'])
+    names = tag_names(settings['kinds'], settings['scheme'])
+    transitions = valid_transitions(names, settings['scheme'])
+    return BertCrfTagger(bert, size, transitions, dropout=settings['dropout'])

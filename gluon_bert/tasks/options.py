@@ -1,0 +1,159 @@
+"""The data options of the tasks: files, and how they are read.
+
+Scripts fill them from flags.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Optional
+
+DEBUG_ROWS = 32
+DEBUG_QUESTIONS = 24
+DEBUG_SENTENCES = 32
+MAX_LEN = 128  # tokens of a text, by default
+LONGEST_WINDOW = 384  # of a paragraph, by default; Devlin et al. (2019) have it, and transformers
+MAX_WINDOW = 180  # of a sentence, by default; GluonNLP's script has it
+
+
+def option(help: str, default: Any = None, type: Any = None, **more: Any) -> Any:
+    """Declare a field of a task's data options, with what the command line says of it.
+
+    Parameters
+    ----------
+    help : str
+    default : object
+    type : callable, optional
+        Text of the command line -> value; a flag without one takes no value.
+    **more
+        ``names``: further spellings of the flag.
+    """
+    return field(default=default, metadata={'help': help, 'type': type, **more})
+
+
+@dataclass
+class TextData:
+    """The files of a text task, and how they are read."""
+
+    task_name: Optional[str] = option(
+        'of GLUE, or AX, XNLI, ChnSentiCorp, LCQMC or TNEWS, instead of tables', type=str
+    )
+    data_dir: Optional[Path] = option(
+        "the task's folder (default: the one in $GLUE_DIR)", type=Path
+    )
+    train_file: Optional[Path] = option('train on this table: .tsv, .csv, .jsonl', type=Path)
+    dev_file: Optional[Path] = option('evaluate on this table after each epoch', type=Path)
+    test_file: Optional[Path] = option('predict for this table in the end', type=Path)
+    text_column: Optional[str] = option('of the tables (default: sentence, text, ...)', type=str)
+    pair_column: Optional[str] = option('of the second text, where there is one', type=str)
+    label_column: str = option('of the label or score', 'label', str)
+    skip_malformed: bool = option('leave bad rows out and say how many, instead of stopping', False)
+    max_len: Optional[int] = option(
+        'tokens of a sequence, special tokens included; longer ones are cut (default: '
+        f'{MAX_LEN}, or what the model takes)',
+        type=int,
+    )
+    batch_size: int = option('sequences in a batch, on all devices together', 32, int)
+    dev_batch_size: int = option('sequences in a batch of evaluation', 8, int)
+    max_train_examples: Optional[int] = option('train on the first rows only', type=int)
+    round_to: Optional[int] = option('pad lengths to a multiple of this', type=int)
+    pad: bool = option('pad all sequences to max_len', False)
+    debug: bool = option(f'use {DEBUG_ROWS} rows of each split, to try out', False)
+
+
+@dataclass
+class SquadData:
+    """The files of questions, and how paragraphs are read and answers chosen."""
+
+    train_file: Optional[Path] = option(
+        "questions to learn from, in SQuAD's layout (default: train-v1.1.json, or "
+        'train-v2.0.json, in $SQUAD_DIR)',
+        type=Path,
+    )
+    dev_file: Optional[Path] = option(
+        'questions to answer; if it has the answers, evaluated each epoch',
+        type=Path,
+        names=('predict_file',),
+    )
+    skip_bad: bool = option(
+        'leave training questions out whose answer is not where the file says, and say how many, '
+        'instead of stopping',
+        False,
+    )
+    max_seq_length: Optional[int] = option(
+        'tokens of a sequence, special tokens included (default: '
+        f'{LONGEST_WINDOW}, or what the model takes)',
+        type=int,
+        names=('max_len',),
+    )
+    doc_stride: int = option('tokens from one window of a long paragraph to the next', 128, int)
+    max_query_length: int = option('tokens of a question; longer ones are cut', 64, int)
+    version_2: bool = option('as SQuAD 2.0: a question may have no answer', False)
+    null_score_diff_threshold: float = option(
+        'null odds above which no answer is given', 0.0, float
+    )
+    n_best_size: int = option('candidates for an answer', 20, int)
+    max_answer_length: int = option('tokens of an answer', 30, int)
+    character_f1: bool = option('evaluate Chinese by characters, as CMRC 2018', False)
+    batch_size: int = option('sequences in a batch, on all devices together', 32, int)
+    dev_batch_size: int = option('sequences in a batch of evaluation', 24, int)
+    round_to: Optional[int] = option('pad lengths to a multiple of this', type=int)
+    feature_cache: Optional[Path] = option(
+        'keep the windows here (default: in the output folder)', type=Path
+    )
+    debug: bool = option(
+        f'use the first {DEBUG_QUESTIONS} questions of each file, to try out', False
+    )
+
+
+@dataclass
+class TaggedData:
+    """Tagged files, and how they are read."""
+
+    train_file: Optional[Path] = option(
+        "learn from these sentences: CoNLL columns or CLUENER's JSON lines",
+        type=Path,
+        names=('train_path',),
+    )
+    dev_file: Optional[Path] = option(
+        'evaluate on these after each epoch', type=Path, names=('dev_path',)
+    )
+    test_file: Optional[Path] = option(
+        'predict for these in the end; evaluate if they have tags', type=Path, names=('test_path',)
+    )
+    scheme: Optional[str] = option(
+        'of the tags: IOB1, IOB2, BMES, BIOES or BILOU (default: detected in the training file)',
+        type=str,
+    )
+    word_column: int = option('column of the word, from 0; -1 is the last', 0, int)
+    tag_column: int = option('column of the tag', -1, int)
+    untagged_test: bool = option('no column of the test file is a tag', False)
+    repair: bool = option(
+        'mend broken sequences of tags as conlleval understands them, and say how many, instead '
+        'of stopping',
+        False,
+    )
+    max_len: Optional[int] = option(
+        f'tokens of a window, special tokens included (default: {MAX_WINDOW}, or as trained)',
+        type=int,
+        names=('seq_len',),
+    )
+    overlap: Optional[int] = option(
+        'tokens that windows share at most (default: a quarter of max_len)', type=int
+    )
+    crf: bool = option('decode with a CRF, which gives valid sequences only', False)
+    crf_lr: float = option("learning rate of the CRF's transitions", 1e-3, float)
+    model_scheme: Optional[str] = option(
+        'in which the network tags (default: that of the files; IOB2 for IOB1)', type=str
+    )
+    dropout: float = option('dropout on the encodings', 0.1, float)
+    strict: bool = option(
+        "count only entities tagged as the scheme has it: seqeval's strict mode; without it as "
+        'conlleval',
+        False,
+    )
+    batch_size: int = option('sequences in a batch, on all devices together', 32, int)
+    dev_batch_size: int = option('windows in a batch of evaluation', 32, int)
+    round_to: Optional[int] = option('pad lengths to a multiple of this', type=int)
+    debug: bool = option(f'the first {DEBUG_SENTENCES} sentences of each file, to try out', False)

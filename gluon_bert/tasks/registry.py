@@ -1,0 +1,289 @@
+"""The tasks that a network is fine-tuned for: one row each.
+
+All that differs from task to task is a field of its row. Classes and functions are named by their
+place, ``module:name``, and imported on use, so that reading the rows imports no MXNet.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .._internal.suggestions import did_you_mean
+from ..data.ner.transitions import tag_names
+from .settings import COUNT, FLAG, NAMES, NUMBER, SHARE, TEXT, Setting
+
+
+@dataclass(frozen=True)
+class Head:
+    """The head of a task's network.
+
+    Parameters
+    ----------
+    checkpoint : str
+        Its name in :attr:`.Checkpoint.heads`.
+    weight : str
+        The array of a checkpoint that has a row for each output.
+    pooled : bool
+        Whether it reads the pooled vector; without it the network has no pooler, which would get
+        no gradient.
+    make : str
+        Place of a function ``(bert, size, settings)`` that gives the network.
+    """
+
+    checkpoint: str
+    weight: str
+    pooled: bool
+    make: str
+
+
+@dataclass(frozen=True)
+class TaskSpec:
+    """A task.
+
+    Parameters
+    ----------
+    name : str
+        In the field's terms, as Hugging Face tags it where it has a tag.
+    aliases : tuple of str
+        Other names that are read, such as those of gluon_bert 0.1.
+    title : str
+        For people.
+    head : Head
+    settings : mapping of str to Setting
+        Those that there must be, in ``task.json`` and in memory; ``settings.OPTIONAL`` has more.
+    size : callable
+        Settings -> number of outputs for a text or token.
+    is_trained_for : callable
+        ``(problem_type, size)`` of a checkpoint with this head -> whether it is of this task.
+    job : str
+        Place of the :class:`.Job`: how data are read, become features and labels, and are
+        evaluated.
+    metrics : tuple of str
+        By default; the first chooses the epoch.
+    objective : str
+        Name of the objective in :mod:`gluon_bert.training.objectives`.
+    pipeline : str
+        Place of the pipeline.
+    max_length : str
+        The setting that bounds the tokens of a sequence.
+    architecture, problem_type, tag : str
+        transformers' class without the family, its problem type, and the hub's pipeline tag.
+    example : tuple of str
+        A call of the pipeline, an argument of ``gluon-bert predict``, and what comes back.
+    listed : mapping of str to str
+        Settings that a model card lists -> title.
+    pictures : mapping of str to str
+        Suffix of a split's picture -> what it shows.
+    formats : mapping of str to str
+        Suffix of a file of inputs -> its format; '' for other suffixes, if there is a default.
+    columns : tuple of (str, str), optional
+        Usual columns of a table of inputs.
+    takes_pairs : bool
+        Whether an input can be two texts.
+    has_classes : bool
+        Whether ``--top_k`` bounds its classes or candidates.
+    reads_glue : bool
+        Whether a dev set can be that of the GLUE task of the training.
+    """
+
+    name: str
+    aliases: tuple[str, ...]
+    title: str
+    head: Head
+    settings: Mapping[str, Setting]
+    size: Callable[[Mapping[str, Any]], int]
+    is_trained_for: Callable[[str, int], bool]
+    job: str
+    metrics: tuple[str, ...]
+    objective: str
+    pipeline: str
+    max_length: str
+    architecture: str
+    problem_type: str
+    tag: str
+    example: tuple[str, str, str]
+    listed: Mapping[str, str] = field(default_factory=dict)
+    pictures: Mapping[str, str] = field(default_factory=dict)
+    formats: Mapping[str, str] = field(default_factory=dict)
+    columns: tuple[str, str] | None = None
+    takes_pairs: bool = False
+    has_classes: bool = False
+    reads_glue: bool = False
+
+    def load(self, name: str) -> Any:
+        """Import the class or function that a field names by its place."""
+        module, _, attribute = getattr(self, name).partition(':')
+        return getattr(importlib.import_module(module), attribute)
+
+    def make_network(self, bert: Any, settings: Mapping[str, Any]) -> Any:
+        """Put the task's head on a BERT.
+
+        Parameters
+        ----------
+        bert : BertModel
+        settings : mapping of str to object
+
+        Returns
+        -------
+        BertBlock
+        """
+        module, _, attribute = self.head.make.partition(':')
+        make = getattr(importlib.import_module(module), attribute)
+        return make(bert, self.size(settings), settings)
+
+
+_CLASSIFIER = Head(
+    'classifier', 'classifier.1.weight', True, 'gluon_bert.tasks.networks:make_classifier'
+)
+_PREDICT_FORMATS = {'.json': 'table'}
+
+_ROWS = (
+    TaskSpec(
+        name='text-regression',
+        aliases=('regression',),
+        title='Text regression',
+        head=_CLASSIFIER,
+        settings={'max_len': COUNT, 'dropout': SHARE},
+        size=lambda settings: 1,
+        is_trained_for=lambda problem, size: (
+            problem == 'regression' or (size == 1 and problem != 'multi_label_classification')
+        ),
+        job='gluon_bert.tasks.texts:TextJob',
+        metrics=('pearson', 'spearman'),
+        objective='squared_error',
+        pipeline='gluon_bert.pipelines.classification:RegressionPipeline',
+        max_length='max_len',
+        architecture='ForSequenceClassification',
+        problem_type='regression',
+        tag='text-classification',
+        example=("pipeline('A text.')", 'A text.', 'value'),
+        formats=_PREDICT_FORMATS,
+        takes_pairs=True,
+        reads_glue=True,
+    ),
+    TaskSpec(
+        name='text-classification',
+        aliases=('classification',),
+        title='Text classification',
+        head=_CLASSIFIER,
+        settings={'labels': NAMES, 'max_len': COUNT, 'dropout': SHARE},
+        size=lambda settings: len(settings['labels']),
+        is_trained_for=lambda problem, size: True,
+        job='gluon_bert.tasks.texts:TextJob',
+        metrics=('accuracy', 'macro_f1'),
+        objective='cross_entropy',
+        pipeline='gluon_bert.pipelines.classification:ClassificationPipeline',
+        max_length='max_len',
+        architecture='ForSequenceClassification',
+        problem_type='single_label_classification',
+        tag='text-classification',
+        example=("pipeline('A text.')", 'A text.', 'label, probability, probabilities'),
+        listed={'labels': 'Classes'},
+        pictures={'confusion': 'confusion matrix'},
+        formats=_PREDICT_FORMATS,
+        takes_pairs=True,
+        has_classes=True,
+        reads_glue=True,
+    ),
+    TaskSpec(
+        name='question-answering',
+        aliases=('questions',),
+        title='Question answering',
+        head=Head(
+            'span', 'span_classifier.weight', False, 'gluon_bert.tasks.networks:make_span_finder'
+        ),
+        settings={
+            'max_seq_length': COUNT,
+            'doc_stride': COUNT,
+            'max_query_length': COUNT,
+            'n_best_size': COUNT,
+            'max_answer_length': COUNT,
+            'version_2': FLAG,
+            'null_score_diff_threshold': NUMBER,
+        },
+        size=lambda settings: 2,
+        is_trained_for=lambda problem, size: True,
+        job='gluon_bert.tasks.question_answering:QuestionAnsweringJob',
+        metrics=('f1', 'exact_match'),
+        objective='span_loss',
+        pipeline='gluon_bert.pipelines.questions:QuestionPipeline',
+        max_length='max_seq_length',
+        architecture='ForQuestionAnswering',
+        problem_type='',
+        tag='question-answering',
+        example=(
+            "pipeline('Who?', 'A text that tells it.')",
+            'Who? ||| A text that tells it.',
+            'text, probability, start, end',
+        ),
+        formats={'.json': 'squad'},
+        columns=('question', 'context'),
+        takes_pairs=True,
+        has_classes=True,
+    ),
+    TaskSpec(
+        name='token-classification',
+        aliases=('entities',),
+        title='Token classification',
+        head=Head(
+            'tagger', 'tag_classifier.weight', False, 'gluon_bert.tasks.networks:make_tagger'
+        ),
+        settings={
+            'kinds': NAMES,
+            'scheme': TEXT,
+            'file_scheme': TEXT,
+            'crf': FLAG,
+            'dropout': SHARE,
+            'max_len': COUNT,
+            'characters': FLAG,
+        },
+        size=lambda settings: len(tag_names(settings['kinds'], settings['scheme'])),
+        is_trained_for=lambda problem, size: True,
+        job='gluon_bert.tasks.token_classification:TokenClassificationJob',
+        metrics=('f1', 'precision', 'recall'),
+        objective='tag_loss',
+        pipeline='gluon_bert.pipelines.entities:EntityPipeline',
+        max_length='max_len',
+        architecture='ForTokenClassification',
+        problem_type='',
+        tag='token-classification',
+        example=("pipeline('A text.')", 'A text.', 'a list of text, type, start, end, probability'),
+        listed={'kinds': 'Types of entity'},
+        formats={'.json': 'cluener', '': 'conll'},
+    ),
+)
+TASKS: Mapping[str, TaskSpec] = {spec.name: spec for spec in _ROWS}
+
+
+def get_spec(name: object) -> TaskSpec:
+    """Look up a task.
+
+    Parameters
+    ----------
+    name : str
+        Its name, or an alias such as those of gluon_bert 0.1.
+
+    Returns
+    -------
+    TaskSpec
+
+    Raises
+    ------
+    ValueError
+        If there is no such task; the message has the nearest name.
+
+    Examples
+    --------
+    >>> get_spec('entities').name
+    'token-classification'
+    """
+    for spec in _ROWS:
+        if isinstance(name, str) and name in (spec.name, *spec.aliases):
+            return spec
+    raise ValueError(
+        f'task is {str(name)[:80]!r}{did_you_mean(str(name), TASKS)}: expected one of '
+        f'{", ".join(TASKS)}'
+    )

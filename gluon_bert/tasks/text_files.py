@@ -1,0 +1,93 @@
+"""The files of text tasks: inputs of examples, dev sets, predictions."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Optional
+
+from .._internal.files import write_text
+from ..data import Split, get_task, read_table, read_task, task_folder
+from .base import DevSource
+
+logger = logging.getLogger(__name__)
+
+
+def inputs_of(examples: list) -> list:
+    """Give examples as a pipeline takes them: texts, or pairs as tuples."""
+    return [
+        example.text if example.pair is None else (example.text, example.pair)
+        for example in examples
+    ]
+
+
+def table_dev(settings: dict[str, Any], source: DevSource, labels: Optional[list[str]]) -> Split:
+    """Read a dev set from a table, whose columns are those of the training by default."""
+    text, pair = source.text, source.pair
+    columns = settings.get('columns') or {'text': None, 'pair': None}
+    if text is None and isinstance(columns['text'], str):
+        text, pair = columns['text'], pair or columns['pair']
+    return read_table(
+        source.path,
+        text=text,
+        pair=pair,
+        label=source.label,
+        labels=labels,
+        regression=labels is None,
+    )
+
+
+def glue_dev(settings: dict[str, Any], source: DevSource) -> Split:
+    """Read the dev split of the GLUE task that a network was trained on."""
+    name = settings.get('name')
+    try:
+        task = get_task(name)
+    except ValueError:
+        raise ValueError(
+            f'the network was trained on {name!r}, which is no task of GLUE: the file '
+            f'of the dev set must be named'
+        ) from None
+    if list(task.labels or ()) != settings.get('labels', []):
+        raise ValueError(
+            f'the network has other classes than {task.name}: the file of the dev set must be named'
+        )
+    split = next(split for split in task.files if split.startswith('dev'))
+    folder = Path(source.data_dir) if source.data_dir else task_folder(task)
+    return read_task(task, folder, split)
+
+
+def write_predictions(path: Path, examples: list, texts: list[str]) -> None:
+    """Write predictions in the benchmark's layout: GLUE's table, or CLUE's lines of JSON.
+
+    Parameters
+    ----------
+    path : Path
+        Its suffix tells the layout.
+    examples : list of Example
+    texts : list of str
+        The predictions in words.
+    """
+    if path.suffix == '.json':
+        lines = [
+            json.dumps({'id': json.loads(example.index), 'label': text}) + '\n'
+            for example, text in zip(examples, texts)
+        ]
+    else:
+        lines = ['index\tprediction\n'] + [
+            f'{example.index}\t{text}\n' for example, text in zip(examples, texts)
+        ]
+    write_text(path, ''.join(lines))
+    logger.info('predictions: %s', path)
+
+
+def write_probabilities(
+    path: Path, examples: list, texts: list[str], results: list, labels: Sequence[str]
+) -> None:
+    """Write the probability of every class beside a file of predictions."""
+    lines = ['\t'.join(['index', 'prediction', *labels]) + '\n']
+    for example, text, result in zip(examples, texts, results):
+        shares = [f'{share:.6f}' for share in result.probabilities.values()]
+        lines.append('\t'.join([example.index, text, *shares]) + '\n')
+    write_text(path.with_name(f'{path.stem}_probabilities.tsv'), ''.join(lines))

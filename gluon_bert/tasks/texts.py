@@ -1,0 +1,357 @@
+"""Texts and pairs of texts: classes and scores, from GLUE folders or tables of your own."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Optional
+
+import numpy as np
+
+from .._internal.errors import ArgumentError
+from .._internal.progress import progress_bar
+from ..checkpoint import Checkpoint
+from ..config import BertConfig
+from ..data import (
+    Columns,
+    SentenceTransform,
+    SequenceData,
+    Split,
+    Task,
+    discover_labels,
+    get_task,
+    label_array,
+    read_table,
+    read_task,
+    task_folder,
+)
+from ..metrics.classification import class_report, confusion_matrix, evaluate_metrics, format_report
+from ..plots import plot_confusion
+from . import model_card
+from .base import DevSet, DevSource, Job
+from .checkpoint import class_labels, count_outputs
+from .folder import TASK_FILE, TaskModel
+from .options import DEBUG_ROWS, MAX_LEN, TextData
+from .registry import TASKS
+from .text_files import glue_dev, inputs_of, table_dev, write_predictions, write_probabilities
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class TextJob(Job):
+    """Classes or scores of texts.
+
+    A GLUE task with scores makes it a regression, whatever was asked for.
+    """
+
+    Data: ClassVar[type] = TextData
+    task: Any = None
+
+    @property
+    def stem(self) -> str:
+        """The stem of the parameter files."""
+        return f'model_bert_{self.task.name}'
+
+    @property
+    def log_file(self) -> str:
+        """The name of the log."""
+        return f'log_{self.task.name}.txt'
+
+    @property
+    def is_regression(self) -> bool:
+        """Whether the labels are scores."""
+        return self.spec.name == 'text-regression'
+
+    # --- reading
+
+    def read(self) -> None:
+        data = self.data
+        if data.train_file or data.dev_file or data.test_file:
+            self._read_tables()
+        else:
+            self._read_glue()
+        for name, split in self.splits.items():
+            skipped = f', {split.num_skipped} malformed rows left out' * bool(split.num_skipped)
+            logger.info('%s: %d examples from %s%s', name, len(split.examples), split.path, skipped)
+        if data.debug:
+            self.splits = {
+                name: split._replace(examples=split.examples[:DEBUG_ROWS])
+                for name, split in self.splits.items()
+            }
+        if data.max_train_examples and 'train' in self.splits:
+            train = self.splits['train']
+            self.splits['train'] = train._replace(
+                examples=train.examples[: data.max_train_examples]
+            )
+        self._check_labels()
+
+    def _check_labels(self):
+        """Refuse a saved network with other classes."""
+        if self.saved is None:
+            return
+        trained = self.saved.settings.get('labels')
+        if trained != (self.task.labels and list(self.task.labels)):
+            raise ArgumentError(
+                'model_parameters',
+                f'was trained for other classes than those of {self.task.name}',
+                self.saved.parameters,
+            )
+
+    def _read_glue(self):
+        """Read the splits of a task; a test file that is not there is left out."""
+        data = self.data
+        if data.task_name is None:
+            raise ArgumentError('train_file', 'is needed, or {task_name} of GLUE')
+        self.task = task = get_task(data.task_name)
+        self.spec = TASKS['text-regression' if task.is_regression else 'text-classification']
+        folder = Path(data.data_dir or task_folder(task))
+        if 'train' not in task.files and self.trains:
+            raise ArgumentError(
+                'task_name',
+                'has no training data; train on MNLI and use {only_inference} {model_parameters}',
+                task.name,
+            )
+        names = [name for name in task.files if self.trains or name != 'train']
+        if len(names) > 1:
+            names = [
+                name
+                for name in names
+                if not name.startswith('test') or (folder / task.files[name]).is_file()
+            ]
+        self.splits = {
+            name: read_task(task, folder, name, skip_malformed=data.skip_malformed or None)
+            for name in names
+        }
+
+    def _read_tables(self):
+        """Read the user's own tables, and make the task that they are."""
+        data = self.data
+        files = {'train': data.train_file, 'dev': data.dev_file, 'test': data.test_file}
+        files = {
+            name: Path(path)
+            for name, path in files.items()
+            if path and (self.trains or name != 'train')
+        }
+        labels = self._table_labels()
+        self.splits = {
+            name: self._read_table(path, labels, None if name == 'test' else data.label_column)
+            for name, path in files.items()
+        }
+        parameters = self.saved and self.saved.parameters
+        self.task = Task(
+            name=Path(data.train_file or parameters or next(iter(files.values()))).stem,
+            folder='',
+            labels=labels,
+            columns=Columns(data.text_column, data.pair_column, data.label_column),
+            metrics=self.spec.metrics,
+        )
+
+    def _read_table(self, path, labels, label_column) -> Split:
+        data = self.data
+        return read_table(
+            path,
+            text=data.text_column,
+            pair=data.pair_column,
+            label=label_column,
+            labels=labels,
+            regression=self.is_regression,
+            skip_malformed=data.skip_malformed,
+        )
+
+    def _table_labels(self):
+        """The classes of tables: those that were learned, else those of the training file."""
+        if self.is_regression:
+            return None
+        if self.saved is not None:
+            return tuple(self.saved.settings['labels'])
+        if not self.trains or self.data.train_file is None:
+            raise ArgumentError(
+                'model_parameters', f'its classes are not known, there is no {TASK_FILE} beside it'
+            )
+        return self._discover()
+
+    def _discover(self):
+        return discover_labels(
+            self.data.train_file,
+            label=self.data.label_column,
+            skip_malformed=self.data.skip_malformed,
+        )
+
+    # --- the network
+
+    def settings(self, config: BertConfig, base: Optional[list[str]]) -> dict[str, Any]:
+        data, task = self.data, self.task
+        if data.max_len is None:
+            data.max_len = min(MAX_LEN, config.max_length)
+        if not 5 <= data.max_len <= config.max_length:
+            raise ArgumentError(
+                'max_len',
+                f'expected 5 to {config.max_length}, the longest sequence of '
+                f'{base[0] if base else "the model"}',
+                data.max_len,
+            )
+        columns = task.columns if isinstance(task.columns.text, int) or task.columns.text else None
+        return {
+            'name': task.name,
+            'labels': task.labels and list(task.labels),
+            'metrics': list(task.metrics),
+            'range': task.label_range and list(task.label_range),
+            'pair': next(iter(self.splits.values())).examples[0].pair is not None,
+            'columns': columns and {'text': columns.text, 'pair': columns.pair},
+            'max_len': data.max_len,
+            'dropout': 0.1,
+            'batch_size': data.dev_batch_size,
+            'base': base,
+        }
+
+    def training_data(self, model: TaskModel, pipeline: Any, seed: int, ctx: Any) -> SequenceData:
+        data, examples = self.data, self.splits['train'].examples
+        transform = SentenceTransform(model.tokenizer, data.max_len)
+        pairs = [example.pair for example in examples] if model.settings['pair'] else None
+        with progress_bar('train: tokens', len(examples)) as bar:
+            features, num_cut = transform.transform_batch(
+                [example.text for example in examples], pairs, progress=bar.update
+            )
+        self._tell_cut('train', num_cut, len(features))
+        vocab = model.tokenizer.vocab
+        return SequenceData(
+            features,
+            self._label_array(self.splits['train']),
+            vocab[vocab.padding_token],
+            batch_size=data.batch_size,
+            seed=seed,
+            round_to=data.round_to,
+            fixed_length=data.max_len if data.pad else None,
+            ctx=ctx,
+        )
+
+    def _label_array(self, split):
+        return label_array(split.examples)
+
+    # --- evaluation
+
+    def evaluate(self, pipeline: Any) -> dict[str, float]:
+        metrics = {}
+        for name, split in self.splits.items():
+            if name.startswith('dev'):
+                prefix = '' if name in ('dev', 'dev_matched') else f'{name}_'
+                scores = self._measure(split, self._predict(pipeline, name, split))
+                metrics.update({prefix + metric: value for metric, value in scores.items()})
+        return metrics
+
+    def _predict(self, pipeline, name, split):
+        inputs = inputs_of(split.examples)
+        with progress_bar(name, len(inputs)) as bar:
+            pipeline.progress = bar.update
+            return pipeline(inputs)
+
+    def _predictions(self, results):
+        """The classes' numbers, or the scores."""
+        if self.is_regression:
+            return np.array([result.value for result in results])
+        numbers = {label: number for number, label in enumerate(self.task.labels)}
+        return np.array([numbers[result.label] for result in results])
+
+    def _measure(self, split, results):
+        return evaluate_metrics(
+            self.task.metrics, self._label_array(split), self._predictions(results)
+        )
+
+    def _tell_cut(self, name, num_cut, total):
+        if num_cut:
+            logger.warning(
+                '%s: %d of %d sequences were longer than --max_len %d tokens and were cut',
+                name,
+                num_cut,
+                total,
+                self.data.max_len,
+            )
+
+    # --- reports
+
+    def write(self, pipeline: Any, folder: Path) -> list[model_card.SplitReport]:
+        rows = []
+        for name, split in self.splits.items():
+            metrics = report = None
+            if name != 'train':
+                before = pipeline.num_cut
+                results = self._predict(pipeline, name, split)
+                self._tell_cut(name, pipeline.num_cut - before, len(results))
+                if self._label_array(split) is not None:
+                    metrics, report = self._report(folder, name, split, results)
+                file = self.task.submissions.get(name, f'{self.task.name}_{name}.tsv')
+                self._write_predictions(folder / file, split.examples, results)
+            rows.append(
+                model_card.SplitReport(name, split.path, len(split.examples), metrics, report)
+            )
+        return rows
+
+    def _report(self, folder, name, split, results):
+        """Log the metrics; for classes write the report and draw the confusion matrix."""
+        metrics = self._measure(split, results)
+        logger.info(
+            '%s: %s', name, ' '.join(f'{key}={value:.4f}' for key, value in metrics.items())
+        )
+        report = self._class_report(folder, name, split, results)
+        if report is not None:
+            (folder / f'{name}_report.txt').write_text(report + '\n', encoding='utf-8')
+            logger.info('%s by class:\n%s', name, report)
+        return metrics, report
+
+    def _class_report(self, folder, name, split, results):
+        if self.is_regression:
+            return None
+        labels, predicted = self._label_array(split), self._predictions(results)
+        names = list(self.task.labels)
+        matrix = confusion_matrix(labels, predicted, len(names))
+        plot_confusion(matrix, names, folder / f'{name}_confusion.png')
+        return format_report(class_report(labels, predicted, names))
+
+    def _write_predictions(self, path, examples, results):
+        texts = [self._prediction_text(result) for result in results]
+        write_predictions(path, examples, texts)
+        if not self.is_regression:
+            write_probabilities(path, examples, texts, results, self.task.labels)
+
+    def _prediction_text(self, result):
+        return f'{result.value:.3f}' if self.is_regression else result.label
+
+    # --- other makers' checkpoints, dev sets
+
+    @staticmethod
+    def checkpoint_settings(checkpoint: Checkpoint, longest: int) -> tuple[dict, Checkpoint]:
+        settings = {'max_len': longest, 'dropout': checkpoint.config.dropout}
+        if checkpoint.problem_type != 'regression' and (
+            count_outputs(checkpoint, TASKS['text-classification']) > 1
+        ):
+            labels = class_labels(checkpoint, TASKS['text-classification'])
+            several = checkpoint.problem_type == 'multi_label_classification' or None
+            return {'labels': list(labels), **settings, 'multi_label': several}, checkpoint
+        count = count_outputs(checkpoint, TASKS['text-regression'])
+        if count != 1:
+            raise ValueError(f'a regression with {count} outputs: only one is supported')
+        return settings, checkpoint
+
+    @staticmethod
+    def dev_set(pipeline: Any, source: DevSource) -> DevSet:
+        settings, labels = pipeline.settings, pipeline.settings.get('labels')
+        split = (
+            glue_dev(settings, source)
+            if source.path is None
+            else table_dev(settings, source, labels)
+        )
+        right = label_array(split.examples)
+        if right is None:
+            raise ValueError(f'{split.path}: has no labels')
+        metric = settings.get('metrics', ['accuracy' if labels else 'pearson'])[0]
+
+        def measure(pipeline, inputs, answers):
+            predicted = [
+                labels.index(result.label) if labels else result.value
+                for result in pipeline(inputs)
+            ]
+            return evaluate_metrics([metric], answers, predicted)[metric]
+
+        return DevSet(split.path, inputs_of(split.examples), list(right), metric, measure)

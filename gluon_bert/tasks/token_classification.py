@@ -1,0 +1,333 @@
+"""Token classification: tagged files, windows of long sentences, scores by type of entity."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple, Optional
+
+import numpy as np
+
+from .._internal.errors import ArgumentError
+from .._internal.progress import progress_bar
+from ..checkpoint import Checkpoint
+from ..checkpoint.arrays import changed
+from ..config import BertConfig
+from ..data import (
+    SequenceData,
+    TaggedFile,
+    check_kinds,
+    convert_tags,
+    detect_scheme,
+    get_scheme,
+    read_tagged,
+    repair_tags,
+    split_tag,
+    tag_names,
+    window_labels,
+    write_tagged,
+)
+from ..metrics.entities import entity_report, format_entity_report
+from ..modeling.crf import FORBIDDEN
+from . import model_card
+from .base import DevSet, DevSource, Job
+from .checkpoint import class_labels
+from .folder import TaskModel
+from .options import DEBUG_SENTENCES, MAX_WINDOW, TaggedData
+from .registry import TASKS
+
+logger = logging.getLogger(__name__)
+
+
+class TaggedSplit(NamedTuple):
+    """A file as the network reads it; ``gold`` are its tags in the scheme of the network."""
+
+    file: TaggedFile
+    windows: list
+    gold: Optional[list]
+
+
+@dataclass
+class TokenClassificationJob(Job):
+    """Entities in sentences."""
+
+    Data: ClassVar[type] = TaggedData
+    stem: ClassVar[str] = 'model_ner'
+    log_file: ClassVar[str] = 'log_ner.txt'
+
+    # --- reading
+
+    def read(self) -> None:
+        data = self.data
+        paths = {'train': data.train_file, 'dev': data.dev_file, 'test': data.test_file}
+        if not self.trains:
+            paths['train'] = None
+        scheme, entity_types, source = data.scheme, None, None
+        if self.saved is not None:
+            scheme, source = scheme or self.saved.settings['file_scheme'], 'training'
+            entity_types = self.saved.settings['kinds']
+        for name, path in paths.items():
+            if path is None:
+                continue
+            file = self._read(name, path, scheme)
+            if entity_types is None:
+                entity_types, source, scheme = file.kinds(), path, file.scheme
+                if not entity_types:
+                    raise ArgumentError('train_file', 'has no entities', path)
+            check_kinds(file, entity_types, source)
+            _tell(name, file)
+            if data.debug:
+                file = file._replace(sentences=file.sentences[:DEBUG_SENTENCES])
+            self.splits[name] = file
+
+    def _read(self, name, path, scheme):
+        data = self.data
+        file = read_tagged(
+            path,
+            scheme=scheme,
+            repair=data.repair,
+            word_column=data.word_column,
+            tag_column=None if name == 'test' and data.untagged_test else data.tag_column,
+        )
+        if name != 'test' and not file.has_tags:
+            raise ArgumentError(f'{name}_file', 'has no tags', path)
+        return file
+
+    # --- the network
+
+    def settings(self, config: BertConfig, base: Optional[list[str]]) -> dict[str, Any]:
+        data = self.data
+        if self.saved is not None:
+            settings = dict(self.saved.settings)
+        else:
+            settings = {**self._learned(self.splits['train']), 'base': base}
+        settings.update(
+            max_len=data.max_len or min(MAX_WINDOW, config.max_length),
+            overlap=data.overlap,
+            batch_size=data.dev_batch_size,
+        )
+        if not 3 <= settings['max_len'] <= config.max_length:
+            raise ArgumentError(
+                'max_len',
+                f'expected 3 to {config.max_length}, the longest sequence of the model',
+                settings['max_len'],
+            )
+        return settings
+
+    def _learned(self, file):
+        """The settings of a new tagger, by its training file."""
+        data = self.data
+        scheme = data.model_scheme or ('IOB2' if file.scheme == 'IOB1' else file.scheme)
+        lengths = [len(word) for sentence in file.sentences for word in sentence.words]
+        return {
+            'name': file.path.rsplit('/', 1)[-1],
+            'kinds': file.kinds(),
+            'scheme': get_scheme(scheme).name,
+            'file_scheme': file.scheme,
+            'crf': data.crf,
+            'strict': data.strict,
+            'dropout': data.dropout,
+            # Where nearly all words are of one character, the characters are the words.
+            'characters': lengths.count(1) > 0.99 * len(lengths),
+        }
+
+    def prepare(self, pipeline: Any, folder: Path) -> None:
+        self.splits = {
+            name: self._prepare(pipeline, name, file) for name, file in self.splits.items()
+        }
+
+    def _prepare(self, pipeline, name, file):
+        windows = pipeline.windows([row.words for row in file.sentences])
+        if not windows:
+            raise ValueError(f'{file.path}: has no words')
+        num_long = len({window.sentence for window in windows if window.begin})
+        if num_long:
+            logger.info(
+                '%s: %d of %d sentences have more than %d tokens and are read in windows',
+                name,
+                num_long,
+                len(file.sentences),
+                pipeline.settings['max_len'],
+            )
+        gold = None
+        if file.has_tags:
+            gold = [
+                convert_tags(row.tags, file.scheme, pipeline.settings['scheme'])
+                for row in file.sentences
+            ]
+        return TaggedSplit(file, windows, gold)
+
+    def training_data(self, model: TaskModel, pipeline: Any, seed: int, ctx: Any) -> SequenceData:
+        split = self.splits['train']
+        numbers = {tag: number for number, tag in enumerate(pipeline.tags)}
+        labels = window_labels(split.windows, [[numbers[tag] for tag in row] for row in split.gold])
+        vocab = pipeline.tokenizer.vocab
+        return SequenceData(
+            [window.features for window in split.windows],
+            labels,
+            vocab[vocab.padding_token],
+            batch_size=self.data.batch_size,
+            seed=seed,
+            round_to=self.data.round_to,
+            ctx=ctx,
+        )
+
+    def objective(self, model: TaskModel) -> Any:
+        return model.network.loss if model.settings['crf'] else super().objective(model)
+
+    def before_training(self, model: TaskModel, learning_rate: float) -> None:
+        if model.settings['crf']:
+            for parameter in model.network.crf.collect_params().values():
+                parameter.lr_mult = self.data.crf_lr / learning_rate
+
+    # --- evaluation
+
+    def evaluate(self, pipeline: Any) -> dict[str, float]:
+        split = self.splits['dev']
+        return scores_of(self._measure(pipeline, split, self._predict(pipeline, split)).overall)
+
+    def _predict(self, pipeline, split):
+        """The tags of each sentence, in the network's scheme."""
+        sentences = [row.words for row in split.file.sentences]
+        with progress_bar('sentences', len(sentences)) as bar:
+            pipeline.progress = bar.update
+            return pipeline.raw_tags(sentences)
+
+    def _measure(self, pipeline, split, predicted):
+        scheme = pipeline.settings['scheme'] if self.data.strict else None
+        return entity_report(split.gold, predicted, scheme)
+
+    # --- reports
+
+    def write(self, pipeline: Any, folder: Path) -> list[model_card.SplitReport]:
+        return [self._write(pipeline, folder, name, split) for name, split in self.splits.items()]
+
+    def _write(self, pipeline, folder, name, split):
+        file = split.file
+        row = model_card.SplitReport(name, file.path, len(file.sentences))
+        if name == 'train':
+            return row
+        predicted = self._predict(pipeline, split)
+        if file.has_tags:
+            row = self._report(pipeline, folder, split, predicted, row)
+        # The entities that conlleval sees in the predictions, as valid tags of the file's scheme.
+        scheme = file.scheme or pipeline.settings['file_scheme']
+        written = [repair_tags(tags, scheme) for tags in predicted]
+        path = folder / f'{name}_predictions{".json" if file.layout == "json" else ".conll"}'
+        write_tagged(path, file, written)
+        logger.info('%s: predictions: %s', name, path)
+        return row
+
+    def _report(self, pipeline, folder, split, predicted, row):
+        report = self._measure(pipeline, split, predicted)
+        text = format_entity_report(report)
+        (folder / f'{row.name}_report.txt').write_text(text + '\n', encoding='utf-8')
+        scores = {
+            **scores_of(report.overall),
+            'macro_f1': report.macro_f1,
+            'accuracy': report.accuracy,
+            'strict': self.data.strict,
+            'by_type': {
+                kind.name: {**kind._asdict(), **scores_of(kind)} for kind in report.by_type
+            },
+        }
+        (folder / f'{row.name}_metrics.json').write_text(
+            json.dumps(scores, indent=1, ensure_ascii=False) + '\n', encoding='utf-8'
+        )
+        logger.info('%s: f1=%.4f\n%s', row.name, report.overall.f1, text)
+        return row._replace(metrics=scores_of(report.overall), report=text)
+
+    # --- other makers' checkpoints, dev sets
+
+    @staticmethod
+    def checkpoint_settings(checkpoint: Checkpoint, longest: int) -> tuple[dict, Checkpoint]:
+        tags = [as_tag(label) for label in class_labels(checkpoint, TASKS['token-classification'])]
+        entity_types = list(dict.fromkeys(kind for _, kind in map(split_tag, tags) if kind))
+        tag, times = Counter(tags).most_common(1)[0]
+        if not entity_types or times > 1:
+            raise ValueError(
+                'the labels of its tokens name '
+                + (f'{tag[:80]!r} {times} times' if times > 1 else 'no entity')
+            )
+        # One tag for each letter will do, each a sentence of its own.
+        scheme = detect_scheme([[tag] for tag in {tag[0]: tag for tag in tags}.values()])
+        numbers = {tag: number for number, tag in enumerate(tags)}
+        rows = np.array([numbers.get(tag, -1) for tag in tag_names(entity_types, scheme)])
+        settings = {
+            'kinds': entity_types,
+            'scheme': scheme,
+            'file_scheme': scheme,
+            'crf': False,
+            'dropout': checkpoint.config.dropout,
+            'max_len': longest,
+            'characters': False,
+        }
+        return settings, _with_rows(checkpoint, rows)
+
+    @staticmethod
+    def dev_set(pipeline: Any, source: DevSource) -> DevSet:
+        content, settings = read_tagged(source.path, repair=True), pipeline.settings
+        if not content.has_tags:
+            raise ValueError(f'{source.path}: has no tags')
+        sentences = [row.words for row in content.sentences]
+        gold = [
+            convert_tags(row.tags, content.scheme, settings['scheme']) for row in content.sentences
+        ]
+
+        def measure(pipeline, inputs, answers):
+            scheme = settings['scheme'] if settings.get('strict') else None
+            return entity_report(answers, pipeline.raw_tags(inputs), scheme).overall.f1
+
+        return DevSet(str(source.path), sentences, gold, 'f1', measure)
+
+
+def scores_of(row: Any) -> dict[str, float]:
+    """Take F1, precision and recall from a row of a report."""
+    return {'f1': row.f1, 'precision': row.precision, 'recall': row.recall}
+
+
+def as_tag(label: str) -> str:
+    """Read a label as a tag; one that is none becomes a type of entity."""
+    is_tag = label == 'O' or (label[1:2] == '-' and label[0] in 'BIMELSU' and len(label) > 2)
+    return label if is_tag else f'I-{label}'
+
+
+def _with_rows(checkpoint, rows):
+    """The checkpoint with the rows of its head in another order; -1 is a tag it does not know."""
+    arrays, units = checkpoint.arrays, checkpoint.config.units
+
+    def weight():
+        return np.where(rows[:, None] < 0, 0, arrays['tag_classifier.weight'][rows])
+
+    def bias():
+        # A tag that the network does not know gets no share in any probability.
+        return np.where(rows < 0, FORBIDDEN, arrays['tag_classifier.bias'][rows])
+
+    ordered = changed(
+        arrays,
+        {
+            'tag_classifier.weight': ((len(rows), units), weight),
+            'tag_classifier.bias': ((len(rows),), bias),
+        },
+    )
+    return replace(checkpoint, arrays=ordered)
+
+
+def _tell(name, file):
+    """Log what a file holds and what was mended in it."""
+    tags = f', {file.num_entities()} entities in {file.scheme}' if file.has_tags else ', no tags'
+    logger.info(
+        '%s: %d sentences, %d words%s from %s',
+        name,
+        len(file.sentences),
+        sum(len(sentence.words) for sentence in file.sentences),
+        tags,
+        file.path,
+    )
+    if file.repairs:
+        logger.warning(
+            '%s: %d places repaired, the first: %s', name, len(file.repairs), file.repairs[0]
+        )
