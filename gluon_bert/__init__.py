@@ -34,6 +34,7 @@ _HOMES = {
     'cosine_search': 'inference.search',
     'layer_features': 'inference.word_vectors',
     'choose_precision': 'inference.precision',
+    'finetune': 'tasks.finetune',
     'load_pipeline': 'pipelines',
     'get_model': 'zoo',
     'get_tokenizer': 'zoo',

@@ -18,6 +18,7 @@ COMMANDS = {
     'list': ('listing', 'the models of the zoo'),
     'info': ('info', 'hyper-parameters, parameter counts, sources; a drawing of the network'),
     'fetch': ('fetch', 'bring models into the cache'),
+    'train': ('train', 'fine-tune for a task, from data files to a folder'),
     'predict': ('predict', 'labels, answers, entities, words: what a model says of texts'),
     'quantize': ('quantize', 'a lower precision for a fine-tuned folder, accuracy kept'),
     'convert': ('convert', 'a checkpoint of any format to any other'),

@@ -1,6 +1,6 @@
 """The data options of the tasks: files, and how they are read.
 
-Scripts fill them from flags.
+Their fields are keyword arguments of :func:`.finetune` and flags of ``gluon-bert train``.
 """
 
 from __future__ import annotations

@@ -1,0 +1,29 @@
+"""Search the lines of a file by meaning.
+
+    python3 embed_and_search.py lines.txt "a kitten on the couch"
+
+Each line and each query becomes a sentence vector; the three lines with the largest cosine
+similarity to a query are printed. The model is the one whose weights come from the package
+registry.
+"""
+
+import sys
+from pathlib import Path
+
+import gluon_bert as gb
+
+
+def main(argv=None):
+    file, *queries = sys.argv[1:] if argv is None else argv
+    lines = [line for line in Path(file).read_text(encoding='utf-8').split('\n') if line.strip()]
+    model, _ = gb.get_model(*gb.zoo.OFFLINE_DEFAULT)
+    encoder = gb.SentenceEncoder(model, gb.get_tokenizer(*gb.zoo.OFFLINE_DEFAULT))
+    matches, scores = gb.cosine_search(encoder.encode(queries), encoder.encode(lines), 3)
+    for query, numbers, shares in zip(queries, matches, scores):
+        print(query)
+        for number, share in zip(numbers, shares):
+            print(f'  {share:.3f}  {lines[number]}')
+
+
+if __name__ == '__main__':
+    main()

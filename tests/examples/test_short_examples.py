@@ -1,0 +1,72 @@
+"""The examples of one screen each, as a user runs them."""
+
+import answer
+import classify
+import embed_and_search
+import pytest
+import tag
+import train_on_csv
+from script_runs import tiny_folder, tiny_pipeline, tokenizer  # noqa: F401 (fixtures)
+
+import gluon_bert as gb
+
+TEXT = 'the cat sleeps here , the dog barks'
+
+
+def lines_of(capsys):
+    return capsys.readouterr().out.strip().split('\n')
+
+
+def test_classify_prints_the_most_probable_class_first(tiny_pipeline, tmp_path, capsys):  # noqa: F811
+    pipeline = tiny_pipeline('text-classification', folder=tmp_path / 'out')
+    classify.main([str(tmp_path / 'out'), TEXT, 'the moon'])
+    rows = [line.split('\t') for line in lines_of(capsys)]
+    assert [row[0] for row in rows] == [TEXT, 'the moon']
+    for row, result in zip(rows, pipeline([TEXT, 'the moon'])):
+        assert row[1] == f'{result.label} {result.probability:.3f}'
+        assert len(row) == 4
+
+
+def test_answer_prints_answers_with_their_places(tiny_pipeline, tmp_path, capsys):  # noqa: F811
+    pipeline = tiny_pipeline('question-answering', folder=tmp_path / 'out')
+    (tmp_path / 'text.txt').write_text(TEXT)
+    answer.main([str(tmp_path / 'out'), str(tmp_path / 'text.txt'), 'the dog', 'the cat'])
+    rows = [line.split('\t') for line in lines_of(capsys)]
+    expected = pipeline(['the dog', 'the cat'], TEXT)
+    assert [row[1] for row in rows] == [result.text for result in expected]
+    assert rows[0][3] == f'characters {expected[0].start} to {expected[0].end}'
+
+
+def test_tag_keeps_the_text_around_the_entities(tiny_pipeline, tmp_path, capsys):  # noqa: F811
+    pipeline = tiny_pipeline('token-classification', folder=tmp_path / 'out')
+    tag.main([str(tmp_path / 'out'), TEXT])
+    line = lines_of(capsys)[0]
+    entities = pipeline(TEXT)
+    assert entities and line.count('](') == len(entities)
+    for entity in entities:
+        line = line.replace(f'[{entity.text}]({entity.type})', entity.text, 1)
+    assert line == TEXT
+
+
+@pytest.mark.weights
+def test_search_finds_the_line_that_means_the_same(real_model, tmp_path, capsys):
+    (tmp_path / 'lines.txt').write_text(
+        'The train to Basel leaves at noon.\nA cat sleeps on the sofa.\n\nShares fell.\n'
+    )
+    embed_and_search.main([str(tmp_path / 'lines.txt'), 'a kitten on the couch'])
+    lines = lines_of(capsys)
+    assert lines[0] == 'a kitten on the couch'
+    assert lines[1].endswith('A cat sleeps on the sofa.') and len(lines) == 4
+
+
+def test_train_on_a_table(tiny_folder, tmp_path, capsys):  # noqa: F811
+    folder, _ = tiny_folder()
+    rows = 'the cat sleeps,cat\nthe dog barks,dog\n'
+    for name, times in (('train', 8), ('dev', 2)):
+        (tmp_path / f'{name}.csv').write_text('text,label\n' + rows * times)
+    train_on_csv.main(
+        [*(str(tmp_path / name) for name in ('train.csv', 'dev.csv', 'out')), str(folder)]
+    )
+    first, second = lines_of(capsys)
+    assert first.startswith('dev accuracy ') and second in ('cat', 'dog')
+    assert gb.load_pipeline(tmp_path / 'out')('An example.').label == second
