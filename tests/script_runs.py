@@ -125,6 +125,12 @@ def tiny_pipeline(make_model, tokenizer):
             'max_len': 12,
             'characters': False,
         },
+        'multi-label-classification': {
+            'labels': ['low', 'mid', 'high'],
+            'thresholds': [0.5, 0.25, 0.75],
+            'max_len': 16,
+            'dropout': 0.1,
+        },
     }
 
     def make(task, batch_size=None, folder=None, **settings):

@@ -13,7 +13,7 @@ from typing import Any
 
 from .._internal.suggestions import did_you_mean
 from ..data.ner.transitions import tag_names
-from .settings import COUNT, FLAG, NAMES, NUMBER, SHARE, TEXT, Setting
+from .settings import COUNT, FLAG, NAMES, NUMBER, SHARE, SHARES, TEXT, Setting
 
 
 @dataclass(frozen=True)
@@ -163,6 +163,28 @@ _ROWS = (
         formats=_PREDICT_FORMATS,
         takes_pairs=True,
         reads_glue=True,
+    ),
+    TaskSpec(
+        name='multi-label-classification',
+        aliases=('multi-label',),
+        title='Multi-label classification',
+        head=_CLASSIFIER,
+        settings={'labels': NAMES, 'max_len': COUNT, 'dropout': SHARE, 'thresholds': SHARES},
+        size=lambda settings: len(settings['labels']),
+        is_trained_for=lambda problem, size: problem == 'multi_label_classification',
+        job='gluon_bert.tasks.multi_label:MultiLabelJob',
+        metrics=('micro_f1', 'macro_f1', 'subset_accuracy'),
+        objective='multi_label',
+        pipeline='gluon_bert.pipelines.multi_label:MultiLabelPipeline',
+        max_length='max_len',
+        architecture='ForSequenceClassification',
+        problem_type='multi_label_classification',
+        tag='text-classification',
+        example=("pipeline('A text.')", 'A text.', 'labels, label, probability, probabilities'),
+        listed={'labels': 'Classes'},
+        formats=_PREDICT_FORMATS,
+        takes_pairs=True,
+        has_classes=True,
     ),
     TaskSpec(
         name='text-classification',

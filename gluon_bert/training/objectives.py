@@ -49,3 +49,10 @@ def tag_loss(scores, tags):
     counted = tags >= 0  # (N, T)
     losses = -mx.nd.pick(mx.nd.log_softmax(scores), mx.nd.maximum(tags, 0)) * counted
     return losses.sum(axis=1) / mx.nd.maximum(counted.sum(axis=1), 1)
+
+
+def multi_label(scores, labels):
+    """Compute the mean binary cross-entropy over the labels: (N, K), 0 or 1 (N, K) -> (N,)."""
+    # log(1 + e^s) - s y, without overflow
+    losses = mx.nd.relu(scores) - scores * labels + mx.nd.Activation(-scores.abs(), 'softrelu')
+    return losses.mean(axis=1)

@@ -51,11 +51,21 @@ def files(task, folder):
     if task == 'text-regression':
         rows = [(text, str(len(text))) for text, _ in ROWS]
         return table(folder / 'train.csv', rows * 2), {'max_len': 16}, ['the cat']
+    if task == 'multi-label-classification':
+        rows = [(text, f'{label}|x') for text, label in ROWS] + [('the sun', '')]
+        return table(folder / 'train.csv', rows * 2), {'max_len': 16}, ['the cat']
     return table(folder / 'train.csv', ROWS * 2), {'max_len': 16}, ['the cat']
 
 
 @pytest.mark.parametrize(
-    'task', ['text-classification', 'text-regression', 'question-answering', 'token-classification']
+    'task',
+    [
+        'text-classification',
+        'text-regression',
+        'multi-label-classification',
+        'question-answering',
+        'token-classification',
+    ],
 )
 def test_every_task_from_files_to_predictions(tiny_folder, tmp_path, task):  # noqa: F811
     source, _ = tiny_folder()
@@ -101,6 +111,7 @@ def test_a_finished_folder_is_where_the_next_run_starts(tiny_folder, tmp_path): 
         ),
         ('text-classification', {'model': 'bert_12_786_12'}, FileNotFoundError, ['bert_12_768_12']),
         ('text-classification', {'model': 'bert_2_128_2/nowhere'}, ValueError, ['nowhere']),
+        ('multi-label-classification', {'train': None}, ValueError, ['tables of your own']),
         ('text-classification', {'optimizer': 'sgd'}, ValueError, ['sgd', 'bertadam']),
     ],
 )

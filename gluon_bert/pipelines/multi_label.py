@@ -1,0 +1,87 @@
+"""Texts, or pairs of texts, to any number of labels."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Optional
+
+from .._internal.numerics import sigmoid
+from ..tasks.folder import TaskModel
+from .classification import SequencePipeline, most_probable
+
+
+class LabelSet(NamedTuple):
+    """The labels of a text.
+
+    ``labels`` are those whose probability reaches their threshold, in the order of the network's
+    labels; ``label`` is the most probable one with its ``probability``, whether it is among them or
+    not; ``probabilities`` has that of every label by name, each on its own.
+    """
+
+    labels: list[str]
+    label: str
+    probability: float
+    probabilities: dict[str, float]
+
+
+class MultiLabelPipeline(SequencePipeline):
+    """The labels of texts or of pairs of texts.
+
+    Called on a text, or on a pair as a tuple of two, it gives a :class:`LabelSet`; see
+    :class:`Pipeline` for lists and iterators. Longer texts are cut, ``num_cut`` counts them.
+
+    Parameters
+    ----------
+    model : TaskModel
+        Of the task 'multi-label-classification'.
+    batch_size : int, optional
+        Texts computed at once; by default as in the evaluations of the training, else 32.
+
+    Raises
+    ------
+    ValueError
+        If there are not as many thresholds as labels.
+    """
+
+    task = 'multi-label-classification'
+
+    def __init__(self, model: TaskModel, batch_size: Optional[int] = None):
+        super().__init__(model, batch_size)
+        if len(self.thresholds) != len(self.labels):
+            raise ValueError(
+                f'thresholds are {len(self.thresholds)} numbers: expected one for each of '
+                f'{len(self.labels)} labels'
+            )
+
+    @property
+    def labels(self) -> list[str]:
+        """The names of the labels, in the order of their numbers."""
+        return self.settings['labels']
+
+    @property
+    def thresholds(self) -> list[float]:
+        """The least probability at which each label is given."""
+        return self.settings['thresholds']
+
+    def _results(self, features, num_cut):
+        scores = self._scores(features, num_cut)
+        best = scores.argmax(axis=1)
+        return [
+            LabelSet(
+                [
+                    label
+                    for label, share, least in zip(self.labels, row, self.thresholds)
+                    if share >= least
+                ],
+                self.labels[number],
+                row[number],
+                dict(zip(self.labels, row)),
+            )
+            for number, row in zip(best.tolist(), sigmoid(scores).tolist())
+        ]
+
+    def as_json(
+        self, result: LabelSet, top_k: Optional[int] = None, words: Optional[list] = None
+    ) -> dict[str, Any]:
+        row = super().as_json(result)
+        row['probabilities'] = most_probable(row['probabilities'], top_k)
+        return row
