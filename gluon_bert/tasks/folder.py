@@ -297,6 +297,10 @@ def _read_spec(path, settings):
         spec = get_spec(settings.pop('task', None))
     except ValueError as error:
         raise ValueError(f'{path}: {error}') from None
+    # 0.1 had the labels of multi-label texts as a flag of classification.
+    if settings.pop('multi_label', False) is True and 'labels' in settings:
+        spec = get_spec('multi-label')
+        settings.setdefault('thresholds', [0.5] * len(settings['labels']))
     return spec
 
 

@@ -327,8 +327,7 @@ class TextJob(Job):
             count_outputs(checkpoint, TASKS['text-classification']) > 1
         ):
             labels = class_labels(checkpoint, TASKS['text-classification'])
-            several = checkpoint.problem_type == 'multi_label_classification' or None
-            return {'labels': list(labels), **settings, 'multi_label': several}, checkpoint
+            return {'labels': list(labels), **settings}, checkpoint
         count = count_outputs(checkpoint, TASKS['text-regression'])
         if count != 1:
             raise ValueError(f'a regression with {count} outputs: only one is supported')

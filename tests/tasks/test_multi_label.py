@@ -59,7 +59,9 @@ def test_it_learns_and_its_scores_are_those_of_scikit_learn(trained, tables):
         'macro_f1': pytest.approx(sklearn_metrics.f1_score(right, given, average='macro')),
         'subset_accuracy': pytest.approx(sklearn_metrics.accuracy_score(right, given)),
     }
-    assert trained.metrics['dev']['micro_f1'] > 0.9
+    # Giving every label is the best answer without reading the text.
+    everything = sklearn_metrics.f1_score(right, np.ones_like(given), average='micro')
+    assert trained.metrics['dev']['micro_f1'] > everything + 0.1
     assert split.score(trained.pipeline) == pytest.approx(trained.metrics['dev']['micro_f1'])
 
 

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from script_runs import tiny_pipeline, tokenizer  # noqa: F401 (fixtures)
 
 import gluon_bert as gb
 from gluon_bert.tasks.registry import TASKS, get_spec
@@ -63,3 +64,14 @@ def test_a_folder_of_a_newer_version_is_refused(tmp_path):
     (tmp_path / 'task.json').write_text(json.dumps({'version': 99, 'task': 'text-regression'}))
     with pytest.raises(ValueError, match='version is 99: expected 1 at most; a newer gluon_bert'):
         gb.task_folder.read_task(tmp_path)
+
+
+def test_multi_label_folders_of_0_1_are_read(tiny_pipeline, tmp_path):  # noqa: F811
+    pipeline = tiny_pipeline('text-classification', folder=tmp_path / 'old')
+    path = tmp_path / 'old' / 'task.json'
+    content = json.loads(path.read_text())
+    del content['version']
+    path.write_text(json.dumps({**content, 'task': 'classification', 'multi_label': True}))
+    loaded = gb.load_pipeline(tmp_path / 'old')
+    assert loaded.task == 'multi-label-classification' and loaded.thresholds == [0.5] * 3
+    assert loaded('the cat').label == pipeline('the cat').label
