@@ -2,8 +2,8 @@
 """Set up and run the project on a machine with nothing but Python, pip and a C compiler.
 
     python3 dev.py sample    fine-tune a real pre-trained BERT on the sample in examples/sample
-    python3 dev.py test      run all tests (further arguments go to pytest)
-    python3 dev.py lint      check the style
+    python3 dev.py test      run all tests on all cores (further arguments go to pytest)
+    python3 dev.py lint      check style, format, types and dead code
     python3 dev.py docs      build the documentation into docs/_build/html
     python3 dev.py setup     only make the environment
 
@@ -60,6 +60,10 @@ COMMANDS = {
     'lint': ['-m', 'ruff', 'check', '.'],
     'docs': ['-m', 'sphinx', '-W', '--keep-going', '-n', '-b', 'html', 'docs', 'docs/_build/html'],
 }
+# Of 'lint', besides ruff's own.
+CHECKS = [['-m', 'ruff', 'format', '--check', '--quiet', '.'], ['-m', 'mypy'], ['-m', 'vulture']]
+# A process for each core; a file's tests stay together, for the fixtures they share.
+WORKERS = ['-n', str(len(os.sched_getaffinity(0))), '--dist', 'loadfile']
 
 
 def main(argv=None):
@@ -81,9 +85,13 @@ def main(argv=None):
     if args.command == 'test':
         # Tests of several processes at once: more threads than cores are many times slower.
         environment.setdefault('OMP_NUM_THREADS', '1')
-    return subprocess.run(
-        [python, *COMMANDS[args.command], *further], cwd=HERE, env=environment
-    ).returncode
+        further = [*WORKERS, *further]
+    commands = [COMMANDS[args.command], *(CHECKS if args.command == 'lint' else [])]
+    # All checks run, so that one run tells everything.
+    return max(
+        subprocess.run([python, *command, *further], cwd=HERE, env=environment).returncode
+        for command in commands
+    )
 
 
 def set_up(folder, python, numpy, peers):

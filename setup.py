@@ -48,7 +48,7 @@ setup(
     long_description_content_type='text/x-rst',
     license='Apache-2.0',
     packages=find_packages(include=['gluon_bert', 'gluon_bert.*']),
-    package_data={'gluon_bert.kernels': ['src/*.cc', 'src/*.h']},
+    package_data={'gluon_bert': ['py.typed'], 'gluon_bert.kernels': ['src/*.cc', 'src/*.h']},
     python_requires='>=3.9,<3.13',
     install_requires=[
         'mxnet==1.9.1',
@@ -70,7 +70,15 @@ setup(
     extras_require={
         'parquet': ['pyarrow>=14,<20'],
         'sentencepiece': ['sentencepiece>=0.2.2,<1'],
-        'test': ['pytest>=8.2,<10', 'ruff>=0.6,<1', 'sentencepiece>=0.2.2,<1'],
+        'test': [
+            'pytest>=8.2,<10',
+            'pytest-xdist>=3.6,<4',
+            'pytest-cov>=5,<8',
+            'ruff>=0.6,<1',
+            'mypy>=1.11,<3',
+            'vulture>=2.11,<3',
+            'sentencepiece>=0.2.2,<1',
+        ],
         'docs': ['sphinx>=7,<10', 'furo>=2024.1'],
         'tensorflow': ['tensorflow-cpu>=2.14,<2.18'],  # in an environment of its own
         'peers': ['torch>=2.2,<3', 'transformers>=4.40,<6'],

@@ -22,8 +22,8 @@ logger = logging.getLogger(__name__)
 class DevSource(NamedTuple):
     """Where a dev set is: a file, or the folder of a GLUE task; and the columns of a table."""
 
-    path: Optional[Path] = None
-    data_dir: Optional[Path] = None
+    path: Optional[str | Path] = None
+    data_dir: Optional[str | Path] = None
     text: Optional[str] = None
     pair: Optional[str] = None
     label: str = 'label'
@@ -78,8 +78,16 @@ class Job(ABC):
     splits: dict[str, Any] = field(default_factory=dict)
 
     Data: ClassVar[type]
-    stem: ClassVar[str]
-    log_file: ClassVar[str]
+
+    @property
+    @abstractmethod
+    def stem(self) -> str:
+        """The stem of the parameter files."""
+
+    @property
+    @abstractmethod
+    def log_file(self) -> str:
+        """The name of the log."""
 
     @abstractmethod
     def read(self) -> None:

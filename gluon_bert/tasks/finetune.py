@@ -129,7 +129,7 @@ def make_run(
         start,
         Path(output_dir),
         Plan(**sorted_options['options']),
-        ctx if isinstance(ctx, (list, tuple)) else [ctx],
+        list(ctx) if isinstance(ctx, (list, tuple)) else [ctx],
         **further,
     )
 

@@ -131,7 +131,7 @@ class MultiLabelJob(TextJob):
         settings = pipeline.settings
         labels, columns = settings['labels'], settings.get('columns') or {}
         split = read_label_sets(
-            source.path,
+            str(source.path),
             text=source.text or columns.get('text'),
             pair=source.pair or columns.get('pair'),
             label=source.label,

@@ -43,9 +43,15 @@ class QuestionAnsweringJob(Job):
     """Questions about paragraphs."""
 
     Data: ClassVar[type] = SquadData
-    stem: ClassVar[str] = 'model_bert_squad'
-    log_file: ClassVar[str] = 'log_squad.txt'
     windows: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def stem(self) -> str:
+        return 'model_bert_squad'
+
+    @property
+    def log_file(self) -> str:
+        return 'log_squad.txt'
 
     # --- reading
 

@@ -79,7 +79,7 @@ class Start:
         """The names of the model of the zoo, or None if training starts elsewhere."""
         if self.from_scratch or self.pretrained_bert_parameters or self.model_parameters:
             return None
-        return [self.bert_model, self.bert_dataset]
+        return [str(self.bert_model), str(self.bert_dataset)]
 
     def choose_model(self) -> None:
         """Fill in the model's names where they were not given."""

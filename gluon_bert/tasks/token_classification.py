@@ -55,8 +55,14 @@ class TokenClassificationJob(Job):
     """Entities in sentences."""
 
     Data: ClassVar[type] = TaggedData
-    stem: ClassVar[str] = 'model_ner'
-    log_file: ClassVar[str] = 'log_ner.txt'
+
+    @property
+    def stem(self) -> str:
+        return 'model_ner'
+
+    @property
+    def log_file(self) -> str:
+        return 'log_ner.txt'
 
     # --- reading
 

@@ -72,7 +72,7 @@ def read_label_sets(
     examples, num_skipped = collect(
         path, rows, _with_lists(select, path, columns.label, separator), parse, skip_malformed
     )
-    return Split(examples, num_skipped, str(path), columns.label and tuple(labels))
+    return Split(examples, num_skipped, str(path), columns.label and tuple(labels or ()))
 
 
 def discover_label_sets(
