@@ -1,4 +1,4 @@
-// Adam for some numbers of a parameter, and the sum of squares. Included by backend_*.cc.
+// A step of Adam for an array of weights, and the sum of squares. Included by backend_*.cc.
 #ifndef GLUON_BERT_ADAM_H_
 #define GLUON_BERT_ADAM_H_
 
@@ -9,22 +9,23 @@
 
 namespace {
 
-// What is so small that it is not normal is slow: it becomes 0. A moment whose gradients are 0, as
-// of a word that no text has, gets there.
-inline Floats normal(Floats x) {
-  const Floats least = same(std::numeric_limits<float>::min());
+// Replace denormal numbers by 0: arithmetic with them is slow. A moment decays to one if its
+// gradients stay 0, as those of words that occur in no text do.
+inline Floats flush_denormals(Floats x) {
+  const Floats least = broadcast(std::numeric_limits<float>::min());
   return larger(x, -x) < least ? Floats{} : x;
 }
 
-// One vector of weights w, gradients g and moments m and v.
+// Update a vector of weights w, with gradients g and moments m and v.
 inline void adam_vector(const AdamStep& step, float* w, const float* g, float* m, float* v) {
-  const Floats weight = load(w) * step.shrink;
-  const Floats gradient = load(g) * step.rescale + step.decay * weight;
-  const Floats mean = normal(step.beta1 * load(m) + (1 - step.beta1) * gradient);
-  const Floats variance = normal(step.beta2 * load(v) + (1 - step.beta2) * gradient * gradient);
+  const Floats weight = load(w) * step.decay_factor;
+  const Floats gradient = load(g) * step.rescale + step.weight_decay * weight;
+  const Floats mean = flush_denormals(step.beta1 * load(m) + (1 - step.beta1) * gradient);
+  const Floats variance =
+      flush_denormals(step.beta2 * load(v) + (1 - step.beta2) * gradient * gradient);
   store(m, mean);
   store(v, variance);
-  store(w, weight - step.rate * mean / (square_root(variance) + step.eps));
+  store(w, weight - step.lr * mean / (square_root(variance) + step.eps));
 }
 
 inline void adam(const AdamStep& step, float* w, const float* g, float* m, float* v,
@@ -48,7 +49,7 @@ inline void adam(const AdamStep& step, float* w, const float* g, float* m, float
 }
 
 inline float sum_of_squares(const float* x, int64_t count) {
-  constexpr int kSums = 4;  // that do not wait for each other
+  constexpr int kSums = 4;  // independent sums
   Floats sums[kSums]{};
   int64_t i = 0;
   for (; i + kSums * kLanes <= count; i += kSums * kLanes) {

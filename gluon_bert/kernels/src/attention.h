@@ -1,8 +1,8 @@
 // Attention of one head in one sequence, forward and backward: softmax(Q K^T / sqrt(D)) V over the
 // valid tokens, with dropout of the weights (Vaswani et al., 2017, section 3.2.1).
 //
-// The weights are made block by block of the queries, and made again in the backward pass: nothing
-// of size T x T is kept. Included by backend_*.cc.
+// The weights are computed for one block of queries at a time, and again in the backward pass, so
+// that nothing of size T x T is stored. Included by backend_*.cc.
 #ifndef GLUON_BERT_ATTENTION_H_
 #define GLUON_BERT_ATTENTION_H_
 
@@ -15,64 +15,67 @@
 namespace {
 
 constexpr int64_t kBlock = 48;  // queries at a time
-constexpr int kWidest = 32;     // a multiple of all kColumns: all processors draw the same numbers
+constexpr int kMaxColumns = 32;  // multiple of every kColumns, so that dropout is portable
 
-inline int64_t padded(int64_t size) { return (size + kWidest - 1) / kWidest * kWidest; }
+inline int64_t pad_widest(int64_t size) {
+  return (size + kMaxColumns - 1) / kMaxColumns * kMaxColumns;
+}
 
-// Which weights of a block of queries are dropped: the factors 0 and 1 / (1 - p), row by row.
-inline void draw(uint64_t seed, float dropped, int64_t count, float* factors) {
+// Draw the dropout factors of a block of weights, row by row: 0 or 1 / (1 - p).
+inline void draw_factors(uint64_t seed, float dropout, int64_t count, float* factors) {
   Streams streams(&seed);
-  const uint32_t least = threshold(dropped);
-  const float keep = 1.0f / (1.0f - dropped);
+  const uint32_t limit = threshold(dropout);
+  const float keep_scale = 1.0f / (1.0f - dropout);
   for (int64_t i = 0; i < count; i += kStreams) {
     for (int lane = 0; lane < kStreams; ++lane) {
-      factors[i + lane] = streams.next(lane) >= least ? keep : 0.0f;
+      factors[i + lane] = streams.next(lane) >= limit ? keep_scale : 0.0f;
     }
   }
 }
 
-// Rows of D numbers that multiply() can read; those behind them, up to whole columns, are 0.
+// Rows of D numbers for multiply(), zero-padded to complete columns.
 struct Rows {
   const float* begin;
   int64_t stride;
   const float* operator[](int64_t row) const { return begin + row * stride; }
 };
 
-// One head's matrices out of the operator's input, and what is made of them.
+// The matrices of one head, read from the input, and intermediate results.
 struct Head {
-  int64_t width, keys;  // D and the tokens, padded for multiply()
+  int64_t width, keys;  // D and length, padded for multiply()
   float scale;          // 1 / sqrt(D)
-  Rows query, value;                     // (length, D)
-  float* key_columns;                    // (D, keys): transposed
-  float* weights;                        // (kBlock, keys)
-  float* factors;                        // (kBlock, keys)
-  float* block;                          // (kBlock, width)
-  // For the backward pass alone.
+  Rows query, value;    // (length, D)
+  float* key_columns;   // (D, keys), transposed
+  float* weights;       // (kBlock, keys)
+  float* factors;       // (kBlock, keys), of the dropout
+  float* block;         // (kBlock, width)
+  // For the backward pass only.
   Rows key, gradient;                    // (length, D)
-  float* value_columns;                  // (D, keys)
+  float* value_columns;                  // (D, keys), transposed
   float* weight_gradient;                // (kBlock, keys)
   float *key_gradient, *value_gradient;  // (length, width)
 };
 
-inline int64_t attention_space(int64_t T, int64_t D) {
-  const int64_t width = padded(D), keys = padded(T);
+inline int64_t attention_scratch_size(int64_t T, int64_t D) {
+  const int64_t width = pad_widest(D), keys = pad_widest(T);
   return 6 * T * width + 2 * D * keys + 3 * kBlock * keys + kBlock * width;
 }
 
-inline float* take(float** space, int64_t count) {
-  float* found = *space;
-  *space += count;
-  return found;
+// Take `count` floats from the scratch.
+inline float* take(float** scratch, int64_t count) {
+  float* begin = *scratch;
+  *scratch += count;
+  return begin;
 }
 
-// Rows where they lie, or, if D is not made of whole columns, padded with 0.
+// Use rows in place, or copy them with zero padding if D is not a multiple of kColumns.
 inline Rows read_rows(const float* source, int64_t stride, int64_t rows, int64_t D,
-                      float** space) {
+                      float** scratch) {
   if (D % kColumns == 0) {
     return {source, stride};
   }
-  const int64_t width = padded(D);
-  float* target = take(space, rows * width);
+  const int64_t width = pad_widest(D);
+  float* target = take(scratch, rows * width);
   for (int64_t t = 0; t < rows; ++t) {
     std::memcpy(target + t * width, source + t * stride, D * sizeof(float));
     std::memset(target + t * width + D, 0, (width - D) * sizeof(float));
@@ -80,7 +83,7 @@ inline Rows read_rows(const float* source, int64_t stride, int64_t rows, int64_t
   return {target, width};
 }
 
-// (T, D) to (D, keys), padded with 0.
+// Transpose (T, D) to (D, keys), zero-padded.
 inline void transpose(const float* source, int64_t stride, int64_t T, int64_t D, float* target,
                       int64_t keys) {
   for (int64_t t = 0; t < keys; t += kLanes) {
@@ -110,33 +113,33 @@ inline void write_rows(const float* rows, int64_t width, int64_t count, int64_t 
   }
 }
 
-inline Head read_head(const Attention& a, float* space) {
+inline Head read_head(const Attention& a, float* scratch) {
   Head h;
-  h.width = padded(a.D);
-  h.keys = padded(a.length);
+  h.width = pad_widest(a.D);
+  h.keys = pad_widest(a.length);
   h.scale = 1 / __builtin_sqrtf(a.D);
-  h.query = read_rows(a.input, a.stride, a.queries, a.D, &space);
-  h.value = read_rows(a.input + 2 * a.D, a.stride, a.length, a.D, &space);
-  h.key_columns = take(&space, a.D * h.keys);
-  h.weights = take(&space, kBlock * h.keys);
-  h.factors = take(&space, kBlock * h.keys);
-  h.block = take(&space, kBlock * h.width);
+  h.query = read_rows(a.input, a.stride, a.queries, a.D, &scratch);
+  h.value = read_rows(a.input + 2 * a.D, a.stride, a.length, a.D, &scratch);
+  h.key_columns = take(&scratch, a.D * h.keys);
+  h.weights = take(&scratch, kBlock * h.keys);
+  h.factors = take(&scratch, kBlock * h.keys);
+  h.block = take(&scratch, kBlock * h.width);
   transpose(a.input + a.D, a.stride, a.length, a.D, h.key_columns, h.keys);
   if (a.gradient) {
-    h.key = read_rows(a.input + a.D, a.stride, a.length, a.D, &space);
-    h.gradient = read_rows(a.gradient, a.output_stride, a.queries, a.D, &space);
-    h.value_columns = take(&space, a.D * h.keys);
-    h.weight_gradient = take(&space, kBlock * h.keys);
-    h.key_gradient = take(&space, a.length * h.width);
-    h.value_gradient = take(&space, a.length * h.width);
+    h.key = read_rows(a.input + a.D, a.stride, a.length, a.D, &scratch);
+    h.gradient = read_rows(a.gradient, a.output_stride, a.queries, a.D, &scratch);
+    h.value_columns = take(&scratch, a.D * h.keys);
+    h.weight_gradient = take(&scratch, kBlock * h.keys);
+    h.key_gradient = take(&scratch, a.length * h.width);
+    h.value_gradient = take(&scratch, a.length * h.width);
     transpose(a.input + 2 * a.D, a.stride, a.length, a.D, h.value_columns, h.keys);
   }
   return h;
 }
 
-// A row of scores becomes exp(scale (score - highest)), 0 or nearly 0 for those behind `length`.
-// The sum of these.
-inline float exponentials(float* row, int64_t length, int64_t keys, float scale) {
+// Replace a row of scores by exp(scale (score - max)), which is 0 or nearly 0 past `length`, and
+// return their sum.
+inline float exp_row(float* row, int64_t length, int64_t keys, float scale) {
   for (int64_t j = length; j < keys; ++j) {
     row[j] = -1e30f;
   }
@@ -144,7 +147,7 @@ inline float exponentials(float* row, int64_t length, int64_t keys, float scale)
   for (int64_t j = kLanes; j < keys; j += kLanes) {
     highest = larger(highest, load(row + j));
   }
-  const Floats top = same(largest(highest) * scale);
+  const Floats top = broadcast(largest(highest) * scale);
   Floats total{};
   for (int64_t j = 0; j < keys; j += kLanes) {
     const Floats x = exponential(load(row + j) * scale - top);
@@ -154,57 +157,60 @@ inline float exponentials(float* row, int64_t length, int64_t keys, float scale)
   return sum(total);
 }
 
-// The weights of the queries from `begin` on, each row multiplied by its number in `totals`, and
-// with dropout the factors on them.
+// Compute the weights of `count` queries from `begin` on, not divided by their row sums, and with
+// dropout their factors.
 inline void make_weights(const Attention& a, const Head& h, int64_t begin, int64_t count,
-                         float* totals) {
+                         float* row_sums) {
   multiply(count, h.keys, a.D, h.query[begin], h.query.stride, 1, h.key_columns, h.keys, h.weights,
            h.keys, false);
   for (int64_t i = 0; i < count; ++i) {
-    totals[i] = exponentials(h.weights + i * h.keys, a.length, h.keys, h.scale);
+    row_sums[i] = exp_row(h.weights + i * h.keys, a.length, h.keys, h.scale);
   }
-  if (a.dropped > 0) {
+  if (a.dropout > 0) {
     uint64_t seed = a.seed + 0x632be59bd9b4e019ULL * (begin / kBlock);
-    draw(split_mix(&seed), a.dropped, count * h.keys, h.factors);
+    draw_factors(split_mix(&seed), a.dropout, count * h.keys, h.factors);
   }
 }
 
+// Multiply a row by a number.
 inline void scale_row(float* x, float factor, int64_t count) {
   for (int64_t i = 0; i < count; i += kLanes) {
     store(x + i, load(x + i) * factor);
   }
 }
 
+// Multiply numbers by factors, one by one.
 inline void scale_by(float* x, const float* factors, int64_t count) {
   for (int64_t i = 0; i < count; i += kLanes) {
     store(x + i, load(x + i) * load(factors + i));
   }
 }
 
-// c = a b, as words of bfloat16: a is (rows, words), b laid out in panels of columns.
+// c = a b in bfloat16: a is (rows, words) words, b is packed in panels of columns.
 inline void multiply_words(int64_t rows, int64_t columns, int64_t words, const uint32_t* a,
                            const uint32_t* panels, float* c, int64_t ldc) {
   const int64_t tiles = (rows + kRows - 1) / kRows;
   for (int64_t j = 0; j < columns; j += kColumns, panels += words * kColumns) {
     for (int64_t n = 0; n < tiles; ++n) {
-      const int64_t first = n * rows / tiles;
-      const int height = static_cast<int>((n + 1) * rows / tiles - first);
-      WordTiles<BFloat16Product, kRows>::run(height, words, a + first * words, words, panels,
-                                             c + first * ldc + j, ldc, false, 0);
+      const int64_t top = n * rows / tiles;
+      const int height = static_cast<int>((n + 1) * rows / tiles - top);
+      WordTiles<BFloat16Product, kRows>::run(height, words, a + top * words, words, panels,
+                                             c + top * ldc + j, ldc, false, 0);
     }
   }
 }
 
-// The forward pass, without dropout, in products of bfloat16; the softmax is in float32.
-inline void attention_bfloat16(const Attention& a, float* space) {
+// The forward pass without dropout, in bfloat16 products; the softmax is in float32.
+inline void attention_bfloat16(const Attention& a, float* scratch) {
   const Precision precision = Precision::kBFloat16;
-  const int64_t keys = padded(a.length), width = padded(a.D), words = words_of(precision, a.D);
+  const int64_t keys = pad_widest(a.length), width = pad_widest(a.D);
+  const int64_t words = word_count(precision, a.D);
   const auto take_words = [&](int64_t count) {
-    return reinterpret_cast<uint32_t*>(take(&space, count));
+    return reinterpret_cast<uint32_t*>(take(&scratch, count));
   };
   uint32_t *key_panels = take_words(words * keys), *value_panels = take_words(keys / 2 * width),
            *query = take_words(kBlock * words), *weights = take_words(kBlock * keys / 2);
-  float *scores = take(&space, kBlock * keys), *block = take(&space, kBlock * width);
+  float *scores = take(&scratch, kBlock * keys), *block = take(&scratch, kBlock * width);
   for (int64_t j = 0; j < a.length; j += kColumns) {
     lay_out_columns(precision, a.input + a.D + j * a.stride, a.stride, a.D, a.length - j,
                     key_panels + j * words);
@@ -212,54 +218,55 @@ inline void attention_bfloat16(const Attention& a, float* space) {
   for (int64_t j = 0; j < a.D; j += kColumns) {
     uint32_t* panel = value_panels + j * (keys / 2);
     lay_out_rows<kColumns>(precision, a.input + 2 * a.D + j, a.stride, a.length, a.D - j, panel);
-    const int64_t there = words_of(precision, a.length);
-    std::memset(panel + there * kColumns, 0, (keys / 2 - there) * kColumns * sizeof *panel);
+    const int64_t length_words = word_count(precision, a.length);
+    std::memset(panel + length_words * kColumns, 0,
+                (keys / 2 - length_words) * kColumns * sizeof *panel);
   }
   const float scale = 1 / __builtin_sqrtf(a.D);
   for (int64_t begin = 0; begin < a.queries; begin += kBlock) {
     const int64_t count = a.queries - begin < kBlock ? a.queries - begin : kBlock;
-    float totals[kBlock];
+    float row_sums[kBlock];
     for (int64_t i = 0; i < count; ++i) {
       convert_bfloat16(a.input + (begin + i) * a.stride, a.D,
                        reinterpret_cast<uint16_t*>(query + i * words), 2 * words);
     }
     multiply_words(count, keys, words, query, key_panels, scores, keys);
     for (int64_t i = 0; i < count; ++i) {
-      totals[i] = exponentials(scores + i * keys, a.length, keys, scale);
+      row_sums[i] = exp_row(scores + i * keys, a.length, keys, scale);
       convert_bfloat16(scores + i * keys, keys, reinterpret_cast<uint16_t*>(weights + i * keys / 2),
                        keys);
     }
-    multiply_words(count, whole_columns(a.D), keys / 2, weights, value_panels, block, width);
+    multiply_words(count, pad_columns(a.D), keys / 2, weights, value_panels, block, width);
     for (int64_t i = 0; i < count; ++i) {
-      write_rows(block + i * width, width, 1, a.D, 1 / totals[i],
+      write_rows(block + i * width, width, 1, a.D, 1 / row_sums[i],
                  a.output + (begin + i) * a.output_stride, a.output_stride);
     }
   }
 }
 
-inline void attention_forward(const Attention& a, float* space) {
+inline void attention_forward(const Attention& a, float* scratch) {
   if (kHasBFloat16 && a.in_bfloat16) {
-    attention_bfloat16(a, space);
+    attention_bfloat16(a, scratch);
     return;
   }
-  const Head h = read_head(a, space);
-  float totals[kBlock];
+  const Head h = read_head(a, scratch);
+  float row_sums[kBlock];
   for (int64_t begin = 0; begin < a.queries; begin += kBlock) {
     const int64_t count = a.queries - begin < kBlock ? a.queries - begin : kBlock;
-    make_weights(a, h, begin, count, totals);
-    if (a.dropped > 0) {
+    make_weights(a, h, begin, count, row_sums);
+    if (a.dropout > 0) {
       scale_by(h.weights, h.factors, count * h.keys);
     }
-    multiply(count, whole_columns(a.D), a.length, h.weights, h.keys, 1, h.value.begin,
+    multiply(count, pad_columns(a.D), a.length, h.weights, h.keys, 1, h.value.begin,
              h.value.stride, h.block, h.width, false);
     for (int64_t i = 0; i < count; ++i) {
-      write_rows(h.block + i * h.width, h.width, 1, a.D, 1 / totals[i],
+      write_rows(h.block + i * h.width, h.width, 1, a.D, 1 / row_sums[i],
                  a.output + (begin + i) * a.output_stride, a.output_stride);
     }
   }
 }
 
-// weight_gradient becomes the gradient of the scores, P (dP - sum(dP P)), row by row.
+// Replace a row of the gradient dP of the weights by that of the scores, P (dP - sum(dP P)).
 inline void softmax_backward(const float* weights, float* gradient, int64_t keys) {
   Floats products{};
   for (int64_t j = 0; j < keys; j += kLanes) {
@@ -271,25 +278,25 @@ inline void softmax_backward(const float* weights, float* gradient, int64_t keys
   }
 }
 
-inline void attention_backward(const Attention& a, float* space) {
-  const Head h = read_head(a, space);
-  const int64_t columns = whole_columns(a.D);
-  float totals[kBlock];
+inline void attention_backward(const Attention& a, float* scratch) {
+  const Head h = read_head(a, scratch);
+  const int64_t columns = pad_columns(a.D);
+  float row_sums[kBlock];
   for (int64_t begin = 0; begin < a.queries; begin += kBlock) {
     const int64_t count = a.queries - begin < kBlock ? a.queries - begin : kBlock;
-    make_weights(a, h, begin, count, totals);
+    make_weights(a, h, begin, count, row_sums);
     for (int64_t i = 0; i < count; ++i) {
-      scale_row(h.weights + i * h.keys, 1 / totals[i], h.keys);
+      scale_row(h.weights + i * h.keys, 1 / row_sums[i], h.keys);
     }
     multiply(count, h.keys, a.D, h.gradient[begin], h.gradient.stride, 1, h.value_columns, h.keys,
              h.weight_gradient, h.keys, false);
-    if (a.dropped > 0) {
+    if (a.dropout > 0) {
       scale_by(h.weight_gradient, h.factors, count * h.keys);
     }
     for (int64_t i = 0; i < count; ++i) {
       softmax_backward(h.weights + i * h.keys, h.weight_gradient + i * h.keys, h.keys);
     }
-    if (a.dropped > 0) {
+    if (a.dropout > 0) {
       scale_by(h.weights, h.factors, count * h.keys);
     }
     multiply(count, columns, a.length, h.weight_gradient, h.keys, 1, h.key.begin, h.key.stride,

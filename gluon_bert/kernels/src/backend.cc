@@ -1,4 +1,4 @@
-// Which backend runs here.
+// Choose the fastest backend that this processor runs.
 #include <cstdlib>
 #include <string>
 
@@ -15,9 +15,9 @@ const Backend& backend() {
     }
     if (limit != "avx2" && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
         && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq")) {
-      const bool whole = limit != "avx512" && __builtin_cpu_supports("avx512vnni")
+      const bool has_bf16 = limit != "avx512" && __builtin_cpu_supports("avx512vnni")
                          && __builtin_cpu_supports("avx512bf16");
-      return whole ? kAvx512Bf16 : kAvx512;
+      return has_bf16 ? kAvx512Bf16 : kAvx512;
     }
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? kAvx2 : kGeneric;
   }();

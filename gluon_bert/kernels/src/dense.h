@@ -1,4 +1,5 @@
-// Dense layers over weights laid out once, and what stands between them. Included by backend_*.cc.
+// Dense layers with packed weights, activations and conversions between precisions. Included by
+// backend_*.cc.
 #ifndef GLUON_BERT_DENSE_H_
 #define GLUON_BERT_DENSE_H_
 
@@ -8,19 +9,21 @@
 
 namespace {
 
-// Many rows at a time, as weights come from far away, and as many times as there are blocks.
-constexpr int64_t kMostRows = 336;     // of a block, whose sums of a panel are kept
-constexpr int64_t kSlice = 192;        // words of a panel that stay in the first-level cache
-// Words of a block that stay in the second-level cache.
-constexpr int64_t kCached = VECTOR_BYTES == 64 ? 262144 : 65536;
+// Every block of rows reads all weights from main memory, so blocks have many rows.
+constexpr int64_t kMaxRows = 336;  // of a block
+constexpr int64_t kSlice = 192;    // words of a panel that fit into the L1 cache
+// Words of a block that fit into the L2 cache.
+constexpr int64_t kCachedWords = VECTOR_BYTES == 64 ? 262144 : 65536;
 
-// The normal distribution, Phi(x). Phi(x) - 1/2 is x P(x^2) / Q(x^2), fitted by weighted least
-// squares such that x Phi(x) is right within 2e-8 where |x| < kTail, and 3e-7 in single precision.
+// The cumulative distribution function of the normal distribution, Phi(x). Phi(x) - 1/2 is
+// x P(x^2) / Q(x^2), fitted by weighted least squares: the error of x Phi(x) for |x| < kTail is at
+// most 2e-8, and 3e-7 in single precision.
 constexpr float kTail = 5.4f;
 
 inline Floats normal_distribution(Floats x) {
-  const Floats bounded = smaller(larger(x, same(-kTail)), same(kTail)), t = bounded * bounded;
-  Floats p = same(2.280334601e-8f), q = same(1.207498016e-6f);
+  const Floats clamped = smaller(larger(x, broadcast(-kTail)), broadcast(kTail));
+  const Floats t = clamped * clamped;
+  Floats p = broadcast(2.280334601e-8f), q = broadcast(1.207498016e-6f);
   p = p * t + 6.465293558e-6f;
   q = q * t + 7.593357182e-5f;
   p = p * t + 1.747381893e-4f;
@@ -31,15 +34,15 @@ inline Floats normal_distribution(Floats x) {
   q = q * t + 2.527838926e-1f;
   p = p * t + 3.989421434e-1f;
   q = q * t + 1.0f;
-  return bounded * p / q + 0.5f;
+  return clamped * p / q + 0.5f;
 }
 
-// What is no number stays so.
-inline Floats gelu(Floats x) { return larger(same(-kTail), x) * normal_distribution(x); }
+// NaN stays NaN.
+inline Floats gelu(Floats x) { return larger(broadcast(-kTail), x) * normal_distribution(x); }
 
 inline Floats hyperbolic_tangent(Floats x) {
-  const Floats bounded = smaller(larger(x, same(-15.0f)), same(15.0f));
-  return 1.0f - 2.0f / (exponential(2.0f * bounded) + 1.0f);
+  const Floats clamped = smaller(larger(x, broadcast(-15.0f)), broadcast(15.0f));
+  return 1.0f - 2.0f / (exponential(2.0f * clamped) + 1.0f);
 }
 
 inline Floats activate(Activation activation, Floats x) {
@@ -57,24 +60,25 @@ inline Floats activate(Activation activation, Floats x) {
   }
 }
 
-inline float largest_size(const float* x, int64_t count) {
+// The largest absolute value.
+inline float max_abs(const float* x, int64_t count) {
   Floats sizes{};
   int64_t i = 0;
   for (; i + kLanes <= count; i += kLanes) {
     const Floats y = load(x + i);
     sizes = larger(sizes, larger(y, -y));
   }
-  float found = largest(sizes);
+  float max_value = largest(sizes);
   for (; i < count; ++i) {
     const float size = x[i] < 0 ? -x[i] : x[i];
-    found = size > found ? size : found;
+    max_value = size > max_value ? size : max_value;
   }
-  return found;
+  return max_value;
 }
 
-// The least and the largest of the numbers times their factors, and of 0.
-inline void range_of(const float* x, const float* factors, int64_t count, float* least,
-                     float* most) {
+// The smallest and the largest of x times factors, and of 0.
+inline void scaled_range(const float* x, const float* factors, int64_t count, float* lowest,
+                         float* highest) {
   Floats low{}, high{};
   int64_t i = 0;
   for (; i + kLanes <= count; i += kLanes) {
@@ -82,25 +86,26 @@ inline void range_of(const float* x, const float* factors, int64_t count, float*
     low = smaller(low, y);
     high = larger(high, y);
   }
-  *least = -largest(-low);
-  *most = largest(high);
+  *lowest = -largest(-low);
+  *highest = largest(high);
   for (; i < count; ++i) {
     const float y = x[i] * factors[i];
-    *least = y < *least ? y : *least;
-    *most = y > *most ? y : *most;
+    *lowest = y < *lowest ? y : *lowest;
+    *highest = y > *highest ? y : *highest;
   }
 }
 
+// Round half away from zero.
 inline int32_t nearest(float x) { return static_cast<int32_t>(x < 0 ? x - 0.5f : x + 0.5f); }
 
-// Weights in int8 are weight / scale.
-inline float scale_of(const float* weights, int64_t count) {
-  const float size = largest_size(weights, count);
-  return size > 0 ? size / kWeightLimit : 1.0f;
+// The scale of weights in int8: weight = scale * int8.
+inline float weight_scale(const float* weights, int64_t count) {
+  const float largest = max_abs(weights, count);
+  return largest > 0 ? largest / kWeightLimit : 1.0f;
 }
 
-// The next numbers of a row as a word.
-inline uint32_t word(Precision precision, const float* x, int64_t left, float inverse) {
+// Pack the next numbers of a row, of which `left` are left, into a word.
+inline uint32_t pack_word(Precision precision, const float* x, int64_t left, float inverse) {
   uint32_t packed = 0;
   if (precision == Precision::kFloat32) {
     std::memcpy(&packed, x, sizeof packed);
@@ -115,53 +120,56 @@ inline uint32_t word(Precision precision, const float* x, int64_t left, float in
 }
 
 inline void pack(Precision precision, const float* weight, int64_t out, int64_t in, void* panels,
-                 float* scales, int32_t* totals) {
-  const int64_t words = words_of(precision, in), each = precision == Precision::kInt8 ? 4
-                        : precision == Precision::kBFloat16 ? 2 : 1;
+                 float* scales, int32_t* column_sums) {
+  const int64_t words = word_count(precision, in);
+  const int64_t per_word = precision == Precision::kInt8       ? 4
+                           : precision == Precision::kBFloat16 ? 2
+                                                               : 1;
   uint32_t* target = static_cast<uint32_t*>(panels);
-  for (int64_t j = 0; j < whole_columns(out); ++j) {
+  for (int64_t j = 0; j < pad_columns(out); ++j) {
     const float* row = weight + j * in;
     float scale = 1.0f;
     if (precision == Precision::kInt8) {
       int32_t total = 0;
-      scale = j < out ? scale_of(row, in) : 1.0f;
+      scale = j < out ? weight_scale(row, in) : 1.0f;
       for (int64_t k = 0; k < in && j < out; ++k) {
         total += nearest(row[k] * (1.0f / scale));
       }
       scales[j] = scale;
-      totals[j] = total;
+      column_sums[j] = total;
     }
     for (int64_t k = 0; k < words; ++k) {
       target[(j / kColumns * words + k) * kColumns + j % kColumns] =
-          j < out ? word(precision, row + k * each, in - k * each, 1.0f / scale) : 0;
+          j < out ? pack_word(precision, row + k * per_word, in - k * per_word, 1.0f / scale) : 0;
     }
   }
 }
 
-// A row as bytes, each number times its factor. They span the row's own range, which after GELU is
-// nearly all above 0; one at either end is left free, as rounding may reach there.
-inline Scale convert_int8(const float* x, const float* factors, int64_t count, uint8_t* bytes,
-                          int64_t whole) {
-  float least, most;
-  range_of(x, factors, count, &least, &most);
-  const float range = most - least;
-  const float size = range > 1e-30f ? range / (kInputLimit - 2.0f) : 1.0f, inverse = 1.0f / size;
-  const int32_t zero = 1 + nearest(-least * inverse);
-  const float magic = 12582912.0f + zero;  // 1.5 * 2^23: see vector.h
+// Quantize a row, times its factors, to unsigned bytes over its own range: after GELU nearly all
+// numbers are above 0. The lowest and highest byte are spare, because rounding may reach them.
+inline RowScale convert_int8(const float* x, const float* factors, int64_t count, uint8_t* bytes,
+                             int64_t padded_count) {
+  float lowest, highest;
+  scaled_range(x, factors, count, &lowest, &highest);
+  const float range = highest - lowest;
+  const float scale = range > 1e-30f ? range / (kInputLimit - 2.0f) : 1.0f;
+  const float inverse = 1.0f / scale;
+  const int32_t zero_point = 1 + nearest(-lowest * inverse);
+  const float magic = 12582912.0f + zero_point;  // 1.5 * 2^23: see vector.h
   for (int64_t i = 0; i < count; ++i) {
     const float rounded = x[i] * factors[i] * inverse + magic;
     uint32_t bits;
     std::memcpy(&bits, &rounded, sizeof bits);
     bytes[i] = static_cast<uint8_t>(bits);
   }
-  for (int64_t i = count; i < whole; ++i) {
+  for (int64_t i = count; i < padded_count; ++i) {
     bytes[i] = 0;
   }
-  return {size, zero};
+  return {scale, zero_point};
 }
 
 inline void convert(const Dense& layer, const float* x, int64_t ldx, int64_t rows, void* converted,
-                    Scale* scales) {
+                    RowScale* scales) {
   for (int64_t i = 0; i < rows; ++i, x += ldx) {
     if (layer.precision == Precision::kInt8) {
       scales[i] = convert_int8(x, layer.factors, layer.in,
@@ -174,7 +182,7 @@ inline void convert(const Dense& layer, const float* x, int64_t ldx, int64_t row
   }
 }
 
-// Sums of a panel to results: bias and activation.
+// Add the bias to the sums of a panel and apply the activation.
 inline void finish(const float* sums, int64_t rows, const Dense& layer, int64_t column,
                    Activation activation, float* y, int64_t ldy) {
   for (int c = 0; c < kColumns; c += kLanes) {
@@ -185,48 +193,49 @@ inline void finish(const float* sums, int64_t rows, const Dense& layer, int64_t 
   }
 }
 
-// The same of whole numbers, which become floats.
-inline void finish_int8(const float* sums, int64_t rows, const Scale* row_scales,
+// The same for integer sums, which are converted to floats first.
+inline void finish_int8(const float* sums, int64_t rows, const RowScale* row_scales,
                         const Dense& layer, int64_t column, Activation activation, float* y,
                         int64_t ldy) {
   for (int c = 0; c < kColumns; c += kLanes) {
     const Floats bias = load(layer.bias + column + c), scale = load(layer.scales + column + c);
-    const Ints total = load_words(layer.totals + column + c);
+    const Ints total = load_words(layer.column_sums + column + c);
     for (int64_t i = 0; i < rows; ++i) {
-      const Ints sum = load_words(sums + i * kColumns + c) - total * row_scales[i].zero;
-      const Floats product = __builtin_convertvector(sum, Floats) * scale * row_scales[i].size;
+      const Ints sum = load_words(sums + i * kColumns + c) - total * row_scales[i].zero_point;
+      const Floats product = __builtin_convertvector(sum, Floats) * scale * row_scales[i].scale;
       store(y + i * ldy + c, activate(activation, product + bias));
     }
   }
 }
 
-// Rows are taken in blocks, so that these stay in the second-level cache, and words in slices, so
-// that a panel's stays in the first-level cache for all tiles of a block. Blocks, and tiles in them,
-// are of nearly equal height: a low one is slower for each of its rows.
+// Rows are processed in blocks that fit into the L2 cache, and words in slices, so that a slice of
+// a panel stays in the L1 cache for all tiles of a block. All blocks, and all tiles of a block,
+// have nearly equal heights, because low tiles are slower per row.
 template <class Product>
-inline void dense_words(const Dense& layer, const uint32_t* x, int64_t ldx, const Scale* scales,
+inline void dense_words(const Dense& layer, const uint32_t* x, int64_t ldx, const RowScale* scales,
                         int64_t rows, int64_t begin, int64_t end, Activation activation, float* y,
                         int64_t ldy) {
-  alignas(64) float sums[kMostRows * kColumns];
+  alignas(64) float sums[kMaxRows * kColumns];
   const uint32_t* panels = static_cast<const uint32_t*>(layer.panels);
   const int64_t words = layer.words, slices = (words + kSlice - 1) / kSlice;
-  const int64_t wanted = rows_at_a_time(layer.precision, kMostRows);
-  const int64_t fitting = kCached / words < wanted ? kCached / words : wanted;
-  const int64_t most = fitting < Product::kHeight ? Product::kHeight : fitting;
-  const int64_t blocks = (rows + most - 1) / most;
+  const int64_t target_rows = rows_at_a_time(layer.precision, kMaxRows);
+  const int64_t cached_rows =
+      kCachedWords / words < target_rows ? kCachedWords / words : target_rows;
+  const int64_t max_rows = cached_rows < Product::kHeight ? Product::kHeight : cached_rows;
+  const int64_t blocks = (rows + max_rows - 1) / max_rows;
   for (int64_t block = 0; block < blocks; ++block) {
     const int64_t top = rows * block / blocks, count = rows * (block + 1) / blocks - top;
     const int64_t tiles = (count + Product::kHeight - 1) / Product::kHeight;
     for (int64_t panel = begin; panel < end; ++panel) {
       for (int64_t slice = 0; slice < slices; ++slice) {
-        const int64_t from = words * slice / slices, deep = words * (slice + 1) / slices - from;
+        const int64_t from = words * slice / slices, depth = words * (slice + 1) / slices - from;
         for (int64_t n = 0; n < tiles; ++n) {
-          const int64_t first = n * count / tiles;
-          const int height = static_cast<int>((n + 1) * count / tiles - first);
+          const int64_t tile_top = n * count / tiles;
+          const int height = static_cast<int>((n + 1) * count / tiles - tile_top);
           WordTiles<Product, Product::kHeight>::run(
-              height, deep, x + (top + first) * ldx + from, ldx,
-              panels + (panel * words + from) * kColumns, sums + first * kColumns, kColumns,
-              slice > 0, deep * kColumns);
+              height, depth, x + (top + tile_top) * ldx + from, ldx,
+              panels + (panel * words + from) * kColumns, sums + tile_top * kColumns, kColumns,
+              slice > 0, depth * kColumns);
         }
       }
       float* target = y + top * ldy + panel * kColumns;
@@ -239,7 +248,7 @@ inline void dense_words(const Dense& layer, const uint32_t* x, int64_t ldx, cons
   }
 }
 
-inline void dense(const Dense& layer, const void* x, int64_t ldx, const Scale* scales,
+inline void dense(const Dense& layer, const void* x, int64_t ldx, const RowScale* scales,
                   int64_t rows, int64_t begin, int64_t end, Activation activation, float* y,
                   int64_t ldy) {
   const uint32_t* words = static_cast<const uint32_t*>(x);

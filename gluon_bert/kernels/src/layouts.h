@@ -1,4 +1,5 @@
-// Matrices laid out as words, for products that read them in order. Included by backend_*.cc.
+// Packing of matrices into words, in the order in which products read them. Included by
+// backend_*.cc.
 #ifndef GLUON_BERT_LAYOUTS_H_
 #define GLUON_BERT_LAYOUTS_H_
 
@@ -14,7 +15,7 @@ inline uint32_t bits_of(float x) {
   return bits;
 }
 
-// `Width` columns of b, which lie side by side, as words from row to row.
+// Pack `Width` adjacent columns of b, row by row.
 template <int Width>
 inline void lay_out_rows(Precision precision, const float* b, int64_t row, int64_t depth,
                          int64_t columns, uint32_t* target) {
@@ -48,17 +49,17 @@ inline void lay_out_rows(Precision precision, const float* b, int64_t row, int64
   }
 }
 
-// kLanes numbers of each of kLanes rows, which are `stride` apart, transposed.
+// Read a square of kLanes rows, `stride` floats apart, and transpose it.
 inline void read_square(const float* source, int64_t stride, Floats* columns) {
 #pragma GCC unroll 16
   for (int i = 0; i < kLanes; ++i) {
-    __builtin_prefetch(source + i * stride + 2 * kLanes);  // of the square after the next
+    __builtin_prefetch(source + i * stride + 2 * kLanes);  // of the square after next
     columns[i] = load(source + i * stride);
   }
   transpose_vectors(columns);
 }
 
-// kLanes columns, whose numbers lie side by side, to kLanes numbers of each: a square of a panel.
+// Pack a square of a panel: kLanes numbers of kLanes columns, each contiguous.
 inline void lay_out_square(Precision precision, const float* b, int64_t column, uint32_t* target) {
   Floats rows[kLanes];
   read_square(b, column, rows);
@@ -76,11 +77,11 @@ inline void lay_out_square(Precision precision, const float* b, int64_t column, 
   }
 }
 
-// A panel of columns whose numbers lie side by side.
+// Pack a panel of columns, each contiguous.
 inline void lay_out_columns(Precision precision, const float* b, int64_t column, int64_t depth,
                             int64_t columns, uint32_t* target) {
-  const int64_t each = precision == Precision::kFloat32 ? 1 : 2;  // numbers of a word
-  for (int64_t k = 0; k < depth; k += kLanes, target += kLanes / each * kColumns) {
+  const int64_t per_word = precision == Precision::kFloat32 ? 1 : 2;  // numbers
+  for (int64_t k = 0; k < depth; k += kLanes, target += kLanes / per_word * kColumns) {
     const int64_t count = depth - k < kLanes ? depth - k : kLanes;
     for (int64_t j = 0; j < kColumns; j += kLanes) {
       if (count == kLanes && j + kLanes <= columns) {
@@ -89,11 +90,11 @@ inline void lay_out_columns(Precision precision, const float* b, int64_t column,
       }
       for (int64_t i = j; i < j + kLanes; ++i) {
         const float* source = b + i * column + k;
-        for (int64_t n = 0; n < count; n += each) {
-          uint32_t* word = target + n / each * kColumns + i;
+        for (int64_t n = 0; n < count; n += per_word) {
+          uint32_t* word = target + n / per_word * kColumns + i;
           if (i >= columns) {
             *word = 0;
-          } else if (each == 1) {
+          } else if (per_word == 1) {
             *word = bits_of(source[n]);
           } else {
             *word = pair(source[n], n + 1 < count ? source[n + 1] : 0.0f);

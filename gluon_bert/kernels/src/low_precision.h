@@ -1,4 +1,4 @@
-// Products of bfloat16 and of int8, as the processor has them. Included by dense.h.
+// Products of bfloat16 and int8, with the instructions of the processor. Included by dense.h.
 #ifndef GLUON_BERT_LOW_PRECISION_H_
 #define GLUON_BERT_LOW_PRECISION_H_
 
@@ -6,8 +6,8 @@
 
 namespace {
 
-// Without instructions that add up four products in 32 bits, four are added up in 16 bits, of two
-// words. With inputs up to 127 and weights up to 63 that never overflows.
+// Without instructions that sum four products in 32 bits, four products from two words are summed
+// in 16 bits. With inputs up to 127 and weights up to 63 that never overflows.
 #if defined(__AVX2__) && !defined(__AVX512VNNI__)
 constexpr bool kIn16Bits = true;
 #else
@@ -16,10 +16,10 @@ constexpr bool kIn16Bits = false;
 constexpr float kInputLimit = kIn16Bits ? 127.0f : 255.0f;
 constexpr float kWeightLimit = kIn16Bits ? 63.0f : 127.0f;
 
-// Each word of a: four bytes from 0 on; of b: four with a sign.
+// Words of a hold four unsigned bytes, words of b four signed bytes.
 struct Int8Product {
   typedef Ints Sum;
-  // Registers: two of sums for each row, 4 of weights, 2 of inputs, 1 of ones.
+  // Registers: 2 of sums per row, 4 of weights, 2 of inputs, 1 of ones.
   static constexpr int kHeight = !kIn16Bits ? kRows : kLanes == 8 ? 4 : 12;
   static constexpr bool kPairs = kIn16Bits;
 
@@ -51,14 +51,14 @@ struct Int8Product {
 #endif
 };
 
-// Whether products of bfloat16 are the processor's own.
+// True if the processor multiplies bfloat16 in hardware.
 #if defined(__AVX512BF16__)
 constexpr bool kHasBFloat16 = true;
 #else
 constexpr bool kHasBFloat16 = false;
 #endif
 
-// bfloat16 is the upper half of a float, rounded to nearest.
+// The upper half of a float, rounded to nearest.
 inline uint32_t bfloat16(float x) {
   uint32_t bits;
   std::memcpy(&bits, &x, sizeof bits);
@@ -73,14 +73,15 @@ inline Words rounded(Floats x) {
   return bits + 0x7fff + (bits >> 16 & 1);
 }
 
-// Words of two numbers each: of the first the lower ones, of the second the upper ones.
+// Pack two vectors into words of two numbers each.
 inline Words pair(Floats lower, Floats upper) {
 #if defined(__AVX512BF16__)
   const __m512i both = (__m512i)_mm512_cvtne2ps_pbh((__m512)upper, (__m512)lower);
-  // Number i of the first and number i of the second, which stand 16 apart, side by side.
-  const __m512i first = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24,
-                                         8, 23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
-  return (Words)_mm512_permutexvar_epi16(first, both);
+  // Interleave the two halves: number i of one next to number i of the other.
+  const __m512i interleave =
+      _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6,
+                       21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+  return (Words)_mm512_permutexvar_epi16(interleave, both);
 #else
   return rounded(lower) >> 16 | (rounded(upper) & 0xffff0000u);
 #endif
@@ -88,8 +89,9 @@ inline Words pair(Floats lower, Floats upper) {
 
 inline uint32_t pair(float lower, float upper) { return bfloat16(lower) | bfloat16(upper) << 16; }
 
-// The numbers of a row, and 0 up to `whole`.
-inline void convert_bfloat16(const float* x, int64_t count, uint16_t* numbers, int64_t whole) {
+// Convert a row and pad it with zeros to `padded_count` numbers.
+inline void convert_bfloat16(const float* x, int64_t count, uint16_t* numbers,
+                             int64_t padded_count) {
   int64_t i = 0;
 #if defined(__AVX512BF16__)
   for (; i + 32 <= count; i += 32) {
@@ -100,12 +102,12 @@ inline void convert_bfloat16(const float* x, int64_t count, uint16_t* numbers, i
   for (; i < count; ++i) {
     numbers[i] = static_cast<uint16_t>(bfloat16(x[i]));
   }
-  for (; i < whole; ++i) {
+  for (; i < padded_count; ++i) {
     numbers[i] = 0;
   }
 }
 
-// Each word: two numbers.
+// Words hold two numbers.
 struct BFloat16Product {
   typedef Floats Sum;
   static constexpr int kHeight = kRows;
@@ -122,7 +124,7 @@ struct BFloat16Product {
   }
 };
 
-// Each word: one number.
+// Words hold one number.
 struct Float32Product {
   typedef Floats Sum;
   static constexpr int kHeight = kRows;
@@ -131,8 +133,8 @@ struct Float32Product {
   static Floats add(Floats sum, Ints a, Ints b) { return sum + as_floats(a) * as_floats(b); }
 };
 
-// c (+)= a b for Rows x kColumns results, which are written as words. The word of a for row i is
-// a[i * row + k * step]. b + next is read soon and brought into the cache meanwhile.
+// c (+)= a b for Rows x kColumns results. Word k of row i of a is a[i * row + k * step]. The words
+// at b + next, which are read soon, are prefetched.
 template <class Product, int Rows>
 inline void word_tile(int64_t words, const uint32_t* a, int64_t row, int64_t step,
                       const uint32_t* b, float* c, int64_t ldc, bool add, int64_t next) {
@@ -179,7 +181,7 @@ inline void word_tile(int64_t words, const uint32_t* a, int64_t row, int64_t ste
   }
 }
 
-// A tile of up to Rows rows.
+// Run a tile of `rows` rows, at most Rows.
 template <class Product, int Rows>
 struct WordTiles {
   static void run(int rows, int64_t words, const uint32_t* a, int64_t row, const uint32_t* b,

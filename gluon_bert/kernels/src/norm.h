@@ -1,4 +1,4 @@
-// Layer normalisation of one row. Included by backend_*.cc.
+// Layer normalisation of a row. Included by backend_*.cc.
 #ifndef GLUON_BERT_NORM_H_
 #define GLUON_BERT_NORM_H_
 

@@ -1,5 +1,5 @@
-// One step of Adam for one parameter, and the sum of squares for clipping, each in one pass over
-// memory.
+// A step of Adam for a parameter, and the sum of squares for gradient clipping, each in one pass
+// over memory.
 #include <algorithm>
 #include <cstdint>
 #include <vector>
@@ -14,11 +14,11 @@ constexpr int64_t kBlock = 4096;  // numbers that a thread takes at a time
 
 extern "C" {
 
-// shrink: factor on the weight first (decoupled decay); decay: added to the gradient (L2).
-void gluon_bert_adam(float* w, const float* g, float* m, float* v, int64_t size, float rate,
-                     float beta1, float beta2, float eps, float shrink, float decay,
+// Update w, m and v in place; AdamStep describes the arguments.
+void gluon_bert_adam(float* w, const float* g, float* m, float* v, int64_t size, float lr,
+                     float beta1, float beta2, float eps, float decay_factor, float weight_decay,
                      float rescale) {
-  const AdamStep step{rate, beta1, beta2, eps, shrink, decay, rescale};
+  const AdamStep step{lr, beta1, beta2, eps, decay_factor, weight_decay, rescale};
 #pragma omp parallel for
   for (int64_t begin = 0; begin < size; begin += kBlock) {
     backend().adam(step, w + begin, g + begin, m + begin, v + begin,
@@ -26,7 +26,7 @@ void gluon_bert_adam(float* w, const float* g, float* m, float* v, int64_t size,
   }
 }
 
-// Blocks are added in their order, so that the sum is the same with any number of threads.
+// Block sums are added in order, so that the result does not depend on the number of threads.
 double gluon_bert_sum_of_squares(const float* x, int64_t size) {
   std::vector<float> sums((size + kBlock - 1) / kBlock);
 #pragma omp parallel for

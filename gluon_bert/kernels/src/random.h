@@ -12,7 +12,7 @@
 
 namespace {
 
-constexpr int kStreams = 16;  // side by side, as many as the widest registers hold
+constexpr int kStreams = 16;  // in parallel, as many as the widest registers hold
 
 INLINED uint64_t split_mix(uint64_t* state) {  // Steele, Lea and Flood (2014)
   uint64_t z = *state += 0x9e3779b97f4a7c15ULL;
@@ -29,7 +29,7 @@ struct Streams {
   }
 
   INLINED uint32_t next(int stream) {
-    uint32_t s = state[stream];  // xorshift32, Marsaglia (2003), its output mixed once more
+    uint32_t s = state[stream];  // xorshift32, Marsaglia (2003), with mixed output
     s ^= s << 13;
     s ^= s >> 17;
     s ^= s << 5;
@@ -43,8 +43,8 @@ struct Streams {
   uint32_t state[kStreams];
 };
 
-// Numbers below this are dropped.
-inline uint32_t threshold(float dropped) { return static_cast<uint32_t>(dropped * 4294967296.0); }
+// A number is dropped if its random number is below this.
+inline uint32_t threshold(float rate) { return static_cast<uint32_t>(rate * 4294967296.0); }
 
 }  // namespace
 

@@ -1,4 +1,5 @@
-// What happens to one row in training, between the dense layers. Included by backend_*.cc.
+// Functions of one row in training: dropout, norm and activations, forward and backward. Included
+// by backend_*.cc.
 #ifndef GLUON_BERT_TRAINING_ROWS_H_
 #define GLUON_BERT_TRAINING_ROWS_H_
 
@@ -10,12 +11,12 @@
 
 namespace {
 
-// The factors on the columns of a row: 0, or 1 / (1 - p). Those of a column are a hash of its
-// number, Appleby's finaliser of MurmurHash3.
+// Dropout factors of a row: 0 or 1 / (1 - p). The random number of a column is a hash of its index,
+// by the finaliser of MurmurHash3 (Appleby).
 class Factors {
  public:
   Factors(const Dropout& dropout, int64_t row)
-      : least_(threshold(dropout.dropped) >> 8), keep_(1.0f / (1.0f - dropout.dropped)) {
+      : threshold_(threshold(dropout.rate) >> 8), keep_scale_(1.0f / (1.0f - dropout.rate)) {
     uint64_t state = dropout.seed + 0x9e3779b97f4a7c15ULL * static_cast<uint64_t>(row);
     const uint64_t key = split_mix(&state);
     for (int lane = 0; lane < kLanes; ++lane) {
@@ -30,31 +31,31 @@ class Factors {
     x = (x ^ (x >> 16)) * 0x85ebca6bu;
     x = (x ^ (x >> 13)) * 0xc2b2ae35u;
     x ^= x >> 16;
-    // Without the lowest bits they are positive as signed numbers, which compare faster.
+    // Shifted right they are positive as signed numbers, which compare faster.
     const Ints drawn = reinterpret_cast<Ints>(x >> 8);
-    return drawn >= static_cast<int32_t>(least_) ? same(keep_) : Floats{};
+    return drawn >= static_cast<int32_t>(threshold_) ? broadcast(keep_scale_) : Floats{};
   }
 
  private:
   static constexpr uint32_t kStep = 0x9e3779b1u;
   Words counter_;
-  uint32_t key_, least_;
-  float keep_;
+  uint32_t key_, threshold_;
+  float keep_scale_;
 };
 
 inline void drop(const float* x, const float* residual, const Dropout& dropout, int64_t row,
                  int64_t count, float* y) {
   Factors factors(dropout, row);
   for (int64_t i = 0; i < count; i += kLanes) {
-    Floats kept = load(x + i);
-    if (dropout.dropped > 0) {
-      kept *= factors.next();
+    Floats value = load(x + i);
+    if (dropout.rate > 0) {
+      value *= factors.next();
     }
-    store(y + i, residual ? load(residual + i) + kept : kept);
+    store(y + i, residual ? load(residual + i) + value : value);
   }
 }
 
-// With h the normalised row and t = dy gamma: dx = scale (t - mean(t) - h mean(t h)).
+// With the normalised row h and t = dy gamma: dx = scale (t - mean(t) - h mean(t h)).
 inline void normalize_backward(const Norm& norm, const float* dy, const float* x, float* dx,
                                float* dgamma, float* dbeta) {
   const Moments m = moments(norm, x);
@@ -94,11 +95,11 @@ inline void activate_row(Activation activation, const float* x, int64_t count, f
   }
 }
 
-// The derivative at x, and in y the value itself.
+// Return the derivative at x and write the value to y.
 inline Floats derivative(Activation activation, Floats x, Floats* y) {
   if (activation == kGelu) {
     const Floats share = normal_distribution(x);
-    *y = larger(same(-kTail), x) * share;
+    *y = larger(broadcast(-kTail), x) * share;
     return share + x * exponential(-0.5f * x * x) * 0.39894228f;
   }
   if (activation == kGeluTanh) {
@@ -108,7 +109,7 @@ inline Floats derivative(Activation activation, Floats x, Floats* y) {
            + 0.5f * x * (1.0f - t * t) * 0.79788456f * (1.0f + 0.134145f * x * x);
   }
   *y = larger(x, Floats{});
-  return x > 0.0f ? same(1.0f) : Floats{};
+  return x > 0.0f ? broadcast(1.0f) : Floats{};
 }
 
 inline void activate_backward(Activation activation, const float* x, int64_t count,

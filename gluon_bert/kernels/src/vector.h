@@ -1,7 +1,7 @@
-// Vectors of floats as wide as the processor's registers, and what attention needs of them.
+// Vectors of floats as wide as the processor's registers, with their functions and matrix products.
 //
-// Included once by each backend_*.cc, which sets VECTOR_BYTES and is compiled for its processors;
-// everything here is local to that file, so that no code for one processor is used on another.
+// Included by each backend_*.cc, which sets VECTOR_BYTES and is compiled for its processors. All
+// names are local to that file, so that no processor runs code compiled for another.
 #ifndef GLUON_BERT_VECTOR_H_
 #define GLUON_BERT_VECTOR_H_
 
@@ -41,9 +41,9 @@ inline Floats as_floats(Ints x) {
   return y;
 }
 
-inline Floats same(float x) { return x - Floats{}; }
+inline Floats broadcast(float x) { return x - Floats{}; }
 
-// As the processor's own: y where either is no number.
+// Maximum, as the processor computes it: y if either is NaN.
 inline Floats larger(Floats x, Floats y) {
 #if VECTOR_BYTES == 64
   return (Floats)_mm512_max_ps((__m512)x, (__m512)y);
@@ -73,7 +73,7 @@ inline Floats square_root(Floats x) {
 #endif
 }
 
-// Halves are put together until one number is left, as each step waits for the one before.
+// Add the upper half to the lower one until one number is left, for few dependent steps.
 inline float sum(Floats x) {
 #if VECTOR_BYTES == 64
   return _mm512_reduce_add_ps((__m512)x);
@@ -100,16 +100,16 @@ inline float largest(Floats x) {
 #endif
 }
 
-// exp(x) for x <= 88, within 4e-7 of it; exp(-80) below -80, so that nothing made from it is so
-// small as to be slow. x = n log 2 + r; exp(r) is a polynomial, fitted by weighted least squares
-// within 1.1e-7 where |r| <= log(2) / 2.
+// exp(x) for x <= 88, with a relative error of at most 4e-7. Below -80 it is exp(-80), so that
+// products with it are not denormal, which would be slow. x = n log 2 + r; exp(r) is a polynomial,
+// fitted by weighted least squares with an error of at most 1.1e-7 for |r| <= log(2) / 2.
 inline Floats exponential(Floats x) {
-  const Floats bounded = larger(x, same(-80.0f));
-  // Adding 1.5 * 2^23 rounds to a whole number, whose lowest bits are then those of the float: with
-  // 127 more, the exponent of 2^n.
-  const Floats magic = same(12582912.0f + 127.0f), shifted = bounded * 1.44269504f + magic;
-  const Floats r = bounded - (shifted - magic) * 0.69314718f;
-  Floats y = same(8.312520366e-3f);
+  const Floats clamped = larger(x, broadcast(-80.0f));
+  // Adding 1.5 * 2^23 rounds to an integer, which the lowest bits of the float then hold. With 127
+  // more they are the exponent of 2^n.
+  const Floats magic = broadcast(12582912.0f + 127.0f), shifted = clamped * 1.44269504f + magic;
+  const Floats r = clamped - (shifted - magic) * 0.69314718f;
+  Floats y = broadcast(8.312520366e-3f);
   y = y * r + 4.189015716e-2f;
   y = y * r + 1.666711465e-1f;
   y = y * r + 4.999923149e-1f;
@@ -119,46 +119,46 @@ inline Floats exponential(Floats x) {
   return y * as_floats(bits << 23);
 }
 
-// Of two vectors behind each other, the numbers in these places.
-template <int... Place>
+// The numbers at these indices of two concatenated vectors.
+template <int... Index>
 inline Floats pick(Floats x, Floats y) {
 #if defined(__clang__)
-  return __builtin_shufflevector(x, y, Place...);
+  return __builtin_shufflevector(x, y, Index...);
 #else
-  return __builtin_shuffle(x, y, Ints{Place...});
+  return __builtin_shuffle(x, y, Ints{Index...});
 #endif
 }
 
-// Of two rows of a matrix of kLanes rows, `Apart` apart: what lies above the diagonal of the upper
-// one changes places with what lies below that of the lower one.
-template <int Apart, int... Lane>
+// Exchange blocks of two rows, `Distance` apart: those above the diagonal of the first row with
+// those below the diagonal of the second.
+template <int Distance, int... Lane>
 inline void exchange(Floats* rows, std::integer_sequence<int, Lane...>) {
-  const Floats x = rows[0], y = rows[Apart];
-  rows[0] = pick<(Lane & Apart ? kLanes + Lane - Apart : Lane)...>(x, y);
-  rows[Apart] = pick<(Lane & Apart ? kLanes + Lane : Lane + Apart)...>(x, y);
+  const Floats x = rows[0], y = rows[Distance];
+  rows[0] = pick<(Lane & Distance ? kLanes + Lane - Distance : Lane)...>(x, y);
+  rows[Distance] = pick<(Lane & Distance ? kLanes + Lane : Lane + Distance)...>(x, y);
 }
 
-// A matrix of kLanes rows, transposed: quarter by quarter, then the quarters of these.
-template <int Apart = kLanes / 2>
+// Transpose a matrix of kLanes rows: exchange two quarters, then do the same in each quarter.
+template <int Distance = kLanes / 2>
 inline void transpose_vectors(Floats* rows) {
 #pragma GCC unroll 16
   for (int i = 0; i < kLanes; ++i) {
-    if (!(i & Apart)) {
-      exchange<Apart>(rows + i, std::make_integer_sequence<int, kLanes>());
+    if (!(i & Distance)) {
+      exchange<Distance>(rows + i, std::make_integer_sequence<int, kLanes>());
     }
   }
-  if constexpr (Apart > 1) {
-    transpose_vectors<Apart / 2>(rows);
+  if constexpr (Distance > 1) {
+    transpose_vectors<Distance / 2>(rows);
   }
 }
 
 constexpr int kColumns = 2 * kLanes;
 
-inline int64_t whole_columns(int64_t size) {
+inline int64_t pad_columns(int64_t size) {
   return (size + kColumns - 1) / kColumns * kColumns;
 }
 
-// A panel of a matrix product: c (+)= a b for Rows x kColumns results.
+// A tile of a matrix product: c (+)= a b for Rows x kColumns results.
 // a[i, k] is a[i * row + k * step], b[k, j] is b[k * ldb + j], c[i, j] is c[i * ldc + j].
 template <int Rows>
 inline void tile(int64_t depth, const float* a, int64_t row, int64_t step, const float* b,
@@ -173,7 +173,7 @@ inline void tile(int64_t depth, const float* a, int64_t row, int64_t step, const
     const Floats b0 = load(b), b1 = load(b + kLanes);
 #pragma GCC unroll 16
     for (int i = 0; i < Rows; ++i) {
-      const Floats x = same(a[i * row]);
+      const Floats x = broadcast(a[i * row]);
       left[i] += x * b0;
       right[i] += x * b1;
     }
