@@ -93,6 +93,7 @@ ROW_TABLES = {
     'architecture-table': zoo_tables.architecture_table,
     'vocabulary-table': zoo_tables.vocabulary_table,
     'alias-table': zoo_tables.alias_table,
+    'moved-table': zoo_tables.moved_table,
     'task-table': task_table,
 }
 

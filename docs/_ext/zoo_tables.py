@@ -9,6 +9,7 @@ from collections import Counter
 
 from zoo_markup import link, literal, literals, plain
 
+import gluon_bert
 from gluon_bert.modeling.counts import count_parameters
 from gluon_bert.zoo import (
     ARCHITECTURES,
@@ -166,6 +167,14 @@ def alias_table():
     """Names that data sets had in GluonNLP, in its versions or in its documentation."""
     return ['There', 'Here'], [
         [literal(alias), literal(name)] for alias, name in DATASET_ALIASES.items()
+    ]
+
+
+def moved_table():
+    """List the modules of 0.1 that have moved, with their names of today."""
+    return ['Module of 0.1', 'Now'], [
+        [literal(f'gluon_bert.{former}'), literal(f'gluon_bert.{now}')]
+        for former, now in gluon_bert._MOVED.items()
     ]
 
 

@@ -12,7 +12,9 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from test_style import ROOMS
 
+import gluon_bert
 from gluon_bert.cli import COMMANDS
 from gluon_bert.data import TASKS
 from gluon_bert.zoo import (
@@ -268,6 +270,11 @@ def test_tables_have_every_row(extension, tables):
         assert f'``{folder}``' in shown
         for file in tables.files_of(row):
             assert (getattr(file, 'sha1', None) or file.sha256 or '') in shown
+    moved = cells(tables.moved_table())
+    assert moved == [
+        f'``gluon_bert.{former}`` | ``gluon_bert.{now}``'
+        for former, now in gluon_bert._MOVED.items()
+    ]
     lines = cells(extension('zoo').task_table())
     assert len(lines) == len(TASKS)
     for task in TASKS.values():
@@ -310,3 +317,24 @@ def test_results_come_from_the_file(extension, tmp_path):
     assert header == ['task', 'score', 'command']
     assert rows == [['MRPC', '0.5', '1'], ['RTE', '0.6', '2'], ['WNLI', '0.7', '1']]
     assert commands == ['python a.py', 'python b.py']
+
+
+def test_the_rooms_are_listed_in_their_order():
+    listed = re.findall(
+        r'^``gluon_bert/(\w+)(?:/|\.py)``  ',
+        (ROOT / 'docs' / 'reading.rst').read_text(encoding='utf-8'),
+        re.M,
+    )
+    package = ROOT / 'gluon_bert'
+    assert listed == [
+        room for room in ROOMS if (package / room).is_dir() or (package / f'{room}.py').is_file()
+    ]
+
+
+def test_reading_names_files_that_exist():
+    text = (ROOT / 'docs' / 'reading.rst').read_text(encoding='utf-8')
+    for name in re.findall(r'``((?:gluon_bert|tests)/[\w/]+\.py)``', text):
+        assert (ROOT / name).is_file(), name
+    for room, files in re.findall(r'\*\*(\w+)\*\* \(``([^)]*)``\)', text):
+        for name in files.split('``, ``'):
+            assert (ROOT / 'gluon_bert' / room / name).exists(), f'{room}: {name}'
