@@ -44,8 +44,8 @@ autodoc_typehints = 'none'
 napoleon_google_docstring = False
 napoleon_custom_sections = [('Inputs', 'params_style'), ('Outputs', 'params_style')]
 
-# Types in docstrings are prose. Names with a capital and more than one letter, such as BertConfig,
-# must lead somewhere; these need not: words, numbers, shapes, names of other projects.
+# Types in docstrings are prose. Capitalised names of several letters, such as BertConfig, must be
+# documented. Words, numbers, shapes and names of other projects need not be.
 nitpick_ignore_regex = [
     ('py:class', r'[^A-Z].*|[A-Z]+\)?|[A-Z] \* [A-Z]|None|Path|NDArray|HybridBlock|NamedTuple'),
     ('py:.*', r'(mxnet|gluonnlp|numpy)\..*'),
@@ -53,32 +53,33 @@ nitpick_ignore_regex = [
 
 
 def skip_tuple_fields(app, what, name, obj, skip, options):
-    """Leave out the fields of named tuples: the class's docstring tells them."""
+    """Skip the fields of named tuples, which the docstring of the class describes."""
     return True if type(obj).__name__ == '_tuplegetter' else None
 
 
 def resolve_short_name(app, env, node, content):
-    """Link a name without its module, such as :class:`BertModel`, if there is only one of it."""
+    """Link a name without its module, such as :class:`BertModel`, if it is unique."""
     if node.get('refdomain') != 'py':
         return None
     domain = env.get_domain('py')
-    full = [name for name in domain.objects if name.endswith('.' + node['reftarget'])]
-    if len(full) != 1:
+    names = [name for name in domain.objects if name.endswith('.' + node['reftarget'])]
+    if len(names) != 1:
         return None
     return domain.resolve_xref(
-        env, node['refdoc'], app.builder, node['reftype'], full[0], node, content
+        env, node['refdoc'], app.builder, node['reftype'], names[0], node, content
     )
 
 
 def import_mxnet(app):
-    """Before autodoc does, so that it has the NumPy names it needs, and without its warnings.
+    """Import MXNet before autodoc does, with the NumPy names it needs and without its warnings.
 
-    The tables and the pages of the models are written without it.
+    The tables and the pages of the models are written before, without MXNet.
     """
     from gluon_bert import BertModel  # noqa: F401
 
 
 def setup(app):
+    """Register the handlers of this file."""
     app.connect('builder-inited', import_mxnet, priority=900)
     app.connect('autodoc-skip-member', skip_tuple_fields)
     app.connect('missing-reference', resolve_short_name)

@@ -1,11 +1,11 @@
-"""Make the pictures of docs/gallery.rst again, from the commands on that page.
+"""Make the plots of docs/gallery.rst again, from the commands on that page.
 
-    python3 docs/make_gallery.py                 all
-    python3 docs/make_gallery.py map training    those whose file begins so
+    python3 docs/make_gallery.py                 all plots
+    python3 docs/make_gallery.py map training    plots whose file names begin with these words
     python3 docs/make_gallery.py --runs FOLDER   with trained networks in another folder
 
-Pictures of attention and vectors need the pre-trained model only. The others need the folders that
-the training commands on the page write, looked for in ``output``; what is not there is skipped.
+Plots of attention and vectors need only the pre-trained model. The others need the folders that the
+training commands on the page write to ``output``; plots whose folder is missing are skipped.
 """
 
 import argparse
@@ -15,28 +15,28 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-PAGE, PICTURES = HERE / 'gallery.rst', HERE / '_static' / 'gallery'
+PAGE, PLOTS = HERE / 'gallery.rst', HERE / '_static' / 'gallery'
 PROGRAM, RUNS = 'gluon-bert', 'output/'
 
 
 def commands():
-    """The commands of the page that write a picture, as lists of words without the program."""
+    """List the commands of the page that write a plot, as words without the program."""
     text = PAGE.read_text(encoding='utf-8').replace('\\\n', ' ')
     lines = re.findall(rf'^   {PROGRAM} (.+)$', text, re.M)
     return [shlex.split(line) for line in lines]
 
 
 def output_of(command):
-    """The name of the picture that a command writes."""
+    """Name the plot that a command writes."""
     flag = '--draw' if command[0] == 'info' else '--output'
     return command[command.index(flag) + 1]
 
 
-def placed(command, runs):
-    """The command with its picture and its folders where they are."""
+def with_paths(command, runs):
+    """Replace the names of plot and folders in a command by their paths."""
     output = output_of(command)
     return [
-        str(PICTURES / word)
+        str(PLOTS / word)
         if word == output
         else str(runs / word[len(RUNS) :])
         if word.startswith(RUNS)
@@ -62,12 +62,12 @@ def main(argv=None):
         name = output_of(command)
         if args.names and not name.startswith(tuple(args.names)):
             continue
-        words = placed(command, args.runs)
+        words = with_paths(command, args.runs)
         missing = [
             word for word in words if word.startswith(str(args.runs)) and not Path(word).exists()
         ]
         if missing:
-            sys.stderr.write(f'{name}: skipped, there is no {missing[0]}\n')
+            sys.stderr.write(f'{name}: skipped, {missing[0]} not found\n')
             continue
         failed += run(words) != 0
     return failed > 0

@@ -1,10 +1,10 @@
-"""The directive that shows the results of model_zoo/benchmark/benchmark.py in model_zoo/results."""
+"""The directive that shows the results of the benchmark in model_zoo/results."""
 
 from __future__ import annotations
 
 from benchmark_report import RANKED, cell_name, geometric_mean, latest, read_rows, standings
 from benchmark_systems import SYSTEMS
-from result_tables import RESULTS, picture_lines
+from result_tables import RESULTS, image_lines
 from zoo import Generated
 from zoo_markup import list_table, literal, plain
 
@@ -31,11 +31,11 @@ STANDING_HEADER = [
     'Most',
     'Cells lost to the best peer',
 ]
-PICTURES = {'': 'beside the best peer of each cell', '_sizes': 'against the size of the work'}
+PLOTS = {'': 'relative to the best peer of each cell', '_sizes': 'against the size of the work'}
 
 
 def benchmark_groups(rows):
-    """(mode, model) -> the latest rows of a file."""
+    """Group the latest rows of a file by (mode, model)."""
     groups = {}
     for row in latest(rows):
         groups.setdefault((row['mode'], row['model']), []).append(row)
@@ -43,7 +43,7 @@ def benchmark_groups(rows):
 
 
 def benchmark_table(rows):
-    """Header and rows of our systems, each beside the best peer of its cell."""
+    """Make header and rows of gluon_bert's systems, each with the best peer of its cell."""
     cells = {}
     for row in rows:
         cells.setdefault(_cell(row), {})[row['system']] = row
@@ -84,11 +84,14 @@ def benchmark_table(rows):
 
 
 def standing_table(rows):
-    """Header and rows: each of our systems over all cells that have a peer of its precision."""
+    """Make header and rows that sum up each of gluon_bert's systems.
+
+    All cells count that have a peer of its precision.
+    """
     ours = [row for row in rows if SYSTEMS[row['system']].is_ours]
     shown = []
     for system, (precision, ratios, lost) in standings(ours).items():
-        told = [
+        cells_lost = [
             f'{_work(row)}, threads {row["threads"]} ({float(row["speed_to_best_peer"]):.3f})'
             for row in lost
         ]
@@ -100,14 +103,14 @@ def standing_table(rows):
                 f'{geometric_mean(ratios):.2f}',
                 f'{min(ratios):.2f}',
                 f'{max(ratios):.2f}',
-                f'{len(lost)}: ' + '; '.join(told) if told else 'none',
+                f'{len(lost)}: ' + '; '.join(cells_lost) if lost else 'none',
             ]
         )
     return STANDING_HEADER, shown
 
 
 def benchmark_lines(path):
-    """Lines for a file: for each mode and network tables, pictures, who was not ranked."""
+    """Yield the lines for a file: for each mode and network tables, plots, unranked systems."""
     rows = read_rows(path)
     for (mode, model), group in benchmark_groups(rows).items():
         flags = max((row['flags'] for row in group), key=len)
@@ -116,24 +119,24 @@ def benchmark_lines(path):
         if standing:
             yield from list_table(header, standing)
         yield from list_table(*benchmark_table(group))
-        for ending, meaning in PICTURES.items():
-            picture = path.with_name(f'{path.stem}_{mode}_{model}{ending}.png')
-            if picture.is_file():
-                yield from picture_lines(picture, f'speed {meaning}, {mode}, {model}')
-        apart = sorted(
+        for suffix, meaning in PLOTS.items():
+            plot = path.with_name(f'{path.stem}_{mode}_{model}{suffix}.png')
+            if plot.is_file():
+                yield from image_lines(plot, f'speed {meaning}, {mode}, {model}')
+        unranked = sorted(
             {
                 f'{literal(row["system"])}: {plain(row["status"])}'
                 for row in group
                 if row['status'] != RANKED
             }
         )
-        if apart:
-            yield from ('Not ranked in some cells: ' + '; '.join(apart) + '.', '')
+        if unranked:
+            yield from ('Not ranked in some cells: ' + '; '.join(unranked) + '.', '')
         yield from (plain(line) for line in origin_lines(group))
 
 
 def origin_lines(rows):
-    """Where rows come from: a line for each hardware, set of versions and commit."""
+    """Yield a line for each hardware, set of versions and commit of the rows."""
     dates = {}
     for row in rows:
         dates.setdefault(
@@ -157,7 +160,7 @@ def _work(row):
 
 
 def _share(row):
-    """Of the ceiling of its own precision; of another one, which is named then."""
+    """Format the share of the ceiling; name its precision if it is not that of the system."""
     other = row['ceiling_precision'] not in ('', row['precision'])
     return _number(row['share_of_ceiling'], '.0%') + f' of {row["ceiling_precision"]}' * other
 
@@ -171,7 +174,7 @@ def _number(value, form):
 
 
 class BenchmarkResults(Generated):
-    """``.. benchmark-results::``: all that is in model_zoo/results/benchmark*.csv."""
+    """Show all of model_zoo/results/benchmark*.csv: ``.. benchmark-results::``."""
 
     def run(self):
         paths = sorted(RESULTS.glob('benchmark*.csv'))

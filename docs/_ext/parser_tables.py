@@ -12,12 +12,12 @@ _WIDTH = 88
 
 
 def flag_tables(script):
-    """(title, header, rows) for each group of a script's arguments."""
+    """Yield (title, header, rows) for each group of a script's arguments."""
     return parser_tables(importlib.import_module(script).make_parser())
 
 
 def command_parsers():
-    """Subcommand -> its parser, of the console script."""
+    """Map the subcommands of the console script to their parsers."""
     from gluon_bert.cli import make_parser
 
     (action,) = (
@@ -29,9 +29,9 @@ def command_parsers():
 
 
 def parser_tables(parser):
-    """(title, header, rows) for each group of a parser's arguments.
+    """Yield (title, header, rows) for each group of a parser's arguments.
 
-    Those of its own subcommands follow; what all of them have stands at the end, once.
+    Groups of its subcommands follow. Those that all subcommands share come last, once.
     """
     for group in parser._action_groups:
         rows = [
@@ -41,18 +41,18 @@ def parser_tables(parser):
         ]
         if rows:
             yield group.title, ['Argument', 'Default', 'Meaning'], rows
-    kinds = {
-        name: list(parser_tables(kind))
+    subcommands = {
+        name: list(parser_tables(subparser))
         for action in parser._actions
         if isinstance(action, argparse._SubParsersAction)
-        for name, kind in action.choices.items()
+        for name, subparser in action.choices.items()
     }
     shared = [
         table
-        for table in next(iter(kinds.values()), ())
-        if all(table in tables for tables in kinds.values())
+        for table in next(iter(subcommands.values()), ())
+        if all(table in tables for tables in subcommands.values())
     ]
-    for name, tables in kinds.items():
+    for name, tables in subcommands.items():
         for title, *table in tables:
             if (title, *table) not in shared:
                 yield f'{parser.prog.split()[-1]} {name}: {title}', *table
@@ -60,7 +60,7 @@ def parser_tables(parser):
 
 
 def usage(parser):
-    """The usage of a parser, whatever the width of the terminal."""
+    """Format the usage of a parser, independently of the width of the terminal."""
     formatter = argparse.HelpFormatter(parser.prog, width=_WIDTH)
     actions = [action for action in parser._actions if action.dest != 'help']
     formatter.add_usage(parser.usage, actions, parser._mutually_exclusive_groups, prefix='')
@@ -68,18 +68,18 @@ def usage(parser):
 
 
 def description_lines(parser):
-    """A parser's description: paragraphs, then its examples as code."""
+    """Make lines of a parser's description: paragraphs, then its examples as code."""
     text, _, examples = (parser.description or '').partition('\nexample')
     lines = [*plain(text).split('\n'), '']
-    if examples:  # from here on 's:' or ':', and the commands
+    if examples:  # begins with 's:' or ':', then the commands
         lines += code_block(inspect.cleandoc(examples.partition('\n')[2]))
     return lines
 
 
 def _row(parser, action):
-    silent = action.default in (None, argparse.SUPPRESS) or isinstance(action.default, bool)
+    has_no_default = action.default in (None, argparse.SUPPRESS) or isinstance(action.default, bool)
     meaning = plain((action.help or '') % {**vars(action), 'prog': parser.prog})
     if action.choices:
         meaning += f'; one of {literals(action.choices)}'
     names = action.option_strings or [action.metavar or action.dest]
-    return [literals(names), '' if silent else literal(action.default), meaning]
+    return [literals(names), '' if has_no_default else literal(action.default), meaning]

@@ -11,14 +11,14 @@ RESULTS = Path(__file__).resolve().parents[2] / 'model_zoo' / 'results'
 
 
 def read_results(path):
-    """The columns and the rows, as dicts, of a CSV of results."""
+    """Read the column names, and the rows as dicts, of a CSV file of results."""
     with open(path, newline='', encoding='utf-8') as file:
         reader = csv.DictReader(file)
         return list(reader.fieldnames or ()), list(reader)
 
 
 def results_table(header, results):
-    """Header, rows and commands of results; a row names its command by number."""
+    """Make header, rows and list of commands; a row gives the number of its command."""
     commands = list(dict.fromkeys(row['command'] for row in results if row.get('command')))
     rows = [
         [
@@ -32,13 +32,13 @@ def results_table(header, results):
     return header, rows, commands
 
 
-def picture_lines(path, meaning):
-    """Lines that show a picture of model_zoo/results."""
+def image_lines(path, meaning):
+    """Make lines that show a plot of model_zoo/results."""
     return [f'.. image:: /../model_zoo/results/{path.name}', f'   :alt: {meaning}', '']
 
 
 def results_lines(header, results):
-    """Lines of the table, and of the list of its commands."""
+    """Make the lines of the table and of the list of its commands."""
     header, rows, commands = results_table(header, results)
     lines = list_table(header, rows)
     if commands:

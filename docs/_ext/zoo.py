@@ -1,6 +1,6 @@
 """Directives that write tables from the rows of the package, parsers, scripts and CSV files.
 
-Before Sphinx looks for pages, those of the models and the archive of the scripts are written.
+The pages of the models and the archive of the scripts are written before Sphinx reads pages.
 """
 
 import importlib
@@ -11,7 +11,7 @@ from pathlib import Path
 import zoo_tables
 from docutils.statemachine import StringList
 from parser_tables import command_parsers, description_lines, flag_tables, parser_tables, usage
-from result_tables import RESULTS, picture_lines, read_results, results_lines
+from result_tables import RESULTS, image_lines, read_results, results_lines
 from sphinx.util.docutils import SphinxDirective, nodes
 from zoo_bundle import write_bundle
 from zoo_markup import code_block, grid_table, list_table, literal, literals
@@ -21,8 +21,8 @@ ZOO = Path(inspect.getfile(zoo_tables.list_models)).parent
 
 
 def task_table():
-    """The tasks that can be read by name."""
-    # It brings MXNet, so it is not imported above.
+    """Make the table of tasks with a name."""
+    # Imports MXNet, so it is not at the top.
     from gluon_bert.data import TASKS
 
     header = ['Task', 'Folder', 'Texts', 'Classes', 'Metrics', 'Splits', "GLUE server's files"]
@@ -48,9 +48,10 @@ def task_table():
 
 
 class Generated(SphinxDirective):
-    """What all directives here share: lines of reStructuredText become nodes."""
+    """Base class of the directives: turns lines of reStructuredText into nodes."""
 
     def parse(self, lines, *sources):
+        """Make nodes of lines that depend on source files."""
         for source in sources:
             self.env.note_dependency(str(source))
         node = nodes.Element()
@@ -61,7 +62,7 @@ class Generated(SphinxDirective):
 
 
 class ZooTable(Generated):
-    """``.. zoo-table:: group``: which of its models there are, see :func:`zoo_tables.groups`."""
+    """Show the models of a group of :func:`zoo_tables.groups`: ``.. zoo-table:: group``."""
 
     required_arguments = 1
 
@@ -79,7 +80,7 @@ class ZooTable(Generated):
 
 
 class FileTable(Generated):
-    """``.. file-table:: kind``: the files of a kind of source."""
+    """Show the files of a kind of source: ``.. file-table:: kind``."""
 
     required_arguments = 1
 
@@ -99,7 +100,7 @@ ROW_TABLES = {
 
 
 class RowTable(Generated):
-    """``.. architecture-table::`` and others of ``ROW_TABLES``."""
+    """Show a table of ``ROW_TABLES``, such as ``.. architecture-table::``."""
 
     def run(self):
         table = ROW_TABLES[self.name]
@@ -115,7 +116,7 @@ class RowTable(Generated):
 
 
 class FlagsTable(Generated):
-    """``.. flags-table:: script`` for a script of the folder examples."""
+    """Show the flags of a script: ``.. flags-table:: script``."""
 
     required_arguments = 1
 
@@ -129,12 +130,12 @@ class FlagsTable(Generated):
 
 
 class CommandHelp(Generated):
-    """``.. command-help:: name``: a subcommand of the console script."""
+    """Show the help of a subcommand of the console script: ``.. command-help:: name``."""
 
     required_arguments = 1
 
     def run(self):
-        from gluon_bert import command
+        from gluon_bert import cli
 
         parser = command_parsers()[self.arguments[0]]
         lines = [
@@ -142,7 +143,7 @@ class CommandHelp(Generated):
             *description_lines(parser),
             *_grouped(parser_tables(parser)),
         ]
-        return self.parse(lines, *Path(command.__file__).parent.glob('*.py'))
+        return self.parse(lines, *Path(cli.__file__).parent.glob('*.py'))
 
 
 def _grouped(tables):
@@ -151,7 +152,7 @@ def _grouped(tables):
 
 
 class ScriptHelp(Generated):
-    """``.. script-help:: script`` shows the docstring of a script."""
+    """Show the docstring of a script: ``.. script-help:: script``."""
 
     required_arguments = 1
 
@@ -165,9 +166,9 @@ class ScriptHelp(Generated):
 
 
 class ResultsTable(Generated):
-    """``.. results-table:: file.csv`` for a file of model_zoo/results; absent ones say so.
+    """Show a file of model_zoo/results, or that it is missing: ``.. results-table:: file.csv``.
 
-    Pictures that belong to it, whose names begin with the file's, follow.
+    Plots whose names begin with the file's name follow.
     """
 
     required_arguments = 1
@@ -185,13 +186,13 @@ class ResultsTable(Generated):
                 ]
             )
         lines = results_lines(header, rows)
-        for picture in sorted(RESULTS.glob(f'{path.stem}_*.png')):
-            lines += picture_lines(picture, picture.stem.replace('_', ' '))
+        for plot in sorted(RESULTS.glob(f'{path.stem}_*.png')):
+            lines += image_lines(plot, plot.stem.replace('_', ' '))
         return self.parse(lines)
 
 
 def write_files(app):
-    """Write what the pages are made from and link to."""
+    """Write the pages of the models and the archive of the scripts."""
     write_pages(Path(app.srcdir) / 'models')
     write_bundle(Path(app.srcdir) / 'model_zoo' / 'bert.zip')
 

@@ -1,4 +1,4 @@
-"""The example scripts as one archive, the same bytes from the same files."""
+"""The archive of the example scripts; the same files give the same bytes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _UNIX = 3
 
 
 def bundled_files():
-    """Name in the archive -> file: the scripts, their README, the sample data, the licence."""
+    """Map names in the archive to files: scripts, their README, sample data, licence."""
     examples = ROOT / 'examples'
     paths = [
         *examples.glob('*.py'),
@@ -33,10 +33,10 @@ def write_bundle(target):
     Parameters
     ----------
     target : Path
-        Its folder is made if absent.
+        Its folder is created if necessary.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    # Not packed: how far zlib packs depends on its version.
+    # Not compressed: the result would depend on the version of zlib.
     with atomic_path(target) as path, zipfile.ZipFile(path, 'w', zipfile.ZIP_STORED) as archive:
         for name, file in bundled_files().items():
             member = zipfile.ZipInfo(name, _DATE)

@@ -7,29 +7,29 @@ from urllib.parse import urlsplit
 
 
 def literal(value):
-    """A cell in typewriter letters; empty for an empty value."""
+    """Format a cell as code; empty for an empty value."""
     return f'``{value}``' if str(value) else ''
 
 
 def literals(values):
-    """A cell of several of them."""
+    """Format a cell of several values as code."""
     return ', '.join(map(literal, values))
 
 
 def plain(text):
-    """A cell of text that is not markup."""
+    """Escape the markup of a text."""
     return re.sub(r'([*`|_\\])', r'\\\1', str(text))
 
 
 def link(address, text=None):
-    """A cell that is a link, by default shown as its host."""
+    """Format a cell as a link, by default with its host as text."""
     return f'`{plain(text or urlsplit(address).netloc)} <{address}>`__'
 
 
 def list_table(header, rows, name='', head_columns=0, widths=''):
-    """Lines of a ``list-table``; without a header its first row is one of data.
+    """Make the lines of a ``list-table``, with or without a header.
 
-    ``name`` is its CSS class, ``widths`` those of its columns, relative to each other.
+    ``name`` is its CSS class, ``widths`` are the relative widths of its columns.
     """
     options = [f'   :class: {name}'] * bool(name) + [f'   :widths: {widths}'] * bool(widths)
     lines = [
@@ -48,7 +48,7 @@ def list_table(header, rows, name='', head_columns=0, widths=''):
 
 
 def grid_table(header, rows):
-    """Lines of a table drawn with +, - and |, as people write them."""
+    """Make the lines of a grid table, drawn with +, - and |."""
     cells = [header, *rows]
     widths = [max(map(len, column)) for column in zip(*cells)]
 
@@ -63,7 +63,7 @@ def grid_table(header, rows):
 
 
 def code_block(text, language='text'):
-    """Lines of a block of code."""
+    """Make the lines of a code block."""
     return [
         f'.. code-block:: {language}',
         '',
@@ -73,5 +73,5 @@ def code_block(text, language='text'):
 
 
 def heading(text, line='='):
-    """Lines of a heading."""
+    """Make the lines of a heading."""
     return [text, line * len(text), '']

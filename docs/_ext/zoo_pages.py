@@ -1,4 +1,4 @@
-"""A page for every model of the zoo, written from its rows before Sphinx looks for pages."""
+"""A page for every model of the zoo, written from its rows before Sphinx reads pages."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import zoo_tables as tables
 from result_tables import RESULTS, read_results, results_lines
 from zoo_markup import code_block, heading, link, list_table, literal, literals, plain
 
-from gluon_bert import counts, drawing
 from gluon_bert._internal.files import write_text
+from gluon_bert.modeling import counts
+from gluon_bert.plots import network
 from gluon_bert.zoo import VOCABULARIES, WEIGHTS, ModelName, family_of, list_models
 from gluon_bert.zoo.schema import GluonFile, HubFile, InstalledFile
 
-_ASKED_FOR = {
+_ARGUMENTS = {
     'pooler': 'use_pooler',
     'next_sentence': 'use_classifier=True',
     'masked_lm': 'use_decoder=True',
@@ -24,50 +25,50 @@ _SOURCE_HEADER = ['', 'File', 'Checked against', 'Size', 'Without']
 
 
 def write_pages(folder):
-    """Write index.rst, <architecture>/<data set>.rst and the drawings; remove what is stale.
+    """Write index.rst, <architecture>/<data set>.rst and the diagrams; remove stale files.
 
     Parameters
     ----------
     folder : Path
-        What is up to date in it stays as it is, so that Sphinx reads only what has changed.
+        Files that have not changed are not written, so that Sphinx does not read them again.
     """
-    wanted = {folder / 'index.rst': index_page()}
-    drawn = {}
+    pages = {folder / 'index.rst': index_page()}
+    diagrams = {}
     for key in list_models():
-        drawn[folder / key.name / picture_of(key)] = key
-        wanted[folder / key.name / f'{key.dataset_name}.rst'] = model_page(key)
-    for path in folder.rglob('[!.]*.*'):  # with a dot in front: another process writes it
-        if path.is_file() and path not in wanted and path not in drawn:
+        diagrams[folder / key.name / diagram_of(key)] = key
+        pages[folder / key.name / f'{key.dataset_name}.rst'] = model_page(key)
+    for path in folder.rglob('[!.]*.*'):  # names with a leading dot: written by another process
+        if path.is_file() and path not in pages and path not in diagrams:
             path.unlink()
-    for path, lines in wanted.items():
+    for path, lines in pages.items():
         _write_changed(path, '\n'.join(lines).rstrip() + '\n')
-    for path, key in drawn.items():
+    for path, key in diagrams.items():
         _draw_changed(path, key)
 
 
 def index_page():
-    """The table of all models."""
+    """Make the page with the table of all models."""
     header, rows = tables.models_table()
     return [
         *heading('All models'),
-        f'{len(rows)} models; each has a page of its own.',
+        f'{len(rows)} models, each with its own page.',
         '',
-        '*Parameters* counts the encoder, with its pooler if it has one. *Size* is that of the '
-        'file that is fetched, or with ~ what it should be.',
+        '*Parameters* counts the encoder, with its pooler if it has one. *Size* is the size of '
+        'the download, or with ~ an estimate.',
         '',
         *list_table(header, rows, 'models'),
     ]
 
 
-def picture_of(key):
-    """The file name of a model's drawing; models with the same network share it."""
+def diagram_of(key):
+    """Name the file of a model's diagram; models with the same network share it."""
     return '-'.join([str(VOCABULARIES[key.dataset_name].size), *WEIGHTS[key].heads]) + '.svg'
 
 
 def model_page(key):
-    """The lines of one model's page."""
+    """Make the lines of a model's page."""
     row = WEIGHTS[key]
-    # Not in the table of contents, which would be long: the tables lead here.
+    # Not in the table of contents, which would be long; the tables link here.
     return [
         ':orphan:',
         '',
@@ -78,7 +79,7 @@ def model_page(key):
         *_warnings(key),
         *list_table([], _facts(key), 'facts', head_columns=1),
         *_source_lines(key),
-        *_drawing(key),
+        *_diagram(key),
         *_scores(key),
     ]
 
@@ -93,21 +94,20 @@ def _call(key):
             f'tokenizer = get_tokenizer({name}, {dataset})',
             'python',
         ),
-        f'``gluon-bert fetch {key.name} {key.dataset_name}`` brings the files beforehand, '
-        f'``gluon-bert info`` tells what follows here.',
+        f'``gluon-bert fetch {key.name} {key.dataset_name}`` downloads the files in advance, '
+        f'``gluon-bert info`` shows the facts below.',
         '',
     ]
 
 
 def _warnings(key):
-    """What may stand in the way."""
+    """Yield notes about requirements of the model."""
     if all(isinstance(file, GluonFile) for file in tables.files_of(WEIGHTS[key])):
         yield from (
             '.. note::',
             '',
-            "   Its file was published in GluonNLP's store alone, which has not answered "
-            'since 2024: you need a copy of the file, or a :doc:`mirror </mirror>` that '
-            'has it.',
+            "   Its file was only published in GluonNLP's store, which has not answered since "
+            '2024. You need a copy of the file, or a :doc:`mirror </mirror>` that has it.',
             '',
         )
     if VOCABULARIES[key.dataset_name].kind == 'sentencepiece':
@@ -115,11 +115,11 @@ def _warnings(key):
 
 
 def _facts(key):
-    """Rows (what, value)."""
+    """Yield rows (title, value)."""
     row, vocabulary = WEIGHTS[key], VOCABULARIES[key.dataset_name]
     config = tables.config_of(key)
     types = f'{config.num_token_types} token types' if config.num_token_types else 'no token types'
-    heads = [f'{literal(head)} ({literal(_ASKED_FOR[head])})' for head in row.heads]
+    heads = [f'{literal(head)} ({literal(_ARGUMENTS[head])})' for head in row.heads]
     yield (
         'Family',
         {'bert': 'BERT', 'roberta': 'RoBERTa', 'distilbert': 'DistilBERT', 'ernie': 'ERNIE'}[
@@ -159,8 +159,8 @@ def _source_lines(key):
     row, vocabulary = WEIGHTS[key], VOCABULARIES[key.dataset_name]
     lines = [
         *heading('Sources', '-'),
-        'Tried in this order, after what lies in the folder of the cache; a mirror that you '
-        'have set is tried first. See :doc:`/mirror`.',
+        'These are tried in this order, after the cache folder. A mirror that you have set is '
+        'tried first. See :doc:`/mirror`.',
         '',
     ]
     for title, of in (('Parameters', row), ('Vocabulary', vocabulary)):
@@ -170,21 +170,21 @@ def _source_lines(key):
             for number, source in enumerate(of.sources, 1)
             for file in (source if isinstance(source, tuple) else (source,))
         ]
-        kept = [
+        used = [
             column
             for column in range(len(_SOURCE_HEADER))
             if column == 0 or any(cell[column] for cell in cells)
         ]
         lines += list_table(
-            [_SOURCE_HEADER[column] for column in kept],
-            [[cell[column] for column in kept] for cell in cells],
+            [_SOURCE_HEADER[column] for column in used],
+            [[cell[column] for column in used] for cell in cells],
             'files',
         )
     return lines
 
 
 def _source_cells(file, row):
-    """The cells below _SOURCE_HEADER, but for the first."""
+    """Make the cells under _SOURCE_HEADER, without the first."""
     digest = tables.digest_of(file, row)
     rest = [tables.megabytes(file), plain(', '.join(getattr(file, 'lacks', ())))]
     if isinstance(file, InstalledFile):
@@ -214,13 +214,13 @@ def _source_cells(file, row):
     ]
 
 
-def _drawing(key):
+def _diagram(key):
     kinds = counts.count_parameters(tables.config_of(key), WEIGHTS[key].heads)
     rows = [[counts.title_of(kind), f'{count:,}'] for kind, count in kinds.items()]
     rows.append(['*all*', f'{sum(kinds.values()):,}'])
     return [
         *heading('The network', '-'),
-        f'.. image:: {picture_of(key)}',
+        f'.. image:: {diagram_of(key)}',
         '   :width: 100%',
         f'   :alt: Block diagram of {key.name} with its trained heads',
         '',
@@ -229,7 +229,7 @@ def _drawing(key):
 
 
 def _scores(key):
-    """Results recorded for the model, with the commands that gave them."""
+    """Make lines of the results recorded for the model, with their commands."""
     lines = []
     for path in sorted(RESULTS.glob('*.csv')):
         _, rows = read_results(path)
@@ -240,7 +240,7 @@ def _scores(key):
     return (
         [
             *heading('Scores', '-'),
-            'Of this project, from ``model_zoo/results``; see :doc:`/results`.',
+            'Results of this project, from ``model_zoo/results``; see :doc:`/results`.',
             '',
             *lines,
         ]
@@ -257,11 +257,11 @@ def _write_changed(path, text):
 
 
 def _draw_changed(path, key):
-    """Draw unless the drawing is newer than what it is made from."""
-    made_from = [Path(inspect.getfile(module)) for module in (drawing, counts, tables)]
-    made_from += Path(inspect.getfile(ModelName)).parent.glob('*.py')
-    newest = max(source.stat().st_mtime for source in made_from)
+    """Draw the diagram unless it is newer than its sources."""
+    sources = [Path(inspect.getfile(module)) for module in (network, counts, tables)]
+    sources += Path(inspect.getfile(ModelName)).parent.rglob('*.py')
+    newest = max(source.stat().st_mtime for source in sources)
     if path.is_file() and path.stat().st_mtime > newest:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    drawing.draw_network(tables.config_of(key), path, WEIGHTS[key].heads)
+    network.draw_network(tables.config_of(key), path, WEIGHTS[key].heads)

@@ -1,6 +1,6 @@
-"""Tables written from the rows of the zoo. They need neither MXNet nor a Sphinx run.
+"""Tables made from the rows of the zoo, without MXNet and without running Sphinx.
 
-The functions whose names end in ``_table`` give a header and rows of cells in reStructuredText.
+Functions whose names end in ``_table`` return a header and rows of cells in reStructuredText.
 """
 
 from __future__ import annotations
@@ -35,36 +35,36 @@ _MODULES = {'google': weights_google, 'small': weights_google_small, 'science': 
 
 
 def groups():
-    """The models of each table of the zoo page.
+    """Group the models by the tables of the zoo page.
 
     Returns
     -------
     dict of str to list
-        'google', 'small', 'science', and by family what is none of these. Every row of WEIGHTS is
-        in one of them, once.
+        'google', 'small', 'science', and the families of all other models. Every row of WEIGHTS is
+        in exactly one group.
     """
-    found = {}
+    keys = {}
     for key in WEIGHTS:
         name = next(
             (name for name, module in _MODULES.items() if key in module.WEIGHTS), family_of(key[0])
         )
-        found.setdefault(name, []).append(key)
-    return found
+        keys.setdefault(name, []).append(key)
+    return keys
 
 
 def page(key, text=''):
-    """A link to the page of a model."""
+    """Link to the page of a model."""
     return f':doc:`{text or "/".join(key)} </models/{key[0]}/{key[1]}>`'
 
 
 def zoo_table(group):
-    """Data sets by architectures: which have trained parameters."""
+    """Show which data sets have trained parameters of which architecture."""
     keys = groups()[group]
     if group == 'small':
         return _small_table(keys)
-    # A BERT of others is looked for beside Google's base and large ones.
-    beside = groups()['google'] if family_of(keys[0][0]) == 'bert' else []
-    names = [name for name in ARCHITECTURES if name in {key[0] for key in [*keys, *beside]}]
+    # Tables of BERT models also have the columns of Google's base and large models.
+    google = groups()['google'] if family_of(keys[0][0]) == 'bert' else []
+    names = [name for name in ARCHITECTURES if name in {key[0] for key in [*keys, *google]}]
     datasets = list(dict.fromkeys(key[1] for key in keys))
     rows = [
         [
@@ -77,14 +77,14 @@ def zoo_table(group):
 
 
 def _small_table(keys):
-    """The same by layers and units; a name is bert_<layers>_<units>_<heads>."""
-    placed = {
+    """Show the models by layers and units; names are bert_<layers>_<units>_<heads>."""
+    keys_by_size = {
         (ARCHITECTURES[key[0]]['num_layers'], ARCHITECTURES[key[0]]['units']): key for key in keys
     }
-    layers, units = (sorted(set(numbers)) for numbers in zip(*placed))
+    layers, units = (sorted(set(numbers)) for numbers in zip(*keys_by_size))
 
-    def cell(place):
-        key = placed.get(place)
+    def cell(size):
+        key = keys_by_size.get(size)
         return f'{page(key, YES)} {millions(WEIGHTS[key].num_params)}' if key else NO
 
     return (
@@ -94,7 +94,7 @@ def _small_table(keys):
 
 
 def datasets_of(group):
-    """Lines that name the data sets of a group and their models."""
+    """Make lines that list the data sets of a group and their models."""
     models = {}
     for name, dataset in groups()[group]:
         models.setdefault(dataset, []).append(name)
@@ -106,7 +106,7 @@ def datasets_of(group):
 
 
 def models_table():
-    """Every model with what matters for choosing it."""
+    """List all models with size, heads and licence."""
     header = ['Model, data set', 'Parameters', 'Size', 'Trained heads', 'Licence']
     rows = []
     for key in list_models():
@@ -124,7 +124,7 @@ def models_table():
 
 
 def architecture_table():
-    """The hyper-parameters of each architecture; what most of them share is left out."""
+    """List the hyper-parameters of each architecture, without those that most of them share."""
     shared, rows = shared_fields(), []
     for name, row in ARCHITECTURES.items():
         others = [
@@ -137,7 +137,7 @@ def architecture_table():
 
 
 def shared_fields():
-    """Field -> the value that most architectures have."""
+    """Map fields to the values that most architectures have."""
     fields = [field for field in next(iter(ARCHITECTURES.values())) if field not in _SIZES]
     return {
         field: Counter(row[field] for row in ARCHITECTURES.values()).most_common(1)[0][0]
@@ -146,15 +146,15 @@ def shared_fields():
 
 
 def shared_line():
-    """A line that says what most architectures share."""
+    """Make a line with the hyper-parameters that most architectures share."""
     shared = ', '.join(
         f'{literal(field)} {plain(value)}' for field, value in shared_fields().items()
     )
-    return [f'Unless it says otherwise: {shared}.', '']
+    return [f'Other hyper-parameters, unless the table gives them: {shared}.', '']
 
 
 def vocabulary_table():
-    """The vocabularies."""
+    """List the vocabularies."""
     header = ['Data set', 'Tokens', 'Kind', 'Case', 'Order of ids']
     rows = [
         [literal(name), f'{row.size}', KINDS[row.kind], case_of(row), order_of(row)]
@@ -164,8 +164,8 @@ def vocabulary_table():
 
 
 def alias_table():
-    """Names that data sets had in GluonNLP, in its versions or in its documentation."""
-    return ['There', 'Here'], [
+    """List the names that data sets had in versions of GluonNLP or in its documentation."""
+    return ['GluonNLP', 'Here'], [
         [literal(alias), literal(name)] for alias, name in DATASET_ALIASES.items()
     ]
 
@@ -179,7 +179,7 @@ def moved_table():
 
 
 def file_table(kind):
-    """Every file of a kind of source: what it is for, its digest and size; widths of columns."""
+    """List the files of a kind of source, and give the widths of the columns."""
     files = {}
     for folder, row in all_rows():
         for file in files_of(row):
@@ -188,19 +188,19 @@ def file_table(kind):
     rows = [
         [
             literals(folders),
-            '\n'.join(f'| {part}' for part in (_place(file), digest_of(file, row)) if part),
+            '\n'.join(f'| {part}' for part in (_source_name(file), digest_of(file, row)) if part),
             megabytes(file),
         ]
         for file, (row, folders) in files.items()
     ]
-    header = ['For', 'File, SHA-1 of what is in it' if kind is GluonFile else 'File, SHA-256']
+    header = ['For', 'File, SHA-1 of its content' if kind is GluonFile else 'File, SHA-256']
     if any(row[2] for row in rows):
         return [*header, 'Size'], rows, '35 53 12'
     return header, [row[:2] for row in rows], '40 60'
 
 
-def _place(file):
-    """A file by the name under which its source has it."""
+def _source_name(file):
+    """Name a file as its source does."""
     if isinstance(file, GluonFile):
         return literal(f'{store_folder(file)}/{file.stem}-{file.sha1[:8]}.zip')
     if isinstance(file, HubFile):
@@ -211,7 +211,7 @@ def _place(file):
 
 
 def all_rows():
-    """(folder under root, row) of all weights and vocabularies."""
+    """List (folder under root, row) of all weights and vocabularies."""
     return [
         *((f'{key.name}_{key.dataset_name}', WEIGHTS[key]) for key in list_models()),
         *VOCABULARIES.items(),
@@ -219,7 +219,7 @@ def all_rows():
 
 
 def files_of(row):
-    """The files of a row's sources, one after the other."""
+    """List the files of a row's sources."""
     return [
         file
         for source in row.sources
@@ -228,17 +228,17 @@ def files_of(row):
 
 
 def store_folder(file):
-    """Where in GluonNLP's store a file lies."""
+    """Name the folder of a file in GluonNLP's store."""
     return 'gluon/models' if file.suffix == '.params' else 'gluon/dataset/vocab'
 
 
 def hub_page(file):
-    """The page of a file of the hub."""
+    """Make the address of a file's page on the hub."""
     return f'{HUB}/{file.repository}/blob/{file.revision}/{file.path}'
 
 
 def digest_of(file, row):
-    """The digest that a file must have, as a cell; empty where none has been published."""
+    """Format the published digest of a file; empty if there is none."""
     if isinstance(file, GluonFile):
         return literal(file.sha1)
     if file.sha256:
@@ -248,40 +248,40 @@ def digest_of(file, row):
 
 
 def megabytes(file):
-    """The size of a file, where known."""
+    """Format the size of a file; empty if it is unknown."""
     size = getattr(file, 'size', None)
     return f'{size / 1e6:.1f} MB' if size else ''
 
 
 def size_of(key):
-    """The size of a model's file; about, where that is not known."""
+    """Format the size of a model's file; an estimate if it is unknown."""
     known = next(filter(None, map(megabytes, files_of(WEIGHTS[key]))), '')
     total = sum(count_parameters(config_of(key), WEIGHTS[key].heads).values())
     return known or f'~ {4 * total / 1e6:.0f} MB'
 
 
 def config_of(key):
-    """The configuration of a model."""
+    """Make the configuration of a model."""
     return get_config(key[0], VOCABULARIES[key[1]].size)
 
 
 def millions(number):
-    """A number of parameters for people."""
+    """Format a number of parameters in millions."""
     return f'{number / 1e6:.1f} M'
 
 
 def case_of(row):
-    """What a vocabulary does to letters."""
+    """Name the case of a vocabulary."""
     return 'lower' if row.lowercase else 'kept'
 
 
 def order_of(row):
-    """In which order a vocabulary's ids are."""
+    """Name the order of a vocabulary's ids."""
     return 'GluonNLP 0.5' if row.swapped else 'published'
 
 
 def aliases_of(dataset):
-    """Other names of a data set."""
+    """List the other names of a data set."""
     return [alias for alias, name in DATASET_ALIASES.items() if name == dataset]
 
 
