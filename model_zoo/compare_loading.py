@@ -1,10 +1,11 @@
-"""Time and memory from a safetensors file to the first output, beside transformers on PyTorch.
+"""Compare the time and memory from a safetensors file to the first output with transformers.
 
     python model_zoo/compare_loading.py --repeats 7
 
-Each measurement is a process of its own, the two sides take turns, and the file is in the page
-cache of both. Imports are not counted. Memory is the peak above that after the imports, beside the
-size of the file. The network is of random numbers: only its shapes matter.
+transformers runs on PyTorch. Each measurement is a separate process, the two sides take turns, and
+the file is in the page cache of both. Imports are not counted. Memory is the peak above the memory
+after the imports, relative to the size of the file. The network has random parameters: only its
+shapes matter.
 """
 
 import argparse
@@ -29,7 +30,7 @@ def make_parser():
     )
     parser.add_argument('--bert_model', default='bert_12_768_12')
     parser.add_argument('--vocab_size', type=int, default=30522)
-    parser.add_argument('--tokens', type=int, default=16, help='of the one sequence')
+    parser.add_argument('--tokens', type=int, default=16, help='number of tokens')
     parser.add_argument('--repeats', type=int, default=7)
     parser.add_argument('--threads', type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument(
@@ -48,18 +49,18 @@ def main(argv=None):
         folder = Path(folder) / 'model'
         write_model(args.bert_model, args.vocab_size, folder)
         size = (folder / 'model.safetensors').stat().st_size
-        found = {side: [] for side in SIDES}
-        for repeat in range(args.repeats + 1):  # the first fills the page cache
+        results = {side: [] for side in SIDES}
+        for repeat in range(args.repeats + 1):  # the first run fills the page cache
             for side in SIDES if repeat % 2 else SIDES[::-1]:
                 result = run(side, folder, args.tokens, args.threads)
                 if repeat:
-                    found[side].append(result)
-    report(found, size)
+                    results[side].append(result)
+    report(results, size)
     return 0
 
 
 def write_model(name, vocab_size, folder):
-    """A Hugging Face folder with random numbers."""
+    """Write a Hugging Face folder with random parameters."""
     import numpy as np
 
     from gluon_bert.checkpoint.arrays import Arrays
@@ -82,7 +83,7 @@ def write_model(name, vocab_size, folder):
 
 
 def run(side, folder, tokens, threads):
-    """One measurement in a process of its own."""
+    """Run a measurement in a separate process."""
     environment = {**os.environ, 'OMP_NUM_THREADS': str(threads), 'HF_HUB_OFFLINE': '1'}
     output = subprocess.run(
         [sys.executable, __file__, '--measure', side, str(folder), str(tokens)],
@@ -94,7 +95,7 @@ def run(side, folder, tokens, threads):
 
 
 def measure(side, folder, tokens):
-    """Seconds, and bytes of memory above those after the imports."""
+    """Measure seconds, and bytes of memory above those after the imports."""
     import time
 
     load = {'gluon_bert': load_gluon_bert, 'transformers': load_transformers}[side]()
@@ -131,10 +132,10 @@ def load_transformers():
     return load
 
 
-def report(found, size):
+def report(results, size):
     """Print medians with their spread, and the ratios."""
-    seconds = {side: [result['seconds'] for result in found[side]] for side in SIDES}
-    peaks = {side: statistics.median(result['peak'] for result in found[side]) for side in SIDES}
+    seconds = {side: [result['seconds'] for result in results[side]] for side in SIDES}
+    peaks = {side: statistics.median(result['peak'] for result in results[side]) for side in SIDES}
     print(f'file: {size / 1e6:.1f} MB')
     for side in SIDES:
         print(

@@ -1,15 +1,16 @@
-"""Learn to find entities from the same weights here and in a plain PyTorch loop, side by side.
+"""Compare fine-tuning for entities with a plain PyTorch loop, from the same weights.
 
     python model_zoo/compare_ner_pytorch.py --train_file wnut17train.conll \\
         --eval_file emerging.test.annotated --seeds 1 2 3 --output model_zoo/results/ner.csv
 
-Each run is a process of its own, one framework after the other, seed by seed, so that both see the
-same machine. The PyTorch side is transformers' BertForTokenClassification with AdamW, linear
-warm-up and decay, clipping and random batches, padded to their longest window; its loss is the mean
-over the words of a batch, ours that over the words of a window and then over windows. Windows,
-labels and the scorer, which is tested against seqeval, are the same code for both. The score is the
-F1 of the last epoch, so that none is chosen by the file it is evaluated on; the time of an epoch is
-that of its training steps alone. Needs PyTorch and transformers: python3 dev.py setup --peers.
+Each run is a separate process. The frameworks run one after the other for each seed, so that
+conditions are the same. The PyTorch side is transformers' BertForTokenClassification with AdamW,
+linear warm-up and decay, clipping and random batches, padded to their longest window. Its loss is
+the mean over the words of a batch; here it is the mean over the words of a window, and then over
+windows. Both use the same code for windows, labels and the metrics, which are tested against
+seqeval. The score is the F1 of the last epoch, so that no epoch is chosen by the evaluation file.
+The time of an epoch is that of its training steps. PyTorch and transformers are required: python3
+dev.py setup --peers.
 """
 
 import sys
@@ -24,7 +25,7 @@ def make_parser():
     )
     parser.add_argument('--train_file', type=Path, required=True)
     parser.add_argument('--eval_file', type=Path, required=True)
-    parser.add_argument('--repair', action='store_true', help='mend broken sequences of tags')
+    parser.add_argument('--repair', action='store_true', help='repair invalid sequences of tags')
     return parser
 
 
@@ -40,7 +41,7 @@ def main(argv=None):
 
 
 def run_gluon(args, seed):
-    """One run of the example script."""
+    """Run the example script once."""
     return comparing.run_script(
         args,
         'finetune_ner.py',
@@ -57,7 +58,7 @@ def run_gluon(args, seed):
 
 
 def load_data(args):
-    """The names of the tags; by split the windows, their labels and the true tags."""
+    """Load the tag names and, for each split, the windows, their labels and the true tags."""
     import gluon_bert as gb
 
     tokenizer = gb.get_tokenizer(comparing.MODEL, comparing.DATASET)
@@ -77,7 +78,7 @@ def load_data(args):
 
 
 def run_pytorch(args):
-    """The PyTorch side, in its own process: metrics and the seconds of an epoch."""
+    """Run the PyTorch side, in its own process; return metrics and the seconds of an epoch."""
     import torch
     import transformers
 

@@ -1,13 +1,13 @@
-"""What bfloat16 and int8 cost in accuracy after fine-tuning, on texts of other lengths too.
+"""Measure the loss of accuracy with bfloat16 and int8 after fine-tuning, by length of text.
 
     GLUE_DIR=glue_data python model_zoo/compare_precision.py --tasks MRPC STS-B --seeds 1 2 3 \\
         --work fine_tuned --output model_zoo/results/precision.csv
 
-Each network is evaluated in float32 and in each lower precision, without layers kept in float32 and
-with those that choose_precision finds. The dev set is halved by length: layers are chosen on one
-half, or on all, and every choice is evaluated on both halves and on all. Networks are fine-tuned by
-examples/finetune_classifier.py into --work and reused from there; --folders takes others that are
-there already.
+Each network is evaluated in float32 and in each lower precision, with no layers in float32 and with
+those that choose_precision selects. The dev set is divided into short and long texts: layers are
+chosen on one half, or on all texts, and every choice is evaluated on both halves and on all texts.
+Networks are fine-tuned by examples/finetune_classifier.py into --work and reused from there;
+--folders names existing folders instead.
 """
 
 import argparse
@@ -31,10 +31,7 @@ def make_parser():
     parser.add_argument('--tasks', nargs='+', default=['MRPC', 'STS-B'])
     parser.add_argument('--seeds', type=int, nargs='+', default=[1, 2, 3])
     parser.add_argument(
-        '--work',
-        type=Path,
-        default=Path('fine_tuned'),
-        help='folder of the networks that are trained here',
+        '--work', type=Path, default=Path('fine_tuned'), help='folder for the fine-tuned networks'
     )
     parser.add_argument('--folders', type=Path, nargs='+', help='fine-tuned folders to use instead')
     parser.add_argument(
@@ -45,7 +42,7 @@ def make_parser():
         '--max_examples',
         type=int,
         metavar='N',
-        help='use the first rows of the dev set alone, to try out',
+        help='use only the first rows of the dev set, for testing',
     )
     for flag, default in (
         ('--batch_size', 32),
@@ -53,7 +50,7 @@ def make_parser():
         ('--lr', 5e-5),
         ('--max_len', 128),
     ):
-        parser.add_argument(flag, type=type(default), default=default, help='of the training')
+        parser.add_argument(flag, type=type(default), default=default, help='for the training')
     comparing.add_output_arguments(parser)
     return parser
 
@@ -76,13 +73,13 @@ def main(argv=None):
             if lost and precision != 'float32':
                 print(
                     f'{task} {precision}{", layers chosen" * chosen}, {part} texts: lost '
-                    f'{100 * statistics.mean(lost):.2f} points in the mean, '
+                    f'{100 * statistics.mean(lost):.2f} points on average, '
                     f'{100 * max(lost):.2f} at most'
                 )
 
 
 def folders(args):
-    """The fine-tuned folders, each with its seed where it is known."""
+    """List the fine-tuned folders with their seeds, None if unknown."""
     if args.folders:
         yield from ((folder, '') for folder in args.folders)
         return
@@ -130,7 +127,7 @@ def train(args, task, seed, folder):
 
 
 def compare(args, folder, seed):
-    """The rows of a folder."""
+    """Make the rows of a folder."""
     pipeline = gb.load_pipeline(folder)
     parts = halves(read_dev(pipeline), args.max_examples)
     measured = {}
@@ -175,7 +172,7 @@ def compare(args, folder, seed):
 
 
 def halves(dev, most=None):
-    """The dev set, and its halves of short and of long texts."""
+    """Divide the dev set into short and long texts; return all, short and long."""
     dev = dev.part(range(min(most or len(dev.inputs), len(dev.inputs))))
     lengths = [sum(map(len, (row,) if isinstance(row, str) else row)) for row in dev.inputs]
     order, middle = np.argsort(lengths, kind='stable').tolist(), len(lengths) // 2
@@ -187,7 +184,7 @@ def halves(dev, most=None):
 
 
 def choose(args, pipeline, dev, precision):
-    """The layers that stay in float32, chosen on a dev set."""
+    """Choose the layers that stay in float32 on a dev set."""
 
     def score(predictor):
         return dev.score(pipeline.freeze(predictor))

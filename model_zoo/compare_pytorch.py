@@ -1,13 +1,13 @@
-"""Fine-tune the same weights on the same GLUE task here and in a plain PyTorch loop, side by side.
+"""Compare fine-tuning on a GLUE task with a plain PyTorch loop, from the same weights.
 
     GLUE_DIR=glue_data python model_zoo/compare_pytorch.py --task_name MRPC --seeds 1 2 3 \\
         --output model_zoo/results/compare_pytorch.csv
 
-Each run is a process of its own, one framework after the other, seed by seed, so that both see the
-same machine. The PyTorch side is transformers' BertForSequenceClassification with AdamW, linear
-warm-up and decay, clipping and random batches, padded to their longest sequence or, with
---torch_pad, all to max_len. The time of an epoch is that of its training steps alone, evaluation
-left out. Needs PyTorch and transformers: python3 dev.py setup --peers.
+Each run is a separate process. The frameworks run one after the other for each seed, so that
+conditions are the same. The PyTorch side is transformers' BertForSequenceClassification with AdamW,
+linear warm-up and decay, clipping and random batches, padded to their longest sequence or, with
+--torch_pad, all to max_len. The time of an epoch is that of its training steps, without evaluation.
+PyTorch and transformers are required: python3 dev.py setup --peers.
 """
 
 import sys
@@ -37,7 +37,7 @@ def main(argv=None):
 
 
 def run_gluon(args, seed):
-    """One run of the example script."""
+    """Run the example script once."""
     return comparing.run_script(
         args,
         'finetune_classifier.py',
@@ -53,7 +53,7 @@ def run_gluon(args, seed):
 
 
 def load_data(args):
-    """The task, its features and labels by split: the same for both frameworks."""
+    """Load the task and, for each split, features and labels, which both frameworks use."""
     import gluon_bert as gb
 
     task = gb.data.get_task(args.task_name)
@@ -76,7 +76,7 @@ def load_data(args):
 
 
 def run_pytorch(args):
-    """The PyTorch side, in its own process: metrics and the seconds of an epoch."""
+    """Run the PyTorch side, in its own process; return metrics and the seconds of an epoch."""
     import torch
     import transformers
 

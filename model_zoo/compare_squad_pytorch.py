@@ -1,14 +1,14 @@
-"""Learn to answer questions from the same weights here and in a plain PyTorch loop, side by side.
+"""Compare fine-tuning for question answering with a plain PyTorch loop, from the same weights.
 
     python model_zoo/compare_squad_pytorch.py --train_file train40-v1.1.json \\
         --predict_file dev8-v1.1.json --seeds 1 2 --output model_zoo/results/squad.csv
 
-Each run is a process of its own, one framework after the other, seed by seed, so that both see the
-same machine. The PyTorch side is transformers' BertForQuestionAnswering with AdamW, linear warm-up
-and decay, clipping and random batches, padded to their longest sequence. Windows, the choice of
-answers and the evaluation are the same code for both, which is tested against Google's rules and
-official figures. The score is that of the last epoch, the time of an epoch that of its training
-steps alone. Needs PyTorch and transformers: python3 dev.py setup --peers.
+Each run is a separate process. The frameworks run one after the other for each seed, so that
+conditions are the same. The PyTorch side is transformers' BertForQuestionAnswering with AdamW,
+linear warm-up and decay, clipping and random batches, padded to their longest sequence. Both use
+the same code for windows, the choice of answers and the evaluation, which is tested against
+Google's rules and official figures. The score is that of the last epoch, and the time of an epoch
+is that of its training steps. PyTorch and transformers are required: python3 dev.py setup --peers.
 """
 
 import sys
@@ -50,7 +50,7 @@ def main(argv=None):
 
 
 def run_gluon(args, seed):
-    """One run of the example script."""
+    """Run the example script once."""
     return comparing.run_script(
         args,
         'finetune_squad.py',
@@ -69,7 +69,7 @@ def run_gluon(args, seed):
 
 
 def load_data(args):
-    """The questions and their windows by split: the same for both frameworks."""
+    """Load the questions and windows of each split, which both frameworks use."""
     import gluon_bert as gb
 
     tokenizer = gb.get_tokenizer(comparing.MODEL, comparing.DATASET)
@@ -84,7 +84,7 @@ def load_data(args):
 
 
 def run_pytorch(args):
-    """The PyTorch side, in its own process: metrics and the seconds of an epoch."""
+    """Run the PyTorch side, in its own process; return metrics and the seconds of an epoch."""
     import torch
     import transformers
 

@@ -1,20 +1,20 @@
-"""Sentence vectors of a stream of any length: memory, order, and speed beside ready-made batches.
+"""Measure memory, order and speed of sentence vectors of a stream of texts.
 
     python model_zoo/compare_stream.py corpus/*.txt --bytes 1e9 \\
         --output model_zoo/results/stream.csv
 
-Two measurements, after one another:
+There are two measurements:
 
-stream  The lines of the files are written again and again into one file of --bytes, which
-        examples/embed_sentences.py reads in a process of its own, as a user would run it, with a
-        network that has --stream_model's shape and random numbers. Its memory is taken at each
-        percent of the vectors; --output gets it at 1, 10, 25, 50, 75 and 100 percent, and a file
-        beside it, stream_memory.csv for stream.csv, at all of them, with a picture. Then each
-        vector is compared with that of the same line in the first pass over the files: what is
-        out of order, missing or twice does not agree.
-speed   What the script does, from reading lines to writing their vectors, and the same network on
-        sequences that were tokenized and sorted by length before, through Predictor.batches,
-        --rounds times in turn within one process, on the first --speed_lines lines; with each of
+stream  The lines of the files are repeated in a file of --bytes, which examples/embed_sentences.py
+        reads in a separate process, as a user would run it. The network has --stream_model's shape
+        and random parameters. Its memory is measured at each percent of the vectors. --output gets
+        the values at 1, 10, 25, 50, 75 and 100 percent. A second file, stream_memory.csv for
+        stream.csv, gets all values, with a plot. Then each vector is compared with that of the same
+        line in the first pass over the files, which reveals wrong order, missing lines and
+        duplicates.
+speed   The work of the script, from reading lines to writing vectors, is compared with
+        Predictor.batches on sequences that are already tokenized and sorted by length. Both run
+        --rounds times, in turn and in one process, on the first --speed_lines lines, with each of
         --speed_models.
 """
 
@@ -36,10 +36,10 @@ import gluon_bert as gb
 
 sys.path.insert(0, str(comparing.EXAMPLES))
 PERCENTS = (1, 10, 25, 50, 75, 100)
-EVERY = range(1, 101)  # percents at which memory is taken
+EVERY = range(1, 101)  # percents at which memory is measured
 MEMORY_FIELDS = ('network', 'percent', 'lines', 'stream_mb', 'memory_mb', 'peak_memory_mb')
 LOOK_AHEAD = 64  # batches sorted by length together, as the script does
-TOLERANCE = 1e-4  # lines beside other ones are padded otherwise
+TOLERANCE = 1e-4  # padding depends on the other lines of a batch
 
 
 def make_parser():
@@ -47,7 +47,9 @@ def make_parser():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('files', nargs='+', type=Path, help='lines of text to repeat')
-    parser.add_argument('--bytes', type=float, default=1e9, help='of the stream; 0 leaves it out')
+    parser.add_argument(
+        '--bytes', type=float, default=1e9, help='size of the stream; 0 skips this measurement'
+    )
     parser.add_argument('--stream_model', default='bert_2_128_2', help='network of the stream')
     parser.add_argument('--speed_models', nargs='*', default=['bert_2_128_2', comparing.MODEL])
     parser.add_argument('--speed_lines', type=int, default=8192)
@@ -55,7 +57,7 @@ def make_parser():
     parser.add_argument('--batch_size', type=int, default=32)
     parser.add_argument('--max_len', type=int, default=128)
     parser.add_argument(
-        '--folder', type=Path, help='for what is written meanwhile (default: a temporary one)'
+        '--folder', type=Path, help='for intermediate files (default: a temporary folder)'
     )
     comparing.add_output_arguments(parser)
     return parser
@@ -95,7 +97,7 @@ def main(argv=None):
 
 
 def network_folder(name, folder):
-    """A folder with a network of a shape, its numbers random, and a real vocabulary."""
+    """Write a folder with a network of this shape, random parameters and a real vocabulary."""
     target = folder / name
     if not target.is_dir():
         tokenizer = gb.get_tokenizer(comparing.MODEL, comparing.DATASET)
@@ -120,7 +122,7 @@ def script_arguments(args, model):
 
 
 def measure_stream(args, lines, folder):
-    """Memory of the script over the stream, and whether its vectors are in order."""
+    """Measure the memory of the script over the stream, and check the order of its vectors."""
     stream, output = folder / 'stream.txt', folder / 'vectors.npy'
     model = network_folder(args.stream_model, folder)
     num_lines = write_stream(stream, lines, args.bytes)
@@ -175,7 +177,7 @@ def measure_stream(args, lines, folder):
 
 
 def keep_memory(args, peaks, num_lines, num_bytes):
-    """Write the memory over the stream to a file beside the results; its path."""
+    """Write the memory over the stream to a file in the folder of the results; return its path."""
     path = args.output.with_name(f'{args.output.stem}_memory.csv')
     with open(path, 'w', newline='', encoding='utf-8') as file:
         writer = csv.writer(file)
@@ -194,7 +196,7 @@ def keep_memory(args, peaks, num_lines, num_bytes):
 
 
 def draw_memory(path, target):
-    """Draw resident memory and its peak against the lines that are done."""
+    """Plot resident memory and its peak against the number of processed lines."""
     from matplotlib.ticker import EngFormatter
 
     from gluon_bert.plots import style
@@ -226,13 +228,13 @@ def draw_memory(path, target):
 
 
 def _scale(lines, megabytes):
-    """From lines to MB of text, and back."""
+    """Make functions that convert lines to MB of text, and back."""
     ratio = float(megabytes) / lines or 1.0
     return (lambda value: value * ratio), (lambda value: value / ratio)
 
 
 def write_stream(path, lines, size):
-    """Write the lines again and again until there are ``size`` bytes; give their number."""
+    """Repeat the lines in a file until it has ``size`` bytes; return the number of lines."""
     block = '\n'.join(lines) + '\n'
     block, count = block.encode(), 0
     with open(path, 'wb') as file:
@@ -244,21 +246,21 @@ def write_stream(path, lines, size):
 
 
 def watch(process, folder, num_bytes):
-    """The memory of a process and its peak when percents of its output are there, in bytes."""
-    found, figures = {}, ()
+    """Measure the memory of a process and its peak at each percent of its output, in bytes."""
+    by_percent, figures = {}, ()
     while process.poll() is None:
-        with contextlib.suppress(OSError):  # it may end, or rename its output, meanwhile
+        with contextlib.suppress(OSError):  # it may end or rename its output at any time
             figures = tuple(comparing.memory(field, process.pid) for field in ('VmRSS', 'VmHWM'))
             written = max([path.stat().st_size for path in folder.glob('.vectors.npy.*')] or [0])
             for percent in EVERY:
                 if written * 100 >= percent * num_bytes:
-                    found.setdefault(percent, figures)
+                    by_percent.setdefault(percent, figures)
         time.sleep(0.05)
-    return {percent: found.get(percent, figures) for percent in EVERY}
+    return {percent: by_percent.get(percent, figures) for percent in EVERY}
 
 
 def agreeing_rows(path, num_rows, period, chunk=1 << 16):
-    """How many rows are those of the first pass over the lines."""
+    """Count the rows that equal those of the first pass over the lines."""
     vectors = np.load(path, mmap_mode='r')
     first = np.array(vectors[:period])
     if len(vectors) != num_rows:
@@ -272,7 +274,7 @@ def agreeing_rows(path, num_rows, period, chunk=1 << 16):
 
 
 def measure_speed(args, name, lines, folder):
-    """Lines a second of the script's path and of ready batches, and their ratio."""
+    """Measure lines per second of the script and of prepared batches, and their ratio."""
     import embed_sentences
 
     part = folder / 'part.txt'
@@ -318,7 +320,7 @@ def summary(values, unit, digits):
 
 
 def ready_blocks(args, lines):
-    """The sequences of the lines, sorted by length within blocks as the script sorts them."""
+    """Tokenize the lines and sort the sequences by length within blocks, as the script does."""
     tokenizer = gb.get_tokenizer(comparing.MODEL, comparing.DATASET)
     transform = gb.data.SentenceTransform(tokenizer, args.max_len)
     size = args.batch_size * LOOK_AHEAD

@@ -1,4 +1,4 @@
-"""What the comparisons with PyTorch share: runs in turn, times, rows of a CSV file."""
+"""Shared by the comparisons with PyTorch: runs in turn, times, rows of a CSV file."""
 
 import argparse
 import csv
@@ -24,9 +24,9 @@ FRAMEWORKS = ('gluon_bert', 'pytorch')
 
 
 def make_parser(doc, seeds, batch_size, epochs, lr, length, longest):
-    """The parser of a comparison, with what all of them have.
+    """Make the parser of a comparison, with the arguments of all comparisons.
 
-    ``length`` is the flag of the longest sequence, ``longest`` its default.
+    ``length`` is the flag for the maximum length of a sequence, ``longest`` its default.
     """
     parser = argparse.ArgumentParser(
         description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -36,18 +36,18 @@ def make_parser(doc, seeds, batch_size, epochs, lr, length, longest):
     parser.add_argument('--lr', type=float, default=lr)
     parser.add_argument(length, dest='max_len', type=int, default=longest)
     parser.add_argument('--seeds', type=int, nargs='+', default=seeds)
-    parser.add_argument('--optimizer', default='adam', help='of our side')
+    parser.add_argument('--optimizer', default='adam', help='optimizer of gluon_bert')
     parser.add_argument('--frameworks', nargs='+', default=list(FRAMEWORKS), choices=FRAMEWORKS)
     parser.add_argument(
         '--like_lengths',
         action='store_true',
-        help='let PyTorch have batches of like lengths too, as we have',
+        help='group sequences of similar length in PyTorch, too',
     )
     parser.add_argument(
         '--max_steps',
         type=int,
         metavar='N',
-        help='train for so many steps, to compare their time alone',
+        help='train for this number of steps, to compare only their time',
     )
     parser.add_argument('--child', help='used by the script itself: the seed of a PyTorch run')
     add_output_arguments(parser)
@@ -55,25 +55,25 @@ def make_parser(doc, seeds, batch_size, epochs, lr, length, longest):
 
 
 def add_output_arguments(parser):
-    """The arguments of every measurement: its threads, and where its rows go."""
+    """Add the arguments of every measurement: threads and output file."""
     parser.add_argument('--threads', type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument('--output', type=Path, help='CSV to append to')
+    parser.add_argument('--output', type=Path, help='CSV file to append to')
 
 
 def compare(args, script, run_gluon, run_pytorch, columns, torch_padding=None):
-    """Run the frameworks one after the other, seed by seed; print and keep a row for each.
+    """Run the frameworks one after the other for each seed; print and store a row for each run.
 
     Parameters
     ----------
     args : argparse.Namespace
     script : str
-        The comparison's own file, which is run again for the PyTorch side.
+        The file of the comparison, which is run again for the PyTorch side.
     run_gluon : function
         (args, seed) -> metrics, seconds of an epoch.
     run_pytorch : function
-        args -> the same; called in the process of its own.
+        args -> the same; called in a separate process.
     columns : function
-        metrics -> the row's own columns.
+        metrics -> further columns of the row.
     torch_padding : str, optional
         How the PyTorch side pads.
     """
@@ -101,13 +101,13 @@ def compare(args, script, run_gluon, run_pytorch, columns, torch_padding=None):
         own = [row for row in rows if row['framework'] == framework]
         print(
             f'{framework}: mean {own[0]["metric"]} '
-            f'{statistics.mean(row["score"] for row in own):.4f}, median seconds an epoch '
+            f'{statistics.mean(row["score"] for row in own):.4f}, median seconds per epoch '
             f'{statistics.median(row["seconds_per_epoch"] for row in own):.1f}'
         )
 
 
 def run_script(args, script, *arguments):
-    """Run an example; give its last metrics and the median seconds of an epoch."""
+    """Run an example; return its last metrics and the median seconds of an epoch."""
     with tempfile.TemporaryDirectory() as folder:
         command = [
             sys.executable,
@@ -149,19 +149,19 @@ def run_script(args, script, *arguments):
 
 
 def run_child(args, script, seed):
-    """Run the PyTorch side of a comparison in a process of its own; give what it prints."""
+    """Run the PyTorch side of a comparison in a separate process; return what it prints."""
     command = [sys.executable, script, '--child', str(seed), *sys.argv[1:]]
     result = subprocess.run(command, check=True, env=environment(args), stdout=subprocess.PIPE)
     return json.loads(result.stdout.splitlines()[-1])
 
 
 def weights_folder():
-    """The folder of the model's weights, as transformers reads it."""
+    """Find the folder of the model's weights, which transformers can read."""
     return str(gb.zoo.fetch.store.find_file(gb.zoo.WEIGHTS[MODEL, DATASET], Path('')).parent)
 
 
 def padded(features, fixed_length=None):
-    """A batch for transformers' networks, as their keyword arguments."""
+    """Make a padded batch, as keyword arguments of transformers' networks."""
     import torch
 
     inputs, types, lengths = gb.data.pad_batch(features, 0, round_to=fixed_length)
@@ -174,10 +174,10 @@ def padded(features, fixed_length=None):
 
 
 def train_pytorch(args, model, lengths, loss_of):
-    """The plain loop: AdamW, linear warm-up and decay, clipping, random batches.
+    """Train in a plain loop: AdamW, linear warm-up and decay, clipping, random batches.
 
-    ``lengths`` are those of the sequences, in tokens; ``loss_of`` gives the mean loss of a list of
-    sequences' numbers. Returns the median seconds of an epoch.
+    ``lengths`` are the numbers of tokens of the sequences. ``loss_of`` returns the mean loss of the
+    sequences with these indices. Returns the median seconds of an epoch.
     """
     import torch
     import transformers
@@ -212,7 +212,7 @@ def train_pytorch(args, model, lengths, loss_of):
 
 
 def batches_of(args, lengths, epoch):
-    """The numbers of the sequences of each batch, on the PyTorch side."""
+    """Draw the indices of the sequences of each batch, on the PyTorch side."""
     if args.like_lengths:
         return [
             batch.tolist()
@@ -226,7 +226,7 @@ def batches_of(args, lengths, epoch):
 
 
 def prepare_pytorch(args):
-    """Seed PyTorch and give it its threads."""
+    """Set the seed and the number of threads of PyTorch."""
     import torch
 
     random.seed(int(args.child))
@@ -235,12 +235,12 @@ def prepare_pytorch(args):
 
 
 def seconds_of_epoch(times):
-    """From the end of the first step, when everything is loaded and warm, to that of the last."""
+    """Measure from the end of the first step, after all warm-up, to the end of the last one."""
     return (times[-1] - times[0]) * len(times) / max(len(times) - 1, 1)
 
 
 def describe(args, framework, seed, metrics, seconds, padding, **others):
-    """A row of the CSV file; the first of the metrics is the score."""
+    """Make a row of the CSV file; the first of the metrics is the score."""
     name, score = next(iter(metrics.items()))
     return {
         'framework': framework,
@@ -261,7 +261,7 @@ def describe(args, framework, seed, metrics, seconds, padding, **others):
 
 
 def origin():
-    """Where a row comes from: hardware and commit."""
+    """Describe the origin of a row: hardware and commit."""
     commit = subprocess.run(
         ['git', 'rev-parse', '--short', 'HEAD'], capture_output=True, text=True, cwd=EXAMPLES
     ).stdout.strip()
@@ -269,12 +269,12 @@ def origin():
 
 
 def environment(args):
-    """The environment of a run."""
+    """Make the environment variables of a run."""
     return {**os.environ, 'OMP_NUM_THREADS': str(args.threads)}
 
 
 def hardware():
-    """The processor's name and count."""
+    """Describe the processor: name and number."""
     info = Path('/proc/cpuinfo')
     names = (
         [
@@ -289,7 +289,7 @@ def hardware():
 
 
 def memory(field, process='self'):
-    """A figure of a process, such as VmHWM, its peak memory, in bytes; OSError if there is none."""
+    """Read a memory figure of a process in bytes, such as VmHWM, the peak; OSError if none."""
     for line in Path(f'/proc/{process}/status').read_text().splitlines():
         if line.startswith(field + ':'):
             return int(line.split()[1]) * 1024
@@ -297,14 +297,14 @@ def memory(field, process='self'):
 
 
 def keep(args, row):
-    """Print a row, and add it to the file that --output names."""
+    """Print a row and append it to the file of --output."""
     print(json.dumps(row), flush=True)
     if args.output:
         append(args.output, row)
 
 
 def append(path, row):
-    """Add a line to a CSV file, with a header if it is new."""
+    """Append a line to a CSV file, with a header if the file is new."""
     is_new = not path.is_file()
     with open(path, 'a', newline='', encoding='utf-8') as file:
         writer = csv.DictWriter(file, list(row))

@@ -1,4 +1,4 @@
-"""Measure gluon_bert and other systems side by side: the same network, the same inputs.
+"""Compare the speed of gluon_bert and other systems on the same network and inputs.
 
     python3 model_zoo/benchmark/benchmark.py --mode grid --bert_model bert_6_384_12 --threads 1 2 \\
         --batches 1 8 --lengths 32 128 --output benchmark.csv
@@ -8,24 +8,23 @@
     python3 model_zoo/benchmark/benchmark.py --mode growth --threads 1 2 \\
         --data glue_data/STS-B/train.tsv --one_by_one --rounds 3 --cell_seconds 60
 
-Each system is a process of its own that stays alive and is stopped while another one works. Before
-anything is timed, what all of them compute is compared with what the first one, gluon_bert,
-computes; one that differs is reported and not ranked. Then they take turns, round by round.
+Each system is a separate process, which is stopped while another one works. Before timing, the
+outputs of all systems are compared with those of the first one, gluon_bert. A system that differs
+is reported and not ranked. Then the systems take turns, round by round.
 
 Modes:
   grid     batches of random tokens, each batch size with each length
-  ragged   real texts in their order, a batch padded to its longest text
-  dataset  all vectors of a file: tokenizing, sorting by length, encoding
-  train    steps: forward, backward, clipping, Adam; of a grid, or of the texts of --data
-  load     from the start of a process to its first outputs
-  growth   batch sizes at one length, lengths at one batch size, these two with each number of
+  ragged   texts in their order, each batch padded to its longest text
+  dataset  all vectors of a file: tokenization, sorting by length, encoding
+  train    steps: forward, backward, clipping, Adam; on a grid or on the texts of --data
+  load     time from the start of a process to its first outputs
+  growth   batch sizes at one length, lengths at one batch size, both of these with each number of
            threads, and the first --sizes texts of --data as data sets in batches of 32
 
-The other systems are installed by pip install .[bench].
+pip install .[bench] installs the other systems.
 """
 
 import datetime
-import math
 import os
 import shlex
 import subprocess
@@ -36,6 +35,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / 'examples'))
 
+import benchmark_arguments
 import benchmark_plot
 import benchmark_report as report
 import benchmark_weights
@@ -45,136 +45,21 @@ from benchmark_systems import SYSTEMS, TOLD_FLAGS, ceilings, processor, reason_t
 
 from common import cli
 
-MODES = ('grid', 'ragged', 'dataset', 'train', 'load', 'growth')
-TEXT_MODES = ('ragged', 'dataset')
-BATCHES, LENGTHS = [1, 8, 32], [32, 128, 384]
-# Of the mode growth: powers of two, each chain with the other size as --at has it.
-GROWING_BATCHES, GROWING_LENGTHS = [1, 2, 4, 8, 16, 32, 64], [16, 32, 64, 128, 256, 512]
-
-# Arguments that name places of one machine.
+# Arguments that are paths of this machine.
 PRIVATE = ('--work_folder', '--output')
 
 
 def make_parser():
-    parser = cli.make_parser(__doc__)
-    parser.add_argument('--mode', choices=MODES, default='grid')
-    parser.add_argument('--traceback', action='store_true', help='show where an error came from')
-    add_network_arguments(parser.add_argument_group('network'))
-    add_work_arguments(parser.add_argument_group('work'))
-    group = parser.add_argument_group('measurement')
-    group.add_argument(
-        '--systems',
-        nargs='+',
-        metavar='NAME',
-        default=list(SYSTEMS),
-        type=cli.one_of('system', SYSTEMS),
-        help='(default: all that are installed)',
-    )
-    group.add_argument(
-        '--threads',
-        type=cli.positive,
-        nargs='+',
-        default=[1],
-        help='of each system, which gets as many processors',
-    )
-    group.add_argument('--rounds', type=cli.positive, default=5)
-    group.add_argument(
-        '--turn_seconds',
-        type=float,
-        default=0.3,
-        help='a system is called so long in a round, once at least',
-    )
-    group.add_argument(
-        '--cell_seconds',
-        type=float,
-        default=math.inf,
-        help='fewer rounds, one at least, for a cell whose rounds would take longer',
-    )
-    group.add_argument(
-        '--output',
-        type=Path,
-        default=Path('benchmark.csv'),
-        help='CSV to add to; the plots go beside it',
-    )
-    group.add_argument(
-        '--resume', action='store_true', help='leave out what is in the CSV for this commit'
-    )
-    group.add_argument('--no_plot', action='store_true', help='draw nothing')
-    group.add_argument(
-        '--work_folder',
-        type=Path,
-        default=Path('output_dir/benchmark'),
-        help="for the network's files, kept for the next time",
-    )
-    return parser
-
-
-def add_network_arguments(group):
-    group.add_argument(
-        '--bert_model',
-        default='bert_6_384_12',
-        metavar='NAME',
-        type=cli.one_of('model', cli.ARCHITECTURES),
-    )
-    group.add_argument(
-        '--bert_dataset',
-        metavar='NAME',
-        type=cli.one_of('data set', {**cli.VOCABULARIES, **cli.DATASET_ALIASES}),
-        help='pre-trained on it (default: random numbers)',
-    )
-    group.add_argument(
-        '--vocab_file', type=Path, metavar='FILE', help='vocab.txt of the random network'
-    )
-    group.add_argument('--seed', type=int, default=1, help='of the network and of the tokens')
-
-
-def add_work_arguments(group):
-    group.add_argument(
-        '--batches',
-        type=cli.positive,
-        nargs='+',
-        help=f'(default: {told_list(BATCHES)}; growth: {told_list(GROWING_BATCHES)})',
-    )
-    group.add_argument(
-        '--lengths',
-        type=cli.positive,
-        nargs='+',
-        help=f'in tokens (default: {told_list(LENGTHS)}; growth: {told_list(GROWING_LENGTHS)})',
-    )
-    group.add_argument(
-        '--at',
-        type=cli.positive,
-        nargs=2,
-        metavar=('BATCH', 'LENGTH'),
-        default=[8, 128],
-        help='growth: the size that stays while the other grows',
-    )
-    group.add_argument(
-        '--sizes',
-        type=cli.positive,
-        nargs='+',
-        default=[100, 1000, 10000],
-        help='growth: of the data sets, in texts',
-    )
-    group.add_argument(
-        '--data',
-        type=Path,
-        nargs='+',
-        default=[],
-        metavar='FILE',
-        help='of texts: <task>/<split>.tsv of GLUE, .json of SQuAD, .txt',
-    )
-    group.add_argument('--one_by_one', action='store_true', help='take the texts of pairs singly')
-    group.add_argument('--limit', type=cli.positive, help='the first so many texts of a file')
-    group.add_argument('--max_len', type=cli.positive, default=384, help='of texts, in tokens')
+    """Make the parser of this script."""
+    return benchmark_arguments.make_parser(__doc__)
 
 
 def main(argv=None):
-    args = parse(argv)
+    args = benchmark_arguments.parse(make_parser(), argv)
     config = prepare_network(args)
     systems, skipped = choose_systems(args)
     for name, reason in skipped.items():
-        print(f'{name}: left out, {reason}', file=sys.stderr)
+        print(f'{name}: skipped, {reason}', file=sys.stderr)
     if not systems:
         raise cli.Failure('--systems: none of them can run here')
     cells = benchmark_work.make_cells(args, config)
@@ -197,38 +82,8 @@ def main(argv=None):
             print(path)
 
 
-def parse(argv):
-    """The arguments; an error if they do not go together."""
-    parser = make_parser()
-    args = parser.parse_args(argv)
-    if args.mode in TEXT_MODES and not args.data:
-        parser.error(f'--mode {args.mode} needs --data')
-    if args.data and args.mode not in (*TEXT_MODES, 'train', 'growth'):
-        parser.error(f'--data: does not go with --mode {args.mode}')
-    if args.limit and args.mode == 'growth':
-        parser.error('--limit: does not go with --mode growth, whose limits are --sizes')
-    if args.vocab_file and args.bert_dataset:
-        parser.error('--vocab_file: goes with a random network only')
-    allowed = len(os.sched_getaffinity(0))
-    if max(args.threads) > allowed:
-        parser.error(f'--threads {max(args.threads)}: this process may use {allowed} processors')
-    if args.turn_seconds < 0 or not math.isfinite(args.turn_seconds):
-        parser.error('--turn_seconds: expected 0 or more')
-    if not args.cell_seconds > 0:
-        parser.error('--cell_seconds: expected more than 0')
-    grows = args.mode == 'growth'
-    args.batches = args.batches or (GROWING_BATCHES if grows else BATCHES)
-    args.lengths = args.lengths or (GROWING_LENGTHS if grows else LENGTHS)
-    if not args.output.parent.is_dir():
-        parser.error(f'--output {args.output}: there is no folder {args.output.parent}')
-    if args.bert_dataset:
-        args.bert_dataset = cli.DATASET_ALIASES.get(args.bert_dataset, args.bert_dataset)
-    report.read_rows(args.output)  # an error now rather than in the end
-    return args
-
-
 def prepare_network(args):
-    """The network's configuration; makes its folder."""
+    """Make the folder of the network; return its configuration."""
     import gluon_bert as gb
 
     size = cli.VOCABULARIES[args.bert_dataset or cli.OFFLINE_MODEL[1]].size
@@ -250,7 +105,7 @@ def prepare_network(args):
 
 
 def choose_systems(args):
-    """The systems that can run, with all their files made, and why others cannot."""
+    """List the systems that can run, after making their files; report why others cannot."""
     flags, skipped, forms = processor()[1], {}, {}
     for name in args.systems:
         reason = reason_to_skip(SYSTEMS[name], args.mode, flags)
@@ -272,7 +127,7 @@ def choose_systems(args):
 
 
 def run_threads(args, config, systems, cells, threads, folder):
-    """Measure all cells with a number of threads; yields the rows, which are in the file then."""
+    """Measure all cells with a number of threads; yield the rows after writing them."""
     common = {
         'mode': args.mode,
         'model': args.bert_model,
@@ -301,14 +156,14 @@ def run_threads(args, config, systems, cells, threads, folder):
     limits = ceilings(systems, processor()[1])
     with Team(systems, limits, args.folder, args.mode, threads, folder) as team:
         for name in sorted(team.failed.keys() & set(limits)):
-            print(f'{name}: left out of the ceiling, {team.failed[name]}', file=sys.stderr)
+            print(f'{name}: not in the ceiling, {team.failed[name]}', file=sys.stderr)
         for cell, keys in left:
             rows = team.measure(cell, config, args.rounds, args.turn_seconds, args.cell_seconds)
             yield from keep(args, keys, rows, f'{cell.name}, filled to {cell.fill:.2f}')
 
 
 def keep(args, keys, rows, title):
-    """Add rows to the file and show them."""
+    """Append rows to the file and print them."""
     rows = [{**keys, **row} for row in rows]
     report.append_rows(args.output, rows)
     print(f'{keys["mode"]} {keys["model"]}, {title}, threads {keys["threads"]}')
@@ -316,8 +171,8 @@ def keep(args, keys, rows, title):
     return rows
 
 
-def told(argv):
-    """The arguments that a row tells: not where this machine keeps its files."""
+def without_paths(argv):
+    """Format the arguments for a row, without paths of this machine."""
     found, skipped = [], False
     for item in argv:
         if not skipped and item.split('=')[0] not in PRIVATE:
@@ -329,13 +184,8 @@ def told(argv):
     return found
 
 
-def told_list(numbers):
-    """Numbers for the help."""
-    return ' '.join(map(str, numbers))
-
-
 def origin():
-    """Where rows come from: hardware, versions, commit, time, command."""
+    """Describe the origin of rows: hardware, versions, commit, time, command."""
     name, flags = processor()
     return {
         'processor': name,
@@ -344,12 +194,14 @@ def origin():
         'versions': versions(),
         'commit': commit(),
         'date': datetime.datetime.now(datetime.timezone.utc).strftime('%Y-%m-%d %H:%M'),
-        'command': shlex.join(['python3', 'model_zoo/benchmark/benchmark.py', *told(sys.argv[1:])]),
+        'command': shlex.join(
+            ['python3', 'model_zoo/benchmark/benchmark.py', *without_paths(sys.argv[1:])]
+        ),
     }
 
 
 def commit():
-    """The commit of the code, with '+' behind it if files were changed since; '' if unknown."""
+    """Get the commit of the code, followed by '+' if files have changed; '' if unknown."""
 
     def git(*arguments):
         return subprocess.run(

@@ -1,4 +1,4 @@
-"""How fast the machine multiplies matrices, measured by benchmark.py beside the systems."""
+"""Speed of matrix products on this machine, which benchmark.py measures with the systems."""
 
 from __future__ import annotations
 
@@ -8,27 +8,28 @@ from typing import ClassVar
 
 import numpy as np
 
-SECONDS = 0.15  # that a shape is repeated for, in each turn
+SECONDS = 0.15  # time of a shape in each turn
 FEWEST = 3
 PROBE = (512, 512, 512)
-EMULATED = 2  # times as long as float32: such a precision is only emulated
+EMULATED = 2  # times as long as float32: the precision is emulated
 
 
 class Products:
-    """Times products of a batch (M, K) and the weights (N, K) of a dense layer.
+    """Measures products of a batch (M, K) and the weights (N, K) of a dense layer.
 
     Parameters
     ----------
     folder : Path
-        Not used; all systems get it.
+        Unused; all systems have this argument.
     threads : int
     precision : str
-        Of ``forms``: its form that is fastest on a product of :data:`PROBE` is taken.
+        Of ``forms``. The form that is fastest on a product of :data:`PROBE` is used.
 
     Raises
     ------
     ValueError
-        If none runs here, or the fastest one takes :data:`EMULATED` times as long as float32.
+        If none runs here, or the fastest one takes at least :data:`EMULATED` times as long as
+        float32.
     """
 
     # Precision -> methods: (inputs, weights) to a function that multiplies them.
@@ -39,7 +40,7 @@ class Products:
         self._form = self._choose(precision)
 
     def time(self, shapes):
-        """Seconds of one product of each shape (M, N, K): the median of a turn."""
+        """Measure the seconds of a product of each shape (M, N, K): the median of a turn."""
         return [self._time(self._form, *shape) for shape in shapes]
 
     def _choose(self, precision):
@@ -50,7 +51,7 @@ class Products:
         for form in forms:
             try:
                 seconds[form] = self._time(form, *PROBE)
-            except Exception as error:  # each library has its own for what it cannot
+            except Exception as error:  # each library has its own exceptions
                 errors.append(f'{form}: {error}'.strip().split('\n')[0])
         if not seconds:
             raise ValueError('; '.join(errors))
@@ -86,12 +87,12 @@ class MxnetProducts(Products):
     }
 
     def __init__(self, folder, threads, precision='fp32'):
-        import mxnet  # noqa: F401 (here, that its import is in no product's time)
+        import mxnet  # noqa: F401 (imported here, not during a measurement)
 
         super().__init__(folder, threads, precision)
 
     def fully_connected(self, inputs, weights, dtype=None):
-        """From and to float32."""
+        """Multiply from and to float32."""
         from mxnet import nd
 
         inputs, weights = nd.array(inputs), nd.array(weights)
@@ -110,11 +111,11 @@ class MxnetProducts(Products):
         return compute
 
     def bfloat16(self, inputs, weights):
-        """From and to bfloat16."""
+        """Multiply from and to bfloat16."""
         return self.fully_connected(inputs, weights, np.dtype([('bfloat16', np.uint16)]))
 
     def quantized(self, inputs, weights):
-        """From int8 to whole numbers of 32 bits."""
+        """Multiply from int8 to 32-bit integers."""
         from mxnet import nd
 
         inputs, weights = (
@@ -151,7 +152,7 @@ class TorchProducts(Products):
         super().__init__(folder, threads, precision)
 
     def float32(self, inputs, weights, dtype='float32'):
-        """From and to float32."""
+        """Multiply from and to float32."""
         import torch
 
         dtype = getattr(torch, dtype)
@@ -165,11 +166,11 @@ class TorchProducts(Products):
         return compute
 
     def bfloat16(self, inputs, weights):
-        """From and to bfloat16."""
+        """Multiply from and to bfloat16."""
         return self.float32(inputs, weights, 'bfloat16')
 
     def int_mm(self, inputs, weights):
-        """From int8 to whole numbers of 32 bits."""
+        """Multiply from int8 to 32-bit integers."""
         import torch
 
         inputs, weights = (
@@ -178,11 +179,11 @@ class TorchProducts(Products):
         return lambda: torch._int_mm(inputs, weights.t())
 
     def quantized_linear(self, inputs, weights):
-        """The layer of its quantized networks: from and to 8 bits."""
+        """Run the layer of quantized networks, from and to 8 bits."""
         import torch
 
         with warnings.catch_warnings():
-            warnings.simplefilter('ignore')  # it is to move to a package of its own
+            warnings.simplefilter('ignore')  # it will move to a separate package
             inputs = torch.quantize_per_tensor(torch.from_numpy(inputs), 1 / 255, 0, torch.quint8)
             zeros = torch.zeros(len(weights), dtype=torch.long)
             weights = torch.quantize_per_channel(
@@ -197,7 +198,7 @@ class TorchProducts(Products):
 
 
 class OurProducts(Products):
-    """The dense layer of gluon_bert's native kernels: from and to float32, converted on the way."""
+    """The dense layer of gluon_bert's kernels: from and to float32, including conversions."""
 
     forms: ClassVar[dict] = {'fp32': ('float32',), 'bf16': ('bfloat16',), 'int8': ('int8',)}
 
@@ -209,16 +210,16 @@ class OurProducts(Products):
         super().__init__(folder, threads, precision)
 
     def float32(self, inputs, weights, precision='float32'):
-        """Products of float32."""
+        """Multiply in float32."""
         from gluon_bert.kernels.encoder import NativeDense
 
         layer = NativeDense(weights, np.zeros(len(weights), 'float32'), precision)
         return lambda: layer(inputs, self.threads)
 
     def bfloat16(self, inputs, weights):
-        """Products of bfloat16."""
+        """Multiply in bfloat16."""
         return self.float32(inputs, weights, 'bfloat16')
 
     def int8(self, inputs, weights):
-        """Products of int8, with a scale for each row of the batch, found in the same call."""
+        """Multiply in int8, with a scale for each row of the batch, computed in the same call."""
         return self.float32(inputs, weights, 'int8')

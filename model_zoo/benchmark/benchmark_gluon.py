@@ -1,11 +1,11 @@
-"""What the systems on Gluon share in benchmark.py."""
+"""Shared by the systems on Gluon in benchmark.py."""
 
 import numpy as np
 from mxnet import autograd, nd
 
 
 def gradients_without_dropout(network, loss, *arrays, train_mode=False):
-    """Scores, loss and the norm of the gradients of a batch, as one array.
+    """Compute scores, loss and the norm of the gradients of a batch, as one array.
 
     ``arrays`` are ids, types (N, T), lengths and labels (N,). In ``train_mode`` the network must
     have no dropout.

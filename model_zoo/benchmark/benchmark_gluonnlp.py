@@ -1,4 +1,4 @@
-"""GluonNLP 0.10 in benchmark.py: its own classes, parameters and optimizer."""
+"""GluonNLP 0.10 in benchmark.py: its classes, parameters and optimizer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ with warnings.catch_warnings():
 
 
 def make_bert(folder):
-    """GluonNLP's network, by the values of transformers' config.json."""
+    """Make GluonNLP's network from the values of transformers' config.json."""
     config = json.loads((folder / 'huggingface' / 'config.json').read_text(encoding='utf-8'))
     units, dropout = config['hidden_size'], config['hidden_dropout_prob']
     encoder = BERTEncoder(
@@ -47,7 +47,7 @@ class Encoder:
         self.network.hybridize(static_alloc=True)
 
     def __call__(self, *arrays):
-        """Ids, types (N, T) and lengths (N,) to encodings (N, T, C) and pooled vectors (N, C)."""
+        """Compute encodings (N, T, C) and pooled (N, C) from ids, types (N, T) and lengths (N,)."""
         outputs = self.network(*(nd.array(array, dtype='float32') for array in arrays))
         return tuple(output.asnumpy() for output in outputs)
 
@@ -75,11 +75,11 @@ class Trainer:
             parameter.wd_mult = 0.0
 
     def check(self, *arrays):
-        """Scores, loss and the norm of the gradients, without dropout."""
+        """Compute scores, loss and the norm of the gradients, without dropout."""
         return gradients_without_dropout(self.network, self._loss, *arrays)
 
     def step(self, *arrays):
-        """One step on ids, types (N, T), lengths and labels (N,)."""
+        """Run a step on ids, types (N, T), lengths and labels (N,)."""
         *inputs, labels = (nd.array(array, dtype='float32') for array in arrays)
         with autograd.record():
             loss = self._loss(self.network(*inputs), labels).mean()

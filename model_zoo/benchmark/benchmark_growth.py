@@ -1,4 +1,4 @@
-"""Pictures of the results of benchmark.py: tokens a second against the size of the work."""
+"""Plots of the results of benchmark.py: tokens per second against the size of the work."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 from benchmark_report import RANKED
 from benchmark_systems import PRECISIONS, SYSTEMS
 
-# What grows -> the label of its axis.
+# Varying size -> label of its axis.
 AXES = {
     'batch': 'sequences in a batch',
     'length': 'length in tokens',
@@ -19,27 +19,26 @@ _WIDTH, _HEIGHT, _LEGEND = 3.0, 2.6, 0.5  # inches, of a panel
 
 
 class Panel(NamedTuple):
-    """One thing that grows while the others stay: what they are, and a line for each system."""
+    """A panel: one size varies, the others are fixed; a line for each system."""
 
     axis: str
     title: str
-    lines: dict  # system -> [(size, tokens a second)], by size
+    lines: dict  # system -> [(size, tokens per second)], by size
 
 
 def panels(rows, precision):
-    """The panels of a precision, one for each of :data:`AXES` that grows.
+    """Make the panels of a precision, one for each of :data:`AXES` that varies.
 
     Parameters
     ----------
     rows : list of dict
-        Of one mode and network, as the file has them. Systems that were not ranked are left out.
+        Of one mode and network, as in the file. Systems that were not ranked are skipped.
     precision : str
 
     Returns
     -------
     list of Panel
-        Of all series in which one thing grows, that with the most sizes, and of these the one with
-        the largest work.
+        Of all series in which one size varies, the one with the most sizes and the largest work.
     """
     points = [
         point for point in map(_point, rows) if point['precision'] == precision and point['speed']
@@ -48,7 +47,7 @@ def panels(rows, precision):
 
 
 def _point(row):
-    """What a row says of sizes; a data set has no length, and a grid no number of texts."""
+    """Read the sizes of a row; a data set has no length, and a grid no number of texts."""
     data, _, _ = row['data'].partition(' first ')
     return {
         'precision': row['precision'],
@@ -97,19 +96,19 @@ def _title(stays):
 
 
 def plot_growth(rows, title, path):
-    """Draw tokens a second against sizes: a row of panels for each precision, axes logarithmic.
+    """Plot tokens per second against sizes: a row of panels per precision, logarithmic axes.
 
     Parameters
     ----------
     rows : list of dict
-        Of one mode and network, as the file has them.
+        Of one mode and network, as in the file.
     title : str
     path : Path
 
     Returns
     -------
     bool
-        Whether there was anything to draw.
+        True if there was anything to plot.
     """
     from gluon_bert.plots import style
 
@@ -154,7 +153,7 @@ def _draw(figure, style, precision, drawn, columns):
 
 
 def _look(number, name, style):
-    """Ours thick and on top; after seven systems the colours come again with other dashes."""
+    """Style a line: gluon_bert thick and on top; other dashes after seven systems."""
     colour = number % len(style.PALETTE)
     ours = SYSTEMS[name].is_ours
     return {
@@ -168,7 +167,7 @@ def _look(number, name, style):
 
 
 def _tick(axes, sizes):
-    """Ticks at the sizes that were measured; speeds as plain numbers."""
+    """Put ticks at the measured sizes, and show speeds as plain numbers."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
     axes.set_xticks(sizes, [f'{size:,}' for size in sizes], fontsize=7)

@@ -1,4 +1,4 @@
-"""gluon_bert's side of benchmark.py."""
+"""gluon_bert in benchmark.py."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class Plain:
         self.network, self.tokenizer = gb.load_model(folder / 'huggingface')
 
     def __call__(self, *arrays):
-        """Ids, types (N, T) and lengths (N,) to encodings (N, T, C) and pooled vectors (N, C)."""
+        """Compute encodings (N, T, C) and pooled (N, C) from ids, types (N, T) and lengths (N,)."""
         outputs = self.network(*(nd.array(array, dtype='float32') for array in arrays))
         return tuple(output.asnumpy() for output in outputs)
 
     def encode_texts(self, texts, pairs, batch_size, max_length):
-        """Pooled vectors of all texts, in their order."""
+        """Compute the pooled vectors of all texts, in their order."""
         transform = gb.data.SentenceTransform(self.tokenizer, max_length)
         features, _ = transform.transform_batch(texts, pairs)
         lengths = [feature.valid_length for feature in features]
@@ -38,14 +38,14 @@ class Plain:
 
 
 class Fast(Plain):
-    """The Predictor, given sequences rather than padded arrays."""
+    """The Predictor on sequences instead of padded arrays."""
 
     def __init__(self, folder, threads, precision='float32'):
         super().__init__(folder, threads)
         self.network = gb.Predictor(self.network, threads, precision)
 
     def __call__(self, ids, types, lengths):
-        """The same, but the encodings as a list with an array for each sequence."""
+        """Compute the same, with the encodings as a list of an array for each sequence."""
         return self.network.batch(
             [
                 gb.data.Features(row[:length], kinds[:length], length)
@@ -54,7 +54,7 @@ class Fast(Plain):
         )
 
     def encode_texts(self, texts, pairs, batch_size, max_length):
-        """Pooled vectors of all texts, in their order."""
+        """Compute the pooled vectors of all texts, in their order."""
         encoder = gb.SentenceEncoder(
             self.network,
             self.tokenizer,
@@ -68,7 +68,7 @@ class Fast(Plain):
 
 
 class _OneBatch:
-    """Data of which the next batch is always the same."""
+    """Data whose next batch is always the same."""
 
     arrays = None
 
@@ -84,9 +84,9 @@ class _OneBatch:
 
 
 class Trainer:
-    """Steps of gluon_bert.training.loop.fit, whose loop is the one that is run.
+    """Steps of gluon_bert.training.fit, in its own loop.
 
-    Other than by default the plan has what ``changes`` say.
+    ``changes`` are options other than the defaults.
     """
 
     def __init__(self, folder, threads, **changes):
@@ -109,14 +109,14 @@ class Trainer:
         )
 
     def check(self, *arrays):
-        """Scores, loss and the norm of the gradients, without dropout."""
+        """Compute scores, loss and the norm of the gradients, without dropout."""
         rates = {}
 
         def set_rate(block):
             if hasattr(block, '_rate'):
                 rates[block], block._rate = block._rate, 0.0
 
-        # In training mode, as steps are: what runs is to be what is checked.
+        # In training mode, as in the steps: check the code that runs.
         self.network.apply(set_rate)
         found = gradients_without_dropout(self.network, self._loss, *arrays, train_mode=True)
         for block, rate in rates.items():
@@ -124,7 +124,7 @@ class Trainer:
         return found
 
     def step(self, *arrays):
-        """One step on ids, types (N, T), lengths and labels (N,)."""
+        """Run a step on ids, types (N, T), lengths and labels (N,)."""
         self._data.arrays = arrays
         self._run._step([np.arange(len(arrays[0]))], _NoBar)
         nd.waitall()
@@ -133,4 +133,4 @@ class Trainer:
 class _NoBar:
     @staticmethod
     def set_postfix(**values):
-        """Nothing is shown."""
+        """Ignore the progress."""

@@ -1,8 +1,8 @@
-"""Pictures of the results of benchmark.py: each system beside the best peer of each cell.
+"""Plots of the results of benchmark.py: each system relative to the best peer of each cell.
 
     python3 model_zoo/benchmark/benchmark_plot.py benchmark.csv
 
-benchmark_growth.py draws how speed changes with the size of the work.
+benchmark_growth.py plots speed against the size of the work.
 """
 
 from __future__ import annotations
@@ -21,22 +21,23 @@ from common import cli
 
 _CELL, _LABELS, _MARGIN = 0.56, 1.75, 1.3  # inches
 _ROW = 0.27
-GROWING = ('grid', 'dataset', 'growth')  # modes whose speed is drawn against sizes
+GROWING = ('grid', 'dataset', 'growth')  # modes whose speed is plotted against sizes
 _LIMIT = 2.0  # ratios above it, and below its inverse, have the darkest colours
 
 
 def plot_file(path):
-    """Draw a picture for each mode and network of a CSV file.
+    """Plot each mode and network of a CSV file.
 
     Parameters
     ----------
     path : str or Path
-        Of :data:`benchmark_report.FIELDS`.
+        With the columns :data:`benchmark_report.FIELDS`.
 
     Returns
     -------
     list of Path
-        ``<path>_<mode>_<model>.png`` and ``<path>_<mode>_<model>_sizes.png``, beside it.
+        ``<path>_<mode>_<model>.png`` and ``<path>_<mode>_<model>_sizes.png``, in its
+        folder.
     """
     path, groups = Path(path), {}
     for row in latest(read_rows(path)):
@@ -55,19 +56,19 @@ def plot_file(path):
 
 
 def plot_ratios(rows, title, path):
-    """Draw speeds relative to the best peer: a row for each system, a column for each cell.
+    """Plot speeds relative to the best peer: a row for each system, a column for each cell.
 
     Parameters
     ----------
     rows : list of dict
-        Of one mode and network, as the file has them.
+        Of one mode and network, as in the file.
     title : str
     path : Path
 
     Returns
     -------
     bool
-        Whether there was anything to draw.
+        True if there was anything to plot.
     """
     from gluon_bert.plots import style
 
@@ -126,7 +127,7 @@ def _patch(column, line, colour):
 
 
 def _look(value, style):
-    """The text and the colour of a cell."""
+    """Choose the text and the colour of a cell."""
     if not isinstance(value, float):
         return value, (0.93, 0.93, 0.93)
     share = min(1.0, abs(math.log(value)) / math.log(_LIMIT))
@@ -135,7 +136,7 @@ def _look(value, style):
 
 
 def _value(row):
-    """The speed beside the best peer; else what is to be read instead of it."""
+    """Get the speed relative to the best peer, or the text to show instead."""
     if row['status'] != RANKED:
         return 'differs' if row['status'] == 'disagrees' else 'failed'
     return float(row['speed_to_best_peer']) if row['speed_to_best_peer'] else 'alone'
@@ -154,10 +155,12 @@ def _label(cell):
 
 
 def main(argv=None):
-    """Draw the pictures of files again."""
+    """Plot files again."""
     parser = cli.make_parser(__doc__)
-    parser.add_argument('files', nargs='+', type=Path, help='of benchmark.py --output')
-    parser.add_argument('--traceback', action='store_true', help='show where an error came from')
+    parser.add_argument('files', nargs='+', type=Path, help='file of benchmark.py --output')
+    parser.add_argument(
+        '--traceback', action='store_true', help='show the Python traceback of an error'
+    )
     for path in parser.parse_args(argv).files:
         if not path.is_file():
             raise cli.Failure(f'{path}: there is no such file')

@@ -1,4 +1,4 @@
-"""Processes of systems for benchmark.py: kept alive, one of them running at a time."""
+"""Processes of systems for benchmark.py, of which one runs at a time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 WORKER = Path(__file__).with_name('benchmark_worker.py')
 TIMEOUT = 1800  # seconds, for one answer
-# Every library's own way to be told.
+# Each library's own variable.
 THREAD_VARIABLES = (
     'OMP_NUM_THREADS',
     'MKL_NUM_THREADS',
@@ -23,11 +23,11 @@ THREAD_VARIABLES = (
 
 
 class Failed(Exception):
-    """A system gave an error, or its process ended."""
+    """An error of a system, or the end of its process."""
 
 
 class Process:
-    """A system in a process of its own, stopped while it is not asked anything.
+    """A system in a separate process, which is stopped between requests.
 
     Parameters
     ----------
@@ -37,9 +37,9 @@ class Process:
         Of the network.
     mode : str
     threads : int
-        It gets as many processors, so that no helper thread runs on another one.
+        It gets this number of processors, so that no helper thread runs on another one.
     log : Path
-        Gets what it prints.
+        Gets its output.
 
     Raises
     ------
@@ -79,8 +79,8 @@ class Process:
         self._process.send_signal(signal.SIGSTOP)
 
     def ask(self, do, **arguments):
-        """Tell it to do something; its answer, a dict."""
-        # Threads of a library may spin while they wait for work: nobody else is to notice.
+        """Send a request; return the answer, a dict."""
+        # Waiting threads may spin, which must not disturb other processes.
         self._process.send_signal(signal.SIGCONT)
         try:
             self._process.stdin.write(json.dumps({'do': do, **arguments}) + '\n')
@@ -92,7 +92,7 @@ class Process:
         return answer
 
     def close(self):
-        """End it."""
+        """End the process."""
         self._process.kill()
         self._process.wait()
         for stream in (self._process.stdin, self._process.stdout):
@@ -118,7 +118,7 @@ class Process:
 
 
 def processors_for(threads):
-    """The numbers of as many processors, of different cores as far as there are; all if not."""
+    """Choose this number of processors, on different cores if possible."""
     allowed, cores, others = sorted(os.sched_getaffinity(0)), {}, []
     for number in allowed:
         path = Path(f'/sys/devices/system/cpu/cpu{number}/topology/thread_siblings_list')
@@ -131,7 +131,7 @@ def processors_for(threads):
 
 
 def order(systems, number):
-    """The order of a round: everyone is first and last once, and follows everyone else."""
+    """Make the order of a round: over the rounds, positions and neighbours are balanced."""
     shift = number % len(systems) if systems else 0
     turned = [*systems[shift:], *systems[:shift]]
     return turned[::-1] if number % 2 else turned

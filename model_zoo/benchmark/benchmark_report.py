@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-# Root mean square of the difference from our outputs, relative to that of ours.
+# Root mean square of the difference from gluon_bert, relative to that of its outputs.
 TOLERANCES = {'fp32': 1e-4, 'bf16': 3e-2, 'int8': 2.5e-1}
 
-# What names a measurement; the last one of a name counts.
+# The key of a measurement; the last row of a key counts.
 KEYS = ('mode', 'model', 'weights', 'data', 'batch', 'length', 'threads', 'system')
 FIELDS = (
     *KEYS,
@@ -49,13 +49,13 @@ FIELDS = (
     'date',
     'command',
 )
-# Earlier files have no such columns: all ceilings were those of fp32.
+# Earlier files have no such columns; their ceilings are those of fp32.
 NEWER = ('sequences', 'ceiling_precision')
 RANKED = 'ok'
 
 
 def products(config, rows):
-    """The matrix products (M, N, K) of a layer's dense parts on so many tokens."""
+    """List the matrix products (M, N, K) of a layer's dense layers for this number of tokens."""
     units, hidden = config.units, config.hidden_size
     return [
         (rows, 3 * units, units),
@@ -66,11 +66,11 @@ def products(config, rows):
 
 
 def forward_flop(config, lengths):
-    r"""Floating point operations of encoding sequences, padding left out.
+    r"""Count the floating-point operations of encoding sequences, without padding.
 
     .. math:: \sum_t L \left(2 t (4 C^2 + 2 C H) + 4 t^2 C\right) + 2 C^2
 
-    for sequences of t tokens, L layers, C units, H units of the feed-forward part; the last term
+    for sequences of t tokens, L layers, C units, H units of the feed-forward layer; the last term
     is the pooler. A product of (M, K) and (K, N) has 2 M N K. Training has three times as many.
     """
     lengths, units = np.asarray(lengths, 'float64'), config.units
@@ -81,7 +81,7 @@ def forward_flop(config, lengths):
 
 
 def ceiling(shapes, measured):
-    """Operations a second of the products of a layer, each by who is fastest at it.
+    """Compute operations per second of the products of a layer, each by the fastest library.
 
     Parameters
     ----------
@@ -101,14 +101,14 @@ def ceiling(shapes, measured):
 
 
 def difference(ours, theirs):
-    """How far arrays by name are from ours, where they are farthest.
+    """Compute the difference of named arrays from those of gluon_bert; the largest over names.
 
     Returns
     -------
     largest : float
-        The largest absolute difference, relative to the largest value of ours.
+        The largest absolute difference, relative to the largest value of gluon_bert.
     rms : float
-        The root mean square of the difference, relative to that of ours.
+        The root mean square of the difference, relative to that of gluon_bert.
     """
     if set(ours) != set(theirs):
         return math.inf, math.inf
@@ -124,12 +124,12 @@ def difference(ours, theirs):
 
 
 def quartiles(values):
-    """Median, lower and upper quartile."""
+    """Compute median, lower and upper quartile."""
     return tuple(float(value) for value in np.percentile(values, [50, 25, 75]))
 
 
 def rank(rows):
-    """Fill in the best peer of each precision, and how fast everyone is beside it.
+    """Fill in the best peer of each precision, and the speeds relative to it.
 
     Parameters
     ----------
@@ -153,12 +153,12 @@ def rank(rows):
 
 
 def standings(rows):
-    """How systems compare with the best peer, over all cells.
+    """Compare systems with the best peer, over all cells.
 
     Parameters
     ----------
     rows : list of dict
-        Of one mode and network, in the file's form or with numbers; those of our systems.
+        Of one mode and network, as in the file or with numbers; only gluon_bert's systems.
 
     Returns
     -------
@@ -179,7 +179,7 @@ def standings(rows):
 
 
 class Standing(NamedTuple):
-    """Of a system: its precision, its speed beside the best peer in each cell, what it lost."""
+    """A system's precision, its speeds relative to the best peer, and the cells it lost."""
 
     precision: str
     ratios: list
@@ -187,18 +187,18 @@ class Standing(NamedTuple):
 
 
 def cell_name(row):
-    """What a row measured, for people."""
+    """Name the cell of a row."""
     size = f'{row["batch"]}x{row["length"]}' if row['length'] else f'batch {row["batch"]}'
     return ' '.join(filter(None, [row['data'], size]))
 
 
 def geometric_mean(values):
-    """Of positive numbers."""
+    """Compute the geometric mean of positive numbers."""
     return math.exp(sum(map(math.log, values)) / len(values))
 
 
 def read_rows(path):
-    """The rows of a CSV file of results, an earlier one too; [] if there is none."""
+    """Read the rows of a CSV file of results, also of earlier versions; [] if there is none."""
     header, rows = _read(path)
     if 'ceiling_precision' not in header:
         for row in rows:
@@ -207,7 +207,7 @@ def read_rows(path):
 
 
 def append_rows(path, rows):
-    """Add rows to a CSV file; a new one gets a header, an earlier one all columns of today."""
+    """Append rows to a CSV file; add the header or missing columns."""
     path, is_new = Path(path), not Path(path).is_file()
     if not is_new and _read(path)[0] != FIELDS:
         from gluon_bert._internal.files import atomic_path
@@ -227,7 +227,7 @@ def _write(path, rows, mode):
 
 
 def _read(path):
-    """Header and rows of a file as they are."""
+    """Read header and rows of a file unchanged."""
     if not Path(path).is_file():
         return FIELDS, []
     with open(path, newline='', encoding='utf-8') as file:
@@ -242,31 +242,31 @@ def _read(path):
 
 
 def key_of(row):
-    """What names a measurement, as the file has it."""
+    """Get the key of a measurement, as in the file."""
     return tuple('' if row[key] is None else str(row[key]) for key in KEYS)
 
 
 def latest(rows):
-    """Of rows that name the same measurement, the last one."""
+    """Keep the last row of each measurement."""
     return list({key_of(row): row for row in rows}.values())
 
 
 def missing(done, cell_keys, systems):
-    """The systems whose rows of a cell are not among those done.
+    """List the systems whose rows of a cell are not done.
 
     Parameters
     ----------
     done : set of tuple
         From :func:`key_of`, of one commit.
     cell_keys : dict
-        The keys of the cell but the system.
+        The key of the cell without the system.
     systems : list of str
     """
     return [name for name in systems if key_of({**cell_keys, 'system': name}) not in done]
 
 
 def table(rows):
-    """Lines that show a cell to people."""
+    """Make lines that show a cell."""
     lines = [
         f'  {"system":18} {"":5} {"ms":>9}  {"quartiles":>17} {"tokens/s":>9} {"to peer":>7} '
         f'{"ceiling":>7} {"max diff":>8} {"rms diff":>8} {"MB":>6}'
@@ -288,7 +288,7 @@ def table(rows):
 
 
 def summary(rows):
-    """Lines on how ours compare with the best peer of every cell."""
+    """Make lines that compare gluon_bert with the best peer of every cell."""
     found = standings([row for row in rows if row['is_ours']])
     return [
         f'{system}: {geometric_mean(ratios):.3f} times the best peer (geometric mean of '

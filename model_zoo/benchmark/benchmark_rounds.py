@@ -1,4 +1,4 @@
-"""The measurements of benchmark.py: systems checked against each other, then timed in turn."""
+"""Measurements of benchmark.py: systems are compared with each other, then timed in turn."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from benchmark_report import (
 from benchmark_systems import CEILINGS, PRECISIONS, SYSTEMS
 
 MOST_CALLS = 50  # of a system in a turn
-LONG = 3  # turns: a call so long needs none before it to warm up
+LONG = 3  # turns: a longer call needs no warm-up
 
 
 class Team:
@@ -36,7 +36,7 @@ class Team:
     mode : str
     threads : int
     work_folder : Path
-        For logs and what the processes read and write.
+        For logs and the files that processes read and write.
     """
 
     def __init__(self, names, ceilings, folder, mode, threads, work_folder):
@@ -65,12 +65,12 @@ class Team:
             process.close()
 
     def drop(self, name, error):
-        """Go on without a system."""
+        """Continue without a system."""
         self.processes.pop(name).close()
         self.failed[name] = f'failed: {error}'
 
     def measure(self, cell, config, rounds, turn_seconds, cell_seconds=math.inf):
-        """The rows of a cell, one for each system.
+        """Measure the rows of a cell, one for each system.
 
         Parameters
         ----------
@@ -78,9 +78,9 @@ class Team:
         config : BertConfig
         rounds : int
         turn_seconds : float
-            A system is called so long in a round, once at least.
+            Time of a system in a round, at least one call.
         cell_seconds : float
-            There are fewer rounds, one at least, if all would take longer than that.
+            Limit of the time of all rounds: fewer rounds, but at least one.
         """
         self._files += 1
         cell.write(self.work_folder, self._files)
@@ -117,7 +117,7 @@ class Team:
         return found
 
     def _multiply(self, shapes, speeds, number):
-        """A round of the ceilings: adds to speeds, name -> rounds -> seconds of each shape."""
+        """Run a round of the ceilings; append to speeds, name -> rounds -> seconds by shape."""
         for name in order(list(self.ceilings), number):
             try:
                 speeds[name].append(self.ceilings[name].ask('products', shapes=shapes)['seconds'])
@@ -126,7 +126,7 @@ class Team:
                 self.failed[name] = f'failed: {error}'
 
     def _check(self, cell, turn_seconds):
-        """Rows with the difference of each system's outputs from the first one's, and seconds."""
+        """Make rows with the difference of each system's outputs from the first, and seconds."""
         rows, estimates, expected = {}, {}, None
         for name, process in list(self.processes.items()):
             output = self.work_folder / f'{name}.npz'
@@ -143,7 +143,7 @@ class Team:
             with np.load(output) as arrays:
                 found = dict(arrays)
             output.unlink()
-            # Tokenizers may cut a pair at other places, which the vectors show.
+            # Tokenizers may truncate pairs differently, which changes the vectors.
             found.pop('tokens', None)
             expected = expected or found
             row['difference'], row['difference_rms'] = difference(expected, found)
@@ -167,7 +167,7 @@ class Team:
 
 
 def turns(estimates, turn_seconds):
-    """Calls of each system in a turn, and those before that do not count, by seconds of one."""
+    """Choose the number of calls in a turn and of warm-up calls, by the seconds of a call."""
     return (
         {
             name: max(1, min(MOST_CALLS, int(turn_seconds / seconds)))
@@ -178,7 +178,7 @@ def turns(estimates, turn_seconds):
 
 
 def ceilings_of(shapes, speeds):
-    """Operations a second for each precision: nan for one that was not measured."""
+    """Compute operations per second for each precision; nan if not measured."""
     return {
         precision: ceiling(
             shapes,
@@ -193,7 +193,7 @@ def ceilings_of(shapes, speeds):
 
 
 def system_row(name):
-    """The beginning of a system's row."""
+    """Make the first columns of a system's row."""
     system = SYSTEMS[name]
     return {
         'system': name,
@@ -205,7 +205,7 @@ def system_row(name):
 
 
 def figures(row, cell, flop, limit):
-    """What follows from the times of a system in all rounds."""
+    """Compute the figures of a system from its times in all rounds."""
     median, lower, upper = quartiles(row['rounds_seconds'])
     return {
         'seconds': median,
@@ -225,9 +225,9 @@ def figures(row, cell, flop, limit):
 
 
 def measure_loading(names, cell, config, folder, threads, rounds, work_folder):
-    """Rows of the seconds from the start of a process to its first outputs, in fresh processes.
+    """Measure the seconds from the start of a new process to its first outputs.
 
-    Files of the network are in the system's cache of files from the second round on.
+    From the second round on, the files of the network are in the page cache.
     """
     work_folder = Path(work_folder)
     cell.write(work_folder, 0)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-WHOLE_ROWS = str(2**64 - 1)  # a scale for each token, where OpenVINO quantizes activations
+WHOLE_ROWS = str(2**64 - 1)  # a scale for each token if OpenVINO quantizes activations
 
 
 def inputs_by_name(ids, types, lengths):
-    """The inputs of the exported network."""
+    """Name the inputs of the exported network."""
     mask = np.arange(ids.shape[1]) < lengths[:, None]
     return {
         'ids': ids.astype('int64'),
@@ -18,7 +18,7 @@ def inputs_by_name(ids, types, lengths):
 
 
 class OnnxRuntime:
-    """Its CPU provider, with all of its graph optimisations."""
+    """onnxruntime's CPU provider, with all graph optimisations."""
 
     def __init__(self, folder, threads, file):
         import onnxruntime
@@ -31,13 +31,13 @@ class OnnxRuntime:
         )
 
     def __call__(self, ids, types, lengths):
-        """Ids, types (N, T) and lengths (N,) to encodings (N, T, C) and pooled vectors (N, C)."""
+        """Compute encodings (N, T, C) and pooled (N, C) from ids, types (N, T) and lengths (N,)."""
         inputs = inputs_by_name(ids, types, lengths)
         return tuple(self._session.run(['sequence', 'pooled'], inputs))
 
 
 class OpenVino:
-    """Its CPU plugin, for one request at a time."""
+    """OpenVINO's CPU plugin, for one request at a time."""
 
     def __init__(self, folder, threads, file, hint):
         import openvino
@@ -57,14 +57,14 @@ class OpenVino:
         self._request = compiled.create_infer_request()
 
     def __call__(self, ids, types, lengths):
-        """Ids, types (N, T) and lengths (N,) to encodings (N, T, C) and pooled vectors (N, C)."""
+        """Compute encodings (N, T, C) and pooled (N, C) from ids, types (N, T) and lengths (N,)."""
         inputs = inputs_by_name(ids, types, lengths)
         found = self._request.infer(inputs, share_inputs=True)
         return found['sequence'], found['pooled']
 
 
 class CTranslate2:
-    """Its Encoder, which leaves padding out by itself."""
+    """CTranslate2's Encoder, which removes padding itself."""
 
     def __init__(self, folder, threads, compute_type):
         import ctranslate2
@@ -83,7 +83,7 @@ class CTranslate2:
             )
 
     def __call__(self, ids, types, lengths):
-        """Ids, types (N, T) and lengths (N,) to encodings (N, T, C) and pooled vectors (N, C)."""
+        """Compute encodings (N, T, C) and pooled (N, C) from ids, types (N, T) and lengths (N,)."""
         found = self._encoder.forward_batch(
             self._view(ids.astype('int32')),
             self._view(lengths.astype('int32')),

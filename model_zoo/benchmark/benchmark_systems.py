@@ -9,9 +9,9 @@ from pathlib import Path
 
 PRECISIONS = ('fp32', 'bf16', 'int8')
 
-# A processor has arithmetic of a precision if it has one of these flags.
+# A processor supports a precision if it has one of these flags.
 FLAGS = {'bf16': ('avx512_bf16', 'amx_bf16', 'bf16')}
-# What else the rows of results tell about the processor.
+# Further flags in the rows of results.
 TOLD_FLAGS = (
     'avx2',
     'fma',
@@ -41,13 +41,13 @@ VERSIONS = (
 
 @dataclass(frozen=True)
 class System:
-    """One system: where its code is, and what it needs.
+    """One system: its code and its requirements.
 
     Parameters
     ----------
     name : str
     module : str
-        Beside this file; imported in the system's own process only.
+        In this folder; imported only in the process of the system.
     encoder : str
         Class of ``module``: (folder, threads, **options), then (ids, types, lengths) to arrays;
         '' if it only trains.
@@ -56,12 +56,12 @@ class System:
     packages : tuple of str
         Distributions it needs.
     forms : tuple of str
-        Files of the network it reads, see ``benchmark_weights.FORMS``.
+        Formats of the network that it reads, see ``benchmark_weights.FORMS``.
     options : dict
     trainer : str
         Class of ``module`` that trains, if it does: (folder, threads, **training).
     training : dict
-        Of ours, fields of :class:`gluon_bert.training.Plan`.
+        For gluon_bert, fields of :class:`gluon_bert.training.Plan`.
     is_ours : bool
     """
 
@@ -78,7 +78,7 @@ class System:
 
 
 _MXNET, _TORCH = ('mxnet',), ('torch', 'transformers')
-# To make the ONNX file, PyTorch is needed too.
+# PyTorch is needed to make the ONNX file.
 _ONNX = ('onnxruntime', 'onnx', *_TORCH)
 _OPENVINO, _CTRANSLATE2 = ('openvino', 'onnx', *_TORCH), ('ctranslate2', *_TORCH)
 
@@ -221,7 +221,7 @@ def _ceiling(name, products, precision, packages):
     )
 
 
-# Measure the machine, in turn with the systems: general matrix products of the network's shapes.
+# Measured in turn with the systems: general matrix products of the network's shapes.
 CEILINGS = {
     system.name: system
     for system in (
@@ -238,13 +238,13 @@ CEILINGS = {
 
 
 def reason_to_skip(system, mode, flags):
-    """Why a system cannot take part, or '' if it can.
+    """Explain why a system cannot take part; '' if it can.
 
     Parameters
     ----------
     system : System
     mode : str
-        Of ``benchmark.MODES``.
+        Of ``benchmark_arguments.MODES``.
     flags : set of str
         Of the processor, see :func:`processor`.
     """
@@ -268,7 +268,7 @@ def reason_to_skip(system, mode, flags):
 
 
 def ceilings(systems, flags):
-    """The names of the ceilings of the precisions that some systems have, as far as they run here.
+    """List the ceilings of the systems' precisions that this processor supports.
 
     Parameters
     ----------
@@ -291,7 +291,7 @@ def _plan_fields():
 
 
 def version(name):
-    """The version of an installed distribution, or ''."""
+    """Get the version of an installed distribution, or ''."""
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
@@ -299,13 +299,13 @@ def version(name):
 
 
 def versions():
-    """Python and the packages whose versions matter, in one line."""
+    """Format the versions of Python and the relevant packages."""
     found = [f'{name} {number}' for name in VERSIONS if (number := version(name))]
     return '; '.join([f'python {platform.python_version()}', *found])
 
 
 def processor(path='/proc/cpuinfo'):
-    """The processor's name, and its flags as a set."""
+    """Read the processor's name, and its flags as a set."""
     values = {}
     if Path(path).is_file():
         for line in Path(path).read_text(encoding='utf-8').splitlines():

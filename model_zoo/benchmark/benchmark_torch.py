@@ -11,7 +11,7 @@ import transformers
 
 
 def tensors(ids, types, lengths):
-    """Arrays as transformers' keyword arguments."""
+    """Convert arrays to transformers' keyword arguments."""
     mask = np.arange(ids.shape[1]) < lengths[:, None]
     return {
         'input_ids': torch.from_numpy(ids.astype('int64')),
@@ -21,12 +21,12 @@ def tensors(ids, types, lengths):
 
 
 def precision(autocast):
-    """The context of a forward pass."""
+    """Make the context of a forward pass."""
     return torch.autocast('cpu', torch.bfloat16) if autocast else contextlib.nullcontext()
 
 
 class Encoder:
-    """transformers.BertModel; quantized: its dense layers dynamically to int8."""
+    """transformers.BertModel; quantized: dense layers in dynamic int8."""
 
     def __init__(self, folder, threads, attention='sdpa', autocast=False, quantized=False):
         torch.set_num_threads(threads)
@@ -36,7 +36,7 @@ class Encoder:
         ).eval()
         if quantized:
             with warnings.catch_warnings():
-                warnings.simplefilter('ignore')  # it is to move to a package of its own
+                warnings.simplefilter('ignore')  # it will move to a separate package
                 from torch.ao import quantization
 
                 self._network = quantization.quantize_dynamic(
@@ -44,7 +44,7 @@ class Encoder:
                 )
 
     def __call__(self, ids, types, lengths):
-        """Ids, types (N, T) and lengths (N,) to encodings (N, T, C) and pooled vectors (N, C)."""
+        """Compute encodings (N, T, C) and pooled (N, C) from ids, types (N, T) and lengths (N,)."""
         with torch.inference_mode(), precision(self._autocast):
             outputs = self._network(**tensors(ids, types, lengths))
             return tuple(
@@ -54,7 +54,7 @@ class Encoder:
 
 
 class Trainer:
-    """The usual step: cross entropy, clipping, AdamW in its fused form."""
+    """A training step: cross entropy, clipping, fused AdamW."""
 
     def __init__(self, folder, threads, autocast=False):
         torch.set_num_threads(threads)
@@ -87,14 +87,14 @@ class Trainer:
         return scores, loss, norm
 
     def check(self, *arrays):
-        """Scores, loss and the norm of the gradients, without dropout."""
+        """Compute scores, loss and the norm of the gradients, without dropout."""
         self._network.eval()
         scores, loss, norm = self._backward(*arrays)
         self._optimizer.zero_grad()
         return np.concatenate([scores.detach().float().numpy().ravel(), [loss.item(), norm.item()]])
 
     def step(self, *arrays):
-        """One step on ids, types (N, T), lengths and labels (N,)."""
+        """Run a step on ids, types (N, T), lengths and labels (N,)."""
         self._network.train()
         _, loss, _ = self._backward(*arrays)
         self._optimizer.step()

@@ -1,6 +1,6 @@
-"""One network as the files that each system of benchmark.py reads.
+"""One network in the formats that the systems of benchmark.py read.
 
-Each form is made once, in a process of its own, from the folder that gluon_bert writes:
+Each format is made once, in a separate process, from the folder that gluon_bert writes:
 
     python3 benchmark_weights.py onnx work/bert_6_384_12
 """
@@ -22,7 +22,7 @@ OPSET = 17
 
 
 def describe(folder, model, dataset, seed, vocab_size, vocab_file=None):
-    """Make the folder of a network, and write down which one it is.
+    """Make the folder of a network with its description.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ def describe(folder, model, dataset, seed, vocab_size, vocab_file=None):
     model : str
         Architecture of the zoo.
     dataset : str or None
-        Pre-trained on this; None: random numbers of ``seed``.
+        Data set of the pre-training; None for random parameters.
     seed : int
     vocab_size : int
     vocab_file : Path, optional
@@ -56,7 +56,7 @@ def describe(folder, model, dataset, seed, vocab_size, vocab_file=None):
 
 
 def prepare(folder, forms):
-    """Make the forms of a network that are not there.
+    """Make the missing formats of a network.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def prepare(folder, forms):
     Yields
     ------
     (str, str)
-        A form and what went wrong, the end of its messages; '' if it is there.
+        A format and the end of its error messages, '' if there was no error.
     """
     failed = {}
     for form in dict.fromkeys(part for wanted in forms for part in _with_sources(wanted)):
@@ -92,7 +92,7 @@ def _with_sources(form):
 
 
 def write_huggingface(folder, target):
-    """The encoder as transformers reads it."""
+    """Write the encoder for transformers."""
     import gluon_bert as gb
 
     network, tokenizer = _network(folder)
@@ -103,7 +103,7 @@ def write_huggingface(folder, target):
 
 
 def write_classifier(folder, target):
-    """The encoder with a head of two classes, whose numbers are random."""
+    """Write the encoder with a random head of two classes."""
     import numpy as np
 
     import gluon_bert as gb
@@ -128,14 +128,14 @@ def write_classifier(folder, target):
 
 
 def write_gluonnlp(folder, target, source='huggingface'):
-    """GluonNLP's file of parameters."""
+    """Write GluonNLP's parameter file."""
     import gluon_bert as gb
 
     gb.checkpoint.write_checkpoint(gb.checkpoint.read_checkpoint(folder / source), target)
 
 
 def write_onnx(folder, target):
-    """What PyTorch exports of transformers' network, sizes of the batch left open."""
+    """Export transformers' network from PyTorch, with dynamic batch sizes."""
     import torch
     import transformers
 
@@ -170,7 +170,7 @@ def write_onnx(folder, target):
 
 
 def write_fused(folder, target):
-    """The same after onnxruntime's optimisations for transformers."""
+    """Apply onnxruntime's optimisations for transformers."""
     from onnxruntime.transformers.optimizer import optimize_model
 
     config = _config(folder)
@@ -188,11 +188,11 @@ def write_fused(folder, target):
 
 
 def write_dynamic_int8(folder, target):
-    """The fused one with int8 weights, activations quantized as they come."""
+    """Quantize the optimised network to int8 weights, with dynamic activations."""
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    # It cannot tell the types behind the fused operators.
+    # It cannot infer the types after the fused operators.
     quantize_dynamic(
         folder / 'fused.onnx',
         target,
@@ -204,10 +204,10 @@ def write_dynamic_int8(folder, target):
 
 
 def write_openvino_int8(folder, target):
-    """OpenVINO's own format; weights of dense layers int8 with a scale for each row.
+    """Write OpenVINO's format, with dense weights in int8 and a scale for each row.
 
-    That is the form whose activations its CPU plugin quantizes as they come, where the processor
-    has VNNI; elsewhere it computes in float32 with such weights.
+    On processors with VNNI, its CPU plugin then quantizes activations dynamically; on others it
+    computes in float32 with these weights.
     """
     import numpy as np
     import openvino
@@ -234,18 +234,18 @@ def write_openvino_int8(folder, target):
 
 
 def write_ctranslate2(folder, target):
-    """CTranslate2's own format, in float32: it quantizes when it loads."""
+    """Write CTranslate2's format, in float32; it quantizes when loading."""
     import torch
     import transformers
     from ctranslate2.converters.transformers import BertLoader
 
     model = transformers.BertModel.from_pretrained(folder / 'huggingface').eval()
     config = model.config
-    if not hasattr(config, 'position_embedding_type'):  # transformers 5 has no other
+    if not hasattr(config, 'position_embedding_type'):  # transformers 5 has no other type
         config.position_embedding_type = 'absolute'
     with torch.no_grad():
         spec = BertLoader().get_model_spec(model)
-    # Ids come from elsewhere; a network of random numbers has no words.
+    # A random network has no words; ids come from elsewhere.
     spec.register_vocabulary([f'token {number}' for number in range(config.vocab_size)])
     spec.config.unk_token = 'token 0'
     spec.config.layer_norm_epsilon = config.layer_norm_eps
@@ -255,7 +255,7 @@ def write_ctranslate2(folder, target):
     spec.save(str(target))
 
 
-# Form -> its file or folder, the forms it is made from, what makes it.
+# Format -> its file or folder, the formats it is made from, its function.
 FORMS = {
     'huggingface': ('huggingface', (), write_huggingface),
     'classifier': ('classifier', ('huggingface',), write_classifier),
@@ -274,7 +274,7 @@ FORMS = {
 
 
 def _network(folder):
-    """The network of a folder, and its tokenizer or None."""
+    """Load the network of a folder, and its tokenizer or None."""
     import gluon_bert as gb
 
     described = _described(folder)
@@ -287,7 +287,7 @@ def _network(folder):
     else:
         try:
             tokenizer = gb.get_tokenizer(*gb.zoo.OFFLINE_DEFAULT)
-        except FileNotFoundError:  # only texts need one
+        except FileNotFoundError:  # only texts need a tokenizer
             tokenizer = None
     network = gb.BertModel(gb.zoo.get_config(described['model'], described['vocab_size']))
     network.initialize()
@@ -295,7 +295,7 @@ def _network(folder):
 
 
 def _with_random_numbers(network, seed):
-    """As initialised, but biases and norms not trivial: wrong arithmetic is to show."""
+    """Initialise with non-trivial biases and norms, so that errors show."""
     import mxnet as mx
     import numpy as np
 
@@ -315,7 +315,7 @@ def _config(folder):
 
 
 def _may_saturate():
-    """Without VNNI, products of int8 are summed in 16 bits: onnxruntime wants weights of 7."""
+    """Tell if int8 products are summed in 16 bits (no VNNI): onnxruntime needs 7-bit weights."""
     from benchmark_systems import processor
 
     return not {'avx512_vnni', 'avx_vnni', 'asimddp', 'i8mm'} & processor()[1]

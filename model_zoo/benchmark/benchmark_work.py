@@ -1,4 +1,4 @@
-"""What the systems of benchmark.py are given: the same arrays or texts for all."""
+"""Inputs of the systems of benchmark.py: the same arrays or texts for all."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ import numpy as np
 
 from common import cli
 
-DATASET_BATCH = 32  # of data sets that grow
+DATASET_BATCH = 32  # of growing data sets
 
 
 @dataclass
 class Cell:
-    """One measurement: what is computed, and how it is called in the results.
+    """One measurement: its inputs and its name in the results.
 
-    ``lengths`` are those of all sequences, ``padded`` the number of tokens with padding, ``rows``
-    what dense layers multiply at a time, ``path`` the file of the arrays or texts.
+    ``lengths`` are those of all sequences, ``padded`` is the number of tokens with padding,
+    ``rows`` the number of rows that dense layers multiply at a time, ``path`` the file of the
+    arrays or texts.
     """
 
     batch: int
@@ -33,7 +34,7 @@ class Cell:
 
     @property
     def name(self):
-        """For people."""
+        """Name the cell for messages."""
         return ' '.join(
             filter(
                 None,
@@ -46,16 +47,16 @@ class Cell:
 
     @property
     def tokens(self):
-        """How many valid tokens there are."""
+        """Count the valid tokens."""
         return int(self.lengths.sum())
 
     @property
     def fill(self):
-        """The share of valid tokens."""
+        """Compute the share of valid tokens."""
         return self.tokens / self.padded
 
     def write(self, folder, number):
-        """Write the content to a file for the systems, of a name of its own."""
+        """Write the content to a new file for the systems."""
         is_text = 'texts' in self.content
         self.path = Path(folder) / f'work_{number}.{"json" if is_text else "npz"}'
         if is_text:
@@ -69,7 +70,7 @@ class Cell:
 
 
 def make_cells(args, config):
-    """What benchmark.py measures, by its arguments, for each number of threads."""
+    """Make the cells of the arguments, for each number of threads."""
     if args.mode == 'load':
         return grid(config, [1], [min(32, config.max_length)], args.seed)
     if args.mode == 'growth':
@@ -82,7 +83,7 @@ def make_cells(args, config):
 
 
 def text_cells(args, config):
-    """Those of --data."""
+    """Make the cells of --data."""
     import gluon_bert as gb
 
     tokenizer = gb.checkpoint.read_checkpoint(args.folder / 'huggingface').tokenizer
@@ -105,14 +106,14 @@ def text_cells(args, config):
 
 
 def cells_for(args, cells, threads):
-    """The cells of a number of threads: to see how time falls with threads, one is enough."""
+    """Select the cells of a number of threads; for its series, one cell is enough."""
     if args.mode != 'growth' or threads == max(args.threads):
         return cells
     return [cell for cell in cells if [cell.batch, cell.length] == args.at]
 
 
 def grid(config, batches, lengths, seed):
-    """A cell of random tokens for each pair of a batch size and a length, the small ones first."""
+    """Make a cell of random tokens for each batch size and length, small ones first."""
     found = []
     for batch, length in sorted(((b, t) for b in batches for t in lengths), key=np.prod):
         draw = np.random.RandomState((seed, batch, length))
@@ -139,7 +140,7 @@ def grid(config, batches, lengths, seed):
 
 
 def ragged(texts, name, tokenizer, batches, max_length, seed):
-    """A cell for each batch size: the texts in their order, a batch padded to its longest."""
+    """Make a cell for each batch size: texts in their order, each batch padded to its longest."""
     import gluon_bert as gb
 
     features, _ = gb.data.SentenceTransform(tokenizer, max_length).transform_batch(*texts)
@@ -161,7 +162,7 @@ def ragged(texts, name, tokenizer, batches, max_length, seed):
 
 
 def dataset(texts, name, tokenizer, batches, max_length):
-    """A cell for each batch size: texts as they are, which each system tokenizes and sorts."""
+    """Make a cell for each batch size: texts, which each system tokenizes and sorts."""
     import gluon_bert as gb
 
     features, _ = gb.data.SentenceTransform(tokenizer, max_length).transform_batch(*texts)
@@ -188,9 +189,9 @@ def dataset(texts, name, tokenizer, batches, max_length):
 
 
 def growth(config, batches, lengths, at, seed):
-    """A cell for each batch size with one length, and for each length with one batch size.
+    """Make a cell for each batch size at one length, and for each length at one batch size.
 
-    ``at`` are that batch size and length. Their own cell is among them once.
+    ``at`` are the fixed batch size and length; their cell occurs once.
     """
     sizes = {(batch, at[1]) for batch in batches} | {(at[0], length) for length in lengths}
     return [
@@ -201,7 +202,7 @@ def growth(config, batches, lengths, at, seed):
 
 
 def growing_datasets(path, one_by_one, sizes, tokenizer, max_length):
-    """A data set of the first so many texts of a file for each size, as far as it has them."""
+    """Make data sets of the first texts of a file, for each size that the file has."""
     (texts, _), _ = read_texts(path, one_by_one)
     for size in sorted({min(size, len(texts)) for size in sizes}):
         texts, name = read_texts(path, one_by_one, size)
@@ -209,22 +210,22 @@ def growing_datasets(path, one_by_one, sizes, tokenizer, max_length):
 
 
 def read_texts(path, one_by_one=False, limit=None):
-    """Texts, pairs or None, and their name, out of a file.
+    """Read texts, pairs or None, and their name from a file.
 
     Parameters
     ----------
     path : Path
         A split of a GLUE task in its folder, such as ``MRPC/train.tsv``; a .json file in SQuAD's
-        layout, whose paragraphs are taken; or a .txt file with a text a line.
+        layout, for its paragraphs; or a .txt file with a text per line.
     one_by_one : bool
-        The texts of pairs one after the other.
+        Use the texts of pairs separately.
     limit : int, optional
-        Take the first so many only.
+        Maximum number of texts.
 
     Raises
     ------
     ValueError
-        If it is none of these, or has no texts.
+        If the file is none of these, or has no texts.
     """
     import gluon_bert as gb
 

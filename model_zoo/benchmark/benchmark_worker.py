@@ -1,4 +1,4 @@
-"""The process of one system of benchmark.py: does what it is told in lines of JSON, one at a time.
+"""The process of one system of benchmark.py, which reads requests as lines of JSON.
 
 python3 benchmark_worker.py '{"system": "torch_sdpa", "folder": "...", "mode": "grid",
 "threads": 1}'
@@ -27,7 +27,7 @@ _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 
 
 class Worker:
-    """A loaded system; its methods are what it can be told."""
+    """A loaded system; its methods are the requests."""
 
     def __init__(self, system, folder, mode, threads):
         row = {**SYSTEMS, **CEILINGS}[system]
@@ -41,7 +41,7 @@ class Worker:
         self.load_seconds = time.perf_counter() - start
 
     def ready(self):
-        """What loading took."""
+        """Report the seconds of loading."""
         return {
             'import_seconds': self.import_seconds,
             'load_seconds': self.load_seconds,
@@ -49,7 +49,7 @@ class Worker:
         }
 
     def check(self, work, output):
-        """Write what the system computes of a work to a file; the seconds it took."""
+        """Write the system's outputs for a work to a file; report the seconds."""
         self._open(work)
         start = time.perf_counter()
         arrays = self._outputs()
@@ -58,7 +58,7 @@ class Worker:
         return {'seconds': seconds}
 
     def time(self, work, calls, warm):
-        """Seconds of each of some calls, after some that do not count, and the peak memory."""
+        """Measure the seconds of each call after the warm-up, and the peak memory."""
         self._open(work)
         for _ in range(warm):
             self._call()
@@ -71,11 +71,11 @@ class Worker:
         return {'seconds': seconds, **memory()}
 
     def peak(self):
-        """The peak memory since the process began, or since it last timed something."""
+        """Report the peak memory since the start or the last measurement."""
         return memory()
 
     def products(self, shapes):
-        """Seconds of matrix products."""
+        """Measure the seconds of matrix products."""
         return {'seconds': self._system.time(shapes)}
 
     def _open(self, path):
@@ -111,7 +111,7 @@ class Worker:
         arrays = {}
         for number, (ids, types, lengths) in enumerate(self._work):
             sequence, pooled = self._system(ids, types, lengths)
-            # Each has something else in the padding.
+            # Systems differ in the padding.
             valid = np.arange(ids.shape[1]) < lengths[:, None]
             rows = np.concatenate(sequence) if isinstance(sequence, list) else sequence[valid]
             arrays.update({f'sequence_{number}': rows, f'pooled_{number}': pooled})
@@ -131,10 +131,10 @@ class Worker:
 
 
 def encode_texts(system, tokenizer, texts, pairs, batch_size, max_length):
-    """Pooled vectors of all texts, in their order, and the number of tokens.
+    """Compute the pooled vectors of all texts, in their order, and the number of tokens.
 
-    Tokenized by ``tokenizers`` in one call, batches sorted by length: the best that one can do
-    for a system that has nothing for it.
+    ``tokenizers`` tokenizes the texts in one call, and batches are sorted by length: the best
+    that is possible for a system without a tokenizer.
     """
     tokenizer.enable_truncation(max_length)
     found = tokenizer.encode_batch(texts if pairs is None else list(zip(texts, pairs)))
@@ -155,7 +155,7 @@ def encode_texts(system, tokenizer, texts, pairs, batch_size, max_length):
 
 
 def memory():
-    """The process's peak of resident memory since :func:`reset_memory`, in bytes."""
+    """Get the peak of resident memory since :func:`reset_memory`, in bytes."""
     for line in Path('/proc/self/status').read_text(encoding='utf-8').splitlines():
         if line.startswith('VmHWM:'):
             return {'peak_bytes': int(line.split()[1]) * 1024}
@@ -163,7 +163,7 @@ def memory():
 
 
 def reset_memory():
-    """Begin a new peak where the system lets one; else it is that since the start."""
+    """Reset the peak of resident memory, if the system allows it."""
     with contextlib.suppress(OSError):
         Path('/proc/self/clear_refs').write_text('5', encoding='ascii')
 
@@ -171,7 +171,7 @@ def reset_memory():
 def main():
     given = json.loads(sys.argv[1])
     ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
-    # Answers go where standard output went; what packages print goes to standard error.
+    # Answers go to the original standard output, all other output to standard error.
     answers = os.fdopen(os.dup(1), 'w')
     os.dup2(2, 1)
     worker, line = None, '{"do": "ready"}'
