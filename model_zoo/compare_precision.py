@@ -167,7 +167,7 @@ def compare(args, folder, seed):
                         **comparing.origin(),
                     }
                 )
-                comparing.keep(args, rows[-1])
+                comparing.record(args, rows[-1])
     return rows
 
 

@@ -78,7 +78,7 @@ def main(argv=None):
             *(measure_speed(args, name, lines, folder) for name in args.speed_models),
         )
         for name, network, value, unit, lowest, highest in measurements:
-            comparing.keep(
+            comparing.record(
                 args,
                 {
                     'measure': name,
@@ -146,7 +146,7 @@ def measure_stream(args, lines, folder):
         raise RuntimeError(f'embed_sentences.py ended with {process.returncode}')
     seconds = time.perf_counter() - start
     if args.output:
-        path = keep_memory(args, peaks, num_lines, stream_bytes)
+        path = write_memory(args, peaks, num_lines, stream_bytes)
         draw_memory(path, path.with_suffix('.png'))
     for percent in PERCENTS:
         for name, value in zip(('memory', 'peak memory so far'), peaks[percent]):
@@ -176,7 +176,7 @@ def measure_stream(args, lines, folder):
     )
 
 
-def keep_memory(args, peaks, num_lines, num_bytes):
+def write_memory(args, peaks, num_lines, num_bytes):
     """Write the memory over the stream to a file in the folder of the results; return its path."""
     path = args.output.with_name(f'{args.output.stem}_memory.csv')
     with open(path, 'w', newline='', encoding='utf-8') as file:

@@ -96,7 +96,7 @@ def compare(args, script, run_gluon, run_pytorch, columns, torch_padding=None):
                 )
             row = describe(args, framework, seed, metrics, seconds, padding, **columns(metrics))
             rows.append(row)
-            keep(args, row)
+            record(args, row)
     for framework in args.frameworks:
         own = [row for row in rows if row['framework'] == framework]
         print(
@@ -296,7 +296,7 @@ def memory(field, process='self'):
     raise OSError(f'/proc/{process}/status has no {field}')
 
 
-def keep(args, row):
+def record(args, row):
     """Print a row and append it to the file of --output."""
     print(json.dumps(row), flush=True)
     if args.output:

@@ -41,7 +41,7 @@ import benchmark_report as report
 import benchmark_weights
 import benchmark_work
 from benchmark_rounds import Team, measure_loading
-from benchmark_systems import SYSTEMS, TOLD_FLAGS, ceilings, processor, reason_to_skip, versions
+from benchmark_systems import SYSTEMS, REPORTED_FLAGS, ceilings, processor, reason_to_skip, versions
 
 from common import cli
 
@@ -151,7 +151,7 @@ def run_threads(args, config, systems, cells, threads, folder):
         rows = measure_loading(
             systems, left[0][0], config, args.folder, threads, args.rounds, folder
         )
-        yield from keep(args, left[0][1], rows, 'start and load')
+        yield from record(args, left[0][1], rows, 'start and load')
         return
     limits = ceilings(systems, processor()[1])
     with Team(systems, limits, args.folder, args.mode, threads, folder) as team:
@@ -159,10 +159,10 @@ def run_threads(args, config, systems, cells, threads, folder):
             print(f'{name}: not in the ceiling, {team.failed[name]}', file=sys.stderr)
         for cell, keys in left:
             rows = team.measure(cell, config, args.rounds, args.turn_seconds, args.cell_seconds)
-            yield from keep(args, keys, rows, f'{cell.name}, filled to {cell.fill:.2f}')
+            yield from record(args, keys, rows, f'{cell.name}, filled to {cell.fill:.2f}')
 
 
-def keep(args, keys, rows, title):
+def record(args, keys, rows, title):
     """Append rows to the file and print them."""
     rows = [{**keys, **row} for row in rows]
     report.append_rows(args.output, rows)
@@ -190,7 +190,7 @@ def origin():
     return {
         'processor': name,
         'processors': os.cpu_count(),
-        'flags': ' '.join(flag for flag in TOLD_FLAGS if flag in flags),
+        'flags': ' '.join(flag for flag in REPORTED_FLAGS if flag in flags),
         'versions': versions(),
         'commit': commit(),
         'date': datetime.datetime.now(datetime.timezone.utc).strftime('%Y-%m-%d %H:%M'),

@@ -12,7 +12,7 @@ PRECISIONS = ('fp32', 'bf16', 'int8')
 # A processor supports a precision if it has one of these flags.
 FLAGS = {'bf16': ('avx512_bf16', 'amx_bf16', 'bf16')}
 # Further flags in the rows of results.
-TOLD_FLAGS = (
+REPORTED_FLAGS = (
     'avx2',
     'fma',
     'avx512f',

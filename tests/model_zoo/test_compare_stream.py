@@ -41,7 +41,7 @@ def test_rows_out_of_order_or_twice_are_found(tmp_path, change, agreeing):
 def test_memory_over_the_stream_is_kept_and_drawn(tmp_path):
     args = argparse.Namespace(output=tmp_path / 'stream.csv', stream_model='bert_2_128_2')
     peaks = {percent: (2e8 + percent, 3e8) for percent in compare_stream.EVERY}
-    path = compare_stream.keep_memory(args, peaks, 1000, 50_000)
+    path = compare_stream.write_memory(args, peaks, 1000, 50_000)
     assert path == tmp_path / 'stream_memory.csv'
     lines = path.read_text(encoding='utf-8').splitlines()
     assert len(lines) == 101
