@@ -42,7 +42,7 @@ def evaluate_label_sets(
     ----------
     names : sequence of str
         Keys of ``METRICS``.
-    labels, predictions : numpy.ndarray of 0 and 1, shape (texts, labels)
+    labels, predictions : numpy.ndarray of 0 and 1, shape (N, K)
 
     Returns
     -------
@@ -78,8 +78,8 @@ def best_thresholds(labels: np.ndarray, probabilities: np.ndarray) -> list[float
 
     Parameters
     ----------
-    labels : numpy.ndarray of 0 and 1, shape (texts, labels)
-    probabilities : numpy.ndarray, shape (texts, labels)
+    labels : numpy.ndarray of 0 and 1, shape (N, K)
+    probabilities : numpy.ndarray, shape (N, K)
 
     Returns
     -------
@@ -106,7 +106,7 @@ def label_report(
 
     Parameters
     ----------
-    labels, predictions : numpy.ndarray of 0 and 1, shape (texts, labels)
+    labels, predictions : numpy.ndarray of 0 and 1, shape (N, K)
     names : sequence of str
         Of the labels, in the order of their numbers.
 

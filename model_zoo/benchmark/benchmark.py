@@ -41,7 +41,7 @@ import benchmark_report as report
 import benchmark_weights
 import benchmark_work
 from benchmark_rounds import Team, measure_loading
-from benchmark_systems import SYSTEMS, REPORTED_FLAGS, ceilings, processor, reason_to_skip, versions
+from benchmark_systems import REPORTED_FLAGS, SYSTEMS, ceilings, processor, reason_to_skip, versions
 
 from common import cli
 
