@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -142,74 +143,115 @@ def _divide(axes, attention):
         axes.axvline(edge, color=INK, linewidth=0.9, linestyle=(0, (4, 2)))
 
 
-def _plot_grid(attention, path, layers, heads, title, font):
-    """Small maps, a row for each layer and a column for each head; one layer's in rows of four."""
+class _Grid(NamedTuple):
+    """Layout of a grid of small maps, in units of the distance from one map to the next.
+
+    ``cells`` has the (layer, head) of each map; ``above`` is the room for a map's title, ``beside``
+    that for the tokens at the left and below.
+    """
+
+    cells: list[tuple[int, int]]
+    layers: Sequence[int]
+    heads: Sequence[int]
+    columns: int
+    inch: float
+    above: float
+    beside: float
+    legend: str
+
+    @property
+    def rows(self) -> int:
+        """Number of rows of maps."""
+        return -(-len(self.cells) // self.columns)
+
+    @property
+    def is_single(self) -> bool:
+        """Tell whether the maps are those of one layer or of one head."""
+        return len(self.layers) == 1 or len(self.heads) == 1
+
+    @property
+    def size(self) -> tuple[float, float]:
+        """Width and height of the figure in inches."""
+        below = 0.17 * self.legend.count('\n') + 0.35 * bool(self.legend)
+        return (
+            (self.columns + self.beside) * self.inch + 1.3,
+            self.height * self.inch + 0.55 + below + 0.3 * (not self.is_single),
+        )
+
+    @property
+    def height(self) -> float:
+        """Height of all rows with their titles and tokens."""
+        return self.rows * (1 + self.above) + self.beside
+
+    def place(self, number):
+        """Return the left and the upper edge of a map."""
+        row, column = divmod(number, self.columns)
+        return column, row * (1 + self.above) + self.above
+
+
+def _layout(tokens, layers, heads):
+    """Lay out small maps: a row for each layer, a column for each head; one layer's in fours."""
     cells = [(layer, head) for layer in layers for head in heads]
     single = len(layers) == 1 or len(heads) == 1
     columns = min(4, len(cells)) if single else len(heads)
-    rows = -(-len(cells) // columns)
     inch = 1.9 if single else min(1.0, max(0.45, 9.5 / columns))
-    labelled = single and len(attention.tokens) <= _MAX_SMALL
-    above, beside = (0.11, 0.01 + 0.029 * max(map(len, attention.tokens))) if single else (0, 0)
-    beside *= labelled
-    legend = '' if labelled else _legend(attention.tokens, columns * inch)
-    size = (
-        (columns + beside) * inch + 1.3,
-        (rows * (1 + above) + beside) * inch
-        + 0.55
-        + 0.17 * legend.count('\n')
-        + 0.35 * bool(legend)
-        + 0.3 * (not single),
+    labelled = single and len(tokens) <= _MAX_SMALL
+    return _Grid(
+        cells,
+        layers,
+        heads,
+        columns,
+        inch,
+        above=0.11 if single else 0,
+        beside=0.01 + 0.029 * max(map(len, tokens)) if labelled else 0,
+        legend='' if labelled else _legend(tokens, columns * inch),
     )
-    with picture(path, size, [*attention.tokens, title], font) as (figure, clean):
+
+
+def _plot_grid(attention, path, layers, heads, title, font):
+    """Draw small maps side by side."""
+    grid = _layout(attention.tokens, layers, heads)
+    with picture(path, grid.size, [*attention.tokens, title], font) as (figure, clean):
         axes = figure.subplots()
-        for number, cell in enumerate(cells):
-            column, row = number % columns, number // columns
-            _small(axes, attention.probabilities[cell], column, row * (1 + above) + above)
-            if single:
-                axes.text(
-                    column,
-                    row * (1 + above) + above - 0.03,
-                    f'head {cell[1]}' if len(layers) == 1 else f'layer {cell[0]}',
-                    fontsize=8,
-                    va='bottom',
-                )
-            if labelled:
-                _tokens(
-                    axes,
-                    [clean(token) for token in attention.tokens],
-                    column,
-                    row * (1 + above) + above,
-                    column == 0,
-                    number + columns >= len(cells),
-                )
-        axes.set(
-            xlim=(-beside - _GAP / 2, columns),
-            ylim=(rows * (1 + above) + beside, 0),
-            aspect='equal',
-        )
-        axes.spines[:].set_visible(False)
-        axes.tick_params(length=0, pad=2)
-        if single:
-            axes.set_axis_off()
-        else:
-            middle = (1 - _GAP) / 2
-            axes.set_xticks(np.arange(columns) + middle, [str(head) for head in heads])
-            axes.set_yticks(np.arange(rows) + middle, [str(layer) for layer in layers])
-            axes.set(xlabel='head', ylabel='layer')
-        which = (
-            f'layer {layers[0]}'
-            if len(layers) == 1
-            else f'head {heads[0]} in each layer'
-            if len(heads) == 1
-            else 'all layers and heads'
-        )
-        axes.set_title(clean(title) or f'Attention, {which}', parse_math=False)
-        if legend:
-            figure.supxlabel(
-                '\n'.join(map(clean, legend.split('\n'))), fontsize=8, color=QUIET, parse_math=False
-            )
+        tokens = [clean(token) for token in attention.tokens]
+        for number, cell in enumerate(grid.cells):
+            left, top = grid.place(number)
+            _small(axes, attention.probabilities[cell], left, top)
+            if grid.is_single:
+                name = f'head {cell[1]}' if len(layers) == 1 else f'layer {cell[0]}'
+                axes.text(left, top - 0.03, name, fontsize=8, va='bottom')
+            if grid.beside:
+                is_last = number + grid.columns >= len(grid.cells)
+                _tokens(axes, tokens, left, top, left == 0, is_last)
+        _grid_axes(axes, grid)
+        axes.set_title(clean(title) or f'Attention, {_shown_maps(grid)}', parse_math=False)
+        if grid.legend:
+            legend = '\n'.join(map(clean, grid.legend.split('\n')))
+            figure.supxlabel(legend, fontsize=8, color=QUIET, parse_math=False)
         _bar(figure, axes, 22)
+
+
+def _grid_axes(axes, grid):
+    """Number the layers and heads at the axes of a grid, or hide the axes."""
+    axes.set(xlim=(-grid.beside - _GAP / 2, grid.columns), ylim=(grid.height, 0), aspect='equal')
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0, pad=2)
+    if grid.is_single:
+        axes.set_axis_off()
+        return
+    middle = (1 - _GAP) / 2
+    axes.set_xticks(np.arange(grid.columns) + middle, [str(head) for head in grid.heads])
+    axes.set_yticks(np.arange(grid.rows) + middle, [str(layer) for layer in grid.layers])
+    axes.set(xlabel='head', ylabel='layer')
+
+
+def _shown_maps(grid):
+    """Name the layers and heads of a grid."""
+    if len(grid.layers) == 1:
+        return f'layer {grid.layers[0]}'
+    if len(grid.heads) == 1:
+        return f'head {grid.heads[0]} in each layer'
+    return 'all layers and heads'
 
 
 def _small(axes, values, left, top):
