@@ -18,7 +18,7 @@ from fnmatch import fnmatchcase
 from ..zoo import DATASET_ALIASES
 from ..zoo.fetch.cache import locked
 from ..zoo.fetch.store import clear
-from .holdings import holdings, root_folder, unknown_files
+from .cache_contents import cache_contents, root_folder, unknown_files
 from .output import columns, note, say, size_text
 
 
@@ -42,26 +42,26 @@ def add_arguments(parser):
 
 def run(args):
     """Run the subcommand."""
-    everything = holdings(args.root)
-    chosen = [holding for holding in everything if _wanted(holding, args)]
+    everything = cache_contents(args.root)
+    chosen = [cached for cached in everything if _wanted(cached, args)]
     return (_list if args.action == 'list' else _clear)(everything, chosen, args)
 
 
-def _wanted(holding, args):
+def _wanted(cached, args):
     dataset = DATASET_ALIASES.get(args.dataset, args.dataset)
     return (
-        fnmatchcase(holding.dataset_name, dataset)
-        and (args.name is None or fnmatchcase(holding.name or '', args.name))
-        and (not args.partial or any(state == 'partial' for _, state in holding.files))
+        fnmatchcase(cached.dataset_name, dataset)
+        and (args.name is None or fnmatchcase(cached.name or '', args.name))
+        and (not args.partial or any(state == 'partial' for _, state in cached.files))
     )
 
 
 def _list(everything, chosen, args):
     rows = [
-        (holding.place.key, _count(holding.files), size_text(holding.size), holding.state)
-        for holding in chosen
+        (cached.entry.key, _count(cached.files), size_text(cached.size), cached.state)
+        for cached in chosen
     ]
-    total = sum(holding.size for holding in chosen)
+    total = sum(cached.size for cached in chosen)
     if args.name is None and args.dataset == '*' and not args.partial:
         for name, paths in unknown_files(args.root, everything).items():
             size = sum(path.stat().st_size for path in paths)
@@ -75,20 +75,20 @@ def _list(everything, chosen, args):
 
 
 def _clear(_, chosen, args):
-    doomed = [(holding, _doomed(holding, args.partial)) for holding in chosen]
-    doomed = [(holding, paths) for holding, paths in doomed if paths]
+    doomed = [(cached, _doomed(cached, args.partial)) for cached in chosen]
+    doomed = [(cached, paths) for cached, paths in doomed if paths]
     if not doomed:
         note(f'{root_folder(args.root)}: nothing to clear')
         return 0
-    for holding, paths in doomed:
-        note(f'{holding.place.key}: {_count(paths)} files, {size_text(_size(paths))}')
+    for cached, paths in doomed:
+        note(f'{cached.entry.key}: {_count(paths)} files, {size_text(_size(paths))}')
     if not args.yes and not _agreed(f'remove them from {root_folder(args.root)}? [y/N] '):
         note('nothing removed')
         return 0
     freed = shared = 0
-    for holding, paths in doomed:
+    for cached, paths in doomed:
         sizes = {path: (path.stat().st_size, path.stat().st_nlink) for path in paths}
-        _remove(holding, args.partial)
+        _remove(cached, args.partial)
         for path, (size, links) in sizes.items():
             if not path.exists():
                 freed += size if links == 1 else 0
@@ -102,19 +102,19 @@ def _clear(_, chosen, args):
     return 0
 
 
-def _doomed(holding, only_partial):
+def _doomed(cached, only_partial):
     states = ('partial',) if only_partial else ('whole', 'partial')
-    return [path for path, state in holding.files if state in states]
+    return [path for path, state in cached.files if state in states]
 
 
-def _remove(holding, only_partial):
-    place = holding.place
-    begun = all(place.downloads in path.parents for path in _doomed(holding, only_partial))
+def _remove(cached, only_partial):
+    entry = cached.entry
+    begun = all(entry.downloads in path.parents for path in _doomed(cached, only_partial))
     if only_partial and begun:
-        with locked(place):
-            shutil.rmtree(place.downloads, ignore_errors=True)
+        with locked(entry):
+            shutil.rmtree(entry.downloads, ignore_errors=True)
     else:
-        clear(holding.name, holding.dataset_name, place.row, place.root)
+        clear(cached.name, cached.dataset_name, entry.row, entry.root)
 
 
 def _agreed(question):

@@ -15,9 +15,9 @@ from dataclasses import asdict
 from ..modeling.counts import count_parameters, title_of
 from ..zoo import VOCABULARIES, WEIGHTS, family_of, get_config
 from ..zoo.fetch.local_files import files_of
-from ..zoo.fetch.sources import address
+from ..zoo.fetch.sources import url_of
 from ..zoo.schema import GluonFile
-from .holdings import holding_of
+from .cache_contents import cached_row
 from .listing import SOURCES
 from .models import read_model
 from .output import columns, note, say, size_text
@@ -87,7 +87,7 @@ def _of_row(key, root):
     """The configuration of a row, and what there is to tell of it."""
     row, vocabulary = WEIGHTS[key], VOCABULARIES[key.dataset_name]
     config = get_config(key.name, vocabulary.size)
-    holding = holding_of(*key, root)
+    cached = cached_row(*key, root)
     counts = count_parameters(config, row.heads)
     return config, {
         'name': key.name,
@@ -99,8 +99,8 @@ def _of_row(key, root):
         'parameters': counts,
         'total': sum(counts.values()),
         'float32_bytes': 4 * sum(counts.values()),
-        'cached': [str(path) for path, _ in holding.files],
-        'cached_bytes': holding.size,
+        'cached': [str(path) for path, _ in cached.files],
+        'cached_bytes': cached.size,
         'vocabulary': {
             'kind': vocabulary.kind,
             'size': vocabulary.size,
@@ -119,7 +119,7 @@ def _source(file):
     digest = ('sha1', file.sha1) if isinstance(file, GluonFile) else ('sha256', file.sha256)
     return {
         'kind': kinds[type(file)],
-        'address': address(file),
+        'address': url_of(file),
         digest[0]: digest[1],
         'bytes': getattr(file, 'size', None),
         'lacks': list(getattr(file, 'lacks', ())),

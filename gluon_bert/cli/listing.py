@@ -17,7 +17,7 @@ from ..checkpoint.schema import FAMILIES
 from ..modeling.counts import count_parameters, short_count
 from ..zoo import DATASET_ALIASES, VOCABULARIES, WEIGHTS, family_of, get_config, list_models
 from ..zoo.schema import GluonFile, HubFile, InstalledFile, ZipArchive
-from .holdings import holding_of
+from .cache_contents import cached_row
 from .output import columns, note, say, size_text
 
 SOURCES = {'gluonnlp': GluonFile, 'hub': HubFile, 'zip': ZipArchive, 'installed': InstalledFile}
@@ -55,7 +55,7 @@ def run(args):
     """Run the subcommand."""
     models = [model for model in map(_describe, list_models()) if _wanted(model, args)]
     for model in models:
-        _add_holding(model, args.root)
+        _add_cached(model, args.root)
     if args.cached:
         models = [model for model in models if model['cached'] or model['installed']]
     if args.sort == 'params':
@@ -100,11 +100,11 @@ def _describe(key):
     }
 
 
-def _add_holding(model, root):
-    holding = holding_of(model['name'], model['dataset_name'], root)
-    model['cached'] = holding.usable
-    model['cached_bytes'] = holding.size
-    model['installed'] = holding.installed is not None
+def _add_cached(model, root):
+    cached = cached_row(model['name'], model['dataset_name'], root)
+    model['cached'] = cached.usable
+    model['cached_bytes'] = cached.size
+    model['installed'] = cached.installed is not None
 
 
 def _wanted(model, args):

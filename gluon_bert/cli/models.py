@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
+from .._internal.suggestions import did_you_mean
 from ..zoo import ARCHITECTURES, ModelName, resolve
-
-HUB = 'hf://'
+from ..zoo.fetch.hub import is_hub_url, parse_hub_url
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ def read_models(words):
     while words:
         word = words.pop(0)
         name, slash, dataset_name = word.partition('/')
-        if word.startswith(HUB):
+        if is_hub_url(word):
             models.append(Model(word))
         elif name in ARCHITECTURES and slash:
             models.append(Model(word, key=resolve(name, dataset_name)))
@@ -127,14 +126,12 @@ def split_model(words):
 def _fetched(text):
     from ..zoo import fetch_repository
 
-    repository, _, revision = text[len(HUB) :].partition('@')
-    return fetch_repository(repository, revision or 'main')
+    return fetch_repository(*parse_hub_url(text))
 
 
 def _existing(word):
     path = Path(word).expanduser()
     if path.exists() or path.with_name(path.name + '.index').is_file():
         return path
-    near = difflib.get_close_matches(word.split('/')[0], ARCHITECTURES, n=1, cutoff=0.7)
-    hint = f'; did you mean {near[0]}?' if near else ''
+    hint = did_you_mean(word.split('/')[0], ARCHITECTURES, cutoff=0.7)
     raise FileNotFoundError(f'{word}: no such file or folder, and no model of the zoo{hint}')

@@ -10,10 +10,10 @@ import numpy as np
 from .._internal.json import read_object
 from ..modeling.counts import count_parameters, title_of
 from ..zoo import VOCABULARIES, WEIGHTS, ModelName, family_of, get_config, list_models
-from ..zoo.fetch.local_files import RECORD, digests, files_of, look, mismatch, plain_files
-from ..zoo.fetch.sources import address
+from ..zoo.fetch.local_files import RECORD, digests, files_of, find_files, mismatch, plain_files
+from ..zoo.fetch.sources import url_of
 from ..zoo.schema import GluonFile
-from .holdings import holding_of
+from .cache_contents import cached_row
 from .models import read_model
 from .output import note, say
 
@@ -65,22 +65,22 @@ def verify_row(model, args):
 
 
 def _paths_of_row(key, root):
-    holding = holding_of(*key, root)
-    there = look(holding.place.folder, holding.place.row)
+    cached = cached_row(*key, root)
+    there = find_files(cached.entry.folder, cached.entry.row)
     if there:
         return there[0]
-    in_root = tuple(path for path, _ in holding.files if path.parent == holding.place.root)
-    if not (in_root or holding.installed):
+    in_root = tuple(path for path, _ in cached.files if path.parent == cached.entry.root)
+    if not (in_root or cached.installed):
         raise FileNotFoundError(
             f'{key.name} on {key.dataset_name}: not in the cache, '
-            f'{holding.place.root}; gluon-bert fetch brings it there'
+            f'{cached.entry.root}; gluon-bert fetch brings it there'
         )
-    return in_root or (holding.installed,)
+    return in_root or (cached.installed,)
 
 
 def _paths_of_folder(path):
     if path.is_dir():
-        there = look(path, next(iter(WEIGHTS.values())))
+        there = find_files(path, next(iter(WEIGHTS.values())))
         if not there:
             raise FileNotFoundError(f'{path}: holds no parameters')
         return there[0]
@@ -135,7 +135,7 @@ def _check_digests(key, paths, files):
     unknown = []
     for path, found in files.items():
         origin = next(
-            (address(file) for algorithm, digest, file in published if digest == found[algorithm]),
+            (url_of(file) for algorithm, digest, file in published if digest == found[algorithm]),
             None,
         )
         of_kind = [digest for _, digest, file in published if _suffix(file) == path.suffix]
@@ -206,10 +206,10 @@ def _check_arrays(key, paths, _):
 
 def _vocabulary_files(model, key, root):
     """The files of the vocabulary in the cache, or in the folder that was given."""
-    holding = holding_of(None, key.dataset_name, root)
-    folder = holding.place.folder if model.key else model.folder()
-    there = look(folder, holding.place.row) if folder.is_dir() else None
-    in_root = [path for path, _ in holding.files if path.parent == holding.place.root]
+    cached = cached_row(None, key.dataset_name, root)
+    folder = cached.entry.folder if model.key else model.folder()
+    there = find_files(folder, cached.entry.row) if folder.is_dir() else None
+    in_root = [path for path, _ in cached.files if path.parent == cached.entry.root]
     return there[0] if there else in_root if model.key else ()
 
 

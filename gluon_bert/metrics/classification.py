@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
 from sklearn import metrics as sklearn_metrics
+
+from .._internal.suggestions import did_you_mean
 
 
 def accuracy(labels, predictions):
@@ -83,8 +84,7 @@ def evaluate_metrics(names, labels, predictions):
     """
     for name in names:
         if name not in METRICS:
-            near = difflib.get_close_matches(str(name), METRICS, n=1, cutoff=0.5)
-            hint = f'; did you mean {near[0]!r}?' if near else ''
+            hint = did_you_mean(name, METRICS)
             raise ValueError(f'metric {name!r} is unknown{hint} (allowed: {", ".join(METRICS)})')
     labels, predictions = _checked(labels, predictions)
     return {name: float(METRICS[name](labels, predictions)) for name in names}

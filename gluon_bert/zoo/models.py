@@ -9,12 +9,11 @@ from ..modeling.bert import BertModel
 from ..modeling.build import build_network
 from ..modeling.heads import BertForPretraining
 from .checkpoints import fetch_repository, read_tokenizer_of, zoo_checkpoint
+from .fetch.hub import is_hub_url, parse_hub_url
 from .rows import family_of, get_config, look_up, resolve, resolve_dataset
 from .tables.architectures import ARCHITECTURES
 from .tables.vocabularies import VOCABULARIES
 from .tables.weights import WEIGHTS
-
-_HUB = 'hf://'
 
 
 def get_model(
@@ -179,9 +178,8 @@ def load_model(source, task=None, ctx=None):
 
 def open_checkpoint(source):
     """The :class:`.Checkpoint` of what :func:`load_model` takes."""
-    if str(source).startswith(_HUB):
-        repository, _, revision = str(source)[len(_HUB) :].partition('@')
-        source = fetch_repository(repository, revision or 'main')
+    if is_hub_url(source):
+        source = fetch_repository(*parse_hub_url(source))
     return read_checkpoint(source)
 
 

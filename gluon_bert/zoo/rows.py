@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import NamedTuple
 
+from .._internal.suggestions import did_you_mean
 from ..config import BertConfig
 from .tables.architectures import ARCHITECTURES, FAMILIES
 from .tables.names import DATASET_ALIASES
@@ -114,6 +114,5 @@ def look_up(table, name, kind):
     """A row by its name; ValueError with the nearest name if there is none."""
     if name in table:
         return table[name]
-    near = difflib.get_close_matches(str(name), table, n=1, cutoff=0.4)
-    hint = f'; did you mean {near[0]!r}?' if near else ''
+    hint = did_you_mean(name, table, cutoff=0.4)
     raise ValueError(f'unknown {kind} {name!r}{hint} (there are: {", ".join(sorted(table))})')

@@ -139,7 +139,7 @@ def test_info_knows_the_classes(make_model, tmp_path, run):
 @pytest.mark.parametrize(
     'words, message',
     [
-        (['bert_12_768_13'], 'did you mean bert_12_768_12?'),
+        (['bert_12_768_13'], "did you mean 'bert_12_768_12'?"),
         (['bert_12_768_12'], 'on which data set?'),
         (['bert_12_768_12', 'nothing'], "unknown data set 'nothing'"),
         (
@@ -264,7 +264,7 @@ def test_an_interrupt_is_status_130(monkeypatch, run):
     def interrupt(root=None):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr('gluon_bert.cli.cache.holdings', interrupt)
+    monkeypatch.setattr('gluon_bert.cli.cache.cache_contents', interrupt)
     assert run('cache') == (130, '', '')
 
 

@@ -179,7 +179,7 @@ def test_a_damaged_file_of_a_cache_is_named_and_fetched(fetch, server, root, cap
 
 def test_an_installed_file_is_used_in_place(server, root, monkeypatch, tmp_path):
     path = put(tmp_path / 'site', {'model.safetensors': DATA}) / 'model.safetensors'
-    monkeypatch.setattr(store, '_installed', lambda file: path)
+    monkeypatch.setattr(store, 'installed_path', lambda file: path)
     row = weights(
         ZipArchive(server.url + 'x.zip'),
         InstalledFile('tiny', 'model.safetensors', SHA256, len(DATA)),

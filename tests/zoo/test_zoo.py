@@ -117,7 +117,7 @@ def test_models_are_hybridized(vocab):
 
 @pytest.fixture
 def no_wheel(monkeypatch):
-    monkeypatch.setattr(store, '_installed', lambda source: None)
+    monkeypatch.setattr(store, 'installed_path', lambda source: None)
 
 
 def test_absent_weights_say_how_to_get_them(no_wheel, tmp_path):

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import codecs
 import contextlib
-import difflib
 import itertools
 import json
 import math
 from typing import NamedTuple, Optional, Union
+
+from ..._internal.suggestions import did_you_mean
 
 MAX_LINE = 1 << 20  # bytes; BERT reads about 3000 characters at most
 MAX_FILE = 2 << 30  # bytes; the largest official file, MNLI's train.tsv, has 78 million
@@ -60,9 +61,7 @@ def unknown_name(kind, name, allowed):
     """The error for a name that is not among the allowed ones, with the nearest of them."""
     name = str(name)[:80]
     allowed = [str(choice) for choice in allowed]
-    lowered = {choice.lower(): choice for choice in allowed}
-    near = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.5)
-    hint = f'; did you mean {lowered[near[0]]!r}?' if near else ''
+    hint = did_you_mean(name, allowed, cutoff=0.5)
     shown = allowed[:20] + (['...'] if len(allowed) > 20 else [])
     return ValueError(f'{kind} {name!r} is unknown{hint} (allowed: {", ".join(shown)})')
 

@@ -11,7 +11,7 @@ import zipfile
 import zlib
 from pathlib import Path
 
-from .errors import told_when_full
+from .errors import explain_disk_full
 
 MAX_MEMBERS = 1000
 MAX_UNPACKED = 8 << 30  # bytes
@@ -64,7 +64,7 @@ def extract(archive, folder, wanted):
             for name, member in chosen.items():
                 written.append(folder / name)
                 needed = sum(member.file_size for member in chosen.values())
-                with told_when_full(folder, needed):
+                with explain_disk_full(folder, needed):
                     _write(source, member, written[-1])
     except BaseException as error:
         for path in written:

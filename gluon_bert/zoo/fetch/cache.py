@@ -14,8 +14,8 @@ from typing import Union
 
 from ..._internal.files import sha256_of, write_text
 from ..schema import Vocabulary, Weights
-from .errors import told_when_full
-from .local_files import RECORD, Found, look, plain_files, stamp_of, swapped_of
+from .errors import explain_disk_full
+from .local_files import RECORD, LocalFiles, find_files, plain_files, stamp_of, swapped_of
 
 WAIT = 5  # seconds for another process, before a message says so
 # Kinds that are kept as they come.
@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Place:
+class CacheEntry:
     """Where one row's files belong.
 
     Parameters
@@ -57,25 +57,25 @@ class Place:
 
 
 @contextlib.contextmanager
-def locked(place):
+def locked(entry):
     """Hold the lock of a place; one that a killed process held is free."""
     from filelock import FileLock, Timeout
 
-    path = place.root / '.locks' / f'{place.key}.lock'
+    path = entry.root / '.locks' / f'{entry.key}.lock'
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(str(path))
         try:
             lock.acquire(timeout=WAIT)
         except Timeout:
-            _log.warning('%s is being fetched by another process: waiting for it', place.key)
+            _log.warning('%s is being fetched by another process: waiting for it', entry.key)
             lock.acquire()
     except OSError as error:
         raise OSError(
             error.errno,
             f'{os.strerror(error.errno or 0)}: nothing can be fetched into '
             'this folder; set root or MXNET_HOME',
-            str(place.root),
+            str(entry.root),
         ) from None
     try:
         yield
@@ -84,37 +84,37 @@ def locked(place):
 
 
 @contextlib.contextmanager
-def workshop(place):
+def staging_dir(entry):
     """A temporary folder beside what is under way; the place's lock is held."""
-    with told_when_full(place.root):
-        place.downloads.mkdir(parents=True, exist_ok=True)
-        for path in place.downloads.iterdir():
+    with explain_disk_full(entry.root):
+        entry.downloads.mkdir(parents=True, exist_ok=True)
+        for path in entry.downloads.iterdir():
             if path.is_dir():  # of a process that was killed
                 shutil.rmtree(path, ignore_errors=True)
-        temporary = Path(tempfile.mkdtemp(dir=place.downloads))
+        temporary = Path(tempfile.mkdtemp(dir=entry.downloads))
     try:
         yield temporary
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
         with contextlib.suppress(OSError):
-            place.downloads.rmdir()  # unless something is to be gone on with
+            entry.downloads.rmdir()  # unless something is to be gone on with
 
 
-def settle(place, raw, convert, temporary):
+def install(entry, raw, convert, temporary):
     """Bring fetched files into their final form and folder, whole.
 
     Parameters
     ----------
-    place : Place
-    raw : Found
+    entry : CacheEntry
+    raw : LocalFiles
     convert : callable, optional
         ``convert(raw, folder)`` writes the final form of a kind that is not kept as it comes.
     temporary : Path
-        On the same file system as the place.
+        On the same file system as the entry.
 
     Returns
     -------
-    Found
+    LocalFiles
 
     Raises
     ------
@@ -124,7 +124,7 @@ def settle(place, raw, convert, temporary):
     final = temporary / 'final'
     final.mkdir()
     sources = list(plain_files(raw.paths))
-    with told_when_full(place.root, sum(path.stat().st_size for path in sources)):
+    with explain_disk_full(entry.root, sum(path.stat().st_size for path in sources)):
         if convert is None or raw.kind in _FINAL_KINDS:
             for path in sources:
                 _link(path, final / _final_name(path, raw.kind, sources))
@@ -133,7 +133,7 @@ def settle(place, raw, convert, temporary):
             for path in sources:  # so that it is not fetched again for the vocabulary
                 if path.name == 'vocab.txt' and not (final / path.name).exists():
                     _link(path, final / path.name)
-        if look(final, place.row) is None:
+        if find_files(final, entry.row) is None:
             raise ValueError('nothing in it is of use')
         paths = sorted(final.iterdir())
         write_text(
@@ -147,10 +147,10 @@ def settle(place, raw, convert, temporary):
                 indent=1,
             ),
         )
-    _move(final, place.folder)
-    shutil.rmtree(place.downloads, ignore_errors=True)
-    paths, kind = look(place.folder, place.row)
-    return Found(paths, kind, swapped_of(kind), raw.source)
+    _move(final, entry.folder)
+    shutil.rmtree(entry.downloads, ignore_errors=True)
+    paths, kind = find_files(entry.folder, entry.row)
+    return LocalFiles(paths, kind, swapped_of(kind), raw.source)
 
 
 def _final_name(path, kind, paths):

@@ -101,7 +101,7 @@ def short_reason(error):
 
 
 @contextlib.contextmanager
-def told_when_full(folder, needed=None):
+def explain_disk_full(folder, needed=None):
     """Turn a full disk, quota or file-size limit into an OSError that says what is needed."""
     try:
         yield

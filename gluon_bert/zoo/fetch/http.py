@@ -17,12 +17,12 @@ from .errors import (
     TRY_AGAIN,
     SourceError,
     disk_full,
+    explain_disk_full,
     pause,
     retry_after,
     short_reason,
     shown,
     timeouts,
-    told_when_full,
 )
 
 ATTEMPTS = 4
@@ -211,7 +211,7 @@ def _check_total(total, size, part):
 @contextlib.contextmanager
 def _removed_when_full(part, total):
     try:
-        with told_when_full(part.parent, total):
+        with explain_disk_full(part.parent, total):
             yield
     except OSError as error:
         if error.errno in FULL:

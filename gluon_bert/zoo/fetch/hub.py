@@ -12,11 +12,11 @@ from .errors import (
     FULL,
     TRY_AGAIN,
     SourceError,
+    explain_disk_full,
     pause,
     retry_after,
     short_reason,
     timeouts,
-    told_when_full,
 )
 from .local_files import mismatch, shard_names
 
@@ -37,8 +37,31 @@ _TOKENIZER_FILES = (
     'tokenizer.model',
     'spiece.model',
 )
+_SCHEME = 'hf://'
 _COMMIT = re.compile(r'[0-9a-f]{40}')
 _SHA256 = re.compile(r'[0-9a-f]{64}')
+
+
+def is_hub_url(source):
+    """Tell whether a source names a repository of the hub, ``hf://owner/name``."""
+    return str(source).startswith(_SCHEME)
+
+
+def parse_hub_url(url):
+    """Split ``hf://owner/name[@revision]``.
+
+    Returns
+    -------
+    (str, str)
+        The repository and the revision, by default 'main'.
+
+    Examples
+    --------
+    >>> parse_hub_url('hf://google-bert/bert-base-uncased@v1')
+    ('google-bert/bert-base-uncased', 'v1')
+    """
+    repository, _, revision = str(url)[len(_SCHEME) :].partition('@')
+    return repository, revision or 'main'
 
 
 def offline():
@@ -181,7 +204,7 @@ def _download(client, file, sha256, size, progress):
     problem = None
     for again in (False, True):
         try:
-            with _bars(progress), told_when_full(Path(constants.HF_HUB_CACHE), size):
+            with _bars(progress), explain_disk_full(Path(constants.HF_HUB_CACHE), size):
                 path = client.hf_hub_download(
                     file.repository,
                     file.path,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,7 @@ _KINDS = {
 
 
 @dataclass(frozen=True)
-class Found:
+class LocalFiles:
     """Files of a row, checked.
 
     Parameters
@@ -70,7 +71,19 @@ def in_gluon_cache(file, folder):
     return exact if exact in paths else next(iter(paths), None)
 
 
-def look(folder, row):
+def installed_path(file):
+    """Locate an InstalledFile; None if its distribution is not installed.
+
+    The file itself may be missing.
+    """
+    try:
+        distribution = importlib.metadata.distribution(file.distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    return Path(str(distribution.locate_file(file.path)))
+
+
+def find_files(folder, row):
     """Files of a row in a folder, unchecked.
 
     Returns
@@ -88,7 +101,7 @@ def look(folder, row):
     return _vocabulary_in(folder, row.kind) if isinstance(row, Vocabulary) else _weights_in(folder)
 
 
-def local(folder, row):
+def find_verified(folder, row):
     """Files of a row in a folder, checked.
 
     Against ``source.json``, which lies beside what was fetched, else against the row's digest of
@@ -97,14 +110,14 @@ def local(folder, row):
 
     Returns
     -------
-    Found or None
+    LocalFiles or None
 
     Raises
     ------
     ValueError
         If a file is truncated or altered.
     """
-    there = look(folder, row)
+    there = find_files(folder, row)
     if there is None:
         return None
     record = _read_record(folder)
@@ -118,7 +131,7 @@ def local(folder, row):
         problem = mismatch(path, recorded_digest(path) or digests(row, path.name))
         if problem:
             raise ValueError(f'{path}: truncated or altered; {problem}. Remove it and get it again')
-    return Found(paths, kind, swapped_of(kind), record['source'] or str(folder))
+    return LocalFiles(paths, kind, swapped_of(kind), record['source'] or str(folder))
 
 
 def recorded_digest(path):

