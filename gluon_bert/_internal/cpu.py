@@ -1,11 +1,11 @@
-"""The processors there are."""
+"""Count processor cores."""
 
 import os
 from pathlib import Path
 
 
 def physical_cores():
-    """The cores this process may use, hyper-threads counted once."""
+    """Count the cores this process may use, hyper-threads once."""
     if not hasattr(os, 'sched_getaffinity'):
         return os.cpu_count() or 1
     cores = set()

@@ -1,4 +1,4 @@
-"""Files that are either whole or not there, and digests of files."""
+"""Write files atomically, and compute digests of files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def atomic_path(path):
-    """A temporary path beside ``path``; renamed to it when the block ends well, else removed."""
+    """Yield a temporary path beside ``path``; rename it to ``path`` unless the block fails."""
     path = Path(path)
     handle, name = tempfile.mkstemp(prefix=f'.{path.name}.', suffix='.part', dir=path.parent)
     os.close(handle)
@@ -28,18 +28,18 @@ def atomic_path(path):
 
 
 def write_text(path, text):
-    """Write ``text`` to ``path`` as UTF-8, whole or not at all."""
+    """Write ``text`` to ``path`` as UTF-8, atomically."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding='utf-8')
 
 
 def sha256_of(path):
-    """The SHA-256 of a file, as 64 hexadecimal digits."""
+    """Compute the SHA-256 of a file, as 64 hexadecimal digits."""
     return digest_of(path, 'sha256')
 
 
 def digest_of(path, algorithm, chunk=1 << 20):
-    """The digest of a file by the name of the algorithm, in hexadecimal digits."""
+    """Compute the digest of a file with a named algorithm, in hexadecimal digits."""
     digest = hashlib.new(algorithm, usedforsecurity=False)
     with open(path, 'rb') as file:
         for block in iter(lambda: file.read(chunk), b''):

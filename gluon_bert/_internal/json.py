@@ -1,4 +1,4 @@
-"""JSON files from outside, read within bounds and without guessing."""
+"""Read JSON files from outside, within bounds and without guessing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _MAX_DIGITS = 100
 
 
 def read_json(path):
-    """The content of a JSON file.
+    """Read the content of a JSON file.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def read_json(path):
 
 
 def read_object(path):
-    """As :func:`read_json`; ValueError also for what is not an object."""
+    """Read a JSON file as :func:`read_json` does; ValueError if it holds no object."""
     content = read_json(path)
     if not isinstance(content, dict):
         raise ValueError(f'{path}: expected a JSON object, got {type(content).__name__}')
@@ -45,7 +45,7 @@ def read_object(path):
 
 
 def parse_json(raw, max_values=MAX_VALUES):
-    """The content of JSON in bytes.
+    """Parse JSON given as bytes.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Turn scores into probabilities."""
+"""Convert scores to probabilities."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 def softmax(scores, axis=-1):
-    """Probabilities along an axis, in double precision.
+    """Compute probabilities along an axis, in double precision.
 
     Parameters
     ----------

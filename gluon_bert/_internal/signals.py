@@ -1,4 +1,4 @@
-"""Stop at the next good moment instead of at once."""
+"""Stop at the next suitable moment instead of at once."""
 
 import contextlib
 import signal
@@ -7,7 +7,7 @@ import threading
 
 @contextlib.contextmanager
 def stop_signals():
-    """An event that SIGINT and SIGTERM set; a second one interrupts at once."""
+    """Yield an event that SIGINT and SIGTERM set; a second signal interrupts at once."""
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield stop  # only the main thread can handle signals

@@ -41,7 +41,7 @@ output, everything else to standard error.
 
 
 class _Parser(argparse.ArgumentParser):
-    """A wrong argument is told in one line."""
+    """Parser that reports a wrong argument in one line."""
 
     def __init__(self, **options):
         super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, **options)
@@ -51,7 +51,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def make_parser():
-    """The parser of the whole command line.
+    """Build the parser of the command line.
 
     Returns
     -------

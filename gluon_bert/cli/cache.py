@@ -1,4 +1,4 @@
-"""What lies in the cache, and removing it.
+"""List the contents of the cache, or clear it.
 
 States: whole, fetched and complete; partial, of a download that was broken off and that the next
 fetch goes on with; own, of the zoo but put there by you or by GluonNLP; unknown, nothing of the

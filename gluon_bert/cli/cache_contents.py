@@ -1,4 +1,4 @@
-"""What the folder of the cache holds of each row. Nothing is read but names and sizes."""
+"""List what the cache has of each row, from names and sizes alone."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class CachedRow:
 
     @property
     def size(self):
-        """Bytes of all files."""
+        """Total bytes of the files."""
         return sum(path.stat().st_size for path, _ in self.files)
 
     @property
@@ -54,7 +54,7 @@ class CachedRow:
 
 
 def cached_row(name, dataset_name, root=None):
-    """What the cache holds of a row.
+    """List what the cache has of a row.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def cached_row(name, dataset_name, root=None):
 
 
 def cache_contents(root=None):
-    """What the cache holds, row by row; a file that serves several rows is with the first."""
+    """List the cache row by row; a file shared by several rows is listed with the first."""
     found, seen = [], set()
     for name, dataset_name in [*WEIGHTS, *((None, dataset) for dataset in VOCABULARIES)]:
         cached = cached_row(name, dataset_name, root)
@@ -100,7 +100,7 @@ def cache_contents(root=None):
 
 
 def unknown_files(root, known):
-    """Files of the folder that belong to no row, by the name at its top.
+    """List the files of the folder that belong to no row, by top-level name.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ def unknown_files(root, known):
 
 
 def root_folder(root=None):
-    """The folder of the cache."""
+    """Return the folder of the cache."""
     return Path(root or default_root()).expanduser()
 
 

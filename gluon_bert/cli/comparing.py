@@ -1,4 +1,4 @@
-"""Two checkpoints array by array."""
+"""Compare two checkpoints array by array."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _ROWS = 4096  # compared at a time
 
 
 class Difference(NamedTuple):
-    """How two arrays of one name differ.
+    """Difference of two arrays with one name.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ class Difference(NamedTuple):
 
 
 class TokenMap(NamedTuple):
-    """Ids of the same tokens in two vocabularies; None for all ids as they are."""
+    """Ids of the same tokens in two vocabularies; None to compare all ids as they are."""
 
     first: Optional[np.ndarray]
     second: Optional[np.ndarray]
@@ -44,7 +44,7 @@ AS_IT_IS = TokenMap(None, None)
 
 
 def same_bits(first, second):
-    """Whether two arrays are the same, type and shape included, NaNs too."""
+    """Tell if two arrays are identical, type, shape and NaNs included."""
     return (
         first.dtype == second.dtype
         and first.shape == second.shape
@@ -80,7 +80,7 @@ def compare_array(name, first, second, tokens=AS_IT_IS):
 
 
 def largest_difference(first, second):
-    """The largest absolute difference of two arrays of one shape; NaN counts as infinite."""
+    """Compute the largest absolute difference of two arrays of one shape; NaN is infinite."""
     largest = 0.0
     for a, b in _chunks(first, second):
         if a.size:
@@ -91,7 +91,7 @@ def largest_difference(first, second):
 
 
 def names_of_both(first, second):
-    """Names in both mappings, only in the first, only in the second."""
+    """List the names in both mappings, only in the first, and only in the second."""
     return (
         [name for name in first if name in second],
         [name for name in first if name not in second],
@@ -100,7 +100,7 @@ def names_of_both(first, second):
 
 
 def with_dtype(checkpoint, dtype):
-    """The checkpoint with its numbers in another type, each array converted when asked for.
+    """Convert a checkpoint's numbers to another type, each array when it is read.
 
     ValueError is raised then if it has values that the type cannot hold.
     """
@@ -129,7 +129,7 @@ def _bytes(array):
 
 
 def _chunks(first, second):
-    """Pairs of parts of both, so that no copy of a whole array is made."""
+    """Pair parts of both arrays, so that no copy of a whole array is made."""
     if not first.ndim:
         return [(first.reshape(1), second.reshape(1))]
     return ((first[i : i + _ROWS], second[i : i + _ROWS]) for i in range(0, len(first), _ROWS))

@@ -1,4 +1,4 @@
-"""A file of hyper-parameters for parameters that have none beside them."""
+"""Read hyper-parameters from a file of their own."""
 
 from __future__ import annotations
 

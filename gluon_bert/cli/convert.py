@@ -95,7 +95,7 @@ def run(args):
 
 
 def _write(checkpoint, folder, target, to, args):
-    """Write into a folder of its own, check, and move it to where it belongs."""
+    """Write into a folder of its own, check it, and move it to its destination."""
     from ..checkpoint import write_checkpoint
 
     if to == 'gluonnlp':
@@ -122,7 +122,7 @@ def _write(checkpoint, folder, target, to, args):
 
 
 def _refuse(targets, overwrite):
-    """ValueError if something would be replaced that is not to be, or not a checkpoint."""
+    """Raise ValueError if the output would replace a file that must not be replaced."""
     for target in targets:
         if not target.exists() or (target.is_dir() and not any(target.iterdir())):
             continue
@@ -141,7 +141,7 @@ def _refuse(targets, overwrite):
 
 
 def _changed(checkpoint, args):
-    """The checkpoint with the case and the type that were asked for."""
+    """Apply the case and the type that were asked for."""
     if args.lower is not None:
         from ..data import BertTokenizer
 
@@ -157,7 +157,7 @@ def _changed(checkpoint, args):
 
 
 def _check(checkpoint, written, to):
-    """ValueError if what was written is not what is read back."""
+    """Raise ValueError if the files read back differ from what was written."""
     from ..checkpoint import read_checkpoint
 
     expected, again = _as_kept(checkpoint, to), read_checkpoint(written)
@@ -190,7 +190,7 @@ def _vocabulary(checkpoint):
 
 
 def _as_kept(checkpoint, to):
-    """The checkpoint as a format keeps it; what it has no place for is told."""
+    """Return the checkpoint as a format keeps it; report what the format has no place for."""
     from ..checkpoint.arrays import renamed
     from ..checkpoint.gluonnlp.files import without_single_token_type
 

@@ -1,4 +1,4 @@
-"""Bring models into the cache, each checked, and print where they lie.
+"""Fetch models into the cache, verify them, and print their paths.
 
 A download that was broken off is gone on with. Models of the hub (hf://) go into the cache of its
 client.
@@ -46,7 +46,7 @@ def run(args):
 
 
 def _fetch(model, args, alone):
-    """Whether it could be fetched; the reason is told if not."""
+    """Fetch one model; report the reason and return False if it fails."""
     try:
         for path in _paths(model, args):
             say(path)

@@ -1,4 +1,4 @@
-"""Tell what a model is: hyper-parameters, parameters by kind of layer, sizes, vocabulary, sources.
+"""Show a model's hyper-parameters, parameters by kind of layer, sizes and sources.
 
 For a model of the zoo its files need not be there; of a checkpoint only the headers are read.
 
@@ -74,7 +74,7 @@ def run(args):
 
 
 def class_number(checkpoint):
-    """Classes of a checkpoint's classifier or tagger; 2 if it has neither."""
+    """Count the classes of a checkpoint's classifier or tagger; 2 if it has neither."""
     from ..checkpoint.arrays import shape_of
 
     for weight in ('classifier.1.weight', 'tag_classifier.weight'):
@@ -84,7 +84,7 @@ def class_number(checkpoint):
 
 
 def _of_row(key, root):
-    """The configuration of a row, and what there is to tell of it."""
+    """Collect the configuration and facts of a row."""
     row, vocabulary = WEIGHTS[key], VOCABULARIES[key.dataset_name]
     config = get_config(key.name, vocabulary.size)
     cached = cached_row(*key, root)
@@ -127,7 +127,7 @@ def _source(file):
 
 
 def _of_checkpoint(checkpoint, path, num_classes):
-    """The configuration of a checkpoint, and what there is to tell of it."""
+    """Collect the configuration and facts of a checkpoint."""
     from ..checkpoint import find_format
     from ..checkpoint.arrays import shape_of
 
@@ -172,7 +172,7 @@ def _size(shapes):
 
 
 def _size_of(path):
-    """Bytes of the files that hold the arrays."""
+    """Sum the bytes of the files that hold the arrays."""
     if path.is_file():
         return path.stat().st_size
     patterns = (

@@ -67,19 +67,19 @@ def run(args):
 
 
 def source_names(row):
-    """The kinds of source that a row has, each once, in the row's order."""
+    """List a row's kinds of source, each once, in the row's order."""
     kinds = {kind: name for name, kind in SOURCES.items()}
     files = [source[0] if isinstance(source, tuple) else source for source in row.sources]
     return list(dict.fromkeys(kinds[type(file)] for file in files))
 
 
 def expected_size(config, heads):
-    """Bytes of all parameters in single precision."""
+    """Compute the bytes of all parameters in single precision."""
     return 4 * sum(count_parameters(config, heads).values())
 
 
 def download_size(row):
-    """Bytes of the first file whose size is known, or None."""
+    """Return the bytes of the first file whose size is known, or None."""
     sizes = [getattr(source, 'size', None) for source in row.sources]
     return next((size for size in sizes if size), None)
 

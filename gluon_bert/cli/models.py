@@ -1,4 +1,4 @@
-"""What MODEL means on the command line."""
+"""Parse MODEL arguments of the command line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..zoo.fetch.hub import is_hub_url, parse_hub_url
 
 @dataclass(frozen=True)
 class Model:
-    """A model that was named on the command line.
+    """A model named on the command line.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ class Model:
     path: Optional[Path] = None
 
     def checkpoint(self, root=None, config=None):
-        """Its :class:`.Checkpoint`, fetched if need be.
+        """Open its :class:`.Checkpoint`, fetching it if need be.
 
         Parameters
         ----------
@@ -59,12 +59,12 @@ class Model:
         return read_checkpoint(folder, config=read_config_file(config))
 
     def folder(self):
-        """Where it lies, if it is not of the zoo; a repository of the hub is fetched."""
+        """Return the path of a model outside the zoo; a repository of the hub is fetched."""
         return self.path if self.path is not None else _fetched(self.text)
 
 
 def read_models(words):
-    """The models that words name, see :class:`Model`.
+    """Parse the words of the command line into models, see :class:`Model`.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def read_models(words):
 
 
 def read_model(words):
-    """The one model that words name; ValueError if they name several."""
+    """Parse words that name one model; ValueError if they name several."""
     models = read_models(words)
     if len(models) != 1:
         raise ValueError(f'expected one model, got {", ".join(model.text for model in models)}')
@@ -108,7 +108,7 @@ def read_model(words):
 
 
 def split_model(words):
-    """The words of the model that stands first, and the words behind it.
+    """Split words into those of the first model and the others.
 
     Parameters
     ----------

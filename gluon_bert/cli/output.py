@@ -1,4 +1,4 @@
-"""How the commands write: results to standard output, everything else to standard error."""
+"""Write results to standard output and everything else to standard error."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ def say(text=''):
 
 
 def note(text):
-    """Write a line that is no part of the result."""
+    """Write a line that is not part of the result."""
     sys.stdout.flush()
     sys.stderr.write(f'{text}\n')
     sys.stderr.flush()
 
 
 def error_text(error):
-    """An error's message; an OSError's with the file it is about."""
+    """Format an error's message; that of an OSError with its file."""
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f'{error.filename}: {error.strerror}'
     return str(error)
 
 
 def columns(rows, right=()):
-    """Lines of a table without rules.
+    """Format a table without rules.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def columns(rows, right=()):
 
 
 def size_text(size):
-    """Bytes for people: '512 B', '17.7 MB', '1.42 GB'."""
+    """Format a number of bytes for people: '512 B', '17.7 MB', '1.42 GB'."""
     for unit, digits, name in ((1e9, 2, 'GB'), (1e6, 1, 'MB'), (1e3, 1, 'kB')):
         if size >= unit:
             return f'{size / unit:.{digits}f} {name}'

@@ -1,4 +1,4 @@
-"""Draw what a model does: attention, sentence vectors, answers, entities; and how training went.
+"""Plot attention, sentence vectors, answers, entities and training runs.
 
 The suffix of the output file says whether it is a PNG, SVG or PDF picture.
 

@@ -1,4 +1,4 @@
-"""The kinds of pictures of ``gluon-bert plot``: arguments to what is drawn."""
+"""Draw each kind of picture of ``gluon-bert plot`` from its arguments."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _MAX_LINES = 20_000
 
 
 def attention(args, look):
-    """Attention maps."""
+    """Draw attention maps."""
     words, texts = split_model(args.words)
     if not 1 <= len(texts) <= 2:
         raise ValueError(f'expected a text or two behind the model, got {len(texts)}')
@@ -22,19 +22,19 @@ def attention(args, look):
 
 
 def map(args, look):
-    """A map of sentence vectors."""
+    """Draw a map of sentence vectors."""
     vectors, texts, groups = _vectors(args, 'a map')
     plots.plot_map(vectors, texts, args.output, groups, args.method, seed=args.seed, **look)
 
 
 def similarity(args, look):
-    """A matrix of similarities."""
+    """Draw a matrix of similarities."""
     vectors, texts, groups = _vectors(args, 'a similarity matrix')
     plots.plot_similarity(vectors, texts, args.output, groups, not args.keep_order, **look)
 
 
 def training(args, look):
-    """Training curves."""
+    """Draw training curves."""
     names = [path.name if path.is_dir() else path.parent.name for path in args.runs]
     if len(set(names)) < len(names):
         names = [str(path) for path in args.runs]
@@ -49,7 +49,7 @@ def training(args, look):
 
 
 def confusion(args, look):
-    """A confusion matrix."""
+    """Draw a confusion matrix."""
     from ..data import read_table
 
     if args.source.is_dir():
@@ -88,7 +88,7 @@ def confusion(args, look):
 
 
 def _by_value(label):
-    """Numbers by their value, before names."""
+    """Sort numbers by value, before names."""
     try:
         return 0, float(label), label
     except ValueError:
@@ -96,7 +96,7 @@ def _by_value(label):
 
 
 def answer(args, look):
-    """An answer in its paragraph."""
+    """Draw an answer in its paragraph."""
     from ..data import Question, read_squad
 
     if (args.data is None) != (args.question_id is None):
@@ -133,7 +133,7 @@ def answer(args, look):
 
 
 def entities(args, look):
-    """Entities in their text."""
+    """Draw entities in their text."""
     if (args.text is None) == (args.input is None):
         raise ValueError('expected a text, or --input with a file')
     text = args.text if args.input is None else _read_text(args.input).strip()
@@ -144,7 +144,7 @@ def entities(args, look):
 
 
 def _network(words, root):
-    """The network of a model and its tokenizer."""
+    """Load the network of a model and its tokenizer."""
     from ..modeling.build import build_network
     from ..tasks.folder import has_task, load_task
 
@@ -159,7 +159,7 @@ def _network(words, root):
 
 
 def _pipeline(folder, task):
-    """The pipeline of a folder that was fine-tuned for a task."""
+    """Load the pipeline of a folder that was fine-tuned for a task."""
     from ..pipelines import load_pipeline
     from ..tasks.folder import has_task
 
@@ -174,7 +174,7 @@ def _pipeline(folder, task):
 
 
 def _vectors(args, what):
-    """Sentence vectors, texts and their groups."""
+    """Compute sentence vectors; return them with the texts and their groups."""
     from ..inference.sentence_encoder import SentenceEncoder
 
     words, texts = split_model(args.words)
@@ -194,7 +194,7 @@ def _vectors(args, what):
 
 
 def _read_texts(args):
-    """The texts of a file and their groups."""
+    """Read the texts of a file and their groups."""
     if args.groups is not None:
         raise ValueError('--groups goes with texts as arguments; a file has its --color_column')
     if args.input.suffix.lower() in ('.tsv', '.csv', '.jsonl', '.json'):
@@ -229,7 +229,7 @@ def _read_text(path):
 
 
 def _answers(folder, question):
-    """The candidates for an answer, and the probabilities of the tokens."""
+    """Compute the candidate answers and the probabilities of the tokens."""
     pipeline = _pipeline(folder, 'question-answering')
     windows = pipeline.windows([question])
     scores = pipeline.scores([question], windows)

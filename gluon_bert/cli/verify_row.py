@@ -1,4 +1,4 @@
-"""One file against its row in the zoo."""
+"""Verify a file against its row in the zoo."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def _paths_of_folder(path):
 
 
 def _digests(path):
-    """SHA-256 and SHA-1 of a file, in one reading."""
+    """Compute SHA-256 and SHA-1 of a file in one pass."""
     made = {'sha256': hashlib.sha256(), 'sha1': hashlib.sha1(usedforsecurity=False)}
     with open(path, 'rb') as file:
         for block in iter(lambda: file.read(_CHUNK), b''):
@@ -101,7 +101,7 @@ def _digests(path):
 
 
 def _published(row):
-    """(algorithm, digest or None, file) of each file of a row."""
+    """Yield (algorithm, digest or None, file) for each file of a row."""
     for file in (file for source in row.sources for file in files_of(source)):
         if isinstance(file, GluonFile):
             yield 'sha1', file.sha1, file
@@ -110,7 +110,7 @@ def _published(row):
 
 
 def _find_row(paths, found):
-    """The row that files are of, by their digests or by the names of file and folder."""
+    """Find the row that files belong to, by digest or by the names of file and folder."""
     for key in list_models():
         known = {digest for _, digest, _ in _published(WEIGHTS[key])}
         if any(known & {*digest.values()} for digest in found.values()):
@@ -127,7 +127,7 @@ def _find_row(paths, found):
 
 
 def _check_digests(key, paths, files):
-    """(passed, text) of each file whose digest is known, and of the others together."""
+    """Yield (passed, text) for each file with a known digest, and one for the others."""
     published = list(_published(WEIGHTS[key]))
     record = (paths[0] if paths[0].is_dir() else paths[0].parent) / RECORD
     record = read_object(record) if record.is_file() else {}
@@ -167,7 +167,7 @@ def _suffix(file):
 
 
 def _check_arrays(key, paths, _):
-    """(passed, text) of names, shapes, heads and numbers."""
+    """Yield (passed, text) for names, shapes, heads and numbers."""
     from ..checkpoint.arrays import shape_of
     from ..checkpoint.gluonnlp.files import check_shapes
     from ..checkpoint.schema import Checkpoint
@@ -205,7 +205,7 @@ def _check_arrays(key, paths, _):
 
 
 def _vocabulary_files(model, key, root):
-    """The files of the vocabulary in the cache, or in the folder that was given."""
+    """Find the vocabulary's files in the cache, or in the folder given."""
     cached = cached_row(None, key.dataset_name, root)
     folder = cached.entry.folder if model.key else model.folder()
     there = find_files(folder, cached.entry.row) if folder.is_dir() else None
@@ -214,7 +214,7 @@ def _vocabulary_files(model, key, root):
 
 
 def _check_vocabulary(key, _, files):
-    """(passed, text) of each file of the vocabulary."""
+    """Yield (passed, text) for each file of the vocabulary."""
     row = VOCABULARIES[key.dataset_name]
     for path in files:
         known = digests(row, path.name)
@@ -230,7 +230,7 @@ def _check_vocabulary(key, _, files):
 
 
 def _open(path, family):
-    """Arrays by common names, of parameters that need no configuration beside them."""
+    """Open arrays by common names, from parameters that need no configuration."""
     from ..checkpoint.gluonnlp.names import common_arrays
     from ..checkpoint.gluonnlp.params_file import read_params
     from ..checkpoint.huggingface.folder import huggingface_arrays

@@ -1,4 +1,4 @@
-"""From files of text to batches of arrays."""
+"""Read text files and turn them into batches of arrays."""
 
 from gluonnlp.data import BERTSentenceTransform
 

@@ -1,4 +1,4 @@
-"""A data set in memory, given out in padded batches."""
+"""Serve a data set in memory as padded batches."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class SequenceData:
 
     @property
     def batch_size(self):
-        """Sequences in a batch."""
+        """Number of sequences in a batch."""
         return self._batch_size
 
     @property
@@ -73,15 +73,15 @@ class SequenceData:
         return self._labels
 
     def training_batches(self, epoch):
-        """Shuffled batches of like lengths, a function of seed and epoch: list of index arrays."""
+        """Shuffle batches of similar length, by seed and epoch: list of index arrays."""
         return bucketed_batches(self._lengths, self._batch_size, self._seed, epoch)
 
     def evaluation_batches(self):
-        """Batches by length, the same each time: list of index arrays."""
+        """Sort sequences into batches by length, the same each time: list of index arrays."""
         return sequential_batches(self._lengths, self._batch_size)
 
     def load(self, indices):
-        """One batch.
+        """Load one batch.
 
         Parameters
         ----------
@@ -120,7 +120,7 @@ def _pad_labels(labels, length):
 
 
 def label_array(examples):
-    """The labels of examples as an array, or None if they have none.
+    """Return the labels of examples as an array; None if any has no label.
 
     Parameters
     ----------

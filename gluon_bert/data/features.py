@@ -1,4 +1,4 @@
-"""Texts to arrays for the model, and arrays to batches.
+"""Turn texts into arrays for the model, and arrays into batches.
 
 N sequences, T tokens.
 """
@@ -21,7 +21,7 @@ class Features(NamedTuple):
 
 
 class SentenceTransform:
-    """A text or a pair of texts to one sequence of token ids.
+    """Converter of a text or a pair of texts to one sequence of token ids.
 
     ``[CLS] text [SEP]`` with token types 0, or ``[CLS] text [SEP] pair [SEP]`` with token types 0
     for the first three and 1 for the rest. Devlin et al. (2019), section 3. The tokenizer says
@@ -76,7 +76,7 @@ class SentenceTransform:
         return self._max_length
 
     def __call__(self, text, pair=None):
-        """The features of a text or of a pair of texts.
+        """Compute the features of a text or of a pair of texts.
 
         Parameters
         ----------
@@ -92,7 +92,7 @@ class SentenceTransform:
         return self._join(ids, pair_ids)[0]
 
     def transform_batch(self, texts, pairs=None, progress=None):
-        """The features of many texts or pairs; faster than one by one.
+        """Compute the features of many texts or pairs; faster than one by one.
 
         Parameters
         ----------
@@ -156,7 +156,7 @@ class SentenceTransform:
 
 
 def truncated_lengths(length, pair_length, max_length):
-    """How many tokens of each text of a pair fit.
+    """Compute the number of tokens of each text of a pair that fit.
 
     The same as taking tokens one by one from the longer text, from the second if both are equally
     long, until ``max_length`` are left.
@@ -231,7 +231,7 @@ def pad_batch(features, pad_id, round_to=None, max_length=None):
 
 
 def bucketed_batches(lengths, batch_size, seed, epoch, *, num_chunk_batches=50):
-    """Shuffled batches of sequences of similar length, for training.
+    """Sort sequences into shuffled batches of similar length, for training.
 
     The sequences are shuffled, sorted by length within chunks of ``num_chunk_batches`` batches,
     cut into batches, and the batches shuffled. The result depends on the arguments alone.
@@ -271,7 +271,7 @@ def bucketed_batches(lengths, batch_size, seed, epoch, *, num_chunk_batches=50):
 
 
 def sequential_batches(lengths, batch_size):
-    """Batches of sequences of similar length, the longest first, for evaluation.
+    """Sort sequences into batches of similar length, the longest first, for evaluation.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Figures of merit for predictions, by name."""
+"""Compute classification and regression metrics by name."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ from .._internal.suggestions import did_you_mean
 
 
 def accuracy(labels, predictions):
-    """Share of predictions that are right."""
+    """Compute the fraction of correct predictions."""
     return sklearn_metrics.accuracy_score(labels, predictions)
 
 
 def f1(labels, predictions):
-    """Harmonic mean of precision and recall of class 1; 0.0 if class 1 never occurs."""
+    """Compute the F1 score of class 1; 0.0 if class 1 never occurs."""
     return sklearn_metrics.f1_score(labels == 1, predictions == 1, zero_division=0.0)
 
 
 def macro_f1(labels, predictions):
-    """Mean of the F1 of each class that occurs, in labels or predictions."""
+    """Average the F1 scores of the classes that occur in labels or predictions."""
     return sklearn_metrics.f1_score(labels, predictions, average='macro', zero_division=0.0)
 
 
 def mcc(labels, predictions):
-    """Matthews correlation, from -1 to 1; 0.0 if labels or predictions are all the same."""
+    """Compute Matthews' correlation, -1 to 1; 0.0 if labels or predictions are constant."""
     if _is_constant(labels) or _is_constant(predictions):
         return 0.0
     return sklearn_metrics.matthews_corrcoef(labels, predictions)
 
 
 def pearson(labels, predictions):
-    """Linear correlation, from -1 to 1; 0.0 if labels or predictions are all the same."""
+    """Compute Pearson's correlation, -1 to 1; 0.0 if labels or predictions are constant."""
     if _is_constant(labels) or _is_constant(predictions):
         return 0.0
     return stats.pearsonr(labels, predictions)[0]
 
 
 def spearman(labels, predictions):
-    """Correlation of the ranks, from -1 to 1; 0.0 if labels or predictions are all the same."""
+    """Compute Spearman's correlation, -1 to 1; 0.0 if labels or predictions are constant."""
     if _is_constant(labels) or _is_constant(predictions):
         return 0.0
     return stats.spearmanr(labels, predictions)[0]
@@ -58,7 +58,7 @@ METRICS = {
 
 
 def evaluate_metrics(names, labels, predictions):
-    """Several metrics of the same predictions.
+    """Compute several metrics of the same predictions.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def evaluate_metrics(names, labels, predictions):
 
 
 class ClassScores(NamedTuple):
-    """How well one class was found. ``support`` is how many examples have it as their label."""
+    """Scores of one class; ``support`` is the number of examples labelled with it."""
 
     name: str
     precision: float
@@ -101,7 +101,7 @@ class ClassScores(NamedTuple):
 
 
 def confusion_matrix(labels, predictions, num_classes):
-    """How often each class was taken for each other.
+    """Count how often each class was predicted for each label.
 
     Parameters
     ----------
@@ -133,7 +133,7 @@ def confusion_matrix(labels, predictions, num_classes):
 
 
 def class_report(labels, predictions, names):
-    """Precision, recall and F1 of each class.
+    """Compute precision, recall and F1 of each class.
 
     Parameters
     ----------
@@ -168,7 +168,7 @@ def class_report(labels, predictions, names):
 
 
 def format_report(rows):
-    """The rows of :func:`class_report` as a text table.
+    """Format the rows of :func:`class_report` as a text table.
 
     Examples
     --------

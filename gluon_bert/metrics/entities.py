@@ -1,4 +1,4 @@
-"""Entities found against entities meant, counted as conlleval and seqeval count them.
+"""Compute entity-level scores, counted as conlleval and seqeval do.
 
 An entity is found if its type and both its ends are right (Tjong Kim Sang and De Meulder, 2003,
 section 2.3).
@@ -25,17 +25,17 @@ class EntityScores(NamedTuple):
 
     @property
     def precision(self):
-        """Fraction of the predicted entities that are right; 0 where there are none."""
+        """Fraction of predicted entities that are right; 0 if none is predicted."""
         return self.num_correct / self.num_predicted if self.num_predicted else 0.0
 
     @property
     def recall(self):
-        """Fraction of the meant entities that are found; 0 where there are none."""
+        """Fraction of gold entities that are predicted; 0 if there are none."""
         return self.num_correct / self.num_gold if self.num_gold else 0.0
 
     @property
     def f1(self):
-        """Harmonic mean of precision and recall; 0 where both are 0."""
+        """Harmonic mean of precision and recall; 0 if both are 0."""
         both = self.precision + self.recall
         return 2 * self.precision * self.recall / both if both else 0.0
 
@@ -52,12 +52,12 @@ class EntityReport(NamedTuple):
 
     @property
     def macro_f1(self):
-        """The mean of the types' F1; 0 where there are no types."""
+        """Mean F1 of the types; 0 if there are no types."""
         return sum(row.f1 for row in self.by_type) / len(self.by_type) if self.by_type else 0.0
 
 
 def entity_report(gold, predicted, scheme=None):
-    """Precision, recall and F1 of entities, overall and by type.
+    """Compute precision, recall and F1 of entities, overall and by type.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ def entity_report(gold, predicted, scheme=None):
 
 
 def format_entity_report(report):
-    """The scores as a text table, all entities in the last row.
+    """Format the scores as a text table, all entities in the last row.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The figures by which answers to SQuAD's questions are judged."""
+"""Evaluate answers to SQuAD's questions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _HAN = re.compile('([\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003fff
 
 
 def normalize_answer(text):
-    """An answer in lower case, without punctuation, articles and superfluous white space.
+    """Lower-case an answer and remove punctuation, articles and superfluous white space.
 
     Examples
     --------
@@ -27,7 +27,7 @@ def normalize_answer(text):
 def evaluate_squad(
     questions, predictions, *, version_2=False, null_odds=None, null_threshold=1.0, characters=False
 ):
-    """Exact match and F1 of answers in per cent, as the official evaluation gives them.
+    """Compute exact match and F1 in per cent, as the official evaluation does.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def evaluate_squad(
 
 
 def _score(question, prediction, version_2, characters):
-    """Exact match and F1, each the best over the right answers."""
+    """Compute exact match and F1, each the best over the right answers."""
     golds = [answer.text for answer in question.answers]
     if version_2:
         golds = [gold for gold in golds if normalize_answer(gold)]
@@ -147,7 +147,7 @@ def _harmonic(common, gold, prediction):
 
 
 def _characters(text):
-    """Chinese characters one by one, other words whole, no punctuation."""
+    """Split a text into Chinese characters and other words, without punctuation."""
     kept = ''.join(
         char
         for char in text.lower()
@@ -184,7 +184,7 @@ def _by_kind(table, has_answer):
 
 
 def _best_threshold(scores, predictions, null_odds, has_answer):
-    """The best mean score in per cent that a threshold can give, and that threshold."""
+    """Find the threshold with the best mean score in per cent; return that score and it."""
     score = best = sum(not has_answer[key] for key in scores)  # nothing answered
     threshold = 0.0
     for key in sorted(scores, key=null_odds.__getitem__):

@@ -1,4 +1,4 @@
-"""Pictures: attention, vectors, training runs, confusion, answers, entities; without a display.
+"""Plots of attention, vectors, training runs, confusion matrices, answers and entities.
 
 All are written as PNG, SVG or PDF, by the file's suffix, whole or not at all, and look alike:
 colours that people with any colour vision can tell apart, a white ground, sizes for a page. The

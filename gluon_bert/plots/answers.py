@@ -1,4 +1,4 @@
-"""Answers shaded in their paragraph, and the probabilities of where they begin and end."""
+"""Draw answers shaded in their paragraph, with the probabilities of their ends."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class AnswerSpan(NamedTuple):
 
 
 class TokenProbabilities(NamedTuple):
-    """Of each token of a paragraph its characters, and how probably an answer begins, ends there.
+    """Characters of each token of a paragraph, and probabilities of an answer's two ends.
 
     ``offsets`` has shape (T, 2), ``starts`` and ``ends`` (T,).
     """
@@ -131,7 +131,7 @@ def plot_answer(
 
 
 def answers_of_file(path, question):
-    """The candidates that a file of n-best predictions has for a question.
+    """Read the candidates for a question from a file of n-best predictions.
 
     Parameters
     ----------
@@ -173,7 +173,7 @@ def answers_of_file(path, question):
 
 
 def token_probabilities(windows, scores):
-    """Of each token of a paragraph how probably an answer begins and ends there.
+    """Compute the probability that an answer begins or ends at each token.
 
     Of a token in several windows the one counts that it has most context in. The probabilities
     are a softmax over all tokens of the paragraph and no answer, which is [CLS].
@@ -202,7 +202,7 @@ def token_probabilities(windows, scores):
 
 
 def _marks(context, answers):
-    """Of each character (the step of its shade, whether it is of the best answer)."""
+    """Return for each character (step of its shade, True if in the best answer)."""
     shares = np.zeros(len(context) + 1)
     for start, end, share in answers:
         shares[start] += share
@@ -231,12 +231,12 @@ def _paragraph(axes, text, pieces, top):
 
 
 def _shade(share):
-    """The ground of a probability; never so dark that the letters on it are hard to read."""
+    """Return the background colour of a probability, light enough to read text on."""
     return mix(PALETTE[5], 0.12 + 0.78 * share)
 
 
 def _candidates(axes, text, answers, top, ruler):
-    """The best candidates, each with a bar."""
+    """List the best candidates, each with a bar."""
     axes.text(_MARGIN, top, 'Candidates', fontsize=8.5, weight='bold')
     bar, right = 150, _WIDTH - _MARGIN
     left = right - bar - 34
@@ -271,7 +271,7 @@ def _percent(share):
 
 
 def _curves(figure, tokens, text, height):
-    """How probably the answer begins and ends at each token."""
+    """Draw the probabilities that the answer begins and ends at each token."""
     axes = figure.add_axes(
         [62 / _WIDTH, 42 / height, (_WIDTH - 62 - _MARGIN) / _WIDTH, (_CURVES - 42) / height],
         zorder=2,
@@ -298,7 +298,7 @@ def _curves(figure, tokens, text, height):
 
 
 def _peaks(axes, values, sign, offsets, text, limit):
-    """The words at the highest peaks, none so near another that they meet."""
+    """Label the highest peaks with their words, leaving out those that would overlap."""
     written = []
     for place in np.argsort(-values)[:6]:
         room = 0.075 * len(values)

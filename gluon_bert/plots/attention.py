@@ -1,4 +1,4 @@
-"""Pictures of attention: all layers and heads side by side, or one of them with its tokens."""
+"""Plot attention maps of all layers and heads, or one map with its tokens."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Attention(NamedTuple):
 
 
 def attention_of(model, tokenizer, text, pair=None, max_length=None):
-    """The attention of a model on a text or a pair of texts.
+    """Compute the attention of a model on a text or a pair of texts.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ def _number(name, value, limit):
 
 
 def _plot_one(attention, path, layer, head, title, font):
-    """One map with its tokens at both axes."""
+    """Draw one map with its tokens at both axes."""
     tokens, num_tokens = attention.tokens, len(attention.tokens)
     pitch = min(0.34, max(0.14, 8 / num_tokens))  # inches for a token
     longest = max(map(len, tokens)) * 0.085
@@ -136,7 +136,7 @@ def _plot_one(attention, path, layer, head, title, font):
 
 
 def _divide(axes, attention):
-    """Lines between the two texts of a pair."""
+    """Draw lines between the two texts of a pair."""
     edge = attention.num_first - 0.5
     if attention.num_first < len(attention.tokens):
         axes.axhline(edge, color=INK, linewidth=0.9, linestyle=(0, (4, 2)))
@@ -166,7 +166,7 @@ class _Grid(NamedTuple):
 
     @property
     def is_single(self) -> bool:
-        """Tell whether the maps are those of one layer or of one head."""
+        """True if the maps are those of one layer or of one head."""
         return len(self.layers) == 1 or len(self.heads) == 1
 
     @property
@@ -255,7 +255,7 @@ def _shown_maps(grid):
 
 
 def _small(axes, values, left, top):
-    """One map in a frame."""
+    """Draw one map in a frame."""
     from matplotlib.patches import Rectangle
 
     side = 1 - _GAP
@@ -268,7 +268,7 @@ def _small(axes, values, left, top):
 
 
 def _tokens(axes, tokens, left, top, at_left, below):
-    """The tokens of a small map, where no other map is."""
+    """Write the tokens at the outer edges of a small map."""
     pitch = (1 - _GAP) / len(tokens)
     for number, token in enumerate(tokens):
         place = (number + 0.5) * pitch
@@ -288,7 +288,7 @@ def _tokens(axes, tokens, left, top, at_left, below):
 
 
 def _bar(figure, axes, aspect):
-    """What the colours mean."""
+    """Draw the colour bar."""
     from matplotlib.cm import ScalarMappable
 
     bar = figure.colorbar(
@@ -305,14 +305,14 @@ def _bar(figure, axes, aspect):
 
 
 def _norm():
-    """Weak attention is seen too: the square root of the probability is shown."""
+    """Make a colour scale by the square root of the probability, which shows weak attention."""
     from matplotlib.colors import PowerNorm
 
     return PowerNorm(0.5, vmin=0, vmax=1)
 
 
 def _legend(tokens, inches):
-    """Which tokens the rows and columns of a map are, in at most four lines."""
+    """List the tokens of a map's rows and columns in at most four lines."""
     width = int(inches * 13)
     lines = [f'Rows: the {len(tokens)} tokens that look. Columns: the same tokens, looked at.']
     line = ''

@@ -1,4 +1,4 @@
-"""Pictures of what is taken for what."""
+"""Confusion-matrix plots."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def plot_confusion(matrix, labels, path, values='both', title='', font=None):
 
 
 def _cells(axes, image, matrix, shares, values, inch):
-    """The figures; ``inch`` is one in the unit of the axes."""
+    """Write the values into the cells; ``inch`` is one inch in units of the axes."""
     num_classes = len(matrix)
     if num_classes > 30:
         return

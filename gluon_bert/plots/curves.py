@@ -1,4 +1,4 @@
-"""Pictures of training runs: loss, learning rate and evaluations, several runs compared."""
+"""Plot the loss, learning rate and evaluations of training runs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _WIDTH, _HEIGHT = 3.3, 2.75  # inches, of a panel
 
 
 def read_metrics(path):
-    """The rows of a metrics.jsonl file.
+    """Read the rows of a metrics.jsonl file.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def plot_training(rows, path, title='', font=None):
 
 
 def plot_runs(runs, path, title='', font=None):
-    """Draw training runs over each other: loss, learning rate, and the metrics they were given.
+    """Draw training runs over each other: loss, learning rate and evaluation metrics.
 
     Parameters
     ----------
@@ -168,7 +168,7 @@ def _handles(runs, clean):
 
 
 def _panel(axes, runs, name, clean):
-    """One quantity of all runs."""
+    """Draw one quantity of all runs."""
     of_steps = name in ('loss', 'learning_rate')
     for number, rows in enumerate(runs.values()):
         look = dict(color=PALETTE[number], linestyle=DASHES[number % len(DASHES)])
@@ -195,7 +195,7 @@ def _panel(axes, runs, name, clean):
 
 
 def _metrics_of_one(axes, rows, names, clean):
-    """All metrics of one run, each named at its line's end."""
+    """Draw all metrics of one run."""
     for number, name in enumerate(names):
         found = [
             (row['epoch'] + 1, row['metrics'][name])
@@ -224,13 +224,13 @@ def _metrics_of_one(axes, rows, names, clean):
 
 
 def _rate(value):
-    """A learning rate as it is written on the command line: 2e-4."""
+    """Format a learning rate as on the command line: 2e-4."""
     digits, _, power = f'{value:.3e}'.partition('e')
     return f'{float(digits):g}e{int(power)}' if value else '0'
 
 
 def _ring(axes, found, colour):
-    """A ring around the best evaluation."""
+    """Draw a ring around the best evaluation."""
     best = max(found, key=lambda point: point[1])
     axes.plot(*best, marker='o', markersize=10, fillstyle='none', markeredgewidth=1.1, color=colour)
 

@@ -1,4 +1,4 @@
-"""Primitives of a block diagram: boxes, strips, lines with arrows, on a figure in inches."""
+"""Draw boxes, strips and arrows of a block diagram, measured in inches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Entities shaded in their text, by type."""
+"""Draw a text with its entities shaded by type."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def _checked(text, spans):
 
 
 def _entity(axes, run, span, top, colours, clean, ends):
-    """The ground of one entity, or of the part of it in a line, and the type at its end."""
+    """Shade one entity, or its part in a line, and write the type at its end."""
     _, line, x, width, last = run
     colour = colours[span[2]]
     shade(axes, run, top, _SIZE, mix(colour, 0.28), _MARGIN)
@@ -105,7 +105,7 @@ def _entity(axes, run, span, top, colours, clean, ends):
 
 
 def _key(spans, kinds, clean, ruler):
-    """What the colours mean, as (x, row, kind, text), and the number of rows."""
+    """Lay out the legend as (x, row, type, text); return it with its number of rows."""
     x, row, found = 0.0, 0, []
     for kind in kinds:
         number = sum(span[2] == kind for span in spans)

@@ -1,4 +1,4 @@
-"""Text set in lines, with parts of it shaded."""
+"""Set text in lines and shade parts of it."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def set_text(text, marks, width, ruler, size, tail=None):
 
 
 def _parts(match, marks, width, ruler, size, tail):
-    """The parts of a word that have one mark each, as (start, end, width)."""
+    """Split a word into parts of one mark each, as (start, end, width)."""
     parts, start = [], match.start()
     for end in range(match.start() + 1, match.end() + 1):
         goes_on = end < match.end() and marks[end] == marks[start] and not (tail and tail(end))
@@ -96,7 +96,7 @@ def _parts(match, marks, width, ruler, size, tail):
 
 
 def _without_edges(text, pieces):
-    """Without the spaces at the begin and the end of lines."""
+    """Remove spaces at the start and end of lines."""
     kept = []
     for piece in pieces:
         if text[piece.start : piece.end].isspace() and (not kept or kept[-1].line != piece.line):
@@ -112,7 +112,7 @@ def _without_edges(text, pieces):
 
 
 def num_lines(pieces):
-    """How many lines they take."""
+    """Count the lines of pieces."""
     return pieces[-1].line + 1 if pieces else 1
 
 
@@ -134,12 +134,12 @@ def draw_text(axes, text, pieces, top, size, left=0.0):
 
 
 def baseline(top, line, size):
-    """Where a line of letters stands."""
+    """Return the height of the baseline of a line."""
     return top - line * LINE * size - 1.15 * size
 
 
 def runs_of(pieces, key=lambda mark: mark):
-    """Neighbouring pieces of a line with one mark, as (mark, line, x, width, end).
+    """Join neighbouring pieces of a line with one mark: (mark, line, x, width, end).
 
     ``key`` gives what of a mark counts.
     """
@@ -157,7 +157,7 @@ def runs_of(pieces, key=lambda mark: mark):
 
 
 def shade(axes, run, top, size, colour, left=0.0, pad=1.2, rounding=1.8):
-    """A coloured ground under a run."""
+    """Draw a coloured background under a run."""
     from matplotlib.patches import FancyBboxPatch
 
     _, line, x, width, _ = run
@@ -175,7 +175,7 @@ def shade(axes, run, top, size, colour, left=0.0, pad=1.2, rounding=1.8):
 
 
 def canvas(figure, width, height):
-    """Axes over the whole figure, in points; its size is set to the given one."""
+    """Resize the figure and add axes over all of it, measured in points."""
     figure.set_size_inches(width / 72, height / 72)
     axes = figure.add_axes([0, 0, 1, 1], zorder=0)
     axes.set(xlim=(0, width), ylim=(0, height))
@@ -184,7 +184,7 @@ def canvas(figure, width, height):
 
 
 def set_line(text, limit, ruler, size, weight='normal'):
-    """A text that is cut to a width in points."""
+    """Cut a text to a width in points."""
     text = ' '.join(text.split())
     if ruler(text, size, weight) <= limit:
         return text

@@ -1,4 +1,4 @@
-"""Labels beside points, none over another."""
+"""Place labels beside points so that none overlap."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _DIRECTIONS, _TRIES = 16, 10
 
 
 def place_labels(points, sizes, area, taken=()):
-    """Where labels go: the nearest place that is free.
+    """Find the nearest free position for each label.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def place_labels(points, sizes, area, taken=()):
 
 
 def _place(points, sizes, area, taken, order):
-    """Places found in one order, and what they cost."""
+    """Place the labels in one order; return the cost and the corners."""
     dots = [*taken, *((*(point - 4), *(point + 4)) for point in points)]
     found, boxes, lines, cost = [None] * len(points), [], [], 0.0
     for number in order:
@@ -68,13 +68,13 @@ def _place(points, sizes, area, taken, order):
 
 
 def leader(point, corner, size):
-    """The end at the label of a line from a point to it; None if the label is close enough."""
+    """Return the end of the line from a point to its label; None if the label is close enough."""
     x, y = _nearest(point, (*corner, *np.add(corner, size)))
     return None if math.hypot(x - point[0], y - point[1]) < 9.5 else (x, y)
 
 
 def _corners(point, size):
-    """Lower left corners of a label around a point, the nearest first."""
+    """Yield lower left corners of a label around a point, the nearest first."""
     for distance in _DISTANCES:
         # Right and left of the point are read best, then above and below.
         for step in sorted(
@@ -111,7 +111,7 @@ def _meet(one, other, margin=1.5):
 
 
 def _crosses(line, box):
-    """Whether a line passes through a box, tried at its parts."""
+    """Tell if a line passes through a box, tested at nine points of the line."""
     x0, y0, x1, y1 = line
     return any(
         box[0] < x0 + share * (x1 - x0) < box[2] and box[1] < y0 + share * (y1 - y0) < box[3]

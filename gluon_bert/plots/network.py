@@ -1,4 +1,4 @@
-"""A block diagram of a network, drawn without a display."""
+"""Draw a block diagram of a network."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ MIDDLE, BLOCK = 3.35, 3.3  # of the column of blocks: its centre and their width
 
 
 def _draw(config, heads, title, num_classes):
-    """The figure, from the bottom up."""
+    """Draw the figure from the bottom up."""
     diagram = Diagram()
     counts = count_parameters(config, heads, num_classes)
     y = _draw_embeddings(diagram, config, counts)
@@ -97,7 +97,7 @@ def _draw_embeddings(diagram, config, counts):
 
 
 def _draw_layer(diagram, config, counts, y):
-    """One encoder layer in a frame that says how many there are."""
+    """Draw one encoder layer in a frame that states the number of layers; return the top."""
     layers, norm = config.num_layers, 2 * config.units
     attention = (counts['attention query, key, value'] + counts['attention output']) // layers
     forward = counts['feed-forward'] // layers
@@ -149,7 +149,7 @@ def _draw_layer(diagram, config, counts, y):
 
 
 def _draw_heads(diagram, config, counts, y, num_classes):
-    """What stands on the encoder; gives the top of the picture."""
+    """Draw the heads on the encoder; return the top of the picture."""
     activation = _ACTIVATIONS[config.activation]
     heads = {  # lines, output
         'masked_lm': (
@@ -190,7 +190,7 @@ def _draw_heads(diagram, config, counts, y, num_classes):
 
 
 def _draw_column(diagram, centre, y, width, blocks):
-    """Blocks one above the other, as (head, count, lines, output); gives the top."""
+    """Draw blocks one above the other, as (head, count, lines, output); return the top."""
     for number, (head, count, lines, _) in enumerate(blocks):
         if number:
             diagram.line((centre, y), (centre, y + 0.25))
@@ -208,7 +208,7 @@ def _draw_column(diagram, centre, y, width, blocks):
 
 
 def _draw_margin(diagram, config, counts, left, y):
-    """The letters, and the share of each kind of layer in the parameters."""
+    """Write the letters, and each kind of layer's share of the parameters."""
     right = diagram.WIDTH - 0.3
     letters = [
         ('N', 'texts', ''),

@@ -1,4 +1,4 @@
-"""How similar texts are to each other, as a matrix."""
+"""Plot the similarities between texts as a matrix."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _MAX_VALUES = 16  # texts; of more, the colours alone tell the similarities
 
 
 def plot_similarity(vectors, texts, path, groups=None, order=True, title='', font=None):
-    """Draw the cosine similarity of each text to each other one.
+    """Draw the cosine similarity between each two texts.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def plot_similarity(vectors, texts, path, groups=None, order=True, title='', fon
 
 
 def _key(figure, names, clean):
-    """What the colours of the texts mean."""
+    """Draw the legend of the groups' colours."""
     from matplotlib.patches import Patch
 
     legend = figure.legend(
@@ -112,12 +112,12 @@ def _key(figure, names, clean):
 
 
 def _two_digits(value):
-    """0.53 as .53, which is read faster in a small cell."""
+    """Format 0.53 as .53, which is easier to read in a small cell."""
     return f'{value:.2f}'.replace('0.', '.').replace('-.00', '.00')
 
 
 def _side_by_side(similarities):
-    """The order of the leaves of a tree of clusters, neighbours as similar as can be."""
+    """Order the texts by hierarchical clustering, similar texts next to each other."""
     from scipy.cluster.hierarchy import leaves_list, linkage
     from scipy.spatial.distance import squareform
 
@@ -127,7 +127,7 @@ def _side_by_side(similarities):
 
 
 def _diverging():
-    """Negative orange, zero white, positive blue."""
+    """Make a colour map: negative orange, zero white, positive blue."""
     from matplotlib.colors import LinearSegmentedColormap
 
     blue = blues()

@@ -1,4 +1,4 @@
-"""How all pictures look: colours, sizes, fonts that have the text's characters, files."""
+"""Common style of all plots: colours, sizes, fonts, files."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ _STYLE = {
 
 
 def checked_path(path):
-    """The path of a picture; ValueError for another suffix, FileNotFoundError for no folder."""
+    """Check the path of a picture; ValueError for its suffix, FileNotFoundError for its folder."""
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
         raise ValueError(
@@ -85,7 +85,7 @@ def checked_path(path):
 
 @contextlib.contextmanager
 def picture(path, size, texts=(), font=None, layout='constrained'):
-    """A figure in the common style, written when the block ends well.
+    """Open a figure in the common style and write it when the block ends without an error.
 
     Parameters
     ----------
@@ -131,7 +131,7 @@ def picture(path, size, texts=(), font=None, layout='constrained'):
 
 @contextlib.contextmanager
 def _quiet_fonts():
-    """Without a line for each bold text whose further fonts are not bold."""
+    """Silence the log line for each bold text whose fallback fonts are not bold."""
     logger = logging.getLogger('matplotlib.font_manager')
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -142,7 +142,7 @@ def _quiet_fonts():
 
 
 def save(figure, path, title=None):
-    """Write a figure, whole or not at all; the same figure gives the same bytes."""
+    """Write a figure atomically; the same figure gives the same bytes."""
     kind = Path(path).suffix[1:].lower()
     undated = {'svg': {'Date': None}, 'pdf': {'CreationDate': None}}.get(kind, {})
     metadata = {**undated, **({'Title': title} if title and kind != 'png' else {})}
@@ -151,7 +151,7 @@ def save(figure, path, title=None):
 
 
 def shorten(text, width):
-    """A text in one line of at most so many columns; a Chinese character takes two."""
+    """Cut a text to one line of at most ``width`` columns; a Chinese character takes two."""
     text = ' '.join(text.split())
     if columns_of(text) <= width:
         return text
@@ -165,12 +165,12 @@ def shorten(text, width):
 
 
 def columns_of(text):
-    """The width of a text in columns of a terminal."""
+    """Measure a text in columns of a terminal."""
     return sum(1 + (unicodedata.east_asian_width(character) in 'WF') for character in text)
 
 
 def wrap(text, width, lines=2):
-    """A text in at most so many lines of at most so many columns each."""
+    """Break a text into at most ``lines`` lines of at most ``width`` columns each."""
     rows, row = [], ''
     for word in _words(shorten(text, width * lines)):
         if row and columns_of(row + word.rstrip()) > width:
@@ -184,21 +184,21 @@ def wrap(text, width, lines=2):
 
 
 def mix(colour, share):
-    """A colour with white: share 0 gives white, 1 the colour; as (r, g, b)."""
+    """Mix a colour with white: share 0 gives white, 1 the colour; as (r, g, b)."""
     from matplotlib.colors import to_rgb
 
     return tuple(1 - share * (1 - part) for part in to_rgb(colour))
 
 
 def darker(colour):
-    """A colour that letters can have."""
+    """Darken a colour so that text in it is readable."""
     from matplotlib.colors import to_rgb
 
     return tuple(0.72 * part for part in to_rgb(colour))
 
 
 def blues():
-    """The colour map of shares: white to dark blue."""
+    """Make the colour map of shares: white to dark blue."""
     from matplotlib.colors import LinearSegmentedColormap
 
     return LinearSegmentedColormap.from_list(
@@ -207,7 +207,7 @@ def blues():
 
 
 def ink_on(colour):
-    """Black or white, whichever is read better on a colour."""
+    """Choose black or white, whichever is more readable on a colour."""
     from matplotlib.colors import to_rgb
 
     red, green, blue = to_rgb(colour[:3])
@@ -233,7 +233,7 @@ class Ruler:
 
 
 def _words(text):
-    """Words with the space behind them; a Chinese character is one."""
+    """Split a text into words with the space after them; a Chinese character is one word."""
     word = ''
     for character in text:
         wide = columns_of(character) == 2
@@ -258,7 +258,7 @@ def _clean(text, missing):
 
 
 def _families(text, font):
-    """The families to take glyphs from in turn, and the characters that none has."""
+    """Choose font families that have the characters; return them and the missing characters."""
     from matplotlib import font_manager
 
     families = [_BASE]
@@ -303,7 +303,7 @@ def _preference(family):
 
 
 def _added(path, font_manager):
-    """The family of a font file, which Matplotlib knows from now on."""
+    """Register a font file with Matplotlib and return its family."""
     if not Path(path).is_file():
         raise FileNotFoundError(f'{path}: there is no such font file')
     path = str(Path(path).resolve())

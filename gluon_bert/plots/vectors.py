@@ -1,4 +1,4 @@
-"""Maps of sentence vectors in two dimensions."""
+"""Plot sentence vectors in two dimensions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LABELS = ((30, 2), (22, 2), (22, 1), (15, 1))  # columns and lines of a text, t
 
 
 class _NoRoomError(Exception):
-    """There is no room for the texts."""
+    """There is no room for the labels."""
 
 
 class Projection(NamedTuple):
@@ -30,7 +30,7 @@ class Projection(NamedTuple):
 
 
 def project(vectors, method='pca', seed=0):
-    """Vectors in two dimensions.
+    """Project vectors to two dimensions.
 
     Parameters
     ----------
@@ -161,7 +161,7 @@ def _draw_map(parts, path, title, font, numbered):
 
 
 def checked_groups(vectors, texts, groups):
-    """The group of each text, '' without; ValueError if there are not as many as vectors."""
+    """Return the group of each text, '' without groups; ValueError if the lengths differ."""
     for name, values in (('texts', texts), ('groups', groups)):
         if values is not None and len(values) != len(vectors):
             raise ValueError(f'{name} has {len(values)} entries for {len(vectors)} vectors')
@@ -201,7 +201,7 @@ def _points(axes, projection, groups, names, clean):
 
 
 def _label(figure, axes, points, choices, size):
-    """Write the first choice of labels for which there is room near all points."""
+    """Write the first set of labels that fits beside all points."""
     ruler, scale = Ruler(figure), 72 / figure.dpi
     places = axes.transData.transform(points) * scale
     area = axes.get_window_extent().extents * scale
@@ -244,7 +244,7 @@ def _label(figure, axes, points, choices, size):
 
 
 def _list(figure, texts, groups, names, clean, corner, height):
-    """The numbered texts in two columns below the map."""
+    """List the numbered texts in two columns below the map."""
     rows = -(-len(texts) // 2)
     for number, text in enumerate(texts):
         x = corner[0] + 0.46 * (number // rows)

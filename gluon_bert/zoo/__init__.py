@@ -1,4 +1,4 @@
-"""The model zoo: look up a row, get its files, build the network.
+"""Look up a row of the model zoo, get its files, build the network.
 
 The tables are read without MXNet; it is imported when a model is built.
 """

@@ -1,4 +1,4 @@
-"""From the files of a row to a checkpoint: read, in the order of the row's vocabulary."""
+"""Read the files of a row as a checkpoint whose ids follow the row's vocabulary."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _BY_TOKEN = ('word_embed.0.weight', 'decoder.3.bias')
 
 
 def zoo_checkpoint(name, dataset_name, root=None, progress=True, heads=()):
-    """The checkpoint of a row, fetched if it is not at hand.
+    """Read the checkpoint of a row, fetching files that are missing.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def zoo_checkpoint(name, dataset_name, root=None, progress=True, heads=()):
 
 
 def read_tokenizer_of(dataset_name, root=None, progress=True):
-    """The tokenizer of a data set of the tables, its vocabulary fetched if not at hand."""
+    """Read the tokenizer of a data set of the tables, fetching missing files."""
     row = VOCABULARIES[dataset_name]
     found = fetch_vocabulary(
         dataset_name, row, root=root, progress=progress, convert=_vocabulary_converter(row)
@@ -103,7 +103,7 @@ def read_tokenizer_of(dataset_name, root=None, progress=True):
 
 
 def fetch_model(name, dataset_name, root=None, progress=True):
-    """Bring the files of a row into the folder of the zoo.
+    """Fetch the files of a row into the folder of the zoo.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ def fetch_model(name, dataset_name, root=None, progress=True):
 
 
 def fetch_repository(repository, revision='main'):
-    """Bring a checkpoint of the Hugging Face hub into the cache of its client.
+    """Fetch a checkpoint of the Hugging Face hub into the cache of the hub's client.
 
     Parameters
     ----------
@@ -156,7 +156,7 @@ def _with_heads(row, heads):
 
 
 def _read_arrays(found, name, size):
-    """Arrays by common names, and whether ids are in the published order.
+    """Read arrays by common names; tell if their ids are in the published order.
 
     Rows beyond the vocabulary's ``size`` belong to no token (ERNIE's 18000 for 17964): they go.
     """
@@ -176,7 +176,7 @@ def _cut(arrays, size):
 
 
 def _changed(arrays, names, change, rows):
-    """The arrays, those of ``names`` passed through a function that leaves so many rows."""
+    """Apply a function to the arrays named ``names``; each result has ``rows`` rows."""
     return changed(
         arrays,
         {
@@ -199,7 +199,7 @@ def _wrong_in_official(found, row):
 
 
 def _converter(name, dataset_name, row, order):
-    """Writes the final form of fetched files: Hugging Face's folder, in the published order."""
+    """Make a function that converts fetched files to Hugging Face's layout and published ids."""
     size = VOCABULARIES[dataset_name].size
 
     def convert(found, folder):
@@ -233,5 +233,5 @@ def _vocabulary_converter(row):
 
 
 def _order(vocab):
-    """The published id for each id of GluonNLP's order."""
+    """Compute the published id of each id in GluonNLP's order."""
     return np.array(gluonnlp_order(unswapped(vocab.idx_to_token)))

@@ -1,4 +1,4 @@
-"""Networks out of the zoo: the row, its files, the network with its parameters."""
+"""Build the networks of the zoo and load their parameters."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def get_model(
     pretrained_allow_missing=False,
     dropout=None,
 ):
-    """A BERT of the zoo with its vocabulary.
+    """Build a BERT of the zoo and read its vocabulary.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def get_model(
 
 
 def get_vocab(dataset_name, root=None):
-    """The vocabulary of a data set.
+    """Read the vocabulary of a data set.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ def get_vocab(dataset_name, root=None):
 
 
 def get_tokenizer(name, dataset_name, root=None):
-    """The tokenizer that belongs to a model.
+    """Read the tokenizer that belongs to a model.
 
     Parameters
     ----------
@@ -148,7 +148,7 @@ def get_tokenizer(name, dataset_name, root=None):
 
 
 def load_model(source, task=None, ctx=None):
-    """A network with its tokenizer, from a checkpoint that is in no row of the zoo.
+    """Build a network and its tokenizer from a checkpoint outside the zoo.
 
     Parameters
     ----------
@@ -177,14 +177,14 @@ def load_model(source, task=None, ctx=None):
 
 
 def open_checkpoint(source):
-    """The :class:`.Checkpoint` of what :func:`load_model` takes."""
+    """Open the :class:`.Checkpoint` of a source as :func:`load_model` takes it."""
     if is_hub_url(source):
         source = fetch_repository(*parse_hub_url(source))
     return read_checkpoint(source)
 
 
 def _check_arguments(name, dataset_name, vocab, pretrained):
-    """The data set's name in the tables, or None."""
+    """Check the arguments of get_model; return the data set's name in the tables, or None."""
     look_up(ARCHITECTURES, name, 'model')
     if dataset_name is None and vocab is None:
         raise ValueError(

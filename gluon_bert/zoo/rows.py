@@ -1,4 +1,4 @@
-"""Rows by their names. Read without MXNet."""
+"""Look up rows by their names, without MXNet."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from .tables.weights import WEIGHTS
 
 
 class ModelName(NamedTuple):
-    """What names a trained model: an architecture and the data set it was trained on."""
+    """The name of a trained model: an architecture and the data set it was trained on."""
 
     name: str
     dataset_name: str
 
 
 def list_models():
-    """The trained models of the zoo, as (name, dataset_name), sorted by family and size.
+    """List the trained models as (name, dataset_name), sorted by family and size.
 
     Examples
     --------
@@ -36,13 +36,13 @@ def list_models():
 
 
 def family_of(name):
-    """The family of an architecture: 'bert', 'roberta', 'distilbert' or 'ernie'."""
+    """Return the family of an architecture: 'bert', 'roberta', 'distilbert' or 'ernie'."""
     look_up(ARCHITECTURES, name, 'model')
     return FAMILIES.get(name, 'bert')
 
 
 def resolve_dataset(dataset_name):
-    """The data set's name in the tables, from that or another name of it.
+    """Return a data set's name in the tables, given that name or an alias.
 
     Raises
     ------
@@ -55,7 +55,7 @@ def resolve_dataset(dataset_name):
 
 
 def resolve(name, dataset_name):
-    """The names of a trained model in the tables.
+    """Return the names of a trained model in the tables.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def resolve(name, dataset_name):
 
 
 def get_config(name, vocab_size, dropout=None):
-    """The configuration of an architecture.
+    """Build the configuration of an architecture.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def get_config(name, vocab_size, dropout=None):
 
 
 def look_up(table, name, kind):
-    """A row by its name; ValueError with the nearest name if there is none."""
+    """Return a row by its name; ValueError with the nearest name if there is none."""
     if name in table:
         return table[name]
     hint = did_you_mean(name, table, cutoff=0.4)

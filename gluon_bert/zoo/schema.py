@@ -1,4 +1,4 @@
-"""What a row of the zoo's tables holds. Literals only; read without MXNet."""
+"""Types of the rows in the zoo's tables: literals only, read without MXNet."""
 
 from __future__ import annotations
 

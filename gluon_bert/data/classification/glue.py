@@ -26,7 +26,7 @@ __all__ = ['TASKS', 'Task', 'get_task', 'read_task', 'task_folder']
 
 
 def get_task(name):
-    """The row of a task.
+    """Return the row of a task.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def get_task(name):
 
 
 def task_folder(task, glue_dir=None):
-    """The folder of a task in the GLUE folder.
+    """Find the folder of a task in the GLUE folder.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def task_folder(task, glue_dir=None):
 
 
 def read_task(task, folder, split, *, skip_malformed=None):
-    """The examples of one split of a task.
+    """Read the examples of one split of a task.
 
     The official files: tab-separated, quotes are text, UTF-8 with or without a byte-order mark;
     of CLUE, a JSON object a line.
@@ -165,7 +165,7 @@ def read_task(task, folder, split, *, skip_malformed=None):
 
 
 def _open(path, columns):
-    """Numbered rows of an official file, and the selector for ``rows.collect``."""
+    """Open an official file: its numbered rows and the selector for ``rows.collect``."""
     if path.suffix == '.json':
         return drop_trailing_blanks(read_lines(path)), object_selector(columns)
     rows = tsv_rows(path)

@@ -68,21 +68,21 @@ class Task:
 
     @property
     def is_regression(self):
-        """Whether the labels are scores."""
+        """True if the labels are scores."""
         return self.labels is None
 
     @property
     def is_pair(self):
-        """Whether an example has two texts."""
+        """True if an example has two texts."""
         return self.columns.pair is not None
 
     @property
     def num_classes(self):
-        """How many outputs the task needs, one for a score."""
+        """Number of outputs the task needs, 1 for a score."""
         return 1 if self.labels is None else len(self.labels)
 
     def columns_of(self, split):
-        """Where the fields stand in the file of a split."""
+        """Return the columns in the file of a split."""
         return self.test_columns or self.columns if split.startswith('test') else self.columns
 
 

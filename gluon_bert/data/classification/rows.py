@@ -1,4 +1,4 @@
-"""Rows of text files: read line by line, checked, and turned into examples.
+"""Read rows of text files line by line, check them, and turn them into examples.
 
 What the GLUE tasks and a user's own tables have in common. Whatever is wrong with a file is told
 with its name and line number.
@@ -46,7 +46,7 @@ class Split(NamedTuple):
 
 
 class Columns(NamedTuple):
-    """Where the fields of an example stand in a row.
+    """Names or positions of an example's fields in a row.
 
     Names of the header, or positions from 0 in a file that has no header. None: not in the file.
     """
@@ -58,7 +58,7 @@ class Columns(NamedTuple):
 
 
 def unknown_name(kind, name, allowed):
-    """The error for a name that is not among the allowed ones, with the nearest of them."""
+    """Make the error for a name that is not allowed, with the nearest allowed one."""
     name = str(name)[:80]
     allowed = [str(choice) for choice in allowed]
     hint = did_you_mean(name, allowed, cutoff=0.5)
@@ -67,7 +67,7 @@ def unknown_name(kind, name, allowed):
 
 
 def read_lines(path, max_bytes=MAX_FILE):
-    r"""The lines of a UTF-8 file with their numbers, one at a time.
+    r"""Read the lines of a UTF-8 file with their numbers, one at a time.
 
     Only ``'\n'`` and ``'\r\n'`` end a line: the other characters for which ``str.splitlines``
     would split, such as U+2028, are text. A byte-order mark at the start is dropped.
@@ -95,7 +95,7 @@ def read_lines(path, max_bytes=MAX_FILE):
 
 
 def lines_of(file, path, max_bytes=math.inf):
-    """As :func:`read_lines`, of an open binary file that messages call ``path``."""
+    """Read lines as :func:`read_lines` does, from an open file that messages call ``path``."""
     offset = 0
     for number in itertools.count(1):
         raw = file.readline(MAX_LINE + 1)
@@ -131,7 +131,7 @@ def _decode(raw, path, number, offset):
 
 
 def drop_trailing_blanks(lines):
-    """The numbered lines without the empty ones that end the file."""
+    """Drop the empty lines at the end of the file."""
     first = None  # of the empty lines just passed
     for number, line in lines:
         if not line:
@@ -144,14 +144,14 @@ def drop_trailing_blanks(lines):
 
 
 def tsv_rows(path):
-    """The rows of a tab-separated file, with line numbers. Quotes are text, as in GLUE."""
+    """Read the rows of a tab-separated file with line numbers; quotes are text, as in GLUE."""
     for number, line in drop_trailing_blanks(read_lines(path)):
         yield number, line.split('\t')
 
 
 @contextlib.contextmanager
 def closed_on_error(rows):
-    """Close a generator of rows, and with it their file, if an error ends the reading of them.
+    """Close a generator of rows, and with it their file, if reading fails.
 
     Left to itself it would be open for as long as the traceback is kept.
     """
@@ -163,7 +163,7 @@ def closed_on_error(rows):
 
 
 def read_header(path, rows):
-    """The column names in the first row.
+    """Read the column names in the first row.
 
     Raises
     ------
@@ -181,7 +181,7 @@ def read_header(path, rows):
 
 
 def field_selector(path, header, columns):
-    """A function from the fields of a row to the values of ``columns``, in their order.
+    """Make a function that picks the values of ``columns`` from the fields of a row.
 
     Parameters
     ----------
@@ -214,7 +214,7 @@ def field_selector(path, header, columns):
 
 
 def parse_object(line):
-    """The JSON object in a line; ValueError if it is none."""
+    """Parse the JSON object in a line; ValueError if it is none."""
     try:
         value = json.loads(line)
     except (ValueError, RecursionError) as error:
@@ -225,7 +225,7 @@ def parse_object(line):
 
 
 def object_selector(columns):
-    """As :func:`field_selector`, for lines with a JSON object each and the names of its keys."""
+    """Make a function like :func:`field_selector`'s for a JSON object a line, by its keys."""
 
     def select(line):
         row = parse_object(line)
@@ -256,7 +256,7 @@ def object_selector(columns):
 
 
 def class_parser(labels, aliases=()):
-    """A function from the name of a class to its number.
+    """Make a function that converts the name of a class to its number.
 
     Parameters
     ----------
@@ -277,7 +277,7 @@ def class_parser(labels, aliases=()):
 
 
 def score_parser(low=-math.inf, high=math.inf):
-    """A function from the text of a number to the number, within [low, high] and finite."""
+    """Make a function that parses a finite number within [low, high]."""
 
     def parse(value):
         try:
@@ -293,7 +293,7 @@ def score_parser(low=-math.inf, high=math.inf):
 
 
 def collect(path, rows, select, parse_label, skip_malformed):
-    """The examples in the rows of a file.
+    """Collect the examples in the rows of a file.
 
     Parameters
     ----------

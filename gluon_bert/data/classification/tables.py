@@ -1,4 +1,4 @@
-"""The user's own data: .tsv, .csv, .jsonl and .json files with named columns."""
+"""Read your own data: .tsv, .csv, .jsonl and .json files with named columns."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ MAX_LABELS = 1000
 def read_table(
     path, *, text=None, pair=None, label=None, labels=None, regression=False, skip_malformed=False
 ):
-    """The examples of a table.
+    """Read the examples of a table.
 
     The name's ending says the form: ``.tsv``, tabs and no quoting; ``.csv``, commas and double
     quotes; both start with a line of column names; ``.jsonl`` or ``.json``, a JSON object a line.
@@ -103,7 +103,7 @@ def read_table(
 
 
 def discover_labels(paths, *, label=None, skip_malformed=False):
-    """The classes that occur in a table, or in several.
+    """Find the classes that occur in one or several tables.
 
     Parameters
     ----------
@@ -145,7 +145,7 @@ def discover_labels(paths, *, label=None, skip_malformed=False):
 
 
 def iterate_texts(path, *, text=None, pair=None, usual=()):
-    """The texts of a table, one row at a time, without its labels.
+    """Read the texts of a table one row at a time, without its labels.
 
     Parameters
     ----------
@@ -185,7 +185,7 @@ def iterate_texts(path, *, text=None, pair=None, usual=()):
 
 
 def _open(path, text, pair, label, needs_text=True, usual=(), labelled=True):
-    """Numbered rows of a table, where its fields are, and the selector for ``rows.collect``."""
+    """Open a table: its numbered rows, its columns and the selector for ``rows.collect``."""
     form = Path(path).suffix.lower()
     if form not in ('.tsv', '.csv', '.jsonl', '.json'):
         raise ValueError(
@@ -237,7 +237,7 @@ def _csv_rows(path):
 
 
 def _first_keys(path):
-    """The keys of the first JSON object, to choose columns by."""
+    """Read the keys of the first JSON object, to choose columns by."""
     first_error = ValueError(f'{path}: the file is empty')
     for number, line in read_lines(path):
         try:

@@ -1,4 +1,4 @@
-"""Files with entities: CoNLL columns, CLUENER's JSON lines; read, checked, and written again.
+"""Read, check and write files with entities: CoNLL columns and CLUENER's JSON lines.
 
 What is wrong with a file is told with its name and line number.
 """
@@ -43,15 +43,15 @@ class TaggedFile(NamedTuple):
 
     @property
     def has_tags(self):
-        """Whether the sentences are tagged."""
+        """True if the sentences are tagged."""
         return self.scheme is not None
 
     def line_of(self, sentence, word):
-        """The line in the file of a word, both counted from 0."""
+        """Return the line in the file of a word, both counted from 0."""
         return self.sentences[sentence].line + (word if self.layout == 'columns' else 0)
 
     def kinds(self):
-        """The types of entity, sorted."""
+        """List the types of entity, sorted."""
         return sorted(
             {
                 split_tag(tag)[1]
@@ -61,7 +61,7 @@ class TaggedFile(NamedTuple):
         )
 
     def num_entities(self):
-        """How many entities the sentences have."""
+        """Count the entities of all sentences."""
         return sum(len(tag_spans(sentence.tags or ())) for sentence in self.sentences)
 
 
@@ -139,7 +139,7 @@ def read_tagged(path, *, scheme=None, repair=False, word_column=0, tag_column=-1
 
 
 def check_kinds(tagged, kinds, source):
-    """See that a file has no type of entity that another one does not know.
+    """Check that a file has no type of entity that another file lacks.
 
     Parameters
     ----------
@@ -167,7 +167,7 @@ def check_kinds(tagged, kinds, source):
 
 
 def write_tagged(path, tagged, tags):
-    """Write predicted tags in the layout of the file that was predicted for.
+    """Write predicted tags in the layout of the input file.
 
     Columns: the lines of that file, with the tag as one more column. JSON lines: its objects, with
     the predicted entities as ``label``. The file is written whole or not at all.
@@ -262,7 +262,7 @@ def _sentence(rows):
 
 
 def _have_places(sentences):
-    """Whether behind the words stand 0 or one more than behind the one before, but for errors."""
+    """Tell if the numbers after words count from 0 within longer words, errors aside."""
     total = fitting = 0
     for sentence in sentences:
         before = -1
@@ -288,7 +288,7 @@ def _without_places(path, sentence):
 
 
 def _checked(tagged, scheme, repair):
-    """The file with a scheme whose tags hold; ValueError or repaired where they do not."""
+    """Check the tags against the scheme; raise ValueError or repair them."""
     if scheme is None:
         try:
             scheme = detect_scheme(sentence.tags for sentence in tagged.sentences)

@@ -1,4 +1,4 @@
-"""CLUENER's JSON lines: a text, and its entities by type with their first and last characters."""
+"""Read and write CLUENER's JSON lines: a text and its entities with their characters."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .schemes import OUTSIDE, Span, spans_to_tags, tag_spans
 
 
 def read_json_sentences(path, scheme, repair):
-    """The characters of each text with their tags, None where there are no labels.
+    """Read the characters of each text with their tags, None without labels.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def read_json_sentences(path, scheme, repair):
 
 
 def add_entities(line, tags):
-    """A line with the entities of its tags as ``label``.
+    """Add the entities of the tags to a line as ``label``.
 
     Examples
     --------
@@ -105,7 +105,7 @@ def _json_spans(where, text, label):
 
 
 def _apart(where, text, spans, repair):
-    """The spans that share no character, and what was said of those left out."""
+    """Drop spans that share characters; return the others and messages about the dropped."""
     kept, dropped, owners = [], [], [None] * len(text)
     for span in sorted(spans, key=lambda span: (span.begin - span.end, span)):
         # Those kept are as long or longer: one that shares a character has the first or the last.

@@ -1,4 +1,4 @@
-"""How tags mark entities: IOB1, IOB2 (BIO), BMES, BIOES, BILOU; reading, checking, converting.
+"""Read, check and convert tag schemes: IOB1, IOB2 (BIO), BMES, BIOES, BILOU.
 
 A tag is 'O', outside of all entities, or a letter, '-' and the entity's type, such as 'B-person'.
 Ramshaw and Marcus (1995); Ratinov and Roth (2009), section 3.2.
@@ -16,7 +16,7 @@ OUTSIDE = 'O'
 
 
 class TagScheme(NamedTuple):
-    """The letters of a scheme; '' where it has none for an entity's end or for one of one word."""
+    """The letters of a scheme; '' if it has none for an entity's end or a single-word entity."""
 
     name: str
     begin: str
@@ -26,7 +26,7 @@ class TagScheme(NamedTuple):
 
     @property
     def letters(self):
-        """All letters but that of no entity."""
+        """All letters except the one for no entity."""
         return [letter for letter in self[1:] if letter]
 
 
@@ -64,14 +64,14 @@ class Span(NamedTuple):
 
 
 class TagProblem(NamedTuple):
-    """A tag that does not fit its neighbours: its place in the sentence, and what is wrong."""
+    """A tag that does not fit its neighbours: its position in the sentence, and the problem."""
 
     index: int
     message: str
 
 
 def get_scheme(name):
-    """The row of a scheme.
+    """Return the row of a scheme.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def get_scheme(name):
 
 @functools.lru_cache(maxsize=4096)
 def split_tag(tag):
-    """The letter and the type of a tag.
+    """Split a tag into its letter and its type.
 
     Examples
     --------
@@ -125,7 +125,7 @@ def split_tag(tag):
 
 
 def tag_spans(tags, scheme=None):
-    """The entities of a sentence.
+    """Extract the entities of a sentence.
 
     Without a scheme they are those that conlleval finds in any sequence of tags: one begins
     wherever a tag cannot go on with the entity before it.
@@ -166,7 +166,7 @@ def tag_spans(tags, scheme=None):
 
 
 def spans_to_tags(spans, length, scheme):
-    """The tags of a sentence from its entities.
+    """Convert the entities of a sentence to tags.
 
     Parameters
     ----------
@@ -205,7 +205,7 @@ def spans_to_tags(spans, length, scheme):
 
 
 def convert_tags(tags, source, target):
-    """The tags of a sentence in another scheme.
+    """Convert the tags of a sentence to another scheme.
 
     Parameters
     ----------
@@ -233,7 +233,7 @@ def convert_tags(tags, source, target):
 
 
 def repair_tags(tags, scheme):
-    """The tags by which a scheme has the entities that conlleval finds.
+    """Rewrite tags so that the scheme has the entities that conlleval extracts.
 
     Examples
     --------
@@ -244,7 +244,7 @@ def repair_tags(tags, scheme):
 
 
 def tag_problems(tags, scheme):
-    """What in a sentence is not as a scheme has it.
+    """List the tags of a sentence that violate a scheme.
 
     Parameters
     ----------
@@ -284,7 +284,7 @@ def tag_problems(tags, scheme):
 
 
 def detect_scheme(sentences):
-    """The scheme of a file, from its tags.
+    """Detect the scheme of a file from its tags.
 
     Parameters
     ----------

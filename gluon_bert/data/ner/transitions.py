@@ -1,4 +1,4 @@
-"""The tags of a network, and which of them may follow which."""
+"""List the tags of a network and the transitions allowed between them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .schemes import OUTSIDE, get_scheme, split_tag
 
 
 def tag_names(kinds, scheme):
-    """All tags of some types of entity, 'O' first.
+    """List all tags of some types of entity, 'O' first.
 
     Examples
     --------
@@ -22,7 +22,7 @@ def tag_names(kinds, scheme):
 
 
 class Transitions(NamedTuple):
-    """Which of K tags may follow which: bool arrays, see :func:`valid_transitions`."""
+    """Transitions allowed between K tags: bool arrays, see :func:`valid_transitions`."""
 
     between: np.ndarray
     begin: np.ndarray
@@ -30,7 +30,7 @@ class Transitions(NamedTuple):
 
 
 def valid_transitions(tags, scheme):
-    """Which tag may stand behind which.
+    """Compute which tag may follow which.
 
     Parameters
     ----------

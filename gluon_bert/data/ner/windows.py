@@ -1,4 +1,4 @@
-"""Sentences of words to windows of tokens, and scores of tokens back to words.
+"""Split sentences of words into windows of tokens, and join token scores to words.
 
 A word's label stands on its first token. A sentence that is too long becomes several windows that
 overlap; every word belongs to the one in which it has most context, and counts only there.
@@ -43,7 +43,7 @@ class _Pieces(NamedTuple):
 
 
 def make_windows(tokenizer, sentences, max_length, overlap=None):
-    """Windows of tokens for sentences of words.
+    """Split sentences of words into windows of tokens.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def make_windows(tokenizer, sentences, max_length, overlap=None):
 
 
 def window_labels(windows, numbers):
-    """One label for each token, as :func:`gluon_bert.training.objectives.tag_loss` reads them.
+    """Label each token, as :func:`gluon_bert.training.objectives.tag_loss` reads the labels.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def window_labels(windows, numbers):
 
 
 def join_windows(windows, outputs, lengths):
-    """The scores of the words of each sentence, each from the window it belongs to.
+    """Join the scores of each sentence's words, each word from the window it belongs to.
 
     Parameters
     ----------
@@ -146,7 +146,7 @@ def join_windows(windows, outputs, lengths):
 
 
 def _encode_words(tokenizer, sentences):
-    """The tokens of every different word."""
+    """Tokenize every distinct word."""
     words = list(dict.fromkeys(word for sentence in sentences for word in sentence))
     # Byte-level BPE tells a word in a text by the space before it.
     space = ' ' if isinstance(tokenizer, BytePairTokenizer) else ''
@@ -163,7 +163,7 @@ def _encode_words(tokenizer, sentences):
 
 
 def _ranges(edges, room, overlap):
-    """The words of each window; ``edges``: where each word begins, counted in tokens."""
+    """List the words of each window; ``edges`` has the first token of each word."""
     num_words, ranges, first = len(edges) - 1, [], 0
     while num_words:
         last = int(np.searchsorted(edges, edges[first] + room, side='right')) - 1
@@ -177,7 +177,7 @@ def _ranges(edges, room, overlap):
 
 
 def _owned(edges, ranges):
-    """The words that belong to each window: those that have more context there than in others."""
+    """List the words that belong to each window: those with more context there than in others."""
     owned, begin = [], 0
     for number, (_, last) in enumerate(ranges):
         end = last

@@ -1,4 +1,4 @@
-"""From the scores of tokens to answers, cut from the paragraph as it is written."""
+"""Turn the scores of tokens into answers cut from the paragraph."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Candidate(NamedTuple):
 
 
 class Prediction(NamedTuple):
-    """What is predicted for one question.
+    """The prediction for one question.
 
     ``text`` is the answer, '' for none. ``best_text`` is the most probable one that is not '', if
     there is any; ``null_odds``, for SQuAD 2.0 only, is by how much the score of no answer exceeds
@@ -50,7 +50,7 @@ def find_answers(
     version_2=False,
     null_score_diff_threshold=0.0,
 ):
-    """The answers to questions.
+    """Find the answers to questions.
 
     In each window the ``n_best_size`` best starts are combined with as many best ends. A pair is
     left out if a token is not of the paragraph, if its start has more context in another window,
@@ -114,7 +114,7 @@ def find_answers(
 
 
 def _spans(logits, offsets, flags, first, n_best_size, max_answer_length):
-    """The pairs that are allowed: (score, start logit, end logit, first and last character)."""
+    """List the allowed pairs: (score, start logit, end logit, first and last character)."""
     starts, ends = (np.argsort(-column, kind='stable')[:n_best_size] for column in logits.T)
     inside = [(places >= first) & (places < first + len(offsets)) for places in (starts, ends)]
     starts, ends = starts[inside[0]] - first, ends[inside[1]] - first

@@ -1,4 +1,4 @@
-"""Windows kept in a file, so that a second run need not build them."""
+"""Cache windows in a file, so that a second run need not build them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _VERSION = 1  # to be raised when other windows come out of the same questions
 
 
 def cached_windows(folder, questions, tokenizer, progress=None, **settings):
-    """The windows of questions, from a file in ``folder`` if they have been built before.
+    """Read the windows of questions from a file in ``folder``, or build and cache them.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def cached_windows(folder, questions, tokenizer, progress=None, **settings):
 
 
 def windows_key(questions, tokenizer, **settings):
-    """A digest of all on which windows depend, as 64 hexadecimal digits.
+    """Compute a digest of everything the windows depend on, as 64 hexadecimal digits.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def windows_key(questions, tokenizer, **settings):
 
 
 def check_windows(windows, questions, tokenizer):
-    """See that windows from outside are windows of the questions.
+    """Check that windows read from a file are windows of the questions.
 
     Parameters
     ----------

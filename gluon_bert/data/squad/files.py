@@ -1,4 +1,4 @@
-"""Questions about paragraphs, in the layout of SQuAD's files.
+"""Read questions about paragraphs in the layout of SQuAD's files.
 
 Rajpurkar et al. (2016), SQuAD 1.1; Rajpurkar et al. (2018), SQuAD 2.0; Cui et al. (2019), the
 Chinese CMRC 2018, and others in the same layout.
@@ -24,7 +24,7 @@ _KINDS = {
 
 
 class Answer(NamedTuple):
-    """An answer and the character of the paragraph at which it starts, -1 if that is not told."""
+    """An answer and the character of the paragraph at which it starts, -1 if not given."""
 
     text: str
     start: int
@@ -44,7 +44,7 @@ class Question(NamedTuple):
 
 
 class QuestionSet(NamedTuple):
-    """The questions of one file; ``num_skipped`` is how many were left out."""
+    """The questions of one file; ``num_skipped`` counts the questions left out."""
 
     questions: list[Question]
     num_skipped: int
@@ -52,12 +52,12 @@ class QuestionSet(NamedTuple):
 
     @property
     def has_answers(self):
-        """Whether the file tells what is right, so that predictions can be evaluated."""
+        """True if the file has the right answers, so that predictions can be evaluated."""
         return any(question.answers or question.is_impossible for question in self.questions)
 
 
 def read_squad(path, *, training=False, skip_bad=False, max_bytes=MAX_BYTES):
-    """The questions of a file in SQuAD's layout.
+    """Read the questions of a file in SQuAD's layout.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def _read_object(path, max_bytes):
 
 
 def _at_byte(raw):
-    """Where in the file the JSON breaks off, if it does."""
+    """Locate the byte at which the JSON breaks off, if it does."""
     try:
         text = raw.decode('utf-8-sig')
         json.loads(text)
@@ -134,7 +134,7 @@ def _at_byte(raw):
 
 
 def _entries(content):
-    """Each question's place in the file, its object, and the paragraph."""
+    """Yield each question's position in the file, its object, and the paragraph."""
     articles = _get(content, 'data', list, 'the file')
     for i, article in enumerate(articles):
         place = f'data[{i}]'
@@ -174,7 +174,7 @@ def _get(value, key, kind, place, *default):
 
 
 def _problem(question, place):
-    """Why a question cannot be learned, or None."""
+    """Explain why a question cannot be learned, or return None."""
     if question.is_impossible:
         return None
     if not question.answers:

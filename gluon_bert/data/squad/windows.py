@@ -1,4 +1,4 @@
-"""Questions and their paragraphs as sequences of tokens; long paragraphs in several windows.
+"""Turn questions and their paragraphs into windows of tokens.
 
 Q questions, P paragraphs, W windows, L tokens of a paragraph.
 """
@@ -60,11 +60,11 @@ class Windows:
 
     @property
     def first_token(self):
-        """Where in each sequence the paragraph's part begins, (W,)."""
+        """Position in each sequence at which the paragraph's part begins, (W,)."""
         return 1 + np.diff(self.query_bounds)[self.question] + self.special[2]
 
     def features(self):
-        """The sequences, as a list of :class:`.Features`."""
+        """Build the sequences, as a list of :class:`.Features`."""
         cls_id, sep_id, num_separators, pair_type = self.special.tolist()
         begin, separators, end = [cls_id], [sep_id] * num_separators, [sep_id]
         found = []
@@ -77,7 +77,7 @@ class Windows:
         return found
 
     def offsets(self):
-        """For each window the characters of the paragraph its tokens were made from.
+        """Yield for each window the characters of the paragraph its tokens were made from.
 
         Yields
         ------
@@ -87,7 +87,7 @@ class Windows:
             yield self.token_offsets[tokens]
 
     def max_context(self):
-        """For each window which of its tokens it is the best one for.
+        """Yield for each window a mask of the tokens that have most context in it.
 
         A token in several windows of a question belongs to the one where it has most context on
         its poorer side; Google's code has the rule.
@@ -102,14 +102,14 @@ class Windows:
             yield from max_context(self.start[rows], self.length[rows], int(np.diff(bounds)[0]))
 
     def _rows(self):
-        """Each window's tokens, as a slice of those of all paragraphs."""
+        """Yield each window's tokens, as a slice of those of all paragraphs."""
         begins = self.token_bounds[self.paragraph[self.question]] + self.start
         for begin, length in zip(begins.tolist(), self.length.tolist()):
             yield slice(begin, begin + length)
 
 
 def max_context(starts, lengths, num_tokens):
-    """Which tokens each of overlapping windows is the best one for.
+    """Compute which tokens have most context in each of overlapping windows.
 
     Parameters
     ----------
@@ -143,7 +143,7 @@ def max_context(starts, lengths, num_tokens):
 
 
 def window_starts(num_tokens, room, stride):
-    """The first token of each window of a paragraph.
+    """Compute the first token of each window of a paragraph.
 
     Parameters
     ----------
@@ -167,7 +167,7 @@ def window_starts(num_tokens, room, stride):
 
 
 def token_span(offsets, start, end):
-    """The first and the last of the tokens made from the characters from ``start`` to ``end``.
+    """Find the first and the last token made from the characters ``start`` to ``end``.
 
     Parameters
     ----------
@@ -197,7 +197,7 @@ def build_windows(
     with_spans=False,
     progress=None,
 ):
-    """The windows of questions.
+    """Build the windows of questions.
 
     Parameters
     ----------
@@ -270,7 +270,7 @@ def build_windows(
 
 
 def special_numbers(tokenizer):
-    """What :attr:`Windows.special` has with a tokenizer."""
+    """Return the value of :attr:`Windows.special` for a tokenizer."""
     vocab = tokenizer.vocab
     return np.array(
         [
@@ -284,7 +284,7 @@ def special_numbers(tokenizer):
 
 
 def _encoded(tokenizer, texts, progress):
-    """The ids (L,) and offsets (L, 2) of each text."""
+    """Yield the ids (L,) and offsets (L, 2) of each text."""
     for begin in range(0, len(texts), _CHUNK):
         chunk = tokenizer.encode_batch(texts[begin : begin + _CHUNK])
         for encoded in chunk:
@@ -297,7 +297,7 @@ def _encoded(tokenizer, texts, progress):
 
 
 def _answer_span(question, offsets):
-    """The first answer's first and last token in the paragraph; None if it is impossible."""
+    """Find the first answer's first and last token in the paragraph; None if impossible."""
     if question.is_impossible or not question.answers:
         return None
     text, start = question.answers[0]
@@ -308,13 +308,13 @@ def _answer_span(question, offsets):
 
 
 def _place(span, start, length, before):
-    """A span of the paragraph in the sequence of a window."""
+    """Convert a span of the paragraph to positions in the sequence of a window."""
     if span is None or span[0] < start or span[1] >= start + length:
         return 0, 0
     return span[0] - start + before, span[1] - start + before
 
 
 def _joined(parts):
-    """Arrays one after the other, and where each begins and ends."""
+    """Concatenate arrays; return the bounds of each, too."""
     bounds = np.cumsum([0, *map(len, parts)])
     return np.concatenate(parts), bounds.astype('int32')

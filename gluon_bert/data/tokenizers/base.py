@@ -1,4 +1,4 @@
-"""What the tokenizers of all families have in common."""
+"""Base classes of the tokenizers of all families."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SURROGATE = re.compile('[\ud800-\udfff]')  # half a character: from JSON escape
 
 
 class Encoded(NamedTuple):
-    """The tokens of a text, their ids, and where in the text each of them stands.
+    """The tokens of a text, their ids, and their positions in the text.
 
     ``text[start:end]`` with (start, end) of ``offsets`` is what the token was made from, without
     the space before a word, and but for characters that were removed at its ends, such as a
@@ -40,7 +40,7 @@ class Encoded(NamedTuple):
 
 
 class SubwordTokenizer(ABC):
-    """Text to subword tokens and their ids; the base of the tokenizers.
+    """Base class of the tokenizers: text to subword tokens and their ids.
 
     Parameters
     ----------
@@ -79,26 +79,26 @@ class SubwordTokenizer(ABC):
 
     @property
     def lower(self):
-        """Whether the text is lower-cased."""
+        """True if the text is lower-cased."""
         return self._options.get('lower', False)
 
     @property
     def uses_token_types(self):
-        """Whether the second text of a pair has token types 1."""
+        """True if the second text of a pair has token types 1."""
         return self._options.get('uses_token_types', True)
 
     def without_token_types(self):
-        """The same tokenizer for a network that has no token types for the text of a pair."""
+        """Copy the tokenizer for a network that has no token types."""
         if not self.uses_token_types:
             return self
         return type(self)(*self._arguments(), **{**self._options, 'uses_token_types': False})
 
     def __call__(self, text):
-        """The tokens of a text, as a list of str."""
+        """Tokenize a text; return a list of str."""
         return self._run_one(checked_text(text)).tokens
 
     def encode(self, text):
-        """The tokens of a text with their ids and places.
+        """Tokenize a text with ids and offsets.
 
         Parameters
         ----------
@@ -116,7 +116,7 @@ class SubwordTokenizer(ABC):
         return self._encoded(self._run_one(checked_text(text)))
 
     def encode_batch(self, texts):
-        """As :meth:`encode`, for many texts at once.
+        """Tokenize many texts at once, as :meth:`encode` does one.
 
         Parameters
         ----------
@@ -129,7 +129,7 @@ class SubwordTokenizer(ABC):
         return [self._encoded(encoding) for encoding in self._run(checked_texts(texts))]
 
     def encode_ids(self, texts):
-        """The ids alone of many texts, faster than :meth:`encode_batch`.
+        """Compute only the ids of many texts, faster than :meth:`encode_batch`.
 
         Parameters
         ----------
@@ -142,7 +142,7 @@ class SubwordTokenizer(ABC):
         return [self._ids(encoding) for encoding in self._run_for_ids(checked_texts(texts))]
 
     def convert_tokens_to_ids(self, tokens):
-        """The id of a token, or the ids of a list of tokens.
+        """Look up the id of a token, or the ids of a list of tokens.
 
         Parameters
         ----------
@@ -156,7 +156,7 @@ class SubwordTokenizer(ABC):
         return self._vocab[tokens if isinstance(tokens, str) else list(tokens)]
 
     def convert_ids_to_tokens(self, ids):
-        """The token of an id, or the tokens of a list or array of ids.
+        """Look up the token of an id, or the tokens of a list or array of ids.
 
         Parameters
         ----------
@@ -183,7 +183,7 @@ class SubwordTokenizer(ABC):
         return [self._vocab.idx_to_token[number] for number in numbers]
 
     def save(self, folder):
-        """Write the files from which transformers and :func:`read_tokenizer` make the tokenizer.
+        """Write the files that transformers and :func:`read_tokenizer` read as this tokenizer.
 
         Parameters
         ----------
@@ -220,19 +220,19 @@ class SubwordTokenizer(ABC):
                 path.write_bytes(content.encode() if isinstance(content, str) else content)
 
     def _arguments(self):
-        """The positional arguments of a copy."""
+        """Return the positional arguments of a copy."""
         return (self._vocab,)
 
     @abstractmethod
     def _run_one(self, text):
-        """An object with tokens, ids and offsets, for one checked text."""
+        """Tokenize one checked text into an object with tokens, ids and offsets."""
 
     def _run(self, texts):
-        """The same for a list of texts."""
+        """Tokenize a list of checked texts."""
         return [self._run_one(text) for text in texts]
 
     def _run_for_ids(self, texts):
-        """The same where offsets are not needed."""
+        """Tokenize a list of checked texts where offsets are not needed."""
         return self._run(texts)
 
     def _ids(self, encoding):
@@ -242,16 +242,16 @@ class SubwordTokenizer(ABC):
         return Encoded(encoding.tokens, self._ids(encoding), encoding.offsets)
 
     def _special_entry(self, key, token):
-        """What the files of transformers say of a special token: the token, or an object."""
+        """Return a special token as transformers' files state it: the token, or an object."""
         return token
 
     @abstractmethod
     def _config(self):
-        """Entries of tokenizer_config.json."""
+        """Return the entries of tokenizer_config.json."""
 
     @abstractmethod
     def _files(self):
-        """The content, as text or bytes, of the files with the vocabulary by name."""
+        """Return the content, as text or bytes, of the vocabulary's files by name."""
 
 
 class LibraryTokenizer(SubwordTokenizer):
@@ -278,21 +278,21 @@ class LibraryTokenizer(SubwordTokenizer):
 
 
 def checked_text(text):
-    """The text without halves of characters, which no file and no library can hold."""
+    """Replace unpaired surrogates, which no file or library can hold."""
     if not isinstance(text, str):
         raise TypeError(f'text must be str, got {type(text).__name__}')
     return _SURROGATE.sub('\ufffd', text)  # as long as before: offsets stay
 
 
 def checked_texts(texts):
-    """As :func:`checked_text`, for an iterable of texts."""
+    """Check an iterable of texts as :func:`checked_text` checks one."""
     if isinstance(texts, (str, bytes)):
         raise TypeError('texts must be a list of str, got one text')
     return [checked_text(text) for text in texts]
 
 
 def ordered_tokens(vocab, form):
-    """The tokens by id; ValueError if one stands twice, which ``form`` could not express."""
+    """List the tokens by id; ValueError if one occurs twice, which ``form`` cannot express."""
     for number, token in enumerate(vocab.idx_to_token):
         if vocab.token_to_idx[token] != number:
             raise ValueError(

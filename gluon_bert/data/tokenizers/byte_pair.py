@@ -1,4 +1,4 @@
-"""Text to byte-level BPE tokens, as RoBERTa reads it."""
+"""Tokenize text by byte-level BPE, as RoBERTa does."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class BytePairTokenizer(LibraryTokenizer):
 
     @classmethod
     def from_files(cls, vocab_path, merges_path, special_tokens=None, **options):
-        """The tokenizer in two files.
+        """Read the tokenizer from its two files.
 
         Parameters
         ----------
@@ -134,7 +134,7 @@ class BytePairTokenizer(LibraryTokenizer):
 
     @staticmethod
     def is_first_subword(token):
-        """Whether a token starts a word after a space.
+        """Tell if a token starts a word after a space.
 
         The first word of a text only does so with ``add_prefix_space``.
 
@@ -179,7 +179,7 @@ class BytePairTokenizer(LibraryTokenizer):
 
 
 def read_merges(path):
-    """The pairs of a ``merges.txt``, or of GluonNLP's file of BPE ranks.
+    """Read the pairs of a ``merges.txt``, or of GluonNLP's file of BPE ranks.
 
     Parameters
     ----------

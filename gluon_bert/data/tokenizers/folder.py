@@ -1,4 +1,4 @@
-"""The tokenizer of a folder with a published or saved model."""
+"""Read the tokenizer of a folder with a published or saved model."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _WHOLE = 'tokenizer.json'
 
 
 def read_tokenizer(folder, lower=None):
-    """The tokenizer of a folder, whatever its family.
+    """Read the tokenizer of a folder, whatever its family.
 
     It is made of the first of these that the folder has:
 
@@ -76,7 +76,7 @@ def read_tokenizer(folder, lower=None):
 
 
 def read_max_tokens(folder):
-    """How long a sequence the tokenizer of a folder is set to make.
+    """Read the longest sequence that the tokenizer of a folder is set to make.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def read_max_tokens(folder):
 
 
 class _Settings:
-    """What the JSON files of a folder say, with checks of its kind."""
+    """Checked settings from the JSON files of a folder."""
 
     def __init__(self, folder):
         self._path = folder / _CONFIG
@@ -114,7 +114,7 @@ class _Settings:
         self.whole = _read_object(folder / _WHOLE)
 
     def special_tokens(self, **others):
-        """The special tokens named, by their names in GluonNLP; ``others`` where none is."""
+        """Return the named special tokens by GluonNLP's names, completed from ``others``."""
         found = {name: token for name, token in others.items() if isinstance(token, str)}
         for name in ROLES:
             token = self._content.get(FILE_ROLES[name])
@@ -129,7 +129,7 @@ class _Settings:
         return found
 
     def flag(self, name, *others):
-        """A value that is true or false; the first of ``others`` that is one if there is none."""
+        """Return a boolean setting, or the first boolean of ``others`` if it is missing."""
         value = self._content.get(name)
         if value is not None and not isinstance(value, bool):
             raise ValueError(f'{self._path}: {name} is {clipped(value)!r}, expected true or false')
@@ -137,7 +137,7 @@ class _Settings:
 
     @property
     def max_input_chars_per_word(self):
-        """How long a word may be, or None."""
+        """The longest word in characters, or None."""
         name = 'max_input_chars_per_word'
         value = self._content.get(name, _object(self.whole.get('model')).get(name))
         if value is not None and (
@@ -150,7 +150,7 @@ class _Settings:
 
     @property
     def uses_token_types(self):
-        """Whether the network is given token types, or None."""
+        """True if the network takes token types; None if not stated."""
         inputs = self._content.get('model_input_names')
         if isinstance(inputs, list):
             return 'token_type_ids' in inputs
@@ -206,7 +206,7 @@ def _byte_pair_options(settings, splitter):
 
 
 def _from_whole(path, settings, lower):
-    """A tokenizer from tokenizer.json alone."""
+    """Build a tokenizer from tokenizer.json alone."""
     content, model = settings.whole, _object(settings.whole.get('model'))
     kind = model.get('type') or ('BPE' if 'merges' in model else 'WordPiece')
     if kind not in ('WordPiece', 'BPE'):
@@ -257,7 +257,7 @@ def _merges(merges, path):
 
 
 def _find(folder, *patterns):
-    """The file of the first pattern that has one; ValueError if that has several."""
+    """Find the file of the first pattern that matches; ValueError if several match."""
     for pattern in patterns:
         paths = sorted(path for path in folder.glob(pattern) if path.is_file())
         if len(paths) > 1:

@@ -1,4 +1,4 @@
-"""Text to SentencePiece tokens, as KoBERT reads it."""
+"""Tokenize text with SentencePiece models, as KoBERT does."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class SentencePieceTokenizer(SubwordTokenizer):
         )
 
     def __call__(self, text):
-        """The tokens of a text, as a list of str."""
+        """Tokenize a text; return a list of str."""
         tokens = []
         for number, part in enumerate(self._special.split(checked_text(text))):
             if number % 2:
@@ -113,7 +113,7 @@ class SentencePieceTokenizer(SubwordTokenizer):
         return tokens
 
     def encode_ids(self, texts):
-        """The ids alone of many texts, faster than :meth:`encode_batch`.
+        """Compute only the ids of many texts, faster than :meth:`encode_batch`.
 
         Parameters
         ----------
@@ -127,7 +127,7 @@ class SentencePieceTokenizer(SubwordTokenizer):
 
     @staticmethod
     def is_first_subword(token):
-        """Whether a token starts a word.
+        """Tell if a token starts a word.
 
         Examples
         --------
@@ -160,7 +160,7 @@ class SentencePieceTokenizer(SubwordTokenizer):
         return prepared
 
     def _placed(self, text):
-        """The tokens of a text with their places in it."""
+        """Yield the tokens of a text with their positions in it."""
         prepared = self._prepared(text)
         words = prepared.get_splits()
         Split(Regex(r'[\s\S]'), 'isolated').pre_tokenize(prepared)
@@ -201,7 +201,7 @@ class SentencePieceTokenizer(SubwordTokenizer):
 
 
 def read_sentencepiece_vocab(path, special_tokens=None):
-    """The vocabulary of a SentencePiece model, as GluonNLP makes it.
+    """Read the vocabulary of a SentencePiece model, as GluonNLP builds it.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""SentencePiece's model file: a protocol buffer with the pieces and the rules of clean-up."""
+"""Read SentencePiece's model file, a protocol buffer with pieces and normalisation rules."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _UNIGRAM = 1
 
 
 class Model(NamedTuple):
-    """What is in a model file: pieces as (text, score, type), and the fields of its settings."""
+    """Content of a model file: pieces as (text, score, type), and the fields of its settings."""
 
     pieces: list
     trainer: dict
@@ -28,7 +28,7 @@ class Model(NamedTuple):
 
 
 def read_model(path):
-    """The bytes of a model file, checked to be one.
+    """Read the bytes of a model file and check that it is one.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def read_model(path):
 
 
 def load(data, source='the model'):
-    """The library's processor of a model.
+    """Load a model into the library's processor.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def load(data, source='the model'):
 
 
 def parse_model(data):
-    """The content of a model file; ValueError if it is none."""
+    """Parse a model file; ValueError if it is none."""
     pieces, settings = [], {2: {}, 3: {}}
     for number, value in _fields(data):
         if number == 1:
@@ -114,7 +114,7 @@ def parse_model(data):
 
 
 def pieces_of(encoded):
-    """The pieces of an encoded text, as (text, begin, end) with places in bytes."""
+    """Yield the pieces of an encoded text, as (text, begin, end) with positions in bytes."""
     for number, value in _fields(encoded):
         if number == 2:
             fields = dict(_fields(value))
@@ -122,7 +122,7 @@ def pieces_of(encoded):
 
 
 def library_tokenizer(data, vocab):
-    """The same segmentation in the ``tokenizers`` library, where that has it.
+    """Build the same segmentation in the ``tokenizers`` library, if it supports it.
 
     It differs for full-width letters with a combining accent, which the library does not compose.
 
@@ -174,7 +174,7 @@ def library_tokenizer(data, vocab):
 
 
 def _fields(data):
-    """The fields of a protocol buffer message: (number, int or bytes)."""
+    """Yield the fields of a protocol buffer message: (number, int or bytes)."""
     if isinstance(data, int):
         raise ValueError(f'the number {data} stands for a message')
     place = 0

@@ -1,4 +1,4 @@
-"""Vocabulary files: one token a line, JSON, or a SentencePiece model."""
+"""Read vocabulary files: one token a line, JSON, or a SentencePiece model."""
 
 from __future__ import annotations
 

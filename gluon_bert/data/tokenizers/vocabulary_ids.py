@@ -1,4 +1,4 @@
-"""Tokens and their ids: what the readers and writers of vocabularies share."""
+"""Map tokens to ids, for the readers and writers of vocabularies."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ ROBERTA_TOKENS = {
 
 
 def clipped(value):
-    """A value out of a file as a short text, whose repr is for a message."""
+    """Shorten a value read from a file, to be shown with repr in a message."""
     return value[:80] if isinstance(value, str) else reprlib.repr(value)
 
 
 def gluonnlp_order(tokens):
-    """The order that the converters of GluonNLP 0.5 and 0.6 gave a vocabulary.
+    """Compute the order that GluonNLP 0.5's and 0.6's converters gave a vocabulary.
 
     [UNK], [PAD], [CLS], [SEP] and [MASK] get the ids 0 to 4, each by changing places with the
     token that stands there.
@@ -75,7 +75,7 @@ def gluonnlp_order(tokens):
 
 
 def build_vocab(tokens, special_tokens, reserved_tokens=()):
-    """A vocabulary with the ids of a list.
+    """Build a vocabulary with the ids of a list.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def build_vocab(tokens, special_tokens, reserved_tokens=()):
 
 
 def find_special_tokens(tokens, given, source):
-    """The special tokens of a vocabulary by their names in GluonNLP.
+    """Find the special tokens of a vocabulary by their names in GluonNLP.
 
     Parameters
     ----------
@@ -139,21 +139,21 @@ def find_special_tokens(tokens, given, source):
 
 
 def check_names(special_tokens):
-    """ValueError if a special token has another name than those of GluonNLP."""
+    """Raise ValueError if a special token has a name other than GluonNLP's."""
     for name in special_tokens:
         if name not in ROBERTA_TOKENS:
             raise unknown_name('special token', name, ROBERTA_TOKENS)
 
 
 def check_unknown(special_tokens, source):
-    """ValueError if a token is the unknown one too: GluonNLP would count it twice."""
+    """Raise ValueError if a token equals the unknown one, which GluonNLP would count twice."""
     for name, token in special_tokens.items():
         if name != 'unknown_token' and token == special_tokens['unknown_token']:
             raise ValueError(f'{source}: {token[:80]!r} is both unknown_token and {name}')
 
 
 def looks_lowercase(vocab):
-    """Whether a vocabulary seems made of lower-cased text.
+    """Tell if a vocabulary seems made of lower-cased text.
 
     Parameters
     ----------
@@ -177,7 +177,7 @@ def looks_lowercase(vocab):
 
 
 def ids_to_tokens(ids, source):
-    """The tokens by id of an object with the id of each token.
+    """List the tokens by id, given an object with the id of each token.
 
     Raises
     ------
@@ -200,7 +200,7 @@ def ids_to_tokens(ids, source):
 
 
 def check_text(tokens, source):
-    """ValueError if a token is no str, holds a NUL, or cannot be written as UTF-8."""
+    """Raise ValueError if a token is no str, holds a NUL, or is not valid Unicode."""
     for number, token in enumerate(tokens):
         if not isinstance(token, str):
             raise ValueError(f'{source}: token {number} is {clipped(token)!r}, not a text')
@@ -211,7 +211,7 @@ def check_text(tokens, source):
 
 
 def check_num_lines(path, max_bytes, max_lines):
-    """ValueError if a file has more lines in its first ``max_bytes`` than anyone needs."""
+    """Raise ValueError if a file has more than ``max_lines`` in its first ``max_bytes``."""
     with open(path, 'rb') as file:
         if file.read(max_bytes).count(b'\n') > max_lines:
             raise ValueError(f'{path}: the file has more than {max_lines} lines')

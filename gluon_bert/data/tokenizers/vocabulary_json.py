@@ -1,4 +1,4 @@
-"""GluonNLP's vocabulary JSON, in all the forms it was written in, and its two orders of ids."""
+"""Read and write GluonNLP's vocabulary JSON in all its versions and both orders of ids."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _UNUSED = re.compile(r'\[unused(\d+)\]')
 
 
 def gluonnlp_json(tokens, form='current'):
-    """A published BERT's vocabulary as GluonNLP's converters wrote it, byte for byte.
+    """Write a published vocabulary as GluonNLP's converters wrote it, byte for byte.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def gluonnlp_json(tokens, form='current'):
 
 
 def write_vocab_json(path, vocab):
-    """Write a vocabulary as the JSON of GluonNLP 0.7 and later, whole or not at all.
+    """Write a vocabulary atomically as the JSON of GluonNLP 0.7 and later.
 
     ``gluonnlp.vocab.BERTVocab.from_json`` and :func:`gluon_bert.data.read_vocab` give an equal
     vocabulary.
@@ -97,7 +97,7 @@ def write_vocab_json(path, vocab):
 
 
 def unswapped(tokens):
-    """From the ids that GluonNLP 0.5 and 0.6 gave a vocabulary back to the published ones.
+    """Convert the ids of GluonNLP 0.5 and 0.6 back to the published ones.
 
     :func:`gluonnlp_order` backwards. Where the special tokens stood before is told by the tokens
     they ousted: the published files of 2018 begin with [PAD] and continue with [unused0],
@@ -154,7 +154,7 @@ def unswapped(tokens):
 
 
 def vocab_from_json(content, source, special_tokens=None):
-    """The vocabulary in a JSON of GluonNLP, or in an object with the id of each token.
+    """Build the vocabulary in a JSON of GluonNLP, or in an object with each token's id.
 
     Parameters
     ----------
@@ -242,7 +242,7 @@ def _indices(content, source):
 
 
 def _named_tokens(content, source):
-    """The special tokens that a JSON names, by role."""
+    """Return the special tokens named in a JSON, by role."""
     inner = content.get('identifiers_to_tokens') or {}
     if not isinstance(inner, dict):
         raise ValueError(f'{source}: identifiers_to_tokens is no object')

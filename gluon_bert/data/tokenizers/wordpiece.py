@@ -1,4 +1,4 @@
-"""Text to WordPiece tokens."""
+"""Tokenize text by WordPiece."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ class BertTokenizer(LibraryTokenizer):
 
     @staticmethod
     def is_first_subword(token):
-        """Whether a token starts a word.
+        """Tell if a token starts a word.
 
         Examples
         --------
@@ -161,7 +161,7 @@ BERTTokenizer = BertTokenizer  # GluonNLP's spelling
 
 
 def normalizer_of(lower, strip_accents=None, split_chinese=True):
-    """BERT's clean-up of text, as a normalizer of the ``tokenizers`` library.
+    """Make a normalizer of the ``tokenizers`` library that cleans text as BERT does.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Take wanted files out of a zip that is not trusted."""
+"""Unpack chosen files from an untrusted zip archive."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _DAMAGED = (
 
 
 def extract(archive, folder, wanted):
-    """Unpack the files that are wanted.
+    """Unpack the chosen files of an archive.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def extract(archive, folder, wanted):
 
 
 class _Reader(io.BufferedReader):
-    """Refuse to read a directory of absurd size into memory."""
+    """Reader that refuses to load a directory of absurd size into memory."""
 
     def __init__(self, path):
         super().__init__(io.FileIO(path))
@@ -92,7 +92,7 @@ class _Reader(io.BufferedReader):
 
 
 def _check(members, size):
-    """Refuse what no honest archive of a model has."""
+    """Refuse an archive with members that no honest model archive has."""
     if len(members) > MAX_MEMBERS:
         raise ValueError(f'it has {len(members)} members, more than {MAX_MEMBERS}')
     for member in members:

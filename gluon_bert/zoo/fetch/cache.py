@@ -1,4 +1,4 @@
-"""The folder of one model or vocabulary: locked, filled whole, cleared."""
+"""Lock, fill and install the cache folder of one model or vocabulary."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class CacheEntry:
-    """Where one row's files belong.
+    """The folders of one row's files in the cache.
 
     Parameters
     ----------
@@ -47,18 +47,18 @@ class CacheEntry:
 
     @property
     def folder(self):
-        """Of the final form."""
+        """Folder of the installed files."""
         return self.root / self.key
 
     @property
     def downloads(self):
-        """Of what is under way."""
+        """Folder of partial downloads."""
         return self.root / '.downloads' / self.key
 
 
 @contextlib.contextmanager
 def locked(entry):
-    """Hold the lock of a place; one that a killed process held is free."""
+    """Hold the lock of an entry; the lock of a killed process is free."""
     from filelock import FileLock, Timeout
 
     path = entry.root / '.locks' / f'{entry.key}.lock'
@@ -85,7 +85,7 @@ def locked(entry):
 
 @contextlib.contextmanager
 def staging_dir(entry):
-    """A temporary folder beside what is under way; the place's lock is held."""
+    """Make a temporary folder beside the partial downloads; the entry's lock is held."""
     with explain_disk_full(entry.root):
         entry.downloads.mkdir(parents=True, exist_ok=True)
         for path in entry.downloads.iterdir():
@@ -101,7 +101,7 @@ def staging_dir(entry):
 
 
 def install(entry, raw, convert, temporary):
-    """Bring fetched files into their final form and folder, whole.
+    """Convert fetched files to their final form and move them into place in one step.
 
     Parameters
     ----------
@@ -161,7 +161,7 @@ def _final_name(path, kind, paths):
 
 
 def _link(source, target):
-    """The same file under another name, or a copy where the file systems differ."""
+    """Link a file under another name, or copy it where the file systems differ."""
     try:
         os.link(os.path.realpath(source), target)
     except OSError:

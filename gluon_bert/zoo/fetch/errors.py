@@ -1,4 +1,4 @@
-"""What goes wrong on a file's way: reasons, waits, full disks."""
+"""Download errors, retries and timeouts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _sleep = time.sleep
 
 
 class SourceError(Exception):
-    """A source does not give its file; the message is the reason.
+    """A source does not provide its file; the message gives the reason.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class SourceError(Exception):
 
 
 def shown(url):
-    """An address without passwords or signatures, for messages."""
+    """Remove passwords and signatures from a URL, for messages."""
     parts = urlsplit(url)
     if parts.scheme not in ('http', 'https'):
         return url
@@ -47,7 +47,7 @@ def shown(url):
 
 
 def timeouts():
-    """Seconds to wait for a connection, and for data on it; GLUON_BERT_TIMEOUT sets both.
+    """Read the timeouts for connecting and for data; GLUON_BERT_TIMEOUT sets both.
 
     Returns
     -------
@@ -66,14 +66,14 @@ def timeouts():
 
 
 def pause(url, failure, attempt, after=None):
-    """Wait before another attempt: as long as the server asks, else longer each time."""
+    """Wait before the next attempt: as long as the server asks, else longer each time."""
     seconds = BACK_OFF * 2**attempt if after is None else after
     _log.info('%s: %s; again in %s s', shown(url), failure, seconds)
     _sleep(seconds)
 
 
 def retry_after(response):
-    """Seconds that a server asks to wait, bounded, or None."""
+    """Read the seconds that a server asks to wait, bounded; None if it asks for none."""
     text = response.headers.get('Retry-After', '')
     if re.fullmatch(r'\d{1,9}', text):
         seconds = int(text)
@@ -86,7 +86,7 @@ def retry_after(response):
 
 
 def short_reason(error):
-    """One short line out of the client's nested messages."""
+    """Summarise the client's nested messages in one short line."""
     text = str(error)
     connect, read = timeouts()
     if 'connect timeout' in text:
@@ -102,7 +102,7 @@ def short_reason(error):
 
 @contextlib.contextmanager
 def explain_disk_full(folder, needed=None):
-    """Turn a full disk, quota or file-size limit into an OSError that says what is needed."""
+    """Turn a full disk, quota or file-size limit into an OSError that gives the sizes."""
     try:
         yield
     except OSError as error:
@@ -112,7 +112,7 @@ def explain_disk_full(folder, needed=None):
 
 
 def disk_full(folder, needed, number=errno.ENOSPC):
-    """The error that says so, and what is needed and free."""
+    """Make the error for a full disk, with the bytes needed and free."""
     while not folder.exists():
         folder = folder.parent
     wanted = f'{needed} bytes are needed' if needed else 'more is needed'

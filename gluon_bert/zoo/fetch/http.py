@@ -1,4 +1,4 @@
-"""One file over HTTP: streamed, resumed, tried again, checked before it gets its name."""
+"""Download one file over HTTP: stream, resume, retry, and check before renaming."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 
 
 class _Again(Exception):
-    """Worth another attempt, after so many seconds if given."""
+    """A failure worth another attempt, after ``after`` seconds if given."""
 
     def __init__(self, reason, after=None):
         super().__init__(reason)
@@ -41,7 +41,7 @@ class _Again(Exception):
 
 
 def download(url, target, size=None, check=None, progress=True):
-    """Fetch ``url`` to ``target``, which appears whole and checked or not at all.
+    """Download ``url`` to ``target``, which appears only once complete and checked.
 
     What has arrived lies in ``<target>.part`` until then, and a later call goes on from there.
 
@@ -89,7 +89,7 @@ def download(url, target, size=None, check=None, progress=True):
 
 
 def _transfer(url, part, size, progress):
-    """Bring ``part`` to its full length, in several attempts if need be."""
+    """Complete ``part``, in several attempts if need be."""
     from requests import exceptions
 
     with _session() as session:
@@ -133,7 +133,7 @@ def _session():
 
 
 def _stream(session, url, part, size, progress):
-    """One request: append to ``part`` what is missing, or begin anew."""
+    """Send one request and append the missing bytes to ``part``, or start over."""
     from tqdm import tqdm
 
     state = _read_state(part, url)
@@ -175,7 +175,7 @@ def _stream(session, url, part, size, progress):
 
 
 def _begin(response, part, have):
-    """The position from which the body goes on."""
+    """Return the position at which the response body starts."""
     status = response.status_code
     if status in TRY_AGAIN:
         raise _Again(f'HTTP {status}', retry_after(response))
@@ -224,7 +224,7 @@ def _state_path(part):
 
 
 def _read_state(part, url):
-    """What is known of a file begun before, or None if it cannot be gone on with."""
+    """Read the state of a partial download; None if it cannot be resumed."""
     try:
         with open(_state_path(part), encoding='utf-8') as file:
             state = json.loads(file.read(1 << 16))

@@ -1,4 +1,4 @@
-"""Files of the Hugging Face hub, through its own client and that one's cache."""
+"""Fetch files of the Hugging Face hub with its client, into the client's cache."""
 
 from __future__ import annotations
 
@@ -65,18 +65,18 @@ def parse_hub_url(url):
 
 
 def offline():
-    """Whether HF_HUB_OFFLINE (or TRANSFORMERS_OFFLINE) forbids the network."""
+    """Tell if HF_HUB_OFFLINE (or TRANSFORMERS_OFFLINE) forbids network access."""
     text = os.environ.get('HF_HUB_OFFLINE') or os.environ.get('TRANSFORMERS_OFFLINE') or ''
     return text.upper() in ('1', 'ON', 'YES', 'TRUE')
 
 
 def endpoint():
-    """The hub's address without a '/' at its end."""
+    """Return the hub's URL without a trailing '/'."""
     return (os.environ.get('HF_ENDPOINT') or 'https://huggingface.co').rstrip('/')
 
 
 def fetch_from_hub(file, sha256=None, progress=True, reach=True):
-    """A file of the hub, in the cache of the hub's client.
+    """Fetch a file of the hub into the cache of the hub's client.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ def fetch_from_hub(file, sha256=None, progress=True, reach=True):
 
 
 def fetch_folder(repository, revision='main', progress=True):
-    """A checkpoint of the hub as a folder in the cache of the hub's client.
+    """Fetch a checkpoint of the hub as a folder in the cache of the hub's client.
 
     Parameters
     ----------
@@ -184,7 +184,7 @@ def fetch_folder(repository, revision='main', progress=True):
 
 
 def _metadata(client, file):
-    """The SHA-256 that the hub names, if it does, and the size."""
+    """Ask the hub for the size of a file and, if it states one, the SHA-256."""
     url = client.hf_hub_url(file.repository, file.path, revision=file.revision, endpoint=endpoint())
     for last in (False, True):
         try:
@@ -224,7 +224,7 @@ def _download(client, file, sha256, size, progress):
 
 @contextlib.contextmanager
 def _bars(progress):
-    """The client's own bars, unless they are not wanted."""
+    """Show the client's progress bars unless they are switched off."""
     from huggingface_hub import constants, utils
 
     silence = not (
@@ -256,7 +256,7 @@ def _problem(path, sha256, size):
 
 
 def _name_in_cache(path):
-    """The client names a large file by its SHA-256 and links to it."""
+    """Read the SHA-256 by which the client names a large file in its cache."""
     name = Path(os.readlink(path)).name if path.is_symlink() else ''
     return name if _SHA256.fullmatch(name) else None
 

@@ -1,4 +1,4 @@
-"""What lies in a folder: files of a row, recognised and checked."""
+"""Find and verify a row's files on disk."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _KINDS = {
 
 @dataclass(frozen=True)
 class LocalFiles:
-    """Files of a row, checked.
+    """Verified files of a row.
 
     Parameters
     ----------
@@ -52,17 +52,17 @@ class LocalFiles:
 
 
 def files_of(source):
-    """The files of one source, as a tuple."""
+    """Return the files of one source as a tuple."""
     return source if isinstance(source, tuple) else (source,)
 
 
 def gluon_name(file, suffix=None):
-    """The name of a GluonFile in a cache or store."""
+    """Return the name of a GluonFile in a cache or store."""
     return f'{file.stem}-{file.sha1[:8]}{suffix or file.suffix}'
 
 
 def in_gluon_cache(file, folder):
-    """A GluonFile in a folder of GluonNLP's, under whatever name its data set had; or None.
+    """Find a GluonFile in one of GluonNLP's folders, under any of its names; None if absent.
 
     Unchecked.
     """
@@ -84,7 +84,7 @@ def installed_path(file):
 
 
 def find_files(folder, row):
-    """Files of a row in a folder, unchecked.
+    """Find the files of a row in a folder without verifying them.
 
     Returns
     -------
@@ -102,7 +102,7 @@ def find_files(folder, row):
 
 
 def find_verified(folder, row):
-    """Files of a row in a folder, checked.
+    """Find the files of a row in a folder and verify them.
 
     Against ``source.json``, which lies beside what was fetched, else against the row's digest of
     a file of that name; a file of which no digest is known is taken as it is. What was fetched is
@@ -135,13 +135,13 @@ def find_verified(folder, row):
 
 
 def recorded_digest(path):
-    """The digest of a fetched file as its folder's record has it; empty if it has none."""
+    """Read the digest recorded for a fetched file; empty if there is none."""
     recorded = _read_record(path.parent)['sha256']
     return [('sha256', recorded[path.name])] if path.name in recorded else []
 
 
 def kind_of(paths):
-    """The kind of files, by their names."""
+    """Tell the kind of files from their names."""
     if paths[0].is_dir():
         return 'tensorflow'
     suffixes = {path.suffix for path in paths}
@@ -154,14 +154,14 @@ def kind_of(paths):
 
 
 def swapped_of(kind, row=None):
-    """The order of ids in files of a kind; ``row`` is given if they are the row's own."""
+    """Tell the order of ids in files of a kind; ``row`` is given for the row's own files."""
     if kind == 'vocab_json':
         return getattr(row, 'swapped', None)
     return None if kind == 'params' else False
 
 
 def digests(row, name):
-    """The published digests of files of a name, as (algorithm, digits); empty if not all known."""
+    """List the published digests of a file, as (algorithm, digits); empty if one is unknown."""
     if isinstance(row, Vocabulary) and name == 'vocab.txt' and row.sha256:
         return [('sha256', row.sha256)]
     known = []
@@ -174,7 +174,7 @@ def digests(row, name):
 
 
 def mismatch(path, known):
-    """Say how a file differs from all of the digests known of it, or None."""
+    """Describe how a file differs from all of its known digests; None if one matches."""
     found = {algorithm: digest_of(path, algorithm) for algorithm, _ in known}
     if not known or any(found[algorithm] == digest for algorithm, digest in known):
         return None
@@ -226,7 +226,7 @@ def _only(folder, pattern):
 
 
 def shard_names(index):
-    """The files that the index of a sharded checkpoint names; ValueError if it is not one."""
+    """Read the file names in the index of a sharded checkpoint; ValueError if it has none."""
     names = read_object(index).get('weight_map')
     names = list(names.values()) if isinstance(names, dict) else []
     if not names or not all(map(_is_name, names)):
@@ -243,7 +243,7 @@ def _shards(index):
 
 
 def plain_files(paths):
-    """Paths with the files of a folder in its stead, the record excepted."""
+    """List the paths, each folder replaced by its files without the record."""
     for path in paths:
         yield from (
             sorted(item for item in path.iterdir() if item.is_file() and item.name != RECORD)
@@ -272,7 +272,7 @@ def _read_record(folder):
 
 
 def _is_name(name):
-    """Whether a name out of a file can be that of a file in the same folder."""
+    """Tell if a name read from a file is safe as a file name in the same folder."""
     return (
         isinstance(name, str)
         and name.isprintable()
@@ -282,6 +282,6 @@ def _is_name(name):
 
 
 def stamp_of(path):
-    """What changes when a file is written to: its size and its time of change."""
+    """Return the size and modification time of a file."""
     stat = path.stat()
     return [stat.st_size, stat.st_mtime_ns]

