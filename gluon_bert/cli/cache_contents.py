@@ -89,14 +89,14 @@ def cached_row(name, dataset_name, root=None):
 
 def cache_contents(root=None):
     """List the cache row by row; a file shared by several rows is listed with the first."""
-    found, seen = [], set()
+    rows, seen = [], set()
     for name, dataset_name in [*WEIGHTS, *((None, dataset) for dataset in VOCABULARIES)]:
         cached = cached_row(name, dataset_name, root)
         files = tuple(file for file in cached.files if file[0] not in seen)
         seen.update(path for path, _ in files)
         if files:
-            found.append(CachedRow(cached.entry, name, dataset_name, files, cached.usable))
-    return found
+            rows.append(CachedRow(cached.entry, name, dataset_name, files, cached.usable))
+    return rows
 
 
 def unknown_files(root, known):
@@ -111,14 +111,14 @@ def unknown_files(root, known):
     -------
     dict of str to list of Path
     """
-    root, found = root_folder(root), {}
+    root, by_name = root_folder(root), {}
     belonging = {path for cached in known for path, _ in cached.files}
     for path in sorted(root.rglob('*')) if root.is_dir() else ():
         top, *below = path.relative_to(root).parts
         if path.is_file() and path not in belonging and top != LOCKS:
             name = f'{top}/{below[0]}' if top == DOWNLOADS and below else top
-            found.setdefault(name, []).append(path)
-    return found
+            by_name.setdefault(name, []).append(path)
+    return by_name
 
 
 def root_folder(root=None):

@@ -17,8 +17,8 @@ def attention(args, look):
     if not 1 <= len(texts) <= 2:
         raise ValueError(f'expected a text or two behind the model, got {len(texts)}')
     network, tokenizer = _network(words, args.root)
-    found = plots.attention_of(network, tokenizer, *texts, max_length=args.max_length)
-    plots.plot_attention(found, args.output, args.layer, args.head, **look)
+    maps = plots.attention_of(network, tokenizer, *texts, max_length=args.max_length)
+    plots.plot_attention(maps, args.output, args.layer, args.head, **look)
 
 
 def map(args, look):
@@ -137,9 +137,9 @@ def entities(args, look):
     if (args.text is None) == (args.input is None):
         raise ValueError('expected a text, or --input with a file')
     text = args.text if args.input is None else _read_text(args.input).strip()
-    found = _pipeline(args.source, 'token-classification')(text)
+    spans = _pipeline(args.source, 'token-classification')(text)
     plots.plot_entities(
-        text, [(row.start, row.end, row.type) for row in found], args.output, **look
+        text, [(row.start, row.end, row.type) for row in spans], args.output, **look
     )
 
 

@@ -44,13 +44,13 @@ def verify_row(model, args):
     if args.row and given is None:
         raise ValueError(f'--row {args.row}: expected NAME/DATASET')
     paths = _paths_of_row(model.key, args.root) if model.key else _paths_of_folder(model.folder())
-    found = {path: _digests(path) for path in plain_files(paths)}
-    key = given or model.key or _find_row(paths, found)
+    digests_of = {path: _digests(path) for path in plain_files(paths)}
+    key = given or model.key or _find_row(paths, digests_of)
     note(f'{paths[0]}, as {key.name} on {key.dataset_name}')
     good = True
     vocabulary = _vocabulary_files(model, key, args.root)
     for check, files in (
-        (_check_digests, found),
+        (_check_digests, digests_of),
         (_check_arrays, ()),
         (_check_vocabulary, vocabulary),
     ):
@@ -66,24 +66,24 @@ def verify_row(model, args):
 
 def _paths_of_row(key, root):
     cached = cached_row(*key, root)
-    there = find_files(cached.entry.folder, cached.entry.row)
-    if there:
-        return there[0]
+    located = find_files(cached.entry.folder, cached.entry.row)
+    if located:
+        return located[0]
     in_root = tuple(path for path, _ in cached.files if path.parent == cached.entry.root)
     if not (in_root or cached.installed):
         raise FileNotFoundError(
             f'{key.name} on {key.dataset_name}: not in the cache, '
-            f'{cached.entry.root}; gluon-bert fetch brings it there'
+            f'{cached.entry.root}; gluon-bert fetch downloads it'
         )
     return in_root or (cached.installed,)
 
 
 def _paths_of_folder(path):
     if path.is_dir():
-        there = find_files(path, next(iter(WEIGHTS.values())))
-        if not there:
+        located = find_files(path, next(iter(WEIGHTS.values())))
+        if not located:
             raise FileNotFoundError(f'{path}: holds no parameters')
-        return there[0]
+        return located[0]
     if path.is_file() and path.suffix != '.index':
         return (path,)
     prefix = path.name[: -len('.index')] if path.suffix == '.index' else path.name
@@ -109,11 +109,11 @@ def _published(row):
             yield 'sha256', file.sha256, file
 
 
-def _find_row(paths, found):
+def _find_row(paths, digests_of):
     """Find the row that files belong to, by digest or by the names of file and folder."""
     for key in list_models():
         known = {digest for _, digest, _ in _published(WEIGHTS[key])}
-        if any(known & {*digest.values()} for digest in found.values()):
+        if any(known & {*digest.values()} for digest in digests_of.values()):
             return ModelName(*key)
     names = [Path(paths[0]).absolute().parent.name, Path(paths[0]).name]
     for key in sorted(list_models(), key=lambda key: -len(key.dataset_name)):
@@ -133,13 +133,13 @@ def _check_digests(key, paths, files):
     record = read_object(record) if record.is_file() else {}
     recorded = record['sha256'] if isinstance(record.get('sha256'), dict) else {}
     unknown = []
-    for path, found in files.items():
+    for path, actual in files.items():
         origin = next(
-            (url_of(file) for algorithm, digest, file in published if digest == found[algorithm]),
+            (url_of(file) for algorithm, digest, file in published if digest == actual[algorithm]),
             None,
         )
         of_kind = [digest for _, digest, file in published if _suffix(file) == path.suffix]
-        sha256 = found['sha256']
+        sha256 = actual['sha256']
         if origin:
             yield True, f'{path.name}: sha256 {sha256}, as published: {origin}'
         elif path.name in recorded:
@@ -152,7 +152,7 @@ def _check_digests(key, paths, files):
             yield (
                 False,
                 (
-                    f'{path.name}: sha256 {sha256}, sha1 {found["sha1"]}, published '
+                    f'{path.name}: sha256 {sha256}, sha1 {actual["sha1"]}, published '
                     f'{" or ".join(of_kind)}'
                 ),
             )
@@ -208,9 +208,9 @@ def _vocabulary_files(model, key, root):
     """Find the vocabulary's files in the cache, or in the folder given."""
     cached = cached_row(None, key.dataset_name, root)
     folder = cached.entry.folder if model.key else model.folder()
-    there = find_files(folder, cached.entry.row) if folder.is_dir() else None
+    located = find_files(folder, cached.entry.row) if folder.is_dir() else None
     in_root = [path for path, _ in cached.files if path.parent == cached.entry.root]
-    return there[0] if there else in_root if model.key else ()
+    return located[0] if located else in_root if model.key else ()
 
 
 def _check_vocabulary(key, _, files):

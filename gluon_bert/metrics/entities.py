@@ -85,7 +85,7 @@ def entity_report(gold, predicted, scheme=None):
     gold, predicted = list(gold), list(predicted)
     if len(gold) != len(predicted):
         raise ValueError(f'gold has {len(gold)} sentences, predicted has {len(predicted)}')
-    meant, found, right = Counter(), Counter(), Counter()
+    num_gold, num_predicted, num_correct = Counter(), Counter(), Counter()
     num_words = num_right = 0
     for number, (tags, guesses) in enumerate(zip(gold, predicted)):
         if len(tags) != len(guesses):
@@ -95,13 +95,19 @@ def entity_report(gold, predicted, scheme=None):
         num_words += len(tags)
         num_right += sum(tag == guess for tag, guess in zip(tags, guesses))
         first, second = set(tag_spans(tags, scheme)), set(tag_spans(guesses, scheme))
-        for counter, spans in ((meant, first), (found, second), (right, first & second)):
+        for counter, spans in (
+            (num_gold, first),
+            (num_predicted, second),
+            (num_correct, first & second),
+        ):
             counter.update(span.kind for span in spans)
     by_type = [
-        EntityScores(kind, meant[kind], found[kind], right[kind])
-        for kind in sorted({*meant, *found})
+        EntityScores(kind, num_gold[kind], num_predicted[kind], num_correct[kind])
+        for kind in sorted({*num_gold, *num_predicted})
     ]
-    overall = EntityScores('all', *(sum(counter.values()) for counter in (meant, found, right)))
+    overall = EntityScores(
+        'all', *(sum(counter.values()) for counter in (num_gold, num_predicted, num_correct))
+    )
     return EntityReport(overall, by_type, num_right / num_words if num_words else 0.0)
 
 

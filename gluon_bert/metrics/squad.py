@@ -148,12 +148,12 @@ def _harmonic(common, gold, prediction):
 
 def _characters(text):
     """Split a text into Chinese characters and other words, without punctuation."""
-    kept = ''.join(
+    text_only = ''.join(
         char
         for char in text.lower()
         if char not in string.punctuation and unicodedata.category(char)[0] != 'P'
     )
-    return _HAN.sub(r' \1 ', kept).split()
+    return _HAN.sub(r' \1 ', text_only).split()
 
 
 def _join(text):

@@ -153,7 +153,7 @@ def answers_of_file(path, question):
     """
     from .._internal.json import read_object
 
-    rows, found = read_object(path).get(question.id), []
+    rows, candidates = read_object(path).get(question.id), []
     if not isinstance(rows, list) or not rows:
         raise ValueError(f'{path}: has no candidates for the question {question.id!r}')
     for row in rows:
@@ -168,8 +168,8 @@ def answers_of_file(path, question):
             raise ValueError(
                 f'{path}: the candidates for {question.id!r} are not as expected ({error})'
             ) from None
-        found.append(AnswerSpan(start if text else 0, start + len(text) if text else 0, share))
-    return found
+        candidates.append(AnswerSpan(start if text else 0, start + len(text) if text else 0, share))
+    return candidates
 
 
 def token_probabilities(windows, scores):

@@ -57,7 +57,7 @@ def attention_of(model, tokenizer, text, pair=None, max_length=None):
     features = SentenceTransform(tokenizer, checked_length(bert, max_length))(text, pair)
     ctx = bert.embeddings.word.weight.list_ctx()[0]
     arrays = [nd.array(array, dtype='float32', ctx=ctx) for array in pad_batch([features], 0)]
-    found = bert.layer_outputs(*arrays).attentions
+    layers = bert.layer_outputs(*arrays).attentions
     tokens = tokenizer.convert_ids_to_tokens(features.inputs.tolist())
     num_first = len(tokens)
     if pair:
@@ -65,7 +65,7 @@ def attention_of(model, tokenizer, text, pair=None, max_length=None):
         num_first = (
             num_first - num_second if num_second else tokens.index(tokenizer.vocab.sep_token) + 1
         )
-    return Attention(tokens, np.stack([layer[0].asnumpy() for layer in found]), num_first)
+    return Attention(tokens, np.stack([layer[0].asnumpy() for layer in layers]), num_first)
 
 
 def plot_attention(attention, path, layer=None, head=None, title='', font=None):

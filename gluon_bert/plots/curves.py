@@ -173,19 +173,19 @@ def _panel(axes, runs, name, clean):
     for number, rows in enumerate(runs.values()):
         look = dict(color=PALETTE[number], linestyle=DASHES[number % len(DASHES)])
         if of_steps:
-            found = [(row['step'], row[name]) for row in rows if name in row]
-            marker = MARKERS[number] if len(found) == 1 else None
+            points = [(row['step'], row[name]) for row in rows if name in row]
+            marker = MARKERS[number] if len(points) == 1 else None
         else:
-            found = [
+            points = [
                 (row['epoch'] + 1, row['metrics'][name])
                 for row in rows
                 if name in row.get('metrics', ())
             ]
             marker = MARKERS[number]
-        if found:
-            axes.plot(*zip(*found), marker=marker, markersize=4.5, **look)
+        if points:
+            axes.plot(*zip(*points), marker=marker, markersize=4.5, **look)
             if not of_steps:
-                _ring(axes, found, PALETTE[number])
+                _ring(axes, points, PALETTE[number])
     if name == 'learning_rate':
         axes.yaxis.set_major_formatter(lambda value, _: _rate(value))
     shown = {'loss': 'training loss', 'learning_rate': 'learning rate'}.get(name, clean(name))
@@ -197,14 +197,14 @@ def _panel(axes, runs, name, clean):
 def _metrics_of_one(axes, rows, names, clean):
     """Draw all metrics of one run."""
     for number, name in enumerate(names):
-        found = [
+        points = [
             (row['epoch'] + 1, row['metrics'][name])
             for row in rows
             if name in row.get('metrics', ())
         ]
         colour = PALETTE[number % len(PALETTE)]
         axes.plot(
-            *zip(*found),
+            *zip(*points),
             color=colour,
             marker=MARKERS[number % len(MARKERS)],
             markersize=4.5,
@@ -212,7 +212,7 @@ def _metrics_of_one(axes, rows, names, clean):
             label=clean(shorten(name, 24)),
         )
         if not number:
-            _ring(axes, found, colour)
+            _ring(axes, points, colour)
     _frame(axes, 'evaluation', False)
     if len(names) > 1:
         legend = axes.legend(loc='best', frameon=True, framealpha=0.9, edgecolor=RULE)
@@ -229,9 +229,9 @@ def _rate(value):
     return f'{float(digits):g}e{int(power)}' if value else '0'
 
 
-def _ring(axes, found, colour):
+def _ring(axes, points, colour):
     """Draw a ring around the best evaluation."""
-    best = max(found, key=lambda point: point[1])
+    best = max(points, key=lambda point: point[1])
     axes.plot(*best, marker='o', markersize=10, fillstyle='none', markeredgewidth=1.1, color=colour)
 
 

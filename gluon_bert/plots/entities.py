@@ -106,13 +106,13 @@ def _entity(axes, run, span, top, colours, clean, ends):
 
 def _key(spans, kinds, clean, ruler):
     """Lay out the legend as (x, row, type, text); return it with its number of rows."""
-    x, row, found = 0.0, 0, []
+    x, row, entries = 0.0, 0, []
     for kind in kinds:
         number = sum(span[2] == kind for span in spans)
         string = f'{clean(shorten(kind, 30))} ({number})'
         width = ruler(string, 8) + 34
         if x and x + width > _WIDTH - 2 * _MARGIN:
             x, row = 0.0, row + 1
-        found.append((x, row, kind, string))
+        entries.append((x, row, kind, string))
         x += width
-    return row + 1 if kinds else 0, found
+    return row + 1 if kinds else 0, entries

@@ -97,18 +97,22 @@ def _parts(match, marks, width, ruler, size, tail):
 
 def _without_edges(text, pieces):
     """Remove spaces at the start and end of lines."""
-    kept = []
+    trimmed = []
     for piece in pieces:
-        if text[piece.start : piece.end].isspace() and (not kept or kept[-1].line != piece.line):
+        if text[piece.start : piece.end].isspace() and (
+            not trimmed or trimmed[-1].line != piece.line
+        ):
             continue
         while (
-            kept and kept[-1].line != piece.line and (text[kept[-1].start : kept[-1].end].isspace())
+            trimmed
+            and trimmed[-1].line != piece.line
+            and (text[trimmed[-1].start : trimmed[-1].end].isspace())
         ):
-            kept.pop()
-        kept.append(piece)
-    while kept and text[kept[-1].start : kept[-1].end].isspace():
-        kept.pop()
-    return kept
+            trimmed.pop()
+        trimmed.append(piece)
+    while trimmed and text[trimmed[-1].start : trimmed[-1].end].isspace():
+        trimmed.pop()
+    return trimmed
 
 
 def num_lines(pieces):

@@ -45,7 +45,7 @@ def place_labels(points, sizes, area, taken=()):
 def _place(points, sizes, area, taken, order):
     """Place the labels in one order; return the cost and the corners."""
     dots = [*taken, *((*(point - 4), *(point + 4)) for point in points)]
-    found, boxes, lines, cost = [None] * len(points), [], [], 0.0
+    corners, boxes, lines, cost = [None] * len(points), [], [], 0.0
     for number in order:
         point = points[number]
         for rank, corner in enumerate(_corners(point, sizes[number])):
@@ -57,14 +57,14 @@ def _place(points, sizes, area, taken, order):
                 _crosses(way, other) for other in boxes
             ):
                 continue
-            found[number] = tuple(corner)
+            corners[number] = tuple(corner)
             boxes.append(box)
             lines.append(way)
             cost += (rank // _DIRECTIONS) ** 2
             break
         else:
             cost += 1000
-    return cost, found
+    return cost, corners
 
 
 def leader(point, corner, size):

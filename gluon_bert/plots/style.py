@@ -155,13 +155,13 @@ def shorten(text, width):
     text = ' '.join(text.split())
     if columns_of(text) <= width:
         return text
-    used, kept = 1, ''
+    used, start = 1, ''
     for character in text:
         used += columns_of(character)
         if used > width:
             break
-        kept += character
-    return kept.rstrip() + '…'
+        start += character
+    return start.rstrip() + '…'
 
 
 def columns_of(text):
@@ -264,14 +264,14 @@ def _families(text, font):
     families = [_BASE]
     if font is not None:
         families.append(_added(font, font_manager))
-    wanted = {
+    missing = {
         character
         for character in text
         if not character.isspace() and unicodedata.category(character) not in _UNSEEN
     }
     for family in families:
-        wanted -= _characters(font_manager.findfont(family))
-    if wanted:
+        missing -= _characters(font_manager.findfont(family))
+    if missing:
         entries = {
             entry.name: entry.fname
             for entry in font_manager.fontManager.ttflist
@@ -280,21 +280,23 @@ def _families(text, font):
             and not entry.name.startswith(_BOXES)
         }
         for family in sorted(entries, key=_preference):
-            found = wanted & _characters(entries[family])
-            if found:
+            covered = missing & _characters(entries[family])
+            if covered:
                 families.append(family)
-                wanted -= found
-            if not wanted:
+                missing -= covered
+            if not missing:
                 break
-    if wanted:
-        some = ' '.join(f'{character} (U+{ord(character):04X})' for character in sorted(wanted)[:3])
+    if missing:
+        some = ' '.join(
+            f'{character} (U+{ord(character):04X})' for character in sorted(missing)[:3]
+        )
         warnings.warn(
-            f'no installed font has {len(wanted)} of the characters, such as {some}: '
+            f'no installed font has {len(missing)} of the characters, such as {some}: '
             f'they are drawn as {MISSING}; give the file of a font that has them as '
             f'font',
             stacklevel=5,
         )
-    return families, wanted
+    return families, missing
 
 
 def _preference(family):

@@ -64,7 +64,7 @@ def zoo_checkpoint(name, dataset_name, root=None, progress=True, heads=()):
     row, vocabulary = _with_heads(WEIGHTS[name, dataset_name], heads), VOCABULARIES[dataset_name]
     tokenizer = read_tokenizer_of(dataset_name, root, progress)
     order = _order(tokenizer.vocab) if vocabulary.swapped else None
-    found = fetch_weights(
+    files = fetch_weights(
         name,
         dataset_name,
         row,
@@ -72,30 +72,30 @@ def zoo_checkpoint(name, dataset_name, root=None, progress=True, heads=()):
         progress=progress,
         convert=_converter(name, dataset_name, row, order),
     )
-    arrays, in_published_order = _read_arrays(found, name, vocabulary.size)
+    arrays, in_published_order = _read_arrays(files, name, vocabulary.size)
     if order is not None:
         # Official files of GluonNLP have all but the decoder's bias in the order of the ids.
-        moved = _BY_TOKEN if in_published_order else _wrong_in_official(found, row)
+        moved = _BY_TOKEN if in_published_order else _wrong_in_official(files, row)
         arrays = _changed(arrays, moved, lambda array: array[order], vocabulary.size)
     config = get_config(name, vocabulary.size)
     try:
         check_shapes(arrays, config)
     except ValueError as error:
-        raise ValueError(f'{found.paths[0]}: {error}') from None
-    return Checkpoint(arrays, config, family_of(name), tokenizer, source=str(found.paths[0]))
+        raise ValueError(f'{files.paths[0]}: {error}') from None
+    return Checkpoint(arrays, config, family_of(name), tokenizer, source=str(files.paths[0]))
 
 
 def read_tokenizer_of(dataset_name, root=None, progress=True):
     """Read the tokenizer of a data set of the tables, fetching missing files."""
     row = VOCABULARIES[dataset_name]
-    found = fetch_vocabulary(
+    files = fetch_vocabulary(
         dataset_name, row, root=root, progress=progress, convert=_vocabulary_converter(row)
     )
     if row.kind == 'byte_pair':
-        return BytePairTokenizer.from_files(*found.paths)
-    if found.kind == 'spiece':
-        return SentencePieceTokenizer(found.paths[0], lower=row.lowercase)
-    vocab = read_vocab(found.paths[0], swap=row.swapped and found.kind == 'vocab_txt')
+        return BytePairTokenizer.from_files(*files.paths)
+    if files.kind == 'spiece':
+        return SentencePieceTokenizer(files.paths[0], lower=row.lowercase)
+    vocab = read_vocab(files.paths[0], swap=row.swapped and files.kind == 'vocab_txt')
     has_token_types = any(
         ARCHITECTURES[name]['num_token_types'] for name, data in WEIGHTS if data == dataset_name
     )
@@ -147,25 +147,25 @@ def fetch_repository(repository, revision='main'):
 
 
 def _with_heads(row, heads):
-    kept = tuple(
+    sources = tuple(
         source
         for source in row.sources
         if not any(set(getattr(file, 'lacks', ())) & set(heads) for file in files_of(source))
     )
-    return replace(row, sources=kept or row.sources)
+    return replace(row, sources=sources or row.sources)
 
 
-def _read_arrays(found, name, size):
+def _read_arrays(files, name, size):
     """Read arrays by common names; tell if their ids are in the published order.
 
     Rows beyond the vocabulary's ``size`` belong to no token (ERNIE's 18000 for 17964): they go.
     """
-    path = found.paths[0]
-    if found.kind == 'tensorflow':
+    path = files.paths[0]
+    if files.kind == 'tensorflow':
         return _cut(read_tensorflow(path, tokenizer=False).arrays, size), True
-    if found.kind == 'params':
+    if files.kind == 'params':
         return _cut(common_arrays(read_params(path)), size), False
-    opener = SafetensorsFile if found.kind == 'safetensors' else TorchFile
+    opener = SafetensorsFile if files.kind == 'safetensors' else TorchFile
     tensors = open_sharded(path, opener) if path.suffix == '.json' else opener(path)
     return _cut(huggingface_arrays(tensors, family_of(name)), size), True
 
@@ -187,7 +187,7 @@ def _changed(arrays, names, change, rows):
     )
 
 
-def _wrong_in_official(found, row):
+def _wrong_in_official(files, row):
     # Not by the whole name: GluonNLP has renamed data sets, never files' digests.
     official = tuple(
         f'-{file.sha1[:8]}{file.suffix}'
@@ -195,17 +195,17 @@ def _wrong_in_official(found, row):
         for file in files_of(source)
         if isinstance(file, GluonFile)
     )
-    return ('decoder.3.bias',) if found.paths[0].name.endswith(official) else ()
+    return ('decoder.3.bias',) if files.paths[0].name.endswith(official) else ()
 
 
 def _converter(name, dataset_name, row, order):
     """Make a function that converts fetched files to Hugging Face's layout and published ids."""
     size = VOCABULARIES[dataset_name].size
 
-    def convert(found, folder):
-        arrays, in_published_order = _read_arrays(found, name, size)
+    def convert(files, folder):
+        arrays, in_published_order = _read_arrays(files, name, size)
         if order is not None and not in_published_order:
-            kept = _wrong_in_official(found, row)
+            kept = _wrong_in_official(files, row)
             back = np.argsort(order)
             arrays = _changed(
                 arrays,
@@ -214,18 +214,18 @@ def _converter(name, dataset_name, row, order):
                 size,
             )
         write_huggingface(
-            Checkpoint(arrays, get_config(name, size), family_of(name), source=found.source), folder
+            Checkpoint(arrays, get_config(name, size), family_of(name), source=files.source), folder
         )
 
     return convert
 
 
 def _vocabulary_converter(row):
-    def convert(found, folder):
+    def convert(files, folder):
         if row.kind == 'byte_pair':
-            BytePairTokenizer.from_files(*found.paths).save(folder)
+            BytePairTokenizer.from_files(*files.paths).save(folder)
             return
-        tokens = read_vocab(found.paths[0]).idx_to_token
+        tokens = read_vocab(files.paths[0]).idx_to_token
         tokens = unswapped(tokens) if row.swapped else tokens
         write_text(folder / 'vocab.txt', ''.join(f'{token}\n' for token in tokens))
 

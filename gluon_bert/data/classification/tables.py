@@ -136,12 +136,12 @@ def discover_labels(paths, *, label=None, skip_malformed=False):
     >>> folder.cleanup()
     """
     paths = [paths] if isinstance(paths, (str, Path)) else list(paths)
-    found = []
+    values = []
     for path in paths:
         rows, _, select = _open(path, None, None, label or LABEL_COLUMN, needs_text=False)
         examples, _ = collect(path, rows, select, _label_text, skip_malformed)
-        found += [example.label for example in examples]
-    return _label_set(found, ', '.join(map(str, paths)))
+        values += [example.label for example in examples]
+    return _label_set(values, ', '.join(map(str, paths)))
 
 
 def iterate_texts(path, *, text=None, pair=None, usual=()):
@@ -254,8 +254,8 @@ def _label_text(value):
     return value.strip()
 
 
-def _label_set(found, path):
-    labels = set(found)
+def _label_set(column, path):
+    labels = set(column)
     if len(labels) < 2:
         raise ValueError(
             f'{path}: the only label is {labels.pop()!r}, two or more are needed; '
@@ -263,10 +263,10 @@ def _label_set(found, path):
         )
     values = [_number(label) for label in labels]
     are_numbers = None not in values
-    if len(labels) > MAX_LABELS or (len(labels) > 20 and len(labels) > len(found) / 2):
+    if len(labels) > MAX_LABELS or (len(labels) > 20 and len(labels) > len(column) / 2):
         advice = 'for scores set regression=True' if are_numbers else 'is it the right column?'
         raise ValueError(
-            f'{path}: {len(labels)} different labels in {len(found)} rows, '
+            f'{path}: {len(labels)} different labels in {len(column)} rows, '
             f'at most {MAX_LABELS} and half as many as rows are allowed; {advice}'
         )
     if are_numbers:

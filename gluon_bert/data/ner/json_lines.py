@@ -106,12 +106,12 @@ def _json_spans(where, text, label):
 
 def _apart(where, text, spans, repair):
     """Drop spans that share characters; return the others and messages about the dropped."""
-    kept, dropped, owners = [], [], [None] * len(text)
+    separate, dropped, owners = [], [], [None] * len(text)
     for span in sorted(spans, key=lambda span: (span.begin - span.end, span)):
-        # Those kept are as long or longer: one that shares a character has the first or the last.
+        # Earlier spans are as long or longer: one that overlaps has the first or last character.
         other = owners[span.begin] or owners[span.end - 1]
         if other is None:
-            kept.append(span)
+            separate.append(span)
             owners[span.begin : span.end] = [span] * (span.end - span.begin)
             continue
         message = (
@@ -121,4 +121,4 @@ def _apart(where, text, spans, repair):
         if not repair:
             raise ValueError(f'{message}; repair keeps the longer one')
         dropped.append(message)
-    return kept, dropped
+    return separate, dropped

@@ -202,10 +202,10 @@ def _window(sentence, words, first, last, begin, end, room, special):
     for number in range(first, last):
         if begin <= number < end:
             firsts.append(len(ids))
-        kept = words[number].ids[:room]
-        ids += kept
-        numbers += [number] * len(kept)
-        offsets += words[number].offsets[: len(kept)]
+        pieces = words[number].ids[:room]
+        ids += pieces
+        numbers += [number] * len(pieces)
+        offsets += words[number].offsets[: len(pieces)]
     ids, numbers, offsets = [*ids, special[1]], [*numbers, NO_LABEL], [*offsets, (0, 0)]
     features = Features(np.array(ids, 'int32'), np.zeros(len(ids), 'int32'), len(ids))
     return Window(sentence, features, np.array(numbers), offsets, begin, end, np.array(firsts, int))

@@ -97,17 +97,21 @@ def find_answers(
         windows.max_context(),
         windows.first_token.tolist(),
     )
-    found = {}
+    by_question = {}
     for number, group in itertools.groupby(parts, lambda part: part[0]):
         spans, nulls = [], []
         for _, logits, offsets, flags, first in group:
             logits = np.asarray(logits, 'float64')
             nulls.append(tuple(logits[0]))
             spans += _spans(logits, offsets, flags, first, n_best_size, max_answer_length)
-        found[number] = spans, min(nulls, key=sum)
+        by_question[number] = spans, min(nulls, key=sum)
     return [
         _predict(
-            question.context, *found[number], n_best_size, version_2, null_score_diff_threshold
+            question.context,
+            *by_question[number],
+            n_best_size,
+            version_2,
+            null_score_diff_threshold,
         )
         for number, question in enumerate(questions)
     ]

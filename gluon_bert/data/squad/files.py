@@ -167,10 +167,10 @@ def _get(value, key, kind, place, *default):
         if default:
             return default[0]
         raise ValueError(f'{place}: has no {key!r}')
-    found = value[key]
-    if type(found) is not kind:
-        raise ValueError(f'{place}.{key}: expected {_KINDS[kind]}, got {type(found).__name__}')
-    return found
+    item = value[key]
+    if type(item) is not kind:
+        raise ValueError(f'{place}.{key}: expected {_KINDS[kind]}, got {type(item).__name__}')
+    return item
 
 
 def _problem(question, place):
@@ -187,9 +187,9 @@ def _problem(question, place):
         if not text.strip():
             return f'{place}.answers[{i}]: the answer is blank'
         if start < 0 or question.context[start:end] != text:
-            found = question.context[start:end][:80] if start >= 0 else ''
+            actual = question.context[start:end][:80] if start >= 0 else ''
             return (
                 f'{place}.answers[{i}]: {text[:80]!r} does not stand at answer_start {start} '
-                f'of the context, {found!r} does'
+                f'of the context, {actual!r} does'
             )
     return None

@@ -67,14 +67,14 @@ class Windows:
         """Build the sequences, as a list of :class:`.Features`."""
         cls_id, sep_id, num_separators, pair_type = self.special.tolist()
         begin, separators, end = [cls_id], [sep_id] * num_separators, [sep_id]
-        found = []
+        sequences = []
         for number, first, tokens in zip(self.question, self.first_token, self._rows()):
             query = self.query_ids[self.query_bounds[number] : self.query_bounds[number + 1]]
             ids = np.concatenate([begin, query, separators, self.token_ids[tokens], end])
             token_types = np.zeros(len(ids), 'int32')
             token_types[first:] = pair_type
-            found.append(Features(ids.astype('int32'), token_types, len(ids)))
-        return found
+            sequences.append(Features(ids.astype('int32'), token_types, len(ids)))
+        return sequences
 
     def offsets(self):
         """Yield for each window the characters of the paragraph its tokens were made from.

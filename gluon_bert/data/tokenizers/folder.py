@@ -115,7 +115,7 @@ class _Settings:
 
     def special_tokens(self, **others):
         """Return the named special tokens by GluonNLP's names, completed from ``others``."""
-        found = {name: token for name, token in others.items() if isinstance(token, str)}
+        tokens = {name: token for name, token in others.items() if isinstance(token, str)}
         for name in ROLES:
             token = self._content.get(FILE_ROLES[name])
             token = token.get('content') if isinstance(token, dict) else token
@@ -125,8 +125,8 @@ class _Settings:
                 raise ValueError(
                     f'{self._path}: {FILE_ROLES[name]} is {clipped(token)!r}, not a token'
                 )
-            found[name] = token
-        return found
+            tokens[name] = token
+        return tokens
 
     def flag(self, name, *others):
         """Return a boolean setting, or the first boolean of ``others`` if it is missing."""

@@ -123,19 +123,19 @@ def find_special_tokens(tokens, given, source):
     check_names(given)
     present = set(tokens)
     usual = ROBERTA_TOKENS if '<s>' in present and '[CLS]' not in present else BERT_TOKENS
-    found = {
+    special_tokens = {
         name: token
         for name, token in {**usual, **given}.items()
         if name in BERT_TOKENS or name in given or token in present
     }
-    for name, token in found.items():
+    for name, token in special_tokens.items():
         if token not in present:
             raise ValueError(
                 f'{source}: special token {token[:80]!r} is missing among the '
                 f'{len(present)} tokens ({name})'
             )
-    check_unknown(found, source)
-    return found
+    check_unknown(special_tokens, source)
+    return special_tokens
 
 
 def check_names(special_tokens):

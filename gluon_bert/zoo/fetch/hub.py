@@ -249,9 +249,9 @@ def _checked(path, sha256, size):
 
 
 def _problem(path, sha256, size):
-    found = path.stat().st_size
-    if size and found != size:
-        return f'it has {found} bytes, the published file {size}'
+    actual = path.stat().st_size
+    if size and actual != size:
+        return f'it has {actual} bytes, the published file {size}'
     return mismatch(path, [('sha256', sha256)] if sha256 else [])
 
 

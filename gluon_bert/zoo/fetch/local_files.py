@@ -117,14 +117,14 @@ def find_verified(folder, row):
     ValueError
         If a file is truncated or altered.
     """
-    there = find_files(folder, row)
-    if there is None:
+    located = find_files(folder, row)
+    if located is None:
         return None
     record = _read_record(folder)
     recorded = record['sha256']
     if not all((folder / name).is_file() for name in recorded):
-        return None  # the process that was putting them there was killed
-    paths, kind = there
+        return None  # a process was killed while it installed them
+    paths, kind = located
     for path in plain_files(paths):
         if path.name in recorded and record['stamps'].get(path.name) == stamp_of(path):
             continue
@@ -175,11 +175,11 @@ def digests(row, name):
 
 def mismatch(path, known):
     """Describe how a file differs from all of its known digests; None if one matches."""
-    found = {algorithm: digest_of(path, algorithm) for algorithm, _ in known}
-    if not known or any(found[algorithm] == digest for algorithm, digest in known):
+    actual = {algorithm: digest_of(path, algorithm) for algorithm, _ in known}
+    if not known or any(actual[algorithm] == digest for algorithm, digest in known):
         return None
     return '; '.join(
-        f'its {algorithm} is {found[algorithm]}, the published file has {digest}'
+        f'its {algorithm} is {actual[algorithm]}, the published file has {digest}'
         for algorithm, digest in known
     )
 
@@ -204,15 +204,15 @@ def _vocabulary_in(folder, kind):
     if kind == 'byte_pair':
         pair = folder / 'vocab.json', folder / 'merges.txt'
         return (pair, 'byte_pair') if all(path.is_file() for path in pair) else None
-    looked_for = (
+    patterns = (
         (('tokenizer.model', 'spiece'), ('*.spiece', 'spiece'), ('*.model', 'spiece'))
         if kind == 'sentencepiece'
         else (('vocab.txt', 'vocab_txt'), ('*.vocab', 'vocab_json'), ('vocab.json', 'vocab_json'))
     )
-    for pattern, found in looked_for:
+    for pattern, file_kind in patterns:
         path = _only(folder, pattern)
         if path:
-            return (path,), found
+            return (path,), file_kind
     return None
 
 

@@ -110,10 +110,10 @@ def find_file(row, folder):
     """
     entry = CacheEntry(Path(folder).parent, Path(folder).name, row)
     tried = []
-    found = _at_hand(entry, tried)
-    if found is None:
+    files = _at_hand(entry, tried)
+    if files is None:
         raise FileNotFoundError(_advice(entry, tried))
-    return found.paths[0]
+    return files.paths[0]
 
 
 def cached(name, dataset_name, row, root=None):
@@ -178,26 +178,26 @@ def _entry(name, dataset_name, row, root):
 
 
 def _get(entry, progress, convert):
-    found = _at_hand(entry, [])
-    if found is not None:
-        return found
+    files = _at_hand(entry, [])
+    if files is not None:
+        return files
     with locked(entry):
         tried = []
-        found = _at_hand(entry, tried)  # another process may have fetched it
+        files = _at_hand(entry, tried)  # another process may have fetched it
         for problem in tried:
             _log.warning('%s', problem)
-        if found is None:
-            found = _from_remote(entry, progress, convert, tried)
-    if found is None:
+        if files is None:
+            files = _from_remote(entry, progress, convert, tried)
+    if files is None:
         raise FileNotFoundError(_advice(entry, tried))
-    return found
+    return files
 
 
 def _at_hand(entry, tried):
     """Find a row's verified files on disk; files that fail are noted in ``tried``."""
-    found = find_verified(entry.folder, entry.row)
-    if found is not None:
-        return found
+    installed = find_verified(entry.folder, entry.row)
+    if installed is not None:
+        return installed
     for files in [*_gluon_files(entry), *_installed_files(entry), *_beside_weights(entry)]:
         if _good(files, tried):
             paths = tuple(path for path, _ in files)
@@ -213,21 +213,21 @@ def _gluon_files(entry):
     if isinstance(entry.row, Vocabulary) and entry.row.kind != 'byte_pair':
         suffix = '.spiece' if entry.row.kind == 'sentencepiece' else '.vocab'
         groups += [(GluonFile(entry.key, sha1, suffix),) for sha1 in entry.row.gluonnlp_sha1s]
-    found = [
+    located = [
         [(in_gluon_cache(file, entry.root), [('sha1', file.sha1)]) for file in files]
         for files in groups
     ]
-    return [files for files in found if all(path for path, _ in files)]
+    return [files for files in located if all(path for path, _ in files)]
 
 
 def _installed_files(entry):
     sources = [files_of(source) for source in entry.row.sources]
-    found = [
+    located = [
         [(installed_path(file), [('sha256', file.sha256)]) for file in files]
         for files in sources
         if all(isinstance(file, InstalledFile) for file in files)
     ]
-    return [files for files in found if all(path and path.is_file() for path, _ in files)]
+    return [files for files in located if all(path and path.is_file() for path, _ in files)]
 
 
 def _beside_weights(entry):
@@ -258,8 +258,8 @@ def _from_remote(entry, progress, convert, tried):
             with staging_dir(entry) as temporary:
                 raw = temporary / 'raw'
                 raw.mkdir()
-                found = fetch(files, FetchContext(entry.row, entry.downloads, raw, progress))
-                return install(entry, found, convert, temporary)
+                fetched = fetch(files, FetchContext(entry.row, entry.downloads, raw, progress))
+                return install(entry, fetched, convert, temporary)
         except (SourceError, ValueError) as error:
             tried.append(f'{", ".join(url_of(file) for file in files)}: {error}')
     return None
