@@ -167,3 +167,33 @@ def test_docstrings_begin_with_a_verb_or_a_noun(path):
     for name, text in public_docstrings(path):
         first = text.splitlines()[0]
         assert not re.match(r'(What|How|Where|Whether|Of|That|If|Why)\b', first), f'{name}: {first}'
+
+
+def public_functions(node):
+    """Yield the public functions of a module or class, and their public methods."""
+    for child in node.body:
+        is_private = getattr(child, 'name', '').startswith('_')
+        if isinstance(child, ast.ClassDef) and not is_private:
+            yield from public_functions(child)
+        elif isinstance(child, ast.FunctionDef) and (
+            not is_private or child.name in ('__init__', '__call__')
+        ):
+            yield child
+
+
+@pytest.mark.parametrize('path', MODULES, ids=relative)
+def test_public_functions_are_annotated(path):
+    parts = path.relative_to(PACKAGE).with_suffix('').parts
+    if parts[0] in NOT_SWEPT | {'_compat'} or '/'.join(parts[:2]) in NOT_SWEPT:
+        return
+    for function in public_functions(ast.parse(path.read_text())):
+        arguments = function.args
+        named = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+        extra = [item for item in (arguments.vararg, arguments.kwarg) if item]
+        missing = [
+            item.arg
+            for item in [*named, *extra]
+            if item.annotation is None and item.arg not in ('self', 'cls')
+        ]
+        assert not missing, f'{function.name}: {", ".join(missing)}'
+        assert function.returns is not None, function.name

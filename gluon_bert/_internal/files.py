@@ -6,11 +6,14 @@ import contextlib
 import hashlib
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+
+from .types import PathLike
 
 
 @contextlib.contextmanager
-def atomic_path(path):
+def atomic_path(path: PathLike) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; rename it to ``path`` unless the block fails."""
     path = Path(path)
     handle, name = tempfile.mkstemp(prefix=f'.{path.name}.', suffix='.part', dir=path.parent)
@@ -27,18 +30,18 @@ def atomic_path(path):
         raise
 
 
-def write_text(path, text):
+def write_text(path: PathLike, text: str) -> None:
     """Write ``text`` to ``path`` as UTF-8, atomically."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding='utf-8')
 
 
-def sha256_of(path):
+def sha256_of(path: PathLike) -> str:
     """Compute the SHA-256 of a file, as 64 hexadecimal digits."""
     return digest_of(path, 'sha256')
 
 
-def digest_of(path, algorithm, chunk=1 << 20):
+def digest_of(path: PathLike, algorithm: str, chunk: int = 1 << 20) -> str:
     """Compute the digest of a file with a named algorithm, in hexadecimal digits."""
     digest = hashlib.new(algorithm, usedforsecurity=False)
     with open(path, 'rb') as file:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from typing import Any, Optional
+
+from .types import PathLike
 
 MAX_BYTES = 24 << 20
 MAX_VALUES = 1_200_000  # twice what a vocabulary of 500000 tokens needs
 _MAX_DIGITS = 100
 
 
-def read_json(path):
+def read_json(path: PathLike) -> Optional[Any]:
     """Read the content of a JSON file.
 
     Parameters
@@ -36,7 +39,7 @@ def read_json(path):
         raise ValueError(f'{path}: {error}') from None
 
 
-def read_object(path):
+def read_object(path: PathLike) -> dict[str, Any]:
     """Read a JSON file as :func:`read_json` does; ValueError if it holds no object."""
     content = read_json(path)
     if not isinstance(content, dict):
@@ -44,7 +47,7 @@ def read_object(path):
     return content
 
 
-def parse_json(raw, max_values=MAX_VALUES):
+def parse_json(raw: bytes, max_values: int = MAX_VALUES) -> Any:
     """Parse JSON given as bytes.
 
     Raises

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
-def softmax(scores, axis=-1):
+
+def softmax(scores: ArrayLike, axis: int = -1) -> np.ndarray:
     """Compute probabilities along an axis, in double precision.
 
     Parameters

@@ -7,6 +7,8 @@ import importlib
 import inspect
 import os
 import sys
+from argparse import ArgumentParser
+from typing import Optional
 
 from .. import __version__
 from .output import error_text
@@ -50,7 +52,7 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f'{self.prog}: error: {message}\n')
 
 
-def make_parser():
+def make_parser() -> ArgumentParser:
     """Build the parser of the command line.
 
     Returns
@@ -60,8 +62,8 @@ def make_parser():
     parser = _Parser(prog='gluon-bert', description=_DESCRIPTION, epilog=_EPILOGUE)
     parser.add_argument('--version', action='version', version=f'gluon-bert {__version__}')
     commands = parser.add_subparsers(dest='command', required=True, metavar='COMMAND')
-    for name, (module, summary) in COMMANDS.items():
-        module = importlib.import_module(f'.{module}', __name__)
+    for name, (module_name, summary) in COMMANDS.items():
+        module = importlib.import_module(f'.{module_name}', __name__)
         command = commands.add_parser(name, help=summary, description=inspect.getdoc(module))
         module.add_arguments(command)
         command.add_argument(
@@ -71,7 +73,7 @@ def make_parser():
     return parser
 
 
-def main(argv=None):
+def main(argv: Optional[list[str]] = None) -> int:
     """Run a command line.
 
     Parameters

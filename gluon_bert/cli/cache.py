@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from argparse import ArgumentParser, Namespace
 from fnmatch import fnmatchcase
 
 from ..zoo import DATASET_ALIASES
@@ -22,7 +23,7 @@ from .cache_contents import cache_contents, root_folder, unknown_files
 from .output import columns, note, say, size_text
 
 
-def add_arguments(parser):
+def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument(
         'action', nargs='?', choices=('list', 'clear'), default='list', help='default: list'
@@ -40,7 +41,7 @@ def add_arguments(parser):
     parser.add_argument('--yes', action='store_true', help='clear without asking')
 
 
-def run(args):
+def run(args: Namespace) -> int:
     """Run the subcommand."""
     everything = cache_contents(args.root)
     chosen = [cached for cached in everything if _wanted(cached, args)]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional, Tuple
 
 from .._internal.json import read_object
+from .._internal.types import PathLike
 from ..zoo import VOCABULARIES, WEIGHTS
 from ..zoo.fetch.cache import CacheEntry
 from ..zoo.fetch.local_files import RECORD, files_of, find_files, installed_path
@@ -43,17 +45,19 @@ class CachedRow:
     installed: Optional[Path] = None
 
     @property
-    def size(self):
+    def size(self) -> int:
         """Total bytes of the files."""
         return sum(path.stat().st_size for path, _ in self.files)
 
     @property
-    def state(self):
+    def state(self) -> str:
         """The states of the files, as one text."""
         return ' and '.join(sorted({state for _, state in self.files}, reverse=True))
 
 
-def cached_row(name, dataset_name, root=None):
+def cached_row(
+    name: Optional[str], dataset_name: str, root: Optional[PathLike] = None
+) -> CachedRow:
     """List what the cache has of a row.
 
     Parameters
@@ -87,9 +91,10 @@ def cached_row(name, dataset_name, root=None):
     )
 
 
-def cache_contents(root=None):
+def cache_contents(root: Optional[PathLike] = None) -> list[CachedRow]:
     """List the cache row by row; a file shared by several rows is listed with the first."""
-    rows, seen = [], set()
+    rows: list[CachedRow] = []
+    seen: set[Path] = set()
     for name, dataset_name in [*WEIGHTS, *((None, dataset) for dataset in VOCABULARIES)]:
         cached = cached_row(name, dataset_name, root)
         files = tuple(file for file in cached.files if file[0] not in seen)
@@ -99,7 +104,7 @@ def cache_contents(root=None):
     return rows
 
 
-def unknown_files(root, known):
+def unknown_files(root: Optional[PathLike], known: Iterable[CachedRow]) -> dict[str, list[Path]]:
     """List the files of the folder that belong to no row, by top-level name.
 
     Parameters
@@ -111,7 +116,8 @@ def unknown_files(root, known):
     -------
     dict of str to list of Path
     """
-    root, by_name = root_folder(root), {}
+    root = root_folder(root)
+    by_name: dict[str, list[Path]] = {}
     belonging = {path for cached in known for path, _ in cached.files}
     for path in sorted(root.rglob('*')) if root.is_dir() else ():
         top, *below = path.relative_to(root).parts
@@ -121,7 +127,7 @@ def unknown_files(root, known):
     return by_name
 
 
-def root_folder(root=None):
+def root_folder(root: Optional[PathLike] = None) -> Path:
     """Return the folder of the cache."""
     return Path(root or default_root()).expanduser()
 

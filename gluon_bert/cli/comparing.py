@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 import numpy as np
 
 from ..checkpoint.arrays import Arrays, shape_of
+
+if TYPE_CHECKING:
+    from ..checkpoint.schema import Checkpoint
+
 
 BY_TOKEN = ('word_embed.0.weight', 'decoder.3.bias')  # have a row for each token
 _ROWS = 4096  # compared at a time
@@ -43,7 +48,7 @@ class TokenMap(NamedTuple):
 AS_IT_IS = TokenMap(None, None)
 
 
-def same_bits(first, second):
+def same_bits(first: np.ndarray, second: np.ndarray) -> bool:
     """Tell if two arrays are identical, type, shape and NaNs included."""
     return (
         first.dtype == second.dtype
@@ -52,7 +57,12 @@ def same_bits(first, second):
     )
 
 
-def compare_array(name, first, second, tokens=AS_IT_IS):
+def compare_array(
+    name: str,
+    first: Mapping[str, np.ndarray],
+    second: Mapping[str, np.ndarray],
+    tokens: TokenMap = AS_IT_IS,
+) -> Difference:
     """Compare the arrays of one name.
 
     Parameters
@@ -79,7 +89,7 @@ def compare_array(name, first, second, tokens=AS_IT_IS):
     return Difference(name, equal, largest, '' if equal else reason)
 
 
-def largest_difference(first, second):
+def largest_difference(first: np.ndarray, second: np.ndarray) -> float:
     """Compute the largest absolute difference of two arrays of one shape; NaN is infinite."""
     largest = 0.0
     for a, b in _chunks(first, second):
@@ -90,7 +100,9 @@ def largest_difference(first, second):
     return largest
 
 
-def names_of_both(first, second):
+def names_of_both(
+    first: Mapping[str, Any], second: Mapping[str, Any]
+) -> tuple[list[str], list[str], list[str]]:
     """List the names in both mappings, only in the first, and only in the second."""
     return (
         [name for name in first if name in second],
@@ -99,7 +111,7 @@ def names_of_both(first, second):
     )
 
 
-def with_dtype(checkpoint, dtype):
+def with_dtype(checkpoint: Checkpoint, dtype: str) -> Checkpoint:
     """Convert a checkpoint's numbers to another type, each array when it is read.
 
     ValueError is raised then if it has values that the type cannot hold.

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .._internal.json import read_object
+from .._internal.types import PathLike
+
+if TYPE_CHECKING:
+    from ..config import BertConfig
 
 
-def read_config_file(path):
+def read_config_file(path: PathLike) -> BertConfig:
     """Read hyper-parameters.
 
     Parameters

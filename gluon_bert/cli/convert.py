@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from argparse import ArgumentParser, Namespace
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,7 +37,7 @@ _REPLACEABLE = (
 )
 
 
-def add_arguments(parser):
+def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument(
         'paths',
@@ -75,7 +76,7 @@ def add_arguments(parser):
     parser.add_argument('--root', help='folder of the cache (default: $MXNET_HOME/models)')
 
 
-def run(args):
+def run(args: Namespace) -> int:
     """Run the subcommand."""
     if len(args.paths) < 2:
         raise ValueError('IN and OUT are needed')

@@ -10,13 +10,15 @@ examples:
 
 from __future__ import annotations
 
+from argparse import ArgumentParser, Namespace
+
 from ..zoo import VOCABULARIES, list_models
 from ..zoo.fetch.store import fetch_vocabulary
 from .models import Model, read_models
 from .output import error_text, note, say
 
 
-def add_arguments(parser):
+def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument(
         'models', nargs='*', metavar='MODEL', help='NAME DATASET, NAME/DATASET or hf://owner/name'
@@ -26,7 +28,7 @@ def add_arguments(parser):
     parser.add_argument('--vocab-only', action='store_true', help='vocabularies, no parameters')
 
 
-def run(args):
+def run(args: Namespace) -> int:
     """Run the subcommand."""
     models = read_models(args.models)
     if args.all == bool(models):

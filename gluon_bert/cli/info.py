@@ -10,7 +10,9 @@ examples:
 from __future__ import annotations
 
 import json
+from argparse import ArgumentParser, Namespace
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from ..modeling.counts import count_parameters, title_of
 from ..zoo import VOCABULARIES, WEIGHTS, family_of, get_config
@@ -21,6 +23,10 @@ from .cache_contents import cached_row
 from .listing import SOURCES
 from .models import read_model
 from .output import columns, note, say, size_text
+
+if TYPE_CHECKING:
+    from ..checkpoint.schema import Checkpoint
+
 
 _UNSEEN = ('config', 'parameters', 'total', 'sources', 'name', 'dataset_name')
 _SIZES = {
@@ -35,7 +41,7 @@ _KINDS = {
 }
 
 
-def add_arguments(parser):
+def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument('model', nargs='+', metavar='MODEL', help='see gluon-bert --help')
     parser.add_argument('--root', help='folder of the cache (default: $MXNET_HOME/models)')
@@ -50,7 +56,7 @@ def add_arguments(parser):
     parser.add_argument('--json', action='store_true', help='write JSON')
 
 
-def run(args):
+def run(args: Namespace) -> int:
     """Run the subcommand."""
     model = read_model(args.model)
     if model.key is not None:
@@ -73,7 +79,7 @@ def run(args):
     return 0
 
 
-def class_number(checkpoint):
+def class_number(checkpoint: Checkpoint) -> int:
     """Count the classes of a checkpoint's classifier or tagger; 2 if it has neither."""
     from ..checkpoint.arrays import shape_of
 

@@ -11,7 +11,10 @@ from __future__ import annotations
 
 import argparse
 import json
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterable
 from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Optional
 
 from ..checkpoint.schema import FAMILIES
 from ..modeling.counts import count_parameters, short_count
@@ -20,12 +23,17 @@ from ..zoo.schema import GluonFile, HubFile, InstalledFile, ZipArchive
 from .cache_contents import cached_row
 from .output import columns, note, say, size_text
 
+if TYPE_CHECKING:
+    from ..config import BertConfig
+    from ..zoo.schema import Weights
+
+
 SOURCES = {'gluonnlp': GluonFile, 'hub': HubFile, 'zip': ZipArchive, 'installed': InstalledFile}
 _HEADS = ('pooler', 'next_sentence', 'masked_lm')
 _FACTORS = {'k': 1e3, 'm': 1e6, 'g': 1e9, 'b': 1e9}
 
 
-def add_arguments(parser):
+def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument('--name', metavar='GLOB', default='*', help='architectures of this name')
     parser.add_argument('--dataset', metavar='GLOB', default='*', help='data sets of this name')
@@ -51,7 +59,7 @@ def add_arguments(parser):
     )
 
 
-def run(args):
+def run(args: Namespace) -> int:
     """Run the subcommand."""
     models = [model for model in map(_describe, list_models()) if _wanted(model, args)]
     for model in models:
@@ -66,19 +74,19 @@ def run(args):
     return 0
 
 
-def source_names(row):
+def source_names(row: Weights) -> list[str]:
     """List a row's kinds of source, each once, in the row's order."""
     kinds = {kind: name for name, kind in SOURCES.items()}
     files = [source[0] if isinstance(source, tuple) else source for source in row.sources]
     return list(dict.fromkeys(kinds[type(file)] for file in files))
 
 
-def expected_size(config, heads):
+def expected_size(config: BertConfig, heads: Iterable[str]) -> int:
     """Compute the bytes of all parameters in single precision."""
     return 4 * sum(count_parameters(config, heads).values())
 
 
-def download_size(row):
+def download_size(row: Weights) -> Optional[int]:
     """Return the bytes of the first file whose size is known, or None."""
     sizes = [getattr(source, 'size', None) for source in row.sources]
     return next((size for size in sizes if size), None)

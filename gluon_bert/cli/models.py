@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional
+from typing import TYPE_CHECKING, Optional
 
 from .._internal.suggestions import did_you_mean
+from .._internal.types import PathLike
 from ..zoo import ARCHITECTURES, ModelName, resolve
 from ..zoo.fetch.hub import is_hub_url, parse_hub_url
+
+if TYPE_CHECKING:
+    from ..checkpoint.schema import Checkpoint
 
 
 @dataclass(frozen=True)
@@ -30,7 +35,9 @@ class Model:
     key: Optional[ModelName] = None
     path: Optional[Path] = None
 
-    def checkpoint(self, root=None, config=None):
+    def checkpoint(
+        self, root: Optional[PathLike] = None, config: Optional[PathLike] = None
+    ) -> Checkpoint:
         """Open its :class:`.Checkpoint`, fetching it if need be.
 
         Parameters
@@ -58,12 +65,12 @@ class Model:
 
         return read_checkpoint(folder, config=read_config_file(config))
 
-    def folder(self):
+    def folder(self) -> Path:
         """Return the path of a model outside the zoo; a repository of the hub is fetched."""
         return self.path if self.path is not None else _fetched(self.text)
 
 
-def read_models(words):
+def read_models(words: Iterable[str]) -> list[Model]:
     """Parse the words of the command line into models, see :class:`Model`.
 
     Parameters
@@ -99,7 +106,7 @@ def read_models(words):
     return models
 
 
-def read_model(words):
+def read_model(words: Iterable[str]) -> Model:
     """Parse words that name one model; ValueError if they name several."""
     models = read_models(words)
     if len(models) != 1:
@@ -107,7 +114,7 @@ def read_model(words):
     return models[0]
 
 
-def split_model(words):
+def split_model(words: list[str]) -> tuple[list[str], list[str]]:
     """Split words into those of the first model and the others.
 
     Parameters

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import warnings
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from .output import note
@@ -26,7 +27,7 @@ from .output import note
 _MODEL = 'a model, see gluon-bert --help'
 
 
-def add_arguments(parser):
+def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
     kinds = parser.add_subparsers(dest='kind', required=True, metavar='KIND')
     for name, (summary, declare) in _KINDS.items():
@@ -55,7 +56,7 @@ def add_arguments(parser):
         )
 
 
-def run(args):
+def run(args: Namespace) -> int:
     """Run the subcommand."""
     from ..plots.style import checked_path
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
+from typing import Any
+
 import numpy as np
 
 from .. import plots
@@ -11,29 +14,30 @@ _MAX_BYTES = 1 << 20
 _MAX_LINES = 20_000
 
 
-def attention(args, look):
+def attention(args: Namespace, look: dict[str, Any]) -> None:
     """Draw attention maps."""
     words, texts = split_model(args.words)
     if not 1 <= len(texts) <= 2:
         raise ValueError(f'expected a text or two behind the model, got {len(texts)}')
     network, tokenizer = _network(words, args.root)
-    maps = plots.attention_of(network, tokenizer, *texts, max_length=args.max_length)
+    pair = texts[1] if len(texts) == 2 else None
+    maps = plots.attention_of(network, tokenizer, texts[0], pair, args.max_length)
     plots.plot_attention(maps, args.output, args.layer, args.head, **look)
 
 
-def map(args, look):
+def map(args: Namespace, look: dict[str, Any]) -> None:
     """Draw a map of sentence vectors."""
     vectors, texts, groups = _vectors(args, 'a map')
     plots.plot_map(vectors, texts, args.output, groups, args.method, seed=args.seed, **look)
 
 
-def similarity(args, look):
+def similarity(args: Namespace, look: dict[str, Any]) -> None:
     """Draw a matrix of similarities."""
     vectors, texts, groups = _vectors(args, 'a similarity matrix')
     plots.plot_similarity(vectors, texts, args.output, groups, not args.keep_order, **look)
 
 
-def training(args, look):
+def training(args: Namespace, look: dict[str, Any]) -> None:
     """Draw training curves."""
     names = [path.name if path.is_dir() else path.parent.name for path in args.runs]
     if len(set(names)) < len(names):
@@ -48,7 +52,7 @@ def training(args, look):
     plots.plot_runs(runs, args.output, **look)
 
 
-def confusion(args, look):
+def confusion(args: Namespace, look: dict[str, Any]) -> None:
     """Draw a confusion matrix."""
     from ..data import read_table
 
@@ -65,7 +69,7 @@ def confusion(args, look):
                 [row.text if row.pair is None else (row.text, row.pair) for row in split.examples]
             )
         ]
-        gold = [split.labels[row.label] for row in split.examples]
+        gold = _class_names(split)
         labels = list(pipeline.labels)
     else:
         file, labels = args.gold_file or args.source, []
@@ -87,6 +91,11 @@ def confusion(args, look):
     plots.plot_confusion(matrix, labels, args.output, args.values, **look)
 
 
+def _class_names(split: Any) -> list[str]:
+    """List the name of each example's class."""
+    return [split.labels[row.label] for row in split.examples]
+
+
 def _by_value(label):
     """Sort numbers by value, before names."""
     try:
@@ -95,7 +104,7 @@ def _by_value(label):
         return 1, 0.0, label
 
 
-def answer(args, look):
+def answer(args: Namespace, look: dict[str, Any]) -> None:
     """Draw an answer in its paragraph."""
     from ..data import Question, read_squad
 
@@ -132,7 +141,7 @@ def answer(args, look):
     )
 
 
-def entities(args, look):
+def entities(args: Namespace, look: dict[str, Any]) -> None:
     """Draw entities in their text."""
     if (args.text is None) == (args.input is None):
         raise ValueError('expected a text, or --input with a file')
@@ -202,7 +211,7 @@ def _read_texts(args):
 
         split = read_table(args.input, text=args.text_column, label=args.color_column)
         texts = [row.text for row in split.examples]
-        groups = [split.labels[row.label] for row in split.examples] if split.labels else None
+        groups = _class_names(split) if split.labels else None
         # Not asked for: 'label' may have more classes than there are colours.
         is_much = groups is not None and args.color_column is None and len(split.labels) > 7
         return texts, None if is_much else groups

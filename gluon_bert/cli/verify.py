@@ -16,11 +16,12 @@ examples:
 from __future__ import annotations
 
 import argparse
+from argparse import ArgumentParser, Namespace
 
 from .models import read_models
 
 
-def add_arguments(parser):
+def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument(
         'models', nargs='+', metavar='MODEL', help='one or two, see gluon-bert --help'
@@ -51,7 +52,7 @@ def add_arguments(parser):
     two.add_argument('--seed', type=int, default=0, help='of the random texts (default: 0)')
 
 
-def run(args):
+def run(args: Namespace) -> int:
     """Run the subcommand."""
     models = read_models(args.models)
     if len(models) == 1:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from argparse import Namespace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,11 +19,15 @@ from .cache_contents import cached_row
 from .models import read_model
 from .output import note, say
 
+if TYPE_CHECKING:
+    from .models import Model
+
+
 _CHUNK = 1 << 20
 _WORDS = {True: 'ok', False: 'FAIL', None: '-'}
 
 
-def verify_row(model, args):
+def verify_row(model: Model, args: Namespace) -> int:
     """Check a model of the cache, or files elsewhere, against its row.
 
     Parameters

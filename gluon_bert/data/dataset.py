@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Optional
+
 import numpy as np
 from mxnet import nd
 
+from .._internal.types import Context
 from .features import bucketed_batches, pad_batch, sequential_batches
+
+if TYPE_CHECKING:
+    from .classification.rows import Example
+    from .features import Features
 
 
 class SequenceData:
@@ -33,15 +41,15 @@ class SequenceData:
 
     def __init__(
         self,
-        features,
-        labels,
-        pad_id,
-        batch_size,
-        seed=0,
-        round_to=None,
-        fixed_length=None,
-        ctx=None,
-    ):
+        features: list[Features],
+        labels: Any,
+        pad_id: int,
+        batch_size: int,
+        seed: int = 0,
+        round_to: Optional[int] = None,
+        fixed_length: Optional[int] = None,
+        ctx: Optional[Context] = None,
+    ) -> None:
         if not features:
             raise ValueError('features: a data set needs at least one sequence')
         if labels is not None and len(labels) != len(features):
@@ -54,33 +62,33 @@ class SequenceData:
         self._ctx = ctx[0] if isinstance(ctx, (list, tuple)) else ctx
         self._lengths = np.array([feature.valid_length for feature in features])
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._features)
 
     @property
-    def features(self):
+    def features(self) -> list[Features]:
         """The sequences in the order of the data set."""
         return self._features
 
     @property
-    def batch_size(self):
+    def batch_size(self) -> int:
         """Number of sequences in a batch."""
         return self._batch_size
 
     @property
-    def labels(self):
+    def labels(self) -> Any:
         """The labels in the order of the data set, or None."""
         return self._labels
 
-    def training_batches(self, epoch):
+    def training_batches(self, epoch: int) -> list[np.ndarray]:
         """Shuffle batches of similar length, by seed and epoch: list of index arrays."""
         return bucketed_batches(self._lengths, self._batch_size, self._seed, epoch)
 
-    def evaluation_batches(self):
+    def evaluation_batches(self) -> list[np.ndarray]:
         """Sort sequences into batches by length, the same each time: list of index arrays."""
         return sequential_batches(self._lengths, self._batch_size)
 
-    def load(self, indices):
+    def load(self, indices: Sequence[int]) -> tuple[tuple, Any]:
         """Load one batch.
 
         Parameters
@@ -119,7 +127,7 @@ def _pad_labels(labels, length):
     return padded
 
 
-def label_array(examples):
+def label_array(examples: list[Example]) -> Optional[np.ndarray]:
     """Return the labels of examples as an array; None if any has no label.
 
     Parameters

@@ -5,9 +5,17 @@ N sequences, T tokens.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple, Optional
 
 import numpy as np
+
+from .._internal.types import Progress
+
+if TYPE_CHECKING:
+    from .._internal.types import Integers
+    from .tokenizers.base import SubwordTokenizer
+
 
 _CHUNK = 1024  # texts tokenized at once
 
@@ -57,7 +65,7 @@ class SentenceTransform:
     ([0, 0, 0, 1, 1], 5)
     """
 
-    def __init__(self, tokenizer, max_length):
+    def __init__(self, tokenizer: SubwordTokenizer, max_length: int) -> None:
         if max_length < 3:
             raise ValueError(
                 f'max_length must be 3 or more, for [CLS], a token and [SEP]; got {max_length}'
@@ -71,11 +79,11 @@ class SentenceTransform:
         self._pair_type = int(tokenizer.uses_token_types)
 
     @property
-    def max_length(self):
+    def max_length(self) -> int:
         """The longest sequence in tokens."""
         return self._max_length
 
-    def __call__(self, text, pair=None):
+    def __call__(self, text: str, pair: Optional[str] = None) -> Features:
         """Compute the features of a text or of a pair of texts.
 
         Parameters
@@ -91,7 +99,12 @@ class SentenceTransform:
         self._check_room(pair is not None)
         return self._join(ids, pair_ids)[0]
 
-    def transform_batch(self, texts, pairs=None, progress=None):
+    def transform_batch(
+        self,
+        texts: Sequence[str],
+        pairs: Optional[Sequence[Optional[str]]] = None,
+        progress: Optional[Progress] = None,
+    ) -> tuple[list[Features], int]:
         """Compute the features of many texts or pairs; faster than one by one.
 
         Parameters
@@ -119,7 +132,7 @@ class SentenceTransform:
         features, num_truncated = [], 0
         for start in range(0, len(texts), _CHUNK):
             ids = self._tokenizer.encode_ids(texts[start : start + _CHUNK])
-            pair_ids = [[]] * len(ids)
+            pair_ids: list[list[int]] = [[]] * len(ids)
             if pairs is not None:
                 chunk = pairs[start : start + _CHUNK]
                 pair_ids = self._tokenizer.encode_ids(
@@ -155,7 +168,7 @@ class SentenceTransform:
         return Features(np.array(sequence, 'int32'), token_types, len(sequence)), is_cut
 
 
-def truncated_lengths(length, pair_length, max_length):
+def truncated_lengths(length: int, pair_length: int, max_length: int) -> tuple[int, int]:
     """Compute the number of tokens of each text of a pair that fit.
 
     The same as taking tokens one by one from the longer text, from the second if both are equally
@@ -181,7 +194,12 @@ def truncated_lengths(length, pair_length, max_length):
     return min(length, max_length - keep_pair), keep_pair
 
 
-def pad_batch(features, pad_id, round_to=None, max_length=None):
+def pad_batch(
+    features: Sequence[Features],
+    pad_id: int,
+    round_to: Optional[int] = None,
+    max_length: Optional[int] = None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Stack sequences of different lengths.
 
     Parameters
@@ -230,7 +248,9 @@ def pad_batch(features, pad_id, round_to=None, max_length=None):
     return inputs, token_types, valid_length
 
 
-def bucketed_batches(lengths, batch_size, seed, epoch, *, num_chunk_batches=50):
+def bucketed_batches(
+    lengths: Integers, batch_size: int, seed: int, epoch: int, *, num_chunk_batches: int = 50
+) -> list[np.ndarray]:
     """Sort sequences into shuffled batches of similar length, for training.
 
     The sequences are shuffled, sorted by length within chunks of ``num_chunk_batches`` batches,
@@ -270,7 +290,7 @@ def bucketed_batches(lengths, batch_size, seed, epoch, *, num_chunk_batches=50):
     return [batches[number] for number in random.permutation(len(batches))]
 
 
-def sequential_batches(lengths, batch_size):
+def sequential_batches(lengths: Integers, batch_size: int) -> list[np.ndarray]:
     """Sort sequences into batches of similar length, the longest first, for evaluation.
 
     Parameters

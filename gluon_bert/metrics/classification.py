@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy import stats
@@ -10,37 +11,40 @@ from sklearn import metrics as sklearn_metrics
 
 from .._internal.suggestions import did_you_mean
 
+if TYPE_CHECKING:
+    from .._internal.types import Numbers
 
-def accuracy(labels, predictions):
+
+def accuracy(labels: np.ndarray, predictions: np.ndarray) -> float:
     """Compute the fraction of correct predictions."""
     return sklearn_metrics.accuracy_score(labels, predictions)
 
 
-def f1(labels, predictions):
+def f1(labels: np.ndarray, predictions: np.ndarray) -> float:
     """Compute the F1 score of class 1; 0.0 if class 1 never occurs."""
     return sklearn_metrics.f1_score(labels == 1, predictions == 1, zero_division=0.0)
 
 
-def macro_f1(labels, predictions):
+def macro_f1(labels: np.ndarray, predictions: np.ndarray) -> float:
     """Average the F1 scores of the classes that occur in labels or predictions."""
     return sklearn_metrics.f1_score(labels, predictions, average='macro', zero_division=0.0)
 
 
-def mcc(labels, predictions):
+def mcc(labels: np.ndarray, predictions: np.ndarray) -> float:
     """Compute Matthews' correlation, -1 to 1; 0.0 if labels or predictions are constant."""
     if _is_constant(labels) or _is_constant(predictions):
         return 0.0
     return sklearn_metrics.matthews_corrcoef(labels, predictions)
 
 
-def pearson(labels, predictions):
+def pearson(labels: np.ndarray, predictions: np.ndarray) -> float:
     """Compute Pearson's correlation, -1 to 1; 0.0 if labels or predictions are constant."""
     if _is_constant(labels) or _is_constant(predictions):
         return 0.0
     return stats.pearsonr(labels, predictions)[0]
 
 
-def spearman(labels, predictions):
+def spearman(labels: np.ndarray, predictions: np.ndarray) -> float:
     """Compute Spearman's correlation, -1 to 1; 0.0 if labels or predictions are constant."""
     if _is_constant(labels) or _is_constant(predictions):
         return 0.0
@@ -57,7 +61,9 @@ METRICS = {
 }
 
 
-def evaluate_metrics(names, labels, predictions):
+def evaluate_metrics(
+    names: Sequence[str], labels: Numbers, predictions: Numbers
+) -> dict[str, float]:
     """Compute several metrics of the same predictions.
 
     Parameters
@@ -86,8 +92,8 @@ def evaluate_metrics(names, labels, predictions):
         if name not in METRICS:
             hint = did_you_mean(name, METRICS)
             raise ValueError(f'metric {name!r} is unknown{hint} (allowed: {", ".join(METRICS)})')
-    labels, predictions = _checked(labels, predictions)
-    return {name: float(METRICS[name](labels, predictions)) for name in names}
+    arrays = _checked(labels, predictions)
+    return {name: float(METRICS[name](*arrays)) for name in names}
 
 
 class ClassScores(NamedTuple):
@@ -100,7 +106,7 @@ class ClassScores(NamedTuple):
     support: int
 
 
-def confusion_matrix(labels, predictions, num_classes):
+def confusion_matrix(labels: Numbers, predictions: Numbers, num_classes: int) -> np.ndarray:
     """Count how often each class was predicted for each label.
 
     Parameters
@@ -124,15 +130,15 @@ def confusion_matrix(labels, predictions, num_classes):
     >>> confusion_matrix([0, 0, 1], [0, 1, 1], 2).tolist()
     [[1, 1], [0, 1]]
     """
-    labels, predictions = _checked(labels, predictions)
-    for name, values in (('labels', labels), ('predictions', predictions)):
+    arrays = _checked(labels, predictions)
+    for name, values in zip(('labels', 'predictions'), arrays):
         wrong = values[(values < 0) | (values >= num_classes) | (values != np.floor(values))]
         if len(wrong):
             raise ValueError(f'{name} must be integers from 0 to {num_classes - 1}, got {wrong[0]}')
-    return sklearn_metrics.confusion_matrix(labels, predictions, labels=range(num_classes))
+    return sklearn_metrics.confusion_matrix(*arrays, labels=range(num_classes))
 
 
-def class_report(labels, predictions, names):
+def class_report(labels: Numbers, predictions: Numbers, names: Sequence[str]) -> list[ClassScores]:
     """Compute precision, recall and F1 of each class.
 
     Parameters
@@ -167,7 +173,7 @@ def class_report(labels, predictions, names):
     return rows
 
 
-def format_report(rows):
+def format_report(rows: Sequence[ClassScores]) -> str:
     """Format the rows of :func:`class_report` as a text table.
 
     Examples

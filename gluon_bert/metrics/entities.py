@@ -7,7 +7,8 @@ section 2.3).
 from __future__ import annotations
 
 from collections import Counter
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, Optional
 
 from ..data.ner.schemes import tag_spans
 
@@ -24,17 +25,17 @@ class EntityScores(NamedTuple):
     num_correct: int
 
     @property
-    def precision(self):
+    def precision(self) -> float:
         """Fraction of predicted entities that are right; 0 if none is predicted."""
         return self.num_correct / self.num_predicted if self.num_predicted else 0.0
 
     @property
-    def recall(self):
+    def recall(self) -> float:
         """Fraction of gold entities that are predicted; 0 if there are none."""
         return self.num_correct / self.num_gold if self.num_gold else 0.0
 
     @property
-    def f1(self):
+    def f1(self) -> float:
         """Harmonic mean of precision and recall; 0 if both are 0."""
         both = self.precision + self.recall
         return 2 * self.precision * self.recall / both if both else 0.0
@@ -51,12 +52,14 @@ class EntityReport(NamedTuple):
     accuracy: float
 
     @property
-    def macro_f1(self):
+    def macro_f1(self) -> float:
         """Mean F1 of the types; 0 if there are no types."""
         return sum(row.f1 for row in self.by_type) / len(self.by_type) if self.by_type else 0.0
 
 
-def entity_report(gold, predicted, scheme=None):
+def entity_report(
+    gold: Iterable[Sequence[str]], predicted: Iterable[Sequence[str]], scheme: Optional[str] = None
+) -> EntityReport:
     """Compute precision, recall and F1 of entities, overall and by type.
 
     Parameters
@@ -85,7 +88,8 @@ def entity_report(gold, predicted, scheme=None):
     gold, predicted = list(gold), list(predicted)
     if len(gold) != len(predicted):
         raise ValueError(f'gold has {len(gold)} sentences, predicted has {len(predicted)}')
-    num_gold, num_predicted, num_correct = Counter(), Counter(), Counter()
+    counters: tuple[Counter[str], ...] = (Counter(), Counter(), Counter())
+    num_gold, num_predicted, num_correct = counters
     num_words = num_right = 0
     for number, (tags, guesses) in enumerate(zip(gold, predicted)):
         if len(tags) != len(guesses):
@@ -111,7 +115,7 @@ def entity_report(gold, predicted, scheme=None):
     return EntityReport(overall, by_type, num_right / num_words if num_words else 0.0)
 
 
-def format_entity_report(report):
+def format_entity_report(report: EntityReport) -> str:
     """Format the scores as a text table, all entities in the last row.
 
     Parameters

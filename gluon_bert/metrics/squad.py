@@ -7,13 +7,18 @@ import re
 import string
 import unicodedata
 from collections import Counter
+from typing import TYPE_CHECKING, Optional
+
+if TYPE_CHECKING:
+    from ..data.squad.files import Question
+
 
 _PUNCTUATION = str.maketrans('', '', string.punctuation)
 _ARTICLES = re.compile(r'\b(a|an|the)\b')
 _HAN = re.compile('([\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff])')
 
 
-def normalize_answer(text):
+def normalize_answer(text: str) -> str:
     """Lower-case an answer and remove punctuation, articles and superfluous white space.
 
     Examples
@@ -25,8 +30,14 @@ def normalize_answer(text):
 
 
 def evaluate_squad(
-    questions, predictions, *, version_2=False, null_odds=None, null_threshold=1.0, characters=False
-):
+    questions: list[Question],
+    predictions: dict[str, str],
+    *,
+    version_2: bool = False,
+    null_odds: Optional[dict[str, float]] = None,
+    null_threshold: float = 1.0,
+    characters: bool = False,
+) -> dict[str, float]:
     """Compute exact match and F1 in per cent, as the official evaluation does.
 
     Parameters

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Optional
+from typing import TYPE_CHECKING, NamedTuple, Optional
 
 import numpy as np
 
 from .._internal.numerics import softmax
+from .._internal.types import PathLike
 from .highlight import (
     LINE,
     baseline,
@@ -19,6 +20,11 @@ from .highlight import (
     shade,
 )
 from .style import INK, PALETTE, QUIET, RULE, Ruler, mix, picture
+
+if TYPE_CHECKING:
+    from ..data.squad.files import Question
+    from ..data.squad.windows import Windows
+
 
 _WIDTH, _MARGIN, _SIZE = 620, 24, 10.5  # points
 _ROW, _CURVES = 15, 150
@@ -48,15 +54,15 @@ class TokenProbabilities(NamedTuple):
 
 
 def plot_answer(
-    question,
-    context,
-    answers,
-    path,
+    question: str,
+    context: str,
+    answers: list[AnswerSpan],
+    path: PathLike,
     tokens: Optional[TokenProbabilities] = None,
-    num_listed=5,
-    title='',
-    font=None,
-):
+    num_listed: int = 5,
+    title: str = '',
+    font: Optional[PathLike] = None,
+) -> None:
     """Draw a paragraph with the answers to a question.
 
     A character is the darker the more probably it is part of the answer: the probabilities of all
@@ -130,7 +136,7 @@ def plot_answer(
             _curves(figure, tokens, shown, height)
 
 
-def answers_of_file(path, question):
+def answers_of_file(path: PathLike, question: Question) -> list[AnswerSpan]:
     """Read the candidates for a question from a file of n-best predictions.
 
     Parameters
@@ -172,7 +178,7 @@ def answers_of_file(path, question):
     return candidates
 
 
-def token_probabilities(windows, scores):
+def token_probabilities(windows: Windows, scores: list[np.ndarray]) -> TokenProbabilities:
     """Compute the probability that an answer begins or ends at each token.
 
     Of a token in several windows the one counts that it has most context in. The probabilities

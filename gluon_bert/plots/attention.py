@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 import numpy as np
 
+from .._internal.types import PathLike
 from .style import INK, QUIET, blues, picture
+
+if TYPE_CHECKING:
+    from ..data.tokenizers.base import SubwordTokenizer
+
 
 _MAX_LABELS = 160  # tokens; more would be too small to read
 _MAX_SMALL = 24  # the same, in a small map
@@ -26,7 +31,13 @@ class Attention(NamedTuple):
     num_first: int
 
 
-def attention_of(model, tokenizer, text, pair=None, max_length=None):
+def attention_of(
+    model: Any,
+    tokenizer: SubwordTokenizer,
+    text: str,
+    pair: Optional[str] = None,
+    max_length: Optional[int] = None,
+) -> Attention:
     """Compute the attention of a model on a text or a pair of texts.
 
     Parameters
@@ -68,7 +79,14 @@ def attention_of(model, tokenizer, text, pair=None, max_length=None):
     return Attention(tokens, np.stack([layer[0].asnumpy() for layer in layers]), num_first)
 
 
-def plot_attention(attention, path, layer=None, head=None, title='', font=None):
+def plot_attention(
+    attention: Attention,
+    path: PathLike,
+    layer: Optional[int] = None,
+    head: Optional[int] = None,
+    title: str = '',
+    font: Optional[PathLike] = None,
+) -> None:
     """Draw attention maps; darker is more probable.
 
     Parameters

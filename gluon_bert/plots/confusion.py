@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Optional
+
 import numpy as np
 
+from .._internal.types import PathLike
 from .style import blues, ink_on, picture, shorten
 
 VALUES = ('both', 'counts', 'shares')
@@ -11,7 +14,14 @@ VALUES = ('both', 'counts', 'shares')
 _MAX_CLASSES = 200
 
 
-def plot_confusion(matrix, labels, path, values='both', title='', font=None):
+def plot_confusion(
+    matrix: np.ndarray,
+    labels: list[str],
+    path: PathLike,
+    values: str = 'both',
+    title: str = '',
+    font: Optional[PathLike] = None,
+) -> None:
     """Draw a confusion matrix, shaded by each row's shares.
 
     Parameters

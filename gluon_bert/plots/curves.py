@@ -6,7 +6,9 @@ import json
 import math
 import os
 from pathlib import Path
+from typing import Any, Optional
 
+from .._internal.types import PathLike
 from .style import DASHES, MARKERS, PALETTE, QUIET, RULE, picture, shorten
 
 METRICS_FILE = 'metrics.jsonl'
@@ -15,7 +17,7 @@ _MAX_BYTES = 64 << 20
 _WIDTH, _HEIGHT = 3.3, 2.75  # inches, of a panel
 
 
-def read_metrics(path):
+def read_metrics(path: PathLike) -> list[dict[str, Any]]:
     """Read the rows of a metrics.jsonl file.
 
     Parameters
@@ -74,7 +76,9 @@ def _checked_row(row):
     return row
 
 
-def plot_training(rows, path, title='', font=None):
+def plot_training(
+    rows: list[dict[str, Any]], path: PathLike, title: str = '', font: Optional[PathLike] = None
+) -> None:
     """Draw the loss and the learning rate over the steps, and the metrics of each evaluation.
 
     Parameters
@@ -90,7 +94,12 @@ def plot_training(rows, path, title='', font=None):
     plot_runs({'': rows}, path, title, font)
 
 
-def plot_runs(runs, path, title='', font=None):
+def plot_runs(
+    runs: dict[str, list[dict[str, Any]]],
+    path: PathLike,
+    title: str = '',
+    font: Optional[PathLike] = None,
+) -> None:
     """Draw training runs over each other: loss, learning rate and evaluation metrics.
 
     Parameters

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
 from ..modeling.counts import short_count
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 
 FILLS = {
     'embedding': '#dbe8f6',
@@ -20,26 +27,45 @@ class Diagram:
 
     WIDTH = 9.1
 
-    def __init__(self):
+    def __init__(self) -> None:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
         self.figure = Figure(figsize=(self.WIDTH, self.WIDTH), dpi=160, facecolor='white')
         FigureCanvasAgg(self.figure)
-        self.axes = self.figure.add_axes([0, 0, 1, 1])
+        self.axes = self.figure.add_axes((0, 0, 1, 1))
         self.axes.set_axis_off()
 
-    def finish(self, height):
+    def finish(self, height: float) -> Figure:
         """Cut the figure to its height and return it."""
         self.figure.set_size_inches(self.WIDTH, height)
         self.axes.set(xlim=(0, self.WIDTH), ylim=(0, height))
         return self.figure
 
-    def text(self, x, y, text, size=8.5, colour=EDGE, ha='center', va='center', **how):
+    def text(
+        self,
+        x: float,
+        y: float,
+        text: str,
+        size: float = 8.5,
+        colour: str = EDGE,
+        ha: str = 'center',
+        va: str = 'center',
+        **how: Any,
+    ) -> None:
         """Write text; ``how`` goes to Matplotlib."""
         self.axes.text(x, y, text, fontsize=size, color=colour, ha=ha, va=va, **how)
 
-    def rectangle(self, x, y, width, height, fill, edge=EDGE, rounding=0.06):
+    def rectangle(
+        self,
+        x: float,
+        y: float,
+        width: float,
+        height: float,
+        fill: str,
+        edge: str = EDGE,
+        rounding: float = 0.06,
+    ) -> None:
         """Draw a rectangle with rounded corners, filled with a colour of ``FILLS``."""
         from matplotlib.patches import FancyBboxPatch
 
@@ -56,11 +82,19 @@ class Diagram:
             )
         )
 
-    def block(self, centre, y, size, lines, count, fill):
+    def block(
+        self,
+        centre: float,
+        y: float,
+        size: tuple[float, float],
+        lines: Sequence[str],
+        count: int,
+        fill: str,
+    ) -> None:
         """Draw a box with a title, further lines and a number of parameters."""
         width, height = size
         self.rectangle(centre - width / 2, y, width, height, fill)
-        rows = [(lines[0], dict(size=9, weight='bold', zorder=4))]
+        rows: list[tuple[str, dict[str, Any]]] = [(lines[0], dict(size=9, weight='bold', zorder=4))]
         rows += [(line, dict(size=8.5, zorder=4)) for line in lines[1:]]
         rows += [(f'{short_count(count)} parameters', dict(size=7.5, colour=QUIET, zorder=4))]
         step = 0.185
@@ -68,7 +102,9 @@ class Diagram:
         for number, (text, how) in enumerate(rows):
             self.text(centre, top - number * step, text, **how)
 
-    def strip(self, centre, y, size, title, count):
+    def strip(
+        self, centre: float, y: float, size: tuple[float, float], title: str, count: int
+    ) -> None:
         """Draw a low box with a title and, at its right end, a number of parameters."""
         width, height = size
         self.rectangle(centre - width / 2, y, width, height, 'norm')
@@ -83,7 +119,7 @@ class Diagram:
             zorder=4,
         )
 
-    def line(self, *points, arrow=True):
+    def line(self, *points: tuple[float, float], arrow: bool = True) -> None:
         """Draw a line with rounded corners that ends in an arrow."""
         from matplotlib.patches import FancyArrowPatch
         from matplotlib.path import Path
@@ -105,13 +141,13 @@ class Diagram:
             )
         )
 
-    def bar(self, x, y, width, height):
+    def bar(self, x: float, y: float, width: float, height: float) -> None:
         """Draw a bar without an edge."""
         from matplotlib.patches import Rectangle
 
         self.axes.add_patch(Rectangle((x, y), width, height, color='#8aa6c6', linewidth=0))
 
-    def circle(self, x, y, radius=0.13):
+    def circle(self, x: float, y: float, radius: float = 0.13) -> None:
         """Draw a circle with a plus sign."""
         from matplotlib.patches import Circle
 

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Optional
+
+from .._internal.types import PathLike
 from .highlight import LINE, baseline, canvas, draw_text, num_lines, runs_of, set_text, shade
 from .style import PALETTE, QUIET, Ruler, darker, mix, picture, shorten
 
 _WIDTH, _MARGIN, _SIZE, _TAG = 560, 22, 11, 6.5  # points
 
 
-def plot_entities(text, spans, path, title='', font=None):
+def plot_entities(
+    text: str,
+    spans: list[tuple[int, int, str]],
+    path: PathLike,
+    title: str = '',
+    font: Optional[PathLike] = None,
+) -> None:
     """Draw a text with its entities shaded and named.
 
     Parameters
@@ -32,7 +41,7 @@ def plot_entities(text, spans, path, title='', font=None):
     spans = _checked(text, spans)
     kinds = sorted({kind for _, _, kind in spans})
     colours = {kind: PALETTE[number % len(PALETTE)] for number, kind in enumerate(kinds)}
-    marks = [None] * len(text)
+    marks: list[Optional[int]] = [None] * len(text)
     for number, (start, end, _) in enumerate(spans):
         marks[start:end] = [number] * (end - start)
     ends = {end: shorten(kind, 24).upper() for _, end, kind in spans}

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from .style import INK, columns_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from .style import Ruler
+
 
 LINE = 1.75  # distance of lines, as a multiple of the size of the letters
 
@@ -30,7 +38,14 @@ class Piece(NamedTuple):
     width: float
 
 
-def set_text(text, marks, width, ruler, size, tail=None):
+def set_text(
+    text: str,
+    marks: list,
+    width: float,
+    ruler: Callable[[str, float], float],
+    size: float,
+    tail: Optional[Callable[[int], float]] = None,
+) -> list[Piece]:
     """Break a text into lines.
 
     Parameters
@@ -115,12 +130,14 @@ def _without_edges(text, pieces):
     return trimmed
 
 
-def num_lines(pieces):
+def num_lines(pieces: Sequence[Piece]) -> int:
     """Count the lines of pieces."""
     return pieces[-1].line + 1 if pieces else 1
 
 
-def draw_text(axes, text, pieces, top, size, left=0.0):
+def draw_text(
+    axes: Axes, text: str, pieces: Sequence[Piece], top: float, size: float, left: float = 0.0
+) -> None:
     """Write pieces into axes whose unit is the point; ``top`` is the height of the first line."""
     for piece in pieces:
         string = text[piece.start : piece.end]
@@ -137,17 +154,17 @@ def draw_text(axes, text, pieces, top, size, left=0.0):
             )
 
 
-def baseline(top, line, size):
+def baseline(top: float, line: int, size: float) -> float:
     """Return the height of the baseline of a line."""
     return top - line * LINE * size - 1.15 * size
 
 
-def runs_of(pieces, key=lambda mark: mark):
+def runs_of(pieces: Sequence[Piece], key: Callable[[Any], Any] = lambda mark: mark) -> list[list]:
     """Join neighbouring pieces of a line with one mark: (mark, line, x, width, end).
 
     ``key`` gives what of a mark counts.
     """
-    runs = []
+    runs: list[list] = []
     for piece in pieces:
         if (
             runs
@@ -160,7 +177,16 @@ def runs_of(pieces, key=lambda mark: mark):
     return runs
 
 
-def shade(axes, run, top, size, colour, left=0.0, pad=1.2, rounding=1.8):
+def shade(
+    axes: Axes,
+    run: Sequence,
+    top: float,
+    size: float,
+    colour: Any,
+    left: float = 0.0,
+    pad: float = 1.2,
+    rounding: float = 1.8,
+) -> None:
     """Draw a coloured background under a run."""
     from matplotlib.patches import FancyBboxPatch
 
@@ -178,16 +204,16 @@ def shade(axes, run, top, size, colour, left=0.0, pad=1.2, rounding=1.8):
     )
 
 
-def canvas(figure, width, height):
+def canvas(figure: Figure, width: float, height: float) -> Axes:
     """Resize the figure and add axes over all of it, measured in points."""
     figure.set_size_inches(width / 72, height / 72)
-    axes = figure.add_axes([0, 0, 1, 1], zorder=0)
+    axes = figure.add_axes((0, 0, 1, 1), zorder=0)
     axes.set(xlim=(0, width), ylim=(0, height))
     axes.set_axis_off()
     return axes
 
 
-def set_line(text, limit, ruler, size, weight='normal'):
+def set_line(text: str, limit: float, ruler: Ruler, size: float, weight: str = 'normal') -> str:
     """Cut a text to a width in points."""
     text = ' '.join(text.split())
     if ruler(text, size, weight) <= limit:

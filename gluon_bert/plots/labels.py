@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Optional
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
 
 _DISTANCES = (7, 11, 16, 23, 32, 44, 60, 80)  # points from a point to its label
 _DIRECTIONS, _TRIES = 16, 10
 
 
-def place_labels(points, sizes, area, taken=()):
+def place_labels(
+    points: ArrayLike,
+    sizes: ArrayLike,
+    area: tuple[float, float, float, float],
+    taken: Sequence[tuple[float, float, float, float]] = (),
+) -> list[Optional[tuple[float, float]]]:
     """Find the nearest free position for each label.
 
     Parameters
@@ -67,7 +78,9 @@ def _place(points, sizes, area, taken, order):
     return cost, corners
 
 
-def leader(point, corner, size):
+def leader(
+    point: Sequence[float], corner: Sequence[float], size: tuple[float, float]
+) -> Optional[tuple[float, float]]:
     """Return the end of the line from a point to its label; None if the label is close enough."""
     x, y = _nearest(point, (*corner, *np.add(corner, size)))
     return None if math.hypot(x - point[0], y - point[1]) < 9.5 else (x, y)

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from .._internal.types import PathLike
 from ..modeling.counts import count_parameters, short_count, title_of
 from .diagram import QUIET, Diagram
 from .style import checked_path, save
+
+if TYPE_CHECKING:
+    from ..config import BertConfig
+
 
 # Heads that work on the encodings of the tokens, and on the pooled vector.
 _OF_TOKENS = ('masked_lm', 'span', 'tagger')
@@ -12,7 +20,13 @@ _OF_TEXTS = ('next_sentence', 'classifier')
 _ACTIVATIONS = {'gelu': 'GELU', 'gelu_tanh': 'GELU (tanh)', 'relu': 'ReLU', 'tanh': 'tanh'}
 
 
-def draw_network(config, path, heads=(), title='', num_classes=2):
+def draw_network(
+    config: BertConfig,
+    path: PathLike,
+    heads: Iterable[str] = (),
+    title: str = '',
+    num_classes: int = 2,
+) -> None:
     """Draw a block diagram of a network, with shapes and the number of parameters of each block.
 
     Parameters

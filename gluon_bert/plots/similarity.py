@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Optional
+
 import numpy as np
 
+from .._internal.types import PathLike
 from .style import PALETTE, blues, darker, ink_on, picture, shorten
 from .vectors import checked_groups
 
@@ -11,7 +14,15 @@ _MAX_MATRIX = 200
 _MAX_VALUES = 16  # texts; of more, the colours alone tell the similarities
 
 
-def plot_similarity(vectors, texts, path, groups=None, order=True, title='', font=None):
+def plot_similarity(
+    vectors: np.ndarray,
+    texts: list[str],
+    path: PathLike,
+    groups: Optional[list[str]] = None,
+    order: bool = True,
+    title: str = '',
+    font: Optional[PathLike] = None,
+) -> np.ndarray:
     """Draw the cosine similarity between each two texts.
 
     Parameters
@@ -54,13 +65,15 @@ def plot_similarity(vectors, texts, path, groups=None, order=True, title='', fon
     with picture(path, size, [*texts, *groups, title], font) as (figure, clean):
         axes = figure.subplots()
         image = axes.imshow(shown, cmap=_diverging(), vmin=-1, vmax=1)
-        size = min(8.5, pitch * 40)
+        font_size = min(8.5, pitch * 40)
         labels = [
             f'{shorten(clean(texts[place]), width)}  {number + 1}'
             for number, place in enumerate(places)
         ]
-        axes.set_yticks(range(len(texts)), labels, fontsize=size, parse_math=False)
-        axes.set_xticks(range(len(texts)), range(1, len(texts) + 1), fontsize=size)
+        axes.set_yticks(range(len(texts)), labels, fontsize=font_size, parse_math=False)
+        axes.set_xticks(
+            range(len(texts)), [str(number + 1) for number in range(len(texts))], fontsize=font_size
+        )
         if len(set(groups)) > 1:
             names = list(dict.fromkeys(groups))
             for label, place in zip(axes.get_yticklabels(), places):

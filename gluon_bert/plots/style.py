@@ -7,9 +7,16 @@ import logging
 import math
 import unicodedata
 import warnings
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Optional
 
 from .._internal.files import atomic_path
+from .._internal.types import PathLike
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 
 SUFFIXES = ('.png', '.svg', '.pdf')
 
@@ -71,7 +78,7 @@ _STYLE = {
 }
 
 
-def checked_path(path):
+def checked_path(path: PathLike) -> Path:
     """Check the path of a picture; ValueError for its suffix, FileNotFoundError for its folder."""
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
@@ -84,7 +91,13 @@ def checked_path(path):
 
 
 @contextlib.contextmanager
-def picture(path, size, texts=(), font=None, layout='constrained'):
+def picture(
+    path: PathLike,
+    size: tuple[float, float],
+    texts: Iterable[str] = (),
+    font: Optional[PathLike] = None,
+    layout: Optional[Literal['constrained']] = 'constrained',
+) -> Iterator[tuple[Figure, Callable[[str], str]]]:
     """Open a figure in the common style and write it when the block ends without an error.
 
     Parameters
@@ -141,7 +154,7 @@ def _quiet_fonts():
         logger.setLevel(level)
 
 
-def save(figure, path, title=None):
+def save(figure: Figure, path: PathLike, title: Optional[str] = None) -> None:
     """Write a figure atomically; the same figure gives the same bytes."""
     kind = Path(path).suffix[1:].lower()
     undated = {'svg': {'Date': None}, 'pdf': {'CreationDate': None}}.get(kind, {})
@@ -150,7 +163,7 @@ def save(figure, path, title=None):
         figure.savefig(temporary, format=kind, metadata=metadata)
 
 
-def shorten(text, width):
+def shorten(text: str, width: int) -> str:
     """Cut a text to one line of at most ``width`` columns; a Chinese character takes two."""
     text = ' '.join(text.split())
     if columns_of(text) <= width:
@@ -164,12 +177,12 @@ def shorten(text, width):
     return start.rstrip() + '…'
 
 
-def columns_of(text):
+def columns_of(text: str) -> int:
     """Measure a text in columns of a terminal."""
     return sum(1 + (unicodedata.east_asian_width(character) in 'WF') for character in text)
 
 
-def wrap(text, width, lines=2):
+def wrap(text: str, width: int, lines: int = 2) -> str:
     """Break a text into at most ``lines`` lines of at most ``width`` columns each."""
     rows, row = [], ''
     for word in _words(shorten(text, width * lines)):
@@ -183,21 +196,23 @@ def wrap(text, width, lines=2):
     return '\n'.join(rows)
 
 
-def mix(colour, share):
+def mix(colour: Any, share: float) -> tuple[float, float, float]:
     """Mix a colour with white: share 0 gives white, 1 the colour; as (r, g, b)."""
     from matplotlib.colors import to_rgb
 
-    return tuple(1 - share * (1 - part) for part in to_rgb(colour))
+    red, green, blue = to_rgb(colour)
+    return 1 - share * (1 - red), 1 - share * (1 - green), 1 - share * (1 - blue)
 
 
-def darker(colour):
+def darker(colour: Any) -> tuple[float, float, float]:
     """Darken a colour so that text in it is readable."""
     from matplotlib.colors import to_rgb
 
-    return tuple(0.72 * part for part in to_rgb(colour))
+    red, green, blue = to_rgb(colour)
+    return 0.72 * red, 0.72 * green, 0.72 * blue
 
 
-def blues():
+def blues() -> Any:
     """Make the colour map of shares: white to dark blue."""
     from matplotlib.colors import LinearSegmentedColormap
 
@@ -206,7 +221,7 @@ def blues():
     )
 
 
-def ink_on(colour):
+def ink_on(colour: Any) -> str:
     """Choose black or white, whichever is more readable on a colour."""
     from matplotlib.colors import to_rgb
 
@@ -217,11 +232,11 @@ def ink_on(colour):
 class Ruler:
     """Measures text of a figure: (text, size, weight) -> width in points."""
 
-    def __init__(self, figure):
-        self._renderer = figure.canvas.get_renderer()
+    def __init__(self, figure: Figure) -> None:
+        self._renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
         self._scale = 72 / figure.dpi
 
-    def __call__(self, text, size, weight='normal'):
+    def __call__(self, text: str, size: float, weight: str = 'normal') -> float:
         from matplotlib.font_manager import FontProperties
 
         if not text:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple, Optional
 
 import numpy as np
 
+from .._internal.types import PathLike
 from .labels import leader, place_labels
 from .style import INK, MARKERS, PALETTE, Ruler, picture, shorten, wrap
 
@@ -29,7 +31,7 @@ class Projection(NamedTuple):
     axes: tuple[str, str]
 
 
-def project(vectors, method='pca', seed=0):
+def project(vectors: np.ndarray, method: str = 'pca', seed: int = 0) -> Projection:
     """Project vectors to two dimensions.
 
     Parameters
@@ -74,16 +76,23 @@ def project(vectors, method='pca', seed=0):
     points = np.zeros((len(vectors), 2))
     points[:, : min(2, len(values))] = (left * values * signs)[:, :2]
     shares = [*(values[:2] ** 2 / max((values**2).sum(), 1e-30)), 0.0]
-    return Projection(
-        points,
-        tuple(
-            f'principal component {number + 1} ({shares[number]:.0%} of the variance)'
-            for number in range(2)
-        ),
+    first, second = (
+        f'principal component {number + 1} ({shares[number]:.0%} of the variance)'
+        for number in range(2)
     )
+    return Projection(points, (first, second))
 
 
-def plot_map(vectors, texts, path, groups=None, method='pca', title='', seed=0, font=None):
+def plot_map(
+    vectors: np.ndarray,
+    texts: list[str],
+    path: PathLike,
+    groups: Optional[list[str]] = None,
+    method: str = 'pca',
+    title: str = '',
+    seed: int = 0,
+    font: Optional[PathLike] = None,
+) -> Projection:
     """Draw texts as points, similar ones near each other.
 
     Up to 36 texts are written beside their points if there is room, up to 120 are numbered and
@@ -160,7 +169,9 @@ def _draw_map(parts, path, title, font, numbered):
     return False
 
 
-def checked_groups(vectors, texts, groups):
+def checked_groups(
+    vectors: np.ndarray, texts: Sequence[str], groups: Optional[Sequence[str]]
+) -> list[str]:
     """Return the group of each text, '' without groups; ValueError if the lengths differ."""
     for name, values in (('texts', texts), ('groups', groups)):
         if values is not None and len(values) != len(vectors):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Optional
 
 import numpy as np
 
 from .._internal.files import write_text
+from .._internal.types import PathLike
 from ..checkpoint.arrays import changed, shape_of
 from ..checkpoint.gluonnlp.files import check_shapes
 from ..checkpoint.gluonnlp.names import common_arrays
@@ -33,11 +36,21 @@ from .tables.architectures import ARCHITECTURES
 from .tables.vocabularies import VOCABULARIES
 from .tables.weights import WEIGHTS
 
+if TYPE_CHECKING:
+    from ..data.tokenizers.base import SubwordTokenizer
+
+
 # Arrays that have a row for each token.
 _BY_TOKEN = ('word_embed.0.weight', 'decoder.3.bias')
 
 
-def zoo_checkpoint(name, dataset_name, root=None, progress=True, heads=()):
+def zoo_checkpoint(
+    name: str,
+    dataset_name: str,
+    root: Optional[PathLike] = None,
+    progress: bool = True,
+    heads: Sequence[str] = (),
+) -> Checkpoint:
     """Read the checkpoint of a row, fetching files that are missing.
 
     Parameters
@@ -85,14 +98,17 @@ def zoo_checkpoint(name, dataset_name, root=None, progress=True, heads=()):
     return Checkpoint(arrays, config, family_of(name), tokenizer, source=str(files.paths[0]))
 
 
-def read_tokenizer_of(dataset_name, root=None, progress=True):
+def read_tokenizer_of(
+    dataset_name: str, root: Optional[PathLike] = None, progress: bool = True
+) -> SubwordTokenizer:
     """Read the tokenizer of a data set of the tables, fetching missing files."""
     row = VOCABULARIES[dataset_name]
     files = fetch_vocabulary(
         dataset_name, row, root=root, progress=progress, convert=_vocabulary_converter(row)
     )
     if row.kind == 'byte_pair':
-        return BytePairTokenizer.from_files(*files.paths)
+        vocab_path, merges_path = files.paths
+        return BytePairTokenizer.from_files(vocab_path, merges_path)
     if files.kind == 'spiece':
         return SentencePieceTokenizer(files.paths[0], lower=row.lowercase)
     vocab = read_vocab(files.paths[0], swap=row.swapped and files.kind == 'vocab_txt')
@@ -102,7 +118,9 @@ def read_tokenizer_of(dataset_name, root=None, progress=True):
     return BertTokenizer(vocab, lower=row.lowercase, uses_token_types=has_token_types)
 
 
-def fetch_model(name, dataset_name, root=None, progress=True):
+def fetch_model(
+    name: str, dataset_name: str, root: Optional[PathLike] = None, progress: bool = True
+) -> tuple[Path, ...]:
     """Fetch the files of a row into the folder of the zoo.
 
     Parameters
@@ -121,7 +139,7 @@ def fetch_model(name, dataset_name, root=None, progress=True):
     return (Path(checkpoint.source), *fetch_vocabulary(dataset_name, row, root=root).paths)
 
 
-def fetch_repository(repository, revision='main'):
+def fetch_repository(repository: str, revision: str = 'main') -> Path:
     """Fetch a checkpoint of the Hugging Face hub into the cache of the hub's client.
 
     Parameters

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any, Optional
+
 import mxnet as mx
 
+from .._internal.types import Context, PathLike
 from ..checkpoint import read_checkpoint
 from ..modeling.bert import BertModel
 from ..modeling.build import build_network
@@ -15,21 +18,27 @@ from .tables.architectures import ARCHITECTURES
 from .tables.vocabularies import VOCABULARIES
 from .tables.weights import WEIGHTS
 
+if TYPE_CHECKING:
+    from gluonnlp.vocab import BERTVocab
+
+    from ..checkpoint.schema import Checkpoint
+    from ..data.tokenizers.base import SubwordTokenizer
+
 
 def get_model(
-    name,
-    dataset_name=None,
-    vocab=None,
-    pretrained=True,
-    ctx=None,
-    root=None,
+    name: str,
+    dataset_name: Optional[str] = None,
+    vocab: Optional[BERTVocab] = None,
+    pretrained: bool = True,
+    ctx: Optional[Context] = None,
+    root: Optional[PathLike] = None,
     *,
-    use_pooler=None,
-    use_decoder=False,
-    use_classifier=False,
-    pretrained_allow_missing=False,
-    dropout=None,
-):
+    use_pooler: Optional[bool] = None,
+    use_decoder: bool = False,
+    use_classifier: bool = False,
+    pretrained_allow_missing: bool = False,
+    dropout: Optional[float] = None,
+) -> tuple[Any, BERTVocab]:
     """Build a BERT of the zoo and read its vocabulary.
 
     Parameters
@@ -96,7 +105,8 @@ def get_model(
     )
     checkpoint = zoo_checkpoint(name, dataset_name, root, heads=heads) if pretrained else None
     if checkpoint is not None:
-        vocab, vocab_size = checkpoint.tokenizer.vocab, checkpoint.config.vocab_size
+        tokenizer: Any = checkpoint.tokenizer
+        vocab, vocab_size = tokenizer.vocab, checkpoint.config.vocab_size
     else:
         vocab_size = len(vocab) if vocab is not None else VOCABULARIES[dataset_name].size
         vocab = vocab if vocab is not None else get_vocab(dataset_name, root)
@@ -108,7 +118,7 @@ def get_model(
     return model, vocab
 
 
-def get_vocab(dataset_name, root=None):
+def get_vocab(dataset_name: str, root: Optional[PathLike] = None) -> BERTVocab:
     """Read the vocabulary of a data set.
 
     Parameters
@@ -129,7 +139,9 @@ def get_vocab(dataset_name, root=None):
     return read_tokenizer_of(resolve_dataset(dataset_name), root).vocab
 
 
-def get_tokenizer(name, dataset_name, root=None):
+def get_tokenizer(
+    name: str, dataset_name: str, root: Optional[PathLike] = None
+) -> SubwordTokenizer:
     """Read the tokenizer that belongs to a model.
 
     Parameters
@@ -147,7 +159,9 @@ def get_tokenizer(name, dataset_name, root=None):
     return read_tokenizer_of(resolve_dataset(dataset_name), root)
 
 
-def load_model(source, task=None, ctx=None):
+def load_model(
+    source: PathLike, task: Optional[str] = None, ctx: Optional[Context] = None
+) -> tuple[Any, Optional[SubwordTokenizer]]:
     """Build a network and its tokenizer from a checkpoint outside the zoo.
 
     Parameters
@@ -173,10 +187,11 @@ def load_model(source, task=None, ctx=None):
         If there is no such checkpoint, or it is damaged or of an unknown kind.
     """
     checkpoint = open_checkpoint(source)
-    return build_network(checkpoint, task, ctx), checkpoint.tokenizer
+    tokenizer: Any = checkpoint.tokenizer
+    return build_network(checkpoint, task, ctx), tokenizer
 
 
-def open_checkpoint(source):
+def open_checkpoint(source: PathLike) -> Checkpoint:
     """Open the :class:`.Checkpoint` of a source as :func:`load_model` takes it."""
     if is_hub_url(source):
         source = fetch_repository(*parse_hub_url(source))

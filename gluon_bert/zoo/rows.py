@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Optional
 
 from .._internal.suggestions import did_you_mean
 from ..config import BertConfig
@@ -19,7 +20,7 @@ class ModelName(NamedTuple):
     dataset_name: str
 
 
-def list_models():
+def list_models() -> list[ModelName]:
     """List the trained models as (name, dataset_name), sorted by family and size.
 
     Examples
@@ -35,13 +36,13 @@ def list_models():
     return [ModelName(*key) for key in sorted(WEIGHTS, key=place)]
 
 
-def family_of(name):
+def family_of(name: str) -> str:
     """Return the family of an architecture: 'bert', 'roberta', 'distilbert' or 'ernie'."""
     look_up(ARCHITECTURES, name, 'model')
     return FAMILIES.get(name, 'bert')
 
 
-def resolve_dataset(dataset_name):
+def resolve_dataset(dataset_name: str) -> str:
     """Return a data set's name in the tables, given that name or an alias.
 
     Raises
@@ -54,7 +55,7 @@ def resolve_dataset(dataset_name):
     return name
 
 
-def resolve(name, dataset_name):
+def resolve(name: str, dataset_name: str) -> ModelName:
     """Return the names of a trained model in the tables.
 
     Parameters
@@ -84,7 +85,7 @@ def resolve(name, dataset_name):
     return ModelName(name, dataset_name)
 
 
-def get_config(name, vocab_size, dropout=None):
+def get_config(name: str, vocab_size: int, dropout: Optional[float] = None) -> BertConfig:
     """Build the configuration of an architecture.
 
     Parameters
@@ -110,7 +111,7 @@ def get_config(name, vocab_size, dropout=None):
     return BertConfig(vocab_size=vocab_size, **hyper_parameters)
 
 
-def look_up(table, name, kind):
+def look_up(table: Mapping[str, Any], name: str, kind: str) -> Any:
     """Return a row by its name; ValueError with the nearest name if there is none."""
     if name in table:
         return table[name]

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Optional, Union
 
+from ..._internal.types import PathLike
 from .glue_tasks import TASKS, Task
 from .rows import (
     Split,
@@ -25,7 +28,7 @@ from .rows import (
 __all__ = ['TASKS', 'Task', 'get_task', 'read_task', 'task_folder']
 
 
-def get_task(name):
+def get_task(name: str) -> Task:
     """Return the row of a task.
 
     Parameters
@@ -53,7 +56,7 @@ def get_task(name):
     raise unknown_name('task', name, TASKS)
 
 
-def task_folder(task, glue_dir=None):
+def task_folder(task: Union[Task, str], glue_dir: Optional[PathLike] = None) -> Path:
     """Find the folder of a task in the GLUE folder.
 
     Parameters
@@ -98,7 +101,9 @@ def task_folder(task, glue_dir=None):
     )
 
 
-def read_task(task, folder, split, *, skip_malformed=None):
+def read_task(
+    task: Union[Task, str], folder: PathLike, split: str, *, skip_malformed: Optional[bool] = None
+) -> Split:
     """Read the examples of one split of a task.
 
     The official files: tab-separated, quotes are text, UTF-8 with or without a byte-order mark;
@@ -150,8 +155,9 @@ def read_task(task, folder, split, *, skip_malformed=None):
         )
     columns = task.columns_of(split)
     rows, select = _open(path, columns)
-    if task.is_regression:
-        parse_label = score_parser(*task.label_range)
+    parse_label: Callable[[str], float]
+    if task.labels is None:
+        parse_label = score_parser(*(task.label_range or ()))
     else:
         parse_label = class_parser(task.labels, task.label_aliases)
     examples, num_skipped = collect(

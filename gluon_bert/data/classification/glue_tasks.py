@@ -67,21 +67,21 @@ class Task:
     skip_malformed: bool = False
 
     @property
-    def is_regression(self):
+    def is_regression(self) -> bool:
         """True if the labels are scores."""
         return self.labels is None
 
     @property
-    def is_pair(self):
+    def is_pair(self) -> bool:
         """True if an example has two texts."""
         return self.columns.pair is not None
 
     @property
-    def num_classes(self):
+    def num_classes(self) -> int:
         """Number of outputs the task needs, 1 for a score."""
         return 1 if self.labels is None else len(self.labels)
 
-    def columns_of(self, split):
+    def columns_of(self, split: str) -> Columns:
         """Return the columns in the file of a split."""
         return self.test_columns or self.columns if split.startswith('test') else self.columns
 

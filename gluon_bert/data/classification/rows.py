@@ -11,9 +11,11 @@ import contextlib
 import itertools
 import json
 import math
-from typing import NamedTuple, Optional, Union
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, BinaryIO, NamedTuple, Optional, Union
 
 from ..._internal.suggestions import did_you_mean
+from ..._internal.types import PathLike
 
 MAX_LINE = 1 << 20  # bytes; BERT reads about 3000 characters at most
 MAX_FILE = 2 << 30  # bytes; the largest official file, MNLI's train.tsv, has 78 million
@@ -29,7 +31,7 @@ class Example(NamedTuple):
     text: str
     pair: Optional[str]
     label: Optional[Union[int, float]]
-    index: str
+    index: str  # type: ignore[assignment]
 
 
 class Split(NamedTuple):
@@ -54,19 +56,19 @@ class Columns(NamedTuple):
     text: Union[str, int, None]
     pair: Union[str, int, None] = None
     label: Union[str, int, None] = None
-    index: Union[str, int, None] = None
+    index: Union[str, int, None] = None  # type: ignore[assignment]
 
 
-def unknown_name(kind, name, allowed):
+def unknown_name(kind: str, name: object, allowed: Iterable[object]) -> ValueError:
     """Make the error for a name that is not allowed, with the nearest allowed one."""
     name = str(name)[:80]
-    allowed = [str(choice) for choice in allowed]
-    hint = did_you_mean(name, allowed, cutoff=0.5)
-    shown = allowed[:20] + (['...'] if len(allowed) > 20 else [])
+    choices = [str(choice) for choice in allowed]
+    hint = did_you_mean(name, choices, cutoff=0.5)
+    shown = choices[:20] + (['...'] if len(choices) > 20 else [])
     return ValueError(f'{kind} {name!r} is unknown{hint} (allowed: {", ".join(shown)})')
 
 
-def read_lines(path, max_bytes=MAX_FILE):
+def read_lines(path: PathLike, max_bytes: int = MAX_FILE) -> Iterator[tuple[int, str]]:
     r"""Read the lines of a UTF-8 file with their numbers, one at a time.
 
     Only ``'\n'`` and ``'\r\n'`` end a line: the other characters for which ``str.splitlines``
@@ -94,7 +96,9 @@ def read_lines(path, max_bytes=MAX_FILE):
         yield from lines_of(file, path, max_bytes)
 
 
-def lines_of(file, path, max_bytes=math.inf):
+def lines_of(
+    file: BinaryIO, path: PathLike, max_bytes: float = math.inf
+) -> Iterator[tuple[int, str]]:
     """Read lines as :func:`read_lines` does, from an open file that messages call ``path``."""
     offset = 0
     for number in itertools.count(1):
@@ -130,7 +134,7 @@ def _decode(raw, path, number, offset):
     return line[:-1] if line.endswith('\r') else line
 
 
-def drop_trailing_blanks(lines):
+def drop_trailing_blanks(lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str]]:
     """Drop the empty lines at the end of the file."""
     first = None  # of the empty lines just passed
     for number, line in lines:
@@ -143,14 +147,14 @@ def drop_trailing_blanks(lines):
         yield number, line
 
 
-def tsv_rows(path):
+def tsv_rows(path: PathLike) -> Iterator[tuple[int, list[str]]]:
     """Read the rows of a tab-separated file with line numbers; quotes are text, as in GLUE."""
     for number, line in drop_trailing_blanks(read_lines(path)):
         yield number, line.split('\t')
 
 
 @contextlib.contextmanager
-def closed_on_error(rows):
+def closed_on_error(rows: Any) -> Iterator[None]:
     """Close a generator of rows, and with it their file, if reading fails.
 
     Left to itself it would be open for as long as the traceback is kept.
@@ -162,7 +166,7 @@ def closed_on_error(rows):
         raise
 
 
-def read_header(path, rows):
+def read_header(path: PathLike, rows: Iterator[tuple[int, list[str]]]) -> list[str]:
     """Read the column names in the first row.
 
     Raises
@@ -180,7 +184,9 @@ def read_header(path, rows):
     return header
 
 
-def field_selector(path, header, columns):
+def field_selector(
+    path: PathLike, header: Sequence[object], columns: Columns
+) -> Callable[[list[str]], list[Any]]:
     """Make a function that picks the values of ``columns`` from the fields of a row.
 
     Parameters
@@ -213,7 +219,7 @@ def field_selector(path, header, columns):
     return select
 
 
-def parse_object(line):
+def parse_object(line: str) -> dict[str, Any]:
     """Parse the JSON object in a line; ValueError if it is none."""
     try:
         value = json.loads(line)
@@ -224,7 +230,7 @@ def parse_object(line):
     return value
 
 
-def object_selector(columns):
+def object_selector(columns: Columns) -> Callable[[str], list]:
     """Make a function like :func:`field_selector`'s for a JSON object a line, by its keys."""
 
     def select(line):
@@ -255,7 +261,9 @@ def object_selector(columns):
     return select
 
 
-def class_parser(labels, aliases=()):
+def class_parser(
+    labels: Sequence[str], aliases: Sequence[tuple[str, str]] = ()
+) -> Callable[[str], int]:
     """Make a function that converts the name of a class to its number.
 
     Parameters
@@ -276,7 +284,7 @@ def class_parser(labels, aliases=()):
     return parse
 
 
-def score_parser(low=-math.inf, high=math.inf):
+def score_parser(low: float = -math.inf, high: float = math.inf) -> Callable[[str], float]:
     """Make a function that parses a finite number within [low, high]."""
 
     def parse(value):
@@ -292,7 +300,13 @@ def score_parser(low=-math.inf, high=math.inf):
     return parse
 
 
-def collect(path, rows, select, parse_label, skip_malformed):
+def collect(
+    path: PathLike,
+    rows: Iterator[tuple[int, Any]],
+    select: Callable[[Any], Sequence[Any]],
+    parse_label: Callable[[str], Any],
+    skip_malformed: bool,
+) -> tuple[list[Example], int]:
     """Collect the examples in the rows of a file.
 
     Parameters

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import csv
 import math
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Optional, Union
 
+from ..._internal.types import PathLike
 from .rows import (
     Columns,
     Split,
@@ -37,8 +40,15 @@ MAX_LABELS = 1000
 
 
 def read_table(
-    path, *, text=None, pair=None, label=None, labels=None, regression=False, skip_malformed=False
-):
+    path: PathLike,
+    *,
+    text: Optional[str] = None,
+    pair: Optional[str] = None,
+    label: Optional[str] = None,
+    labels: Optional[Sequence[str]] = None,
+    regression: bool = False,
+    skip_malformed: bool = False,
+) -> Split:
     """Read the examples of a table.
 
     The name's ending says the form: ``.tsv``, tabs and no quoting; ``.csv``, commas and double
@@ -102,7 +112,12 @@ def read_table(
     return Split(examples, num_skipped, str(path), tuple(labels))
 
 
-def discover_labels(paths, *, label=None, skip_malformed=False):
+def discover_labels(
+    paths: Union[PathLike, Sequence[PathLike]],
+    *,
+    label: Optional[str] = None,
+    skip_malformed: bool = False,
+) -> tuple[str, ...]:
     """Find the classes that occur in one or several tables.
 
     Parameters
@@ -144,7 +159,13 @@ def discover_labels(paths, *, label=None, skip_malformed=False):
     return _label_set(values, ', '.join(map(str, paths)))
 
 
-def iterate_texts(path, *, text=None, pair=None, usual=()):
+def iterate_texts(
+    path: PathLike,
+    *,
+    text: Optional[str] = None,
+    pair: Optional[str] = None,
+    usual: Sequence[tuple[Union[str, int], Union[str, int, None]]] = (),
+) -> Iterator[tuple[int, str, Optional[str]]]:
     """Read the texts of a table one row at a time, without its labels.
 
     Parameters
@@ -172,16 +193,18 @@ def iterate_texts(path, *, text=None, pair=None, usual=()):
     """
     if text is None and usual and isinstance(usual[0][0], int):
         columns = Columns(*usual[0])
-        header = range(1 + max(filter(None, columns), default=0))
+        positions = [position for position in columns if isinstance(position, int)]
+        header = range(1 + max(positions, default=0))
         rows, select = tsv_rows(path), field_selector(path, header, columns)
     else:
         rows, _, select = _open(path, text, pair, None, usual=usual, labelled=False)
     with closed_on_error(rows):
         for number, row in rows:
             try:
-                yield (number, *select(row)[:2])
+                first, second = select(row)[:2]
             except ValueError as error:
                 raise ValueError(f'{path}:{number}: {error}') from None
+            yield number, first, second
 
 
 def _open(path, text, pair, label, needs_text=True, usual=(), labelled=True):

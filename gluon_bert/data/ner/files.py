@@ -6,10 +6,12 @@ What is wrong with a file is told with its name and line number.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Optional
 
 from ..._internal.files import atomic_path
+from ..._internal.types import PathLike
 from ..classification.rows import read_lines, unknown_name
 from .json_lines import add_entities, read_json_sentences
 from .schemes import detect_scheme, get_scheme, repair_tags, split_tag, tag_problems, tag_spans
@@ -42,15 +44,15 @@ class TaggedFile(NamedTuple):
     repairs: list[str]
 
     @property
-    def has_tags(self):
+    def has_tags(self) -> bool:
         """True if the sentences are tagged."""
         return self.scheme is not None
 
-    def line_of(self, sentence, word):
+    def line_of(self, sentence: int, word: int) -> int:
         """Return the line in the file of a word, both counted from 0."""
         return self.sentences[sentence].line + (word if self.layout == 'columns' else 0)
 
-    def kinds(self):
+    def kinds(self) -> list[str]:
         """List the types of entity, sorted."""
         return sorted(
             {
@@ -60,12 +62,20 @@ class TaggedFile(NamedTuple):
             - {''}
         )
 
-    def num_entities(self):
+    def num_entities(self) -> int:
         """Count the entities of all sentences."""
         return sum(len(tag_spans(sentence.tags or ())) for sentence in self.sentences)
 
 
-def read_tagged(path, *, scheme=None, repair=False, word_column=0, tag_column=-1, segmented=None):
+def read_tagged(
+    path: PathLike,
+    *,
+    scheme: Optional[str] = None,
+    repair: bool = False,
+    word_column: int = 0,
+    tag_column: Optional[int] = -1,
+    segmented: Optional[bool] = None,
+) -> TaggedFile:
     """Read a file with tagged sentences.
 
     - Columns, as CoNLL has them: one word a line, columns separated by tabs or else by spaces, an
@@ -138,7 +148,7 @@ def read_tagged(path, *, scheme=None, repair=False, word_column=0, tag_column=-1
     return tagged
 
 
-def check_kinds(tagged, kinds, source):
+def check_kinds(tagged: TaggedFile, kinds: Sequence[str], source: PathLike) -> None:
     """Check that a file has no type of entity that another file lacks.
 
     Parameters
@@ -166,7 +176,7 @@ def check_kinds(tagged, kinds, source):
                 )
 
 
-def write_tagged(path, tagged, tags):
+def write_tagged(path: PathLike, tagged: TaggedFile, tags: Sequence[Sequence[str]]) -> None:
     """Write predicted tags in the layout of the input file.
 
     Columns: the lines of that file, with the tag as one more column. JSON lines: its objects, with

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from typing import Optional
 
 from ..._internal.json import parse_json
+from ..._internal.types import PathLike
 from ..classification.rows import read_lines
 from .schemes import OUTSIDE, Span, spans_to_tags, tag_spans
 
 
-def read_json_sentences(path, scheme, repair):
+def read_json_sentences(
+    path: PathLike, scheme: str, repair: bool
+) -> tuple[list[tuple[list[str], Optional[list[str]], int]], list[str]]:
     """Read the characters of each text with their tags, None without labels.
 
     Parameters
@@ -52,7 +57,7 @@ def read_json_sentences(path, scheme, repair):
     return rows, repairs
 
 
-def add_entities(line, tags):
+def add_entities(line: str, tags: Sequence[str]) -> str:
     """Add the entities of the tags to a line as ``label``.
 
     Examples
@@ -61,7 +66,7 @@ def add_entities(line, tags):
     '{"id": 3, "text": "Ada", "label": {"name": {"Ada": [[0, 2]]}}}'
     """
     content = parse_json(line.encode())
-    labels = {}
+    labels: dict[str, dict[str, list]] = {}
     for begin, end, kind in tag_spans(tags):
         places = labels.setdefault(kind, {}).setdefault(content['text'][begin:end], [])
         places.append([begin, end - 1])

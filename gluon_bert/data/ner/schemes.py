@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, Optional
 
 from ..classification.rows import unknown_name
 
@@ -25,7 +26,7 @@ class TagScheme(NamedTuple):
     single: str
 
     @property
-    def letters(self):
+    def letters(self) -> list[str]:
         """All letters except the one for no entity."""
         return [letter for letter in self[1:] if letter]
 
@@ -66,11 +67,11 @@ class Span(NamedTuple):
 class TagProblem(NamedTuple):
     """A tag that does not fit its neighbours: its position in the sentence, and the problem."""
 
-    index: int
+    index: int  # type: ignore[assignment]
     message: str
 
 
-def get_scheme(name):
+def get_scheme(name: str) -> TagScheme:
     """Return the row of a scheme.
 
     Parameters
@@ -100,7 +101,7 @@ def get_scheme(name):
 
 
 @functools.lru_cache(maxsize=4096)
-def split_tag(tag):
+def split_tag(tag: str) -> tuple[str, str]:
     """Split a tag into its letter and its type.
 
     Examples
@@ -124,7 +125,7 @@ def split_tag(tag):
     return letter, kind
 
 
-def tag_spans(tags, scheme=None):
+def tag_spans(tags: Sequence[str], scheme: Optional[str] = None) -> list[Span]:
     """Extract the entities of a sentence.
 
     Without a scheme they are those that conlleval finds in any sequence of tags: one begins
@@ -165,7 +166,7 @@ def tag_spans(tags, scheme=None):
     ]
 
 
-def spans_to_tags(spans, length, scheme):
+def spans_to_tags(spans: Iterable[Span], length: int, scheme: str) -> list[str]:
     """Convert the entities of a sentence to tags.
 
     Parameters
@@ -190,7 +191,7 @@ def spans_to_tags(spans, length, scheme):
     >>> spans_to_tags([Span(0, 2, 'person'), Span(3, 4, 'place')], 4, 'BMES')
     ['B-person', 'E-person', 'O', 'S-place']
     """
-    scheme = get_scheme(scheme)
+    row = get_scheme(scheme)
     tags, before = [OUTSIDE] * length, Span(0, 0, '')
     for span in sorted(spans):
         if not 0 <= span.begin < span.end <= length:
@@ -198,13 +199,13 @@ def spans_to_tags(spans, length, scheme):
         if span.begin < before.end:
             raise ValueError(f'{before} and {span} share a word')
         touches = before.end == span.begin and before.kind == span.kind and before.end > 0
-        letters = _letters(scheme, span.end - span.begin, touches)
+        letters = _letters(row, span.end - span.begin, touches)
         tags[span.begin : span.end] = [f'{letter}-{span.kind}' for letter in letters]
         before = span
     return tags
 
 
-def convert_tags(tags, source, target):
+def convert_tags(tags: Sequence[str], source: str, target: str) -> list[str]:
     """Convert the tags of a sentence to another scheme.
 
     Parameters
@@ -232,7 +233,7 @@ def convert_tags(tags, source, target):
     return spans_to_tags(tag_spans(tags), len(tags), target)
 
 
-def repair_tags(tags, scheme):
+def repair_tags(tags: Sequence[str], scheme: str) -> list[str]:
     """Rewrite tags so that the scheme has the entities that conlleval extracts.
 
     Examples
@@ -243,7 +244,7 @@ def repair_tags(tags, scheme):
     return spans_to_tags(tag_spans(tags), len(tags), scheme)
 
 
-def tag_problems(tags, scheme):
+def tag_problems(tags: Sequence[str], scheme: str) -> list[TagProblem]:
     """List the tags of a sentence that violate a scheme.
 
     Parameters
@@ -260,8 +261,8 @@ def tag_problems(tags, scheme):
     >>> print(*tag_problems(['O', 'I-place'], 'IOB2')[0])
     1 'I-place' behind 'O' is no sequence of IOB2, 'B-place' would be
     """
-    scheme = get_scheme(scheme)
-    proper = repair_tags(tags, scheme.name)
+    row = get_scheme(scheme)
+    proper = repair_tags(tags, row.name)
     problems = []
     for index, (tag, better) in enumerate(zip(tags, proper)):
         if tag == better:
@@ -269,21 +270,19 @@ def tag_problems(tags, scheme):
         where = f'behind {tags[index - 1]!r}' if index else 'at the beginning'
         # A tag that begins or goes on as it should is wrong because of what follows.
         if (
-            scheme.end
-            and tag[0] in (scheme.begin, scheme.inside)
-            and better[0] in (scheme.end, scheme.single)
-            and not (tag[0] == scheme.inside and better[0] == scheme.single)
+            row.end
+            and tag[0] in (row.begin, row.inside)
+            and better[0] in (row.end, row.single)
+            and not (tag[0] == row.inside and better[0] == row.single)
         ):
             where = f'before {tags[index + 1]!r}' if index + 1 < len(tags) else 'at the end'
         problems.append(
-            TagProblem(
-                index, f'{tag!r} {where} is no sequence of {scheme.name}, {better!r} would be'
-            )
+            TagProblem(index, f'{tag!r} {where} is no sequence of {row.name}, {better!r} would be')
         )
     return problems
 
 
-def detect_scheme(sentences):
+def detect_scheme(sentences: Iterable[Sequence[str]]) -> str:
     """Detect the scheme of a file from its tags.
 
     Parameters

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from .schemes import OUTSIDE, get_scheme, split_tag
 
 
-def tag_names(kinds, scheme):
+def tag_names(kinds: Iterable[str], scheme: str) -> list[str]:
     """List all tags of some types of entity, 'O' first.
 
     Examples
@@ -29,7 +30,7 @@ class Transitions(NamedTuple):
     end: np.ndarray
 
 
-def valid_transitions(tags, scheme):
+def valid_transitions(tags: Sequence[str], scheme: str) -> Transitions:
     """Compute which tag may follow which.
 
     Parameters
@@ -51,12 +52,12 @@ def valid_transitions(tags, scheme):
     """
     parts = [split_tag(tag) for tag in tags]
     nothing = (OUTSIDE, '')
-    scheme = get_scheme(scheme)
-    between = [[_may_follow(first, second, scheme) for second in parts] for first in parts]
+    row = get_scheme(scheme)
+    between = [[_may_follow(first, second, row) for second in parts] for first in parts]
     return Transitions(
         np.array(between),
-        np.array([_may_follow(nothing, part, scheme) for part in parts]),
-        np.array([_may_follow(part, nothing, scheme) for part in parts]),
+        np.array([_may_follow(nothing, part, row) for part in parts]),
+        np.array([_may_follow(part, nothing, row) for part in parts]),
     )
 
 

@@ -8,12 +8,17 @@ T tokens of a window, K tags.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple, Optional
 
 import numpy as np
 
 from ..features import Features
 from ..tokenizers.byte_pair import BytePairTokenizer
+
+if TYPE_CHECKING:
+    from ..tokenizers.base import SubwordTokenizer
+
 
 NO_LABEL = -1
 
@@ -42,7 +47,12 @@ class _Pieces(NamedTuple):
     offsets: list[tuple[int, int]]
 
 
-def make_windows(tokenizer, sentences, max_length, overlap=None):
+def make_windows(
+    tokenizer: SubwordTokenizer,
+    sentences: Sequence[Sequence[str]],
+    max_length: int,
+    overlap: Optional[int] = None,
+) -> list[Window]:
     """Split sentences of words into windows of tokens.
 
     Parameters
@@ -102,7 +112,7 @@ def make_windows(tokenizer, sentences, max_length, overlap=None):
     return windows
 
 
-def window_labels(windows, numbers):
+def window_labels(windows: list[Window], numbers: Sequence[Sequence[int]]) -> list[np.ndarray]:
     """Label each token, as :func:`gluon_bert.training.objectives.tag_loss` reads the labels.
 
     Parameters
@@ -124,7 +134,9 @@ def window_labels(windows, numbers):
     return labels
 
 
-def join_windows(windows, outputs, lengths):
+def join_windows(
+    windows: list[Window], outputs: Sequence[np.ndarray], lengths: Sequence[int]
+) -> list[np.ndarray]:
     """Join the scores of each sentence's words, each word from the window it belongs to.
 
     Parameters

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import itertools
 import operator
-from typing import NamedTuple, Optional
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple, Optional
 
 import numpy as np
 
 from ..._internal.numerics import softmax
+
+if TYPE_CHECKING:
+    from .files import Question
+    from .windows import Windows
 
 
 class Candidate(NamedTuple):
@@ -41,15 +46,15 @@ class Prediction(NamedTuple):
 
 
 def find_answers(
-    questions,
-    windows,
-    scores,
+    questions: list[Question],
+    windows: Windows,
+    scores: Sequence[np.ndarray],
     *,
-    n_best_size=20,
-    max_answer_length=30,
-    version_2=False,
-    null_score_diff_threshold=0.0,
-):
+    n_best_size: int = 20,
+    max_answer_length: int = 30,
+    version_2: bool = False,
+    null_score_diff_threshold: float = 0.0,
+) -> list[Prediction]:
     """Find the answers to questions.
 
     In each window the ``n_best_size`` best starts are combined with as many best ends. A pair is

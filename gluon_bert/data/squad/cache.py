@@ -6,20 +6,33 @@ import hashlib
 import logging
 from dataclasses import fields
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Optional
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from ..._internal.files import atomic_path
+from ..._internal.types import PathLike, Progress
 from .windows import Windows, build_windows, special_numbers
+
+if TYPE_CHECKING:
+    from ..tokenizers.base import SubwordTokenizer
+    from .files import Question
+
 
 logger = logging.getLogger(__name__)
 
 _VERSION = 1  # to be raised when other windows come out of the same questions
 
 
-def cached_windows(folder, questions, tokenizer, progress=None, **settings):
+def cached_windows(
+    folder: PathLike,
+    questions: list[Question],
+    tokenizer: SubwordTokenizer,
+    progress: Optional[Progress] = None,
+    **settings: Any,
+) -> Windows:
     """Read the windows of questions from a file in ``folder``, or build and cache them.
 
     Parameters
@@ -56,7 +69,7 @@ def cached_windows(folder, questions, tokenizer, progress=None, **settings):
     return windows
 
 
-def windows_key(questions, tokenizer, **settings):
+def windows_key(questions: list[Question], tokenizer: SubwordTokenizer, **settings: Any) -> str:
     """Compute a digest of everything the windows depend on, as 64 hexadecimal digits.
 
     Parameters
@@ -76,7 +89,7 @@ def windows_key(questions, tokenizer, **settings):
     return digest.hexdigest()
 
 
-def check_windows(windows, questions, tokenizer):
+def check_windows(windows: Windows, questions: list[Question], tokenizer: SubwordTokenizer) -> None:
     """Check that windows read from a file are windows of the questions.
 
     Parameters

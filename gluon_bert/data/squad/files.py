@@ -10,6 +10,7 @@ import json
 from typing import NamedTuple
 
 from ..._internal.json import parse_json
+from ..._internal.types import PathLike
 
 MAX_BYTES = 64 << 20  # the largest official file, SQuAD 2.0's for training, has 42 million
 MAX_VALUES = 3_000_000  # twice what that file has
@@ -51,12 +52,14 @@ class QuestionSet(NamedTuple):
     path: str
 
     @property
-    def has_answers(self):
+    def has_answers(self) -> bool:
         """True if the file has the right answers, so that predictions can be evaluated."""
         return any(question.answers or question.is_impossible for question in self.questions)
 
 
-def read_squad(path, *, training=False, skip_bad=False, max_bytes=MAX_BYTES):
+def read_squad(
+    path: PathLike, *, training: bool = False, skip_bad: bool = False, max_bytes: int = MAX_BYTES
+) -> QuestionSet:
     """Read the questions of a file in SQuAD's layout.
 
     Parameters
@@ -82,7 +85,9 @@ def read_squad(path, *, training=False, skip_bad=False, max_bytes=MAX_BYTES):
         for training, an answer is not at its place. The message names the place in the file.
     """
     content = _read_object(path, max_bytes)
-    questions, places, skipped = [], {}, []
+    questions: list[Question] = []
+    places: dict[str, str] = {}
+    skipped: list[str] = []
     try:
         for place, entry, context in _entries(content):
             question = _question(entry, context, place)
@@ -95,7 +100,10 @@ def read_squad(path, *, training=False, skip_bad=False, max_bytes=MAX_BYTES):
             problem = _problem(question, place) if training else None
             if problem and not skip_bad:
                 raise ValueError(problem)
-            (skipped if problem else questions).append(problem or question)
+            if problem:
+                skipped.append(problem)
+            else:
+                questions.append(question)
         if not questions:
             raise ValueError(
                 f'no question is left, the first of {len(skipped)} left out: {skipped[0]}'

@@ -6,11 +6,19 @@ Q questions, P paragraphs, W windows, L tokens of a paragraph.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Optional
 
 import numpy as np
 
+from ..._internal.types import Integers, Progress
 from ..features import Features
+
+if TYPE_CHECKING:
+    from ..tokenizers.base import SubwordTokenizer
+    from .files import Question
+
 
 _CHUNK = 512  # texts tokenized at once, on all cores
 
@@ -55,15 +63,15 @@ class Windows:
     token_offsets: np.ndarray
     special: np.ndarray
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.question)
 
     @property
-    def first_token(self):
+    def first_token(self) -> np.ndarray:
         """Position in each sequence at which the paragraph's part begins, (W,)."""
         return 1 + np.diff(self.query_bounds)[self.question] + self.special[2]
 
-    def features(self):
+    def features(self) -> list[Features]:
         """Build the sequences, as a list of :class:`.Features`."""
         cls_id, sep_id, num_separators, pair_type = self.special.tolist()
         begin, separators, end = [cls_id], [sep_id] * num_separators, [sep_id]
@@ -76,7 +84,7 @@ class Windows:
             sequences.append(Features(ids.astype('int32'), token_types, len(ids)))
         return sequences
 
-    def offsets(self):
+    def offsets(self) -> Iterator[np.ndarray]:
         """Yield for each window the characters of the paragraph its tokens were made from.
 
         Yields
@@ -86,7 +94,7 @@ class Windows:
         for tokens in self._rows():
             yield self.token_offsets[tokens]
 
-    def max_context(self):
+    def max_context(self) -> Iterator[np.ndarray]:
         """Yield for each window a mask of the tokens that have most context in it.
 
         A token in several windows of a question belongs to the one where it has most context on
@@ -108,7 +116,7 @@ class Windows:
             yield slice(begin, begin + length)
 
 
-def max_context(starts, lengths, num_tokens):
+def max_context(starts: Integers, lengths: Integers, num_tokens: int) -> list[np.ndarray]:
     """Compute which tokens have most context in each of overlapping windows.
 
     Parameters
@@ -142,7 +150,7 @@ def max_context(starts, lengths, num_tokens):
     ]
 
 
-def window_starts(num_tokens, room, stride):
+def window_starts(num_tokens: int, room: int, stride: int) -> list[int]:
     """Compute the first token of each window of a paragraph.
 
     Parameters
@@ -166,7 +174,7 @@ def window_starts(num_tokens, room, stride):
     return [number * stride for number in range(-(-max(0, num_tokens - room) // stride) + 1)]
 
 
-def token_span(offsets, start, end):
+def token_span(offsets: np.ndarray, start: int, end: int) -> Optional[tuple[int, int]]:
     """Find the first and the last token made from the characters ``start`` to ``end``.
 
     Parameters
@@ -189,14 +197,14 @@ def token_span(offsets, start, end):
 
 
 def build_windows(
-    questions,
-    tokenizer,
-    max_seq_length=384,
-    doc_stride=128,
-    max_query_length=64,
-    with_spans=False,
-    progress=None,
-):
+    questions: list[Question],
+    tokenizer: SubwordTokenizer,
+    max_seq_length: int = 384,
+    doc_stride: int = 128,
+    max_query_length: int = 64,
+    with_spans: bool = False,
+    progress: Optional[Progress] = None,
+) -> Windows:
     """Build the windows of questions.
 
     Parameters
@@ -233,7 +241,7 @@ def build_windows(
     ):
         if value < 1:
             raise ValueError(f'{name}={value}: expected 1 or more')
-    numbers = {}
+    numbers: dict[str, int] = {}
     paragraph = [numbers.setdefault(question.context, len(numbers)) for question in questions]
     queries = [
         ids[:max_query_length]
@@ -258,7 +266,7 @@ def build_windows(
     table = np.array(rows, 'int32').reshape(-1, 5)
     token_ids, token_bounds = _joined([ids for ids, _ in documents])
     return Windows(
-        *np.ascontiguousarray(table[:, :3].T),
+        *np.ascontiguousarray(table[:, :3].T),  # type: ignore[call-arg]
         np.ascontiguousarray(table[:, 3:]),
         np.array(paragraph, 'int32'),
         *_joined(queries),
@@ -269,7 +277,7 @@ def build_windows(
     )
 
 
-def special_numbers(tokenizer):
+def special_numbers(tokenizer: SubwordTokenizer) -> np.ndarray:
     """Return the value of :attr:`Windows.special` for a tokenizer."""
     vocab = tokenizer.vocab
     return np.array(

@@ -7,10 +7,16 @@ import json
 import operator
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..._internal.files import atomic_path
+from ..._internal.types import PathLike
+
+if TYPE_CHECKING:
+    from gluonnlp.vocab import BERTVocab
+
 
 ROLES = ('unknown_token', 'padding_token', 'cls_token', 'sep_token', 'mask_token')
 # The same in the files of transformers.
@@ -57,7 +63,7 @@ class SubwordTokenizer(ABC):
     pair_separators = 1
     """How many separators stand between the two texts of a pair."""
 
-    def __init__(self, vocab, **options):
+    def __init__(self, vocab: BERTVocab, **options: Any) -> None:
         if not (hasattr(vocab, 'token_to_idx') and hasattr(vocab, 'idx_to_token')):
             raise TypeError(f'vocab must be a BERTVocab, got {type(vocab).__name__}')
         if vocab.unknown_token is None:
@@ -66,38 +72,38 @@ class SubwordTokenizer(ABC):
         self._options = options
         self._unknown_id = vocab.token_to_idx[vocab.unknown_token]
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple:
         return functools.partial(type(self), *self._arguments(), **self._options), ()
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f'{type(self).__name__}({self._vocab!r}, lower={self.lower})'
 
     @property
-    def vocab(self):
+    def vocab(self) -> BERTVocab:
         """The vocabulary."""
         return self._vocab
 
     @property
-    def lower(self):
+    def lower(self) -> bool:
         """True if the text is lower-cased."""
         return self._options.get('lower', False)
 
     @property
-    def uses_token_types(self):
+    def uses_token_types(self) -> bool:
         """True if the second text of a pair has token types 1."""
         return self._options.get('uses_token_types', True)
 
-    def without_token_types(self):
+    def without_token_types(self) -> SubwordTokenizer:
         """Copy the tokenizer for a network that has no token types."""
         if not self.uses_token_types:
             return self
         return type(self)(*self._arguments(), **{**self._options, 'uses_token_types': False})
 
-    def __call__(self, text):
+    def __call__(self, text: str) -> list[str]:
         """Tokenize a text; return a list of str."""
         return self._run_one(checked_text(text)).tokens
 
-    def encode(self, text):
+    def encode(self, text: str) -> Encoded:
         """Tokenize a text with ids and offsets.
 
         Parameters
@@ -115,7 +121,7 @@ class SubwordTokenizer(ABC):
         """
         return self._encoded(self._run_one(checked_text(text)))
 
-    def encode_batch(self, texts):
+    def encode_batch(self, texts: Iterable[str]) -> list[Encoded]:
         """Tokenize many texts at once, as :meth:`encode` does one.
 
         Parameters
@@ -128,7 +134,7 @@ class SubwordTokenizer(ABC):
         """
         return [self._encoded(encoding) for encoding in self._run(checked_texts(texts))]
 
-    def encode_ids(self, texts):
+    def encode_ids(self, texts: Iterable[str]) -> list[list[int]]:
         """Compute only the ids of many texts, faster than :meth:`encode_batch`.
 
         Parameters
@@ -141,7 +147,7 @@ class SubwordTokenizer(ABC):
         """
         return [self._ids(encoding) for encoding in self._run_for_ids(checked_texts(texts))]
 
-    def convert_tokens_to_ids(self, tokens):
+    def convert_tokens_to_ids(self, tokens: Any) -> Any:
         """Look up the id of a token, or the ids of a list of tokens.
 
         Parameters
@@ -155,7 +161,7 @@ class SubwordTokenizer(ABC):
         """
         return self._vocab[tokens if isinstance(tokens, str) else list(tokens)]
 
-    def convert_ids_to_tokens(self, ids):
+    def convert_ids_to_tokens(self, ids: Any) -> Any:
         """Look up the token of an id, or the tokens of a list or array of ids.
 
         Parameters
@@ -182,7 +188,7 @@ class SubwordTokenizer(ABC):
                 )
         return [self._vocab.idx_to_token[number] for number in numbers]
 
-    def save(self, folder):
+    def save(self, folder: PathLike) -> None:
         """Write the files that transformers and :func:`read_tokenizer` read as this tokenizer.
 
         Parameters
@@ -277,21 +283,21 @@ class LibraryTokenizer(SubwordTokenizer):
         return run(texts, add_special_tokens=False)
 
 
-def checked_text(text):
+def checked_text(text: str) -> str:
     """Replace unpaired surrogates, which no file or library can hold."""
     if not isinstance(text, str):
         raise TypeError(f'text must be str, got {type(text).__name__}')
     return _SURROGATE.sub('\ufffd', text)  # as long as before: offsets stay
 
 
-def checked_texts(texts):
+def checked_texts(texts: Iterable[str]) -> list[str]:
     """Check an iterable of texts as :func:`checked_text` checks one."""
     if isinstance(texts, (str, bytes)):
         raise TypeError('texts must be a list of str, got one text')
     return [checked_text(text) for text in texts]
 
 
-def ordered_tokens(vocab, form):
+def ordered_tokens(vocab: BERTVocab, form: str) -> list[str]:
     """List the tokens by id; ValueError if one occurs twice, which ``form`` cannot express."""
     for number, token in enumerate(vocab.idx_to_token):
         if vocab.token_to_idx[token] != number:

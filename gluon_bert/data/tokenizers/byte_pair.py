@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import reprlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Optional
 
 from tokenizers import AddedToken, Tokenizer
 from tokenizers.decoders import ByteLevel as ByteLevelDecoder
@@ -11,10 +13,15 @@ from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import ByteLevel
 from tokenizers.processors import RobertaProcessing
 
+from ..._internal.types import PathLike
 from ..classification.rows import drop_trailing_blanks, read_lines
 from .base import ROLES, LibraryTokenizer, ordered_tokens
 from .vocabulary import read_vocab
 from .vocabulary_ids import check_num_lines
+
+if TYPE_CHECKING:
+    from gluonnlp.vocab import BERTVocab
+
 
 SPACE = 'Ġ'  # how the vocabulary spells a space
 MAX_BYTES = 16 << 20
@@ -60,7 +67,14 @@ class BytePairTokenizer(LibraryTokenizer):
 
     pair_separators = 2
 
-    def __init__(self, vocab, merges, *, add_prefix_space=False, uses_token_types=False):
+    def __init__(
+        self,
+        vocab: BERTVocab,
+        merges: Sequence[tuple[str, str]],
+        *,
+        add_prefix_space: bool = False,
+        uses_token_types: bool = False,
+    ) -> None:
         super().__init__(
             vocab, add_prefix_space=bool(add_prefix_space), uses_token_types=bool(uses_token_types)
         )
@@ -76,7 +90,13 @@ class BytePairTokenizer(LibraryTokenizer):
         self._tokenizer = self._build()
 
     @classmethod
-    def from_files(cls, vocab_path, merges_path, special_tokens=None, **options):
+    def from_files(
+        cls,
+        vocab_path: PathLike,
+        merges_path: PathLike,
+        special_tokens: Optional[dict[str, str]] = None,
+        **options: Any,
+    ) -> BytePairTokenizer:
         """Read the tokenizer from its two files.
 
         Parameters
@@ -133,7 +153,7 @@ class BytePairTokenizer(LibraryTokenizer):
         return tokenizer
 
     @staticmethod
-    def is_first_subword(token):
+    def is_first_subword(token: str) -> bool:
         """Tell if a token starts a word after a space.
 
         The first word of a text only does so with ``add_prefix_space``.
@@ -178,7 +198,7 @@ class BytePairTokenizer(LibraryTokenizer):
         }
 
 
-def read_merges(path):
+def read_merges(path: PathLike) -> list[tuple[str, str]]:
     """Read the pairs of a ``merges.txt``, or of GluonNLP's file of BPE ranks.
 
     Parameters
@@ -197,13 +217,14 @@ def read_merges(path):
         If the file is larger than 16 MiB or not UTF-8, or a line is not a pair, or stands twice.
     """
     check_num_lines(path, MAX_BYTES, MAX_MERGES)
-    lines = {}  # of each pair
+    lines: dict[tuple[str, str], int] = {}  # of each pair
     for number, line in drop_trailing_blanks(read_lines(path, MAX_BYTES)):
         if number == 1 and line.startswith('#version'):
             continue
-        pair = tuple(line.split(' '))
-        if len(pair) != 2 or not all(pair):
+        first, *others = line.split(' ')
+        if len(others) != 1 or not (first and others[0]):
             raise ValueError(f'{path}:{number}: {line[:80]!r} is not two tokens and one space')
+        pair = first, others[0]
         if pair in lines:
             raise ValueError(f'{path}:{number}: {line[:80]!r} stands in line {lines[pair]} too')
         lines[pair] = number

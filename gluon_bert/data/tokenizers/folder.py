@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Optional
 
 from ..._internal.json import read_json
+from ..._internal.types import PathLike
 from .base import FILE_ROLES, ROLES
 from .byte_pair import SPACE, BytePairTokenizer
 from .sentencepiece import SentencePieceTokenizer, read_sentencepiece_vocab
@@ -18,11 +20,15 @@ from .vocabulary_ids import (
 )
 from .wordpiece import SUBWORD_PREFIX, BertTokenizer
 
+if TYPE_CHECKING:
+    from .base import SubwordTokenizer
+
+
 _CONFIG = 'tokenizer_config.json'
 _WHOLE = 'tokenizer.json'
 
 
-def read_tokenizer(folder, lower=None):
+def read_tokenizer(folder: PathLike, lower: Optional[bool] = None) -> Optional[SubwordTokenizer]:
     """Read the tokenizer of a folder, whatever its family.
 
     It is made of the first of these that the folder has:
@@ -75,7 +81,7 @@ def read_tokenizer(folder, lower=None):
     return None
 
 
-def read_max_tokens(folder):
+def read_max_tokens(folder: PathLike) -> Optional[int]:
     """Read the longest sequence that the tokenizer of a folder is set to make.
 
     Parameters

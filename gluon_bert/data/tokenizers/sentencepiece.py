@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from typing import Optional, Union
 
 from gluonnlp.data import count_tokens
 from gluonnlp.vocab import BERTVocab
@@ -10,6 +12,7 @@ from tokenizers import PreTokenizedString, Regex
 from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer, Split
 
+from ..._internal.types import PathLike
 from .base import ROLES, Encoded, SubwordTokenizer, checked_text, checked_texts
 from .sentencepiece_file import library_tokenizer, load, pieces_of, read_model
 from .vocabulary_ids import BERT_TOKENS, check_names, check_unknown
@@ -57,16 +60,16 @@ class SentencePieceTokenizer(SubwordTokenizer):
 
     def __init__(
         self,
-        path,
-        vocab=None,
-        lower=False,
+        path: Union[PathLike, bytes],
+        vocab: Optional[BERTVocab] = None,
+        lower: bool = False,
         *,
-        strip_accents=None,
-        split_words=False,
-        num_best=0,
-        alpha=1.0,
-        uses_token_types=True,
-    ):
+        strip_accents: Optional[bool] = None,
+        split_words: bool = False,
+        num_best: int = 0,
+        alpha: float = 1.0,
+        uses_token_types: bool = True,
+    ) -> None:
         self._model = path if isinstance(path, bytes) else read_model(path)
         source = 'the model' if isinstance(path, bytes) else path
         self._processor = load(self._model, source)
@@ -96,12 +99,13 @@ class SentencePieceTokenizer(SubwordTokenizer):
                 strip_accents=bool(lower if strip_accents is None else strip_accents),
             )
         )
-        special = {getattr(self._vocab, name, None) for name in ROLES} - {None}
+        tokens = [getattr(self._vocab, name, None) for name in ROLES]
+        special = {token for token in tokens if token is not None}
         self._special = re.compile(
             f'({"|".join(map(re.escape, sorted(special, key=len, reverse=True)))})'
         )
 
-    def __call__(self, text):
+    def __call__(self, text: str) -> list[str]:
         """Tokenize a text; return a list of str."""
         tokens = []
         for number, part in enumerate(self._special.split(checked_text(text))):
@@ -112,7 +116,7 @@ class SentencePieceTokenizer(SubwordTokenizer):
                 tokens += self._processor.encode(word, out_type=str, **self._sampling)
         return tokens
 
-    def encode_ids(self, texts):
+    def encode_ids(self, texts: Iterable[str]) -> list[list[int]]:
         """Compute only the ids of many texts, faster than :meth:`encode_batch`.
 
         Parameters
@@ -126,7 +130,7 @@ class SentencePieceTokenizer(SubwordTokenizer):
         return [self._vocab[self(text)] for text in checked_texts(texts)]
 
     @staticmethod
-    def is_first_subword(token):
+    def is_first_subword(token: str) -> bool:
         """Tell if a token starts a word.
 
         Examples
@@ -200,7 +204,9 @@ class SentencePieceTokenizer(SubwordTokenizer):
         return files
 
 
-def read_sentencepiece_vocab(path, special_tokens=None):
+def read_sentencepiece_vocab(
+    path: PathLike, special_tokens: Optional[dict[str, str]] = None
+) -> BERTVocab:
     """Read the vocabulary of a SentencePiece model, as GluonNLP builds it.
 
     Parameters

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import re
 import struct
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from tokenizers import AddedToken, Regex, Tokenizer, normalizers
 from tokenizers.decoders import Metaspace as MetaspaceDecoder
 from tokenizers.models import Unigram
 from tokenizers.pre_tokenizers import Metaspace
 from tokenizers.processors import BertProcessing
+
+from ..._internal.types import PathLike
+
+if TYPE_CHECKING:
+    from gluonnlp.vocab import BERTVocab
+
 
 MAX_BYTES = 8 << 20
 MAX_PIECES = 300_000  # the largest published models have 256000
@@ -27,7 +34,7 @@ class Model(NamedTuple):
     normalizer: dict
 
 
-def read_model(path):
+def read_model(path: PathLike) -> bytes:
     """Read the bytes of a model file and check that it is one.
 
     Parameters
@@ -55,7 +62,7 @@ def read_model(path):
     return data
 
 
-def load(data, source='the model'):
+def load(data: bytes, source: PathLike = 'the model') -> Any:
     """Load a model into the library's processor.
 
     Parameters
@@ -92,9 +99,10 @@ def load(data, source='the model'):
         raise ValueError(f'{source}: not a SentencePiece model: {error}') from None
 
 
-def parse_model(data):
+def parse_model(data: bytes) -> Model:
     """Parse a model file; ValueError if it is none."""
-    pieces, settings = [], {2: {}, 3: {}}
+    pieces: list[tuple[str, float, int]] = []
+    settings: dict[int, dict] = {2: {}, 3: {}}
     for number, value in _fields(data):
         if number == 1:
             fields = dict(_fields(value))
@@ -113,7 +121,7 @@ def parse_model(data):
     return Model(pieces, settings[2], settings[3])
 
 
-def pieces_of(encoded):
+def pieces_of(encoded: bytes) -> Iterator[tuple[str, int, int]]:
     """Yield the pieces of an encoded text, as (text, begin, end) with positions in bytes."""
     for number, value in _fields(encoded):
         if number == 2:
@@ -121,7 +129,7 @@ def pieces_of(encoded):
             yield fields[1].decode('utf-8'), fields.get(4, 0), fields.get(5, 0)
 
 
-def library_tokenizer(data, vocab):
+def library_tokenizer(data: bytes, vocab: BERTVocab) -> Optional[Tokenizer]:
     """Build the same segmentation in the ``tokenizers`` library, if it supports it.
 
     It differs for full-width letters with a combining accent, which the library does not compose.

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Optional
 
 from ..._internal.json import read_json
+from ..._internal.types import PathLike
 from ..classification.rows import read_lines
 from .sentencepiece import read_sentencepiece_vocab
 from .vocabulary_ids import build_vocab, check_num_lines, find_special_tokens, gluonnlp_order
 from .vocabulary_json import vocab_from_json
+
+if TYPE_CHECKING:
+    from gluonnlp.vocab import BERTVocab
+
 
 # The largest published vocabulary, LaBSE's, has 501153 lines and 5 million bytes.
 MAX_LINES = 600_000
 MAX_BYTES = 16 << 20
 
 
-def read_vocab(path, swap=False, special_tokens=None):
+def read_vocab(
+    path: PathLike, swap: bool = False, special_tokens: Optional[dict[str, str]] = None
+) -> BERTVocab:
     r"""Read a vocabulary in any form in which BERTs are published.
 
     - ``vocab.txt``: the id of a token is its line number, from 0. Lines are stripped as Google's

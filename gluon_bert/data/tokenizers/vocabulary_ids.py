@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import reprlib
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from gluonnlp.data import count_tokens
 from gluonnlp.vocab import BERTVocab
 
+from ..._internal.types import PathLike
 from ..classification.rows import unknown_name
 
 SPECIAL_TOKENS = ('[UNK]', '[PAD]', '[CLS]', '[SEP]', '[MASK]')  # GluonNLP's ids 0 to 4
@@ -30,12 +32,12 @@ ROBERTA_TOKENS = {
 }
 
 
-def clipped(value):
+def clipped(value: object) -> str:
     """Shorten a value read from a file, to be shown with repr in a message."""
     return value[:80] if isinstance(value, str) else reprlib.repr(value)
 
 
-def gluonnlp_order(tokens):
+def gluonnlp_order(tokens: Sequence[str]) -> list[int]:
     """Compute the order that GluonNLP 0.5's and 0.6's converters gave a vocabulary.
 
     [UNK], [PAD], [CLS], [SEP] and [MASK] get the ids 0 to 4, each by changing places with the
@@ -74,7 +76,9 @@ def gluonnlp_order(tokens):
     return order
 
 
-def build_vocab(tokens, special_tokens, reserved_tokens=()):
+def build_vocab(
+    tokens: Sequence[str], special_tokens: Mapping[str, str], reserved_tokens: Sequence[str] = ()
+) -> BERTVocab:
     """Build a vocabulary with the ids of a list.
 
     Parameters
@@ -98,7 +102,9 @@ def build_vocab(tokens, special_tokens, reserved_tokens=()):
     )
 
 
-def find_special_tokens(tokens, given, source):
+def find_special_tokens(
+    tokens: Collection[str], given: Mapping[str, str], source: PathLike
+) -> dict[str, str]:
     """Find the special tokens of a vocabulary by their names in GluonNLP.
 
     Parameters
@@ -138,21 +144,21 @@ def find_special_tokens(tokens, given, source):
     return special_tokens
 
 
-def check_names(special_tokens):
+def check_names(special_tokens: Iterable[str]) -> None:
     """Raise ValueError if a special token has a name other than GluonNLP's."""
     for name in special_tokens:
         if name not in ROBERTA_TOKENS:
             raise unknown_name('special token', name, ROBERTA_TOKENS)
 
 
-def check_unknown(special_tokens, source):
+def check_unknown(special_tokens: Mapping[str, str], source: PathLike) -> None:
     """Raise ValueError if a token equals the unknown one, which GluonNLP would count twice."""
     for name, token in special_tokens.items():
         if name != 'unknown_token' and token == special_tokens['unknown_token']:
             raise ValueError(f'{source}: {token[:80]!r} is both unknown_token and {name}')
 
 
-def looks_lowercase(vocab):
+def looks_lowercase(vocab: BERTVocab) -> bool:
     """Tell if a vocabulary seems made of lower-cased text.
 
     Parameters
@@ -176,7 +182,7 @@ def looks_lowercase(vocab):
     )
 
 
-def ids_to_tokens(ids, source):
+def ids_to_tokens(ids: object, source: PathLike) -> list[str]:
     """List the tokens by id, given an object with the id of each token.
 
     Raises
@@ -186,20 +192,21 @@ def ids_to_tokens(ids, source):
     """
     if not isinstance(ids, dict) or not ids:
         raise ValueError(f'{source}: no object with the id of each token')
-    tokens = [None] * len(ids)
+    by_id: dict[int, str] = {}
     for token, number in ids.items():
-        _check_id(token, number, len(tokens), source)
-        if tokens[number] is not None:
+        _check_id(token, number, len(ids), source)
+        if number in by_id:
             raise ValueError(
-                f'{source}: tokens {tokens[number][:80]!r} and {token[:80]!r} both '
+                f'{source}: tokens {by_id[number][:80]!r} and {token[:80]!r} both '
                 f'have the id {number}'
             )
-        tokens[number] = token
+        by_id[number] = token
+    tokens = [by_id[number] for number in range(len(ids))]
     check_text(tokens, source)
     return tokens
 
 
-def check_text(tokens, source):
+def check_text(tokens: Sequence[object], source: PathLike) -> None:
     """Raise ValueError if a token is no str, holds a NUL, or is not valid Unicode."""
     for number, token in enumerate(tokens):
         if not isinstance(token, str):
@@ -210,7 +217,7 @@ def check_text(tokens, source):
             raise ValueError(f'{source}: token {number}, {token[:80]!r}, holds half a character')
 
 
-def check_num_lines(path, max_bytes, max_lines):
+def check_num_lines(path: PathLike, max_bytes: int, max_lines: int) -> None:
     """Raise ValueError if a file has more than ``max_lines`` in its first ``max_bytes``."""
     with open(path, 'rb') as file:
         if file.read(max_bytes).count(b'\n') > max_lines:

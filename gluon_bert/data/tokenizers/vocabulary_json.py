@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import re
 import reprlib
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Optional
 
 from ..._internal.files import write_text
+from ..._internal.types import PathLike
 from .vocabulary_ids import (
     BERT_TOKENS,
     SPECIAL_TOKENS,
@@ -18,6 +21,10 @@ from .vocabulary_ids import (
     ids_to_tokens,
 )
 
+if TYPE_CHECKING:
+    from gluonnlp.vocab import BERTVocab
+
+
 FORMS = ('current', 'old', '0.5')
 
 # The keys that hold special tokens: in an object of their own since 0.7, beside the others before.
@@ -27,7 +34,7 @@ _LINE_SEPARATOR = '\u2028'
 _UNUSED = re.compile(r'\[unused(\d+)\]')
 
 
-def gluonnlp_json(tokens, form='current'):
+def gluonnlp_json(tokens: Any, form: str = 'current') -> bytes:
     """Write a published vocabulary as GluonNLP's converters wrote it, byte for byte.
 
     Parameters
@@ -81,7 +88,7 @@ def gluonnlp_json(tokens, form='current'):
     return json.dumps(content).encode()
 
 
-def write_vocab_json(path, vocab):
+def write_vocab_json(path: PathLike, vocab: BERTVocab) -> None:
     """Write a vocabulary atomically as the JSON of GluonNLP 0.7 and later.
 
     ``gluonnlp.vocab.BERTVocab.from_json`` and :func:`gluon_bert.data.read_vocab` give an equal
@@ -96,7 +103,7 @@ def write_vocab_json(path, vocab):
     write_text(path, vocab.to_json())
 
 
-def unswapped(tokens):
+def unswapped(tokens: Sequence[str]) -> list[str]:
     """Convert the ids of GluonNLP 0.5 and 0.6 back to the published ones.
 
     :func:`gluonnlp_order` backwards. Where the special tokens stood before is told by the tokens
@@ -132,8 +139,9 @@ def unswapped(tokens):
     place = {token: number for number, token in enumerate(tokens)}
     number = _UNUSED.fullmatch(tokens[5]) if len(tokens) > 5 else None
     first = int(number[1]) - 4 if number else -1
-    ousted = [place.get(f'[unused{first + k}]') for k in range(4)]
-    if tuple(tokens[:5]) != SPECIAL_TOKENS or None in ousted:
+    unused = [f'[unused{first + k}]' for k in range(4)]
+    ousted = [place[token] for token in unused if token in place]
+    if tuple(tokens[:5]) != SPECIAL_TOKENS or len(ousted) < len(unused):
         raise ValueError(
             f'the tokens begin with {tokens[:6]}: not the order GluonNLP gave the '
             f'vocabularies of 2018, {list(SPECIAL_TOKENS)} and an [unused...] '
@@ -153,7 +161,9 @@ def unswapped(tokens):
     return published
 
 
-def vocab_from_json(content, source, special_tokens=None):
+def vocab_from_json(
+    content: object, source: PathLike, special_tokens: Optional[Mapping[str, str]] = None
+) -> BERTVocab:
     """Build the vocabulary in a JSON of GluonNLP, or in an object with each token's id.
 
     Parameters

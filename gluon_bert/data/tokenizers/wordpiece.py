@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Optional
+
 from tokenizers import AddedToken, Tokenizer
 from tokenizers.decoders import WordPiece as WordPieceDecoder
 from tokenizers.models import WordPiece
@@ -10,6 +13,10 @@ from tokenizers.pre_tokenizers import BertPreTokenizer
 from tokenizers.processors import BertProcessing
 
 from .base import ROLES, LibraryTokenizer, ordered_tokens
+
+if TYPE_CHECKING:
+    from gluonnlp.vocab import BERTVocab
+
 
 SUBWORD_PREFIX = '##'
 
@@ -65,15 +72,15 @@ class BertTokenizer(LibraryTokenizer):
 
     def __init__(
         self,
-        vocab,
-        lower=True,
+        vocab: BERTVocab,
+        lower: bool = True,
         *,
-        strip_accents=None,
-        split_chinese=True,
-        max_input_chars_per_word=200,
-        never_split=None,
-        uses_token_types=True,
-    ):
+        strip_accents: Optional[bool] = None,
+        split_chinese: bool = True,
+        max_input_chars_per_word: int = 200,
+        never_split: Optional[Iterable[str]] = None,
+        uses_token_types: bool = True,
+    ) -> None:
         super().__init__(
             vocab,
             lower=bool(lower),
@@ -116,7 +123,7 @@ class BertTokenizer(LibraryTokenizer):
         return tokenizer
 
     @staticmethod
-    def is_first_subword(token):
+    def is_first_subword(token: str) -> bool:
         """Tell if a token starts a word.
 
         Examples
@@ -160,7 +167,9 @@ class BertTokenizer(LibraryTokenizer):
 BERTTokenizer = BertTokenizer  # GluonNLP's spelling
 
 
-def normalizer_of(lower, strip_accents=None, split_chinese=True):
+def normalizer_of(
+    lower: bool, strip_accents: Optional[bool] = None, split_chinese: bool = True
+) -> BertNormalizer:
     """Make a normalizer of the ``tokenizers`` library that cleans text as BERT does.
 
     Parameters

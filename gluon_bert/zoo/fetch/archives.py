@@ -9,6 +9,7 @@ import stat
 import struct
 import zipfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 from .errors import explain_disk_full
@@ -30,7 +31,7 @@ _DAMAGED = (
 )
 
 
-def extract(archive, folder, wanted):
+def extract(archive: Path, folder: Path, wanted: Callable[[str], bool]) -> list[Path]:
     """Unpack the chosen files of an archive.
 
     Parameters

@@ -8,9 +8,10 @@ import logging
 import os
 import shutil
 import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Union
+from typing import Optional, Union
 
 from ..._internal.files import sha256_of, write_text
 from ..schema import Vocabulary, Weights
@@ -46,18 +47,18 @@ class CacheEntry:
     row: Union[Vocabulary, Weights]
 
     @property
-    def folder(self):
+    def folder(self) -> Path:
         """Folder of the installed files."""
         return self.root / self.key
 
     @property
-    def downloads(self):
+    def downloads(self) -> Path:
         """Folder of partial downloads."""
         return self.root / '.downloads' / self.key
 
 
 @contextlib.contextmanager
-def locked(entry):
+def locked(entry: CacheEntry) -> Iterator[None]:
     """Hold the lock of an entry; the lock of a killed process is free."""
     from filelock import FileLock, Timeout
 
@@ -84,7 +85,7 @@ def locked(entry):
 
 
 @contextlib.contextmanager
-def staging_dir(entry):
+def staging_dir(entry: CacheEntry) -> Iterator[Path]:
     """Make a temporary folder beside the partial downloads; the entry's lock is held."""
     with explain_disk_full(entry.root):
         entry.downloads.mkdir(parents=True, exist_ok=True)
@@ -100,7 +101,12 @@ def staging_dir(entry):
             entry.downloads.rmdir()  # unless something is to be gone on with
 
 
-def install(entry, raw, convert, temporary):
+def install(
+    entry: CacheEntry,
+    raw: LocalFiles,
+    convert: Optional[Callable[[LocalFiles, Path], None]],
+    temporary: Path,
+) -> LocalFiles:
     """Convert fetched files to their final form and move them into place in one step.
 
     Parameters
@@ -149,8 +155,10 @@ def install(entry, raw, convert, temporary):
         )
     _move(final, entry.folder)
     shutil.rmtree(entry.downloads, ignore_errors=True)
-    paths, kind = find_files(entry.folder, entry.row)
-    return LocalFiles(paths, kind, swapped_of(kind), raw.source)
+    located = find_files(entry.folder, entry.row)
+    if located is None:
+        raise ValueError(f'{entry.folder}: its files were removed while they were installed')
+    return LocalFiles(*located, swapped_of(located[1]), raw.source)
 
 
 def _final_name(path, kind, paths):

@@ -10,6 +10,9 @@ import os
 import re
 import shutil
 import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Optional
 from urllib.parse import urlsplit
 
 CONNECT_TIMEOUT = 10  # seconds
@@ -33,12 +36,12 @@ class SourceError(Exception):
         The source answers, and has no such file.
     """
 
-    def __init__(self, reason, absent=False):
+    def __init__(self, reason: str, absent: bool = False) -> None:
         super().__init__(reason)
         self.absent = absent
 
 
-def shown(url):
+def shown(url: str) -> str:
     """Remove passwords and signatures from a URL, for messages."""
     parts = urlsplit(url)
     if parts.scheme not in ('http', 'https'):
@@ -46,7 +49,7 @@ def shown(url):
     return parts._replace(netloc=parts.netloc.rpartition('@')[2], query='', fragment='').geturl()
 
 
-def timeouts():
+def timeouts() -> tuple[float, float]:
     """Read the timeouts for connecting and for data; GLUON_BERT_TIMEOUT sets both.
 
     Returns
@@ -65,18 +68,18 @@ def timeouts():
     return min(seconds, CONNECT_TIMEOUT), seconds
 
 
-def pause(url, failure, attempt, after=None):
+def pause(url: str, failure: object, attempt: int, after: Optional[float] = None) -> None:
     """Wait before the next attempt: as long as the server asks, else longer each time."""
     seconds = BACK_OFF * 2**attempt if after is None else after
     _log.info('%s: %s; again in %s s', shown(url), failure, seconds)
     _sleep(seconds)
 
 
-def retry_after(response):
+def retry_after(response: Any) -> Optional[float]:
     """Read the seconds that a server asks to wait, bounded; None if it asks for none."""
     text = response.headers.get('Retry-After', '')
     if re.fullmatch(r'\d{1,9}', text):
-        seconds = int(text)
+        seconds = float(text)
     else:
         try:
             seconds = email.utils.parsedate_to_datetime(text).timestamp() - time.time()
@@ -85,7 +88,7 @@ def retry_after(response):
     return min(max(seconds, 0), MAX_RETRY_AFTER)
 
 
-def short_reason(error):
+def short_reason(error: BaseException) -> str:
     """Summarise the client's nested messages in one short line."""
     text = str(error)
     connect, read = timeouts()
@@ -101,7 +104,7 @@ def short_reason(error):
 
 
 @contextlib.contextmanager
-def explain_disk_full(folder, needed=None):
+def explain_disk_full(folder: Path, needed: Optional[int] = None) -> Iterator[None]:
     """Turn a full disk, quota or file-size limit into an OSError that gives the sizes."""
     try:
         yield
@@ -111,7 +114,7 @@ def explain_disk_full(folder, needed=None):
         raise disk_full(folder, needed, error.errno) from None
 
 
-def disk_full(folder, needed, number=errno.ENOSPC):
+def disk_full(folder: Path, needed: Optional[int], number: int = errno.ENOSPC) -> OSError:
     """Make the error for a full disk, with the bytes needed and free."""
     while not folder.exists():
         folder = folder.parent

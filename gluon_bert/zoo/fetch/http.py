@@ -8,7 +8,9 @@ import logging
 import os
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Optional
 from urllib.parse import urljoin, urlsplit
 
 from ..._internal.files import write_text
@@ -40,7 +42,13 @@ class _Again(Exception):
         self.after = after
 
 
-def download(url, target, size=None, check=None, progress=True):
+def download(
+    url: str,
+    target: Path,
+    size: Optional[int] = None,
+    check: Optional[Callable[[Path], object]] = None,
+    progress: bool = True,
+) -> Path:
     """Download ``url`` to ``target``, which appears only once complete and checked.
 
     What has arrived lies in ``<target>.part`` until then, and a later call goes on from there.
@@ -72,20 +80,20 @@ def download(url, target, size=None, check=None, progress=True):
         If the disk is full; the message names the folder, the bytes needed and those free.
     """
     part = target.with_name(target.name + '.part')
-    for last in (False, True):
+    for is_last in (False, True):
         _transfer(url, part, size, progress)
         try:
             if check is not None:
                 check(part)
+            break
         except ValueError as error:
             _remove(part)
-            if last:
+            if is_last:
                 raise SourceError(str(error)) from None
-            _log.warning('%s: %s; fetching it once more', shown(url), error)
-        else:
-            os.replace(part, target)
-            _remove(part)
-            return target
+            _log.warning('%s: %s; downloading it once more', shown(url), error)
+    os.replace(part, target)
+    _remove(part)
+    return target
 
 
 def _transfer(url, part, size, progress):

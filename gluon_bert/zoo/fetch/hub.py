@@ -6,7 +6,9 @@ import contextlib
 import os
 import re
 from pathlib import Path
+from typing import Optional
 
+from ..._internal.types import PathLike
 from ..schema import HubFile
 from .errors import (
     FULL,
@@ -42,12 +44,12 @@ _COMMIT = re.compile(r'[0-9a-f]{40}')
 _SHA256 = re.compile(r'[0-9a-f]{64}')
 
 
-def is_hub_url(source):
+def is_hub_url(source: PathLike) -> bool:
     """Tell whether a source names a repository of the hub, ``hf://owner/name``."""
     return str(source).startswith(_SCHEME)
 
 
-def parse_hub_url(url):
+def parse_hub_url(url: PathLike) -> tuple[str, str]:
     """Split ``hf://owner/name[@revision]``.
 
     Returns
@@ -64,18 +66,20 @@ def parse_hub_url(url):
     return repository, revision or 'main'
 
 
-def offline():
+def offline() -> bool:
     """Tell if HF_HUB_OFFLINE (or TRANSFORMERS_OFFLINE) forbids network access."""
     text = os.environ.get('HF_HUB_OFFLINE') or os.environ.get('TRANSFORMERS_OFFLINE') or ''
     return text.upper() in ('1', 'ON', 'YES', 'TRUE')
 
 
-def endpoint():
+def endpoint() -> str:
     """Return the hub's URL without a trailing '/'."""
     return (os.environ.get('HF_ENDPOINT') or 'https://huggingface.co').rstrip('/')
 
 
-def fetch_from_hub(file, sha256=None, progress=True, reach=True):
+def fetch_from_hub(
+    file: HubFile, sha256: Optional[str] = None, progress: bool = True, reach: bool = True
+) -> Path:
     """Fetch a file of the hub into the cache of the hub's client.
 
     Parameters
@@ -128,7 +132,7 @@ def fetch_from_hub(file, sha256=None, progress=True, reach=True):
     return _download(client, file, sha256 or named, file.size or size, progress)
 
 
-def fetch_folder(repository, revision='main', progress=True):
+def fetch_folder(repository: str, revision: str = 'main', progress: bool = True) -> Path:
     """Fetch a checkpoint of the hub as a folder in the cache of the hub's client.
 
     Parameters
@@ -160,7 +164,7 @@ def fetch_folder(repository, revision='main', progress=True):
             failures[path] = error
             return None
 
-    failures = {}
+    failures: dict[str, SourceError] = {}
     config = get('config.json', revision)
     if config is not None:
         commit = config.parent.name  # so that all files are of the same one

