@@ -57,7 +57,7 @@ def one_of(kind, names):
             return text
         hint = did_you_mean(text, names, cutoff=0.4)
         raise argparse.ArgumentTypeError(
-            f'unknown {kind} {text!r}{hint} (there are: {", ".join(sorted(names))})'
+            f'unknown {kind} {text!r}{hint} (allowed: {", ".join(sorted(names))})'
         )
 
     return parse

@@ -53,10 +53,10 @@ def parse_json(raw: bytes, max_values: int = MAX_VALUES) -> Any:
     Raises
     ------
     ValueError
-        If it is not UTF-8, has more than ``max_values`` values, is nested too deeply or not JSON,
-        an object has a key twice, or a number is none or out of range.
+        If it is not UTF-8, not JSON, has more than ``max_values`` values, is nested too deeply,
+        has a key twice in one object, or a number that is NaN, infinite or too long.
     """
-    # Before anything is built of it: one value of two bytes takes a hundred in memory.
+    # Checked before parsing: a value of two bytes takes a hundred in memory.
     if sum(map(raw.count, (b',', b'[', b'{'))) > max_values:
         raise ValueError(f'the JSON holds more than {max_values} values')
     try:
@@ -73,7 +73,7 @@ def parse_json(raw: bytes, max_values: int = MAX_VALUES) -> Any:
     except RecursionError:
         raise ValueError('the JSON is nested too deeply') from None
     except ValueError as error:
-        raise ValueError(f'not JSON as it is needed here: {error}') from None
+        raise ValueError(f'not JSON as expected: {error}') from None
 
 
 def _unique(pairs):
@@ -81,7 +81,7 @@ def _unique(pairs):
     if len(content) < len(pairs):
         seen = set()
         repeated = next(key for key, _ in pairs if key in seen or seen.add(key))
-        raise ValueError(f'the key {repeated[:80]!r} stands twice in one object')
+        raise ValueError(f'the key {repeated[:80]!r} occurs twice in one object')
     return content
 
 

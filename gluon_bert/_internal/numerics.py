@@ -16,7 +16,7 @@ def softmax(scores: ArrayLike, axis: int = -1) -> np.ndarray:
     Parameters
     ----------
     scores : array_like of float
-        Along the axis there may be none.
+        The axis may be empty.
     axis : int
 
     Returns

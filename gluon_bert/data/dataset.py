@@ -23,20 +23,20 @@ class SequenceData:
     ----------
     features : list of Features
     labels : numpy.ndarray, list of arrays, or None
-        One for each sequence, shape (sequences, ...); or for each sequence a list with one for
-        each of its tokens; None where there are none, as in a test set.
+        A label for each sequence, shape (sequences, ...); or for each sequence a list of labels of
+        its tokens; None without labels, as in a test set.
     pad_id : int
         Id of the padding token.
     batch_size : int
         Sequences in a batch.
     seed : int
-        Of the order of training batches.
+        Seed of the order of training batches.
     round_to : int, optional
-        Pad lengths to a multiple of it.
+        Pad lengths to a multiple of this.
     fixed_length : int, optional
         Pad all batches to this length.
     ctx : mxnet.Context or list of them, optional
-        Where batches go, the first of several; by default the current context.
+        Device of the batches, the first of several; by default the current context.
     """
 
     def __init__(
@@ -94,14 +94,14 @@ class SequenceData:
         Parameters
         ----------
         indices : array of int
-            As given by the two methods above.
+            As returned by the two methods above.
 
         Returns
         -------
         inputs : tuple of NDArray
             inputs (N, T), token_types (N, T), valid_length (N,): float32, as MXNet's layers read.
         labels : NDArray, or None
-            Shape (N, ...); or (N, T) where there is one for each token, -1 in the padding.
+            Shape (N, ...); or (N, T) with a label for each token, -1 in the padding.
         """
         arrays = pad_batch(
             [self._features[i] for i in indices],

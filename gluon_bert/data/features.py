@@ -32,13 +32,13 @@ class SentenceTransform:
     """Converter of a text or a pair of texts to one sequence of token ids.
 
     ``[CLS] text [SEP]`` with token types 0, or ``[CLS] text [SEP] pair [SEP]`` with token types 0
-    for the first three and 1 for the rest. Devlin et al. (2019), section 3. The tokenizer says
-    how many separators there are and whether there are token types: RoBERTa's pairs are
-    ``<s> text </s></s> pair </s>``, its token types all 0.
+    for the first three and 1 for the rest. Devlin et al. (2019), section 3. The tokenizer
+    determines the number of separators and the token types: RoBERTa's pairs are
+    ``<s> text </s></s> pair </s>``, with token types all 0.
 
-    Too long a text is cut at its end; of too long a pair, tokens are taken one by one from the
-    end of the longer text, of the second if both have the same length. A pair without tokens
-    counts as no pair, as in Google's and GluonNLP's code.
+    A text that is too long is cut at its end. From a pair that is too long, tokens are removed
+    one by one from the end of the longer text, or of the second if both are equally long. A pair
+    without tokens counts as no pair, as in Google's and GluonNLP's code.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ class SentenceTransform:
         ----------
         texts : sequence of str
         pairs : sequence of str, optional
-            As many as ``texts``; None among them for a single text.
+            As many as ``texts``; None for a single text.
         progress : callable, optional
             Called with the number of texts done since its last call, such as ``tqdm.update``.
 
@@ -119,12 +119,12 @@ class SentenceTransform:
         -------
         features : list of Features
         num_truncated : int
-            How many sequences were cut.
+            Number of sequences that were cut.
 
         Raises
         ------
         ValueError
-            If there are not as many ``pairs`` as ``texts``.
+            If ``pairs`` and ``texts`` differ in number.
         """
         if pairs is not None and len(pairs) != len(texts):
             raise ValueError(f'pairs must be as many as texts, got {len(pairs)} and {len(texts)}')
@@ -171,15 +171,15 @@ class SentenceTransform:
 def truncated_lengths(length: int, pair_length: int, max_length: int) -> tuple[int, int]:
     """Compute the number of tokens of each text of a pair that fit.
 
-    The same as taking tokens one by one from the longer text, from the second if both are equally
-    long, until ``max_length`` are left.
+    The result equals removing tokens one by one from the longer text, or from the second if both
+    are equally long, until ``max_length`` remain.
 
     Parameters
     ----------
     length, pair_length : int
         Tokens of the two texts.
     max_length : int
-        Tokens there is room for.
+        Number of tokens that fit.
 
     Returns
     -------
@@ -210,7 +210,7 @@ def pad_batch(
     round_to : int, optional
         Make T a multiple of this, so that few different shapes occur.
     max_length : int, optional
-        What T is never rounded above.
+        Upper limit of T when rounding.
 
     Returns
     -------
@@ -262,9 +262,9 @@ def bucketed_batches(
         Of each sequence.
     batch_size : int
     seed, epoch : int
-        0 or more; every epoch has its own order.
+        0 or more; every epoch has a different order.
     num_chunk_batches : int
-        More: less padding, less shuffling. 1: shuffled without regard to length.
+        A larger number means less padding and less shuffling; 1 shuffles regardless of length.
 
     Returns
     -------

@@ -81,7 +81,7 @@ def evaluate_metrics(
     Raises
     ------
     ValueError
-        If a name is unknown, or there are not as many finite predictions as labels.
+        If a name is unknown, or labels and predictions differ in number or are not finite.
 
     Examples
     --------
@@ -123,7 +123,7 @@ def confusion_matrix(labels: Numbers, predictions: Numbers, num_classes: int) ->
     Raises
     ------
     ValueError
-        If there are not as many predictions as labels, or one is out of range.
+        If labels and predictions differ in number, or one is out of range.
 
     Examples
     --------

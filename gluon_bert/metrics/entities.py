@@ -1,7 +1,7 @@
 """Compute entity-level scores, counted as conlleval and seqeval do.
 
-An entity is found if its type and both its ends are right (Tjong Kim Sang and De Meulder, 2003,
-section 2.3).
+A predicted entity is correct if its type and both its ends are right (Tjong Kim Sang and De
+Meulder, 2003, section 2.3).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ..data.ner.schemes import tag_spans
 class EntityScores(NamedTuple):
     """Counts of entities of one type, or of all.
 
-    ``num_correct`` of the ``num_predicted`` entities are among the ``num_gold`` that are meant.
+    ``num_correct`` of the ``num_predicted`` entities are among the ``num_gold`` gold ones.
     """
 
     name: str
@@ -67,8 +67,8 @@ def entity_report(
     gold, predicted : sequence of sequence of str
         The tags of each sentence.
     scheme : str, optional
-        Count only entities that are tagged as this scheme has it: seqeval's strict mode. By
-        default entities are those that conlleval finds in any tags: seqeval's default mode.
+        Count only entities tagged according to this scheme, as in seqeval's strict mode. By
+        default, entities are read from any tags as conlleval does: seqeval's default mode.
 
     Returns
     -------
@@ -77,7 +77,7 @@ def entity_report(
     Raises
     ------
     ValueError
-        If the two differ in their number of sentences, or in the words of one of them.
+        If the numbers of sentences differ, or those of the words of a sentence.
 
     Examples
     --------

@@ -46,21 +46,21 @@ def evaluate_squad(
     predictions : dict of str to str
         The answer by the question's id, '' for none.
     version_2 : bool
-        Evaluate as SQuAD 2.0: no answer can be right; a question without prediction does not
-        count. As SQuAD 1.1, it counts as wrong.
+        Evaluate as SQuAD 2.0, where having no answer can be right and a question without
+        prediction does not count. In SQuAD 1.1 it counts as wrong.
     null_odds : dict of str to float, optional
-        For SQuAD 2.0 the probability or odds, by id, that there is no answer.
+        For SQuAD 2.0, the probability or odds by id that there is no answer.
     null_threshold : float
-        Above it no answer counts as predicted.
+        If the odds exceed it, no answer counts as predicted.
     characters : bool
-        For Chinese: each Chinese character is a word, all punctuation is left out, and F1 is that
-        of the longest common run of words, as in the evaluation of CMRC 2018.
+        For Chinese: each Chinese character is a word, all punctuation is removed, and F1 is
+        computed from the longest common run of words, as in the evaluation of CMRC 2018.
 
     Returns
     -------
     dict of str to float
         SQuAD 1.1: 'f1', 'exact_match', 'total', 'missing'. SQuAD 2.0: 'f1', 'exact', 'total',
-        'missing', the same three with HasAns\\_ and NoAns\\_ where there are such questions, and,
+        'missing', the same three with HasAns\\_ and NoAns\\_ if there are such questions, and,
         with ``null_odds``, 'best_exact', 'best_exact_thresh', 'best_f1', 'best_f1_thresh'.
 
     Raises

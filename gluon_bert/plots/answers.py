@@ -65,8 +65,8 @@ def plot_answer(
 ) -> None:
     """Draw a paragraph with the answers to a question.
 
-    A character is the darker the more probably it is part of the answer: the probabilities of all
-    candidates with it are added up. The best answer is underlined.
+    The more probably a character is part of the answer, the darker it is: the probabilities of
+    all candidates that contain it are added up. The best answer is underlined.
 
     Parameters
     ----------
@@ -74,21 +74,19 @@ def plot_answer(
     answers : list of AnswerSpan
         The best one first.
     path : str or Path
-        PNG, SVG or PDF, by its suffix.
     tokens : TokenProbabilities, optional
         Drawn below the paragraph.
     num_listed : int
-        Candidates that are listed with their probability.
+        Number of candidates listed with their probabilities.
     title : str
-        Instead of the question.
+        Used instead of the question.
     font : str or Path, optional
-        A font file to take besides, for characters that no installed font has.
 
     Raises
     ------
     ValueError
-        If there is no candidate, one is not within the paragraph, the paragraph is empty, or the
-        suffix is another.
+        If there is no candidate, one is outside the paragraph, the paragraph is empty, or the
+        suffix is not allowed.
     """
     if not context.strip():
         raise ValueError('context is empty')
@@ -148,14 +146,14 @@ def answers_of_file(path: PathLike, question: Question) -> list[AnswerSpan]:
     Returns
     -------
     list of AnswerSpan
-        Where the file does not say from which character to which, the first place is taken at
-        which the text stands.
+        If the file lacks the characters of an answer, its first occurrence in the paragraph is
+        used.
 
     Raises
     ------
     FileNotFoundError
     ValueError
-        If the file has no candidates for it, or one does not stand in the paragraph.
+        If the file has no candidates for the question, or one is not in the paragraph.
     """
     from .._internal.json import read_object
 
@@ -167,12 +165,12 @@ def answers_of_file(path: PathLike, question: Question) -> list[AnswerSpan]:
             text, share = row['text'], float(row['probability'])
             start = row.get('start', question.context.find(text))
             if start < 0 or question.context[start : start + len(text)] != text:
-                raise ValueError(f'{text[:80]!r} does not stand in the paragraph')
+                raise ValueError(f'{text[:80]!r} does not occur in the paragraph')
             if not 0 <= share <= 1:
-                raise ValueError(f'{share} is no probability')
+                raise ValueError(f'{share} is not a probability')
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise ValueError(
-                f'{path}: the candidates for {question.id!r} are not as expected ({error})'
+                f'{path}: the candidates for {question.id!r} are malformed ({error})'
             ) from None
         candidates.append(AnswerSpan(start if text else 0, start + len(text) if text else 0, share))
     return candidates
@@ -181,8 +179,8 @@ def answers_of_file(path: PathLike, question: Question) -> list[AnswerSpan]:
 def token_probabilities(windows: Windows, scores: list[np.ndarray]) -> TokenProbabilities:
     """Compute the probability that an answer begins or ends at each token.
 
-    Of a token in several windows the one counts that it has most context in. The probabilities
-    are a softmax over all tokens of the paragraph and no answer, which is [CLS].
+    Of a token in several windows, the window with most context counts. The probabilities are a
+    softmax over all tokens of the paragraph and [CLS], which stands for no answer.
 
     Parameters
     ----------

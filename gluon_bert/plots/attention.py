@@ -22,8 +22,8 @@ _GAP = 0.12  # between small maps, as a share of one
 class Attention(NamedTuple):
     """The T tokens of one sequence, and each head's ``probabilities``, shape (L, H, T, T).
 
-    A row of a map is a token that looks, a column one that is looked at; rows sum to 1.
-    ``num_first`` tokens are of the first text with [CLS] and its [SEP].
+    A row of a map is a query token, a column a key token; rows sum to 1. The first ``num_first``
+    tokens are [CLS], the first text and its [SEP].
     """
 
     tokens: list[str]
@@ -48,7 +48,7 @@ def attention_of(
     pair : str, optional
     max_length : int, optional
         The longest sequence in tokens, special tokens included; longer ones are cut. By default
-        the model's longest.
+        the model's limit.
 
     Returns
     -------
@@ -93,18 +93,16 @@ def plot_attention(
     ----------
     attention : Attention
     path : str or Path
-        PNG, SVG or PDF, by its suffix.
     layer, head : int, optional
-        One layer, one head, or with both one map, large. From 0; -1 is the last.
+        Draw one layer, one head, or with both one large map. From 0; -1 is the last.
     title : str
-        By default it says what is shown.
+        By default the layers and heads shown.
     font : str or Path, optional
-        A font file to take besides, for characters that no installed font has.
 
     Raises
     ------
     ValueError
-        If there is no such layer or head, or the suffix is another.
+        If there is no such layer or head, or the suffix is not allowed.
     """
     num_layers, num_heads = attention.probabilities.shape[:2]
     layers = range(num_layers) if layer is None else [_number('layer', layer, num_layers)]
@@ -118,7 +116,7 @@ def plot_attention(
 def _number(name, value, limit):
     if not -limit <= value < limit:
         raise ValueError(
-            f'{name} {value} is not in the model, which has the {name}s 0 to '
+            f'{name} {value} is not in the model, which has {name}s 0 to '
             f'{limit - 1}, or {-limit} to -1 counted from the last'
         )
     return value % limit
@@ -148,7 +146,7 @@ def _plot_one(attention, path, layer, head, title, font):
         axes.tick_params(which='minor', length=0)
         axes.grid(which='minor', linewidth=0.35)
         _divide(axes, attention)
-        axes.set(xlabel='key: the token looked at', ylabel='query: the token that looks')
+        axes.set(xlabel='key token', ylabel='query token')
         axes.set_title(clean(title) or f'Attention, layer {layer}, head {head}', parse_math=False)
         _bar(figure, axes, 24)
 
@@ -332,7 +330,7 @@ def _norm():
 def _legend(tokens, inches):
     """List the tokens of a map's rows and columns in at most four lines."""
     width = int(inches * 13)
-    lines = [f'Rows: the {len(tokens)} tokens that look. Columns: the same tokens, looked at.']
+    lines = [f'Rows: the {len(tokens)} query tokens. Columns: the same tokens as keys.']
     line = ''
     for token in tokens:
         if len(line) + len(token) > width:

@@ -31,19 +31,17 @@ def plot_confusion(
     labels : list of str
         Names of the K classes.
     path : str or Path
-        PNG, SVG or PDF, by its suffix.
     values : str
-        What is written in a cell: 'counts', 'shares' of the row in percent, or 'both'. With more
-        than 14 classes one of them, with more than 30 none has room.
+        Values written in the cells: 'counts', 'shares' of the row in percent, or 'both'. There is
+        room for one of them with more than 14 classes, for none with more than 30.
     title : str
     font : str or Path, optional
-        A font file to take besides, for characters that no installed font has.
 
     Raises
     ------
     ValueError
-        If the matrix is not square, does not have as many rows as there are labels, or is empty,
-        or an argument is not as above.
+        If the matrix is not square, its rows are not as many as the labels, it is empty, or an
+        argument is not allowed.
     """
     matrix = np.asarray(matrix)
     if matrix.shape != (len(labels),) * 2 or not 1 <= len(labels) <= _MAX_CLASSES:
@@ -55,7 +53,7 @@ def plot_confusion(
         raise ValueError(f'values={values!r}: expected one of {VALUES}')
     num_classes, total = len(labels), int(matrix.sum())
     if not total or matrix.min() < 0:
-        raise ValueError('matrix: expected counts, and one that is not 0')
+        raise ValueError('matrix: expected counts that are not all 0')
     shares = matrix / matrix.sum(axis=1, keepdims=True).clip(min=1)
     pitch = 0.72 if num_classes <= 14 else 0.42 if num_classes <= 30 else 0.2
     names = [shorten(str(label), 22) for label in labels]
@@ -90,7 +88,7 @@ def plot_confusion(
         axes.set_yticks(np.arange(0.5, num_classes - 1), minor=True)
         axes.grid(which='minor', color='white', linewidth=1.2)
         axes.tick_params(which='minor', length=0)
-        axes.set(xlabel='predicted class', ylabel='true class (number of them)')
+        axes.set(xlabel='predicted class', ylabel='true class (count)')
         right = int(np.trace(matrix))
         axes.set_title(
             clean(title) or f'{right} of {total} right ({right / total:.1%})', parse_math=False

@@ -34,8 +34,8 @@ def read_metrics(path: PathLike) -> list[dict[str, Any]]:
     ------
     FileNotFoundError
     ValueError
-        If the file has no rows, or one that is none of a training run; the line is named. A last
-        line that was cut short is left out.
+        If the file has no rows or a malformed one; the message names the line. A last line that
+        was cut short is skipped.
     """
     path = Path(path)
     path = path / METRICS_FILE if path.is_dir() else path
@@ -52,7 +52,7 @@ def read_metrics(path: PathLike) -> list[dict[str, Any]]:
         except (ValueError, RecursionError) as error:
             if number == len(lines):  # written when the run was killed
                 break
-            raise ValueError(f'{path}:{number}: is no row of a training run ({error})') from None
+            raise ValueError(f'{path}:{number}: is not a row of a training run ({error})') from None
     if not rows:
         raise ValueError(f'{path}: has no rows: the run has not logged anything yet')
     return rows
@@ -66,10 +66,10 @@ def _checked_row(row):
     }
     metrics = row.get('metrics', {})
     if not isinstance(metrics, dict):
-        raise ValueError("'metrics' is no object")
+        raise ValueError("'metrics' is not an object")
     for name, value in {**metrics, **numbers}.items():
         if type(value) not in (int, float) or not math.isfinite(value):
-            raise ValueError(f'{name!r} is no number')
+            raise ValueError(f'{name!r} is not a number')
     for name in ('step', *(('epoch',) if metrics else ('loss',))):
         if name not in row:
             raise ValueError(f'has no {name!r}')
@@ -86,10 +86,8 @@ def plot_training(
     rows : list of dict
         Of metrics.jsonl: 'step' with 'loss' and 'learning_rate', or with 'epoch' and 'metrics'.
     path : str or Path
-        PNG, SVG or PDF, by its suffix.
     title : str
     font : str or Path, optional
-        A font file to take besides, for characters that no installed font has.
     """
     plot_runs({'': rows}, path, title, font)
 
@@ -107,15 +105,13 @@ def plot_runs(
     runs : dict of str to list of dict
         Name of a run to its rows, as for :func:`plot_training`; at most seven.
     path : str or Path
-        PNG, SVG or PDF, by its suffix.
     title : str
     font : str or Path, optional
-        A font file to take besides, for characters that no installed font has.
 
     Raises
     ------
     ValueError
-        If there are no runs or too many, one has no rows, or the suffix is another.
+        If there are no runs or too many, one has no rows, or the suffix is not allowed.
     """
     if not 1 <= len(runs) <= len(PALETTE):
         raise ValueError(f'expected 1 to {len(PALETTE)} runs, got {len(runs)}')
@@ -248,7 +244,7 @@ def _frame(axes, title, of_steps):
     from matplotlib.ticker import MaxNLocator
 
     axes.set_title(title, parse_math=False)
-    axes.set_xlabel('optimizer step' if of_steps else 'epoch; the best one in a ring')
+    axes.set_xlabel('optimizer step' if of_steps else 'epoch (ring: best epoch)')
     axes.grid(True)
     axes.tick_params(length=0)
     axes.spines['left'].set_visible(False)

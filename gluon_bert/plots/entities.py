@@ -24,19 +24,17 @@ def plot_entities(
     ----------
     text : str
     spans : list of (int, int, str)
-        Of each entity the first character, the one after the last, and the type. None lie over
-        another.
+        First character, character after the last, and type of each entity; they must not
+        overlap.
     path : str or Path
-        PNG, SVG or PDF, by its suffix.
     title : str
     font : str or Path, optional
-        A font file to take besides, for characters that no installed font has.
 
     Raises
     ------
     ValueError
-        If an entity is not within the text or overlaps another, the text is empty, or the suffix
-        is another.
+        If an entity is outside the text or overlaps another, the text is empty, or the suffix is
+        not allowed.
     """
     spans = _checked(text, spans)
     kinds = sorted({kind for _, _, kind in spans})

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 LINE = 1.75  # distance of lines, as a multiple of the size of the letters
 
 _MAX_CHARACTERS = 20_000
-# Where a line may end: behind a space, and between characters of Chinese, Japanese, Korean, but not
-# before a mark that closes something.
+# A line may end after a space, and between characters of Chinese, Japanese or Korean except before
+# closing punctuation.
 _CLOSERS = '[、，。．！？；：」』）】》〉〕”’…]*'
 _ATOM = re.compile(
     r'\n|[^\S\n]+|[^\s\u1100-\u11ff\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff'
@@ -28,7 +28,7 @@ _ATOM = re.compile(
 
 
 class Piece(NamedTuple):
-    """A part of a text in one line: its characters, its mark, and its place in points."""
+    """A part of a text in one line: its characters, its mark, and its position in points."""
 
     start: int
     end: int
@@ -52,14 +52,14 @@ def set_text(
     ----------
     text : str
     marks : list, one for each character
-        Equal neighbours stand in one piece, as far as a line goes.
+        Neighbouring characters with equal marks share a piece, within a line.
     width : float
         Of a line, in points.
     ruler : Ruler
     size : float
         Of the letters, in points.
     tail : callable, optional
-        ``tail(end)`` gives the room in points to keep behind the character before ``end``.
+        ``tail(end)`` returns the room in points to keep after the character before ``end``.
 
     Returns
     -------
@@ -99,7 +99,7 @@ def _parts(match, marks, width, ruler, size, tail):
     parts, start = [], match.start()
     for end in range(match.start() + 1, match.end() + 1):
         goes_on = end < match.end() and marks[end] == marks[start] and not (tail and tail(end))
-        # Links and the like: measured only where they may be too long for a line.
+        # Links and other long words are measured only if they may exceed a line.
         if goes_on and (
             end - start < 40 or ruler(match.string[start : end + 1], size) < 0.9 * width
         ):
@@ -162,7 +162,7 @@ def baseline(top: float, line: int, size: float) -> float:
 def runs_of(pieces: Sequence[Piece], key: Callable[[Any], Any] = lambda mark: mark) -> list[list]:
     """Join neighbouring pieces of a line with one mark: (mark, line, x, width, end).
 
-    ``key`` gives what of a mark counts.
+    ``key`` returns the part of a mark to compare.
     """
     runs: list[list] = []
     for piece in pieces:

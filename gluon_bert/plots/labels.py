@@ -27,23 +27,23 @@ def place_labels(
     Parameters
     ----------
     points : numpy.ndarray, shape (n, 2)
-        What the labels are of.
+        The labelled points.
     sizes : numpy.ndarray, shape (n, 2)
         Width and height of each label, in the same unit as the points: 1/72 inch.
     area : (float, float, float, float)
-        Left, bottom, right and top, within which labels stay.
+        Left, bottom, right and top of the area for labels.
     taken : sequence of (float, float, float, float)
-        Boxes that are taken already.
+        Boxes that are already occupied.
 
     Returns
     -------
     list of (float, float) or None
-        The lower left corner of each label; None where there is no room.
+        The lower left corner of each label; None if there is no room for it.
     """
     points, sizes = np.asarray(points, float), np.asarray(sizes, float)
     distances = np.linalg.norm(points[:, None] - points[None], axis=-1)
     crowd = np.exp(-distances / 40).sum(axis=1)
-    # The crowded ones first: they have the fewest places to choose from. Then other orders.
+    # Crowded points first, since they have the fewest free positions; then other orders.
     orders = [np.argsort(-crowd, kind='stable')]
     shuffle = np.random.RandomState(0).permutation
     orders += [shuffle(len(points)) for _ in range(_TRIES if len(points) <= 40 else 2)]
@@ -89,7 +89,7 @@ def leader(
 def _corners(point, size):
     """Yield lower left corners of a label around a point, the nearest first."""
     for distance in _DISTANCES:
-        # Right and left of the point are read best, then above and below.
+        # Labels are read best right and left of the point, then above and below.
         for step in sorted(
             range(_DIRECTIONS),
             key=lambda n: (n % (_DIRECTIONS // 2) != 0, n % (_DIRECTIONS // 4) != 0, n),

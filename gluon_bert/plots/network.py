@@ -33,9 +33,8 @@ def draw_network(
     ----------
     config : BertConfig
     path : str or Path
-        SVG, PNG or PDF, by its suffix.
     heads : iterable of str
-        Of :attr:`.Checkpoint.heads`.
+        Names as in :attr:`.Checkpoint.heads`.
     title : str
     num_classes : int
         Of its classifier or tagger.
@@ -43,7 +42,7 @@ def draw_network(
     Raises
     ------
     ValueError, FileNotFoundError
-        If the suffix is another, or there is no such folder.
+        If the suffix is not allowed, or there is no such folder.
     """
     from matplotlib import rc_context
 

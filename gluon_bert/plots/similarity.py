@@ -11,7 +11,7 @@ from .style import PALETTE, blues, darker, ink_on, picture, shorten
 from .vectors import checked_groups
 
 _MAX_MATRIX = 200
-_MAX_VALUES = 16  # texts; of more, the colours alone tell the similarities
+_MAX_VALUES = 16  # texts; with more, only colours show the similarities
 
 
 def plot_similarity(
@@ -30,14 +30,12 @@ def plot_similarity(
     vectors : numpy.ndarray, shape (n, C)
     texts : list of str
     path : str or Path
-        PNG, SVG or PDF, by its suffix.
     groups : list of str, optional
-        The group of each text, as a coloured mark beside it.
+        The group of each text, shown by its colour.
     order : bool
         Put similar texts side by side, by hierarchical clustering (average linkage).
     title : str
     font : str or Path, optional
-        A font file to take besides, for characters that no installed font has.
 
     Returns
     -------
@@ -47,8 +45,8 @@ def plot_similarity(
     Raises
     ------
     ValueError
-        If there are fewer than 2 or more than 200 texts, not as many as vectors, or another
-        suffix.
+        If there are fewer than 2 or more than 200 texts, not as many as vectors, or the suffix is
+        not allowed.
     """
     groups = checked_groups(vectors, texts, groups)
     if not 2 <= len(texts) <= _MAX_MATRIX:

@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 SUFFIXES = ('.png', '.svg', '.pdf')
 
-# Okabe and Ito's colours, which people with any colour vision can tell apart.
+# Okabe and Ito's colours, which people with any colour vision can distinguish.
 PALETTE = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#6f6f6f')
 MARKERS = 'osD^vPX'
 DASHES = ('-', (0, (5, 1.5)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)))
 INK, QUIET, RULE, MISSING = '#222222', '#666666', '#dddddd', '\ufffd'
 
 _BASE = 'DejaVu Sans'  # comes with Matplotlib, so the picture is the same everywhere
-# Asked first for what it lacks; then any font that is installed.
+# Searched first for missing characters; then any installed font.
 _LIKELY = (
     'Noto Sans CJK',
     'Noto Sans SC',
@@ -86,7 +86,7 @@ def checked_path(path: PathLike) -> Path:
             f'{path}: expected a name that ends in {", ".join(SUFFIXES[:-1])} or {SUFFIXES[-1]}'
         )
     if not path.parent.is_dir():
-        raise FileNotFoundError(f'{path}: there is no folder {path.parent}')
+        raise FileNotFoundError(f'{path}: no such folder {path.parent}')
     return path
 
 
@@ -107,9 +107,9 @@ def picture(
     size : (float, float)
         Width and height in inches.
     texts : iterable of str
-        What will be written in it from outside; decides which fonts are needed.
+        Texts that will be written in it; they decide which fonts are needed.
     font : str or Path, optional
-        A font file to take besides.
+        A font file for characters that the default font lacks.
     layout : str, optional
         Matplotlib's layout engine.
 
@@ -117,17 +117,17 @@ def picture(
     ------
     figure : matplotlib.figure.Figure
     clean : callable
-        ``clean(text)`` gives a text of the same length that can be drawn.
+        ``clean(text)`` returns a text of the same length that can be drawn.
 
     Raises
     ------
     ValueError, FileNotFoundError
-        As :func:`checked_path`; or if there is no such font file, or it is none.
+        As :func:`checked_path`; or if the font file does not exist or is not a font.
 
     Warns
     -----
     UserWarning
-        If no font has some of the characters; each is drawn as a question mark in a diamond.
+        If no font has some of the characters; these are drawn as a question mark in a diamond.
     """
     from matplotlib import style
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -307,8 +307,7 @@ def _families(text, font):
         )
         warnings.warn(
             f'no installed font has {len(missing)} of the characters, such as {some}: '
-            f'they are drawn as {MISSING}; give the file of a font that has them as '
-            f'font',
+            f'they are drawn as {MISSING}; pass a font file that has them as font',
             stacklevel=5,
         )
     return families, missing
@@ -322,7 +321,7 @@ def _preference(family):
 def _added(path, font_manager):
     """Register a font file with Matplotlib and return its family."""
     if not Path(path).is_file():
-        raise FileNotFoundError(f'{path}: there is no such font file')
+        raise FileNotFoundError(f'{path}: no such font file')
     path = str(Path(path).resolve())
     manager = font_manager.fontManager
     if not any(entry.fname == path for entry in manager.ttflist):

@@ -15,7 +15,7 @@ from .style import INK, MARKERS, PALETTE, Ruler, picture, shorten, wrap
 METHODS = ('pca', 'tsne')
 
 _MAX_WRITTEN = 36  # texts written beside their points; more are numbered
-_MAX_NUMBERED = 120  # texts; of more, the groups alone are told apart
+_MAX_NUMBERED = 120  # texts; with more, only the groups are distinguished
 _KEY_LINE = 0.165  # inches
 _LABELS = ((30, 2), (22, 2), (22, 1), (15, 1))  # columns and lines of a text, tried in turn
 
@@ -38,8 +38,8 @@ def project(vectors: np.ndarray, method: str = 'pca', seed: int = 0) -> Projecti
     ----------
     vectors : numpy.ndarray, shape (n, C)
     method : str
-        'pca', the two directions in which they differ most; or 'tsne' (van der Maaten and Hinton,
-        2008), which keeps neighbours together and no distances.
+        'pca', the two directions of greatest variance; or 'tsne' (van der Maaten and Hinton,
+        2008), which keeps neighbours together but not distances.
     seed : int
         Of t-SNE.
 
@@ -50,7 +50,7 @@ def project(vectors: np.ndarray, method: str = 'pca', seed: int = 0) -> Projecti
     Raises
     ------
     ValueError
-        If there are fewer than two vectors, for t-SNE fewer than four, or the method is another.
+        If there are fewer than two vectors, for t-SNE fewer than four, or the method is unknown.
     """
     vectors = np.asarray(vectors, 'float64')
     least = {'pca': 2, 'tsne': 4}.get(method)
@@ -71,7 +71,7 @@ def project(vectors: np.ndarray, method: str = 'pca', seed: int = 0) -> Projecti
         )
     centred = vectors - vectors.mean(axis=0)
     left, values, directions = np.linalg.svd(centred, full_matrices=False)
-    # Of the two directions of an axis the one in which its largest component is positive.
+    # An axis points in the direction in which its largest component is positive.
     signs = np.sign(directions[np.arange(len(directions)), np.abs(directions).argmax(axis=1)])
     points = np.zeros((len(vectors), 2))
     points[:, : min(2, len(values))] = (left * values * signs)[:, :2]
@@ -101,19 +101,17 @@ def plot_map(
     Parameters
     ----------
     vectors : numpy.ndarray, shape (n, C)
-        Such as :meth:`.SentenceEncoder.encode` gives.
+        Such as :meth:`.SentenceEncoder.encode` returns.
     texts : list of str
     path : str or Path
-        PNG, SVG or PDF, by its suffix.
     groups : list of str, optional
-        The group of each text; colours and shapes tell them apart.
+        The group of each text, shown by colour and shape.
     method : str
         As for :func:`project`.
     title : str
     seed : int
         Of t-SNE.
     font : str or Path, optional
-        A font file to take besides, for characters that no installed font has.
 
     Returns
     -------
@@ -122,14 +120,14 @@ def plot_map(
     Raises
     ------
     ValueError
-        As :func:`project`; or if there are not as many texts or groups as vectors, more than seven
-        groups, or another suffix.
+        As :func:`project`; or if texts or groups are not as many as vectors, there are more than
+        seven groups, or the suffix is not allowed.
     """
     groups = checked_groups(vectors, texts, groups)
     names = list(dict.fromkeys(groups))
     if len(names) > len(PALETTE):
         raise ValueError(
-            f'groups has {len(names)} different ones; at most {len(PALETTE)} can be told apart'
+            f'groups has {len(names)} different names; at most {len(PALETTE)} can be distinguished'
         )
     projection = project(vectors, method, seed)
     parts = projection, texts, groups, names
@@ -238,7 +236,7 @@ def _label(figure, axes, points, choices, size):
         if end is not None:
             line = to_data.transform(np.array([place, end]) / scale)
             axes.plot(*line.T, color='#a8a8a8', linewidth=0.6, zorder=1)
-        # Lines of a text stand at the side that is next to its point.
+        # Lines of a label are aligned at the side next to its point.
         is_left = corner[0] + width / 2 < place[0]
         x, y = to_data.transform(np.add(corner, (width * is_left, height / 2)) / scale)
         axes.text(

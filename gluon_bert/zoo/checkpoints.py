@@ -59,9 +59,9 @@ def zoo_checkpoint(
         As for :func:`.get_model`.
     root : str or Path, optional
     progress : bool
-        Show how far a download is.
+        Show the progress of downloads.
     heads : tuple of str
-        Heads that it must have: sources known to lack one are not asked.
+        Heads that it must have: sources known to lack one are skipped.
 
     Returns
     -------
@@ -71,7 +71,7 @@ def zoo_checkpoint(
     Raises
     ------
     ValueError, FileNotFoundError
-        If there is no such row, or its files can be had nowhere.
+        If there is no such row, or no source has its files.
     """
     name, dataset_name = resolve(name, dataset_name)
     row, vocabulary = _with_heads(WEIGHTS[name, dataset_name], heads), VOCABULARIES[dataset_name]
@@ -87,7 +87,7 @@ def zoo_checkpoint(
     )
     arrays, in_published_order = _read_arrays(files, name, vocabulary.size)
     if order is not None:
-        # Official files of GluonNLP have all but the decoder's bias in the order of the ids.
+        # In GluonNLP's official files only the decoder's bias is not in the order of the ids.
         moved = _BY_TOKEN if in_published_order else _wrong_in_official(files, row)
         arrays = _changed(arrays, moved, lambda array: array[order], vocabulary.size)
     config = get_config(name, vocabulary.size)
@@ -157,7 +157,7 @@ def fetch_repository(repository: str, revision: str = 'main') -> Path:
     Raises
     ------
     FileNotFoundError
-        If there is none, or the hub cannot be reached.
+        If there is no such checkpoint, or the hub cannot be reached.
     """
     from .fetch.hub import fetch_folder
 
@@ -176,7 +176,8 @@ def _with_heads(row, heads):
 def _read_arrays(files, name, size):
     """Read arrays by common names; tell if their ids are in the published order.
 
-    Rows beyond the vocabulary's ``size`` belong to no token (ERNIE's 18000 for 17964): they go.
+    Rows beyond the vocabulary's ``size`` belong to no token (ERNIE has 18000 for 17964): they are
+    dropped.
     """
     path = files.paths[0]
     if files.kind == 'tensorflow':
@@ -206,7 +207,7 @@ def _changed(arrays, names, change, rows):
 
 
 def _wrong_in_official(files, row):
-    # Not by the whole name: GluonNLP has renamed data sets, never files' digests.
+    # Not by the full name: GluonNLP has renamed data sets, but never changed files' digests.
     official = tuple(
         f'-{file.sha1[:8]}{file.suffix}'
         for source in row.sources

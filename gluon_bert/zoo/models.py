@@ -48,39 +48,39 @@ def get_model(
     dataset_name : str, optional
         The data set it was trained on, such as 'book_corpus_wiki_en_uncased'.
     vocab : gluonnlp.vocab.BERTVocab, optional
-        Instead of the data set's, with ``pretrained=False``.
+        Used instead of the data set's vocabulary, with ``pretrained=False``.
     pretrained : bool
-        Load the trained parameters; else they are as initialised: normal, width 0.02.
+        Load the trained parameters; otherwise they are initialised: normal, width 0.02.
     ctx : mxnet.Context or list of them, optional
-        Where the parameters go; by default the CPU.
+        Device of the parameters; by default the CPU.
     root : str or Path, optional
         Folder of local files and downloads; by default ``$MXNET_HOME/models``.
     use_pooler : bool, optional
-        Give the pooled vector too. By default if the trained model has a pooler, as every BERT
-        has, but not RoBERTa and DistilBERT.
+        Return the pooled vector, too. By default if the trained model has a pooler: every BERT
+        does, RoBERTa and DistilBERT do not.
     use_decoder : bool
-        Give masked-word scores too; the model then takes masked positions as last input.
+        Return masked-word scores, too; the model then takes masked positions as last input.
     use_classifier : bool
-        Give next-sentence scores too.
+        Return next-sentence scores, too.
     pretrained_allow_missing : bool
-        Accept a head that is not in the trained file; it is then as initialised.
+        Accept a head that is missing in the trained file; it is then initialised.
     dropout : float, optional
-        Instead of the architecture's own.
+        Used instead of the architecture's value.
 
     Returns
     -------
     model : BertModel or BertForPretraining
-        Hybridized. Gives sequence, pooled, next-sentence and masked-word scores, in this order,
-        as far as asked for.
+        Hybridized. Returns the requested ones of sequence, pooled vector, next-sentence scores
+        and masked-word scores, in this order.
     vocab : gluonnlp.vocab.BERTVocab
 
     Raises
     ------
     ValueError
-        If a name is unknown (the nearest is named) or the arguments do not go together.
+        If a name is unknown (the message names the nearest) or the arguments conflict.
     FileNotFoundError
-        If the trained file can be had nowhere; the message says which file would do, and where it
-        belongs.
+        If no source has the trained file; the message says which file is needed, and in which
+        folder.
 
     Examples
     --------
@@ -134,7 +134,7 @@ def get_vocab(dataset_name: str, root: Optional[PathLike] = None) -> BERTVocab:
     Raises
     ------
     ValueError, FileNotFoundError
-        If there is no such data set, or its file can be had nowhere.
+        If there is no such data set, or no source has its file.
     """
     return read_tokenizer_of(resolve_dataset(dataset_name), root).vocab
 
@@ -153,7 +153,7 @@ def get_tokenizer(
     Returns
     -------
     BertTokenizer, BytePairTokenizer or SentencePieceTokenizer
-        It lower-cases if the data set's vocabulary was made so.
+        It lower-cases text if the vocabulary was made from lower-cased text.
     """
     look_up(ARCHITECTURES, name, 'model')
     return read_tokenizer_of(resolve_dataset(dataset_name), root)
@@ -168,7 +168,7 @@ def load_model(
     ----------
     source : str or Path
         A folder or file of :func:`.read_checkpoint`, or ``'hf://owner/name'``, a repository of the
-        Hugging Face hub, with ``@revision`` behind it if wanted.
+        Hugging Face hub, optionally followed by ``@revision``.
     task : str, optional
         See :func:`.build_network`.
     ctx : mxnet.Context or list of them, optional
@@ -179,7 +179,7 @@ def load_model(
     model : BertBlock
         Hybridized.
     tokenizer : BertTokenizer, BytePairTokenizer or SentencePieceTokenizer
-        None if the checkpoint has none beside it.
+        None if the checkpoint has no tokenizer files.
 
     Raises
     ------

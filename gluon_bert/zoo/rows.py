@@ -48,7 +48,7 @@ def resolve_dataset(dataset_name: str) -> str:
     Raises
     ------
     ValueError
-        If there is none; the message names the nearest.
+        If there is no such data set; the message names the nearest.
     """
     name = DATASET_ALIASES.get(dataset_name, dataset_name)
     look_up(VOCABULARIES, name, 'data set')
@@ -61,7 +61,7 @@ def resolve(name: str, dataset_name: str) -> ModelName:
     Parameters
     ----------
     name, dataset_name : str
-        The data set's name may be one that GluonNLP used before.
+        The data set's name may be an older one of GluonNLP.
 
     Returns
     -------
@@ -70,7 +70,7 @@ def resolve(name: str, dataset_name: str) -> ModelName:
     Raises
     ------
     ValueError
-        If there is no such row; the message says what there is.
+        If there is no such row; the message lists the available ones.
     """
     look_up(ARCHITECTURES, name, 'model')
     dataset_name = resolve_dataset(dataset_name)
@@ -78,8 +78,9 @@ def resolve(name: str, dataset_name: str) -> ModelName:
         datasets = [data for architecture, data in list_models() if architecture == name]
         models = [architecture for architecture, data in list_models() if data == dataset_name]
         raise ValueError(
-            f'no trained parameters of {name} on {dataset_name} are listed; {name} there is on: '
-            f'{", ".join(datasets) or "nothing"}; on {dataset_name} there are: '
+            f'no trained parameters of {name} on {dataset_name} are listed; {name} is available '
+            'on: '
+            f'{", ".join(datasets) or "nothing"}; models on {dataset_name}: '
             f'{", ".join(models) or "none"}'
         )
     return ModelName(name, dataset_name)
@@ -116,4 +117,4 @@ def look_up(table: Mapping[str, Any], name: str, kind: str) -> Any:
     if name in table:
         return table[name]
     hint = did_you_mean(name, table, cutoff=0.4)
-    raise ValueError(f'unknown {kind} {name!r}{hint} (there are: {", ".join(sorted(table))})')
+    raise ValueError(f'unknown {kind} {name!r}{hint} (allowed: {", ".join(sorted(table))})')

@@ -217,7 +217,7 @@ def spoil(path, line, change):
 @pytest.mark.parametrize(
     'change, parts',
     [
-        (lambda line: line.rsplit(b'\t', 1)[0], ['train.tsv:4:', '4 columns', '5 are needed']),
+        (lambda line: line.rsplit(b'\t', 1)[0], ['train.tsv:4:', '4 columns', 'expected 5']),
         (lambda line: b'7' + line[1:], ['train.tsv:4:', "'7'", '0, 1']),
         (lambda line: line + b' caf\xe9', ['train.tsv:4:', 'not UTF-8']),
         (lambda line: line + b'\0', ['train.tsv:4:', 'NUL']),

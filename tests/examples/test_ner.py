@@ -263,11 +263,11 @@ def test_broken_off_run_is_resumed_to_the_same_parameters(
     'split, text, options, parts',
     [
         ('dev', 'Ada\tB-person\nRome\tB-city\n', [], ['dev.conll:2:', "'city'", 'train.conll']),
-        ('dev', '', [], ['dev.conll', 'holds no sentence']),
+        ('dev', '', [], ['dev.conll', 'has no sentences']),
         ('dev', 'Ada\nRome\n', [], ['--dev_path', 'has no tags']),
         ('dev', 'Ada\tO\nRome\tI-place\n', [], ['dev.conll:2:', "'I-place' behind 'O'", 'repair']),
         ('train', 'Ada\tO\n', [], ['--train_path', 'has no entities']),
-        ('train', TRAIN + 'Ada\tperson\n', [], ['train.conll:49:', "'person' is no tag"]),
+        ('train', TRAIN + 'Ada\tperson\n', [], ['train.conll:49:', "'person' is not a tag"]),
         ('test', '{"text": "Ada"}\n{"text": \n', [], ['test.conll:2:', 'not JSON']),
         ('test', 'Ada\tO\n', ['--seq_len', '600'], ['--seq_len 600', '512']),
         ('test', 'Ada\tO\n', ['--overlap', '178'], ['overlap=178']),

@@ -72,7 +72,7 @@ def num_params(block):
         (
             dict(name='bert_24_1024_16', dataset_name='all_minilm_l6_v2'),
             'no trained parameters of bert_24_1024_16 on all_minilm_l6_v2 are listed; .*'
-            'on all_minilm_l6_v2 there are: bert_6_384_12',
+            'models on all_minilm_l6_v2: bert_6_384_12',
         ),
         (
             dict(

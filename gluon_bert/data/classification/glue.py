@@ -34,7 +34,7 @@ def get_task(name: str) -> Task:
     Parameters
     ----------
     name : str
-        Such as 'MRPC' or 'SST-2'; case, '-' and '_' do not matter, and 'SST' will do.
+        Such as 'MRPC' or 'SST-2'; case, '-' and '_' do not matter, and aliases are allowed.
 
     Returns
     -------
@@ -63,17 +63,17 @@ def task_folder(task: Union[Task, str], glue_dir: Optional[PathLike] = None) -> 
     ----------
     task : Task or str
     glue_dir : str or Path, optional
-        The folder of all tasks; by default what the environment variable GLUE_DIR names.
+        The folder of all tasks; by default the value of the environment variable GLUE_DIR.
 
     Returns
     -------
     Path
-        ``<glue_dir>/<task.folder>``, or a folder there that is another spelling of the task.
+        ``<glue_dir>/<task.folder>``, or a folder there with another spelling of the task.
 
     Raises
     ------
     FileNotFoundError
-        If there is none.
+        If there is no such folder.
     """
     task = get_task(task) if isinstance(task, str) else task
     setting = os.environ.get('GLUE_DIR')
@@ -88,7 +88,7 @@ def task_folder(task: Union[Task, str], glue_dir: Optional[PathLike] = None) -> 
     glue_dir = Path(glue_dir).expanduser()
     if not glue_dir.is_dir():
         raise FileNotFoundError(
-            f"no data for task {task.name}: there is no folder '{glue_dir}'; {help_text}"
+            f"no data for task {task.name}: no such folder '{glue_dir}'; {help_text}"
         )
     folder = glue_dir / task.folder
     if folder.is_dir():
@@ -96,9 +96,7 @@ def task_folder(task: Union[Task, str], glue_dir: Optional[PathLike] = None) -> 
     for other in sorted(glue_dir.iterdir()):
         if other.is_dir() and _plain(other.name) in _spellings(task):
             return other
-    raise FileNotFoundError(
-        f"no data for task {task.name}: there is no folder '{folder}'; {help_text}"
-    )
+    raise FileNotFoundError(f"no data for task {task.name}: no such folder '{folder}'; {help_text}")
 
 
 def read_task(
@@ -106,8 +104,8 @@ def read_task(
 ) -> Split:
     """Read the examples of one split of a task.
 
-    The official files: tab-separated, quotes are text, UTF-8 with or without a byte-order mark;
-    of CLUE, a JSON object a line.
+    Reads the official files: tab-separated, quotes are text, UTF-8 with or without a byte-order
+    mark; for CLUE, a JSON object a line.
 
     Parameters
     ----------
@@ -117,8 +115,8 @@ def read_task(
     split : str
         'train', 'dev' or 'test'; for MNLI 'dev_matched', 'dev_mismatched' and so on.
     skip_malformed : bool, optional
-        Leave malformed rows out and count them, instead of raising. By default as the task has
-        it: only the official QQP files have such rows.
+        Skip and count malformed rows instead of raising. By default the task decides: only the
+        official QQP files have such rows.
 
     Returns
     -------
@@ -132,7 +130,7 @@ def read_task(
     FileNotFoundError
         If there is no such file.
     ValueError
-        If there is no such split, or the file is not as it must be; with file and line.
+        If there is no such split, or the file is malformed; the message names file and line.
 
     Examples
     --------
@@ -150,8 +148,8 @@ def read_task(
     path = Path(folder) / task.files[split]
     if not path.is_file():
         raise FileNotFoundError(
-            f'no {split} split of task {task.name}: there is no file '
-            f"'{path}'; its folder is to hold {', '.join(task.files.values())}"
+            f'no {split} split of task {task.name}: no such file '
+            f"'{path}'; its folder must hold {', '.join(task.files.values())}"
         )
     columns = task.columns_of(split)
     rows, select = _open(path, columns)

@@ -27,11 +27,11 @@ class Task:
     Parameters
     ----------
     name : str
-        As GLUE spells it.
+        In GLUE's spelling.
     folder : str
         Name of its folder in the GLUE folder.
     columns : Columns
-        Of its files; by position if they have no header, keys if they are lines of JSON.
+        Columns of its files; positions if they have no header, keys if they are lines of JSON.
     labels : tuple of str, or None
         The classes, in the order of their numbers; None for a regression task.
     metrics : tuple of str
@@ -39,10 +39,10 @@ class Task:
     files : mapping of str to str
         File name of each split.
     test_columns : Columns, optional
-        Of the test splits where they differ.
+        Columns of the test splits, if they differ.
     submissions : mapping of str to str
-        File name that the benchmark expects for the predictions of a test split; .json is lines
-        with an object each, as CLUE has them.
+        File name that the benchmark expects for the predictions of a test split; .json means a
+        JSON object a line, as in CLUE.
     label_range : tuple of (float, float), optional
         Lowest and highest score of a regression task.
     label_aliases : tuple of (str, str)
@@ -50,7 +50,7 @@ class Task:
     aliases : tuple of str
         Other names of the task.
     skip_malformed : bool
-        Whether the official files are known to have malformed rows, which everyone leaves out.
+        True if the official files are known to have malformed rows, which are usually skipped.
     """
 
     name: str

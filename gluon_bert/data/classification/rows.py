@@ -1,7 +1,7 @@
 """Read rows of text files line by line, check them, and turn them into examples.
 
-What the GLUE tasks and a user's own tables have in common. Whatever is wrong with a file is told
-with its name and line number.
+Shared by the GLUE tasks and the users' own tables. Errors name the file
+and the line.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ MAX_FILE = 2 << 30  # bytes; the largest official file, MNLI's train.tsv, has 78
 class Example(NamedTuple):
     """One text or pair of texts with its label.
 
-    ``label`` is the number of the class, the score of a regression task, or None where the file
-    has no labels. ``index`` is the row's own index, or else the number of the row, from 0.
+    ``label`` is the number of the class, the score of a regression task, or None if the file has
+    no labels. ``index`` is the index in the row, or else the number of the row, from 0.
     """
 
     text: str
@@ -37,8 +37,8 @@ class Example(NamedTuple):
 class Split(NamedTuple):
     """The examples of one file.
 
-    ``num_skipped`` counts the malformed rows that were left out; ``labels`` names the classes,
-    and is None for scores and for files without labels.
+    ``num_skipped`` counts the malformed rows that were skipped; ``labels`` names the classes,
+    and is None for scores and files without labels.
     """
 
     examples: list[Example]
@@ -50,7 +50,7 @@ class Split(NamedTuple):
 class Columns(NamedTuple):
     """Names or positions of an example's fields in a row.
 
-    Names of the header, or positions from 0 in a file that has no header. None: not in the file.
+    Names in the header, or positions from 0 in a file without a header; None for missing fields.
     """
 
     text: Union[str, int, None]
@@ -71,8 +71,8 @@ def unknown_name(kind: str, name: object, allowed: Iterable[object]) -> ValueErr
 def read_lines(path: PathLike, max_bytes: int = MAX_FILE) -> Iterator[tuple[int, str]]:
     r"""Read the lines of a UTF-8 file with their numbers, one at a time.
 
-    Only ``'\n'`` and ``'\r\n'`` end a line: the other characters for which ``str.splitlines``
-    would split, such as U+2028, are text. A byte-order mark at the start is dropped.
+    Only ``'\n'`` and ``'\r\n'`` end a line: other characters at which ``str.splitlines``
+    splits, such as U+2028, are text. A byte-order mark at the start is dropped.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def read_lines(path: PathLike, max_bytes: int = MAX_FILE) -> Iterator[tuple[int,
     Raises
     ------
     ValueError
-        If the file is not UTF-8, holds a NUL, or if it or one of its lines is too long.
+        If the file is not UTF-8, holds a NUL, or is too long, or one of its lines is.
     """
     with open(path, 'rb') as file:
         yield from lines_of(file, path, max_bytes)
@@ -157,7 +157,7 @@ def tsv_rows(path: PathLike) -> Iterator[tuple[int, list[str]]]:
 def closed_on_error(rows: Any) -> Iterator[None]:
     """Close a generator of rows, and with it their file, if reading fails.
 
-    Left to itself it would be open for as long as the traceback is kept.
+    Otherwise the file would stay open as long as the traceback exists.
     """
     try:
         yield
@@ -172,7 +172,7 @@ def read_header(path: PathLike, rows: Iterator[tuple[int, list[str]]]) -> list[s
     Raises
     ------
     ValueError
-        If there is no row, or a name stands twice.
+        If there is no row, or a name occurs twice.
     """
     number, fields = next(rows, (1, None))
     if fields is None:
@@ -200,7 +200,8 @@ def field_selector(
     Raises
     ------
     ValueError
-        If a column is missing in the header; the function: if a row has not as many fields.
+        If a column is missing in the header. The function raises it for a row with another number
+        of fields.
     """
     for name in columns:
         if isinstance(name, str) and name not in header:
@@ -212,7 +213,7 @@ def field_selector(
             hint = '' if len(fields) < len(header) else '; is there a separator inside a text?'
             raise ValueError(
                 f'the row has {len(fields)} column{"s" * (len(fields) != 1)}, '
-                f'{len(header)} are needed{hint}'
+                f'expected {len(header)}{hint}'
             )
         return [None if position is None else fields[position] for position in positions]
 
@@ -226,7 +227,7 @@ def parse_object(line: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise ValueError(f'not JSON: {error}') from None
     if not isinstance(value, dict):
-        raise ValueError(f'a JSON object is needed, got {type(value).__name__}')
+        raise ValueError(f'expected a JSON object, got {type(value).__name__}')
     return value
 
 
@@ -270,7 +271,7 @@ def class_parser(
     ----------
     labels : sequence of str
     aliases : sequence of (str, str)
-        Other spellings: (the other, the one in ``labels``).
+        Other spellings, as (spelling, label).
     """
     numbers = {label: number for number, label in enumerate(labels)}
     numbers.update((other, numbers[label]) for other, label in aliases)
@@ -314,11 +315,11 @@ def collect(
     path : str or Path
         For the messages.
     rows : generator of (int, row)
-        With line numbers; closed when this returns or raises.
+        Rows with line numbers; closed when this function returns or raises.
     select : function
-        From a row to (text, pair, label, index); raises ValueError for a malformed one.
+        Converts a row to (text, pair, label, index); raises ValueError for a malformed one.
     parse_label : function
-        From the label's text to its value; raises ValueError.
+        Converts the text of a label to its value; raises ValueError.
     skip_malformed : bool
         Count malformed rows instead of raising.
 
@@ -330,7 +331,7 @@ def collect(
     Raises
     ------
     ValueError
-        At a malformed row, or if no row is left.
+        For a malformed row, or if no row remains.
     """
     examples, first_error, num_skipped = [], None, 0
     with closed_on_error(rows):

@@ -25,7 +25,7 @@ from .rows import (
     tsv_rows,
 )
 
-# Tried in this order where no text column is named; both of a pair must be there.
+# Tried in this order if no text column is named; both columns of a pair must exist.
 TEXT_COLUMNS = (
     ('sentence1', 'sentence2'),
     ('question1', 'question2'),
@@ -51,26 +51,26 @@ def read_table(
 ) -> Split:
     """Read the examples of a table.
 
-    The name's ending says the form: ``.tsv``, tabs and no quoting; ``.csv``, commas and double
+    The suffix determines the format: ``.tsv``, tabs without quoting; ``.csv``, commas and double
     quotes; both start with a line of column names; ``.jsonl`` or ``.json``, a JSON object a line.
-    UTF-8.
+    Files are UTF-8.
 
     Parameters
     ----------
     path : str or Path
     text, pair : str, optional
-        Columns of the text and of the second text. Without ``text`` the first of these that the
-        table has: sentence1 and sentence2, question1 and question2, text_a and text_b, premise
-        and hypothesis, sentence, text, text_a.
+        Columns of the text and of the second text. By default the first of these in the table:
+        sentence1 and sentence2, question1 and question2, text_a and text_b, premise and
+        hypothesis, sentence, text, text_a.
     label : str, optional
-        Column of the label. By default 'label' if the table has it; else no labels are read.
+        Column of the label. By default 'label' if the table has it; otherwise no labels are read.
     labels : sequence of str, optional
-        The classes, in the order of their numbers. By default those found in this file, see
-        :func:`discover_labels`: find them in the training file, and give them for the others.
+        The classes, in the order of their numbers. By default those of this file, see
+        :func:`discover_labels`: take them from the training file, and pass them for the others.
     regression : bool
-        The labels are scores.
+        Read the labels as scores.
     skip_malformed : bool
-        Leave malformed rows out and count them, instead of raising.
+        Skip and count malformed rows instead of raising.
 
     Returns
     -------
@@ -80,8 +80,8 @@ def read_table(
     ------
     FileNotFoundError
     ValueError
-        If the form is unknown, a column is missing, or a row or label is not as it must be; with
-        file and line.
+        If the format is unknown, a column is missing, or a row or label is malformed; the message
+        names file and line.
 
     Examples
     --------
@@ -127,7 +127,7 @@ def discover_labels(
     label : str, optional
         Column of the label; by default 'label'.
     skip_malformed : bool
-        Leave malformed rows out instead of raising.
+        Skip malformed rows instead of raising.
 
     Returns
     -------
@@ -137,8 +137,8 @@ def discover_labels(
     Raises
     ------
     ValueError
-        If there are fewer than two, or so many that they are hardly classes: more than 1000, or
-        more than half as many as rows.
+        If there are fewer than two labels, or too many for classes: more than 1000, or more than
+        half as many as rows.
 
     Examples
     --------
@@ -175,8 +175,8 @@ def iterate_texts(
     text, pair : str, optional
         Columns of the text and of the second text.
     usual : sequence of (str or int, str or int or None)
-        What ``text`` and ``pair`` are where they are not given: the first that the table has, else
-        as :func:`read_table` tries. Numbers are positions in a .tsv without column names.
+        Defaults of ``text`` and ``pair``: the first in the table is used, then those of
+        :func:`read_table`. Numbers are positions in a .tsv without column names.
 
     Yields
     ------
@@ -209,17 +209,17 @@ def iterate_texts(
 
 def _open(path, text, pair, label, needs_text=True, usual=(), labelled=True):
     """Open a table: its numbered rows, its columns and the selector for ``rows.collect``."""
-    form = Path(path).suffix.lower()
-    if form not in ('.tsv', '.csv', '.jsonl', '.json'):
+    suffix = Path(path).suffix.lower()
+    if suffix not in ('.tsv', '.csv', '.jsonl', '.json'):
         raise ValueError(
             f"path '{path}': the name must end in .tsv, .csv, .jsonl or .json, "
-            f'so that the form of the table is known'
+            f'which determines the format'
         )
-    if form in ('.jsonl', '.json'):
+    if suffix in ('.jsonl', '.json'):
         names = _first_keys(path)
         columns = _choose_columns(path, names, text, pair, label, needs_text, usual, labelled)
         return drop_trailing_blanks(read_lines(path)), columns, object_selector(columns)
-    rows = tsv_rows(path) if form == '.tsv' else _csv_rows(path)
+    rows = tsv_rows(path) if suffix == '.tsv' else _csv_rows(path)
     with closed_on_error(rows):
         header = read_header(path, rows)
         columns = _choose_columns(path, header, text, pair, label, needs_text, usual, labelled)
@@ -232,13 +232,13 @@ def _choose_columns(path, names, text, pair, label, needs_text, usual, labelled)
     if text is not None or not needs_text:
         return Columns(text, pair, label)
     if pair is not None:
-        raise ValueError(f'text must name a column where pair does, got pair={pair!r} alone')
+        raise ValueError(f'text must name a column if pair does, got pair={pair!r} alone')
     for text, pair in (*usual, *TEXT_COLUMNS):
         if text in names and (pair is None or pair in names):
             return Columns(text, pair, label)
     raise ValueError(
         f'{path}:1: no column has a usual name for a text; '
-        f'name it with text=, from: {", ".join(map(str, names))[:500]}'
+        f'name it with text=, one of: {", ".join(map(str, names))[:500]}'
     )
 
 
@@ -281,8 +281,8 @@ def _label_set(column, path):
     labels = set(column)
     if len(labels) < 2:
         raise ValueError(
-            f'{path}: the only label is {labels.pop()!r}, two or more are needed; '
-            f'for a file that is not for training give labels='
+            f'{path}: the only label is {labels.pop()!r}, expected two or more; '
+            f'for a file other than the training file, pass labels='
         )
     values = [_number(label) for label in labels]
     are_numbers = None not in values

@@ -1,6 +1,6 @@
 """Read, check and write files with entities: CoNLL columns and CLUENER's JSON lines.
 
-What is wrong with a file is told with its name and line number.
+Errors name the file and the line.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from .schemes import detect_scheme, get_scheme, repair_tags, split_tag, tag_prob
 
 DOCUMENT_START = '-DOCSTART-'
 _BLANKS = ' \t'
-# Weibo's characters carry their place in their word: '科0' '技1'.
+# Weibo's characters carry their position in their word: '科0' '技1'.
 _SEGMENTED = re.compile(r'(.+?)([0-9]{1,3})', re.DOTALL)
 
 
 class TaggedSentence(NamedTuple):
-    """Words with their tags, None where the file has none, and the line of the first word."""
+    """Words with their tags, None without tags, and the line of the first word."""
 
     words: list[str]
     tags: Optional[list[str]]
@@ -34,7 +34,7 @@ class TaggedFile(NamedTuple):
     """The sentences of one file.
 
     ``layout`` is 'columns' or 'json'; ``scheme`` is that of the tags, None without tags;
-    ``repairs`` tells what was mended, one entry with its line number for each place.
+    ``repairs`` has a message with the line number for each repair.
     """
 
     sentences: list[TaggedSentence]
@@ -78,31 +78,30 @@ def read_tagged(
 ) -> TaggedFile:
     """Read a file with tagged sentences.
 
-    - Columns, as CoNLL has them: one word a line, columns separated by tabs or else by spaces, an
-      empty line between sentences. Lines of ``-DOCSTART-`` end a sentence and are left out.
-    - JSON lines, as CLUENER has them: ``{"text": ..., "label": {type: {entity: [[first, last]]}}}``
-      with the places of the first and the last character. Each character is a word. A file may
-      have no ``label``.
+    - Columns, as in CoNLL: one word a line, columns separated by tabs or else by spaces, an empty
+      line between sentences. Lines of ``-DOCSTART-`` end a sentence and are skipped.
+    - JSON lines, as in CLUENER: ``{"text": ..., "label": {type: {entity: [[first, last]]}}}``
+      with the positions of the first and the last character. Each character is a word. A file
+      may lack ``label``.
 
-    A name that ends in '.json' or '.jsonl' is read as JSON lines, and so is a file that begins
-    with '{"'.
+    A file is read as JSON lines if its suffix is '.json' or '.jsonl', or if it begins with '{"'.
 
     Parameters
     ----------
     path : str or Path
     scheme : str, optional
-        How the tags mark entities, see :func:`.get_scheme`; by default it is found
-        out. JSON lines get tags of this scheme, IOB2 by default.
+        The tag scheme, see :func:`.get_scheme`; detected by default. JSON lines get tags of this
+        scheme, by default IOB2.
     repair : bool
-        Mend sequences of tags that the scheme does not have, as conlleval understands them; of
-        JSON entities that share characters keep the longer one. Else they are an error.
+        Repair tag sequences that violate the scheme, as conlleval understands them; of JSON
+        entities that share characters keep the longer one. Otherwise both are errors.
     word_column : int
         Column of the word, from 0; a negative one counts from the end.
     tag_column : int or None
         Column of the tag; None for a file without tags. A file of one column has none.
     segmented : bool, optional
-        Whether the words have a number of their place in a longer word behind them, which is taken
-        off (Weibo). By default if all have.
+        Remove the number after each word that states its position in a longer word (Weibo). By
+        default if all words have one.
 
     Returns
     -------
@@ -112,7 +111,7 @@ def read_tagged(
     ------
     FileNotFoundError
     ValueError
-        If the file holds no sentence or is malformed, or the tags are no sequence of the scheme.
+        If the file has no sentences or is malformed, or the tags violate the scheme.
 
     Examples
     --------
@@ -144,7 +143,7 @@ def read_tagged(
         if tagged.sentences and tagged.has_tags:
             tagged = _checked(tagged, scheme, repair)
     if not tagged.sentences:
-        raise ValueError(f'{path}: holds no sentence')
+        raise ValueError(f'{path}: has no sentences')
     return tagged
 
 
@@ -157,12 +156,12 @@ def check_kinds(tagged: TaggedFile, kinds: Sequence[str], source: PathLike) -> N
     kinds : sequence of str
         The known types.
     source : str or Path
-        The file they are from, for the message.
+        The file that has them, for the message.
 
     Raises
     ------
     ValueError
-        With file and line of the first unknown type.
+        For the first unknown type; the message names file and line.
     """
     known = set(kinds)
     for number, sentence in enumerate(tagged.sentences):
@@ -179,25 +178,25 @@ def check_kinds(tagged: TaggedFile, kinds: Sequence[str], source: PathLike) -> N
 def write_tagged(path: PathLike, tagged: TaggedFile, tags: Sequence[Sequence[str]]) -> None:
     """Write predicted tags in the layout of the input file.
 
-    Columns: the lines of that file, with the tag as one more column. JSON lines: its objects, with
-    the predicted entities as ``label``. The file is written whole or not at all.
+    Columns: the lines of the input file, with the tag as a further column. JSON lines: its objects,
+    with the predicted entities as ``label``. The file is written atomically.
 
     Parameters
     ----------
     path : str or Path
     tagged : TaggedFile
-        As read; its file is read again.
+        The input file as read; it is read again.
     tags : sequence of sequence of str
-        Of each sentence.
+        The tags of each sentence.
 
     Raises
     ------
     ValueError
-        If there are not as many tags as words.
+        If tags and words differ in number.
     """
     lengths = [len(sentence.words) for sentence in tagged.sentences]
     if lengths != [len(row) for row in tags]:
-        raise ValueError(f'{tagged.path}: one tag is needed for every word')
+        raise ValueError(f'{tagged.path}: expected one tag for every word')
     added = {}
     for sentence, row in zip(tagged.sentences, tags):
         if tagged.layout == 'json':
@@ -236,7 +235,7 @@ def _read_columns(path, word_column, tag_column, segmented):
         if (columns == 1) != (len(fields) == 1):
             raise ValueError(
                 f'{path}:{number}: has {len(fields)} columns, the lines before have '
-                f'{columns}; a word and a tag are needed'
+                f'{columns}; expected a word and a tag'
             )
         tag = None
         if tag_column is not None and columns > 1:
@@ -261,7 +260,7 @@ def _checked_tag(path, number, tag):
 def _field(path, number, fields, column):
     if not -len(fields) <= column < len(fields):
         raise ValueError(
-            f'{path}:{number}: has {len(fields)} columns, there is none with number {column}'
+            f'{path}:{number}: has {len(fields)} columns, none has the number {column}'
         )
     return fields[column]
 
@@ -292,7 +291,7 @@ def _without_places(path, sentence):
     for number, word in enumerate(sentence.words, sentence.line):
         match = _SEGMENTED.fullmatch(word)
         if not match:
-            raise ValueError(f'{path}:{number}: {word[:80]!r} has no number behind it')
+            raise ValueError(f'{path}:{number}: {word[:80]!r} has no number after it')
         words.append(match[1])
     return sentence._replace(words=words)
 
@@ -310,7 +309,9 @@ def _checked(tagged, scheme, repair):
         for index, message in problems:
             message = f'{tagged.path}:{sentence.line + index}: {message}'
             if not repair:
-                raise ValueError(f'{message}; repair mends such tags as conlleval understands them')
+                raise ValueError(
+                    f'{message}; repair=True repairs such tags as conlleval understands them'
+                )
             repairs.append(message)
         if problems:
             sentence = sentence._replace(tags=repair_tags(sentence.tags, scheme))

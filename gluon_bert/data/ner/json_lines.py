@@ -21,16 +21,16 @@ def read_json_sentences(
     ----------
     path : str or Path
     scheme : str
-        Of the tags.
+        Scheme of the tags.
     repair : bool
-        Of entities that share characters keep the longer one, instead of raising.
+        Keep the longer of two entities that share characters, instead of raising.
 
     Returns
     -------
     rows : list of (list of str, list of str or None, int)
         Characters, tags, and the number of the line.
     repairs : list of str
-        What was left out.
+        Messages about entities left out.
     """
     rows, repairs, has_labels = [], [], None
     for number, line in read_lines(path):
@@ -73,7 +73,7 @@ def add_entities(line: str, tags: Sequence[str]) -> str:
     text = json.dumps({**content, 'label': labels}, ensure_ascii=False)
     try:
         text.encode()
-    except UnicodeEncodeError:  # half a character, from an escape in the file
+    except UnicodeEncodeError:  # an unpaired surrogate, from an escape in the file
         text = json.dumps({**content, 'label': labels})
     return text
 
@@ -86,7 +86,7 @@ def _json_spans(where, text, label):
     spans = []
     for kind, entities in label.items():
         if not kind or kind == OUTSIDE or any(character.isspace() for character in kind):
-            raise ValueError(f'{where}: {kind[:80]!r} is no type of entity')
+            raise ValueError(f'{where}: {kind[:80]!r} is not a type of entity')
         for entity, places in entities.items():
             for place in places if isinstance(places, list) else [places]:
                 if (
@@ -96,13 +96,13 @@ def _json_spans(where, text, label):
                     or not 0 <= place[0] <= place[1] < len(text)
                 ):
                     raise ValueError(
-                        f'{where}: {kind} {entity[:80]!r}: {str(place)[:80]} is no '
+                        f'{where}: {kind} {entity[:80]!r}: {str(place)[:80]} is not '
                         f'[first, last] within the {len(text)} characters'
                     )
                 begin, end = place[0], place[1] + 1
                 if len(entity) != end - begin or not text.startswith(entity, begin):
                     raise ValueError(
-                        f'{where}: {kind} {entity[:80]!r}: at {place} stands '
+                        f'{where}: {kind} {entity[:80]!r}: at {place} the text has '
                         f'{text[begin : min(end, begin + 80)]!r}'
                     )
                 spans.append(Span(begin, end, kind))
@@ -124,6 +124,6 @@ def _apart(where, text, spans, repair):
             f'{other.kind} at [{other.begin}, {other.end - 1}]'
         )
         if not repair:
-            raise ValueError(f'{message}; repair keeps the longer one')
+            raise ValueError(f'{message}; repair=True keeps the longer one')
         dropped.append(message)
     return separate, dropped

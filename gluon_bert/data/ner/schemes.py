@@ -31,7 +31,7 @@ class TagScheme(NamedTuple):
         return [letter for letter in self[1:] if letter]
 
 
-# In IOB1 an entity begins with I, and with B only right behind another one of its type.
+# In IOB1 an entity begins with I, and with B only directly after another of its type.
 SCHEMES = {
     scheme.name: scheme
     for scheme in (
@@ -52,8 +52,8 @@ _ALIASES = {
     'BIOUL': 'BILOU',
     'BIOLU': 'BILOU',
 }
-_CONTINUES = 'BIM'  # letters behind which an entity can go on
-_GOES_ON = 'IMEL'  # letters with which it can
+_CONTINUES = 'BIM'  # letters after which an entity can continue
+_GOES_ON = 'IMEL'  # letters that continue one
 
 
 class Span(NamedTuple):
@@ -77,7 +77,7 @@ def get_scheme(name: str) -> TagScheme:
     Parameters
     ----------
     name : str
-        Key of ``SCHEMES``, or another usual name such as 'BIO' or 'IOBES'.
+        Key of ``SCHEMES``, or another common name such as 'BIO' or 'IOBES'.
 
     Returns
     -------
@@ -112,15 +112,15 @@ def split_tag(tag: str) -> tuple[str, str]:
     Raises
     ------
     ValueError
-        If it is no tag.
+        If it is not a tag.
     """
     if tag == OUTSIDE:
         return OUTSIDE, ''
     letter, dash, kind = tag.partition('-')
     if not dash or not kind or len(letter) != 1 or letter not in 'BIMELSU':
         raise ValueError(
-            f"{tag[:80]!r} is no tag: expected 'O', or one of B, I, M, E, L, S, U "
-            f"with '-' and a type behind it"
+            f"{tag[:80]!r} is not a tag: expected 'O', or one of B, I, M, E, L, S, U "
+            f"followed by '-' and a type"
         )
     return letter, kind
 
@@ -128,15 +128,14 @@ def split_tag(tag: str) -> tuple[str, str]:
 def tag_spans(tags: Sequence[str], scheme: Optional[str] = None) -> list[Span]:
     """Extract the entities of a sentence.
 
-    Without a scheme they are those that conlleval finds in any sequence of tags: one begins
-    wherever a tag cannot go on with the entity before it.
+    Without a scheme, any sequence of tags is read as conlleval does: an entity begins wherever a
+    tag cannot continue the previous one.
 
     Parameters
     ----------
     tags : sequence of str
     scheme : str, optional
-        Leave out the entities that are not tagged as this scheme has it, as seqeval does in its
-        strict mode.
+        Skip entities whose tags violate this scheme, as in seqeval's strict mode.
 
     Returns
     -------
@@ -174,7 +173,7 @@ def spans_to_tags(spans: Iterable[Span], length: int, scheme: str) -> list[str]:
     spans : iterable of Span
         In any order.
     length : int
-        Words of the sentence.
+        Number of words of the sentence.
     scheme : str
 
     Returns
@@ -184,7 +183,7 @@ def spans_to_tags(spans: Iterable[Span], length: int, scheme: str) -> list[str]:
     Raises
     ------
     ValueError
-        If two entities share a word, or one is empty or outside of the sentence.
+        If two entities share a word, or one is empty or outside the sentence.
 
     Examples
     --------
@@ -221,7 +220,7 @@ def convert_tags(tags: Sequence[str], source: str, target: str) -> list[str]:
     Raises
     ------
     ValueError
-        If ``tags`` are not as ``source`` has it.
+        If ``tags`` violate ``source``.
 
     Examples
     --------
@@ -259,7 +258,7 @@ def tag_problems(tags: Sequence[str], scheme: str) -> list[TagProblem]:
     Examples
     --------
     >>> print(*tag_problems(['O', 'I-place'], 'IOB2')[0])
-    1 'I-place' behind 'O' is no sequence of IOB2, 'B-place' would be
+    1 'I-place' after 'O' violates IOB2, expected 'B-place'
     """
     row = get_scheme(scheme)
     proper = repair_tags(tags, row.name)
@@ -267,8 +266,8 @@ def tag_problems(tags: Sequence[str], scheme: str) -> list[TagProblem]:
     for index, (tag, better) in enumerate(zip(tags, proper)):
         if tag == better:
             continue
-        where = f'behind {tags[index - 1]!r}' if index else 'at the beginning'
-        # A tag that begins or goes on as it should is wrong because of what follows.
+        where = f'after {tags[index - 1]!r}' if index else 'at the beginning'
+        # A tag that begins or continues correctly is wrong because of the next one.
         if (
             row.end
             and tag[0] in (row.begin, row.inside)
@@ -277,7 +276,7 @@ def tag_problems(tags: Sequence[str], scheme: str) -> list[TagProblem]:
         ):
             where = f'before {tags[index + 1]!r}' if index + 1 < len(tags) else 'at the end'
         problems.append(
-            TagProblem(index, f'{tag!r} {where} is no sequence of {row.name}, {better!r} would be')
+            TagProblem(index, f'{tag!r} {where} violates {row.name}, expected {better!r}')
         )
     return problems
 
@@ -293,13 +292,13 @@ def detect_scheme(sentences: Iterable[Sequence[str]]) -> str:
     Returns
     -------
     str
-        Of IOB1 and IOB2, which have the same letters, the one that fewer tags contradict; IOB2
-        where both will do.
+        Of IOB1 and IOB2, which have the same letters, the one that fewer tags violate; IOB2 if
+        both fit.
 
     Raises
     ------
     ValueError
-        If the letters are of no scheme.
+        If no scheme has all of the letters.
 
     Examples
     --------
@@ -313,10 +312,10 @@ def detect_scheme(sentences: Iterable[Sequence[str]]) -> str:
     if not fitting:
         raise ValueError(
             f'the tags begin with {", ".join(sorted(letters))}: no scheme has all of '
-            f'these letters (there are: {_known_letters()})'
+            f'these letters (allowed: {_known_letters()})'
         )
     if 'IOB2' not in fitting:
-        # Only without M and I can it be both BMES and BIOES; they then say the same.
+        # Tags fit both BMES and BIOES only without M and I, where the two agree.
         return fitting[0]
     wrong = _count_problems(sentences, 'IOB2')
     return 'IOB1' if wrong and _count_problems(sentences, 'IOB1') < wrong else 'IOB2'

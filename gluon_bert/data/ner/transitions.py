@@ -36,14 +36,14 @@ def valid_transitions(tags: Sequence[str], scheme: str) -> Transitions:
     Parameters
     ----------
     tags : sequence of str
-        K different ones, as of :func:`tag_names`.
+        K different tags, as from :func:`tag_names`.
     scheme : str
 
     Returns
     -------
     Transitions
-        ``between`` of shape (K, K): whether the second may follow the first; ``begin`` and
-        ``end`` of shape (K,): whether a sentence may begin or end with it.
+        ``between``, shape (K, K), is True if the second tag may follow the first; ``begin`` and
+        ``end``, shape (K,), if a sentence may begin or end with the tag.
 
     Examples
     --------

@@ -1,7 +1,7 @@
 """Split sentences of words into windows of tokens, and join token scores to words.
 
-A word's label stands on its first token. A sentence that is too long becomes several windows that
-overlap; every word belongs to the one in which it has most context, and counts only there.
+A word's label is that of its first token. A sentence that is too long becomes several overlapping
+windows; every word belongs to the window in which it has most context, and counts only there.
 
 T tokens of a window, K tags.
 """
@@ -27,8 +27,8 @@ class Window(NamedTuple):
     """A part of a sentence as the network reads it.
 
     ``sentence`` is the number of the sentence. ``words``, int of shape (T,), has the word of each
-    token, -1 for special tokens; ``offsets`` where in that word it stands. The words from ``begin``
-    to before ``end`` belong to this window; ``firsts`` has the places of their first tokens.
+    token, -1 for special tokens; ``offsets`` its position in that word. The words from ``begin`` to
+    before ``end`` belong to this window; ``firsts`` has the positions of their first tokens.
     """
 
     sentence: int
@@ -58,13 +58,13 @@ def make_windows(
     Parameters
     ----------
     tokenizer : BertTokenizer, BytePairTokenizer or SentencePieceTokenizer
-        Each word is cut on its own; one of which nothing is left is the unknown token.
+        Each word is tokenized separately; a word without tokens becomes the unknown token.
     sentences : sequence of sequence of str
     max_length : int
-        The longest window in tokens, [CLS] and [SEP] included, 3 or more. Of a single word that
-        is longer the first tokens are taken.
+        The longest window in tokens, [CLS] and [SEP] included, 3 or more. A longer single word is
+        cut to its first tokens.
     overlap : int, optional
-        How many tokens neighbouring windows share, at most; by default a quarter of
+        Maximum number of tokens that neighbouring windows share; by default a quarter of
         ``max_length``.
 
     Returns
@@ -124,7 +124,7 @@ def window_labels(windows: list[Window], numbers: Sequence[Sequence[int]]) -> li
     Returns
     -------
     list of numpy.ndarray, int, shape (T,)
-        -1 for all but the first tokens of the words that belong to the window.
+        -1 except for the first tokens of the words that belong to the window.
     """
     labels = []
     for window in windows:
@@ -160,7 +160,7 @@ def join_windows(
 def _encode_words(tokenizer, sentences):
     """Tokenize every distinct word."""
     words = list(dict.fromkeys(word for sentence in sentences for word in sentence))
-    # Byte-level BPE tells a word in a text by the space before it.
+    # Byte-level BPE recognises a word inside a text by the space before it.
     space = ' ' if isinstance(tokenizer, BytePairTokenizer) else ''
     unknown = tokenizer.convert_tokens_to_ids(tokenizer.vocab.unknown_token)
     pieces = {}
@@ -182,7 +182,7 @@ def _ranges(edges, room, overlap):
         ranges.append((first, last))
         if last == num_words:
             break
-        # The next one begins within the overlap, but late enough that one more word fits.
+        # The next window begins within the overlap, but late enough that one more word fits.
         least = max(edges[last] - overlap, edges[last + 1] - room)
         first = max(first + 1, int(np.searchsorted(edges, least)))
     return ranges

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class Candidate(NamedTuple):
     """A possible answer.
 
-    Its text, its probability among the candidates, its two logits, and from which character of the
-    paragraph to before which it stands; both are 0 for no answer.
+    Its text, its probability among the candidates, its two logits, its first character in the
+    paragraph and the one after its last; both are 0 for no answer.
     """
 
     text: str
@@ -34,9 +34,9 @@ class Candidate(NamedTuple):
 class Prediction(NamedTuple):
     """The prediction for one question.
 
-    ``text`` is the answer, '' for none. ``best_text`` is the most probable one that is not '', if
-    there is any; ``null_odds``, for SQuAD 2.0 only, is by how much the score of no answer exceeds
-    its score. ``candidates`` begin with the most probable.
+    ``text`` is the answer, '' for none. ``best_text`` is the most probable answer other than '', if
+    any; ``null_odds``, for SQuAD 2.0 only, is the score of no answer minus the score of that
+    answer. ``candidates`` begin with the most probable.
     """
 
     text: str
@@ -58,7 +58,7 @@ def find_answers(
     """Find the answers to questions.
 
     In each window the ``n_best_size`` best starts are combined with as many best ends. A pair is
-    left out if a token is not of the paragraph, if its start has more context in another window,
+    skipped if a token is outside the paragraph, if its start has more context in another window,
     if it ends before it starts, or if it is too long. The score of a pair is the sum of its
     logits. The score of no answer is that of [CLS] as start and end, in the window where it is
     lowest. Devlin et al. (2019), sections 4.2 and 4.3.
@@ -71,24 +71,24 @@ def find_answers(
     scores : list of numpy.ndarray, each of shape (T, 2)
         For each window the logits of start and end; T is its length without padding.
     n_best_size : int
-        Starts, ends, and candidates in the end.
+        Number of starts, of ends, and of candidates returned.
     max_answer_length : int
-        In tokens.
+        Maximum length in tokens.
     version_2 : bool
-        A question may have no answer.
+        Allow questions without an answer.
     null_score_diff_threshold : float
-        The answer is '' if ``null_odds`` are above this.
+        The answer is '' if ``null_odds`` exceed this.
 
     Returns
     -------
     list of Prediction
-        One for each question. Without any candidate the text is '', and as in Google's code the
-        null odds are those against an answer of logits 0.
+        One for each question. Without candidates the text is '', and, as in Google's code, the
+        null odds are those against an answer with logits 0.
 
     Raises
     ------
     ValueError
-        If there are not as many scores as windows, or a number is below 1.
+        If scores and windows differ in number, or a number is below 1.
     """
     if len(scores) != len(windows):
         raise ValueError(f'scores holds {len(scores)} arrays for {len(windows)} windows')
@@ -147,7 +147,7 @@ def _predict(context, spans, null, n_best_size, version_2, threshold):
     null_score = float(sum(null))
     if version_2:
         spans = [*spans, (null_score, *map(float, null), 0, 0)]
-    best = {}  # by text, which is cut only where it is looked at
+    best = {}  # by text, which is cut only when needed
     spans.sort(key=operator.itemgetter(0), reverse=True)  # stable: the earlier window first
     for score, start_logit, end_logit, start, end in spans:
         if len(best) == n_best_size:

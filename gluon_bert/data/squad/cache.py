@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_VERSION = 1  # to be raised when other windows come out of the same questions
+_VERSION = 1  # to be raised when the same questions give other windows
 
 
 def cached_windows(
@@ -38,8 +38,8 @@ def cached_windows(
     Parameters
     ----------
     folder : str or Path
-        Gets ``windows-<key>.safetensors``. The key is a digest of the questions, the tokenizer
-        with its vocabulary and the settings. A file that is damaged is written anew.
+        Folder of ``windows-<key>.safetensors``. The key is a digest of the questions, the
+        tokenizer with its vocabulary and the settings. A damaged file is rewritten.
     questions, tokenizer, progress, **settings
         As for :func:`.build_windows`.
 
@@ -58,7 +58,7 @@ def cached_windows(
         try:
             return _read(path, key, questions, tokenizer)
         except (SafetensorError, OSError, KeyError, ValueError) as error:
-            logger.warning('%s: is damaged (%s) and is written anew', path, error)
+            logger.warning('%s: damaged (%s), rewritten', path, error)
     windows = build_windows(questions, tokenizer, progress=progress, **settings)
     with atomic_path(path) as temporary:
         save_file(
@@ -101,7 +101,7 @@ def check_windows(windows: Windows, questions: list[Question], tokenizer: Subwor
     Raises
     ------
     ValueError
-        If an array has not the right type or shape, or a number is out of range.
+        If an array has the wrong type or shape, or a number is out of range.
     """
     for field in fields(windows):
         array = getattr(windows, field.name)

@@ -34,7 +34,8 @@ class Answer(NamedTuple):
 class Question(NamedTuple):
     """A question with the paragraph it is about.
 
-    ``answers`` holds what people answered, and is empty for an impossible question or a test file.
+    ``answers`` holds the annotators' answers; it is empty for an impossible question or a test
+    file.
     """
 
     id: str
@@ -66,10 +67,10 @@ def read_squad(
     ----------
     path : str or Path
     training : bool
-        The answers are to be learned: each must stand in the paragraph where the file says, and
-        a question without one must be marked as impossible.
+        Check that the answers can be learned: each must be in the paragraph at its stated
+        position, and a question without one must be marked as impossible.
     skip_bad : bool
-        Leave out questions for which that is not so, instead of raising.
+        Skip questions that fail this check instead of raising.
     max_bytes : int
         The largest file accepted.
 
@@ -81,8 +82,9 @@ def read_squad(
     ------
     FileNotFoundError
     ValueError
-        If the file is empty, too large, not JSON or not in this layout, an id stands twice, or,
-        for training, an answer is not at its place. The message names the place in the file.
+        If the file is empty, too large, not JSON or not in this layout, an id occurs twice, or,
+        for training, an answer is not at its position. The message names the position in the
+        file.
     """
     content = _read_object(path, max_bytes)
     questions: list[Question] = []
@@ -93,7 +95,7 @@ def read_squad(
             question = _question(entry, context, place)
             if question.id in places:
                 raise ValueError(
-                    f'{place}: the id {question.id[:80]!r} stands twice, first at '
+                    f'{place}: the id {question.id[:80]!r} occurs twice, first at '
                     f'{places[question.id]}'
                 )
             places[question.id] = place
@@ -106,7 +108,7 @@ def read_squad(
                 questions.append(question)
         if not questions:
             raise ValueError(
-                f'no question is left, the first of {len(skipped)} left out: {skipped[0]}'
+                f'no questions remain, the first of {len(skipped)} skipped: {skipped[0]}'
                 if skipped
                 else 'the file has no questions'
             )
@@ -155,7 +157,7 @@ def _entries(content):
 
 def _question(entry, context, place):
     text = _get(entry, 'question', str, place)
-    # Some tools for making such files number the questions.
+    # Some tools that make such files number the questions.
     number = entry.get('id')
     identity = str(number) if type(number) is int else _get(entry, 'id', str, place)
     is_impossible = _get(entry, 'is_impossible', bool, place, False)
@@ -197,7 +199,7 @@ def _problem(question, place):
         if start < 0 or question.context[start:end] != text:
             actual = question.context[start:end][:80] if start >= 0 else ''
             return (
-                f'{place}.answers[{i}]: {text[:80]!r} does not stand at answer_start {start} '
-                f'of the context, {actual!r} does'
+                f'{place}.answers[{i}]: {text[:80]!r} is not at answer_start {start} '
+                f'of the context, {actual!r} is'
             )
     return None

@@ -27,26 +27,26 @@ _CHUNK = 512  # texts tokenized at once, on all cores
 class Windows:
     """Sequences ``[CLS] question [SEP] part of the paragraph [SEP]``.
 
-    Devlin et al. (2019), section 4.2; the parts overlap as in their code. Those of a question
-    stand together, the questions in order. All arrays are int32.
+    Devlin et al. (2019), section 4.2; the parts overlap as in their code. Windows of a question
+    are consecutive, the questions in order. All arrays are int32.
 
     Parameters
     ----------
     question : numpy.ndarray, shape (W,)
         Number of each window's question.
     start, length : numpy.ndarray, shape (W,)
-        The part: its first token in the paragraph, and how many.
+        First token of the part in the paragraph, and number of its tokens.
     span : numpy.ndarray, shape (W, 2)
         Positions in the sequence of the answer's first and last token; (0, 0), which is [CLS],
-        where the window does not hold all of it or the question is impossible.
+        if the window does not contain all of it or the question is impossible.
     paragraph : numpy.ndarray, shape (Q,)
         Number of each question's paragraph.
     query_ids, query_bounds : numpy.ndarray, shapes (tokens,) and (questions + 1,)
-        The token ids of all questions, and where each question's begin and end.
+        The token ids of all questions, and the bounds of each question's ids.
     token_ids, token_bounds : numpy.ndarray, shapes (tokens,) and (paragraphs + 1,)
         The same for the paragraphs.
     token_offsets : numpy.ndarray, shape (tokens, 2)
-        The characters from which each token of the paragraphs was made.
+        Characters that each token of the paragraphs was made from.
     special : numpy.ndarray, shape (4,)
         Ids of [CLS] and [SEP], the number of separators in the middle, the second token type.
     """
@@ -98,7 +98,7 @@ class Windows:
         """Yield for each window a mask of the tokens that have most context in it.
 
         A token in several windows of a question belongs to the one where it has most context on
-        its poorer side; Google's code has the rule.
+        its poorer side, by the rule of Google's code.
 
         Yields
         ------
@@ -124,12 +124,12 @@ def max_context(starts: Integers, lengths: Integers, num_tokens: int) -> list[np
     starts, lengths : sequence of int
         The windows, in order.
     num_tokens : int
-        That they are windows of.
+        Tokens of the paragraph.
 
     Returns
     -------
     list of numpy.ndarray, bool
-        For each window an array of its length; every covered token is True in one of them.
+        For each window a mask of its length; every covered token is True in exactly one.
 
     Examples
     --------
@@ -139,7 +139,7 @@ def max_context(starts: Integers, lengths: Integers, num_tokens: int) -> list[np
     best, owner = np.full(num_tokens, -np.inf), np.zeros(num_tokens, int)
     for number, (start, length) in enumerate(zip(starts, lengths)):
         place = np.arange(length)
-        # The length decides between windows whose poorer sides are alike.
+        # The length decides between windows whose poorer sides are equal.
         score = np.minimum(place, length - 1 - place) + 0.01 * length
         tokens = slice(start, start + length)
         better = score > best[tokens]
@@ -159,7 +159,7 @@ def window_starts(num_tokens: int, room: int, stride: int) -> list[int]:
     room : int
         Tokens in a window.
     stride : int
-        From one window to the next; never more than ``room``.
+        Distance from one window to the next, at most ``room``.
 
     Returns
     -------
@@ -185,7 +185,7 @@ def token_span(offsets: np.ndarray, start: int, end: int) -> Optional[tuple[int,
     Returns
     -------
     tuple of (int, int), or None
-        None if there is no token.
+        None if no token was made from them.
 
     Examples
     --------
@@ -216,13 +216,13 @@ def build_windows(
     doc_stride : int
         Tokens from the start of one window to that of the next.
     max_query_length : int
-        Longer questions are cut to so many tokens.
+        Longer questions are cut to this number of tokens.
     with_spans : bool
-        Find the first answer of each question, whose place must be right; see
+        Locate the first answer of each question, whose position must be right; see
         :func:`.read_squad`.
     progress : callable, optional
-        Called with the number of texts done since its last call, such as ``tqdm.update``. There
-        is a text for each question and each different paragraph.
+        Called with the number of texts done since its last call, such as ``tqdm.update``. Each
+        question and each different paragraph is a text.
 
     Returns
     -------
@@ -231,8 +231,8 @@ def build_windows(
     Raises
     ------
     ValueError
-        If a setting is below 1, a window has no room for the paragraph beside a question, or an
-        answer has no tokens.
+        If a setting is below 1, a question leaves no room for its paragraph, or an answer has no
+        tokens.
     """
     for name, value in (
         ('max_seq_length', max_seq_length),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 ROLES = ('unknown_token', 'padding_token', 'cls_token', 'sep_token', 'mask_token')
-# The same in the files of transformers.
+# The same roles in the files of transformers.
 FILE_ROLES = {
     'unknown_token': 'unk_token',
     'padding_token': 'pad_token',
@@ -29,15 +29,15 @@ FILE_ROLES = {
     'bos_token': 'bos_token',
     'eos_token': 'eos_token',
 }
-_SURROGATE = re.compile('[\ud800-\udfff]')  # half a character: from JSON escapes, file names
+_SURROGATE = re.compile('[\ud800-\udfff]')  # unpaired, from JSON escapes or file names
 
 
 class Encoded(NamedTuple):
     """The tokens of a text, their ids, and their positions in the text.
 
-    ``text[start:end]`` with (start, end) of ``offsets`` is what the token was made from, without
-    the space before a word, and but for characters that were removed at its ends, such as a
-    combining accent after the last letter.
+    ``text[start:end]`` with (start, end) of ``offsets`` is the text that the token was made from,
+    without the space before a word and without characters removed at its ends, such as a combining
+    accent after the last letter.
     """
 
     tokens: list[str]
@@ -52,22 +52,22 @@ class SubwordTokenizer(ABC):
     ----------
     vocab : gluonnlp.vocab.BERTVocab
     **options
-        Further keyword arguments of the class, kept for copies.
+        Further keyword arguments of the class, for copies.
 
     Raises
     ------
     TypeError, ValueError
-        If ``vocab`` is no vocabulary or has no unknown token.
+        If ``vocab`` is not a vocabulary or has no unknown token.
     """
 
     pair_separators = 1
-    """How many separators stand between the two texts of a pair."""
+    """Number of separators between the two texts of a pair."""
 
     def __init__(self, vocab: BERTVocab, **options: Any) -> None:
         if not (hasattr(vocab, 'token_to_idx') and hasattr(vocab, 'idx_to_token')):
             raise TypeError(f'vocab must be a BERTVocab, got {type(vocab).__name__}')
         if vocab.unknown_token is None:
-            raise ValueError('vocab has no unknown token: words that it cannot make have no id')
+            raise ValueError('vocab has no unknown token, for words that it cannot form')
         self._vocab = vocab
         self._options = options
         self._unknown_id = vocab.token_to_idx[vocab.unknown_token]
@@ -157,7 +157,7 @@ class SubwordTokenizer(ABC):
         Returns
         -------
         int or list of int
-            The unknown token's id for tokens that the vocabulary does not have.
+            The unknown token's id for tokens that the vocabulary lacks.
         """
         return self._vocab[tokens if isinstance(tokens, str) else list(tokens)]
 
@@ -199,7 +199,7 @@ class SubwordTokenizer(ABC):
         Raises
         ------
         ValueError
-            If the vocabulary cannot be written in the form of these files.
+            If these files cannot hold the vocabulary.
         """
         special = {
             key: token

@@ -33,9 +33,9 @@ class BytePairTokenizer(LibraryTokenizer):
     """Byte-level BPE tokenizer of RoBERTa.
 
     The text is split into words, each with the space before it, and numbers and punctuation; the
-    UTF-8 bytes of each are joined pair by pair, the pair that stands first among ``merges`` first.
+    UTF-8 bytes of each are joined pair by pair, in the order of ``merges``.
     Radford et al. (2019), section 2.2; Liu et al. (2019), section 4.4. Case and white space are
-    kept. Special tokens in the text are kept whole; the mask token takes the space before it.
+    preserved. Special tokens in the text are not split; the mask token takes the space before it.
 
     Parameters
     ----------
@@ -43,14 +43,14 @@ class BytePairTokenizer(LibraryTokenizer):
     merges : sequence of (str, str)
         The pairs, the most frequent first.
     add_prefix_space : bool
-        Treat the first word like the others, which have a space before them.
+        Treat the first word like the others, as if a space preceded it.
     uses_token_types : bool
         Give the second text of a pair token types 1; RoBERTa has none.
 
     Raises
     ------
     TypeError, ValueError
-        If ``vocab`` is no vocabulary, or a pair or its union is not in it.
+        If ``vocab`` is not a vocabulary, or lacks a pair's parts or union.
 
     Examples
     --------
@@ -104,8 +104,8 @@ class BytePairTokenizer(LibraryTokenizer):
         vocab_path : str or Path
             ``vocab.json`` with the id of each token, or GluonNLP's vocabulary JSON.
         merges_path : str or Path
-            ``merges.txt``, or GluonNLP's ``openai_webtext_bpe_ranks-396d4d8e.json``, which is the
-            same: a pair a line.
+            ``merges.txt``, or GluonNLP's ``openai_webtext_bpe_ranks-396d4d8e.json``; both have a
+            pair a line.
         special_tokens : dict of str to str, optional
             See :func:`gluon_bert.data.read_vocab`.
         **options
@@ -156,7 +156,7 @@ class BytePairTokenizer(LibraryTokenizer):
     def is_first_subword(token: str) -> bool:
         """Tell if a token starts a word after a space.
 
-        The first word of a text only does so with ``add_prefix_space``.
+        For the first word of a text this holds only with ``add_prefix_space``.
 
         Examples
         --------
@@ -214,7 +214,7 @@ def read_merges(path: PathLike) -> list[tuple[str, str]]:
     ------
     FileNotFoundError
     ValueError
-        If the file is larger than 16 MiB or not UTF-8, or a line is not a pair, or stands twice.
+        If the file is larger than 16 MiB or not UTF-8, or a line is not a pair or occurs twice.
     """
     check_num_lines(path, MAX_BYTES, MAX_MERGES)
     lines: dict[tuple[str, str], int] = {}  # of each pair
@@ -226,6 +226,6 @@ def read_merges(path: PathLike) -> list[tuple[str, str]]:
             raise ValueError(f'{path}:{number}: {line[:80]!r} is not two tokens and one space')
         pair = first, others[0]
         if pair in lines:
-            raise ValueError(f'{path}:{number}: {line[:80]!r} stands in line {lines[pair]} too')
+            raise ValueError(f'{path}:{number}: {line[:80]!r} also occurs in line {lines[pair]}')
         lines[pair] = number
     return list(lines)

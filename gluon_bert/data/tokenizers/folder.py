@@ -31,7 +31,7 @@ _WHOLE = 'tokenizer.json'
 def read_tokenizer(folder: PathLike, lower: Optional[bool] = None) -> Optional[SubwordTokenizer]:
     """Read the tokenizer of a folder, whatever its family.
 
-    It is made of the first of these that the folder has:
+    It is built from the first of these in the folder:
 
     1. a SentencePiece model: ``tokenizer.model``, ``spiece.model`` or ``*.spiece``;
     2. a byte-level BPE: ``merges.txt`` or GluonNLP's ``*bpe_ranks*.json``, with ``vocab.json`` or
@@ -39,27 +39,27 @@ def read_tokenizer(folder: PathLike, lower: Optional[bool] = None) -> Optional[S
     3. a WordPiece vocabulary: ``vocab.txt``, or GluonNLP's JSON as ``vocab.json`` or ``*.vocab``;
     4. ``tokenizer.json`` with a WordPiece or byte-level BPE model.
 
-    ``tokenizer_config.json`` and ``special_tokens_map.json`` say the rest. Words that were added
-    after the vocabulary are left out.
+    ``tokenizer_config.json`` and ``special_tokens_map.json`` hold the settings. Words added after
+    the vocabulary are ignored.
 
     Parameters
     ----------
     folder : str or Path
     lower : bool, optional
-        Lower-case the text. By default as ``tokenizer_config.json`` says, or ``tokenizer.json``;
-        if neither does, for WordPiece, exactly if the vocabulary has no capital letters.
+        Lower-case the text. By default as stated in ``tokenizer_config.json`` or
+        ``tokenizer.json``; if in neither, for WordPiece, if the vocabulary has no capital letters.
 
     Returns
     -------
     BertTokenizer, BytePairTokenizer, SentencePieceTokenizer or None
-        None if the folder has no such file.
+        None if the folder has none of these files.
 
     Raises
     ------
     FileNotFoundError
         If there is no such folder.
     ValueError
-        If a file is malformed, or it is not clear which of several is meant.
+        If a file is malformed, or several files match.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -92,12 +92,12 @@ def read_max_tokens(folder: PathLike) -> Optional[int]:
     -------
     int or None
         ``model_max_length`` of ``tokenizer_config.json``, special tokens included; None if it is
-        not there, or so large that it stands for no limit.
+        missing, or so large that it means no limit.
 
     Raises
     ------
     ValueError
-        If it is no number from 1.
+        If it is not a number from 1.
     """
     path = Path(folder) / _CONFIG
     value = _read_object(path).get('model_max_length')
@@ -269,7 +269,7 @@ def _find(folder, *patterns):
         if len(paths) > 1:
             raise ValueError(
                 f'{folder}: has {len(paths)} files {pattern}, such as '
-                f'{paths[0].name} and {paths[1].name}; keep the one that is meant'
+                f'{paths[0].name} and {paths[1].name}; keep only one of them'
             )
         if paths:
             return paths[0]

@@ -25,7 +25,7 @@ MAX_BEST = 512  # the library's limit
 class SentencePieceTokenizer(SubwordTokenizer):
     """Tokenizer with a SentencePiece model, such as KoBERT's.
 
-    Kudo and Richardson (2018). Special tokens in the text are kept whole.
+    Kudo and Richardson (2018). Special tokens in the text are not split.
 
     Parameters
     ----------
@@ -38,14 +38,14 @@ class SentencePieceTokenizer(SubwordTokenizer):
     strip_accents : bool, optional
         Remove accents first. By default exactly if ``lower``.
     split_words : bool
-        Clean the text and split it at punctuation and Chinese characters as :class:`BertTokenizer`
-        does, and give the model each word on its own, as GluonNLP's BERTSPTokenizer did. By
-        default the model gets the text as it is: so GluonNLP's ``get_tokenizer`` had it for
-        KoBERT, and so do KoBERT's authors.
+        Clean the text, split it at punctuation and Chinese characters as :class:`BertTokenizer`
+        does, and pass each word to the model separately, as GluonNLP's BERTSPTokenizer did. By
+        default the model gets the unchanged text, as in GluonNLP's ``get_tokenizer`` for KoBERT
+        and in KoBERT's own code.
     num_best, alpha : int, float
-        Sample segmentations, to vary training data: among the ``num_best`` most probable ones, or
-        all if -1, with probabilities to the power of ``alpha``. 0 or 1: always the most probable.
-        The random numbers are the library's: ``sentencepiece.set_random_generator_seed``.
+        Sample segmentations, to vary training data, among the ``num_best`` most probable ones, or
+        all if -1, with probabilities to the power of ``alpha``. With 0 or 1 the most probable is
+        always taken. The library's seed is ``sentencepiece.set_random_generator_seed``.
     uses_token_types : bool
         Give the second text of a pair token types 1.
 
@@ -196,7 +196,7 @@ class SentencePieceTokenizer(SubwordTokenizer):
 
     def _files(self):
         files = {'tokenizer.model': self._model}
-        # The tokenizers library composes fewer accents again, and cleans before it splits.
+        # The tokenizers library recomposes fewer accents, and cleans before it splits.
         if not any(self._options[name] for name in ('lower', 'strip_accents', 'split_words')):
             tokenizer = library_tokenizer(self._model, self._vocab)
             if tokenizer is not None:
@@ -213,8 +213,8 @@ def read_sentencepiece_vocab(
     ----------
     path : str or Path
     special_tokens : dict of str to str, optional
-        See :func:`gluon_bert.data.read_vocab`. Special tokens that the model does not have get
-        the ids after its pieces.
+        See :func:`gluon_bert.data.read_vocab`. Special tokens that the model lacks get the ids
+        after its pieces.
 
     Returns
     -------
@@ -238,7 +238,7 @@ def _vocab_of(processor, given, source):
     for number, token in enumerate(tokens):
         if ids[token] != number:
             raise ValueError(
-                f'{source}: token {token[:80]!r} stands twice, with the ids {number} '
+                f'{source}: token {token[:80]!r} occurs twice, with the ids {number} '
                 f'and {ids[token]}'
             )
     named = {**BERT_TOKENS, **given}

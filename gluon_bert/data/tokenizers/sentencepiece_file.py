@@ -78,7 +78,7 @@ def load(data: bytes, source: PathLike = 'the model') -> Any:
     Raises
     ------
     ImportError
-        If the library is not installed, or too old to withstand damaged models.
+        If the library is not installed, or crashes on damaged models because it is too old.
     ValueError
         If the library refuses the model.
     """
@@ -132,7 +132,8 @@ def pieces_of(encoded: bytes) -> Iterator[tuple[str, int, int]]:
 def library_tokenizer(data: bytes, vocab: BERTVocab) -> Optional[Tokenizer]:
     """Build the same segmentation in the ``tokenizers`` library, if it supports it.
 
-    It differs for full-width letters with a combining accent, which the library does not compose.
+    It differs only for full-width letters with a combining accent, which the library does not
+    compose.
 
     Parameters
     ----------
@@ -143,8 +144,8 @@ def library_tokenizer(data: bytes, vocab: BERTVocab) -> Optional[Tokenizer]:
     Returns
     -------
     tokenizers.Tokenizer or None
-        None for a model that is not a unigram model with the usual handling of white space, that
-        has other ids, or whose rules of clean-up the library cannot read.
+        None unless the model is a unigram model with the usual handling of white space and the
+        same ids, whose normalisation rules the library can read.
     """
     model = parse_model(data)
     tokens = [piece for piece, _, _ in model.pieces]
@@ -184,7 +185,7 @@ def library_tokenizer(data: bytes, vocab: BERTVocab) -> Optional[Tokenizer]:
 def _fields(data):
     """Yield the fields of a protocol buffer message: (number, int or bytes)."""
     if isinstance(data, int):
-        raise ValueError(f'the number {data} stands for a message')
+        raise ValueError(f'expected a message, got the number {data}')
     place = 0
     while place < len(data):
         key, place = _varint(data, place)
@@ -197,7 +198,7 @@ def _fields(data):
                 raise ValueError(f'it ends inside field {number}')
             value, place = data[place : place + size], place + size
         else:
-            raise ValueError(f'at byte {place} begins no field')
+            raise ValueError(f'no field begins at byte {place}')
         yield number, value
 
 
@@ -211,4 +212,4 @@ def _varint(data, place):
         place += 1
         if byte < 128:
             return value, place
-    raise ValueError(f'at byte {place} stands a number of more than 64 bits')
+    raise ValueError(f'the number at byte {place} has more than 64 bits')

@@ -13,7 +13,7 @@ from ..classification.rows import unknown_name
 
 SPECIAL_TOKENS = ('[UNK]', '[PAD]', '[CLS]', '[SEP]', '[MASK]')  # GluonNLP's ids 0 to 4
 
-# What a vocabulary calls its special tokens where nothing else is said.
+# Default special tokens of a vocabulary.
 BERT_TOKENS = {
     'unknown_token': '[UNK]',
     'padding_token': '[PAD]',
@@ -40,8 +40,8 @@ def clipped(value: object) -> str:
 def gluonnlp_order(tokens: Sequence[str]) -> list[int]:
     """Compute the order that GluonNLP 0.5's and 0.6's converters gave a vocabulary.
 
-    [UNK], [PAD], [CLS], [SEP] and [MASK] get the ids 0 to 4, each by changing places with the
-    token that stands there.
+    [UNK], [PAD], [CLS], [SEP] and [MASK] get the ids 0 to 4, each by swapping with the token that
+    has the id.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def build_vocab(
     special_tokens : dict of str to str
         As from :func:`find_special_tokens`.
     reserved_tokens : sequence of str
-        Further tokens that the vocabulary is to list as reserved.
+        Further tokens to list as reserved.
 
     Returns
     -------
@@ -111,8 +111,8 @@ def find_special_tokens(
     ----------
     tokens : collection of str
     given : dict of str to str
-        Known ones. The others are BERT's or, in a vocabulary with <s> and without [CLS],
-        RoBERTa's.
+        Known special tokens. The others are BERT's or, in a vocabulary with <s> and without
+        [CLS], RoBERTa's.
     source : str or Path
         For the message.
 
@@ -123,8 +123,7 @@ def find_special_tokens(
     Raises
     ------
     ValueError
-        If one is not among the tokens or the same as the unknown token, or ``given`` has another
-        name.
+        If one is missing or equals the unknown token, or ``given`` has an unknown name.
     """
     check_names(given)
     present = set(tokens)
@@ -188,10 +187,10 @@ def ids_to_tokens(ids: object, source: PathLike) -> list[str]:
     Raises
     ------
     ValueError
-        If it is none, or the ids are not all those from 0 on.
+        If it is not such an object, or the ids are not consecutive from 0.
     """
     if not isinstance(ids, dict) or not ids:
-        raise ValueError(f'{source}: no object with the id of each token')
+        raise ValueError(f'{source}: expected an object with the id of each token')
     by_id: dict[int, str] = {}
     for token, number in ids.items():
         _check_id(token, number, len(ids), source)
@@ -214,7 +213,9 @@ def check_text(tokens: Sequence[object], source: PathLike) -> None:
         if '\0' in token:
             raise ValueError(f'{source}: token {number}, {token[:80]!r}, holds a NUL character')
         if not token.isascii() and any('\ud800' <= char <= '\udfff' for char in token):
-            raise ValueError(f'{source}: token {number}, {token[:80]!r}, holds half a character')
+            raise ValueError(
+                f'{source}: token {number}, {token[:80]!r}, holds an unpaired surrogate'
+            )
 
 
 def check_num_lines(path: PathLike, max_bytes: int, max_lines: int) -> None:

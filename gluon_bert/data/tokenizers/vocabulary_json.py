@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 FORMS = ('current', 'old', '0.5')
 
-# The keys that hold special tokens: in an object of their own since 0.7, beside the others before.
+# Keys of special tokens, which are in a separate object since 0.7.
 _ROLES = ('padding_token', 'bos_token', 'eos_token', 'mask_token', 'sep_token', 'cls_token')
 _RESERVED = ('[PAD]', '[CLS]', '[SEP]', '[MASK]')
 _LINE_SEPARATOR = '\u2028'
@@ -48,12 +48,12 @@ def gluonnlp_json(tokens: Any, form: str = 'current') -> bytes:
     Returns
     -------
     bytes
-        Tokens are stripped as the converters did: U+2028 becomes the empty token.
+        Tokens are stripped as in the converters: U+2028 becomes the empty token.
 
     Raises
     ------
     ValueError
-        If there is no such form, a special token is missing, or two tokens become the same.
+        If the form is unknown, a special token is missing, or two tokens become equal.
 
     Examples
     --------
@@ -65,7 +65,7 @@ def gluonnlp_json(tokens: Any, form: str = 'current') -> bytes:
     tokens = [token.strip() for token in getattr(tokens, 'idx_to_token', tokens)]
     if len(set(tokens)) < len(tokens):
         repeated = next(token for token in tokens if tokens.count(token) > 1)
-        raise ValueError(f'tokens: {repeated!r} stands twice, white space left out')
+        raise ValueError(f'tokens: {repeated!r} occurs twice, white space aside')
     if form == 'current':
         return (
             build_vocab(tokens, find_special_tokens(tokens, BERT_TOKENS, 'tokens'))
@@ -91,14 +91,14 @@ def gluonnlp_json(tokens: Any, form: str = 'current') -> bytes:
 def write_vocab_json(path: PathLike, vocab: BERTVocab) -> None:
     """Write a vocabulary atomically as the JSON of GluonNLP 0.7 and later.
 
-    ``gluonnlp.vocab.BERTVocab.from_json`` and :func:`gluon_bert.data.read_vocab` give an equal
-    vocabulary.
+    ``gluonnlp.vocab.BERTVocab.from_json`` and :func:`gluon_bert.data.read_vocab` read an equal
+    vocabulary from it.
 
     Parameters
     ----------
     path : str or Path
     vocab : gluonnlp.vocab.BERTVocab
-        In its own order of ids.
+        Written in its order of ids.
     """
     write_text(path, vocab.to_json())
 
@@ -106,10 +106,10 @@ def write_vocab_json(path: PathLike, vocab: BERTVocab) -> None:
 def unswapped(tokens: Sequence[str]) -> list[str]:
     """Convert the ids of GluonNLP 0.5 and 0.6 back to the published ones.
 
-    :func:`gluonnlp_order` backwards. Where the special tokens stood before is told by the tokens
-    they ousted: the published files of 2018 begin with [PAD] and continue with [unused0],
-    [unused1] and so on, or [unused1], [unused2] and so on. The four of these missing before the
-    token at id 5 stand where [UNK], [CLS], [SEP] and [MASK] came from.
+    Inverts :func:`gluonnlp_order`. The tokens that the special tokens replaced show their former
+    positions: the published files of 2018 begin with [PAD] and continue with [unused0], [unused1]
+    and so on, or [unused1], [unused2] and so on. The four of these missing before the token at
+    id 5 are now where [UNK], [CLS], [SEP] and [MASK] came from.
 
     Parameters
     ----------
@@ -145,7 +145,7 @@ def unswapped(tokens: Sequence[str]) -> list[str]:
         raise ValueError(
             f'the tokens begin with {tokens[:6]}: not the order GluonNLP gave the '
             f'vocabularies of 2018, {list(SPECIAL_TOKENS)} and an [unused...] '
-            f'whose four predecessors stand elsewhere'
+            f'whose four predecessors are elsewhere'
         )
     published = list(tokens)
     for new, old in (
@@ -154,10 +154,12 @@ def unswapped(tokens: Sequence[str]) -> list[str]:
         (2, ousted[1]),
         (1, ousted[0]),
         (0, ousted[0]),
-    ):  # the last one: [PAD], which [UNK] had ousted, to the front
+    ):  # the last swap moves [PAD], which [UNK] had replaced, to the front
         published[new], published[old] = published[old], published[new]
     if [published[number] for number in gluonnlp_order(published)] != list(tokens):
-        raise ValueError('the tokens that special tokens ousted are not where those came from')
+        raise ValueError(
+            'the tokens that special tokens replaced are not at their former positions'
+        )
     return published
 
 
@@ -173,7 +175,7 @@ def vocab_from_json(
     source : str or Path
         For the messages.
     special_tokens : dict of str to str, optional
-        Instead of those that the content names.
+        Used instead of those in the content.
 
     Returns
     -------
@@ -186,8 +188,9 @@ def vocab_from_json(
 
     Notes
     -----
-    Before 0.7 GluonNLP wrote a token of two roles, such as end and padding, twice into
-    idx_to_token. As with its own reader the ids stay, and the token has that of token_to_idx.
+    Before 0.7 GluonNLP wrote a token with two roles, such as end and padding, twice into
+    idx_to_token. As in its own reader the ids are preserved, and the token has that of
+    token_to_idx.
     """
     if not isinstance(content, dict):
         raise ValueError(f'{source}: holds a {type(content).__name__}, not an object')
@@ -205,7 +208,7 @@ def vocab_from_json(
     for number in repeated:
         if tokens[number] not in (*named.values(), *reserved):
             raise ValueError(
-                f'{source}: token {tokens[number][:80]!r} stands twice, with the ids '
+                f'{source}: token {tokens[number][:80]!r} occurs twice, with the ids '
                 f'{number} and {ids[tokens[number]]}'
             )
     return _build(tokens, named, reserved, repeated)
@@ -255,7 +258,7 @@ def _named_tokens(content, source):
     """Return the special tokens named in a JSON, by role."""
     inner = content.get('identifiers_to_tokens') or {}
     if not isinstance(inner, dict):
-        raise ValueError(f'{source}: identifiers_to_tokens is no object')
+        raise ValueError(f'{source}: identifiers_to_tokens is not an object')
     named = {role: inner[role] for role in _ROLES if inner.get(role) is not None}
     for role in ('unknown_token', *_ROLES):
         if content.get(role) is None:
@@ -272,7 +275,7 @@ def _named_tokens(content, source):
 def _reserved_tokens(content, ids, named, source):
     reserved = content.get('reserved_tokens') or []
     if not isinstance(reserved, list):
-        raise ValueError(f'{source}: reserved_tokens is no list')
+        raise ValueError(f'{source}: reserved_tokens is not a list')
     for token in reserved:
         if not isinstance(token, str) or not token or token not in ids:
             raise ValueError(f'{source}: reserved token {clipped(token)!r} is not in token_to_idx')

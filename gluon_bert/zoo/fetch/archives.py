@@ -16,7 +16,7 @@ from .errors import explain_disk_full
 
 MAX_MEMBERS = 1000
 MAX_UNPACKED = 8 << 30  # bytes
-MAX_RATIO = 200  # of sizes unpacked and packed, where unpacked is more than RATIO_FROM
+MAX_RATIO = 200  # of unpacked to packed size, if the unpacked size is above RATIO_FROM
 RATIO_FROM = 100 << 20  # bytes
 CHUNK = 1 << 20
 
@@ -37,22 +37,22 @@ def extract(archive: Path, folder: Path, wanted: Callable[[str], bool]) -> list[
     Parameters
     ----------
     archive : Path
-        A zip; its files may lie in one sub-folder.
+        A zip; its files may be in one sub-folder.
     folder : Path
-        Where the files go; it exists and has none of them.
+        An existing folder that has none of the files.
     wanted : callable
-        Given a file's name, whether to take it.
+        Returns True for the name of a file to unpack.
 
     Returns
     -------
     list of Path
-        In the archive's order; nothing is left behind if the archive is refused.
+        In the archive's order; a refused archive leaves no files behind.
 
     Raises
     ------
     ValueError
-        If the archive is damaged or hostile: encrypted, with paths that lead elsewhere, links,
-        sizes out of all proportion, too many members; or if it has nothing that is wanted.
+        If the archive is damaged or hostile (encrypted, with paths outside the folder, links,
+        absurd sizes or too many members), or has none of the files.
     OSError
         If the disk is full.
     """
@@ -103,7 +103,7 @@ def _check(members, size):
     if packed > size:
         raise ValueError('its members overlap')
     if unpacked > MAX_UNPACKED or (unpacked > RATIO_FROM and unpacked > MAX_RATIO * packed):
-        raise ValueError(f'{packed} bytes are to become {unpacked}')
+        raise ValueError(f'{packed} bytes would unpack to {unpacked}')
 
 
 def _check_member(member):
@@ -120,7 +120,7 @@ def _check_member(member):
     kind = stat.S_IFMT(member.external_attr >> 16)
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         raise ValueError(f'{name[:100]!r} is a link or a device')
-    # zipfile bounds what these two unpack at a time.
+    # For these two, zipfile bounds how much is unpacked at a time.
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise ValueError(f'{name[:100]!r} is packed by method {member.compress_type}')
 
@@ -135,12 +135,12 @@ def _choose(members, wanted):
             raise ValueError(f'it has {name[:100]!r} twice')
         chosen[name] = member
     if not chosen:
-        raise ValueError('nothing in it is what is looked for')
+        raise ValueError('it has none of the files sought')
     return chosen
 
 
 def _write(source, member, path: Path):
-    # zipfile gives at most file_size bytes and compares their checksum at the end.
+    # zipfile reads at most file_size bytes and compares their checksum at the end.
     with source.open(member) as packed, open(path, 'xb') as file:
         done = 0
         for block in iter(lambda: packed.read(CHUNK), b''):

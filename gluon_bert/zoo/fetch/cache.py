@@ -18,8 +18,8 @@ from ..schema import Vocabulary, Weights
 from .errors import explain_disk_full
 from .local_files import RECORD, LocalFiles, find_files, plain_files, stamp_of, swapped_of
 
-WAIT = 5  # seconds for another process, before a message says so
-# Kinds that are kept as they come.
+WAIT = 5  # seconds to wait for another process before logging it
+# Kinds that are installed unchanged.
 _FINAL_KINDS = ('safetensors', 'vocab_txt', 'spiece', 'byte_pair')
 _FINAL_NAMES = {
     '.safetensors': 'model.safetensors',
@@ -38,7 +38,7 @@ class CacheEntry:
     ----------
     root : Path
     key : str
-        Name of the folder: the data set's, for parameters with the architecture's before it.
+        Name of the folder: the data set's name, for parameters after the architecture's.
     row : Vocabulary or Weights
     """
 
@@ -90,7 +90,7 @@ def staging_dir(entry: CacheEntry) -> Iterator[Path]:
     with explain_disk_full(entry.root):
         entry.downloads.mkdir(parents=True, exist_ok=True)
         for path in entry.downloads.iterdir():
-            if path.is_dir():  # of a process that was killed
+            if path.is_dir():  # left by a killed process
                 shutil.rmtree(path, ignore_errors=True)
         temporary = Path(tempfile.mkdtemp(dir=entry.downloads))
     try:
@@ -98,7 +98,7 @@ def staging_dir(entry: CacheEntry) -> Iterator[Path]:
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
         with contextlib.suppress(OSError):
-            entry.downloads.rmdir()  # unless something is to be gone on with
+            entry.downloads.rmdir()  # unless a partial download remains
 
 
 def install(
@@ -114,7 +114,7 @@ def install(
     entry : CacheEntry
     raw : LocalFiles
     convert : callable, optional
-        ``convert(raw, folder)`` writes the final form of a kind that is not kept as it comes.
+        ``convert(raw, folder)`` writes the final form of kinds that are not installed unchanged.
     temporary : Path
         On the same file system as the entry.
 
@@ -125,7 +125,7 @@ def install(
     Raises
     ------
     ValueError
-        If the files are not of use.
+        If the files are not usable.
     """
     final = temporary / 'final'
     final.mkdir()
@@ -140,7 +140,7 @@ def install(
                 if path.name == 'vocab.txt' and not (final / path.name).exists():
                     _link(path, final / path.name)
         if find_files(final, entry.row) is None:
-            raise ValueError('nothing in it is of use')
+            raise ValueError('it has no usable files')
         paths = sorted(final.iterdir())
         write_text(
             final / RECORD,
@@ -182,6 +182,6 @@ def _move(final, folder):
     except OSError:
         if not folder.is_dir():
             raise
-        # The record first: with it alone the folder counts as having nothing.
+        # The record first: a folder with the record alone counts as empty.
         for path in sorted(final.iterdir(), key=lambda path: path.name != RECORD):
             os.replace(path, folder / path.name)

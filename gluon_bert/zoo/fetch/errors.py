@@ -33,7 +33,7 @@ class SourceError(Exception):
     ----------
     reason : str
     absent : bool
-        The source answers, and has no such file.
+        The source answers but has no such file.
     """
 
     def __init__(self, reason: str, absent: bool = False) -> None:
@@ -98,7 +98,7 @@ def short_reason(error: BaseException) -> str:
         return f'no data for {read:g} s'
     match = re.search(r'(\d+) more expected', text)
     if match:
-        return f'broken off, {match.group(1)} bytes are missing'
+        return f'interrupted, {match.group(1)} bytes are missing'
     match = re.search(r'\[Errno -?\d+\] [^\'")]+', text)
     return match.group() if match else f'{type(error).__name__}: {text[:150]}'
 
@@ -118,7 +118,7 @@ def disk_full(folder: Path, needed: Optional[int], number: int = errno.ENOSPC) -
     """Make the error for a full disk, with the bytes needed and free."""
     while not folder.exists():
         folder = folder.parent
-    wanted = f'{needed} bytes are needed' if needed else 'more is needed'
+    wanted = f'{needed} bytes are needed' if needed else 'more space is needed'
     return OSError(
         number,
         f'{os.strerror(number)}: {wanted}, {shutil.disk_usage(folder).free} bytes are free',

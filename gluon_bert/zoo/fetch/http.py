@@ -28,7 +28,7 @@ from .errors import (
 )
 
 ATTEMPTS = 4
-MAX_SIZE = 8 << 30  # bytes, of a file whose size is not known beforehand
+MAX_SIZE = 8 << 30  # bytes, for a file of unknown size
 CHUNK = 1 << 16
 
 _log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ def download(
 ) -> Path:
     """Download ``url`` to ``target``, which appears only once complete and checked.
 
-    What has arrived lies in ``<target>.part`` until then, and a later call goes on from there.
+    Until then the data is in ``<target>.part``, where a later call resumes the download.
 
     Parameters
     ----------
@@ -62,8 +62,8 @@ def download(
     size : int, optional
         Bytes it must have; without it, at most ``MAX_SIZE``.
     check : callable, optional
-        Given the path of the whole file before it gets its name; a ValueError refuses it, and it
-        is fetched once more.
+        Called with the path of the complete file before it is renamed; a ValueError rejects the
+        file, and it is downloaded once more.
     progress : bool
         Draw a bar if standard error is a terminal.
 
@@ -75,7 +75,7 @@ def download(
     Raises
     ------
     SourceError
-        If the file cannot be had there, or is not the one expected.
+        If the file is not available there, or is not the one expected.
     OSError
         If the disk is full; the message names the folder, the bytes needed and those free.
     """
@@ -148,7 +148,7 @@ def _stream(session, url, part, size, progress):
     have = part.stat().st_size if state else 0
     if state and have == state['total']:
         return
-    # An encoded body would have another length and another digest.
+    # An encoded body would differ in length and digest.
     headers = {'Accept-Encoding': 'identity'}
     if have:
         headers.update({'Range': f'bytes={have}-', 'If-Range': state['validator']})
@@ -169,7 +169,7 @@ def _stream(session, url, part, size, progress):
         )
         with bar, _removed_when_full(part, total), open(part, 'ab' if have else 'wb') as file:
             _write_state(part, url, response, total)
-            # Raising at a broken end, urllib3 would drop the bytes before it.
+            # If it raised at an early end, urllib3 would drop the bytes before it.
             response.raw.enforce_content_length = False
             for chunk in response.iter_content(CHUNK):
                 have += len(chunk)
@@ -178,7 +178,7 @@ def _stream(session, url, part, size, progress):
                 file.write(chunk)
                 bar.update(len(chunk))
     if total is not None and have != total:
-        raise _Again(f'broken off after {have} of {total} bytes')
+        raise _Again(f'interrupted after {have} of {total} bytes')
     _check_total(have, size, part)
 
 
@@ -245,7 +245,7 @@ def _read_state(part, url):
 
 def _write_state(part, url, response, total):
     tag = response.headers.get('ETag', '')
-    # A weak tag does not vouch for single bytes.
+    # A weak tag does not guarantee equal bytes.
     validator = response.headers.get('Last-Modified') if tag[:2] in ('', 'W/') else tag
     write_text(_state_path(part), json.dumps({'url': url, 'validator': validator, 'total': total}))
 

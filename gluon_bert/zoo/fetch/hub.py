@@ -86,10 +86,10 @@ def fetch_from_hub(
     ----------
     file : HubFile
     sha256 : str, optional
-        Where known; else the digest that the hub names is checked, if it names one.
+        If known; otherwise the digest that the hub states is checked, if it states one.
     progress : bool
     reach : bool
-        Whether the network may be used.
+        Allow network access.
 
     Returns
     -------
@@ -98,7 +98,7 @@ def fetch_from_hub(
     Raises
     ------
     SourceError
-        If there is no such file, it is not open to the user, the hub cannot be reached, or the
+        If there is no such file, the user has no access to it, the hub cannot be reached, or the
         file is not the published one.
     OSError
         If the disk is full.
@@ -116,7 +116,7 @@ def fetch_from_hub(
         return cached
     if not reach:
         if cached is None:
-            why = 'offline (HF_HUB_OFFLINE)' if offline() else 'no way to the hub'
+            why = 'offline (HF_HUB_OFFLINE)' if offline() else 'the hub cannot be reached'
             raise SourceError(f"{why}, and not in the cache of the hub's client")
         return _checked(cached, in_cache, file.size)
     try:
@@ -150,11 +150,11 @@ def fetch_folder(repository: str, revision: str = 'main', progress: bool = True)
     Raises
     ------
     FileNotFoundError
-        If the repository has none, or cannot be reached.
+        If the repository has no checkpoint, or cannot be reached.
     """
 
     def get(path, revision):
-        # Where one request found no way, the others need not try.
+        # If the hub is unreachable, skip further requests.
         reach = all(error.absent for error in failures.values())
         try:
             return fetch_from_hub(
@@ -167,7 +167,7 @@ def fetch_folder(repository: str, revision: str = 'main', progress: bool = True)
     failures: dict[str, SourceError] = {}
     config = get('config.json', revision)
     if config is not None:
-        commit = config.parent.name  # so that all files are of the same one
+        commit = config.parent.name  # so that all files come from one commit
         for path in _TOKENIZER_FILES:
             get(path, commit)
         for path in _WEIGHTS:
@@ -182,7 +182,10 @@ def fetch_folder(repository: str, revision: str = 'main', progress: bool = True)
     ]
     raise FileNotFoundError(
         '\n  - '.join(
-            [f'{endpoint()}/{repository}, revision {revision}: no checkpoint can be had', *reasons]
+            [
+                f'{endpoint()}/{repository}, revision {revision}: no checkpoint could be fetched',
+                *reasons,
+            ]
         )
     )
 
@@ -194,7 +197,7 @@ def _metadata(client, file):
         try:
             metadata = client.get_hf_file_metadata(url, timeout=timeouts()[0])
             break
-        except Exception as error:  # whatever it is, another source may do
+        except Exception as error:  # another source may still work
             if last or _status(error) not in TRY_AGAIN:
                 raise SourceError(_reason(error), absent=_status(error) == 404) from None
             pause(url, _reason(error), 0, retry_after(error.response))

@@ -44,10 +44,10 @@ class LocalFiles:
         'safetensors', 'torch', 'params' (GluonNLP's) or 'tensorflow'; 'vocab_txt', 'vocab_json'
         (GluonNLP's), 'spiece' or 'byte_pair'.
     swapped : bool, optional
-        Whether ids are in the order of GluonNLP's converter of 2018; None where the file itself
-        or the data set's row says so.
+        True if ids are in the order of GluonNLP's converter of 2018; None if the file itself
+        or the data set's row states the order.
     source : str
-        Where it came from.
+        The origin of the files.
     """
 
     paths: Tuple[Path, ...]
@@ -69,7 +69,7 @@ def gluon_name(file: GluonFile, suffix: Optional[str] = None) -> str:
 def in_gluon_cache(file: GluonFile, folder: Path) -> Optional[Path]:
     """Find a GluonFile in one of GluonNLP's folders, under any of its names; None if absent.
 
-    Unchecked.
+    The file is not verified.
     """
     exact = folder / gluon_name(file)
     paths = sorted(folder.glob(f'*-{file.sha1[:8]}{file.suffix}'))
@@ -96,12 +96,12 @@ def find_files(
     Returns
     -------
     tuple of Path, str
-        And their kind; or None if there are none.
+        The files and their kind; None if there are none.
 
     Raises
     ------
     ValueError
-        If it is not clear which of several files is meant, or a shard is absent.
+        If several files match, or a shard is missing.
     """
     if not folder.is_dir():
         return None
@@ -111,9 +111,9 @@ def find_files(
 def find_verified(folder: Path, row: Union[Vocabulary, Weights]) -> Optional[LocalFiles]:
     """Find the files of a row in a folder and verify them.
 
-    Against ``source.json``, which lies beside what was fetched, else against the row's digest of
-    a file of that name; a file of which no digest is known is taken as it is. What was fetched is
-    not read as a whole again as long as its size and time of change are those of then.
+    Their digests are compared with ``source.json``, which accompanies fetched files, else with
+    the row's digest for the file name; a file without a known digest is accepted. A fetched file
+    is not read again as long as its size and modification time are unchanged.
 
     Returns
     -------
@@ -137,7 +137,9 @@ def find_verified(folder: Path, row: Union[Vocabulary, Weights]) -> Optional[Loc
             continue
         problem = mismatch(path, recorded_digest(path) or digests(row, path.name))
         if problem:
-            raise ValueError(f'{path}: truncated or altered; {problem}. Remove it and get it again')
+            raise ValueError(
+                f'{path}: truncated or altered; {problem}. Remove it and fetch it again'
+            )
     return LocalFiles(paths, kind, swapped_of(kind), record['source'] or str(folder))
 
 
@@ -157,7 +159,7 @@ def kind_of(paths: Sequence[Path]) -> str:
     for suffix, kind in _KINDS.items():
         if suffix in suffixes:
             return kind
-    raise ValueError(f'{", ".join(path.name for path in paths)}: of unknown kind')
+    raise ValueError(f'{", ".join(path.name for path in paths)}: unknown kind of file')
 
 
 def swapped_of(kind: str, row: Union[Vocabulary, Weights, None] = None) -> Optional[bool]:
@@ -228,7 +230,7 @@ def _only(folder, pattern):
     paths = sorted(path for path in folder.glob(pattern) if path.is_file())
     if len(paths) > 1:
         raise ValueError(
-            f'{folder}: which of {", ".join(path.name for path in paths)} is meant? Leave one there'
+            f'{folder}: ambiguous files {", ".join(path.name for path in paths)}; keep only one'
         )
     return paths[0] if paths else None
 
@@ -238,7 +240,7 @@ def shard_names(index: Path) -> list[str]:
     names = read_object(index).get('weight_map')
     names = list(names.values()) if isinstance(names, dict) else []
     if not names or not all(map(_is_name, names)):
-        raise ValueError(f'{index}: names no shards, or such in other folders')
+        raise ValueError(f'{index}: names no shards, or shards in other folders')
     return sorted(set(names))
 
 
@@ -246,7 +248,7 @@ def _shards(index):
     paths = [index.parent / name for name in shard_names(index)]
     for path in paths:
         if not path.is_file():
-            raise ValueError(f'{index}: names {path.name}, which is not there')
+            raise ValueError(f'{index}: names {path.name}, which is missing')
     return paths
 
 
@@ -270,7 +272,7 @@ def _read_record(folder):
         _is_name(name) and isinstance(digest, str) and _SHA256.fullmatch(digest)
         for name, digest in sums.items()
     ):
-        raise ValueError(f'{path}: expected the sha256 of files beside it')
+        raise ValueError(f'{path}: expected the sha256 of files in its folder')
     stamps, source = record.get('stamps'), record.get('source')
     return {
         'source': source if isinstance(source, str) else '',

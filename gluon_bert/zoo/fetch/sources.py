@@ -43,9 +43,9 @@ class FetchContext:
     ----------
     row : Vocabulary or Weights
     downloads : Path
-        Folder of downloads under way.
+        Folder of partial downloads.
     folder : Path
-        Empty, for what is unpacked.
+        An empty folder for unpacked files.
     progress : bool
     """
 
@@ -58,8 +58,8 @@ class FetchContext:
 def remote(row: Union[Vocabulary, Weights]) -> list[tuple[File, ...]]:
     """List a row's sources that are not installed packages, in the order to try them.
 
-    A mirror that the user has set is the first; the original store, where most files are no
-    longer to be had, the last.
+    A mirror that the user has set comes first; the original store, which lacks most files by
+    now, comes last.
     """
     sources = [files_of(source) for source in row.sources]
     sources = [
@@ -80,12 +80,12 @@ def fetch(files: tuple[File, ...], context: FetchContext) -> LocalFiles:
     Returns
     -------
     LocalFiles
-        Checked, and not yet where it belongs.
+        Verified, but not yet installed.
 
     Raises
     ------
     SourceError, ValueError
-        If it cannot be had from there, or is not what is expected.
+        If the source lacks the file, or it is not the one expected.
     OSError
         If the disk is full.
     """
@@ -115,10 +115,10 @@ def _describe_file(file, row):
         return url_of(file)
     size = f', {file.size / 1e6:.1f} MB' if getattr(file, 'size', None) else ''
     if isinstance(file, GluonFile):
-        return f'{gluon_name(file)} (sha1 {file.sha1}), out of {url_of(file)}'
+        return f'{gluon_name(file)} (sha1 {file.sha1}), from {url_of(file)}'
     if isinstance(file, ZipArchive):
         digest = f'sha256 {file.sha256}' if file.sha256 else 'a zip'
-        return f'what is in {url_of(file)} ({digest}{size})'
+        return f'the files in {url_of(file)} ({digest}{size})'
     sha256 = _sha256(file, row)
     known = f' (sha256 {sha256}{size})' if sha256 else ''
     return f'{file.path.split("/")[-1]}{known}, from {url_of(file)}'
@@ -192,7 +192,7 @@ def _take_from_store(file, store, check, unpack):
         return None
     path = in_gluon_cache(file, folder) or in_gluon_cache(file, store)
     if path is None:
-        raise SourceError(f'neither {archive} nor {gluon_name(file)} is there')
+        raise SourceError(f'it has neither {archive} nor {gluon_name(file)}')
     check(path)
     return path
 

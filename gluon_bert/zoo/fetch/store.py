@@ -64,7 +64,7 @@ def fetch_weights(
 ) -> LocalFiles:
     """Find or fetch the trained parameters of a row.
 
-    Looked for in ``<root>/<name>_<dataset_name>/``, then in ``root`` under GluonNLP's name, then
+    Searched in ``<root>/<name>_<dataset_name>/``, then in ``root`` under GluonNLP's name, then
     in the row's sources.
 
     Parameters
@@ -76,8 +76,8 @@ def fetch_weights(
     progress : bool
         Draw bars if standard error is a terminal.
     convert : callable, optional
-        ``convert(found, folder)`` writes what is fetched in another form than the final one as
-        ``model.safetensors`` into an empty folder. Without it files stay as they come.
+        ``convert(files, folder)`` writes fetched files that are not in their final form as
+        ``model.safetensors`` into an empty folder. Without it files are installed unchanged.
 
     Returns
     -------
@@ -86,7 +86,7 @@ def fetch_weights(
     Raises
     ------
     FileNotFoundError
-        If no source gives it; the message has the reasons and what else may be done.
+        If no source has it; the message gives the reasons and the alternatives.
     ValueError
         If a file in the local folder is damaged.
     OSError
@@ -104,8 +104,8 @@ def fetch_vocabulary(
 ) -> LocalFiles:
     """Find or fetch the vocabulary of a row.
 
-    Looked for in ``<root>/<dataset_name>/``, then in ``root`` under GluonNLP's name, then beside
-    the parameters of a model of this data set, then in the row's sources. Else as
+    Searched in ``<root>/<dataset_name>/``, then in ``root`` under GluonNLP's name, then in the
+    folder of a model of this data set, then in the row's sources. Otherwise like
     :func:`fetch_weights`.
     """
     return _get(_entry(None, dataset_name, row, root), progress, convert)
@@ -304,14 +304,14 @@ def _advice(entry, tried):
     ]
     return '\n  - '.join(
         [
-            f'{entry.key} is not at hand. Tried:',
-            f'{entry.folder}: nothing there',
+            f'{entry.key} was not found. Tried:',
+            f'{entry.folder}: no files',
             *(f'the distribution {name}: not installed' for name in absent),
             *tried,
         ]
     ) + '\n  - '.join(
         [
-            f'\nAny of these will do; files go, unpacked, into {entry.folder}:',
+            f'\nAny of these will do; put the files, unpacked, into {entry.folder}:',
             *(describe_source(files, entry.row) for files in sources),
         ]
     )
