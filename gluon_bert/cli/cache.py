@@ -1,8 +1,8 @@
 """List the contents of the cache, or clear it.
 
-States: whole, fetched and complete; partial, of a download that was broken off and that the next
-fetch goes on with; own, of the zoo but put there by you or by GluonNLP; unknown, nothing of the
-zoo. clear removes what is whole or partial, never own or unknown files.
+States: complete, fetched completely; partial, an interrupted download that the next fetch resumes;
+user, a file of the zoo that you or GluonNLP put there; unknown, no file of the zoo. clear removes
+complete and partial files, never user or unknown files.
 
 examples:
   gluon-bert cache
@@ -30,14 +30,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument('--root', help='folder of the cache (default: $MXNET_HOME/models)')
     parser.add_argument(
-        '--name',
-        metavar='GLOB',
-        help='only parameters of architectures of this name, no vocabularies',
+        '--name', metavar='GLOB', help='only parameters of matching architectures, no vocabularies'
     )
     parser.add_argument(
-        '--dataset', metavar='GLOB', default='*', help='only what belongs to data sets of this name'
+        '--dataset', metavar='GLOB', default='*', help='only files of matching data sets'
     )
-    parser.add_argument('--partial', action='store_true', help='only downloads broken off')
+    parser.add_argument('--partial', action='store_true', help='only interrupted downloads')
     parser.add_argument('--yes', action='store_true', help='clear without asking')
 
 
@@ -70,7 +68,7 @@ def _list(everything, chosen, args):
             rows.append((name, _count(paths), size_text(size), 'unknown'))
     say(f'{root_folder(args.root)}: {size_text(total) if rows else "nothing"}')
     if rows:
-        for line in columns([('what', 'files', 'size', 'state'), *rows], right=(1, 2)):
+        for line in columns([('name', 'files', 'size', 'state'), *rows], right=(1, 2)):
             say(f'  {line}')
     return 0
 
@@ -97,14 +95,14 @@ def _clear(_, chosen, args):
     say(f'freed {size_text(freed)}')
     if shared:
         note(
-            f'{size_text(shared)} more are kept by another folder that has the same files, such '
+            f'{size_text(shared)} more are still used by another folder with the same files, such '
             f"as the cache of the hub's client"
         )
     return 0
 
 
 def _doomed(cached, only_partial):
-    states = ('partial',) if only_partial else ('whole', 'partial')
+    states = ('partial',) if only_partial else ('complete', 'partial')
     return [path for path, state in cached.files if state in states]
 
 

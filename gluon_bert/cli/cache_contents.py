@@ -29,12 +29,12 @@ class CachedRow:
         The architecture; None for a vocabulary.
     dataset_name : str
     files : tuple of (Path, str)
-        With the state of each: 'whole', fetched; 'partial', of a download that was broken off;
-        'own', put there by the user or by GluonNLP.
+        With the state of each: 'complete', fetched; 'partial', of an interrupted download;
+        'user', put there by the user or by GluonNLP.
     usable : bool
-        Whether the row can be loaded from them.
+        True if the row can be loaded from them.
     installed : Path, optional
-        The file of an installed distribution, which does as well.
+        The file in an installed distribution, which serves as well.
     """
 
     entry: CacheEntry
@@ -52,7 +52,7 @@ class CachedRow:
     @property
     def state(self) -> str:
         """The states of the files, as one text."""
-        return ' and '.join(sorted({state for _, state in self.files}, reverse=True))
+        return ' and '.join(sorted({state for _, state in self.files}))
 
 
 def cached_row(
@@ -81,8 +81,8 @@ def cached_row(
         if entry.downloads in path.parents:
             return 'partial'
         if path.parent == entry.folder and path.name in recorded:
-            return 'partial' if cut else 'whole'
-        return 'own'
+            return 'partial' if cut else 'complete'
+        return 'user'
 
     files = tuple((path, state(path)) for path in cached(name, dataset_name, row, root))
     in_root = any(path.parent == entry.root for path, _ in files)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ..checkpoint.schema import Checkpoint
 
 
-BY_TOKEN = ('word_embed.0.weight', 'decoder.3.bias')  # have a row for each token
+BY_TOKEN = ('word_embed.0.weight', 'decoder.3.bias')  # arrays with a row for each token
 _ROWS = 4096  # compared at a time
 
 
@@ -25,11 +25,11 @@ class Difference(NamedTuple):
     ----------
     name : str
     equal : bool
-        Bit by bit.
+        True if equal bit by bit.
     largest : float
         The largest absolute difference of two values; infinite if the arrays cannot be compared.
     reason : str
-        Why they cannot be compared, or what else there is to say.
+        Why they cannot be compared, or a further remark.
     """
 
     name: str
@@ -70,7 +70,7 @@ def compare_array(
     name : str
     first, second : mapping of str to numpy.ndarray
     tokens : TokenMap
-        Of arrays with a row for each token, only these rows are compared.
+        In arrays with a row for each token, compare only these rows.
 
     Returns
     -------
@@ -114,7 +114,7 @@ def names_of_both(
 def with_dtype(checkpoint: Checkpoint, dtype: str) -> Checkpoint:
     """Convert a checkpoint's numbers to another type, each array when it is read.
 
-    ValueError is raised then if it has values that the type cannot hold.
+    Reading an array raises ValueError if the type cannot hold its values.
     """
     arrays = checkpoint.arrays
 

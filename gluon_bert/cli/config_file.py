@@ -18,8 +18,8 @@ def read_config_file(path: PathLike) -> BertConfig:
     Parameters
     ----------
     path : str or Path
-        The .json that this package writes beside a .params file, or an object of BertConfig's
-        fields; config.json of transformers; or bert_config.json of Google.
+        The .json that this package writes next to a .params file, an object of BertConfig's
+        fields, transformers' config.json, or Google's bert_config.json.
 
     Returns
     -------
@@ -28,7 +28,7 @@ def read_config_file(path: PathLike) -> BertConfig:
     Raises
     ------
     FileNotFoundError, ValueError
-        If it is absent or none of these.
+        If it is missing or none of these.
     """
     from ..checkpoint.gluonnlp.files import config_of
     from ..checkpoint.huggingface.config import read_config

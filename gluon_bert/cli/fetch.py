@@ -1,7 +1,6 @@
 """Fetch models into the cache, verify them, and print their paths.
 
-A download that was broken off is gone on with. Models of the hub (hf://) go into the cache of its
-client.
+Interrupted downloads are resumed. Models of the hub (hf://) go into the cache of the hub's client.
 
 examples:
   gluon-bert fetch NAME DATASET
@@ -32,12 +31,12 @@ def run(args: Namespace) -> int:
     """Run the subcommand."""
     models = read_models(args.models)
     if args.all == bool(models):
-        raise ValueError('name models, or pass --all')
+        raise ValueError('expected either models or --all')
     if args.all:
         models = [Model(f'{key.name}/{key.dataset_name}', key=key) for key in list_models()]
     for model in models:
         if model.path is not None:
-            raise ValueError(f'{model.text}: lies here already')
+            raise ValueError(f'{model.text}: already on disk')
     failed = [model for model in models if not _fetch(model, args, alone=len(models) == 1)]
     if failed:
         raise ValueError(

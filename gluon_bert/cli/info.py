@@ -1,6 +1,6 @@
 """Show a model's hyper-parameters, parameters by kind of layer, sizes and sources.
 
-For a model of the zoo its files need not be there; of a checkpoint only the headers are read.
+The files of a model of the zoo need not exist; of a checkpoint only the headers are read.
 
 examples:
   gluon-bert info NAME DATASET --draw network.svg
@@ -10,6 +10,7 @@ examples:
 from __future__ import annotations
 
 import json
+import math
 from argparse import ArgumentParser, Namespace
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -48,7 +49,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         '--config',
         metavar='FILE',
-        help='hyper-parameters of a .params file that has none beside it',
+        help='hyper-parameters of a .params file without a configuration',
     )
     parser.add_argument(
         '--draw', metavar='FILE', help='draw the network into this .svg, .png or .pdf file'
@@ -168,13 +169,7 @@ def _of_checkpoint(checkpoint, path, num_classes):
 
 
 def _size(shapes):
-    total = 0
-    for shape in shapes:
-        number = 1
-        for length in shape:
-            number *= length
-        total += number
-    return total
+    return sum(math.prod(shape) for shape in shapes)
 
 
 def _size_of(path):
@@ -210,7 +205,7 @@ def _write(title, facts):
     ]
     say('\n'.join(columns([*rows, ('  total', f'{total:,}', '')], right=(1, 2))))
     if 'sources' in facts:
-        say('\nsources, in the order in which they are tried')
+        say('\nsources, in the order they are tried')
         for source in facts['sources']:
             say(f'  {source["kind"]}: {source["address"]}')
             for line in _details(source):
@@ -236,7 +231,7 @@ def _text(name, value):
             [
                 value['kind'],
                 f'{value["size"]:,} tokens',
-                'lower-cased' if value['lowercase'] else 'case kept',
+                'lower-cased' if value['lowercase'] else 'cased',
                 *([f'ids {value["ids"]}'] if 'ids' in value else ()),
             ]
         )

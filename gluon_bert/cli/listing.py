@@ -1,7 +1,7 @@
 """List the models of the zoo.
 
-Only the tables and the names and sizes of the files in the cache are read. A size is that of the
-download, or with ~ what the parameters take in single precision, where the former is not known.
+Reads only the tables and the names and sizes of cached files. A size is that of the download, or,
+if that is unknown, with ~ that of the parameters in single precision.
 
 example:
   gluon-bert list --name 'bert_*' --max-params 30M --sort params
@@ -35,18 +35,18 @@ _FACTORS = {'k': 1e3, 'm': 1e6, 'g': 1e9, 'b': 1e9}
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument('--name', metavar='GLOB', default='*', help='architectures of this name')
-    parser.add_argument('--dataset', metavar='GLOB', default='*', help='data sets of this name')
+    parser.add_argument('--name', metavar='GLOB', default='*', help='architectures that match')
+    parser.add_argument('--dataset', metavar='GLOB', default='*', help='data sets that match')
     parser.add_argument('--family', choices=FAMILIES, help='models of this family')
-    parser.add_argument('--source', choices=SOURCES, help='models that can be had from there')
+    parser.add_argument('--source', choices=SOURCES, help='models available from this source')
     parser.add_argument('--head', choices=_HEADS, help='models with this trained head')
     parser.add_argument(
         '--max-params',
         metavar='N',
         type=_number,
-        help='models of at most so many parameters, such as 30M',
+        help='models with at most N parameters, such as 30M',
     )
-    parser.add_argument('--cached', action='store_true', help='models that need no fetching')
+    parser.add_argument('--cached', action='store_true', help='models that are already on disk')
     parser.add_argument('--root', help='folder of the cache (default: $MXNET_HOME/models)')
     parser.add_argument(
         '--sort', choices=('name', 'params'), default='name', help='order (default: name)'
@@ -69,7 +69,7 @@ def run(args: Namespace) -> int:
     if args.sort == 'params':
         models.sort(key=lambda model: model['parameters'])
     if not models:
-        note('no model of the zoo is like that')
+        note('no model matches')
     _WRITERS[args.format](models)
     return 0
 

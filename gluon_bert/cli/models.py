@@ -24,11 +24,11 @@ class Model:
     Parameters
     ----------
     text : str
-        As it was typed.
+        As typed.
     key : ModelName, optional
-        Of its row in the zoo.
+        Key of its row in the zoo.
     path : Path, optional
-        Of a checkpoint.
+        Path of a checkpoint.
     """
 
     text: str
@@ -43,9 +43,9 @@ class Model:
         Parameters
         ----------
         root : str or Path, optional
-            Of the zoo's cache.
+            Folder of the zoo's cache.
         config : str or Path, optional
-            File of hyper-parameters for a .params file that has none beside it.
+            File of hyper-parameters for a .params file without a configuration.
         """
         if self.key is not None:
             from ..zoo import zoo_checkpoint
@@ -58,8 +58,7 @@ class Model:
             return read_checkpoint(folder)
         if find_format(folder) != 'gluonnlp':
             raise ValueError(
-                f'--config: {folder} has its configuration beside it; only for a '
-                f'.params file one can be given'
+                f'--config: {folder} has a configuration; expected a .params file without one'
             )
         from .config_file import read_config_file
 
@@ -84,7 +83,7 @@ def read_models(words: Iterable[str]) -> list[Model]:
     Raises
     ------
     ValueError, FileNotFoundError
-        If a word is neither a name of the zoo nor the path of something.
+        If a word is neither a name of the zoo nor an existing path.
     """
     words, models = list(words), []
     while words:
@@ -97,8 +96,8 @@ def read_models(words: Iterable[str]) -> list[Model]:
         elif name in ARCHITECTURES:
             if not words:
                 raise ValueError(
-                    f'{name}: on which data set? gluon-bert list --name {name} '
-                    f'tells on which there are'
+                    f'{name}: give a data set: NAME DATASET; gluon-bert list --name {name} '
+                    f'lists them'
                 )
             models.append(Model(f'{word} {words[0]}', key=resolve(name, words.pop(0))))
         else:

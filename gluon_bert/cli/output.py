@@ -31,9 +31,9 @@ def columns(rows: list[Sequence[str]], right: Collection[int] = ()) -> list[str]
     Parameters
     ----------
     rows : list of sequences of str
-        All of one length.
+        Rows of equal length.
     right : collection of int
-        Columns whose cells stand at the right.
+        Right-aligned columns.
 
     Returns
     -------

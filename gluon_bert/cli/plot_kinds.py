@@ -18,7 +18,7 @@ def attention(args: Namespace, look: dict[str, Any]) -> None:
     """Draw attention maps."""
     words, texts = split_model(args.words)
     if not 1 <= len(texts) <= 2:
-        raise ValueError(f'expected a text or two behind the model, got {len(texts)}')
+        raise ValueError(f'expected one or two texts after the model, got {len(texts)}')
     network, tokenizer = _network(words, args.root)
     pair = texts[1] if len(texts) == 2 else None
     maps = plots.attention_of(network, tokenizer, texts[0], pair, args.max_length)
@@ -46,7 +46,7 @@ def training(args: Namespace, look: dict[str, Any]) -> None:
         names = args.names.split(',')
     if len(set(names)) != len(args.runs) or len(names) != len(args.runs):
         raise ValueError(
-            f'expected a name of its own for each of {len(args.runs)} runs, got {", ".join(names)}'
+            f'expected a different name for each of {len(args.runs)} runs, got {", ".join(names)}'
         )
     runs = {name: plots.read_metrics(path) for name, path in zip(names, args.runs)}
     plots.plot_runs(runs, args.output, **look)
@@ -58,7 +58,7 @@ def confusion(args: Namespace, look: dict[str, Any]) -> None:
 
     if args.source.is_dir():
         if args.data is None:
-            raise ValueError(f'{args.source}: is a folder; --data gives the texts to classify')
+            raise ValueError(f'{args.source}: is a folder; give the texts to classify as --data')
         split = read_table(
             args.data, text=args.text_column, pair=args.pair_column, label=args.gold_column
         )
@@ -109,7 +109,7 @@ def answer(args: Namespace, look: dict[str, Any]) -> None:
     from ..data import Question, read_squad
 
     if (args.data is None) != (args.question_id is None):
-        raise ValueError('--data and --question_id belong together')
+        raise ValueError('--data and --question_id must be given together')
     if args.data is not None:
         question = next(
             (row for row in read_squad(args.data).questions if row.id == args.question_id), None
@@ -126,7 +126,7 @@ def answer(args: Namespace, look: dict[str, Any]) -> None:
     tokens = None
     if args.source.is_file():
         if args.data is None:
-            raise ValueError(f'{args.source}: predictions go with --data and --question_id')
+            raise ValueError(f'{args.source}: predictions need --data and --question_id')
         answers = plots.answers_of_file(args.source, question)
     else:
         answers, tokens = _answers(args.source, question)
@@ -163,7 +163,7 @@ def _network(words, root):
         return task.network, task.tokenizer
     checkpoint = model.checkpoint(root)
     if checkpoint.tokenizer is None:
-        raise ValueError(f'{model.text}: has no vocabulary beside it')
+        raise ValueError(f'{model.text}: has no vocabulary')
     return build_network(checkpoint, 'encoder'), checkpoint.tokenizer
 
 
@@ -188,7 +188,7 @@ def _vectors(args, what):
 
     words, texts = split_model(args.words)
     if bool(texts) == (args.input is not None):
-        raise ValueError('expected texts behind the model, or --input with a file of them')
+        raise ValueError('expected texts after the model, or --input with a file of them')
     groups = args.groups.split(',') if args.groups is not None else None
     if args.input is not None:
         texts, groups = _read_texts(args)
@@ -205,18 +205,18 @@ def _vectors(args, what):
 def _read_texts(args):
     """Read the texts of a file and their groups."""
     if args.groups is not None:
-        raise ValueError('--groups goes with texts as arguments; a file has its --color_column')
+        raise ValueError('--groups needs texts as arguments; use --color_column for a file')
     if args.input.suffix.lower() in ('.tsv', '.csv', '.jsonl', '.json'):
         from ..data import read_table
 
         split = read_table(args.input, text=args.text_column, label=args.color_column)
         texts = [row.text for row in split.examples]
         groups = _class_names(split) if split.labels else None
-        # Not asked for: 'label' may have more classes than there are colours.
-        is_much = groups is not None and args.color_column is None and len(split.labels) > 7
-        return texts, None if is_much else groups
+        # The default column 'label' may have more classes than there are colours.
+        too_many = groups is not None and args.color_column is None and len(split.labels) > 7
+        return texts, None if too_many else groups
     if args.text_column or args.color_column:
-        raise ValueError(f'{args.input}: columns are of .tsv, .csv and .jsonl files')
+        raise ValueError(f'{args.input}: only .tsv, .csv and .jsonl files have columns')
     lines = [line.strip() for line in _read_text(args.input).split('\n')]
     texts = [line for line in lines if line]
     if len(texts) > _MAX_LINES:
@@ -248,6 +248,6 @@ def _answers(folder, question):
     ]
     if not answers:
         raise ValueError('the network finds no candidate for an answer in the context')
-    # The chosen one first: the threshold may prefer another than the most probable.
+    # The chosen one first: with a threshold it may differ from the most probable.
     answers.sort(key=lambda row: question.context[row.start : row.end] != prediction.text)
     return answers, plots.token_probabilities(windows, scores)

@@ -44,7 +44,7 @@ def verify_row(model: Model, args: Namespace) -> int:
     Raises
     ------
     ValueError, FileNotFoundError
-        If there are no files, or it is not clear of which row they are.
+        If there are no files, or their row cannot be determined.
     """
     given = read_model([args.row]).key if args.row else None
     if args.row and given is None:
@@ -79,7 +79,7 @@ def _paths_of_row(key, root):
     if not (in_root or cached.installed):
         raise FileNotFoundError(
             f'{key.name} on {key.dataset_name}: not in the cache, '
-            f'{cached.entry.root}; gluon-bert fetch downloads it'
+            f'{cached.entry.root}; fetch it with gluon-bert fetch'
         )
     return in_root or (cached.installed,)
 
@@ -88,7 +88,7 @@ def _paths_of_folder(path):
     if path.is_dir():
         located = find_files(path, next(iter(WEIGHTS.values())))
         if not located:
-            raise FileNotFoundError(f'{path}: holds no parameters')
+            raise FileNotFoundError(f'{path}: has no parameters')
         return located[0]
     if path.is_file() and path.suffix != '.index':
         return (path,)
@@ -127,8 +127,7 @@ def _find_row(paths, digests_of):
         if names[0] == stem or names[1] == stem or names[1].startswith((f'{stem}-', f'{stem}.')):
             return key
     raise ValueError(
-        f'{paths[0]}: of which row? No row has a file of this name or digest; pass '
-        f'--row NAME/DATASET'
+        f'{paths[0]}: no row has a file with this name or digest; pass --row NAME/DATASET'
     )
 
 
@@ -151,7 +150,7 @@ def _check_digests(key, paths, files):
         elif path.name in recorded:
             yield (
                 sha256 == recorded[path.name],
-                f'{path.name}: sha256 {sha256}, when it was fetched {recorded[path.name]}: '
+                f'{path.name}: sha256 {sha256}, recorded when fetched {recorded[path.name]}: '
                 f'{record.get("source")}',
             )
         elif of_kind and all(of_kind):
@@ -165,7 +164,7 @@ def _check_digests(key, paths, files):
         else:
             unknown.append(path.name)
     if unknown:
-        yield None, f'no digest is known of {", ".join(unknown)}'
+        yield None, f'no known digest for {", ".join(unknown)}'
 
 
 def _suffix(file):
@@ -203,7 +202,7 @@ def _check_arrays(key, paths, _):
     known = [source for source in row.sources if {*lacking} <= {*getattr(source, 'lacks', ())}]
     yield (
         not lacking or (None if known else False),
-        f'heads of the row: {"all there" if not lacking else "no "}'
+        f'heads of the row: {"all present" if not lacking else "missing "}'
         f'{", ".join(map(title_of, lacking))}',
     )
     bad = [name for name in arrays if not np.isfinite(arrays[name]).all()]
@@ -227,7 +226,7 @@ def _check_vocabulary(key, _, files):
         known += [('sha1', digest) for digest in row.gluonnlp_sha1s if path.suffix == '.vocab']
         problem = mismatch(path, known)
         if not known:
-            yield None, f'{path.name}: no digest is known of this vocabulary'
+            yield None, f'{path.name}: no known digest for this vocabulary'
         else:
             yield (
                 problem is None,

@@ -158,7 +158,11 @@ def byte_pairs(merges):
 # Case: what is read, its files (bytes, or first bytes and the size of a file with a hole), reason.
 CASES = {
     'zip outside its folder': ('zip', lambda: zipped({'../a.params': b'x'}), 'is named'),
-    'zip bomb': ('zip', lambda: zipped({'a.params': bytes(200 << 20)}), 'would unpack to 209715200'),
+    'zip bomb': (
+        'zip',
+        lambda: zipped({'a.params': bytes(200 << 20)}),
+        'would unpack to 209715200',
+    ),
     'zip with a link': ('zip', link, 'is a link'),
     'zip with a long name': ('zip', lambda: zipped({f'{"x" * 300}.params': b''}), 'is named'),
     'zip with an escape': (
