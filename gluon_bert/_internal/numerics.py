@@ -29,8 +29,8 @@ def softmax(scores: ArrayLike, axis: int = -1) -> np.ndarray:
     return exponentials / exponentials.sum(axis=axis, keepdims=True)
 
 
-def sigmoid(scores):
-    """Turn scores into the probabilities of independent classes, in double precision.
+def sigmoid(scores: ArrayLike) -> np.ndarray:
+    """Compute the probability of each of independent classes, in double precision.
 
     Parameters
     ----------
@@ -41,5 +41,5 @@ def sigmoid(scores):
     numpy.ndarray of float64
         Of the same shape.
     """
-    # Without overflow, and without a warning where a damaged network gives no number.
+    # tanh neither overflows nor warns if a damaged network returns NaN.
     return (1 + np.tanh(np.asarray(scores, 'float64') / 2)) / 2

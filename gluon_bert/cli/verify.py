@@ -5,8 +5,8 @@ row in the right shapes, and that the numbers are finite. The row is found by th
 of the file unless given.
 
 With two models of any formats, shows the largest differences of their outputs on random texts and
-of their arrays. If the orders of their vocabularies differ, ids are mapped so that they mean the same
-tokens. The exit status is 1 if an output differs by more than the tolerance.
+of their arrays. If the orders of their vocabularies differ, ids are mapped so that they mean the
+same tokens. The exit status is 1 if an output differs by more than the tolerance.
 
 examples:
   gluon-bert verify NAME DATASET

@@ -37,13 +37,13 @@ def plot_entities(
         not allowed.
     """
     spans = _checked(text, spans)
-    kinds = sorted({kind for _, _, kind in spans})
-    colours = {kind: PALETTE[number % len(PALETTE)] for number, kind in enumerate(kinds)}
+    entity_types = sorted({kind for _, _, kind in spans})
+    colours = {kind: PALETTE[number % len(PALETTE)] for number, kind in enumerate(entity_types)}
     marks: list[Optional[int]] = [None] * len(text)
     for number, (start, end, _) in enumerate(spans):
         marks[start:end] = [number] * (end - start)
     ends = {end: shorten(kind, 24).upper() for _, end, kind in spans}
-    with picture(path, (1, 1), [text, *kinds, *ends.values(), title], font, layout=None) as (
+    with picture(path, (1, 1), [text, *entity_types, *ends.values(), title], font, layout=None) as (
         figure,
         clean,
     ):
@@ -57,7 +57,7 @@ def plot_entities(
             _SIZE,
             lambda end: ruler(clean(ends[end]), _TAG, 'bold') + 8 if end in ends else 0,
         )
-        rows, key = _key(spans, kinds, clean, ruler)
+        rows, key = _key(spans, entity_types, clean, ruler)
         body = num_lines(pieces) * LINE * _SIZE
         height = body + (30 if title else 8) + 18 * rows + 24
         axes = canvas(figure, _WIDTH, height)
@@ -111,10 +111,10 @@ def _entity(axes, run, span, top, colours, clean, ends):
         )
 
 
-def _key(spans, kinds, clean, ruler):
+def _key(spans, entity_types, clean, ruler):
     """Lay out the legend as (x, row, type, text); return it with its number of rows."""
     x, row, entries = 0.0, 0, []
-    for kind in kinds:
+    for kind in entity_types:
         number = sum(span[2] == kind for span in spans)
         string = f'{clean(shorten(kind, 30))} ({number})'
         width = ruler(string, 8) + 34
@@ -122,4 +122,4 @@ def _key(spans, kinds, clean, ruler):
             x, row = 0.0, row + 1
         entries.append((x, row, kind, string))
         x += width
-    return row + 1 if kinds else 0, entries
+    return row + 1 if entity_types else 0, entries

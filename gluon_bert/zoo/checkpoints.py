@@ -26,7 +26,7 @@ from ..data import (
     SentencePieceTokenizer,
     gluonnlp_order,
     read_vocab,
-    unswapped,
+    to_published_order,
 )
 from .fetch.local_files import files_of
 from .fetch.store import fetch_vocabulary, fetch_weights
@@ -245,7 +245,7 @@ def _vocabulary_converter(row):
             BytePairTokenizer.from_files(*files.paths).save(folder)
             return
         tokens = read_vocab(files.paths[0]).idx_to_token
-        tokens = unswapped(tokens) if row.swapped else tokens
+        tokens = to_published_order(tokens) if row.swapped else tokens
         write_text(folder / 'vocab.txt', ''.join(f'{token}\n' for token in tokens))
 
     return convert
@@ -253,4 +253,4 @@ def _vocabulary_converter(row):
 
 def _order(vocab):
     """Compute the published id of each id in GluonNLP's order."""
-    return np.array(gluonnlp_order(unswapped(vocab.idx_to_token)))
+    return np.array(gluonnlp_order(to_published_order(vocab.idx_to_token)))

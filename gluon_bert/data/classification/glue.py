@@ -25,7 +25,7 @@ from .rows import (
     unknown_name,
 )
 
-__all__ = ['TASKS', 'Task', 'get_task', 'read_task', 'task_folder']
+__all__ = ['TASKS', 'Task', 'get_task', 'glue_folder', 'read_task', 'task_folder']
 
 
 def get_task(name: str) -> Task:
@@ -56,7 +56,7 @@ def get_task(name: str) -> Task:
     raise unknown_name('task', name, TASKS)
 
 
-def task_folder(task: Union[Task, str], glue_dir: Optional[PathLike] = None) -> Path:
+def glue_folder(task: Union[Task, str], glue_dir: Optional[PathLike] = None) -> Path:
     """Find the folder of a task in the GLUE folder.
 
     Parameters
@@ -99,6 +99,9 @@ def task_folder(task: Union[Task, str], glue_dir: Optional[PathLike] = None) -> 
     raise FileNotFoundError(f"no data for task {task.name}: no such folder '{folder}'; {help_text}")
 
 
+task_folder = glue_folder  # its name in 0.1
+
+
 def read_task(
     task: Union[Task, str], folder: PathLike, split: str, *, skip_malformed: Optional[bool] = None
 ) -> Split:
@@ -111,7 +114,7 @@ def read_task(
     ----------
     task : Task or str
     folder : str or Path
-        The task's own folder, see :func:`task_folder`.
+        The task's own folder, see :func:`glue_folder`.
     split : str
         'train', 'dev' or 'test'; for MNLI 'dev_matched', 'dev_mismatched' and so on.
     skip_malformed : bool, optional

@@ -52,7 +52,7 @@ class TaggedFile(NamedTuple):
         """Return the line in the file of a word, both counted from 0."""
         return self.sentences[sentence].line + (word if self.layout == 'columns' else 0)
 
-    def kinds(self) -> list[str]:
+    def entity_types(self) -> list[str]:
         """List the types of entity, sorted."""
         return sorted(
             {
@@ -61,6 +61,10 @@ class TaggedFile(NamedTuple):
             }
             - {''}
         )
+
+    def kinds(self) -> list[str]:
+        """Call :meth:`entity_types`, whose name in 0.1 this is."""
+        return self.entity_types()
 
     def num_entities(self) -> int:
         """Count the entities of all sentences."""
@@ -147,13 +151,13 @@ def read_tagged(
     return tagged
 
 
-def check_kinds(tagged: TaggedFile, kinds: Sequence[str], source: PathLike) -> None:
+def check_entity_types(tagged: TaggedFile, entity_types: Sequence[str], source: PathLike) -> None:
     """Check that a file has no type of entity that another file lacks.
 
     Parameters
     ----------
     tagged : TaggedFile
-    kinds : sequence of str
+    entity_types : sequence of str
         The known types.
     source : str or Path
         The file that has them, for the message.
@@ -163,16 +167,21 @@ def check_kinds(tagged: TaggedFile, kinds: Sequence[str], source: PathLike) -> N
     ValueError
         For the first unknown type; the message names file and line.
     """
-    known = set(kinds)
+    known = set(entity_types)
     for number, sentence in enumerate(tagged.sentences):
         for word, tag in enumerate(sentence.tags or ()):
             kind = split_tag(tag)[1]
             if kind and kind not in known:
-                error = unknown_name('type of entity', kind, kinds)
+                error = unknown_name('type of entity', kind, entity_types)
                 raise ValueError(
                     f'{tagged.path}:{tagged.line_of(number, word)}: {error}: it does '
                     f'not occur in {source}'
                 )
+
+
+def check_kinds(tagged: TaggedFile, kinds: Sequence[str], source: PathLike) -> None:
+    """Call :func:`check_entity_types`, whose name in 0.1 this is."""
+    check_entity_types(tagged, kinds, source)
 
 
 def write_tagged(path: PathLike, tagged: TaggedFile, tags: Sequence[Sequence[str]]) -> None:

@@ -103,7 +103,7 @@ def write_vocab_json(path: PathLike, vocab: BERTVocab) -> None:
     write_text(path, vocab.to_json())
 
 
-def unswapped(tokens: Sequence[str]) -> list[str]:
+def to_published_order(tokens: Sequence[str]) -> list[str]:
     """Convert the ids of GluonNLP 0.5 and 0.6 back to the published ones.
 
     Inverts :func:`gluonnlp_order`. The tokens that the special tokens replaced show their former
@@ -133,7 +133,7 @@ def unswapped(tokens: Sequence[str]) -> list[str]:
     >>> swapped[:6], swapped[-4:]
     (['[UNK]', '[PAD]', '[CLS]', '[SEP]', '[MASK]', '[unused4]'], \
 ['[unused0]', '[unused1]', '[unused2]', '[unused3]'])
-    >>> unswapped(swapped) == file
+    >>> to_published_order(swapped) == file
     True
     """
     place = {token: number for number, token in enumerate(tokens)}
@@ -161,6 +161,9 @@ def unswapped(tokens: Sequence[str]) -> list[str]:
             'the tokens that special tokens replaced are not at their former positions'
         )
     return published
+
+
+unswapped = to_published_order  # its name in 0.1
 
 
 def vocab_from_json(

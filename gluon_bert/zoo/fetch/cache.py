@@ -16,7 +16,7 @@ from typing import Optional, Union
 from ..._internal.files import sha256_of, write_text
 from ..schema import Vocabulary, Weights
 from .errors import explain_disk_full
-from .local_files import RECORD, LocalFiles, find_files, plain_files, stamp_of, swapped_of
+from .local_files import RECORD, LocalFiles, find_files, id_order, plain_files, stamp_of
 
 WAIT = 5  # seconds to wait for another process before logging it
 # Kinds that are installed unchanged.
@@ -158,7 +158,7 @@ def install(
     located = find_files(entry.folder, entry.row)
     if located is None:
         raise ValueError(f'{entry.folder}: its files were removed while they were installed')
-    return LocalFiles(*located, swapped_of(located[1]), raw.source)
+    return LocalFiles(*located, id_order(located[1]), raw.source)
 
 
 def _final_name(path, kind, paths):

@@ -140,7 +140,7 @@ def find_verified(folder: Path, row: Union[Vocabulary, Weights]) -> Optional[Loc
             raise ValueError(
                 f'{path}: truncated or altered; {problem}. Remove it and fetch it again'
             )
-    return LocalFiles(paths, kind, swapped_of(kind), record['source'] or str(folder))
+    return LocalFiles(paths, kind, id_order(kind), record['source'] or str(folder))
 
 
 def recorded_digest(path: Path) -> list[tuple[str, str]]:
@@ -162,7 +162,7 @@ def kind_of(paths: Sequence[Path]) -> str:
     raise ValueError(f'{", ".join(path.name for path in paths)}: unknown kind of file')
 
 
-def swapped_of(kind: str, row: Union[Vocabulary, Weights, None] = None) -> Optional[bool]:
+def id_order(kind: str, row: Union[Vocabulary, Weights, None] = None) -> Optional[bool]:
     """Tell the order of ids in files of a kind; ``row`` is given for the row's own files."""
     if kind == 'vocab_json':
         return getattr(row, 'swapped', None)

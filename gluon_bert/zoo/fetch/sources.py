@@ -20,10 +20,10 @@ from .local_files import (
     digests,
     files_of,
     gluon_name,
+    id_order,
     in_gluon_cache,
     kind_of,
     mismatch,
-    swapped_of,
 )
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def fetch(files: tuple[File, ...], context: FetchContext) -> LocalFiles:
     """
     paths = tuple(_FETCH[type(file)](file, context) for file in files)
     kind = kind_of(paths)
-    return LocalFiles(paths, kind, swapped_of(kind, context.row), ', '.join(map(url_of, files)))
+    return LocalFiles(paths, kind, id_order(kind, context.row), ', '.join(map(url_of, files)))
 
 
 def url_of(file: File) -> str:

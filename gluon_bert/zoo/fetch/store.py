@@ -22,12 +22,12 @@ from .local_files import (
     files_of,
     find_files,
     find_verified,
+    id_order,
     in_gluon_cache,
     installed_path,
     kind_of,
     mismatch,
     recorded_digest,
-    swapped_of,
 )
 from .sources import FetchContext, describe_source, fetch, remote, url_of
 
@@ -232,7 +232,7 @@ def _at_hand(entry, tried):
         if _good(files, tried):
             paths = tuple(path for path, _ in files)
             kind = kind_of(paths)
-            return LocalFiles(paths, kind, swapped_of(kind, entry.row), str(paths[0]))
+            return LocalFiles(paths, kind, id_order(kind, entry.row), str(paths[0]))
     return None
 
 
