@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from .types import PathLike
@@ -38,16 +38,17 @@ def write_text(path: PathLike, text: str) -> None:
 
 def sha256_of(path: PathLike) -> str:
     """Compute the SHA-256 of a file, as 64 hexadecimal digits."""
-    return digest_of(path, 'sha256')
+    return digests_of(path, ['sha256'])['sha256']
 
 
-def digest_of(path: PathLike, algorithm: str, chunk: int = 1 << 20) -> str:
-    """Compute the digest of a file with a named algorithm, in hexadecimal digits."""
-    digest = hashlib.new(algorithm, usedforsecurity=False)
+def digests_of(path: PathLike, algorithms: Iterable[str], chunk: int = 1 << 20) -> dict[str, str]:
+    """Compute digests of a file by the names of their algorithms, in one pass, as hexadecimal."""
+    made = {name: hashlib.new(name, usedforsecurity=False) for name in algorithms}
     with open(path, 'rb') as file:
-        for block in iter(lambda: file.read(chunk), b''):
-            digest.update(block)
-    return digest.hexdigest()
+        for block in iter(lambda: file.read(chunk), b'') if made else ():
+            for digest in made.values():
+                digest.update(block)
+    return {name: digest.hexdigest() for name, digest in made.items()}
 
 
 def _umask():

@@ -5,9 +5,8 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import Any
 
-import numpy as np
-
 from .. import plots
+from ..metrics import confusion_matrix
 from .models import read_model, split_model
 
 _MAX_BYTES = 1 << 20
@@ -84,9 +83,8 @@ def confusion(args: Namespace, look: dict[str, Any]) -> None:
             )
     labels += sorted({*gold, *predicted} - {*labels}, key=_by_value)
     number = {label: place for place, label in enumerate(labels)}
-    matrix = np.zeros((len(labels), len(labels)), int)
-    np.add.at(
-        matrix, ([number[label] for label in gold], [number[label] for label in predicted]), 1
+    matrix = confusion_matrix(
+        [number[label] for label in gold], [number[label] for label in predicted], len(labels)
     )
     plots.plot_confusion(matrix, labels, args.output, args.values, **look)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .._internal.files import digests_of
 from .._internal.json import read_object
 from ..modeling.counts import count_parameters, title_of
 from ..zoo import VOCABULARIES, WEIGHTS, ModelName, family_of, get_config, list_models
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from .models import Model
 
 
-_CHUNK = 1 << 20
 _WORDS = {True: 'ok', False: 'FAIL', None: '-'}
 
 
@@ -50,13 +49,13 @@ def verify_row(model: Model, args: Namespace) -> int:
     if args.row and given is None:
         raise ValueError(f'--row {args.row}: expected NAME/DATASET')
     paths = _paths_of_row(model.key, args.root) if model.key else _paths_of_folder(model.folder())
-    digests_of = {path: _digests(path) for path in plain_files(paths)}
-    key = given or model.key or _find_row(paths, digests_of)
+    computed = {path: digests_of(path, ('sha256', 'sha1')) for path in plain_files(paths)}
+    key = given or model.key or _find_row(paths, computed)
     note(f'{paths[0]}, as {key.name} on {key.dataset_name}')
     good = True
     vocabulary = _vocabulary_files(model, key, args.root)
     for check, files in (
-        (_check_digests, digests_of),
+        (_check_digests, computed),
         (_check_arrays, ()),
         (_check_vocabulary, vocabulary),
     ):
@@ -96,16 +95,6 @@ def _paths_of_folder(path):
     return (path.with_name(f'{prefix}.index'), *sorted(path.parent.glob(f'{prefix}.data-*')))
 
 
-def _digests(path):
-    """Compute SHA-256 and SHA-1 of a file in one pass."""
-    made = {'sha256': hashlib.sha256(), 'sha1': hashlib.sha1(usedforsecurity=False)}
-    with open(path, 'rb') as file:
-        for block in iter(lambda: file.read(_CHUNK), b''):
-            for digest in made.values():
-                digest.update(block)
-    return {name: digest.hexdigest() for name, digest in made.items()}
-
-
 def _published(row):
     """Yield (algorithm, digest or None, file) for each file of a row."""
     for file in (file for source in row.sources for file in files_of(source)):
@@ -115,11 +104,11 @@ def _published(row):
             yield 'sha256', file.sha256, file
 
 
-def _find_row(paths, digests_of):
+def _find_row(paths, computed):
     """Find the row that files belong to, by digest or by the names of file and folder."""
     for key in list_models():
         known = {digest for _, digest, _ in _published(WEIGHTS[key])}
-        if any(known & {*digest.values()} for digest in digests_of.values()):
+        if any(known & {*digest.values()} for digest in computed.values()):
             return ModelName(*key)
     names = [Path(paths[0]).absolute().parent.name, Path(paths[0]).name]
     for key in sorted(list_models(), key=lambda key: -len(key.dataset_name)):

@@ -130,11 +130,7 @@ def confusion_matrix(labels: Numbers, predictions: Numbers, num_classes: int) ->
     >>> confusion_matrix([0, 0, 1], [0, 1, 1], 2).tolist()
     [[1, 1], [0, 1]]
     """
-    arrays = _checked(labels, predictions)
-    for name, values in zip(('labels', 'predictions'), arrays):
-        wrong = values[(values < 0) | (values >= num_classes) | (values != np.floor(values))]
-        if len(wrong):
-            raise ValueError(f'{name} must be integers from 0 to {num_classes - 1}, got {wrong[0]}')
+    arrays = _checked_classes(labels, predictions, num_classes)
     return sklearn_metrics.confusion_matrix(*arrays, labels=range(num_classes))
 
 
@@ -156,21 +152,12 @@ def class_report(labels: Numbers, predictions: Numbers, names: Sequence[str]) ->
     >>> class_report([0, 0, 1], [0, 1, 1], ['no', 'yes'])[1]
     ClassScores(name='yes', precision=0.5, recall=1.0, f1=0.6666666666666666, support=1)
     """
-    matrix = confusion_matrix(labels, predictions, len(names))
-    rows = []
-    for number, name in enumerate(names):
-        right = matrix[number, number]
-        taken, support = matrix[:, number].sum(), matrix[number].sum()
-        rows.append(
-            ClassScores(
-                name,
-                _ratio(right, taken),
-                _ratio(right, support),
-                _ratio(2 * right, taken + support),
-                int(support),
-            )
-        )
-    return rows
+    arrays = _checked_classes(labels, predictions, len(names))
+    columns = sklearn_metrics.precision_recall_fscore_support(
+        *arrays, labels=range(len(names)), zero_division=0.0
+    )
+    rows = zip(names, *(column.tolist() for column in columns))
+    return [ClassScores(*row) for row in rows]
 
 
 def format_report(rows: Sequence[ClassScores]) -> str:
@@ -206,6 +193,15 @@ def _checked(labels, predictions):
     return labels, predictions
 
 
+def _checked_classes(labels, predictions, num_classes):
+    arrays = _checked(labels, predictions)
+    for name, values in zip(('labels', 'predictions'), arrays):
+        wrong = values[(values < 0) | (values >= num_classes) | (values != np.floor(values))]
+        if len(wrong):
+            raise ValueError(f'{name} must be integers from 0 to {num_classes - 1}, got {wrong[0]}')
+    return arrays
+
+
 def _wide(values):
     values = np.asarray(values)
     return values.astype('int64' if values.dtype.kind in 'biu' else 'float64')
@@ -214,7 +210,3 @@ def _wide(values):
 def _is_constant(values):
     # To within rounding: below this scipy warns that the correlation is noise.
     return np.ptp(values) <= 3e-12 * np.max(np.abs(values))
-
-
-def _ratio(part, whole):
-    return float(part / whole) if whole else 0.0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import email.utils
 import errno
 import logging
 import os
@@ -77,15 +76,14 @@ def pause(url: str, failure: object, attempt: int, after: Optional[float] = None
 
 def retry_after(response: Any) -> Optional[float]:
     """Read the seconds that a server asks to wait, bounded; None if it asks for none."""
-    text = response.headers.get('Retry-After', '')
-    if re.fullmatch(r'\d{1,9}', text):
-        seconds = float(text)
-    else:
-        try:
-            seconds = email.utils.parsedate_to_datetime(text).timestamp() - time.time()
-        except (TypeError, ValueError, OverflowError):
-            return None
-    return min(max(seconds, 0), MAX_RETRY_AFTER)
+    from urllib3.exceptions import InvalidHeader
+    from urllib3.util import Retry
+
+    try:
+        seconds = Retry().get_retry_after(response)
+    except (InvalidHeader, ValueError, OverflowError):
+        return None
+    return None if seconds is None else min(seconds, MAX_RETRY_AFTER)
 
 
 def short_reason(error: BaseException) -> str:

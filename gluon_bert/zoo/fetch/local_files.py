@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional, Tuple, Union
 
-from ..._internal.files import digest_of
+from ..._internal.files import digests_of
 from ..._internal.json import read_object
 from ..schema import GluonFile, HubFile, InstalledFile, Vocabulary
 
@@ -185,7 +185,7 @@ def digests(row: Union[Vocabulary, Weights], name: str) -> list[tuple[str, str]]
 
 def mismatch(path: Path, known: Sequence[tuple[str, str]]) -> Optional[str]:
     """Describe how a file differs from all of its known digests; None if one matches."""
-    actual = {algorithm: digest_of(path, algorithm) for algorithm, _ in known}
+    actual = digests_of(path, {algorithm for algorithm, _ in known})
     if not known or any(actual[algorithm] == digest for algorithm, digest in known):
         return None
     return '; '.join(
