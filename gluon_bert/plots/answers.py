@@ -125,7 +125,6 @@ def plot_answer(
                 heading[piece.start : piece.end],
                 fontsize=11.5,
                 weight='bold',
-                parse_math=False,
                 color=INK,
             )
         _paragraph(axes, shown, pieces, height - top)
@@ -254,7 +253,6 @@ def _candidates(axes, text, answers, top, ruler):
             y,
             set_line(string, left - _MARGIN - 40, ruler, 8.5),
             fontsize=8.5,
-            parse_math=False,
             style='italic' if string == _NONE else 'normal',
             color=INK if string != _NONE else QUIET,
         )
@@ -318,5 +316,4 @@ def _peaks(axes, values, sign, offsets, text, limit):
             fontsize=7.5,
             ha='left' if share < 0.04 else 'right' if share > 0.96 else 'center',
             va='bottom' if sign > 0 else 'top',
-            parse_math=False,
         )

@@ -137,8 +137,8 @@ def _plot_one(attention, path, layer, head, title, font):
         size = min(9, 45 * pitch)
         if num_tokens <= _MAX_LABELS:
             labels = [clean(token) for token in tokens]
-            axes.set_xticks(range(num_tokens), labels, rotation=90, fontsize=size, parse_math=False)
-            axes.set_yticks(range(num_tokens), labels, fontsize=size, parse_math=False)
+            axes.set_xticks(range(num_tokens), labels, rotation=90, fontsize=size)
+            axes.set_yticks(range(num_tokens), labels, fontsize=size)
             axes.tick_params(length=0)
         axes.spines[:].set_visible(True)
         axes.set_xticks(np.arange(0.5, num_tokens - 1), minor=True)
@@ -147,7 +147,7 @@ def _plot_one(attention, path, layer, head, title, font):
         axes.grid(which='minor', linewidth=0.35)
         _divide(axes, attention)
         axes.set(xlabel='key token', ylabel='query token')
-        axes.set_title(clean(title) or f'Attention, layer {layer}, head {head}', parse_math=False)
+        axes.set_title(clean(title) or f'Attention, layer {layer}, head {head}')
         _bar(figure, axes, 24)
 
 
@@ -240,10 +240,10 @@ def _plot_grid(attention, path, layers, heads, title, font):
                 is_last = number + grid.columns >= len(grid.cells)
                 _tokens(axes, tokens, left, top, left == 0, is_last)
         _grid_axes(axes, grid)
-        axes.set_title(clean(title) or f'Attention, {_shown_maps(grid)}', parse_math=False)
+        axes.set_title(clean(title) or f'Attention, {_shown_maps(grid)}')
         if grid.legend:
             legend = '\n'.join(map(clean, grid.legend.split('\n')))
-            figure.supxlabel(legend, fontsize=8, color=QUIET, parse_math=False)
+            figure.supxlabel(legend, fontsize=8, color=QUIET)
         _bar(figure, axes, 22)
 
 
@@ -288,7 +288,7 @@ def _tokens(axes, tokens, left, top, at_left, below):
     pitch = (1 - _GAP) / len(tokens)
     for number, token in enumerate(tokens):
         place = (number + 0.5) * pitch
-        look = dict(fontsize=min(7, 100 * pitch), color=QUIET, parse_math=False)
+        look = dict(fontsize=min(7, 100 * pitch), color=QUIET)
         if at_left:
             axes.text(left - 0.02, top + place, token, ha='right', va='center', **look)
         if below:

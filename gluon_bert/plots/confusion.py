@@ -71,15 +71,12 @@ def plot_confusion(
             names,
             rotation=0 if flat else 40 if num_classes <= 20 else 90,
             ha='center' if flat else 'right',
-            parse_math=False,
             va='top' if flat or num_classes <= 20 else 'center',
             rotation_mode='default' if flat else 'anchor',
         )
         totals = matrix.sum(axis=1)
         axes.set_yticks(
-            range(num_classes),
-            [f'{name}  ({count})' for name, count in zip(names, totals)],
-            parse_math=False,
+            range(num_classes), [f'{name}  ({count})' for name, count in zip(names, totals)]
         )
         _cells(axes, image, matrix, shares, values, num_classes / side)
         axes.tick_params(length=0)
@@ -90,9 +87,7 @@ def plot_confusion(
         axes.tick_params(which='minor', length=0)
         axes.set(xlabel='predicted class', ylabel='true class (count)')
         right = int(np.trace(matrix))
-        axes.set_title(
-            clean(title) or f'{right} of {total} right ({right / total:.1%})', parse_math=False
-        )
+        axes.set_title(clean(title) or f'{right} of {total} right ({right / total:.1%})')
         bar = figure.colorbar(
             image, ax=axes, shrink=0.8, aspect=22, pad=0.03, format=lambda share, _: f'{share:.0%}'
         )

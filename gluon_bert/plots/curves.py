@@ -144,13 +144,11 @@ def plot_runs(
         for axes in grid[len(panels) :]:
             axes.set_axis_off()
         if len(runs) > 1:
-            legend = figure.legend(
+            figure.legend(
                 *_handles(runs, clean), loc='outside lower center', ncols=min(4, len(runs))
             )
-            for text in legend.get_texts():
-                text.set_parse_math(False)
         if title:
-            figure.suptitle(clean(title), x=0.01, ha='left', parse_math=False)
+            figure.suptitle(clean(title), x=0.01, ha='left')
 
 
 def _handles(runs, clean):
@@ -220,11 +218,9 @@ def _metrics_of_one(axes, rows, names, clean):
             _ring(axes, points, colour)
     _frame(axes, 'evaluation', False)
     if len(names) > 1:
-        legend = axes.legend(loc='best', frameon=True, framealpha=0.9, edgecolor=RULE)
-        for text in legend.get_texts():
-            text.set_parse_math(False)
+        axes.legend(loc='best', frameon=True, framealpha=0.9, edgecolor=RULE)
     else:
-        axes.set_title(clean(names[0]), parse_math=False)
+        axes.set_title(clean(names[0]))
     axes.set_ylabel('score on the evaluation data')
 
 
@@ -243,7 +239,7 @@ def _ring(axes, points, colour):
 def _frame(axes, title, of_steps):
     from matplotlib.ticker import MaxNLocator
 
-    axes.set_title(title, parse_math=False)
+    axes.set_title(title)
     axes.set_xlabel('optimizer step' if of_steps else 'epoch (ring: best epoch)')
     axes.grid(True)
     axes.tick_params(length=0)

@@ -63,9 +63,7 @@ def plot_entities(
         axes = canvas(figure, _WIDTH, height)
         top = height - (34 if title else 12)
         if title:
-            axes.text(
-                _MARGIN, height - 22, clean(title), fontsize=10, weight='bold', parse_math=False
-            )
+            axes.text(_MARGIN, height - 22, clean(title), fontsize=10, weight='bold')
         for run in runs_of(pieces):
             if run[0] is not None:
                 _entity(axes, run, spans[run[0]], top, colours, clean, ends)
@@ -73,7 +71,7 @@ def plot_entities(
         for x, row, kind, string in key:
             y = top - body - 20 - 18 * row
             shade(axes, (None, 0, x, 10, 0), y + 1.15 * 8, 8, mix(colours[kind], 0.35), _MARGIN, 0)
-            axes.text(_MARGIN + x + 16, y, string, fontsize=8, color=QUIET, parse_math=False)
+            axes.text(_MARGIN + x + 16, y, string, fontsize=8, color=QUIET)
 
 
 def _checked(text, spans):
@@ -106,7 +104,6 @@ def _entity(axes, run, span, top, colours, clean, ends):
             weight='bold',
             ha='right',
             color=darker(colour),
-            parse_math=False,
             zorder=3,
         )
 

@@ -149,7 +149,6 @@ def draw_text(
                 fontsize=size,
                 color=INK,
                 va='baseline',
-                parse_math=False,
                 zorder=3,
             )
 

@@ -68,7 +68,7 @@ def plot_similarity(
             f'{shorten(clean(texts[place]), width)}  {number + 1}'
             for number, place in enumerate(places)
         ]
-        axes.set_yticks(range(len(texts)), labels, fontsize=font_size, parse_math=False)
+        axes.set_yticks(range(len(texts)), labels, fontsize=font_size)
         axes.set_xticks(
             range(len(texts)), [str(number + 1) for number in range(len(texts))], fontsize=font_size
         )
@@ -92,7 +92,6 @@ def plot_similarity(
                 )
         axes.set_title(
             clean(title) or 'Cosine similarity of sentence vectors',
-            parse_math=False,
             loc='right' if len(texts) < 8 else 'left',
         )
         axes.set_xlabel('number of the text')
@@ -107,7 +106,7 @@ def _key(figure, names, clean):
     """Draw the legend of the groups' colours."""
     from matplotlib.patches import Patch
 
-    legend = figure.legend(
+    figure.legend(
         handles=[
             Patch(
                 color=darker(PALETTE[number % len(PALETTE)]), label=clean(shorten(name, 40)) or ' '
@@ -118,8 +117,6 @@ def _key(figure, names, clean):
         ncols=min(7, len(names)),
         handlelength=1,
     )
-    for text in legend.get_texts():
-        text.set_parse_math(False)
 
 
 def _two_digits(value):

@@ -69,6 +69,8 @@ _STYLE = {
     'grid.linewidth': 0.6,
     'axes.axisbelow': True,
     'lines.linewidth': 1.7,
+    # Users' texts are no formulas, whatever dollar signs they have.
+    'text.parse_math': False,
     # The same picture gives the same bytes; text is searched and copied from a PDF.
     'svg.hashsalt': 'gluon_bert',
     'pdf.fonttype': 42,

@@ -148,7 +148,7 @@ def _draw_map(parts, path, title, font, numbered):
     ):
         axes = figure.add_axes([0.075, (key + 0.62) / height, 0.9, 5.3 / height])
         _points(axes, projection, groups, names, clean)
-        axes.set_title(clean(title) or 'Sentence vectors', parse_math=False)
+        axes.set_title(clean(title) or 'Sentence vectors')
         figure.draw_without_rendering()
         if numbered:
             numbers = [str(number + 1) for number in range(len(texts))]
@@ -197,7 +197,7 @@ def _points(axes, projection, groups, names, clean):
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
     if len(names) > 1:
-        legend = axes.legend(
+        axes.legend(
             loc='lower right',
             bbox_to_anchor=(1, 1),
             ncols=len(names),
@@ -205,8 +205,6 @@ def _points(axes, projection, groups, names, clean):
             handletextpad=0.3,
             columnspacing=1.4,
         )
-        for text in legend.get_texts():
-            text.set_parse_math(False)
 
 
 def _label(figure, axes, points, choices, size):
@@ -247,7 +245,6 @@ def _label(figure, axes, points, choices, size):
             ha='right' if is_left else 'left',
             va='center',
             linespacing=1.15,
-            parse_math=False,
             zorder=4,
         )
 
@@ -269,4 +266,4 @@ def _list(figure, texts, groups, names, clean, corner, height):
             color=colour,
             weight='bold',
         )
-        figure.text(x + 0.024, y, shorten(clean(text), 66), va='top', fontsize=7, parse_math=False)
+        figure.text(x + 0.024, y, shorten(clean(text), 66), va='top', fontsize=7)
