@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
-from .style import INK, columns_of
+from .style import ATOM, INK, columns_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,13 +17,6 @@ if TYPE_CHECKING:
 LINE = 1.75  # distance of lines, as a multiple of the size of the letters
 
 _MAX_CHARACTERS = 20_000
-# A line may end after a space, and between characters of Chinese, Japanese or Korean except before
-# closing punctuation.
-_CLOSERS = '[、，。．！？；：」』）】》〉〕”’…]*'
-_ATOM = re.compile(
-    r'\n|[^\S\n]+|[^\s\u1100-\u11ff\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff'
-    r'\uff00-\uffef\U00020000-\U0003ffff]+' + _CLOSERS + r'|\S' + _CLOSERS
-)
 
 
 class Piece(NamedTuple):
@@ -76,7 +68,7 @@ def set_text(
             f'the text has {len(text)} characters; at most {_MAX_CHARACTERS} are drawn'
         )
     pieces, line, x = [], 0, 0.0
-    for match in _ATOM.finditer(text):
+    for match in ATOM.finditer(text):
         if match[0] == '\n':
             line, x = line + 1, 0.0
             continue

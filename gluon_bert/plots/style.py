@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
+import re
 import unicodedata
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -78,6 +79,14 @@ _STYLE = {
     'text.hinting': 'no_hinting',
     'figure.dpi': 160,
 }
+
+# A line may end after a space, and between characters of Chinese, Japanese or Korean except before
+# closing punctuation.
+_CLOSERS = '[、，。．！？；：」』）】》〉〕”’…]*'
+ATOM = re.compile(
+    r'\n|[^\S\n]+|[^\s\u1100-\u11ff\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff'
+    r'\uff00-\uffef\U00020000-\U0003ffff]+' + _CLOSERS + r'|\S' + _CLOSERS
+)
 
 
 def checked_path(path: PathLike) -> Path:
@@ -187,7 +196,7 @@ def columns_of(text: str) -> int:
 def wrap(text: str, width: int, lines: int = 2) -> str:
     """Break a text into at most ``lines`` lines of at most ``width`` columns each."""
     rows, row = [], ''
-    for word in _words(shorten(text, width * lines)):
+    for word in ATOM.findall(shorten(text, width * lines)):
         if row and columns_of(row + word.rstrip()) > width:
             rows.append(row.rstrip())
             row = ''
@@ -247,20 +256,6 @@ class Ruler:
             text, FontProperties(size=size, weight=weight), ismath=False
         )
         return width * self._scale
-
-
-def _words(text):
-    """Split a text into words with the space after them; a Chinese character is one word."""
-    word = ''
-    for character in text:
-        wide = columns_of(character) == 2
-        if word and (
-            wide or word[-1] == ' ' != character or (columns_of(word[-1]) == 2 and character != ' ')
-        ):
-            yield word
-            word = ''
-        word += character
-    yield word
 
 
 def _clean(text, missing):
