@@ -237,7 +237,7 @@ def spelled(flags=None):
         yield
     except ArgumentError as error:
         names = flags or {}
-        raise Failure(error.told(lambda name: f'--{names.get(name, name)}')) from None
+        raise Failure(error.message_with(lambda name: f'--{names.get(name, name)}')) from None
 
 
 def log_to(path=None):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from .._internal.files import write_text
-from ..data import Split, get_task, read_table, read_task, task_folder
+from ..data import Split, get_task, glue_folder, read_table, read_task
 from .base import DevSource
 
 logger = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ def glue_dev(settings: dict[str, Any], source: DevSource) -> Split:
             f'the network has other classes than {task.name}: the file of the dev set must be named'
         )
     split = next(split for split in task.files if split.startswith('dev'))
-    folder = Path(source.data_dir) if source.data_dir else task_folder(task)
+    folder = Path(source.data_dir) if source.data_dir else glue_folder(task)
     return read_task(task, folder, split)
 
 

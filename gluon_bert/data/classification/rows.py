@@ -30,7 +30,7 @@ class Example(NamedTuple):
 
     text: str
     pair: Optional[str]
-    label: Optional[Union[int, float]]
+    label: Any
     index: str  # type: ignore[assignment]
 
 
