@@ -179,7 +179,7 @@ def token_probabilities(windows: Windows, scores: list[np.ndarray]) -> TokenProb
     """Compute the probability that an answer begins or ends at each token.
 
     Of a token in several windows, the window with most context counts. The probabilities are a
-    softmax over all tokens of the paragraph and [CLS], which stands for no answer.
+    softmax over all tokens of the paragraph and [CLS], which means no answer.
 
     Parameters
     ----------

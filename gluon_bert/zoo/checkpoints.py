@@ -88,7 +88,7 @@ def zoo_checkpoint(
     arrays, in_published_order = _read_arrays(files, name, vocabulary.size)
     if order is not None:
         # In GluonNLP's official files only the decoder's bias is not in the order of the ids.
-        moved = _BY_TOKEN if in_published_order else _wrong_in_official(files, row)
+        moved = _BY_TOKEN if in_published_order else _unordered_in_official(files, row)
         arrays = _changed(arrays, moved, lambda array: array[order], vocabulary.size)
     config = get_config(name, vocabulary.size)
     try:
@@ -206,7 +206,7 @@ def _changed(arrays, names, change, rows):
     )
 
 
-def _wrong_in_official(files, row):
+def _unordered_in_official(files, row):
     # Not by the full name: GluonNLP has renamed data sets, but never changed files' digests.
     official = tuple(
         f'-{file.sha1[:8]}{file.suffix}'
@@ -224,11 +224,11 @@ def _converter(name, dataset_name, row, order):
     def convert(files, folder):
         arrays, in_published_order = _read_arrays(files, name, size)
         if order is not None and not in_published_order:
-            kept = _wrong_in_official(files, row)
+            unordered = _unordered_in_official(files, row)
             back = np.argsort(order)
             arrays = _changed(
                 arrays,
-                [key for key in _BY_TOKEN if key not in kept],
+                [key for key in _BY_TOKEN if key not in unordered],
                 lambda array: array[back],
                 size,
             )

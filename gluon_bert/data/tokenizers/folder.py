@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 _CONFIG = 'tokenizer_config.json'
-_WHOLE = 'tokenizer.json'
+_TOKENIZER_JSON = 'tokenizer.json'
 
 
 def read_tokenizer(folder: PathLike, lower: Optional[bool] = None) -> Optional[SubwordTokenizer]:
@@ -76,8 +76,8 @@ def read_tokenizer(folder: PathLike, lower: Optional[bool] = None) -> Optional[S
         )
     if vocab is not None:
         return _word_piece(_word_piece_vocab(vocab, settings), settings, lower)
-    if settings.whole:
-        return _from_whole(folder / _WHOLE, settings, lower)
+    if settings.tokenizer_json:
+        return _from_tokenizer_json(folder / _TOKENIZER_JSON, settings, lower)
     return None
 
 
@@ -117,7 +117,7 @@ class _Settings:
             **_read_object(folder / 'special_tokens_map.json'),
             **_read_object(self._path),
         }
-        self.whole = _read_object(folder / _WHOLE)
+        self.tokenizer_json = _read_object(folder / _TOKENIZER_JSON)
 
     def special_tokens(self, **others):
         """Return the named special tokens by GluonNLP's names, completed from ``others``."""
@@ -145,7 +145,7 @@ class _Settings:
     def max_input_chars_per_word(self):
         """The longest word in characters, or None."""
         name = 'max_input_chars_per_word'
-        value = self._content.get(name, _object(self.whole.get('model')).get(name))
+        value = self._content.get(name, _object(self.tokenizer_json.get('model')).get(name))
         if value is not None and (
             isinstance(value, bool) or not isinstance(value, int) or not 1 <= value < 2**31
         ):
@@ -187,7 +187,7 @@ def _word_piece_vocab(path, settings):
 
 
 def _word_piece(vocab, settings, lower):
-    normalizer = _object(settings.whole.get('normalizer'))
+    normalizer = _object(settings.tokenizer_json.get('normalizer'))
     if lower is None:
         lower = settings.flag('do_lower_case', normalizer.get('lowercase'))
     return BertTokenizer(
@@ -211,9 +211,9 @@ def _byte_pair_options(settings, splitter):
     )
 
 
-def _from_whole(path, settings, lower):
+def _from_tokenizer_json(path, settings, lower):
     """Build a tokenizer from tokenizer.json alone."""
-    content, model = settings.whole, _object(settings.whole.get('model'))
+    content, model = settings.tokenizer_json, _object(settings.tokenizer_json.get('model'))
     kind = model.get('type') or ('BPE' if 'merges' in model else 'WordPiece')
     if kind not in ('WordPiece', 'BPE'):
         kind = repr(clipped(kind)).strip('\'"')
