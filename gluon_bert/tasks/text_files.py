@@ -30,7 +30,7 @@ def table_dev(settings: dict[str, Any], source: DevSource, labels: Optional[list
     if text is None and isinstance(columns['text'], str):
         text, pair = columns['text'], pair or columns['pair']
     return read_table(
-        source.path,
+        str(source.path),
         text=text,
         pair=pair,
         label=source.label,
@@ -43,7 +43,7 @@ def glue_dev(settings: dict[str, Any], source: DevSource) -> Split:
     """Read the dev split of the GLUE task that a network was trained on."""
     name = settings.get('name')
     try:
-        task = get_task(name)
+        task = get_task(str(name))
     except ValueError:
         raise ValueError(
             f'the network was trained on {name!r}, which is no task of GLUE: the file '

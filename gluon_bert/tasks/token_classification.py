@@ -83,7 +83,7 @@ class TokenClassificationJob(Job):
                 entity_types, source, scheme = file.entity_types(), path, file.scheme
                 if not entity_types:
                     raise ArgumentError('train_file', 'has no entities', path)
-            check_entity_types(file, entity_types, source)
+            check_entity_types(file, entity_types, str(source))
             _tell(name, file)
             if data.debug:
                 file = file._replace(sentences=file.sentences[:DEBUG_SENTENCES])
@@ -275,12 +275,13 @@ class TokenClassificationJob(Job):
 
     @staticmethod
     def dev_set(pipeline: Any, source: DevSource) -> DevSet:
-        content, settings = read_tagged(source.path, repair=True), pipeline.settings
+        content, settings = read_tagged(str(source.path), repair=True), pipeline.settings
         if not content.has_tags:
             raise ValueError(f'{source.path}: has no tags')
         sentences = [row.words for row in content.sentences]
         gold = [
-            convert_tags(row.tags, content.scheme, settings['scheme']) for row in content.sentences
+            convert_tags(row.tags or (), str(content.scheme), settings['scheme'])
+            for row in content.sentences
         ]
 
         def measure(pipeline, inputs, answers):
