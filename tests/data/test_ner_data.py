@@ -119,7 +119,7 @@ def test_cluener_has_the_counts_published(shared_data, split, counts):
     ],
 )
 def test_broken_sequences_of_the_official_files_are_told(shared_data, name, line):
-    with pytest.raises(ValueError, match=f'{name}:{line}: .*; repair=True '):
+    with pytest.raises(ValueError, match=f'{name}:{line}: .*; with repair, '):
         read_tagged(shared_data / 'ner' / name)
 
 

@@ -245,7 +245,7 @@ def test_empty_file_is_told(run, mrpc):
 
 def test_missing_file_is_told(run, mrpc):
     (mrpc / 'train.tsv').unlink()
-    expect_failure(*run('--data_dir', mrpc, *SHORT), 'train.tsv', 'no file')
+    expect_failure(*run('--data_dir', mrpc, *SHORT), 'train.tsv', 'no such file')
 
 
 def test_missing_glue_dir_is_told(run, monkeypatch):

@@ -265,7 +265,7 @@ def test_broken_off_run_is_resumed_to_the_same_parameters(
         ('dev', 'Ada\tB-person\nRome\tB-city\n', [], ['dev.conll:2:', "'city'", 'train.conll']),
         ('dev', '', [], ['dev.conll', 'has no sentences']),
         ('dev', 'Ada\nRome\n', [], ['--dev_path', 'has no tags']),
-        ('dev', 'Ada\tO\nRome\tI-place\n', [], ['dev.conll:2:', "'I-place' behind 'O'", 'repair']),
+        ('dev', 'Ada\tO\nRome\tI-place\n', [], ['dev.conll:2:', "'I-place' after 'O'", 'repair']),
         ('train', 'Ada\tO\n', [], ['--train_path', 'has no entities']),
         ('train', TRAIN + 'Ada\tperson\n', [], ['train.conll:49:', "'person' is not a tag"]),
         ('test', '{"text": "Ada"}\n{"text": \n', [], ['test.conll:2:', 'not JSON']),

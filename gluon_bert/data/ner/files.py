@@ -318,9 +318,7 @@ def _checked(tagged, scheme, repair):
         for index, message in problems:
             message = f'{tagged.path}:{sentence.line + index}: {message}'
             if not repair:
-                raise ValueError(
-                    f'{message}; repair=True repairs such tags as conlleval understands them'
-                )
+                raise ValueError(f'{message}; with repair, such tags are read as by conlleval')
             repairs.append(message)
         if problems:
             sentence = sentence._replace(tags=repair_tags(sentence.tags, scheme))

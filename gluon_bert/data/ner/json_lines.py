@@ -124,6 +124,6 @@ def _apart(where, text, spans, repair):
             f'{other.kind} at [{other.begin}, {other.end - 1}]'
         )
         if not repair:
-            raise ValueError(f'{message}; repair=True keeps the longer one')
+            raise ValueError(f'{message}; with repair, the longer one is kept')
         dropped.append(message)
     return separate, dropped
