@@ -128,7 +128,7 @@ def read_data(args):
         task = gb.data.get_task(args.task_name)
         if 'train' not in task.files:
             raise cli.Failure(f'--task_name {task.name}: has no training data')
-        folder = args.data_dir or gb.data.task_folder(task)
+        folder = args.data_dir or gb.data.glue_folder(task)
         splits = {
             split: gb.data.read_task(
                 task, folder, split, skip_malformed=args.skip_malformed or None

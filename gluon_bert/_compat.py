@@ -1,4 +1,4 @@
-"""What MXNet 1.9.1 needs to be imported on current NumPy, and in less time.
+"""Let MXNet 1.9.1 be imported on current NumPy, and in less time.
 
 Imported by the package before anything imports MXNet. NumPy's names that newer releases removed
 are read again at run time, so they stay set. Python 3.12 also needs setuptools installed, for

@@ -65,7 +65,7 @@ def load_data(args):
     names, splits = None, {}
     for split, path in (('train', args.train_file), ('eval', args.eval_file)):
         file = gb.data.read_tagged(path, repair=args.repair)
-        names = names or gb.data.tag_names(file.kinds(), file.scheme)
+        names = names or gb.data.tag_names(file.entity_types(), file.scheme)
         gold = [row.tags for row in file.sentences]
         windows = gb.data.make_windows(
             tokenizer, [row.words for row in file.sentences], args.max_len

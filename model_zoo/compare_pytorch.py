@@ -61,7 +61,7 @@ def load_data(args):
         gb.get_tokenizer(comparing.MODEL, comparing.DATASET), args.max_len
     )
     splits = {
-        split: gb.data.read_task(task, gb.data.task_folder(task), split).examples
+        split: gb.data.read_task(task, gb.data.glue_folder(task), split).examples
         for split in ('train', 'dev')
     }
     features = {

@@ -414,7 +414,7 @@ def _zoo():
     import hashlib
 
     from gluon_bert.zoo import WEIGHTS
-    from gluon_bert.zoo.fetch.local_files import RECORD, local
+    from gluon_bert.zoo.fetch.local_files import RECORD, find_verified
 
     row = next(iter(WEIGHTS.values()))
     shard, index = 'part-1.safetensors', 'model.safetensors.index.json'
@@ -430,7 +430,7 @@ def _zoo():
     )
     return {
         'archive': Reader({'model.zip': archive}, ('model.zip',), _unpack),
-        'record': Reader(files, (RECORD, RECORD, index), lambda folder: local(folder, row)),
+        'record': Reader(files, (RECORD, RECORD, index), lambda folder: find_verified(folder, row)),
     }
 
 

@@ -106,7 +106,7 @@ class RowTable(Generated):
         table = ROW_TABLES[self.name]
         module = None
         if table is task_table:
-            module = importlib.import_module('gluon_bert.data.classification.glue')
+            module = importlib.import_module('gluon_bert.data.classification.glue_tasks')
         after = zoo_tables.shared_line() if table is zoo_tables.architecture_table else ()
         return self.parse(
             [*list_table(*table()), *after],

@@ -6,7 +6,6 @@ it is imported.
 
 import argparse
 import contextlib
-import difflib
 import logging
 import sys
 from pathlib import Path
@@ -18,6 +17,8 @@ from common import peer_flags
 # The scripts take device, devices and prepare_engine from here.
 from gluon_bert._internal.engine import device, devices, gpu_indices, prepare_engine  # noqa: F401
 from gluon_bert._internal.errors import ArgumentError
+from gluon_bert._internal.suggestions import did_you_mean
+from gluon_bert.cli.output import error_text
 from gluon_bert.zoo import ARCHITECTURES, DATASET_ALIASES, VOCABULARIES
 
 # GluonNLP's scripts start from the first; where it cannot be had, from the second, which needs no
@@ -54,10 +55,9 @@ def one_of(kind, names):
     def parse(text):
         if text in names:
             return text
-        near = difflib.get_close_matches(text, names, n=1, cutoff=0.4)
-        hint = f'; did you mean {near[0]}?' if near else ''
+        hint = did_you_mean(text, names, cutoff=0.4)
         raise argparse.ArgumentTypeError(
-            f'unknown {kind} {text!r}{hint} (there are: {", ".join(sorted(names))})'
+            f'unknown {kind} {text!r}{hint} (allowed: {", ".join(sorted(names))})'
         )
 
     return parse
@@ -237,7 +237,7 @@ def spelled(flags=None):
         yield
     except ArgumentError as error:
         names = flags or {}
-        raise Failure(error.told(lambda name: f'--{names.get(name, name)}')) from None
+        raise Failure(error.message_with(lambda name: f'--{names.get(name, name)}')) from None
 
 
 def log_to(path=None):
@@ -270,7 +270,7 @@ def run(main, argv=None):
     except (Failure, ValueError, OSError, FloatingPointError) as error:
         if '--traceback' in argv:
             raise
-        print(f'{Path(sys.argv[0]).name}: error: {describe(error)}', file=sys.stderr)
+        print(f'{Path(sys.argv[0]).name}: error: {error_text(error)}', file=sys.stderr)
         return 2
     except Exception as error:
         # Interrupted is known once MXNet is loaded; nothing but training raises it.
@@ -286,10 +286,3 @@ def run(main, argv=None):
         print(f'{error}; everything is saved. Go on with:\n  python {again}', file=sys.stderr)
         return 130
     return 0
-
-
-def describe(error):
-    """An error's message; an OSError's with the file it is about."""
-    if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        return f'{error.filename}: {error.strerror}'
-    return str(error)

@@ -1,11 +1,13 @@
-"""The processors there are."""
+"""Count processor cores."""
+
+from __future__ import annotations
 
 import os
 from pathlib import Path
 
 
-def physical_cores():
-    """The cores this process may use, hyper-threads counted once."""
+def physical_cores() -> int:
+    """Count the cores this process may use, hyper-threads once."""
     if not hasattr(os, 'sched_getaffinity'):
         return os.cpu_count() or 1
     cores = set()
@@ -14,5 +16,5 @@ def physical_cores():
         try:
             cores.add(siblings.read_text())
         except OSError:
-            cores.add(number)
+            cores.add(str(number))
     return len(cores)

@@ -1,4 +1,4 @@
-"""Devices and threads of a process that trains.
+"""Choose devices and threads of a training process.
 
 MXNet reads its environment variables when it is imported: nothing here imports it too early.
 """
@@ -8,14 +8,17 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+from collections.abc import Sequence
+from typing import Optional, Union
 
 from .cpu import physical_cores
+from .types import Context
 
 logger = logging.getLogger(__name__)
 
 
-def gpu_indices(text):
-    """Read an argument that is the index of a GPU, or several with commas between: a tuple."""
+def gpu_indices(text: str) -> Union[int, tuple[int, ...]]:
+    """Parse the index of a GPU, or comma-separated indices into a tuple."""
     indices = tuple(int(part) if part.isdecimal() else -1 for part in text.split(','))
     if min(indices) < 0 or len(set(indices)) < len(indices):
         raise argparse.ArgumentTypeError(
@@ -24,10 +27,10 @@ def gpu_indices(text):
     return indices[0] if len(indices) == 1 else indices
 
 
-def prepare_engine(argv=()):
-    """Set what MXNet reads at its import, unless the user did.
+def prepare_engine(argv: Optional[Sequence[str]] = ()) -> None:
+    """Set the environment variables that MXNet reads when imported, unless the user did.
 
-    ``argv`` has the arguments, None for those of the process.
+    ``argv`` has the arguments, None means those of the process.
     """
     # Before the script's own parser, which may need what imports MXNet.
     parser = argparse.ArgumentParser(add_help=False)
@@ -46,8 +49,8 @@ def prepare_engine(argv=()):
         os.environ.setdefault('GOMP_SPINCOUNT', '3000')
 
 
-def device(gpu):
-    """Give the context to run on; ValueError if there is no such GPU."""
+def device(gpu: Optional[int]) -> Context:
+    """Return the context to run on; ValueError if there is no such GPU."""
     import mxnet as mx
 
     if gpu is None:
@@ -55,26 +58,25 @@ def device(gpu):
     count = mx.context.num_gpus()
     if not 0 <= gpu < count:
         built = mx.runtime.Features().is_enabled('CUDA')
-        reason = f'{count} usable GPUs were found' if built else 'this MXNet is built without CUDA'
+        reason = f'{count} usable GPUs exist' if built else 'this MXNet is built without CUDA'
         raise ValueError(f'--gpu {gpu}: no such GPU, {reason}; leave --gpu out to run on the CPU')
     return mx.gpu(gpu)
 
 
-def devices(args):
-    """List the contexts to train on; ValueError if one is not there, or would have no work."""
+def devices(args: argparse.Namespace) -> list[Context]:
+    """List the contexts to train on; ValueError if one is missing or would have no work."""
     import mxnet as mx
 
     if args.cpu_workers:
-        found = [mx.cpu(number) for number in range(args.cpu_workers)]
+        contexts = [mx.cpu(number) for number in range(args.cpu_workers)]
     else:
-        found = [
-            device(index) for index in (args.gpu if isinstance(args.gpu, tuple) else [args.gpu])
-        ]
-    if args.batch_size < len(found):
+        indices = args.gpu if isinstance(args.gpu, tuple) else [args.gpu]
+        contexts = [device(index) for index in indices]
+    if args.batch_size < len(contexts):
         raise ValueError(
-            f'--batch_size {args.batch_size}: is shared by {len(found)} devices, '
+            f'--batch_size {args.batch_size}: is shared by {len(contexts)} devices, '
             f'expected at least one sequence for each'
         )
-    if len(found) > 1:
-        logger.info('devices: %s', ', '.join(map(str, found)))
-    return found
+    if len(contexts) > 1:
+        logger.info('devices: %s', ', '.join(map(str, contexts)))
+    return contexts

@@ -1,4 +1,4 @@
-"""The error of a wrong argument, told in the words of whoever gave it."""
+"""Report a wrong argument by the name under which the user gave it."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ class ArgumentError(ValueError):
     Parameters
     ----------
     name : str
-        Of the argument, such as 'max_len'.
+        Name of the argument, such as 'max_len'.
     reason : str
         Why it is wrong and what is allowed; ``{other}`` stands for another argument's name.
     value : optional
-        What came.
+        The wrong value.
     """
 
-    def __init__(self, name: str, reason: str, value: object = None):
+    def __init__(self, name: str, reason: str, value: object = None) -> None:
         self.name, self.reason, self.value = name, reason, value
-        super().__init__(self.told(lambda other: other, '='))
+        super().__init__(self.message_with(lambda other: other, '='))
 
-    def told(self, spell: Callable[[str], str], equals: str = ' ') -> str:
+    def message_with(self, spell: Callable[[str], str], equals: str = ' ') -> str:
         """Write the message with the names as a user gave them.
 
         Parameters
         ----------
         spell : callable
-            Name of an argument -> how it was given, such as '--max_len'.
+            Converts the name of an argument to the user's spelling, such as '--max_len'.
         equals : str
-            Between name and value.
+            Text between name and value.
 
         Returns
         -------

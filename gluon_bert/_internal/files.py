@@ -1,4 +1,4 @@
-"""Files that are either whole or not there, and digests of files."""
+"""Write files atomically, and compute digests of files."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import contextlib
 import hashlib
 import os
 import tempfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+from .types import PathLike
 
 
 @contextlib.contextmanager
-def atomic_path(path):
-    """A temporary path beside ``path``; renamed to it when the block ends well, else removed."""
+def atomic_path(path: PathLike) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``; rename it to ``path`` unless the block fails."""
     path = Path(path)
     handle, name = tempfile.mkstemp(prefix=f'.{path.name}.', suffix='.part', dir=path.parent)
     os.close(handle)
@@ -27,24 +30,25 @@ def atomic_path(path):
         raise
 
 
-def write_text(path, text):
-    """Write ``text`` to ``path`` as UTF-8, whole or not at all."""
+def write_text(path: PathLike, text: str) -> None:
+    """Write ``text`` to ``path`` as UTF-8, atomically."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding='utf-8')
 
 
-def sha256_of(path):
-    """The SHA-256 of a file, as 64 hexadecimal digits."""
-    return digest_of(path, 'sha256')
+def sha256_of(path: PathLike) -> str:
+    """Compute the SHA-256 of a file, as 64 hexadecimal digits."""
+    return digests_of(path, ['sha256'])['sha256']
 
 
-def digest_of(path, algorithm, chunk=1 << 20):
-    """The digest of a file by the name of the algorithm, in hexadecimal digits."""
-    digest = hashlib.new(algorithm, usedforsecurity=False)
+def digests_of(path: PathLike, algorithms: Iterable[str], chunk: int = 1 << 20) -> dict[str, str]:
+    """Compute digests of a file by the names of their algorithms, in one pass, as hexadecimal."""
+    made = {name: hashlib.new(name, usedforsecurity=False) for name in algorithms}
     with open(path, 'rb') as file:
-        for block in iter(lambda: file.read(chunk), b''):
-            digest.update(block)
-    return digest.hexdigest()
+        for block in iter(lambda: file.read(chunk), b'') if made else ():
+            for digest in made.values():
+                digest.update(block)
+    return {name: digest.hexdigest() for name, digest in made.items()}
 
 
 def _umask():

@@ -1,16 +1,19 @@
-"""JSON files from outside, read within bounds and without guessing."""
+"""Read JSON files from outside, within bounds and without guessing."""
 
 from __future__ import annotations
 
 import json
+from typing import Any, Optional
+
+from .types import PathLike
 
 MAX_BYTES = 24 << 20
 MAX_VALUES = 1_200_000  # twice what a vocabulary of 500000 tokens needs
 _MAX_DIGITS = 100
 
 
-def read_json(path):
-    """The content of a JSON file.
+def read_json(path: PathLike) -> Optional[Any]:
+    """Read the content of a JSON file.
 
     Parameters
     ----------
@@ -36,24 +39,24 @@ def read_json(path):
         raise ValueError(f'{path}: {error}') from None
 
 
-def read_object(path):
-    """As :func:`read_json`; ValueError also for what is not an object."""
+def read_object(path: PathLike) -> dict[str, Any]:
+    """Read a JSON file as :func:`read_json` does; ValueError if it holds no object."""
     content = read_json(path)
     if not isinstance(content, dict):
         raise ValueError(f'{path}: expected a JSON object, got {type(content).__name__}')
     return content
 
 
-def parse_json(raw, max_values=MAX_VALUES):
-    """The content of JSON in bytes.
+def parse_json(raw: bytes, max_values: int = MAX_VALUES) -> Any:
+    """Parse JSON given as bytes.
 
     Raises
     ------
     ValueError
-        If it is not UTF-8, has more than ``max_values`` values, is nested too deeply or not JSON,
-        an object has a key twice, or a number is none or out of range.
+        If it is not UTF-8, not JSON, has more than ``max_values`` values, is nested too deeply,
+        has a key twice in one object, or a number that is NaN, infinite or too long.
     """
-    # Before anything is built of it: one value of two bytes takes a hundred in memory.
+    # Checked before parsing: a value of two bytes takes a hundred in memory.
     if sum(map(raw.count, (b',', b'[', b'{'))) > max_values:
         raise ValueError(f'the JSON holds more than {max_values} values')
     try:
@@ -70,7 +73,7 @@ def parse_json(raw, max_values=MAX_VALUES):
     except RecursionError:
         raise ValueError('the JSON is nested too deeply') from None
     except ValueError as error:
-        raise ValueError(f'not JSON as it is needed here: {error}') from None
+        raise ValueError(f'not JSON as expected: {error}') from None
 
 
 def _unique(pairs):
@@ -78,7 +81,7 @@ def _unique(pairs):
     if len(content) < len(pairs):
         seen = set()
         repeated = next(key for key, _ in pairs if key in seen or seen.add(key))
-        raise ValueError(f'the key {repeated[:80]!r} stands twice in one object')
+        raise ValueError(f'the key {repeated[:80]!r} occurs twice in one object')
     return content
 
 

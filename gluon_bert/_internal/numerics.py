@@ -1,17 +1,22 @@
-"""Turn scores into probabilities."""
+"""Convert scores to probabilities."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
-def softmax(scores, axis=-1):
-    """Probabilities along an axis, in double precision.
+
+def softmax(scores: ArrayLike, axis: int = -1) -> np.ndarray:
+    """Compute probabilities along an axis, in double precision.
 
     Parameters
     ----------
     scores : array_like of float
-        Along the axis there may be none.
+        The axis may be empty.
     axis : int
 
     Returns
@@ -24,8 +29,8 @@ def softmax(scores, axis=-1):
     return exponentials / exponentials.sum(axis=axis, keepdims=True)
 
 
-def sigmoid(scores):
-    """Turn scores into the probabilities of independent classes, in double precision.
+def sigmoid(scores: ArrayLike) -> np.ndarray:
+    """Compute the probability of each of independent classes, in double precision.
 
     Parameters
     ----------
@@ -36,5 +41,5 @@ def sigmoid(scores):
     numpy.ndarray of float64
         Of the same shape.
     """
-    # Without overflow, and without a warning where a damaged network gives no number.
+    # tanh neither overflows nor warns if a damaged network returns NaN.
     return (1 + np.tanh(np.asarray(scores, 'float64') / 2)) / 2

@@ -1,21 +1,23 @@
-"""Progress bars on a terminal."""
+"""Show progress bars on a terminal."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from typing import Optional
+from typing import Any, Optional
 
 from tqdm import tqdm
 
 
-def progress_bar(desc: str, total: Optional[int] = None, items: Optional[Iterable] = None, **more):
-    """Show a progress bar, quiet where standard error is not a terminal.
+def progress_bar(
+    desc: str, total: Optional[int] = None, items: Optional[Iterable] = None, **more: Any
+) -> Any:
+    """Show a progress bar, hidden if standard error is not a terminal.
 
     Parameters
     ----------
     desc : str
-        Beside the bar.
+        Label of the bar.
     total : int, optional
     items : iterable, optional
         What the bar iterates over.

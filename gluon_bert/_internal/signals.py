@@ -1,13 +1,16 @@
-"""Stop at the next good moment instead of at once."""
+"""Stop at the next suitable moment instead of at once."""
+
+from __future__ import annotations
 
 import contextlib
 import signal
 import threading
+from collections.abc import Iterator
 
 
 @contextlib.contextmanager
-def stop_signals():
-    """An event that SIGINT and SIGTERM set; a second one interrupts at once."""
+def stop_signals() -> Iterator[threading.Event]:
+    """Yield an event that SIGINT and SIGTERM set; a second signal interrupts at once."""
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield stop  # only the main thread can handle signals

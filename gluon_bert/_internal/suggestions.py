@@ -1,26 +1,48 @@
-"""The nearest of the names there are."""
+"""Suggest the nearest allowed name when a name is unknown."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Optional
 
 
-def did_you_mean(name: str, names: Iterable[str], cutoff: float = 0.5) -> str:
-    """Suggest the nearest name.
+def nearest(name: object, names: Iterable[object], cutoff: float = 0.5) -> Optional[str]:
+    """Find the allowed name most like a given one, whatever its case.
 
     Parameters
     ----------
-    name : str
-        That is none of ``names``.
-    names : iterable of str
+    name : object
+        The name as it was given; only its first 100 characters are compared.
+    names : iterable
+        The allowed names.
     cutoff : float
-        Least likeness, in [0, 1].
+        Similarity, from 0 to 1, below which no name counts as near; see
+        :func:`difflib.get_close_matches`.
+
+    Returns
+    -------
+    str or None
+    """
+    choices = {str(choice).lower(): str(choice) for choice in names}
+    matches = difflib.get_close_matches(str(name)[:100].lower(), choices, n=1, cutoff=cutoff)
+    return choices[matches[0]] if matches else None
+
+
+def did_you_mean(name: object, names: Iterable[object], cutoff: float = 0.5) -> str:
+    """Write the part of an error message that suggests the nearest name.
 
     Returns
     -------
     str
-        "; did you mean 'x'?", or '' where none is near.
+        Such as ``"; did you mean 'base'?"``; empty if no name is near.
+
+    Examples
+    --------
+    >>> did_you_mean('Bsae', ['base', 'large'])
+    "; did you mean 'base'?"
+    >>> did_you_mean('xyz', ['base', 'large'])
+    ''
     """
-    near = difflib.get_close_matches(str(name), list(names), n=1, cutoff=cutoff)
-    return f'; did you mean {near[0]!r}?' if near else ''
+    match = nearest(name, names, cutoff)
+    return '' if match is None else f'; did you mean {match!r}?'

@@ -7,41 +7,43 @@ import importlib
 import inspect
 import os
 import sys
+from argparse import ArgumentParser
+from typing import Optional
 
 from .. import __version__
 from .output import error_text
 
 __all__ = ['COMMANDS', 'main', 'make_parser']
 
-# Subcommand -> (module, what it does). A module has add_arguments(parser) and run(args).
+# Subcommand -> (module, summary). A module has add_arguments(parser) and run(args).
 COMMANDS = {
-    'list': ('listing', 'the models of the zoo'),
-    'info': ('info', 'hyper-parameters, parameter counts, sources; a drawing of the network'),
-    'fetch': ('fetch', 'bring models into the cache'),
+    'list': ('listing', 'list the models of the zoo'),
+    'info': ('info', 'show hyper-parameters, parameter counts and sources; draw the network'),
+    'fetch': ('fetch', 'fetch models into the cache'),
     'train': ('train', 'fine-tune for a task, from data files to a folder'),
-    'predict': ('predict', 'labels, answers, entities, words: what a model says of texts'),
-    'quantize': ('quantize', 'a lower precision for a fine-tuned folder, accuracy kept'),
-    'convert': ('convert', 'a checkpoint of any format to any other'),
-    'verify': ('verify', 'a file against its row, or two checkpoints against each other'),
-    'plot': ('plot', 'pictures of attention, vectors, answers, entities, training runs'),
-    'cache': ('cache', 'what lies in the cache; clear it'),
+    'predict': ('predict', 'predict labels, answers, entities or words for texts'),
+    'quantize': ('quantize', 'lower the precision of a fine-tuned model without loss of accuracy'),
+    'convert': ('convert', 'convert a checkpoint to another format'),
+    'verify': ('verify', 'verify a file against its row, or compare two checkpoints'),
+    'plot': ('plot', 'plot attention, vectors, answers, entities or training runs'),
+    'cache': ('cache', 'list or clear the cache'),
 }
 _INTERRUPTED, _NO_READER = 130, 141  # as a shell reports SIGINT and SIGPIPE
 _DESCRIPTION = """\
 The zoo of BERT models for Apache MXNet, and checkpoints of GluonNLP, Hugging Face and TensorFlow.
 
 MODEL is a model of the zoo as two words, NAME DATASET, or as one, NAME/DATASET; the path of a
-checkpoint; or hf://owner/name[@revision], a repository of the Hugging Face hub. A path that reads
-like a name of the zoo is written with ./ in front.
+checkpoint; or hf://owner/name[@revision], a repository of the Hugging Face hub. Write ./ before a
+path that looks like a name of the zoo.
 """
 _EPILOGUE = """\
-exit status: 0 as wished, 1 verify found a difference, 2 wrong input. Results go to standard
+exit status: 0 success, 1 verify found a difference, 2 wrong input. Results go to standard
 output, everything else to standard error.
 """
 
 
 class _Parser(argparse.ArgumentParser):
-    """A wrong argument is told in one line."""
+    """Parser that reports a wrong argument in one line."""
 
     def __init__(self, **options):
         super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, **options)
@@ -50,8 +52,8 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f'{self.prog}: error: {message}\n')
 
 
-def make_parser():
-    """The parser of the whole command line.
+def make_parser() -> ArgumentParser:
+    """Build the parser of the command line.
 
     Returns
     -------
@@ -60,18 +62,18 @@ def make_parser():
     parser = _Parser(prog='gluon-bert', description=_DESCRIPTION, epilog=_EPILOGUE)
     parser.add_argument('--version', action='version', version=f'gluon-bert {__version__}')
     commands = parser.add_subparsers(dest='command', required=True, metavar='COMMAND')
-    for name, (module, summary) in COMMANDS.items():
-        module = importlib.import_module(f'.{module}', __name__)
+    for name, (module_name, summary) in COMMANDS.items():
+        module = importlib.import_module(f'.{module_name}', __name__)
         command = commands.add_parser(name, help=summary, description=inspect.getdoc(module))
         module.add_arguments(command)
         command.add_argument(
-            '--traceback', action='store_true', help='show where an error came from'
+            '--traceback', action='store_true', help='show the traceback of an error'
         )
         command.set_defaults(run=module.run)
     return parser
 
 
-def main(argv=None):
+def main(argv: Optional[list[str]] = None) -> int:
     """Run a command line.
 
     Parameters
@@ -93,7 +95,7 @@ def main(argv=None):
     except KeyboardInterrupt:
         return _INTERRUPTED
     except BrokenPipeError:
-        # Nobody reads on, as in '| head'. Python would complain when it closes the stream.
+        # The reader stopped, as in '| head'. Python would complain when it closes the stream.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _NO_READER
     except (ValueError, OSError) as error:

@@ -1,30 +1,35 @@
-"""Two checkpoints array by array."""
+"""Compare two checkpoints array by array."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 import numpy as np
 
 from ..checkpoint.arrays import Arrays, shape_of
 
-BY_TOKEN = ('word_embed.0.weight', 'decoder.3.bias')  # have a row for each token
+if TYPE_CHECKING:
+    from ..checkpoint.schema import Checkpoint
+
+
+BY_TOKEN = ('word_embed.0.weight', 'decoder.3.bias')  # arrays with a row for each token
 _ROWS = 4096  # compared at a time
 
 
 class Difference(NamedTuple):
-    """How two arrays of one name differ.
+    """Difference of two arrays with one name.
 
     Parameters
     ----------
     name : str
     equal : bool
-        Bit by bit.
+        True if equal bit by bit.
     largest : float
         The largest absolute difference of two values; infinite if the arrays cannot be compared.
     reason : str
-        Why they cannot be compared, or what else there is to say.
+        Why they cannot be compared, or a further remark.
     """
 
     name: str
@@ -34,7 +39,7 @@ class Difference(NamedTuple):
 
 
 class TokenMap(NamedTuple):
-    """Ids of the same tokens in two vocabularies; None for all ids as they are."""
+    """Ids of the same tokens in two vocabularies; None to compare all ids as they are."""
 
     first: Optional[np.ndarray]
     second: Optional[np.ndarray]
@@ -43,8 +48,8 @@ class TokenMap(NamedTuple):
 AS_IT_IS = TokenMap(None, None)
 
 
-def same_bits(first, second):
-    """Whether two arrays are the same, type and shape included, NaNs too."""
+def same_bits(first: np.ndarray, second: np.ndarray) -> bool:
+    """Tell if two arrays are identical, type, shape and NaNs included."""
     return (
         first.dtype == second.dtype
         and first.shape == second.shape
@@ -52,7 +57,12 @@ def same_bits(first, second):
     )
 
 
-def compare_array(name, first, second, tokens=AS_IT_IS):
+def compare_array(
+    name: str,
+    first: Mapping[str, np.ndarray],
+    second: Mapping[str, np.ndarray],
+    tokens: TokenMap = AS_IT_IS,
+) -> Difference:
     """Compare the arrays of one name.
 
     Parameters
@@ -60,7 +70,7 @@ def compare_array(name, first, second, tokens=AS_IT_IS):
     name : str
     first, second : mapping of str to numpy.ndarray
     tokens : TokenMap
-        Of arrays with a row for each token, only these rows are compared.
+        In arrays with a row for each token, compare only these rows.
 
     Returns
     -------
@@ -79,8 +89,8 @@ def compare_array(name, first, second, tokens=AS_IT_IS):
     return Difference(name, equal, largest, '' if equal else reason)
 
 
-def largest_difference(first, second):
-    """The largest absolute difference of two arrays of one shape; NaN counts as infinite."""
+def largest_difference(first: np.ndarray, second: np.ndarray) -> float:
+    """Compute the largest absolute difference of two arrays of one shape; NaN is infinite."""
     largest = 0.0
     for a, b in _chunks(first, second):
         if a.size:
@@ -90,8 +100,10 @@ def largest_difference(first, second):
     return largest
 
 
-def names_of_both(first, second):
-    """Names in both mappings, only in the first, only in the second."""
+def names_of_both(
+    first: Mapping[str, Any], second: Mapping[str, Any]
+) -> tuple[list[str], list[str], list[str]]:
+    """List the names in both mappings, only in the first, and only in the second."""
     return (
         [name for name in first if name in second],
         [name for name in first if name not in second],
@@ -99,10 +111,10 @@ def names_of_both(first, second):
     )
 
 
-def with_dtype(checkpoint, dtype):
-    """The checkpoint with its numbers in another type, each array converted when asked for.
+def with_dtype(checkpoint: Checkpoint, dtype: str) -> Checkpoint:
+    """Convert a checkpoint's numbers to another type, each array when it is read.
 
-    ValueError is raised then if it has values that the type cannot hold.
+    Reading an array raises ValueError if the type cannot hold its values.
     """
     arrays = checkpoint.arrays
 
@@ -129,7 +141,7 @@ def _bytes(array):
 
 
 def _chunks(first, second):
-    """Pairs of parts of both, so that no copy of a whole array is made."""
+    """Pair parts of both arrays, so that no copy of a whole array is made."""
     if not first.ndim:
         return [(first.reshape(1), second.reshape(1))]
     return ((first[i : i + _ROWS], second[i : i + _ROWS]) for i in range(0, len(first), _ROWS))

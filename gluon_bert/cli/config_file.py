@@ -1,20 +1,25 @@
-"""A file of hyper-parameters for parameters that have none beside them."""
+"""Read hyper-parameters from a file of their own."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .._internal.json import read_object
+from .._internal.types import PathLike
+
+if TYPE_CHECKING:
+    from ..config import BertConfig
 
 
-def read_config_file(path):
+def read_config_file(path: PathLike) -> BertConfig:
     """Read hyper-parameters.
 
     Parameters
     ----------
     path : str or Path
-        The .json that this package writes beside a .params file, or an object of BertConfig's
-        fields; config.json of transformers; or bert_config.json of Google.
+        The .json that this package writes next to a .params file, an object of BertConfig's
+        fields, transformers' config.json, or Google's bert_config.json.
 
     Returns
     -------
@@ -23,7 +28,7 @@ def read_config_file(path):
     Raises
     ------
     FileNotFoundError, ValueError
-        If it is absent or none of these.
+        If it is missing or none of these.
     """
     from ..checkpoint.gluonnlp.files import config_of
     from ..checkpoint.huggingface.config import read_config

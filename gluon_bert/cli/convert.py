@@ -1,7 +1,7 @@
-"""Convert a checkpoint of any format to any other.
+"""Convert a checkpoint to another format.
 
-OUT is a file for GluonNLP's format, <stem>.params, else a folder. It is written whole or not at
-all, and read back: what is then not equal bit by bit is an error.
+OUT is a file for GluonNLP's format, <stem>.params, else a folder. It is written atomically and read
+back; a difference in any bit is an error.
 
 examples:
   gluon-bert convert NAME DATASET model.params
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from argparse import ArgumentParser, Namespace
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from .models import read_model
 from .output import note, say, size_text
 
 _FORMATS = ('gluonnlp', 'huggingface', 'tensorflow')
-# What a folder may hold that is replaced as a whole.
+# Files that a folder to be replaced may hold.
 _REPLACEABLE = (
     '*.safetensors',
     '*.bin',
@@ -36,7 +37,7 @@ _REPLACEABLE = (
 )
 
 
-def add_arguments(parser):
+def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument(
         'paths',
@@ -52,38 +53,38 @@ def add_arguments(parser):
     parser.add_argument(
         '--config',
         metavar='FILE',
-        help='hyper-parameters of a .params file that has none beside it',
+        help='hyper-parameters of a .params file without a configuration',
     )
     case = parser.add_mutually_exclusive_group()
     case.add_argument(
         '--lower',
         action='store_true',
         default=None,
-        help='the tokenizer lower-cases, whatever IN says',
+        help='make the tokenizer lower-case text, whatever IN states',
     )
     case.add_argument(
         '--cased',
         action='store_false',
         dest='lower',
-        help='the tokenizer keeps case, whatever IN says',
+        help='make the tokenizer preserve case, whatever IN states',
     )
     parser.add_argument(
         '--dtype', choices=('float32', 'float16'), help='type of the numbers (default: as in IN)'
     )
-    parser.add_argument('--overwrite', action='store_true', help='replace OUT if it is there')
-    parser.add_argument('--no-check', action='store_true', help='do not read it back')
+    parser.add_argument('--overwrite', action='store_true', help='replace OUT if it exists')
+    parser.add_argument('--no-check', action='store_true', help='do not read OUT back')
     parser.add_argument('--root', help='folder of the cache (default: $MXNET_HOME/models)')
 
 
-def run(args):
+def run(args: Namespace) -> int:
     """Run the subcommand."""
     if len(args.paths) < 2:
-        raise ValueError('IN and OUT are needed')
+        raise ValueError('expected IN and OUT')
     target = Path(os.path.abspath(os.path.expanduser(args.paths[-1])))
     to = args.to or ('gluonnlp' if target.suffix == '.params' else 'huggingface')
     if (target.suffix == '.params') != (to == 'gluonnlp'):
         raise ValueError(
-            f'{target}: a name that ends in .params goes with --to gluonnlp, and only with it'
+            f'{target}: --to gluonnlp needs a name that ends in .params; other formats a folder'
         )
     _refuse([target], args.overwrite)
     model = read_model(args.paths[:-1])
@@ -95,7 +96,7 @@ def run(args):
 
 
 def _write(checkpoint, folder, target, to, args):
-    """Write into a folder of its own, check, and move it to where it belongs."""
+    """Write into a folder of its own, check it, and move it to its destination."""
     from ..checkpoint import write_checkpoint
 
     if to == 'gluonnlp':
@@ -107,7 +108,7 @@ def _write(checkpoint, folder, target, to, args):
     size = sum(path.stat().st_size for path in folder.iterdir())
     if to == 'gluonnlp':
         moves = {path: target.with_name(path.name) for path in sorted(folder.iterdir())}
-        stale = target.with_suffix('.vocab')  # of what is replaced; it would be read with OUT
+        stale = target.with_suffix('.vocab')  # left from a replaced file; it would be read with OUT
         _refuse([*moves.values(), stale], args.overwrite)
         stale.unlink(missing_ok=True)
         for path, place in moves.items():
@@ -122,12 +123,12 @@ def _write(checkpoint, folder, target, to, args):
 
 
 def _refuse(targets, overwrite):
-    """ValueError if something would be replaced that is not to be, or not a checkpoint."""
+    """Raise ValueError if the output would replace a file that must not be replaced."""
     for target in targets:
         if not target.exists() or (target.is_dir() and not any(target.iterdir())):
             continue
         if not overwrite:
-            raise ValueError(f'{target}: is there already; pass --overwrite to replace it')
+            raise ValueError(f'{target}: already exists; pass --overwrite to replace it')
         if target.is_dir():
             strange = [
                 path.name
@@ -136,12 +137,12 @@ def _refuse(targets, overwrite):
             ]
             if strange:
                 raise ValueError(
-                    f'{target}: holds {strange[0]}, which is no part of a checkpoint; not replaced'
+                    f'{target}: has {strange[0]}, which is not part of a checkpoint; not replaced'
                 )
 
 
 def _changed(checkpoint, args):
-    """The checkpoint with the case and the type that were asked for."""
+    """Apply the case and the type that were asked for."""
     if args.lower is not None:
         from ..data import BertTokenizer
 
@@ -157,7 +158,7 @@ def _changed(checkpoint, args):
 
 
 def _check(checkpoint, written, to):
-    """ValueError if what was written is not what is read back."""
+    """Raise ValueError if the files read back differ from what was written."""
     from ..checkpoint import read_checkpoint
 
     expected, again = _as_kept(checkpoint, to), read_checkpoint(written)
@@ -179,7 +180,7 @@ def _check(checkpoint, written, to):
         problems.append('the vocabulary differs')
     if problems:
         raise ValueError(
-            f'what was written differs when it is read back: {problems[0]}'
+            f'the output differs when read back: {problems[0]}'
             f'{f" and {len(problems) - 1} more" if problems[1:] else ""}'
         )
 
@@ -190,14 +191,14 @@ def _vocabulary(checkpoint):
 
 
 def _as_kept(checkpoint, to):
-    """The checkpoint as a format keeps it; what it has no place for is told."""
+    """Return the checkpoint as a format keeps it; report what the format has no place for."""
     from ..checkpoint.arrays import renamed
     from ..checkpoint.gluonnlp.files import without_single_token_type
 
     if to != 'tensorflow':
         return without_single_token_type(checkpoint) if to == 'gluonnlp' else checkpoint
     if checkpoint.labels:
-        note('not kept: the labels, for which TensorFlow has no place')
+        note('not written: the labels, for which TensorFlow has no place')
     if 'tagger' in checkpoint.heads:
         note('the tagger has the names of a classifier, as in the usual scripts for TensorFlow')
         checkpoint = replace(

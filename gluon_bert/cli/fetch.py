@@ -1,7 +1,6 @@
-"""Bring models into the cache, each checked, and print where they lie.
+"""Fetch models into the cache, verify them, and print their paths.
 
-A download that was broken off is gone on with. Models of the hub (hf://) go into the cache of its
-client.
+Interrupted downloads are resumed. Models of the hub (hf://) go into the cache of the hub's client.
 
 examples:
   gluon-bert fetch NAME DATASET
@@ -10,13 +9,15 @@ examples:
 
 from __future__ import annotations
 
+from argparse import ArgumentParser, Namespace
+
 from ..zoo import VOCABULARIES, list_models
 from ..zoo.fetch.store import fetch_vocabulary
 from .models import Model, read_models
 from .output import error_text, note, say
 
 
-def add_arguments(parser):
+def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument(
         'models', nargs='*', metavar='MODEL', help='NAME DATASET, NAME/DATASET or hf://owner/name'
@@ -26,16 +27,16 @@ def add_arguments(parser):
     parser.add_argument('--vocab-only', action='store_true', help='vocabularies, no parameters')
 
 
-def run(args):
+def run(args: Namespace) -> int:
     """Run the subcommand."""
     models = read_models(args.models)
     if args.all == bool(models):
-        raise ValueError('name models, or pass --all')
+        raise ValueError('expected either models or --all')
     if args.all:
         models = [Model(f'{key.name}/{key.dataset_name}', key=key) for key in list_models()]
     for model in models:
         if model.path is not None:
-            raise ValueError(f'{model.text}: lies here already')
+            raise ValueError(f'{model.text}: already on disk')
     failed = [model for model in models if not _fetch(model, args, alone=len(models) == 1)]
     if failed:
         raise ValueError(
@@ -46,7 +47,7 @@ def run(args):
 
 
 def _fetch(model, args, alone):
-    """Whether it could be fetched; the reason is told if not."""
+    """Fetch one model; report the reason and return False if it fails."""
     try:
         for path in _paths(model, args):
             say(path)

@@ -1,6 +1,6 @@
-"""Tell what a model is: hyper-parameters, parameters by kind of layer, sizes, vocabulary, sources.
+"""Show a model's hyper-parameters, parameters by kind of layer, sizes and sources.
 
-For a model of the zoo its files need not be there; of a checkpoint only the headers are read.
+The files of a model of the zoo need not exist; of a checkpoint only the headers are read.
 
 examples:
   gluon-bert info NAME DATASET --draw network.svg
@@ -10,17 +10,24 @@ examples:
 from __future__ import annotations
 
 import json
+import math
+from argparse import ArgumentParser, Namespace
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from ..modeling.counts import count_parameters, title_of
 from ..zoo import VOCABULARIES, WEIGHTS, family_of, get_config
 from ..zoo.fetch.local_files import files_of
-from ..zoo.fetch.sources import address
+from ..zoo.fetch.sources import url_of
 from ..zoo.schema import GluonFile
-from .holdings import holding_of
+from .cache_contents import cached_row
 from .listing import SOURCES
 from .models import read_model
 from .output import columns, note, say, size_text
+
+if TYPE_CHECKING:
+    from ..checkpoint.schema import Checkpoint
+
 
 _UNSEEN = ('config', 'parameters', 'total', 'sources', 'name', 'dataset_name')
 _SIZES = {
@@ -35,14 +42,14 @@ _KINDS = {
 }
 
 
-def add_arguments(parser):
+def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument('model', nargs='+', metavar='MODEL', help='see gluon-bert --help')
     parser.add_argument('--root', help='folder of the cache (default: $MXNET_HOME/models)')
     parser.add_argument(
         '--config',
         metavar='FILE',
-        help='hyper-parameters of a .params file that has none beside it',
+        help='hyper-parameters of a .params file without a configuration',
     )
     parser.add_argument(
         '--draw', metavar='FILE', help='draw the network into this .svg, .png or .pdf file'
@@ -50,7 +57,7 @@ def add_arguments(parser):
     parser.add_argument('--json', action='store_true', help='write JSON')
 
 
-def run(args):
+def run(args: Namespace) -> int:
     """Run the subcommand."""
     model = read_model(args.model)
     if model.key is not None:
@@ -73,8 +80,8 @@ def run(args):
     return 0
 
 
-def class_number(checkpoint):
-    """Classes of a checkpoint's classifier or tagger; 2 if it has neither."""
+def class_number(checkpoint: Checkpoint) -> int:
+    """Count the classes of a checkpoint's classifier or tagger; 2 if it has neither."""
     from ..checkpoint.arrays import shape_of
 
     for weight in ('classifier.1.weight', 'tag_classifier.weight'):
@@ -84,10 +91,10 @@ def class_number(checkpoint):
 
 
 def _of_row(key, root):
-    """The configuration of a row, and what there is to tell of it."""
+    """Collect the configuration and facts of a row."""
     row, vocabulary = WEIGHTS[key], VOCABULARIES[key.dataset_name]
     config = get_config(key.name, vocabulary.size)
-    holding = holding_of(*key, root)
+    cached = cached_row(*key, root)
     counts = count_parameters(config, row.heads)
     return config, {
         'name': key.name,
@@ -99,8 +106,8 @@ def _of_row(key, root):
         'parameters': counts,
         'total': sum(counts.values()),
         'float32_bytes': 4 * sum(counts.values()),
-        'cached': [str(path) for path, _ in holding.files],
-        'cached_bytes': holding.size,
+        'cached': [str(path) for path, _ in cached.files],
+        'cached_bytes': cached.size,
         'vocabulary': {
             'kind': vocabulary.kind,
             'size': vocabulary.size,
@@ -119,7 +126,7 @@ def _source(file):
     digest = ('sha1', file.sha1) if isinstance(file, GluonFile) else ('sha256', file.sha256)
     return {
         'kind': kinds[type(file)],
-        'address': address(file),
+        'address': url_of(file),
         digest[0]: digest[1],
         'bytes': getattr(file, 'size', None),
         'lacks': list(getattr(file, 'lacks', ())),
@@ -127,7 +134,7 @@ def _source(file):
 
 
 def _of_checkpoint(checkpoint, path, num_classes):
-    """The configuration of a checkpoint, and what there is to tell of it."""
+    """Collect the configuration and facts of a checkpoint."""
     from ..checkpoint import find_format
     from ..checkpoint.arrays import shape_of
 
@@ -162,17 +169,11 @@ def _of_checkpoint(checkpoint, path, num_classes):
 
 
 def _size(shapes):
-    total = 0
-    for shape in shapes:
-        number = 1
-        for length in shape:
-            number *= length
-        total += number
-    return total
+    return sum(math.prod(shape) for shape in shapes)
 
 
 def _size_of(path):
-    """Bytes of the files that hold the arrays."""
+    """Sum the bytes of the files that hold the arrays."""
     if path.is_file():
         return path.stat().st_size
     patterns = (
@@ -204,7 +205,7 @@ def _write(title, facts):
     ]
     say('\n'.join(columns([*rows, ('  total', f'{total:,}', '')], right=(1, 2))))
     if 'sources' in facts:
-        say('\nsources, in the order in which they are tried')
+        say('\nsources, in the order they are tried')
         for source in facts['sources']:
             say(f'  {source["kind"]}: {source["address"]}')
             for line in _details(source):
@@ -230,7 +231,7 @@ def _text(name, value):
             [
                 value['kind'],
                 f'{value["size"]:,} tokens',
-                'lower-cased' if value['lowercase'] else 'case kept',
+                'lower-cased' if value['lowercase'] else 'cased',
                 *([f'ids {value["ids"]}'] if 'ids' in value else ()),
             ]
         )

@@ -1,7 +1,7 @@
 """List the models of the zoo.
 
-Only the tables and the names and sizes of the files in the cache are read. A size is that of the
-download, or with ~ what the parameters take in single precision, where the former is not known.
+Reads only the tables and the names and sizes of cached files. A size is that of the download, or,
+if that is unknown, with ~ that of the parameters in single precision.
 
 example:
   gluon-bert list --name 'bert_*' --max-params 30M --sort params
@@ -11,34 +11,42 @@ from __future__ import annotations
 
 import argparse
 import json
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterable
 from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Optional
 
 from ..checkpoint.schema import FAMILIES
 from ..modeling.counts import count_parameters, short_count
 from ..zoo import DATASET_ALIASES, VOCABULARIES, WEIGHTS, family_of, get_config, list_models
 from ..zoo.schema import GluonFile, HubFile, InstalledFile, ZipArchive
-from .holdings import holding_of
+from .cache_contents import cached_row
 from .output import columns, note, say, size_text
+
+if TYPE_CHECKING:
+    from ..config import BertConfig
+    from ..zoo.schema import Weights
+
 
 SOURCES = {'gluonnlp': GluonFile, 'hub': HubFile, 'zip': ZipArchive, 'installed': InstalledFile}
 _HEADS = ('pooler', 'next_sentence', 'masked_lm')
 _FACTORS = {'k': 1e3, 'm': 1e6, 'g': 1e9, 'b': 1e9}
 
 
-def add_arguments(parser):
+def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument('--name', metavar='GLOB', default='*', help='architectures of this name')
-    parser.add_argument('--dataset', metavar='GLOB', default='*', help='data sets of this name')
+    parser.add_argument('--name', metavar='GLOB', default='*', help='architectures that match')
+    parser.add_argument('--dataset', metavar='GLOB', default='*', help='data sets that match')
     parser.add_argument('--family', choices=FAMILIES, help='models of this family')
-    parser.add_argument('--source', choices=SOURCES, help='models that can be had from there')
+    parser.add_argument('--source', choices=SOURCES, help='models available from this source')
     parser.add_argument('--head', choices=_HEADS, help='models with this trained head')
     parser.add_argument(
         '--max-params',
         metavar='N',
         type=_number,
-        help='models of at most so many parameters, such as 30M',
+        help='models with at most N parameters, such as 30M',
     )
-    parser.add_argument('--cached', action='store_true', help='models that need no fetching')
+    parser.add_argument('--cached', action='store_true', help='models that are already on disk')
     parser.add_argument('--root', help='folder of the cache (default: $MXNET_HOME/models)')
     parser.add_argument(
         '--sort', choices=('name', 'params'), default='name', help='order (default: name)'
@@ -51,35 +59,35 @@ def add_arguments(parser):
     )
 
 
-def run(args):
+def run(args: Namespace) -> int:
     """Run the subcommand."""
     models = [model for model in map(_describe, list_models()) if _wanted(model, args)]
     for model in models:
-        _add_holding(model, args.root)
+        _add_cached(model, args.root)
     if args.cached:
         models = [model for model in models if model['cached'] or model['installed']]
     if args.sort == 'params':
         models.sort(key=lambda model: model['parameters'])
     if not models:
-        note('no model of the zoo is like that')
+        note('no model matches')
     _WRITERS[args.format](models)
     return 0
 
 
-def source_names(row):
-    """The kinds of source that a row has, each once, in the row's order."""
+def source_names(row: Weights) -> list[str]:
+    """List a row's kinds of source, each once, in the row's order."""
     kinds = {kind: name for name, kind in SOURCES.items()}
     files = [source[0] if isinstance(source, tuple) else source for source in row.sources]
     return list(dict.fromkeys(kinds[type(file)] for file in files))
 
 
-def expected_size(config, heads):
-    """Bytes of all parameters in single precision."""
+def expected_size(config: BertConfig, heads: Iterable[str]) -> int:
+    """Compute the bytes of all parameters in single precision."""
     return 4 * sum(count_parameters(config, heads).values())
 
 
-def download_size(row):
-    """Bytes of the first file whose size is known, or None."""
+def download_size(row: Weights) -> Optional[int]:
+    """Return the bytes of the first file whose size is known, or None."""
     sizes = [getattr(source, 'size', None) for source in row.sources]
     return next((size for size in sizes if size), None)
 
@@ -100,11 +108,11 @@ def _describe(key):
     }
 
 
-def _add_holding(model, root):
-    holding = holding_of(model['name'], model['dataset_name'], root)
-    model['cached'] = holding.usable
-    model['cached_bytes'] = holding.size
-    model['installed'] = holding.installed is not None
+def _add_cached(model, root):
+    cached = cached_row(model['name'], model['dataset_name'], root)
+    model['cached'] = cached.usable
+    model['cached_bytes'] = cached.size
+    model['installed'] = cached.installed is not None
 
 
 def _wanted(model, args):

@@ -1,45 +1,51 @@
-"""What MODEL means on the command line."""
+"""Parse MODEL arguments of the command line."""
 
 from __future__ import annotations
 
-import difflib
 import functools
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional
+from typing import TYPE_CHECKING, Optional
 
+from .._internal.suggestions import did_you_mean
+from .._internal.types import PathLike
 from ..zoo import ARCHITECTURES, ModelName, resolve
+from ..zoo.fetch.hub import is_hub_url, parse_hub_url
 
-HUB = 'hf://'
+if TYPE_CHECKING:
+    from ..checkpoint.schema import Checkpoint
 
 
 @dataclass(frozen=True)
 class Model:
-    """A model that was named on the command line.
+    """A model named on the command line.
 
     Parameters
     ----------
     text : str
-        As it was typed.
+        As typed.
     key : ModelName, optional
-        Of its row in the zoo.
+        Key of its row in the zoo.
     path : Path, optional
-        Of a checkpoint.
+        Path of a checkpoint.
     """
 
     text: str
     key: Optional[ModelName] = None
     path: Optional[Path] = None
 
-    def checkpoint(self, root=None, config=None):
-        """Its :class:`.Checkpoint`, fetched if need be.
+    def checkpoint(
+        self, root: Optional[PathLike] = None, config: Optional[PathLike] = None
+    ) -> Checkpoint:
+        """Open its :class:`.Checkpoint`, fetching it if need be.
 
         Parameters
         ----------
         root : str or Path, optional
-            Of the zoo's cache.
+            Folder of the zoo's cache.
         config : str or Path, optional
-            File of hyper-parameters for a .params file that has none beside it.
+            File of hyper-parameters for a .params file without a configuration.
         """
         if self.key is not None:
             from ..zoo import zoo_checkpoint
@@ -52,20 +58,19 @@ class Model:
             return read_checkpoint(folder)
         if find_format(folder) != 'gluonnlp':
             raise ValueError(
-                f'--config: {folder} has its configuration beside it; only for a '
-                f'.params file one can be given'
+                f'--config: {folder} has a configuration; expected a .params file without one'
             )
         from .config_file import read_config_file
 
         return read_checkpoint(folder, config=read_config_file(config))
 
-    def folder(self):
-        """Where it lies, if it is not of the zoo; a repository of the hub is fetched."""
+    def folder(self) -> Path:
+        """Return the path of a model outside the zoo; a repository of the hub is fetched."""
         return self.path if self.path is not None else _fetched(self.text)
 
 
-def read_models(words):
-    """The models that words name, see :class:`Model`.
+def read_models(words: Iterable[str]) -> list[Model]:
+    """Parse the words of the command line into models, see :class:`Model`.
 
     Parameters
     ----------
@@ -78,21 +83,21 @@ def read_models(words):
     Raises
     ------
     ValueError, FileNotFoundError
-        If a word is neither a name of the zoo nor the path of something.
+        If a word is neither a name of the zoo nor an existing path.
     """
     words, models = list(words), []
     while words:
         word = words.pop(0)
         name, slash, dataset_name = word.partition('/')
-        if word.startswith(HUB):
+        if is_hub_url(word):
             models.append(Model(word))
         elif name in ARCHITECTURES and slash:
             models.append(Model(word, key=resolve(name, dataset_name)))
         elif name in ARCHITECTURES:
             if not words:
                 raise ValueError(
-                    f'{name}: on which data set? gluon-bert list --name {name} '
-                    f'tells on which there are'
+                    f'{name}: give a data set: NAME DATASET; gluon-bert list --name {name} '
+                    f'lists them'
                 )
             models.append(Model(f'{word} {words[0]}', key=resolve(name, words.pop(0))))
         else:
@@ -100,16 +105,16 @@ def read_models(words):
     return models
 
 
-def read_model(words):
-    """The one model that words name; ValueError if they name several."""
+def read_model(words: Iterable[str]) -> Model:
+    """Parse words that name one model; ValueError if they name several."""
     models = read_models(words)
     if len(models) != 1:
         raise ValueError(f'expected one model, got {", ".join(model.text for model in models)}')
     return models[0]
 
 
-def split_model(words):
-    """The words of the model that stands first, and the words behind it.
+def split_model(words: list[str]) -> tuple[list[str], list[str]]:
+    """Split words into those of the first model and the others.
 
     Parameters
     ----------
@@ -127,14 +132,12 @@ def split_model(words):
 def _fetched(text):
     from ..zoo import fetch_repository
 
-    repository, _, revision = text[len(HUB) :].partition('@')
-    return fetch_repository(repository, revision or 'main')
+    return fetch_repository(*parse_hub_url(text))
 
 
 def _existing(word):
     path = Path(word).expanduser()
     if path.exists() or path.with_name(path.name + '.index').is_file():
         return path
-    near = difflib.get_close_matches(word.split('/')[0], ARCHITECTURES, n=1, cutoff=0.7)
-    hint = f'; did you mean {near[0]}?' if near else ''
+    hint = did_you_mean(word.split('/')[0], ARCHITECTURES, cutoff=0.7)
     raise FileNotFoundError(f'{word}: no such file or folder, and no model of the zoo{hint}')

@@ -1,38 +1,39 @@
-"""How the commands write: results to standard output, everything else to standard error."""
+"""Write results to standard output and everything else to standard error."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Collection, Sequence
 
 
-def say(text=''):
+def say(text: object = '') -> None:
     """Write a line of the result."""
     sys.stdout.write(f'{text}\n')
 
 
-def note(text):
-    """Write a line that is no part of the result."""
+def note(text: object) -> None:
+    """Write a line that is not part of the result."""
     sys.stdout.flush()
     sys.stderr.write(f'{text}\n')
     sys.stderr.flush()
 
 
-def error_text(error):
-    """An error's message; an OSError's with the file it is about."""
+def error_text(error: BaseException) -> str:
+    """Format an error's message; that of an OSError with its file."""
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f'{error.filename}: {error.strerror}'
     return str(error)
 
 
-def columns(rows, right=()):
-    """Lines of a table without rules.
+def columns(rows: list[Sequence[str]], right: Collection[int] = ()) -> list[str]:
+    """Format a table without rules.
 
     Parameters
     ----------
     rows : list of sequences of str
-        All of one length.
+        Rows of equal length.
     right : collection of int
-        Columns whose cells stand at the right.
+        Right-aligned columns.
 
     Returns
     -------
@@ -48,8 +49,8 @@ def columns(rows, right=()):
     ]
 
 
-def size_text(size):
-    """Bytes for people: '512 B', '17.7 MB', '1.42 GB'."""
+def size_text(size: int) -> str:
+    """Format a number of bytes for people: '512 B', '17.7 MB', '1.42 GB'."""
     for unit, digits, name in ((1e9, 2, 'GB'), (1e6, 1, 'MB'), (1e3, 1, 'kB')):
         if size >= unit:
             return f'{size / unit:.{digits}f} {name}'

@@ -1,4 +1,4 @@
-"""Draw what a model does: attention, sentence vectors, answers, entities; and how training went.
+"""Plot attention, sentence vectors, answers, entities and training runs.
 
 The suffix of the output file says whether it is a PNG, SVG or PDF picture.
 
@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import warnings
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from .output import note
@@ -26,7 +27,7 @@ from .output import note
 _MODEL = 'a model, see gluon-bert --help'
 
 
-def add_arguments(parser):
+def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
     kinds = parser.add_subparsers(dest='kind', required=True, metavar='KIND')
     for name, (summary, declare) in _KINDS.items():
@@ -40,7 +41,7 @@ def add_arguments(parser):
             metavar='FILE',
             help='the .png, .svg or .pdf file to write',
         )
-        group.add_argument('--title', default='', help='stands above the picture')
+        group.add_argument('--title', default='', help='title above the picture')
         group.add_argument(
             '--font',
             type=Path,
@@ -51,15 +52,15 @@ def add_arguments(parser):
             '--traceback',
             action='store_true',
             default=argparse.SUPPRESS,
-            help='show where an error came from',
+            help='show the traceback of an error',
         )
 
 
-def run(args):
+def run(args: Namespace) -> int:
     """Run the subcommand."""
     from ..plots.style import checked_path
 
-    checked_path(args.output)  # before anything takes long
+    checked_path(args.output)  # before slow steps
     from . import plot_kinds
 
     with warnings.catch_warnings(record=True) as caught:
@@ -77,13 +78,11 @@ def _add_attention(parser):
         'words',
         nargs='+',
         metavar='MODEL TEXT',
-        help=f'{_MODEL}, or a fine-tuned folder; a text, and maybe a second one',
+        help=f'{_MODEL}, or a fine-tuned folder; a text, optionally a second one',
     )
-    parser.add_argument('--layer', type=int, help='this layer alone, from 0; -1 is the last')
-    parser.add_argument('--head', type=int, help='this head alone, from 0; -1 is the last')
-    parser.add_argument(
-        '--max_length', type=int, metavar='N', help='cut the texts to so many tokens'
-    )
+    parser.add_argument('--layer', type=int, help='draw only this layer, from 0; -1 is the last')
+    parser.add_argument('--head', type=int, help='draw only this head, from 0; -1 is the last')
+    parser.add_argument('--max_length', type=int, metavar='N', help='cut the texts to N tokens')
     _add_root(parser)
 
 
@@ -92,7 +91,7 @@ def _add_texts(parser):
         'words',
         nargs='+',
         metavar='MODEL [TEXT ...]',
-        help=f'{_MODEL}; the texts, if not in a file',
+        help=f'{_MODEL}; the texts, unless in a file',
     )
     group = parser.add_argument_group('texts')
     group.add_argument(
@@ -103,21 +102,15 @@ def _add_texts(parser):
         '--color_column',
         '--group_column',
         metavar='NAME',
-        help='column of the group in a table, which gives the colour',
+        help='column of the group in a table, shown as colour',
     )
     group.add_argument(
-        '--groups',
-        metavar='NAMES',
-        help='groups of the texts that were given as arguments, comma-separated',
+        '--groups', metavar='NAMES', help='groups of the texts given as arguments, comma-separated'
     )
     group.add_argument(
-        '--pooling',
-        default='mean',
-        help='how a vector is made of the tokens: mean, cls, max or pooler',
+        '--pooling', default='mean', help='pooling of token vectors: mean, cls, max or pooler'
     )
-    group.add_argument(
-        '--max_length', type=int, metavar='N', help='cut the texts to so many tokens'
-    )
+    group.add_argument('--max_length', type=int, metavar='N', help='cut the texts to N tokens')
     _add_root(parser)
 
 
@@ -129,7 +122,7 @@ def _add_map(parser):
         default='pca',
         help='principal components, or t-SNE, which keeps neighbours together',
     )
-    parser.add_argument('--seed', type=int, default=0, help='of t-SNE')
+    parser.add_argument('--seed', type=int, default=0, help='seed of t-SNE')
 
 
 def _add_similarity(parser):
@@ -137,7 +130,7 @@ def _add_similarity(parser):
     parser.add_argument(
         '--keep_order',
         action='store_true',
-        help='texts in the order given, instead of similar ones side by side',
+        help='keep the order of the texts instead of placing similar ones side by side',
     )
 
 
@@ -149,7 +142,9 @@ def _add_training(parser):
         metavar='RUN_FOLDER',
         help='an output folder, or its metrics.jsonl; several are compared',
     )
-    parser.add_argument('--names', help='of the runs, comma-separated (default: their folders)')
+    parser.add_argument(
+        '--names', help='names of the runs, comma-separated (default: their folders)'
+    )
 
 
 def _add_confusion(parser):
@@ -167,7 +162,7 @@ def _add_confusion(parser):
         '--gold_file',
         type=Path,
         metavar='FILE',
-        help='where the true classes are, line by line, if not beside the predictions',
+        help='file of the true classes, line by line, if the predictions lack them',
     )
     parser.add_argument(
         '--gold_column', default='label', metavar='NAME', help='column of the true class'
@@ -181,10 +176,7 @@ def _add_confusion(parser):
     parser.add_argument('--text_column', metavar='NAME', help='column of the text in --data')
     parser.add_argument('--pair_column', metavar='NAME', help='column of the second text')
     parser.add_argument(
-        '--values',
-        choices=('both', 'counts', 'shares'),
-        default='both',
-        help='what is written in the cells',
+        '--values', choices=('both', 'counts', 'shares'), default='both', help='values in the cells'
     )
 
 
@@ -193,30 +185,27 @@ def _add_answer(parser):
         'source',
         type=Path,
         metavar='FOLDER_OR_NBEST',
-        help='the folder of a network fine-tuned for questions; or an '
+        help='the folder of a network fine-tuned for question answering; or an '
         'nbest_predictions.json file, with --data',
     )
     parser.add_argument('--question', metavar='TEXT')
     parser.add_argument('--context', metavar='TEXT', help='the paragraph')
     parser.add_argument('--context_file', type=Path, metavar='FILE', help='the same from a file')
     parser.add_argument(
-        '--data',
-        type=Path,
-        metavar='FILE',
-        help="a file in SQuAD's layout, to take the question from",
+        '--data', type=Path, metavar='FILE', help="a file in SQuAD's layout that has the question"
     )
-    parser.add_argument('--question_id', metavar='ID', help='which question of --data')
+    parser.add_argument('--question_id', metavar='ID', help='id of the question in --data')
     parser.add_argument(
-        '--num_listed', type=int, default=5, metavar='N', help='candidates that are listed'
+        '--num_listed', type=int, default=5, metavar='N', help='number of candidates to list'
     )
     parser.add_argument(
-        '--without_tokens', action='store_true', help='no probabilities of begin and end below'
+        '--without_tokens', action='store_true', help='leave out the probabilities of begin and end'
     )
 
 
 def _add_entities(parser):
     parser.add_argument(
-        'source', type=Path, metavar='FOLDER', help='of a network fine-tuned for entities'
+        'source', type=Path, metavar='FOLDER', help='folder of a network fine-tuned for entities'
     )
     parser.add_argument('text', nargs='?', metavar='TEXT')
     parser.add_argument('--input', type=Path, metavar='FILE', help='the text, UTF-8')
@@ -229,9 +218,9 @@ def _add_root(parser):
 _KINDS = {
     'attention': ('attention maps of all layers and heads, or of one of them', _add_attention),
     'map': ('sentence vectors as a map, similar texts near each other', _add_map),
-    'similarity': ('the cosine similarity of each text to each other', _add_similarity),
+    'similarity': ('the cosine similarity between each two texts', _add_similarity),
     'training': ('loss, learning rate and evaluations of training runs', _add_training),
-    'confusion': ('which classes are taken for which', _add_confusion),
+    'confusion': ('a confusion matrix of the classes', _add_confusion),
     'answer': ('a paragraph with the answers to a question shaded', _add_answer),
     'entities': ('a text with its entities shaded by type', _add_entities),
 }

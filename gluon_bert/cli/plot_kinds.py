@@ -1,40 +1,43 @@
-"""The kinds of pictures of ``gluon-bert plot``: arguments to what is drawn."""
+"""Draw each kind of picture of ``gluon-bert plot`` from its arguments."""
 
 from __future__ import annotations
 
-import numpy as np
+from argparse import Namespace
+from typing import Any
 
 from .. import plots
+from ..metrics import confusion_matrix
 from .models import read_model, split_model
 
 _MAX_BYTES = 1 << 20
 _MAX_LINES = 20_000
 
 
-def attention(args, look):
-    """Attention maps."""
+def attention(args: Namespace, look: dict[str, Any]) -> None:
+    """Draw attention maps."""
     words, texts = split_model(args.words)
     if not 1 <= len(texts) <= 2:
-        raise ValueError(f'expected a text or two behind the model, got {len(texts)}')
+        raise ValueError(f'expected one or two texts after the model, got {len(texts)}')
     network, tokenizer = _network(words, args.root)
-    found = plots.attention_of(network, tokenizer, *texts, max_length=args.max_length)
-    plots.plot_attention(found, args.output, args.layer, args.head, **look)
+    pair = texts[1] if len(texts) == 2 else None
+    maps = plots.attention_of(network, tokenizer, texts[0], pair, args.max_length)
+    plots.plot_attention(maps, args.output, args.layer, args.head, **look)
 
 
-def map(args, look):
-    """A map of sentence vectors."""
+def map(args: Namespace, look: dict[str, Any]) -> None:
+    """Draw a map of sentence vectors."""
     vectors, texts, groups = _vectors(args, 'a map')
     plots.plot_map(vectors, texts, args.output, groups, args.method, seed=args.seed, **look)
 
 
-def similarity(args, look):
-    """A matrix of similarities."""
+def similarity(args: Namespace, look: dict[str, Any]) -> None:
+    """Draw a matrix of similarities."""
     vectors, texts, groups = _vectors(args, 'a similarity matrix')
     plots.plot_similarity(vectors, texts, args.output, groups, not args.keep_order, **look)
 
 
-def training(args, look):
-    """Training curves."""
+def training(args: Namespace, look: dict[str, Any]) -> None:
+    """Draw training curves."""
     names = [path.name if path.is_dir() else path.parent.name for path in args.runs]
     if len(set(names)) < len(names):
         names = [str(path) for path in args.runs]
@@ -42,19 +45,19 @@ def training(args, look):
         names = args.names.split(',')
     if len(set(names)) != len(args.runs) or len(names) != len(args.runs):
         raise ValueError(
-            f'expected a name of its own for each of {len(args.runs)} runs, got {", ".join(names)}'
+            f'expected a different name for each of {len(args.runs)} runs, got {", ".join(names)}'
         )
     runs = {name: plots.read_metrics(path) for name, path in zip(names, args.runs)}
     plots.plot_runs(runs, args.output, **look)
 
 
-def confusion(args, look):
-    """A confusion matrix."""
+def confusion(args: Namespace, look: dict[str, Any]) -> None:
+    """Draw a confusion matrix."""
     from ..data import read_table
 
     if args.source.is_dir():
         if args.data is None:
-            raise ValueError(f'{args.source}: is a folder; --data gives the texts to classify')
+            raise ValueError(f'{args.source}: is a folder; give the texts to classify as --data')
         split = read_table(
             args.data, text=args.text_column, pair=args.pair_column, label=args.gold_column
         )
@@ -65,7 +68,7 @@ def confusion(args, look):
                 [row.text if row.pair is None else (row.text, row.pair) for row in split.examples]
             )
         ]
-        gold = [split.labels[row.label] for row in split.examples]
+        gold = _class_names(split)
         labels = list(pipeline.labels)
     else:
         file, labels = args.gold_file or args.source, []
@@ -80,27 +83,31 @@ def confusion(args, look):
             )
     labels += sorted({*gold, *predicted} - {*labels}, key=_by_value)
     number = {label: place for place, label in enumerate(labels)}
-    matrix = np.zeros((len(labels), len(labels)), int)
-    np.add.at(
-        matrix, ([number[label] for label in gold], [number[label] for label in predicted]), 1
+    matrix = confusion_matrix(
+        [number[label] for label in gold], [number[label] for label in predicted], len(labels)
     )
     plots.plot_confusion(matrix, labels, args.output, args.values, **look)
 
 
+def _class_names(split: Any) -> list[str]:
+    """List the name of each example's class."""
+    return [split.labels[row.label] for row in split.examples]
+
+
 def _by_value(label):
-    """Numbers by their value, before names."""
+    """Sort numbers by value, before names."""
     try:
         return 0, float(label), label
     except ValueError:
         return 1, 0.0, label
 
 
-def answer(args, look):
-    """An answer in its paragraph."""
+def answer(args: Namespace, look: dict[str, Any]) -> None:
+    """Draw an answer in its paragraph."""
     from ..data import Question, read_squad
 
     if (args.data is None) != (args.question_id is None):
-        raise ValueError('--data and --question_id belong together')
+        raise ValueError('--data and --question_id must be given together')
     if args.data is not None:
         question = next(
             (row for row in read_squad(args.data).questions if row.id == args.question_id), None
@@ -117,7 +124,7 @@ def answer(args, look):
     tokens = None
     if args.source.is_file():
         if args.data is None:
-            raise ValueError(f'{args.source}: predictions go with --data and --question_id')
+            raise ValueError(f'{args.source}: predictions need --data and --question_id')
         answers = plots.answers_of_file(args.source, question)
     else:
         answers, tokens = _answers(args.source, question)
@@ -132,19 +139,19 @@ def answer(args, look):
     )
 
 
-def entities(args, look):
-    """Entities in their text."""
+def entities(args: Namespace, look: dict[str, Any]) -> None:
+    """Draw entities in their text."""
     if (args.text is None) == (args.input is None):
         raise ValueError('expected a text, or --input with a file')
     text = args.text if args.input is None else _read_text(args.input).strip()
-    found = _pipeline(args.source, 'token-classification')(text)
+    spans = _pipeline(args.source, 'token-classification')(text)
     plots.plot_entities(
-        text, [(row.start, row.end, row.type) for row in found], args.output, **look
+        text, [(row.start, row.end, row.type) for row in spans], args.output, **look
     )
 
 
 def _network(words, root):
-    """The network of a model and its tokenizer."""
+    """Load the network of a model and its tokenizer."""
     from ..modeling.build import build_network
     from ..tasks.folder import has_task, load_task
 
@@ -154,12 +161,12 @@ def _network(words, root):
         return task.network, task.tokenizer
     checkpoint = model.checkpoint(root)
     if checkpoint.tokenizer is None:
-        raise ValueError(f'{model.text}: has no vocabulary beside it')
+        raise ValueError(f'{model.text}: has no vocabulary')
     return build_network(checkpoint, 'encoder'), checkpoint.tokenizer
 
 
 def _pipeline(folder, task):
-    """The pipeline of a folder that was fine-tuned for a task."""
+    """Load the pipeline of a folder that was fine-tuned for a task."""
     from ..pipelines import load_pipeline
     from ..tasks.folder import has_task
 
@@ -174,12 +181,12 @@ def _pipeline(folder, task):
 
 
 def _vectors(args, what):
-    """Sentence vectors, texts and their groups."""
+    """Compute sentence vectors; return them with the texts and their groups."""
     from ..inference.sentence_encoder import SentenceEncoder
 
     words, texts = split_model(args.words)
     if bool(texts) == (args.input is not None):
-        raise ValueError('expected texts behind the model, or --input with a file of them')
+        raise ValueError('expected texts after the model, or --input with a file of them')
     groups = args.groups.split(',') if args.groups is not None else None
     if args.input is not None:
         texts, groups = _read_texts(args)
@@ -194,20 +201,20 @@ def _vectors(args, what):
 
 
 def _read_texts(args):
-    """The texts of a file and their groups."""
+    """Read the texts of a file and their groups."""
     if args.groups is not None:
-        raise ValueError('--groups goes with texts as arguments; a file has its --color_column')
+        raise ValueError('--groups needs texts as arguments; use --color_column for a file')
     if args.input.suffix.lower() in ('.tsv', '.csv', '.jsonl', '.json'):
         from ..data import read_table
 
         split = read_table(args.input, text=args.text_column, label=args.color_column)
         texts = [row.text for row in split.examples]
-        groups = [split.labels[row.label] for row in split.examples] if split.labels else None
-        # Not asked for: 'label' may have more classes than there are colours.
-        is_much = groups is not None and args.color_column is None and len(split.labels) > 7
-        return texts, None if is_much else groups
+        groups = _class_names(split) if split.labels else None
+        # The default column 'label' may have more classes than there are colours.
+        too_many = groups is not None and args.color_column is None and len(split.labels) > 7
+        return texts, None if too_many else groups
     if args.text_column or args.color_column:
-        raise ValueError(f'{args.input}: columns are of .tsv, .csv and .jsonl files')
+        raise ValueError(f'{args.input}: only .tsv, .csv and .jsonl files have columns')
     lines = [line.strip() for line in _read_text(args.input).split('\n')]
     texts = [line for line in lines if line]
     if len(texts) > _MAX_LINES:
@@ -229,7 +236,7 @@ def _read_text(path):
 
 
 def _answers(folder, question):
-    """The candidates for an answer, and the probabilities of the tokens."""
+    """Compute the candidate answers and the probabilities of the tokens."""
     pipeline = _pipeline(folder, 'question-answering')
     windows = pipeline.windows([question])
     scores = pipeline.scores([question], windows)
@@ -239,6 +246,6 @@ def _answers(folder, question):
     ]
     if not answers:
         raise ValueError('the network finds no candidate for an answer in the context')
-    # The chosen one first: the threshold may prefer another than the most probable.
+    # The chosen one first: with a threshold it may differ from the most probable.
     answers.sort(key=lambda row: question.context[row.start : row.end] != prediction.text)
     return answers, plots.token_probabilities(windows, scores)

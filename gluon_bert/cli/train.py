@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         done = _finetune(finetune, args.task, given, command)
     except ArgumentError as error:
-        raise ValueError(error.told(lambda name: f'--{_FLAGS.get(name, name)}')) from None
+        raise ValueError(error.message_with(lambda name: f'--{_FLAGS.get(name, name)}')) from None
     except FloatingPointError as error:
         raise ValueError(str(error)) from None
     except Interrupted as error:

@@ -1,11 +1,12 @@
 """Verify a file against its row in the zoo, or two checkpoints against each other.
 
-With one model: its digest is that of the published file, it has the arrays of its row in the right
-shapes, and finite numbers. The row is found by the name or the digest of the file, or given.
+With one model, checks that its digest is that of the published file, that it has the arrays of its
+row in the right shapes, and that the numbers are finite. The row is found by the name or the digest
+of the file unless given.
 
-With two, of any formats: the largest differences of their outputs on random texts, and of their
-arrays. Where the vocabularies have other orders, ids stand for the same tokens in both. The exit
-status is 1 if an output differs by more than the tolerance.
+With two models of any formats, shows the largest differences of their outputs on random texts and
+of their arrays. If the orders of their vocabularies differ, ids are mapped so that they mean the
+same tokens. The exit status is 1 if an output differs by more than the tolerance.
 
 examples:
   gluon-bert verify NAME DATASET
@@ -16,11 +17,12 @@ examples:
 from __future__ import annotations
 
 import argparse
+from argparse import ArgumentParser, Namespace
 
 from .models import read_models
 
 
-def add_arguments(parser):
+def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument(
         'models', nargs='+', metavar='MODEL', help='one or two, see gluon-bert --help'
@@ -29,7 +31,7 @@ def add_arguments(parser):
     parser.add_argument(
         '--config',
         metavar='FILE',
-        help='hyper-parameters of a .params file that has none beside it',
+        help='hyper-parameters of a .params file without a configuration',
     )
     one = parser.add_argument_group('with one model')
     one.add_argument('--row', metavar='NAME/DATASET', help='the row to verify a file against')
@@ -46,12 +48,12 @@ def add_arguments(parser):
         type=_tolerance,
         default=1e-5,
         metavar='X',
-        help='largest difference of an output (default: 1e-5)',
+        help='allowed difference of an output (default: 1e-5)',
     )
-    two.add_argument('--seed', type=int, default=0, help='of the random texts (default: 0)')
+    two.add_argument('--seed', type=int, default=0, help='seed of the random texts (default: 0)')
 
 
-def run(args):
+def run(args: Namespace) -> int:
     """Run the subcommand."""
     models = read_models(args.models)
     if len(models) == 1:

@@ -1,27 +1,32 @@
-"""One file against its row in the zoo."""
+"""Verify a file against its row in the zoo."""
 
 from __future__ import annotations
 
-import hashlib
+from argparse import Namespace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .._internal.files import digests_of
 from .._internal.json import read_object
 from ..modeling.counts import count_parameters, title_of
 from ..zoo import VOCABULARIES, WEIGHTS, ModelName, family_of, get_config, list_models
-from ..zoo.fetch.local_files import RECORD, digests, files_of, look, mismatch, plain_files
-from ..zoo.fetch.sources import address
+from ..zoo.fetch.local_files import RECORD, digests, files_of, find_files, mismatch, plain_files
+from ..zoo.fetch.sources import url_of
 from ..zoo.schema import GluonFile
-from .holdings import holding_of
+from .cache_contents import cached_row
 from .models import read_model
 from .output import note, say
 
-_CHUNK = 1 << 20
+if TYPE_CHECKING:
+    from .models import Model
+
+
 _WORDS = {True: 'ok', False: 'FAIL', None: '-'}
 
 
-def verify_row(model, args):
+def verify_row(model: Model, args: Namespace) -> int:
     """Check a model of the cache, or files elsewhere, against its row.
 
     Parameters
@@ -38,19 +43,19 @@ def verify_row(model, args):
     Raises
     ------
     ValueError, FileNotFoundError
-        If there are no files, or it is not clear of which row they are.
+        If there are no files, or their row cannot be determined.
     """
     given = read_model([args.row]).key if args.row else None
     if args.row and given is None:
         raise ValueError(f'--row {args.row}: expected NAME/DATASET')
     paths = _paths_of_row(model.key, args.root) if model.key else _paths_of_folder(model.folder())
-    found = {path: _digests(path) for path in plain_files(paths)}
-    key = given or model.key or _find_row(paths, found)
+    computed = {path: digests_of(path, ('sha256', 'sha1')) for path in plain_files(paths)}
+    key = given or model.key or _find_row(paths, computed)
     note(f'{paths[0]}, as {key.name} on {key.dataset_name}')
     good = True
     vocabulary = _vocabulary_files(model, key, args.root)
     for check, files in (
-        (_check_digests, found),
+        (_check_digests, computed),
         (_check_arrays, ()),
         (_check_vocabulary, vocabulary),
     ):
@@ -65,43 +70,33 @@ def verify_row(model, args):
 
 
 def _paths_of_row(key, root):
-    holding = holding_of(*key, root)
-    there = look(holding.place.folder, holding.place.row)
-    if there:
-        return there[0]
-    in_root = tuple(path for path, _ in holding.files if path.parent == holding.place.root)
-    if not (in_root or holding.installed):
+    cached = cached_row(*key, root)
+    located = find_files(cached.entry.folder, cached.entry.row)
+    if located:
+        return located[0]
+    in_root = tuple(path for path, _ in cached.files if path.parent == cached.entry.root)
+    if not (in_root or cached.installed):
         raise FileNotFoundError(
             f'{key.name} on {key.dataset_name}: not in the cache, '
-            f'{holding.place.root}; gluon-bert fetch brings it there'
+            f'{cached.entry.root}; fetch it with gluon-bert fetch'
         )
-    return in_root or (holding.installed,)
+    return in_root or (cached.installed,)
 
 
 def _paths_of_folder(path):
     if path.is_dir():
-        there = look(path, next(iter(WEIGHTS.values())))
-        if not there:
-            raise FileNotFoundError(f'{path}: holds no parameters')
-        return there[0]
+        located = find_files(path, next(iter(WEIGHTS.values())))
+        if not located:
+            raise FileNotFoundError(f'{path}: has no parameters')
+        return located[0]
     if path.is_file() and path.suffix != '.index':
         return (path,)
     prefix = path.name[: -len('.index')] if path.suffix == '.index' else path.name
     return (path.with_name(f'{prefix}.index'), *sorted(path.parent.glob(f'{prefix}.data-*')))
 
 
-def _digests(path):
-    """SHA-256 and SHA-1 of a file, in one reading."""
-    made = {'sha256': hashlib.sha256(), 'sha1': hashlib.sha1(usedforsecurity=False)}
-    with open(path, 'rb') as file:
-        for block in iter(lambda: file.read(_CHUNK), b''):
-            for digest in made.values():
-                digest.update(block)
-    return {name: digest.hexdigest() for name, digest in made.items()}
-
-
 def _published(row):
-    """(algorithm, digest or None, file) of each file of a row."""
+    """Yield (algorithm, digest or None, file) for each file of a row."""
     for file in (file for source in row.sources for file in files_of(source)):
         if isinstance(file, GluonFile):
             yield 'sha1', file.sha1, file
@@ -109,11 +104,11 @@ def _published(row):
             yield 'sha256', file.sha256, file
 
 
-def _find_row(paths, found):
-    """The row that files are of, by their digests or by the names of file and folder."""
+def _find_row(paths, computed):
+    """Find the row that files belong to, by digest or by the names of file and folder."""
     for key in list_models():
         known = {digest for _, digest, _ in _published(WEIGHTS[key])}
-        if any(known & {*digest.values()} for digest in found.values()):
+        if any(known & {*digest.values()} for digest in computed.values()):
             return ModelName(*key)
     names = [Path(paths[0]).absolute().parent.name, Path(paths[0]).name]
     for key in sorted(list_models(), key=lambda key: -len(key.dataset_name)):
@@ -121,45 +116,44 @@ def _find_row(paths, found):
         if names[0] == stem or names[1] == stem or names[1].startswith((f'{stem}-', f'{stem}.')):
             return key
     raise ValueError(
-        f'{paths[0]}: of which row? No row has a file of this name or digest; pass '
-        f'--row NAME/DATASET'
+        f'{paths[0]}: no row has a file with this name or digest; pass --row NAME/DATASET'
     )
 
 
 def _check_digests(key, paths, files):
-    """(passed, text) of each file whose digest is known, and of the others together."""
+    """Yield (passed, text) for each file with a known digest, and one for the others."""
     published = list(_published(WEIGHTS[key]))
     record = (paths[0] if paths[0].is_dir() else paths[0].parent) / RECORD
     record = read_object(record) if record.is_file() else {}
     recorded = record['sha256'] if isinstance(record.get('sha256'), dict) else {}
     unknown = []
-    for path, found in files.items():
+    for path, actual in files.items():
         origin = next(
-            (address(file) for algorithm, digest, file in published if digest == found[algorithm]),
+            (url_of(file) for algorithm, digest, file in published if digest == actual[algorithm]),
             None,
         )
         of_kind = [digest for _, digest, file in published if _suffix(file) == path.suffix]
-        sha256 = found['sha256']
+        sha256 = actual['sha256']
         if origin:
             yield True, f'{path.name}: sha256 {sha256}, as published: {origin}'
         elif path.name in recorded:
             yield (
                 sha256 == recorded[path.name],
-                f'{path.name}: sha256 {sha256}, when it was fetched {recorded[path.name]}: '
+                f'{path.name}: sha256 {sha256}, recorded when fetched {recorded[path.name]}: '
                 f'{record.get("source")}',
             )
         elif of_kind and all(of_kind):
             yield (
                 False,
                 (
-                    f'{path.name}: sha256 {sha256}, sha1 {found["sha1"]}, published '
+                    f'{path.name}: sha256 {sha256}, sha1 {actual["sha1"]}, published '
                     f'{" or ".join(of_kind)}'
                 ),
             )
         else:
             unknown.append(path.name)
     if unknown:
-        yield None, f'no digest is known of {", ".join(unknown)}'
+        yield None, f'no known digest for {", ".join(unknown)}'
 
 
 def _suffix(file):
@@ -167,7 +161,7 @@ def _suffix(file):
 
 
 def _check_arrays(key, paths, _):
-    """(passed, text) of names, shapes, heads and numbers."""
+    """Yield (passed, text) for names, shapes, heads and numbers."""
     from ..checkpoint.arrays import shape_of
     from ..checkpoint.gluonnlp.files import check_shapes
     from ..checkpoint.schema import Checkpoint
@@ -197,7 +191,7 @@ def _check_arrays(key, paths, _):
     known = [source for source in row.sources if {*lacking} <= {*getattr(source, 'lacks', ())}]
     yield (
         not lacking or (None if known else False),
-        f'heads of the row: {"all there" if not lacking else "no "}'
+        f'heads of the row: {"all present" if not lacking else "missing "}'
         f'{", ".join(map(title_of, lacking))}',
     )
     bad = [name for name in arrays if not np.isfinite(arrays[name]).all()]
@@ -205,23 +199,23 @@ def _check_arrays(key, paths, _):
 
 
 def _vocabulary_files(model, key, root):
-    """The files of the vocabulary in the cache, or in the folder that was given."""
-    holding = holding_of(None, key.dataset_name, root)
-    folder = holding.place.folder if model.key else model.folder()
-    there = look(folder, holding.place.row) if folder.is_dir() else None
-    in_root = [path for path, _ in holding.files if path.parent == holding.place.root]
-    return there[0] if there else in_root if model.key else ()
+    """Find the vocabulary's files in the cache, or in the folder given."""
+    cached = cached_row(None, key.dataset_name, root)
+    folder = cached.entry.folder if model.key else model.folder()
+    located = find_files(folder, cached.entry.row) if folder.is_dir() else None
+    in_root = [path for path, _ in cached.files if path.parent == cached.entry.root]
+    return located[0] if located else in_root if model.key else ()
 
 
 def _check_vocabulary(key, _, files):
-    """(passed, text) of each file of the vocabulary."""
+    """Yield (passed, text) for each file of the vocabulary."""
     row = VOCABULARIES[key.dataset_name]
     for path in files:
         known = digests(row, path.name)
         known += [('sha1', digest) for digest in row.gluonnlp_sha1s if path.suffix == '.vocab']
         problem = mismatch(path, known)
         if not known:
-            yield None, f'{path.name}: no digest is known of this vocabulary'
+            yield None, f'{path.name}: no known digest for this vocabulary'
         else:
             yield (
                 problem is None,
@@ -230,7 +224,7 @@ def _check_vocabulary(key, _, files):
 
 
 def _open(path, family):
-    """Arrays by common names, of parameters that need no configuration beside them."""
+    """Open arrays by common names, from parameters that need no configuration."""
     from ..checkpoint.gluonnlp.names import common_arrays
     from ..checkpoint.gluonnlp.params_file import read_params
     from ..checkpoint.huggingface.folder import huggingface_arrays

@@ -1,8 +1,8 @@
-"""From files of text to batches of arrays."""
+"""Read text files and turn them into batches of arrays."""
 
 from gluonnlp.data import BERTSentenceTransform
 
-from .classification.glue import TASKS, Task, get_task, read_task, task_folder
+from .classification.glue import TASKS, Task, get_task, glue_folder, read_task, task_folder
 from .classification.rows import Columns, Example, Split
 from .classification.tables import discover_labels, iterate_texts, read_table
 from .dataset import SequenceData, label_array
@@ -14,7 +14,14 @@ from .features import (
     sequential_batches,
     truncated_lengths,
 )
-from .ner.files import TaggedFile, TaggedSentence, check_kinds, read_tagged, write_tagged
+from .ner.files import (
+    TaggedFile,
+    TaggedSentence,
+    check_entity_types,
+    check_kinds,
+    read_tagged,
+    write_tagged,
+)
 from .ner.schemes import (
     Span,
     TagProblem,
@@ -39,7 +46,12 @@ from .tokenizers.folder import read_max_tokens, read_tokenizer
 from .tokenizers.sentencepiece import SentencePieceTokenizer, read_sentencepiece_vocab
 from .tokenizers.vocabulary import read_vocab
 from .tokenizers.vocabulary_ids import gluonnlp_order, looks_lowercase
-from .tokenizers.vocabulary_json import gluonnlp_json, unswapped, write_vocab_json
+from .tokenizers.vocabulary_json import (
+    gluonnlp_json,
+    to_published_order,
+    unswapped,
+    write_vocab_json,
+)
 from .tokenizers.wordpiece import BERTTokenizer, BertTokenizer
 
 __all__ = [
@@ -72,12 +84,14 @@ __all__ = [
     'bucketed_batches',
     'build_windows',
     'cached_windows',
+    'check_entity_types',
     'check_kinds',
     'convert_tags',
     'detect_scheme',
     'discover_labels',
     'get_scheme',
     'get_task',
+    'glue_folder',
     'gluonnlp_json',
     'gluonnlp_order',
     'iterate_texts',
@@ -104,6 +118,7 @@ __all__ = [
     'tag_spans',
     'task_folder',
     'truncated_lengths',
+    'to_published_order',
     'unswapped',
     'valid_transitions',
     'window_labels',

@@ -1,11 +1,19 @@
-"""A data set in memory, given out in padded batches."""
+"""Serve a data set in memory as padded batches."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Optional
 
 import numpy as np
 from mxnet import nd
 
+from .._internal.types import Context
 from .features import bucketed_batches, pad_batch, sequential_batches
+
+if TYPE_CHECKING:
+    from .classification.rows import Example
+    from .features import Features
 
 
 class SequenceData:
@@ -15,33 +23,33 @@ class SequenceData:
     ----------
     features : list of Features
     labels : numpy.ndarray, list of arrays, or None
-        One for each sequence, shape (sequences, ...); or for each sequence a list with one for
-        each of its tokens; None where there are none, as in a test set.
+        A label for each sequence, shape (sequences, ...); or for each sequence a list of labels of
+        its tokens; None without labels, as in a test set.
     pad_id : int
         Id of the padding token.
     batch_size : int
         Sequences in a batch.
     seed : int
-        Of the order of training batches.
+        Seed of the order of training batches.
     round_to : int, optional
-        Pad lengths to a multiple of it.
+        Pad lengths to a multiple of this.
     fixed_length : int, optional
         Pad all batches to this length.
     ctx : mxnet.Context or list of them, optional
-        Where batches go, the first of several; by default the current context.
+        Device of the batches, the first of several; by default the current context.
     """
 
     def __init__(
         self,
-        features,
-        labels,
-        pad_id,
-        batch_size,
-        seed=0,
-        round_to=None,
-        fixed_length=None,
-        ctx=None,
-    ):
+        features: list[Features],
+        labels: Any,
+        pad_id: int,
+        batch_size: int,
+        seed: int = 0,
+        round_to: Optional[int] = None,
+        fixed_length: Optional[int] = None,
+        ctx: Optional[Context] = None,
+    ) -> None:
         if not features:
             raise ValueError('features: a data set needs at least one sequence')
         if labels is not None and len(labels) != len(features):
@@ -54,46 +62,46 @@ class SequenceData:
         self._ctx = ctx[0] if isinstance(ctx, (list, tuple)) else ctx
         self._lengths = np.array([feature.valid_length for feature in features])
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._features)
 
     @property
-    def features(self):
+    def features(self) -> list[Features]:
         """The sequences in the order of the data set."""
         return self._features
 
     @property
-    def batch_size(self):
-        """Sequences in a batch."""
+    def batch_size(self) -> int:
+        """Number of sequences in a batch."""
         return self._batch_size
 
     @property
-    def labels(self):
+    def labels(self) -> Any:
         """The labels in the order of the data set, or None."""
         return self._labels
 
-    def training_batches(self, epoch):
-        """Shuffled batches of like lengths, a function of seed and epoch: list of index arrays."""
+    def training_batches(self, epoch: int) -> list[np.ndarray]:
+        """Shuffle batches of similar length, by seed and epoch: list of index arrays."""
         return bucketed_batches(self._lengths, self._batch_size, self._seed, epoch)
 
-    def evaluation_batches(self):
-        """Batches by length, the same each time: list of index arrays."""
+    def evaluation_batches(self) -> list[np.ndarray]:
+        """Sort sequences into batches by length, the same each time: list of index arrays."""
         return sequential_batches(self._lengths, self._batch_size)
 
-    def load(self, indices):
-        """One batch.
+    def load(self, indices: Sequence[int]) -> tuple[tuple, Any]:
+        """Load one batch.
 
         Parameters
         ----------
         indices : array of int
-            As given by the two methods above.
+            As returned by the two methods above.
 
         Returns
         -------
         inputs : tuple of NDArray
             inputs (N, T), token_types (N, T), valid_length (N,): float32, as MXNet's layers read.
         labels : NDArray, or None
-            Shape (N, ...); or (N, T) where there is one for each token, -1 in the padding.
+            Shape (N, ...); or (N, T) with a label for each token, -1 in the padding.
         """
         arrays = pad_batch(
             [self._features[i] for i in indices],
@@ -119,8 +127,8 @@ def _pad_labels(labels, length):
     return padded
 
 
-def label_array(examples):
-    """The labels of examples as an array, or None if they have none.
+def label_array(examples: list[Example]) -> Optional[np.ndarray]:
+    """Return the labels of examples as an array; None if any has no label.
 
     Parameters
     ----------

@@ -1,13 +1,21 @@
-"""Texts to arrays for the model, and arrays to batches.
+"""Turn texts into arrays for the model, and arrays into batches.
 
 N sequences, T tokens.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple, Optional
 
 import numpy as np
+
+from .._internal.types import Progress
+
+if TYPE_CHECKING:
+    from .._internal.types import Integers
+    from .tokenizers.base import SubwordTokenizer
+
 
 _CHUNK = 1024  # texts tokenized at once
 
@@ -21,16 +29,16 @@ class Features(NamedTuple):
 
 
 class SentenceTransform:
-    """A text or a pair of texts to one sequence of token ids.
+    """Converter of a text or a pair of texts to one sequence of token ids.
 
     ``[CLS] text [SEP]`` with token types 0, or ``[CLS] text [SEP] pair [SEP]`` with token types 0
-    for the first three and 1 for the rest. Devlin et al. (2019), section 3. The tokenizer says
-    how many separators there are and whether there are token types: RoBERTa's pairs are
-    ``<s> text </s></s> pair </s>``, its token types all 0.
+    for the first three and 1 for the rest. Devlin et al. (2019), section 3. The tokenizer
+    determines the number of separators and the token types: RoBERTa's pairs are
+    ``<s> text </s></s> pair </s>``, with token types all 0.
 
-    Too long a text is cut at its end; of too long a pair, tokens are taken one by one from the
-    end of the longer text, of the second if both have the same length. A pair without tokens
-    counts as no pair, as in Google's and GluonNLP's code.
+    A text that is too long is cut at its end. From a pair that is too long, tokens are removed
+    one by one from the end of the longer text, or of the second if both are equally long. A pair
+    without tokens counts as no pair, as in Google's and GluonNLP's code.
 
     Parameters
     ----------
@@ -57,7 +65,7 @@ class SentenceTransform:
     ([0, 0, 0, 1, 1], 5)
     """
 
-    def __init__(self, tokenizer, max_length):
+    def __init__(self, tokenizer: SubwordTokenizer, max_length: int) -> None:
         if max_length < 3:
             raise ValueError(
                 f'max_length must be 3 or more, for [CLS], a token and [SEP]; got {max_length}'
@@ -71,12 +79,12 @@ class SentenceTransform:
         self._pair_type = int(tokenizer.uses_token_types)
 
     @property
-    def max_length(self):
+    def max_length(self) -> int:
         """The longest sequence in tokens."""
         return self._max_length
 
-    def __call__(self, text, pair=None):
-        """The features of a text or of a pair of texts.
+    def __call__(self, text: str, pair: Optional[str] = None) -> Features:
+        """Compute the features of a text or of a pair of texts.
 
         Parameters
         ----------
@@ -91,14 +99,19 @@ class SentenceTransform:
         self._check_room(pair is not None)
         return self._join(ids, pair_ids)[0]
 
-    def transform_batch(self, texts, pairs=None, progress=None):
-        """The features of many texts or pairs; faster than one by one.
+    def transform_batch(
+        self,
+        texts: Sequence[str],
+        pairs: Optional[Sequence[Optional[str]]] = None,
+        progress: Optional[Progress] = None,
+    ) -> tuple[list[Features], int]:
+        """Compute the features of many texts or pairs; faster than one by one.
 
         Parameters
         ----------
         texts : sequence of str
         pairs : sequence of str, optional
-            As many as ``texts``; None among them for a single text.
+            As many as ``texts``; None for a single text.
         progress : callable, optional
             Called with the number of texts done since its last call, such as ``tqdm.update``.
 
@@ -106,12 +119,12 @@ class SentenceTransform:
         -------
         features : list of Features
         num_truncated : int
-            How many sequences were cut.
+            Number of sequences that were cut.
 
         Raises
         ------
         ValueError
-            If there are not as many ``pairs`` as ``texts``.
+            If ``pairs`` and ``texts`` differ in number.
         """
         if pairs is not None and len(pairs) != len(texts):
             raise ValueError(f'pairs must be as many as texts, got {len(pairs)} and {len(texts)}')
@@ -119,7 +132,7 @@ class SentenceTransform:
         features, num_truncated = [], 0
         for start in range(0, len(texts), _CHUNK):
             ids = self._tokenizer.encode_ids(texts[start : start + _CHUNK])
-            pair_ids = [[]] * len(ids)
+            pair_ids: list[list[int]] = [[]] * len(ids)
             if pairs is not None:
                 chunk = pairs[start : start + _CHUNK]
                 pair_ids = self._tokenizer.encode_ids(
@@ -155,18 +168,18 @@ class SentenceTransform:
         return Features(np.array(sequence, 'int32'), token_types, len(sequence)), is_cut
 
 
-def truncated_lengths(length, pair_length, max_length):
-    """How many tokens of each text of a pair fit.
+def truncated_lengths(length: int, pair_length: int, max_length: int) -> tuple[int, int]:
+    """Compute the number of tokens of each text of a pair that fit.
 
-    The same as taking tokens one by one from the longer text, from the second if both are equally
-    long, until ``max_length`` are left.
+    The result equals removing tokens one by one from the longer text, or from the second if both
+    are equally long, until ``max_length`` remain.
 
     Parameters
     ----------
     length, pair_length : int
         Tokens of the two texts.
     max_length : int
-        Tokens there is room for.
+        Number of tokens that fit.
 
     Returns
     -------
@@ -181,7 +194,12 @@ def truncated_lengths(length, pair_length, max_length):
     return min(length, max_length - keep_pair), keep_pair
 
 
-def pad_batch(features, pad_id, round_to=None, max_length=None):
+def pad_batch(
+    features: Sequence[Features],
+    pad_id: int,
+    round_to: Optional[int] = None,
+    max_length: Optional[int] = None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Stack sequences of different lengths.
 
     Parameters
@@ -192,7 +210,7 @@ def pad_batch(features, pad_id, round_to=None, max_length=None):
     round_to : int, optional
         Make T a multiple of this, so that few different shapes occur.
     max_length : int, optional
-        What T is never rounded above.
+        Upper limit of T when rounding.
 
     Returns
     -------
@@ -230,8 +248,10 @@ def pad_batch(features, pad_id, round_to=None, max_length=None):
     return inputs, token_types, valid_length
 
 
-def bucketed_batches(lengths, batch_size, seed, epoch, *, num_chunk_batches=50):
-    """Shuffled batches of sequences of similar length, for training.
+def bucketed_batches(
+    lengths: Integers, batch_size: int, seed: int, epoch: int, *, num_chunk_batches: int = 50
+) -> list[np.ndarray]:
+    """Sort sequences into shuffled batches of similar length, for training.
 
     The sequences are shuffled, sorted by length within chunks of ``num_chunk_batches`` batches,
     cut into batches, and the batches shuffled. The result depends on the arguments alone.
@@ -242,9 +262,9 @@ def bucketed_batches(lengths, batch_size, seed, epoch, *, num_chunk_batches=50):
         Of each sequence.
     batch_size : int
     seed, epoch : int
-        0 or more; every epoch has its own order.
+        0 or more; every epoch has a different order.
     num_chunk_batches : int
-        More: less padding, less shuffling. 1: shuffled without regard to length.
+        A larger number means less padding and less shuffling; 1 shuffles regardless of length.
 
     Returns
     -------
@@ -270,8 +290,8 @@ def bucketed_batches(lengths, batch_size, seed, epoch, *, num_chunk_batches=50):
     return [batches[number] for number in random.permutation(len(batches))]
 
 
-def sequential_batches(lengths, batch_size):
-    """Batches of sequences of similar length, the longest first, for evaluation.
+def sequential_batches(lengths: Integers, batch_size: int) -> list[np.ndarray]:
+    """Sort sequences into batches of similar length, the longest first, for evaluation.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Figures of merit: classes and scores, answers, entities."""
+"""Metrics for classification, regression, question answering and entity recognition."""
 
 from .classification import (
     METRICS,

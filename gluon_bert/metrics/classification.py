@@ -1,46 +1,51 @@
-"""Figures of merit for predictions, by name."""
+"""Compute classification and regression metrics by name."""
 
 from __future__ import annotations
 
-import difflib
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy import stats
 from sklearn import metrics as sklearn_metrics
 
+from .._internal.suggestions import did_you_mean
 
-def accuracy(labels, predictions):
-    """Share of predictions that are right."""
+if TYPE_CHECKING:
+    from .._internal.types import Numbers
+
+
+def accuracy(labels: np.ndarray, predictions: np.ndarray) -> float:
+    """Compute the fraction of correct predictions."""
     return sklearn_metrics.accuracy_score(labels, predictions)
 
 
-def f1(labels, predictions):
-    """Harmonic mean of precision and recall of class 1; 0.0 if class 1 never occurs."""
+def f1(labels: np.ndarray, predictions: np.ndarray) -> float:
+    """Compute the F1 score of class 1; 0.0 if class 1 never occurs."""
     return sklearn_metrics.f1_score(labels == 1, predictions == 1, zero_division=0.0)
 
 
-def macro_f1(labels, predictions):
-    """Mean of the F1 of each class that occurs, in labels or predictions."""
+def macro_f1(labels: np.ndarray, predictions: np.ndarray) -> float:
+    """Average the F1 scores of the classes that occur in labels or predictions."""
     return sklearn_metrics.f1_score(labels, predictions, average='macro', zero_division=0.0)
 
 
-def mcc(labels, predictions):
-    """Matthews correlation, from -1 to 1; 0.0 if labels or predictions are all the same."""
+def mcc(labels: np.ndarray, predictions: np.ndarray) -> float:
+    """Compute Matthews' correlation, -1 to 1; 0.0 if labels or predictions are constant."""
     if _is_constant(labels) or _is_constant(predictions):
         return 0.0
     return sklearn_metrics.matthews_corrcoef(labels, predictions)
 
 
-def pearson(labels, predictions):
-    """Linear correlation, from -1 to 1; 0.0 if labels or predictions are all the same."""
+def pearson(labels: np.ndarray, predictions: np.ndarray) -> float:
+    """Compute Pearson's correlation, -1 to 1; 0.0 if labels or predictions are constant."""
     if _is_constant(labels) or _is_constant(predictions):
         return 0.0
     return stats.pearsonr(labels, predictions)[0]
 
 
-def spearman(labels, predictions):
-    """Correlation of the ranks, from -1 to 1; 0.0 if labels or predictions are all the same."""
+def spearman(labels: np.ndarray, predictions: np.ndarray) -> float:
+    """Compute Spearman's correlation, -1 to 1; 0.0 if labels or predictions are constant."""
     if _is_constant(labels) or _is_constant(predictions):
         return 0.0
     return stats.spearmanr(labels, predictions)[0]
@@ -56,8 +61,10 @@ METRICS = {
 }
 
 
-def evaluate_metrics(names, labels, predictions):
-    """Several metrics of the same predictions.
+def evaluate_metrics(
+    names: Sequence[str], labels: Numbers, predictions: Numbers
+) -> dict[str, float]:
+    """Compute several metrics of the same predictions.
 
     Parameters
     ----------
@@ -74,7 +81,7 @@ def evaluate_metrics(names, labels, predictions):
     Raises
     ------
     ValueError
-        If a name is unknown, or there are not as many finite predictions as labels.
+        If a name is unknown, or labels and predictions differ in number or are not finite.
 
     Examples
     --------
@@ -83,15 +90,14 @@ def evaluate_metrics(names, labels, predictions):
     """
     for name in names:
         if name not in METRICS:
-            near = difflib.get_close_matches(str(name), METRICS, n=1, cutoff=0.5)
-            hint = f'; did you mean {near[0]!r}?' if near else ''
+            hint = did_you_mean(name, METRICS)
             raise ValueError(f'metric {name!r} is unknown{hint} (allowed: {", ".join(METRICS)})')
-    labels, predictions = _checked(labels, predictions)
-    return {name: float(METRICS[name](labels, predictions)) for name in names}
+    arrays = _checked(labels, predictions)
+    return {name: float(METRICS[name](*arrays)) for name in names}
 
 
 class ClassScores(NamedTuple):
-    """How well one class was found. ``support`` is how many examples have it as their label."""
+    """Scores of one class; ``support`` is the number of examples labelled with it."""
 
     name: str
     precision: float
@@ -100,8 +106,8 @@ class ClassScores(NamedTuple):
     support: int
 
 
-def confusion_matrix(labels, predictions, num_classes):
-    """How often each class was taken for each other.
+def confusion_matrix(labels: Numbers, predictions: Numbers, num_classes: int) -> np.ndarray:
+    """Count how often each class was predicted for each label.
 
     Parameters
     ----------
@@ -117,23 +123,19 @@ def confusion_matrix(labels, predictions, num_classes):
     Raises
     ------
     ValueError
-        If there are not as many predictions as labels, or one is out of range.
+        If labels and predictions differ in number, or one is out of range.
 
     Examples
     --------
     >>> confusion_matrix([0, 0, 1], [0, 1, 1], 2).tolist()
     [[1, 1], [0, 1]]
     """
-    labels, predictions = _checked(labels, predictions)
-    for name, values in (('labels', labels), ('predictions', predictions)):
-        wrong = values[(values < 0) | (values >= num_classes) | (values != np.floor(values))]
-        if len(wrong):
-            raise ValueError(f'{name} must be integers from 0 to {num_classes - 1}, got {wrong[0]}')
-    return sklearn_metrics.confusion_matrix(labels, predictions, labels=range(num_classes))
+    arrays = _checked_classes(labels, predictions, num_classes)
+    return sklearn_metrics.confusion_matrix(*arrays, labels=range(num_classes))
 
 
-def class_report(labels, predictions, names):
-    """Precision, recall and F1 of each class.
+def class_report(labels: Numbers, predictions: Numbers, names: Sequence[str]) -> list[ClassScores]:
+    """Compute precision, recall and F1 of each class.
 
     Parameters
     ----------
@@ -150,25 +152,16 @@ def class_report(labels, predictions, names):
     >>> class_report([0, 0, 1], [0, 1, 1], ['no', 'yes'])[1]
     ClassScores(name='yes', precision=0.5, recall=1.0, f1=0.6666666666666666, support=1)
     """
-    matrix = confusion_matrix(labels, predictions, len(names))
-    rows = []
-    for number, name in enumerate(names):
-        right = matrix[number, number]
-        taken, support = matrix[:, number].sum(), matrix[number].sum()
-        rows.append(
-            ClassScores(
-                name,
-                _ratio(right, taken),
-                _ratio(right, support),
-                _ratio(2 * right, taken + support),
-                int(support),
-            )
-        )
-    return rows
+    arrays = _checked_classes(labels, predictions, len(names))
+    columns = sklearn_metrics.precision_recall_fscore_support(
+        *arrays, labels=range(len(names)), zero_division=0.0
+    )
+    rows = zip(names, *(column.tolist() for column in columns))
+    return [ClassScores(*row) for row in rows]
 
 
-def format_report(rows):
-    """The rows of :func:`class_report` as a text table.
+def format_report(rows: Sequence[ClassScores]) -> str:
+    """Format the rows of :func:`class_report` as a text table.
 
     Examples
     --------
@@ -200,6 +193,15 @@ def _checked(labels, predictions):
     return labels, predictions
 
 
+def _checked_classes(labels, predictions, num_classes):
+    arrays = _checked(labels, predictions)
+    for name, values in zip(('labels', 'predictions'), arrays):
+        wrong = values[(values < 0) | (values >= num_classes) | (values != np.floor(values))]
+        if len(wrong):
+            raise ValueError(f'{name} must be integers from 0 to {num_classes - 1}, got {wrong[0]}')
+    return arrays
+
+
 def _wide(values):
     values = np.asarray(values)
     return values.astype('int64' if values.dtype.kind in 'biu' else 'float64')
@@ -208,7 +210,3 @@ def _wide(values):
 def _is_constant(values):
     # To within rounding: below this scipy warns that the correlation is noise.
     return np.ptp(values) <= 3e-12 * np.max(np.abs(values))
-
-
-def _ratio(part, whole):
-    return float(part / whole) if whole else 0.0

@@ -1,13 +1,14 @@
-"""Entities found against entities meant, counted as conlleval and seqeval count them.
+"""Compute entity-level scores, counted as conlleval and seqeval do.
 
-An entity is found if its type and both its ends are right (Tjong Kim Sang and De Meulder, 2003,
-section 2.3).
+A predicted entity is correct if its type and both its ends are right (Tjong Kim Sang and De
+Meulder, 2003, section 2.3).
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, Optional
 
 from ..data.ner.schemes import tag_spans
 
@@ -15,7 +16,7 @@ from ..data.ner.schemes import tag_spans
 class EntityScores(NamedTuple):
     """Counts of entities of one type, or of all.
 
-    ``num_correct`` of the ``num_predicted`` entities are among the ``num_gold`` that are meant.
+    ``num_correct`` of the ``num_predicted`` entities are among the ``num_gold`` gold ones.
     """
 
     name: str
@@ -24,18 +25,18 @@ class EntityScores(NamedTuple):
     num_correct: int
 
     @property
-    def precision(self):
-        """Fraction of the predicted entities that are right; 0 where there are none."""
+    def precision(self) -> float:
+        """Fraction of predicted entities that are right; 0 if none is predicted."""
         return self.num_correct / self.num_predicted if self.num_predicted else 0.0
 
     @property
-    def recall(self):
-        """Fraction of the meant entities that are found; 0 where there are none."""
+    def recall(self) -> float:
+        """Fraction of gold entities that are predicted; 0 if there are none."""
         return self.num_correct / self.num_gold if self.num_gold else 0.0
 
     @property
-    def f1(self):
-        """Harmonic mean of precision and recall; 0 where both are 0."""
+    def f1(self) -> float:
+        """Harmonic mean of precision and recall; 0 if both are 0."""
         both = self.precision + self.recall
         return 2 * self.precision * self.recall / both if both else 0.0
 
@@ -51,21 +52,23 @@ class EntityReport(NamedTuple):
     accuracy: float
 
     @property
-    def macro_f1(self):
-        """The mean of the types' F1; 0 where there are no types."""
+    def macro_f1(self) -> float:
+        """Mean F1 of the types; 0 if there are no types."""
         return sum(row.f1 for row in self.by_type) / len(self.by_type) if self.by_type else 0.0
 
 
-def entity_report(gold, predicted, scheme=None):
-    """Precision, recall and F1 of entities, overall and by type.
+def entity_report(
+    gold: Iterable[Sequence[str]], predicted: Iterable[Sequence[str]], scheme: Optional[str] = None
+) -> EntityReport:
+    """Compute precision, recall and F1 of entities, overall and by type.
 
     Parameters
     ----------
     gold, predicted : sequence of sequence of str
         The tags of each sentence.
     scheme : str, optional
-        Count only entities that are tagged as this scheme has it: seqeval's strict mode. By
-        default entities are those that conlleval finds in any tags: seqeval's default mode.
+        Count only entities tagged according to this scheme, as in seqeval's strict mode. By
+        default, entities are read from any tags as conlleval does: seqeval's default mode.
 
     Returns
     -------
@@ -74,7 +77,7 @@ def entity_report(gold, predicted, scheme=None):
     Raises
     ------
     ValueError
-        If the two differ in their number of sentences, or in the words of one of them.
+        If the numbers of sentences differ, or those of the words of a sentence.
 
     Examples
     --------
@@ -85,7 +88,8 @@ def entity_report(gold, predicted, scheme=None):
     gold, predicted = list(gold), list(predicted)
     if len(gold) != len(predicted):
         raise ValueError(f'gold has {len(gold)} sentences, predicted has {len(predicted)}')
-    meant, found, right = Counter(), Counter(), Counter()
+    counters: tuple[Counter[str], ...] = (Counter(), Counter(), Counter())
+    num_gold, num_predicted, num_correct = counters
     num_words = num_right = 0
     for number, (tags, guesses) in enumerate(zip(gold, predicted)):
         if len(tags) != len(guesses):
@@ -95,18 +99,24 @@ def entity_report(gold, predicted, scheme=None):
         num_words += len(tags)
         num_right += sum(tag == guess for tag, guess in zip(tags, guesses))
         first, second = set(tag_spans(tags, scheme)), set(tag_spans(guesses, scheme))
-        for counter, spans in ((meant, first), (found, second), (right, first & second)):
+        for counter, spans in (
+            (num_gold, first),
+            (num_predicted, second),
+            (num_correct, first & second),
+        ):
             counter.update(span.kind for span in spans)
     by_type = [
-        EntityScores(kind, meant[kind], found[kind], right[kind])
-        for kind in sorted({*meant, *found})
+        EntityScores(kind, num_gold[kind], num_predicted[kind], num_correct[kind])
+        for kind in sorted({*num_gold, *num_predicted})
     ]
-    overall = EntityScores('all', *(sum(counter.values()) for counter in (meant, found, right)))
+    overall = EntityScores(
+        'all', *(sum(counter.values()) for counter in (num_gold, num_predicted, num_correct))
+    )
     return EntityReport(overall, by_type, num_right / num_words if num_words else 0.0)
 
 
-def format_entity_report(report):
-    """The scores as a text table, all entities in the last row.
+def format_entity_report(report: EntityReport) -> str:
+    """Format the scores as a text table, all entities in the last row.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Figures of merit where a text has any number of labels."""
+"""Compute metrics for texts with any number of labels."""
 
 from __future__ import annotations
 
@@ -73,8 +73,8 @@ def evaluate_label_sets(
 def best_thresholds(labels: np.ndarray, probabilities: np.ndarray) -> list[float]:
     """Choose for each label the threshold with the best F1.
 
-    It lies midway between two probabilities; of several that are equally good, the one nearest to
-    0.5 is taken. A label that no text has keeps 0.5.
+    A threshold is midway between two probabilities; of several equally good ones, the nearest to
+    0.5 is taken. A label that no text has gets 0.5.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def label_report(
     ----------
     labels, predictions : numpy.ndarray of 0 and 1, shape (N, K)
     names : sequence of str
-        Of the labels, in the order of their numbers.
+        Names of the labels, in the order of their numbers.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""The figures by which answers to SQuAD's questions are judged."""
+"""Evaluate answers to SQuAD's questions."""
 
 from __future__ import annotations
 
@@ -7,14 +7,19 @@ import re
 import string
 import unicodedata
 from collections import Counter
+from typing import TYPE_CHECKING, Optional
+
+if TYPE_CHECKING:
+    from ..data.squad.files import Question
+
 
 _PUNCTUATION = str.maketrans('', '', string.punctuation)
 _ARTICLES = re.compile(r'\b(a|an|the)\b')
 _HAN = re.compile('([\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff])')
 
 
-def normalize_answer(text):
-    """An answer in lower case, without punctuation, articles and superfluous white space.
+def normalize_answer(text: str) -> str:
+    """Lower-case an answer and remove punctuation, articles and superfluous white space.
 
     Examples
     --------
@@ -25,9 +30,15 @@ def normalize_answer(text):
 
 
 def evaluate_squad(
-    questions, predictions, *, version_2=False, null_odds=None, null_threshold=1.0, characters=False
-):
-    """Exact match and F1 of answers in per cent, as the official evaluation gives them.
+    questions: list[Question],
+    predictions: dict[str, str],
+    *,
+    version_2: bool = False,
+    null_odds: Optional[dict[str, float]] = None,
+    null_threshold: float = 1.0,
+    characters: bool = False,
+) -> dict[str, float]:
+    """Compute exact match and F1 in per cent, as the official evaluation does.
 
     Parameters
     ----------
@@ -35,21 +46,21 @@ def evaluate_squad(
     predictions : dict of str to str
         The answer by the question's id, '' for none.
     version_2 : bool
-        Evaluate as SQuAD 2.0: no answer can be right; a question without prediction does not
-        count. As SQuAD 1.1, it counts as wrong.
+        Evaluate as SQuAD 2.0, where having no answer can be right and a question without
+        prediction does not count. In SQuAD 1.1 it counts as wrong.
     null_odds : dict of str to float, optional
-        For SQuAD 2.0 the probability or odds, by id, that there is no answer.
+        For SQuAD 2.0, the probability or odds by id that there is no answer.
     null_threshold : float
-        Above it no answer counts as predicted.
+        If the odds exceed it, no answer counts as predicted.
     characters : bool
-        For Chinese: each Chinese character is a word, all punctuation is left out, and F1 is that
-        of the longest common run of words, as in the evaluation of CMRC 2018.
+        For Chinese: each Chinese character is a word, all punctuation is removed, and F1 is
+        computed from the longest common run of words, as in the evaluation of CMRC 2018.
 
     Returns
     -------
     dict of str to float
         SQuAD 1.1: 'f1', 'exact_match', 'total', 'missing'. SQuAD 2.0: 'f1', 'exact', 'total',
-        'missing', the same three with HasAns\\_ and NoAns\\_ where there are such questions, and,
+        'missing', the same three with HasAns\\_ and NoAns\\_ if there are such questions, and,
         with ``null_odds``, 'best_exact', 'best_exact_thresh', 'best_f1', 'best_f1_thresh'.
 
     Raises
@@ -103,7 +114,7 @@ def evaluate_squad(
 
 
 def _score(question, prediction, version_2, characters):
-    """Exact match and F1, each the best over the right answers."""
+    """Compute exact match and F1, each the best over the right answers."""
     golds = [answer.text for answer in question.answers]
     if version_2:
         golds = [gold for gold in golds if normalize_answer(gold)]
@@ -147,13 +158,13 @@ def _harmonic(common, gold, prediction):
 
 
 def _characters(text):
-    """Chinese characters one by one, other words whole, no punctuation."""
-    kept = ''.join(
+    """Split a text into Chinese characters and other words, without punctuation."""
+    text_only = ''.join(
         char
         for char in text.lower()
         if char not in string.punctuation and unicodedata.category(char)[0] != 'P'
     )
-    return _HAN.sub(r' \1 ', kept).split()
+    return _HAN.sub(r' \1 ', text_only).split()
 
 
 def _join(text):
@@ -184,7 +195,7 @@ def _by_kind(table, has_answer):
 
 
 def _best_threshold(scores, predictions, null_odds, has_answer):
-    """The best mean score in per cent that a threshold can give, and that threshold."""
+    """Find the threshold with the best mean score in per cent; return that score and it."""
     score = best = sum(not has_answer[key] for key in scores)  # nothing answered
     threshold = 0.0
     for key in sorted(scores, key=null_odds.__getitem__):

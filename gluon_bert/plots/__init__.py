@@ -1,9 +1,10 @@
-"""Pictures: attention, vectors, training runs, confusion, answers, entities; without a display.
+"""Plots of attention, vectors, training runs, confusion matrices, answers and entities.
 
-All are written as PNG, SVG or PDF, by the file's suffix, whole or not at all, and look alike:
-colours that people with any colour vision can tell apart, a white ground, sizes for a page. The
-font is DejaVu Sans, which comes with Matplotlib; for characters that it lacks, installed fonts are
-searched, and a warning says which have none.
+Every function that draws takes the ``path`` of the picture, PNG, SVG or PDF by its suffix, and
+writes it atomically; it needs no display. All pictures have the same style: colours that people
+with any colour vision can distinguish, a white background, sizes for a page. The font is DejaVu
+Sans, which comes with Matplotlib. For characters that it lacks, the font file ``font``, if given,
+and the installed fonts are searched; a warning names characters that no font has.
 """
 
 from .answers import (

@@ -1,12 +1,13 @@
-"""Answers shaded in their paragraph, and the probabilities of where they begin and end."""
+"""Draw answers shaded in their paragraph, with the probabilities of their ends."""
 
 from __future__ import annotations
 
-from typing import NamedTuple, Optional
+from typing import TYPE_CHECKING, NamedTuple, Optional
 
 import numpy as np
 
 from .._internal.numerics import softmax
+from .._internal.types import PathLike
 from .highlight import (
     LINE,
     baseline,
@@ -19,6 +20,11 @@ from .highlight import (
     shade,
 )
 from .style import INK, PALETTE, QUIET, RULE, Ruler, mix, picture
+
+if TYPE_CHECKING:
+    from ..data.squad.files import Question
+    from ..data.squad.windows import Windows
+
 
 _WIDTH, _MARGIN, _SIZE = 620, 24, 10.5  # points
 _ROW, _CURVES = 15, 150
@@ -37,7 +43,7 @@ class AnswerSpan(NamedTuple):
 
 
 class TokenProbabilities(NamedTuple):
-    """Of each token of a paragraph its characters, and how probably an answer begins, ends there.
+    """Characters of each token of a paragraph, and probabilities of an answer's two ends.
 
     ``offsets`` has shape (T, 2), ``starts`` and ``ends`` (T,).
     """
@@ -48,19 +54,19 @@ class TokenProbabilities(NamedTuple):
 
 
 def plot_answer(
-    question,
-    context,
-    answers,
-    path,
+    question: str,
+    context: str,
+    answers: list[AnswerSpan],
+    path: PathLike,
     tokens: Optional[TokenProbabilities] = None,
-    num_listed=5,
-    title='',
-    font=None,
-):
+    num_listed: int = 5,
+    title: str = '',
+    font: Optional[PathLike] = None,
+) -> None:
     """Draw a paragraph with the answers to a question.
 
-    A character is the darker the more probably it is part of the answer: the probabilities of all
-    candidates with it are added up. The best answer is underlined.
+    The more probably a character is part of the answer, the darker it is: the probabilities of
+    all candidates that contain it are added up. The best answer is underlined.
 
     Parameters
     ----------
@@ -68,21 +74,19 @@ def plot_answer(
     answers : list of AnswerSpan
         The best one first.
     path : str or Path
-        PNG, SVG or PDF, by its suffix.
     tokens : TokenProbabilities, optional
         Drawn below the paragraph.
     num_listed : int
-        Candidates that are listed with their probability.
+        Number of candidates listed with their probabilities.
     title : str
-        Instead of the question.
+        Used instead of the question.
     font : str or Path, optional
-        A font file to take besides, for characters that no installed font has.
 
     Raises
     ------
     ValueError
-        If there is no candidate, one is not within the paragraph, the paragraph is empty, or the
-        suffix is another.
+        If there is no candidate, one is outside the paragraph, the paragraph is empty, or the
+        suffix is not allowed.
     """
     if not context.strip():
         raise ValueError('context is empty')
@@ -121,7 +125,6 @@ def plot_answer(
                 heading[piece.start : piece.end],
                 fontsize=11.5,
                 weight='bold',
-                parse_math=False,
                 color=INK,
             )
         _paragraph(axes, shown, pieces, height - top)
@@ -130,8 +133,8 @@ def plot_answer(
             _curves(figure, tokens, shown, height)
 
 
-def answers_of_file(path, question):
-    """The candidates that a file of n-best predictions has for a question.
+def answers_of_file(path: PathLike, question: Question) -> list[AnswerSpan]:
+    """Read the candidates for a question from a file of n-best predictions.
 
     Parameters
     ----------
@@ -142,18 +145,18 @@ def answers_of_file(path, question):
     Returns
     -------
     list of AnswerSpan
-        Where the file does not say from which character to which, the first place is taken at
-        which the text stands.
+        If the file lacks the characters of an answer, its first occurrence in the paragraph is
+        used.
 
     Raises
     ------
     FileNotFoundError
     ValueError
-        If the file has no candidates for it, or one does not stand in the paragraph.
+        If the file has no candidates for the question, or one is not in the paragraph.
     """
     from .._internal.json import read_object
 
-    rows, found = read_object(path).get(question.id), []
+    rows, candidates = read_object(path).get(question.id), []
     if not isinstance(rows, list) or not rows:
         raise ValueError(f'{path}: has no candidates for the question {question.id!r}')
     for row in rows:
@@ -161,22 +164,22 @@ def answers_of_file(path, question):
             text, share = row['text'], float(row['probability'])
             start = row.get('start', question.context.find(text))
             if start < 0 or question.context[start : start + len(text)] != text:
-                raise ValueError(f'{text[:80]!r} does not stand in the paragraph')
+                raise ValueError(f'{text[:80]!r} does not occur in the paragraph')
             if not 0 <= share <= 1:
-                raise ValueError(f'{share} is no probability')
+                raise ValueError(f'{share} is not a probability')
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise ValueError(
-                f'{path}: the candidates for {question.id!r} are not as expected ({error})'
+                f'{path}: the candidates for {question.id!r} are malformed ({error})'
             ) from None
-        found.append(AnswerSpan(start if text else 0, start + len(text) if text else 0, share))
-    return found
+        candidates.append(AnswerSpan(start if text else 0, start + len(text) if text else 0, share))
+    return candidates
 
 
-def token_probabilities(windows, scores):
-    """Of each token of a paragraph how probably an answer begins and ends there.
+def token_probabilities(windows: Windows, scores: list[np.ndarray]) -> TokenProbabilities:
+    """Compute the probability that an answer begins or ends at each token.
 
-    Of a token in several windows the one counts that it has most context in. The probabilities
-    are a softmax over all tokens of the paragraph and no answer, which is [CLS].
+    Of a token in several windows, the window with most context counts. The probabilities are a
+    softmax over all tokens of the paragraph and [CLS], which means no answer.
 
     Parameters
     ----------
@@ -202,7 +205,7 @@ def token_probabilities(windows, scores):
 
 
 def _marks(context, answers):
-    """Of each character (the step of its shade, whether it is of the best answer)."""
+    """Return for each character (step of its shade, True if in the best answer)."""
     shares = np.zeros(len(context) + 1)
     for start, end, share in answers:
         shares[start] += share
@@ -231,12 +234,12 @@ def _paragraph(axes, text, pieces, top):
 
 
 def _shade(share):
-    """The ground of a probability; never so dark that the letters on it are hard to read."""
+    """Return the background colour of a probability, light enough to read text on."""
     return mix(PALETTE[5], 0.12 + 0.78 * share)
 
 
 def _candidates(axes, text, answers, top, ruler):
-    """The best candidates, each with a bar."""
+    """List the best candidates, each with a bar."""
     axes.text(_MARGIN, top, 'Candidates', fontsize=8.5, weight='bold')
     bar, right = 150, _WIDTH - _MARGIN
     left = right - bar - 34
@@ -250,7 +253,6 @@ def _candidates(axes, text, answers, top, ruler):
             y,
             set_line(string, left - _MARGIN - 40, ruler, 8.5),
             fontsize=8.5,
-            parse_math=False,
             style='italic' if string == _NONE else 'normal',
             color=INK if string != _NONE else QUIET,
         )
@@ -271,7 +273,7 @@ def _percent(share):
 
 
 def _curves(figure, tokens, text, height):
-    """How probably the answer begins and ends at each token."""
+    """Draw the probabilities that the answer begins and ends at each token."""
     axes = figure.add_axes(
         [62 / _WIDTH, 42 / height, (_WIDTH - 62 - _MARGIN) / _WIDTH, (_CURVES - 42) / height],
         zorder=2,
@@ -298,7 +300,7 @@ def _curves(figure, tokens, text, height):
 
 
 def _peaks(axes, values, sign, offsets, text, limit):
-    """The words at the highest peaks, none so near another that they meet."""
+    """Label the highest peaks with their words, leaving out those that would overlap."""
     written = []
     for place in np.argsort(-values)[:6]:
         room = 0.075 * len(values)
@@ -314,5 +316,4 @@ def _peaks(axes, values, sign, offsets, text, limit):
             fontsize=7.5,
             ha='left' if share < 0.04 else 'right' if share > 0.96 else 'center',
             va='bottom' if sign > 0 else 'top',
-            parse_math=False,
         )

@@ -1,12 +1,18 @@
-"""Pictures of attention: all layers and heads side by side, or one of them with its tokens."""
+"""Plot attention maps of all layers and heads, or one map with its tokens."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 import numpy as np
 
+from .._internal.types import PathLike
 from .style import INK, QUIET, blues, picture
+
+if TYPE_CHECKING:
+    from ..data.tokenizers.base import SubwordTokenizer
+
 
 _MAX_LABELS = 160  # tokens; more would be too small to read
 _MAX_SMALL = 24  # the same, in a small map
@@ -16,8 +22,8 @@ _GAP = 0.12  # between small maps, as a share of one
 class Attention(NamedTuple):
     """The T tokens of one sequence, and each head's ``probabilities``, shape (L, H, T, T).
 
-    A row of a map is a token that looks, a column one that is looked at; rows sum to 1.
-    ``num_first`` tokens are of the first text with [CLS] and its [SEP].
+    A row of a map is a query token, a column a key token; rows sum to 1. The first ``num_first``
+    tokens are [CLS], the first text and its [SEP].
     """
 
     tokens: list[str]
@@ -25,8 +31,14 @@ class Attention(NamedTuple):
     num_first: int
 
 
-def attention_of(model, tokenizer, text, pair=None, max_length=None):
-    """The attention of a model on a text or a pair of texts.
+def attention_of(
+    model: Any,
+    tokenizer: SubwordTokenizer,
+    text: str,
+    pair: Optional[str] = None,
+    max_length: Optional[int] = None,
+) -> Attention:
+    """Compute the attention of a model on a text or a pair of texts.
 
     Parameters
     ----------
@@ -36,7 +48,7 @@ def attention_of(model, tokenizer, text, pair=None, max_length=None):
     pair : str, optional
     max_length : int, optional
         The longest sequence in tokens, special tokens included; longer ones are cut. By default
-        the model's longest.
+        the model's limit.
 
     Returns
     -------
@@ -56,7 +68,7 @@ def attention_of(model, tokenizer, text, pair=None, max_length=None):
     features = SentenceTransform(tokenizer, checked_length(bert, max_length))(text, pair)
     ctx = bert.embeddings.word.weight.list_ctx()[0]
     arrays = [nd.array(array, dtype='float32', ctx=ctx) for array in pad_batch([features], 0)]
-    found = bert.layer_outputs(*arrays).attentions
+    layers = bert.layer_outputs(*arrays).attentions
     tokens = tokenizer.convert_ids_to_tokens(features.inputs.tolist())
     num_first = len(tokens)
     if pair:
@@ -64,28 +76,33 @@ def attention_of(model, tokenizer, text, pair=None, max_length=None):
         num_first = (
             num_first - num_second if num_second else tokens.index(tokenizer.vocab.sep_token) + 1
         )
-    return Attention(tokens, np.stack([layer[0].asnumpy() for layer in found]), num_first)
+    return Attention(tokens, np.stack([layer[0].asnumpy() for layer in layers]), num_first)
 
 
-def plot_attention(attention, path, layer=None, head=None, title='', font=None):
+def plot_attention(
+    attention: Attention,
+    path: PathLike,
+    layer: Optional[int] = None,
+    head: Optional[int] = None,
+    title: str = '',
+    font: Optional[PathLike] = None,
+) -> None:
     """Draw attention maps; darker is more probable.
 
     Parameters
     ----------
     attention : Attention
     path : str or Path
-        PNG, SVG or PDF, by its suffix.
     layer, head : int, optional
-        One layer, one head, or with both one map, large. From 0; -1 is the last.
+        Draw one layer, one head, or with both one large map. From 0; -1 is the last.
     title : str
-        By default it says what is shown.
+        By default the layers and heads shown.
     font : str or Path, optional
-        A font file to take besides, for characters that no installed font has.
 
     Raises
     ------
     ValueError
-        If there is no such layer or head, or the suffix is another.
+        If there is no such layer or head, or the suffix is not allowed.
     """
     num_layers, num_heads = attention.probabilities.shape[:2]
     layers = range(num_layers) if layer is None else [_number('layer', layer, num_layers)]
@@ -99,14 +116,14 @@ def plot_attention(attention, path, layer=None, head=None, title='', font=None):
 def _number(name, value, limit):
     if not -limit <= value < limit:
         raise ValueError(
-            f'{name} {value} is not in the model, which has the {name}s 0 to '
+            f'{name} {value} is not in the model, which has {name}s 0 to '
             f'{limit - 1}, or {-limit} to -1 counted from the last'
         )
     return value % limit
 
 
 def _plot_one(attention, path, layer, head, title, font):
-    """One map with its tokens at both axes."""
+    """Draw one map with its tokens at both axes."""
     tokens, num_tokens = attention.tokens, len(attention.tokens)
     pitch = min(0.34, max(0.14, 8 / num_tokens))  # inches for a token
     longest = max(map(len, tokens)) * 0.085
@@ -120,8 +137,8 @@ def _plot_one(attention, path, layer, head, title, font):
         size = min(9, 45 * pitch)
         if num_tokens <= _MAX_LABELS:
             labels = [clean(token) for token in tokens]
-            axes.set_xticks(range(num_tokens), labels, rotation=90, fontsize=size, parse_math=False)
-            axes.set_yticks(range(num_tokens), labels, fontsize=size, parse_math=False)
+            axes.set_xticks(range(num_tokens), labels, rotation=90, fontsize=size)
+            axes.set_yticks(range(num_tokens), labels, fontsize=size)
             axes.tick_params(length=0)
         axes.spines[:].set_visible(True)
         axes.set_xticks(np.arange(0.5, num_tokens - 1), minor=True)
@@ -129,91 +146,132 @@ def _plot_one(attention, path, layer, head, title, font):
         axes.tick_params(which='minor', length=0)
         axes.grid(which='minor', linewidth=0.35)
         _divide(axes, attention)
-        axes.set(xlabel='key: the token looked at', ylabel='query: the token that looks')
-        axes.set_title(clean(title) or f'Attention, layer {layer}, head {head}', parse_math=False)
+        axes.set(xlabel='key token', ylabel='query token')
+        axes.set_title(clean(title) or f'Attention, layer {layer}, head {head}')
         _bar(figure, axes, 24)
 
 
 def _divide(axes, attention):
-    """Lines between the two texts of a pair."""
+    """Draw lines between the two texts of a pair."""
     edge = attention.num_first - 0.5
     if attention.num_first < len(attention.tokens):
         axes.axhline(edge, color=INK, linewidth=0.9, linestyle=(0, (4, 2)))
         axes.axvline(edge, color=INK, linewidth=0.9, linestyle=(0, (4, 2)))
 
 
-def _plot_grid(attention, path, layers, heads, title, font):
-    """Small maps, a row for each layer and a column for each head; one layer's in rows of four."""
+class _Grid(NamedTuple):
+    """Layout of a grid of small maps, in units of the distance from one map to the next.
+
+    ``cells`` has the (layer, head) of each map; ``above`` is the room for a map's title, ``beside``
+    that for the tokens at the left and below.
+    """
+
+    cells: list[tuple[int, int]]
+    layers: Sequence[int]
+    heads: Sequence[int]
+    columns: int
+    inch: float
+    above: float
+    beside: float
+    legend: str
+
+    @property
+    def rows(self) -> int:
+        """Number of rows of maps."""
+        return -(-len(self.cells) // self.columns)
+
+    @property
+    def is_single(self) -> bool:
+        """True if the maps are those of one layer or of one head."""
+        return len(self.layers) == 1 or len(self.heads) == 1
+
+    @property
+    def size(self) -> tuple[float, float]:
+        """Width and height of the figure in inches."""
+        below = 0.17 * self.legend.count('\n') + 0.35 * bool(self.legend)
+        return (
+            (self.columns + self.beside) * self.inch + 1.3,
+            self.height * self.inch + 0.55 + below + 0.3 * (not self.is_single),
+        )
+
+    @property
+    def height(self) -> float:
+        """Height of all rows with their titles and tokens."""
+        return self.rows * (1 + self.above) + self.beside
+
+    def place(self, number):
+        """Return the left and the upper edge of a map."""
+        row, column = divmod(number, self.columns)
+        return column, row * (1 + self.above) + self.above
+
+
+def _layout(tokens, layers, heads):
+    """Lay out small maps: a row for each layer, a column for each head; one layer's in fours."""
     cells = [(layer, head) for layer in layers for head in heads]
     single = len(layers) == 1 or len(heads) == 1
     columns = min(4, len(cells)) if single else len(heads)
-    rows = -(-len(cells) // columns)
     inch = 1.9 if single else min(1.0, max(0.45, 9.5 / columns))
-    labelled = single and len(attention.tokens) <= _MAX_SMALL
-    above, beside = (0.11, 0.01 + 0.029 * max(map(len, attention.tokens))) if single else (0, 0)
-    beside *= labelled
-    legend = '' if labelled else _legend(attention.tokens, columns * inch)
-    size = (
-        (columns + beside) * inch + 1.3,
-        (rows * (1 + above) + beside) * inch
-        + 0.55
-        + 0.17 * legend.count('\n')
-        + 0.35 * bool(legend)
-        + 0.3 * (not single),
+    labelled = single and len(tokens) <= _MAX_SMALL
+    return _Grid(
+        cells,
+        layers,
+        heads,
+        columns,
+        inch,
+        above=0.11 if single else 0,
+        beside=0.01 + 0.029 * max(map(len, tokens)) if labelled else 0,
+        legend='' if labelled else _legend(tokens, columns * inch),
     )
-    with picture(path, size, [*attention.tokens, title], font) as (figure, clean):
+
+
+def _plot_grid(attention, path, layers, heads, title, font):
+    """Draw small maps side by side."""
+    grid = _layout(attention.tokens, layers, heads)
+    with picture(path, grid.size, [*attention.tokens, title], font) as (figure, clean):
         axes = figure.subplots()
-        for number, cell in enumerate(cells):
-            column, row = number % columns, number // columns
-            _small(axes, attention.probabilities[cell], column, row * (1 + above) + above)
-            if single:
-                axes.text(
-                    column,
-                    row * (1 + above) + above - 0.03,
-                    f'head {cell[1]}' if len(layers) == 1 else f'layer {cell[0]}',
-                    fontsize=8,
-                    va='bottom',
-                )
-            if labelled:
-                _tokens(
-                    axes,
-                    [clean(token) for token in attention.tokens],
-                    column,
-                    row * (1 + above) + above,
-                    column == 0,
-                    number + columns >= len(cells),
-                )
-        axes.set(
-            xlim=(-beside - _GAP / 2, columns),
-            ylim=(rows * (1 + above) + beside, 0),
-            aspect='equal',
-        )
-        axes.spines[:].set_visible(False)
-        axes.tick_params(length=0, pad=2)
-        if single:
-            axes.set_axis_off()
-        else:
-            middle = (1 - _GAP) / 2
-            axes.set_xticks(np.arange(columns) + middle, [str(head) for head in heads])
-            axes.set_yticks(np.arange(rows) + middle, [str(layer) for layer in layers])
-            axes.set(xlabel='head', ylabel='layer')
-        which = (
-            f'layer {layers[0]}'
-            if len(layers) == 1
-            else f'head {heads[0]} in each layer'
-            if len(heads) == 1
-            else 'all layers and heads'
-        )
-        axes.set_title(clean(title) or f'Attention, {which}', parse_math=False)
-        if legend:
-            figure.supxlabel(
-                '\n'.join(map(clean, legend.split('\n'))), fontsize=8, color=QUIET, parse_math=False
-            )
+        tokens = [clean(token) for token in attention.tokens]
+        for number, cell in enumerate(grid.cells):
+            left, top = grid.place(number)
+            _small(axes, attention.probabilities[cell], left, top)
+            if grid.is_single:
+                name = f'head {cell[1]}' if len(layers) == 1 else f'layer {cell[0]}'
+                axes.text(left, top - 0.03, name, fontsize=8, va='bottom')
+            if grid.beside:
+                is_last = number + grid.columns >= len(grid.cells)
+                _tokens(axes, tokens, left, top, left == 0, is_last)
+        _grid_axes(axes, grid)
+        axes.set_title(clean(title) or f'Attention, {_shown_maps(grid)}')
+        if grid.legend:
+            legend = '\n'.join(map(clean, grid.legend.split('\n')))
+            figure.supxlabel(legend, fontsize=8, color=QUIET)
         _bar(figure, axes, 22)
 
 
+def _grid_axes(axes, grid):
+    """Number the layers and heads at the axes of a grid, or hide the axes."""
+    axes.set(xlim=(-grid.beside - _GAP / 2, grid.columns), ylim=(grid.height, 0), aspect='equal')
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0, pad=2)
+    if grid.is_single:
+        axes.set_axis_off()
+        return
+    middle = (1 - _GAP) / 2
+    axes.set_xticks(np.arange(grid.columns) + middle, [str(head) for head in grid.heads])
+    axes.set_yticks(np.arange(grid.rows) + middle, [str(layer) for layer in grid.layers])
+    axes.set(xlabel='head', ylabel='layer')
+
+
+def _shown_maps(grid):
+    """Name the layers and heads of a grid."""
+    if len(grid.layers) == 1:
+        return f'layer {grid.layers[0]}'
+    if len(grid.heads) == 1:
+        return f'head {grid.heads[0]} in each layer'
+    return 'all layers and heads'
+
+
 def _small(axes, values, left, top):
-    """One map in a frame."""
+    """Draw one map in a frame."""
     from matplotlib.patches import Rectangle
 
     side = 1 - _GAP
@@ -226,11 +284,11 @@ def _small(axes, values, left, top):
 
 
 def _tokens(axes, tokens, left, top, at_left, below):
-    """The tokens of a small map, where no other map is."""
+    """Write the tokens at the outer edges of a small map."""
     pitch = (1 - _GAP) / len(tokens)
     for number, token in enumerate(tokens):
         place = (number + 0.5) * pitch
-        look = dict(fontsize=min(7, 100 * pitch), color=QUIET, parse_math=False)
+        look = dict(fontsize=min(7, 100 * pitch), color=QUIET)
         if at_left:
             axes.text(left - 0.02, top + place, token, ha='right', va='center', **look)
         if below:
@@ -246,7 +304,7 @@ def _tokens(axes, tokens, left, top, at_left, below):
 
 
 def _bar(figure, axes, aspect):
-    """What the colours mean."""
+    """Draw the colour bar."""
     from matplotlib.cm import ScalarMappable
 
     bar = figure.colorbar(
@@ -263,16 +321,16 @@ def _bar(figure, axes, aspect):
 
 
 def _norm():
-    """Weak attention is seen too: the square root of the probability is shown."""
+    """Make a colour scale by the square root of the probability, which shows weak attention."""
     from matplotlib.colors import PowerNorm
 
     return PowerNorm(0.5, vmin=0, vmax=1)
 
 
 def _legend(tokens, inches):
-    """Which tokens the rows and columns of a map are, in at most four lines."""
+    """List the tokens of a map's rows and columns in at most four lines."""
     width = int(inches * 13)
-    lines = [f'Rows: the {len(tokens)} tokens that look. Columns: the same tokens, looked at.']
+    lines = [f'Rows: the {len(tokens)} query tokens. Columns: the same tokens as keys.']
     line = ''
     for token in tokens:
         if len(line) + len(token) > width:

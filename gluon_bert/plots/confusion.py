@@ -1,9 +1,12 @@
-"""Pictures of what is taken for what."""
+"""Confusion-matrix plots."""
 
 from __future__ import annotations
 
+from typing import Optional
+
 import numpy as np
 
+from .._internal.types import PathLike
 from .style import blues, ink_on, picture, shorten
 
 VALUES = ('both', 'counts', 'shares')
@@ -11,7 +14,14 @@ VALUES = ('both', 'counts', 'shares')
 _MAX_CLASSES = 200
 
 
-def plot_confusion(matrix, labels, path, values='both', title='', font=None):
+def plot_confusion(
+    matrix: np.ndarray,
+    labels: list[str],
+    path: PathLike,
+    values: str = 'both',
+    title: str = '',
+    font: Optional[PathLike] = None,
+) -> None:
     """Draw a confusion matrix, shaded by each row's shares.
 
     Parameters
@@ -21,19 +31,17 @@ def plot_confusion(matrix, labels, path, values='both', title='', font=None):
     labels : list of str
         Names of the K classes.
     path : str or Path
-        PNG, SVG or PDF, by its suffix.
     values : str
-        What is written in a cell: 'counts', 'shares' of the row in percent, or 'both'. With more
-        than 14 classes one of them, with more than 30 none has room.
+        Values written in the cells: 'counts', 'shares' of the row in percent, or 'both'. There is
+        room for one of them with more than 14 classes, for none with more than 30.
     title : str
     font : str or Path, optional
-        A font file to take besides, for characters that no installed font has.
 
     Raises
     ------
     ValueError
-        If the matrix is not square, does not have as many rows as there are labels, or is empty,
-        or an argument is not as above.
+        If the matrix is not square, its rows are not as many as the labels, it is empty, or an
+        argument is not allowed.
     """
     matrix = np.asarray(matrix)
     if matrix.shape != (len(labels),) * 2 or not 1 <= len(labels) <= _MAX_CLASSES:
@@ -45,7 +53,7 @@ def plot_confusion(matrix, labels, path, values='both', title='', font=None):
         raise ValueError(f'values={values!r}: expected one of {VALUES}')
     num_classes, total = len(labels), int(matrix.sum())
     if not total or matrix.min() < 0:
-        raise ValueError('matrix: expected counts, and one that is not 0')
+        raise ValueError('matrix: expected counts that are not all 0')
     shares = matrix / matrix.sum(axis=1, keepdims=True).clip(min=1)
     pitch = 0.72 if num_classes <= 14 else 0.42 if num_classes <= 30 else 0.2
     names = [shorten(str(label), 22) for label in labels]
@@ -63,15 +71,12 @@ def plot_confusion(matrix, labels, path, values='both', title='', font=None):
             names,
             rotation=0 if flat else 40 if num_classes <= 20 else 90,
             ha='center' if flat else 'right',
-            parse_math=False,
             va='top' if flat or num_classes <= 20 else 'center',
             rotation_mode='default' if flat else 'anchor',
         )
         totals = matrix.sum(axis=1)
         axes.set_yticks(
-            range(num_classes),
-            [f'{name}  ({count})' for name, count in zip(names, totals)],
-            parse_math=False,
+            range(num_classes), [f'{name}  ({count})' for name, count in zip(names, totals)]
         )
         _cells(axes, image, matrix, shares, values, num_classes / side)
         axes.tick_params(length=0)
@@ -80,11 +85,9 @@ def plot_confusion(matrix, labels, path, values='both', title='', font=None):
         axes.set_yticks(np.arange(0.5, num_classes - 1), minor=True)
         axes.grid(which='minor', color='white', linewidth=1.2)
         axes.tick_params(which='minor', length=0)
-        axes.set(xlabel='predicted class', ylabel='true class (number of them)')
+        axes.set(xlabel='predicted class', ylabel='true class (count)')
         right = int(np.trace(matrix))
-        axes.set_title(
-            clean(title) or f'{right} of {total} right ({right / total:.1%})', parse_math=False
-        )
+        axes.set_title(clean(title) or f'{right} of {total} right ({right / total:.1%})')
         bar = figure.colorbar(
             image, ax=axes, shrink=0.8, aspect=22, pad=0.03, format=lambda share, _: f'{share:.0%}'
         )
@@ -93,7 +96,7 @@ def plot_confusion(matrix, labels, path, values='both', title='', font=None):
 
 
 def _cells(axes, image, matrix, shares, values, inch):
-    """The figures; ``inch`` is one in the unit of the axes."""
+    """Write the values into the cells; ``inch`` is one inch in units of the axes."""
     num_classes = len(matrix)
     if num_classes > 30:
         return

@@ -1,4 +1,4 @@
-"""Pictures of training runs: loss, learning rate and evaluations, several runs compared."""
+"""Plot the loss, learning rate and evaluations of training runs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import json
 import math
 import os
 from pathlib import Path
+from typing import Any, Optional
 
+from .._internal.types import PathLike
 from .style import DASHES, MARKERS, PALETTE, QUIET, RULE, picture, shorten
 
 METRICS_FILE = 'metrics.jsonl'
@@ -15,8 +17,8 @@ _MAX_BYTES = 64 << 20
 _WIDTH, _HEIGHT = 3.3, 2.75  # inches, of a panel
 
 
-def read_metrics(path):
-    """The rows of a metrics.jsonl file.
+def read_metrics(path: PathLike) -> list[dict[str, Any]]:
+    """Read the rows of a metrics.jsonl file.
 
     Parameters
     ----------
@@ -32,8 +34,8 @@ def read_metrics(path):
     ------
     FileNotFoundError
     ValueError
-        If the file has no rows, or one that is none of a training run; the line is named. A last
-        line that was cut short is left out.
+        If the file has no rows or a malformed one; the message names the line. A last line that
+        was cut short is skipped.
     """
     path = Path(path)
     path = path / METRICS_FILE if path.is_dir() else path
@@ -50,7 +52,7 @@ def read_metrics(path):
         except (ValueError, RecursionError) as error:
             if number == len(lines):  # written when the run was killed
                 break
-            raise ValueError(f'{path}:{number}: is no row of a training run ({error})') from None
+            raise ValueError(f'{path}:{number}: is not a row of a training run ({error})') from None
     if not rows:
         raise ValueError(f'{path}: has no rows: the run has not logged anything yet')
     return rows
@@ -64,17 +66,19 @@ def _checked_row(row):
     }
     metrics = row.get('metrics', {})
     if not isinstance(metrics, dict):
-        raise ValueError("'metrics' is no object")
+        raise ValueError("'metrics' is not an object")
     for name, value in {**metrics, **numbers}.items():
         if type(value) not in (int, float) or not math.isfinite(value):
-            raise ValueError(f'{name!r} is no number')
+            raise ValueError(f'{name!r} is not a number')
     for name in ('step', *(('epoch',) if metrics else ('loss',))):
         if name not in row:
             raise ValueError(f'has no {name!r}')
     return row
 
 
-def plot_training(rows, path, title='', font=None):
+def plot_training(
+    rows: list[dict[str, Any]], path: PathLike, title: str = '', font: Optional[PathLike] = None
+) -> None:
     """Draw the loss and the learning rate over the steps, and the metrics of each evaluation.
 
     Parameters
@@ -82,31 +86,32 @@ def plot_training(rows, path, title='', font=None):
     rows : list of dict
         Of metrics.jsonl: 'step' with 'loss' and 'learning_rate', or with 'epoch' and 'metrics'.
     path : str or Path
-        PNG, SVG or PDF, by its suffix.
     title : str
     font : str or Path, optional
-        A font file to take besides, for characters that no installed font has.
     """
     plot_runs({'': rows}, path, title, font)
 
 
-def plot_runs(runs, path, title='', font=None):
-    """Draw training runs over each other: loss, learning rate, and the metrics they were given.
+def plot_runs(
+    runs: dict[str, list[dict[str, Any]]],
+    path: PathLike,
+    title: str = '',
+    font: Optional[PathLike] = None,
+) -> None:
+    """Draw training runs over each other: loss, learning rate and evaluation metrics.
 
     Parameters
     ----------
     runs : dict of str to list of dict
         Name of a run to its rows, as for :func:`plot_training`; at most seven.
     path : str or Path
-        PNG, SVG or PDF, by its suffix.
     title : str
     font : str or Path, optional
-        A font file to take besides, for characters that no installed font has.
 
     Raises
     ------
     ValueError
-        If there are no runs or too many, one has no rows, or the suffix is another.
+        If there are no runs or too many, one has no rows, or the suffix is not allowed.
     """
     if not 1 <= len(runs) <= len(PALETTE):
         raise ValueError(f'expected 1 to {len(PALETTE)} runs, got {len(runs)}')
@@ -139,13 +144,11 @@ def plot_runs(runs, path, title='', font=None):
         for axes in grid[len(panels) :]:
             axes.set_axis_off()
         if len(runs) > 1:
-            legend = figure.legend(
+            figure.legend(
                 *_handles(runs, clean), loc='outside lower center', ncols=min(4, len(runs))
             )
-            for text in legend.get_texts():
-                text.set_parse_math(False)
         if title:
-            figure.suptitle(clean(title), x=0.01, ha='left', parse_math=False)
+            figure.suptitle(clean(title), x=0.01, ha='left')
 
 
 def _handles(runs, clean):
@@ -168,24 +171,24 @@ def _handles(runs, clean):
 
 
 def _panel(axes, runs, name, clean):
-    """One quantity of all runs."""
+    """Draw one quantity of all runs."""
     of_steps = name in ('loss', 'learning_rate')
     for number, rows in enumerate(runs.values()):
         look = dict(color=PALETTE[number], linestyle=DASHES[number % len(DASHES)])
         if of_steps:
-            found = [(row['step'], row[name]) for row in rows if name in row]
-            marker = MARKERS[number] if len(found) == 1 else None
+            points = [(row['step'], row[name]) for row in rows if name in row]
+            marker = MARKERS[number] if len(points) == 1 else None
         else:
-            found = [
+            points = [
                 (row['epoch'] + 1, row['metrics'][name])
                 for row in rows
                 if name in row.get('metrics', ())
             ]
             marker = MARKERS[number]
-        if found:
-            axes.plot(*zip(*found), marker=marker, markersize=4.5, **look)
+        if points:
+            axes.plot(*zip(*points), marker=marker, markersize=4.5, **look)
             if not of_steps:
-                _ring(axes, found, PALETTE[number])
+                _ring(axes, points, PALETTE[number])
     if name == 'learning_rate':
         axes.yaxis.set_major_formatter(lambda value, _: _rate(value))
     shown = {'loss': 'training loss', 'learning_rate': 'learning rate'}.get(name, clean(name))
@@ -195,16 +198,16 @@ def _panel(axes, runs, name, clean):
 
 
 def _metrics_of_one(axes, rows, names, clean):
-    """All metrics of one run, each named at its line's end."""
+    """Draw all metrics of one run."""
     for number, name in enumerate(names):
-        found = [
+        points = [
             (row['epoch'] + 1, row['metrics'][name])
             for row in rows
             if name in row.get('metrics', ())
         ]
         colour = PALETTE[number % len(PALETTE)]
         axes.plot(
-            *zip(*found),
+            *zip(*points),
             color=colour,
             marker=MARKERS[number % len(MARKERS)],
             markersize=4.5,
@@ -212,34 +215,32 @@ def _metrics_of_one(axes, rows, names, clean):
             label=clean(shorten(name, 24)),
         )
         if not number:
-            _ring(axes, found, colour)
+            _ring(axes, points, colour)
     _frame(axes, 'evaluation', False)
     if len(names) > 1:
-        legend = axes.legend(loc='best', frameon=True, framealpha=0.9, edgecolor=RULE)
-        for text in legend.get_texts():
-            text.set_parse_math(False)
+        axes.legend(loc='best', frameon=True, framealpha=0.9, edgecolor=RULE)
     else:
-        axes.set_title(clean(names[0]), parse_math=False)
+        axes.set_title(clean(names[0]))
     axes.set_ylabel('score on the evaluation data')
 
 
 def _rate(value):
-    """A learning rate as it is written on the command line: 2e-4."""
+    """Format a learning rate as on the command line: 2e-4."""
     digits, _, power = f'{value:.3e}'.partition('e')
     return f'{float(digits):g}e{int(power)}' if value else '0'
 
 
-def _ring(axes, found, colour):
-    """A ring around the best evaluation."""
-    best = max(found, key=lambda point: point[1])
+def _ring(axes, points, colour):
+    """Draw a ring around the best evaluation."""
+    best = max(points, key=lambda point: point[1])
     axes.plot(*best, marker='o', markersize=10, fillstyle='none', markeredgewidth=1.1, color=colour)
 
 
 def _frame(axes, title, of_steps):
     from matplotlib.ticker import MaxNLocator
 
-    axes.set_title(title, parse_math=False)
-    axes.set_xlabel('optimizer step' if of_steps else 'epoch; the best one in a ring')
+    axes.set_title(title)
+    axes.set_xlabel('optimizer step' if of_steps else 'epoch (ring: best epoch)')
     axes.grid(True)
     axes.tick_params(length=0)
     axes.spines['left'].set_visible(False)

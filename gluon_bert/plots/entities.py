@@ -1,42 +1,49 @@
-"""Entities shaded in their text, by type."""
+"""Draw a text with its entities shaded by type."""
 
 from __future__ import annotations
 
+from typing import Optional
+
+from .._internal.types import PathLike
 from .highlight import LINE, baseline, canvas, draw_text, num_lines, runs_of, set_text, shade
 from .style import PALETTE, QUIET, Ruler, darker, mix, picture, shorten
 
 _WIDTH, _MARGIN, _SIZE, _TAG = 560, 22, 11, 6.5  # points
 
 
-def plot_entities(text, spans, path, title='', font=None):
+def plot_entities(
+    text: str,
+    spans: list[tuple[int, int, str]],
+    path: PathLike,
+    title: str = '',
+    font: Optional[PathLike] = None,
+) -> None:
     """Draw a text with its entities shaded and named.
 
     Parameters
     ----------
     text : str
     spans : list of (int, int, str)
-        Of each entity the first character, the one after the last, and the type. None lie over
-        another.
+        First character, character after the last, and type of each entity; they must not
+        overlap.
     path : str or Path
-        PNG, SVG or PDF, by its suffix.
     title : str
     font : str or Path, optional
-        A font file to take besides, for characters that no installed font has.
 
     Raises
     ------
     ValueError
-        If an entity is not within the text or overlaps another, the text is empty, or the suffix
-        is another.
+        If an entity is outside the text or overlaps another, the text is empty, or the suffix is
+        not allowed.
     """
     spans = _checked(text, spans)
-    kinds = sorted({kind for _, _, kind in spans})
-    colours = {kind: PALETTE[number % len(PALETTE)] for number, kind in enumerate(kinds)}
-    marks = [None] * len(text)
+    entity_types = sorted({kind for _, _, kind in spans})
+    colours = {kind: PALETTE[number % len(PALETTE)] for number, kind in enumerate(entity_types)}
+    marks: list[Optional[int]] = [None] * len(text)
     for number, (start, end, _) in enumerate(spans):
         marks[start:end] = [number] * (end - start)
     ends = {end: shorten(kind, 24).upper() for _, end, kind in spans}
-    with picture(path, (1, 1), [text, *kinds, *ends.values(), title], font, layout=None) as (
+    with picture(path, (1, 1), [text, *entity_types, *ends.values(), title], font, layout=None) as (
         figure,
         clean,
     ):
@@ -50,15 +57,13 @@ def plot_entities(text, spans, path, title='', font=None):
             _SIZE,
             lambda end: ruler(clean(ends[end]), _TAG, 'bold') + 8 if end in ends else 0,
         )
-        rows, key = _key(spans, kinds, clean, ruler)
+        rows, key = _key(spans, entity_types, clean, ruler)
         body = num_lines(pieces) * LINE * _SIZE
         height = body + (30 if title else 8) + 18 * rows + 24
         axes = canvas(figure, _WIDTH, height)
         top = height - (34 if title else 12)
         if title:
-            axes.text(
-                _MARGIN, height - 22, clean(title), fontsize=10, weight='bold', parse_math=False
-            )
+            axes.text(_MARGIN, height - 22, clean(title), fontsize=10, weight='bold')
         for run in runs_of(pieces):
             if run[0] is not None:
                 _entity(axes, run, spans[run[0]], top, colours, clean, ends)
@@ -66,7 +71,7 @@ def plot_entities(text, spans, path, title='', font=None):
         for x, row, kind, string in key:
             y = top - body - 20 - 18 * row
             shade(axes, (None, 0, x, 10, 0), y + 1.15 * 8, 8, mix(colours[kind], 0.35), _MARGIN, 0)
-            axes.text(_MARGIN + x + 16, y, string, fontsize=8, color=QUIET, parse_math=False)
+            axes.text(_MARGIN + x + 16, y, string, fontsize=8, color=QUIET)
 
 
 def _checked(text, spans):
@@ -86,7 +91,7 @@ def _checked(text, spans):
 
 
 def _entity(axes, run, span, top, colours, clean, ends):
-    """The ground of one entity, or of the part of it in a line, and the type at its end."""
+    """Shade one entity, or its part in a line, and write the type at its end."""
     _, line, x, width, last = run
     colour = colours[span[2]]
     shade(axes, run, top, _SIZE, mix(colour, 0.28), _MARGIN)
@@ -99,20 +104,19 @@ def _entity(axes, run, span, top, colours, clean, ends):
             weight='bold',
             ha='right',
             color=darker(colour),
-            parse_math=False,
             zorder=3,
         )
 
 
-def _key(spans, kinds, clean, ruler):
-    """What the colours mean, as (x, row, kind, text), and the number of rows."""
-    x, row, found = 0.0, 0, []
-    for kind in kinds:
+def _key(spans, entity_types, clean, ruler):
+    """Lay out the legend as (x, row, type, text); return it with its number of rows."""
+    x, row, entries = 0.0, 0, []
+    for kind in entity_types:
         number = sum(span[2] == kind for span in spans)
         string = f'{clean(shorten(kind, 30))} ({number})'
         width = ruler(string, 8) + 34
         if x and x + width > _WIDTH - 2 * _MARGIN:
             x, row = 0.0, row + 1
-        found.append((x, row, kind, string))
+        entries.append((x, row, kind, string))
         x += width
-    return row + 1 if kinds else 0, found
+    return row + 1 if entity_types else 0, entries

@@ -1,26 +1,26 @@
-"""Text set in lines, with parts of it shaded."""
+"""Set text in lines and shade parts of it."""
 
 from __future__ import annotations
 
-import re
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
-from .style import INK, columns_of
+from .style import ATOM, INK, columns_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from .style import Ruler
+
 
 LINE = 1.75  # distance of lines, as a multiple of the size of the letters
 
 _MAX_CHARACTERS = 20_000
-# Where a line may end: behind a space, and between characters of Chinese, Japanese, Korean, but not
-# before a mark that closes something.
-_CLOSERS = '[、，。．！？；：」』）】》〉〕”’…]*'
-_ATOM = re.compile(
-    r'\n|[^\S\n]+|[^\s\u1100-\u11ff\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff'
-    r'\uff00-\uffef\U00020000-\U0003ffff]+' + _CLOSERS + r'|\S' + _CLOSERS
-)
 
 
 class Piece(NamedTuple):
-    """A part of a text in one line: its characters, its mark, and its place in points."""
+    """A part of a text in one line: its characters, its mark, and its position in points."""
 
     start: int
     end: int
@@ -30,21 +30,28 @@ class Piece(NamedTuple):
     width: float
 
 
-def set_text(text, marks, width, ruler, size, tail=None):
+def set_text(
+    text: str,
+    marks: list,
+    width: float,
+    ruler: Callable[[str, float], float],
+    size: float,
+    tail: Optional[Callable[[int], float]] = None,
+) -> list[Piece]:
     """Break a text into lines.
 
     Parameters
     ----------
     text : str
     marks : list, one for each character
-        Equal neighbours stand in one piece, as far as a line goes.
+        Neighbouring characters with equal marks share a piece, within a line.
     width : float
         Of a line, in points.
     ruler : Ruler
     size : float
         Of the letters, in points.
     tail : callable, optional
-        ``tail(end)`` gives the room in points to keep behind the character before ``end``.
+        ``tail(end)`` returns the room in points to keep after the character before ``end``.
 
     Returns
     -------
@@ -61,7 +68,7 @@ def set_text(text, marks, width, ruler, size, tail=None):
             f'the text has {len(text)} characters; at most {_MAX_CHARACTERS} are drawn'
         )
     pieces, line, x = [], 0, 0.0
-    for match in _ATOM.finditer(text):
+    for match in ATOM.finditer(text):
         if match[0] == '\n':
             line, x = line + 1, 0.0
             continue
@@ -80,11 +87,11 @@ def set_text(text, marks, width, ruler, size, tail=None):
 
 
 def _parts(match, marks, width, ruler, size, tail):
-    """The parts of a word that have one mark each, as (start, end, width)."""
+    """Split a word into parts of one mark each, as (start, end, width)."""
     parts, start = [], match.start()
     for end in range(match.start() + 1, match.end() + 1):
         goes_on = end < match.end() and marks[end] == marks[start] and not (tail and tail(end))
-        # Links and the like: measured only where they may be too long for a line.
+        # Links and other long words are measured only if they may exceed a line.
         if goes_on and (
             end - start < 40 or ruler(match.string[start : end + 1], size) < 0.9 * width
         ):
@@ -96,27 +103,33 @@ def _parts(match, marks, width, ruler, size, tail):
 
 
 def _without_edges(text, pieces):
-    """Without the spaces at the begin and the end of lines."""
-    kept = []
+    """Remove spaces at the start and end of lines."""
+    trimmed = []
     for piece in pieces:
-        if text[piece.start : piece.end].isspace() and (not kept or kept[-1].line != piece.line):
+        if text[piece.start : piece.end].isspace() and (
+            not trimmed or trimmed[-1].line != piece.line
+        ):
             continue
         while (
-            kept and kept[-1].line != piece.line and (text[kept[-1].start : kept[-1].end].isspace())
+            trimmed
+            and trimmed[-1].line != piece.line
+            and (text[trimmed[-1].start : trimmed[-1].end].isspace())
         ):
-            kept.pop()
-        kept.append(piece)
-    while kept and text[kept[-1].start : kept[-1].end].isspace():
-        kept.pop()
-    return kept
+            trimmed.pop()
+        trimmed.append(piece)
+    while trimmed and text[trimmed[-1].start : trimmed[-1].end].isspace():
+        trimmed.pop()
+    return trimmed
 
 
-def num_lines(pieces):
-    """How many lines they take."""
+def num_lines(pieces: Sequence[Piece]) -> int:
+    """Count the lines of pieces."""
     return pieces[-1].line + 1 if pieces else 1
 
 
-def draw_text(axes, text, pieces, top, size, left=0.0):
+def draw_text(
+    axes: Axes, text: str, pieces: Sequence[Piece], top: float, size: float, left: float = 0.0
+) -> None:
     """Write pieces into axes whose unit is the point; ``top`` is the height of the first line."""
     for piece in pieces:
         string = text[piece.start : piece.end]
@@ -128,22 +141,21 @@ def draw_text(axes, text, pieces, top, size, left=0.0):
                 fontsize=size,
                 color=INK,
                 va='baseline',
-                parse_math=False,
                 zorder=3,
             )
 
 
-def baseline(top, line, size):
-    """Where a line of letters stands."""
+def baseline(top: float, line: int, size: float) -> float:
+    """Return the height of the baseline of a line."""
     return top - line * LINE * size - 1.15 * size
 
 
-def runs_of(pieces, key=lambda mark: mark):
-    """Neighbouring pieces of a line with one mark, as (mark, line, x, width, end).
+def runs_of(pieces: Sequence[Piece], key: Callable[[Any], Any] = lambda mark: mark) -> list[list]:
+    """Join neighbouring pieces of a line with one mark: (mark, line, x, width, end).
 
-    ``key`` gives what of a mark counts.
+    ``key`` returns the part of a mark to compare.
     """
-    runs = []
+    runs: list[list] = []
     for piece in pieces:
         if (
             runs
@@ -156,8 +168,17 @@ def runs_of(pieces, key=lambda mark: mark):
     return runs
 
 
-def shade(axes, run, top, size, colour, left=0.0, pad=1.2, rounding=1.8):
-    """A coloured ground under a run."""
+def shade(
+    axes: Axes,
+    run: Sequence,
+    top: float,
+    size: float,
+    colour: Any,
+    left: float = 0.0,
+    pad: float = 1.2,
+    rounding: float = 1.8,
+) -> None:
+    """Draw a coloured background under a run."""
     from matplotlib.patches import FancyBboxPatch
 
     _, line, x, width, _ = run
@@ -174,17 +195,17 @@ def shade(axes, run, top, size, colour, left=0.0, pad=1.2, rounding=1.8):
     )
 
 
-def canvas(figure, width, height):
-    """Axes over the whole figure, in points; its size is set to the given one."""
+def canvas(figure: Figure, width: float, height: float) -> Axes:
+    """Resize the figure and add axes over all of it, measured in points."""
     figure.set_size_inches(width / 72, height / 72)
-    axes = figure.add_axes([0, 0, 1, 1], zorder=0)
+    axes = figure.add_axes((0, 0, 1, 1), zorder=0)
     axes.set(xlim=(0, width), ylim=(0, height))
     axes.set_axis_off()
     return axes
 
 
-def set_line(text, limit, ruler, size, weight='normal'):
-    """A text that is cut to a width in points."""
+def set_line(text: str, limit: float, ruler: Ruler, size: float, weight: str = 'normal') -> str:
+    """Cut a text to a width in points."""
     text = ' '.join(text.split())
     if ruler(text, size, weight) <= limit:
         return text

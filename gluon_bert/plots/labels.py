@@ -1,38 +1,49 @@
-"""Labels beside points, none over another."""
+"""Place labels beside points so that none overlap."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Optional
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
 
 _DISTANCES = (7, 11, 16, 23, 32, 44, 60, 80)  # points from a point to its label
 _DIRECTIONS, _TRIES = 16, 10
 
 
-def place_labels(points, sizes, area, taken=()):
-    """Where labels go: the nearest place that is free.
+def place_labels(
+    points: ArrayLike,
+    sizes: ArrayLike,
+    area: tuple[float, float, float, float],
+    taken: Sequence[tuple[float, float, float, float]] = (),
+) -> list[Optional[tuple[float, float]]]:
+    """Find the nearest free position for each label.
 
     Parameters
     ----------
     points : numpy.ndarray, shape (n, 2)
-        What the labels are of.
+        The labelled points.
     sizes : numpy.ndarray, shape (n, 2)
         Width and height of each label, in the same unit as the points: 1/72 inch.
     area : (float, float, float, float)
-        Left, bottom, right and top, within which labels stay.
+        Left, bottom, right and top of the area for labels.
     taken : sequence of (float, float, float, float)
-        Boxes that are taken already.
+        Boxes that are already occupied.
 
     Returns
     -------
     list of (float, float) or None
-        The lower left corner of each label; None where there is no room.
+        The lower left corner of each label; None if there is no room for it.
     """
     points, sizes = np.asarray(points, float), np.asarray(sizes, float)
     distances = np.linalg.norm(points[:, None] - points[None], axis=-1)
     crowd = np.exp(-distances / 40).sum(axis=1)
-    # The crowded ones first: they have the fewest places to choose from. Then other orders.
+    # Crowded points first, since they have the fewest free positions; then other orders.
     orders = [np.argsort(-crowd, kind='stable')]
     shuffle = np.random.RandomState(0).permutation
     orders += [shuffle(len(points)) for _ in range(_TRIES if len(points) <= 40 else 2)]
@@ -43,9 +54,9 @@ def place_labels(points, sizes, area, taken=()):
 
 
 def _place(points, sizes, area, taken, order):
-    """Places found in one order, and what they cost."""
+    """Place the labels in one order; return the cost and the corners."""
     dots = [*taken, *((*(point - 4), *(point + 4)) for point in points)]
-    found, boxes, lines, cost = [None] * len(points), [], [], 0.0
+    corners, boxes, lines, cost = [None] * len(points), [], [], 0.0
     for number in order:
         point = points[number]
         for rank, corner in enumerate(_corners(point, sizes[number])):
@@ -57,26 +68,28 @@ def _place(points, sizes, area, taken, order):
                 _crosses(way, other) for other in boxes
             ):
                 continue
-            found[number] = tuple(corner)
+            corners[number] = tuple(corner)
             boxes.append(box)
             lines.append(way)
             cost += (rank // _DIRECTIONS) ** 2
             break
         else:
             cost += 1000
-    return cost, found
+    return cost, corners
 
 
-def leader(point, corner, size):
-    """The end at the label of a line from a point to it; None if the label is close enough."""
+def leader(
+    point: Sequence[float], corner: Sequence[float], size: tuple[float, float]
+) -> Optional[tuple[float, float]]:
+    """Return the end of the line from a point to its label; None if the label is close enough."""
     x, y = _nearest(point, (*corner, *np.add(corner, size)))
     return None if math.hypot(x - point[0], y - point[1]) < 9.5 else (x, y)
 
 
 def _corners(point, size):
-    """Lower left corners of a label around a point, the nearest first."""
+    """Yield lower left corners of a label around a point, the nearest first."""
     for distance in _DISTANCES:
-        # Right and left of the point are read best, then above and below.
+        # Labels are read best right and left of the point, then above and below.
         for step in sorted(
             range(_DIRECTIONS),
             key=lambda n: (n % (_DIRECTIONS // 2) != 0, n % (_DIRECTIONS // 4) != 0, n),
@@ -111,7 +124,7 @@ def _meet(one, other, margin=1.5):
 
 
 def _crosses(line, box):
-    """Whether a line passes through a box, tried at its parts."""
+    """Tell if a line passes through a box, tested at nine points of the line."""
     x0, y0, x1, y1 = line
     return any(
         box[0] < x0 + share * (x1 - x0) < box[2] and box[1] < y0 + share * (y1 - y0) < box[3]

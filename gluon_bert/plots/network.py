@@ -1,36 +1,40 @@
-"""A block diagram of a network, drawn without a display."""
+"""Draw a block diagram of a network."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from .._internal.types import PathLike
 from ..modeling.counts import count_parameters, short_count, title_of
+from .diagram import QUIET, Diagram
 from .style import checked_path, save
+
+if TYPE_CHECKING:
+    from ..config import BertConfig
+
 
 # Heads that work on the encodings of the tokens, and on the pooled vector.
 _OF_TOKENS = ('masked_lm', 'span', 'tagger')
 _OF_TEXTS = ('next_sentence', 'classifier')
 _ACTIVATIONS = {'gelu': 'GELU', 'gelu_tanh': 'GELU (tanh)', 'relu': 'ReLU', 'tanh': 'tanh'}
 
-_FILLS = {
-    'embedding': '#dbe8f6',
-    'attention': '#fbe3cd',
-    'feed-forward': '#dcefdc',
-    'norm': '#f6f1c8',
-    'head': '#e8e0f2',
-    'layer': '#f4f4f4',
-}
-_EDGE, _QUIET = '#333333', '#5f5f5f'
 
-
-def draw_network(config, path, heads=(), title='', num_classes=2):
+def draw_network(
+    config: BertConfig,
+    path: PathLike,
+    heads: Iterable[str] = (),
+    title: str = '',
+    num_classes: int = 2,
+) -> None:
     """Draw a block diagram of a network, with shapes and the number of parameters of each block.
 
     Parameters
     ----------
     config : BertConfig
     path : str or Path
-        SVG, PNG or PDF, by its suffix.
     heads : iterable of str
-        Of :attr:`.Checkpoint.heads`.
+        Names as in :attr:`.Checkpoint.heads`.
     title : str
     num_classes : int
         Of its classifier or tagger.
@@ -38,7 +42,7 @@ def draw_network(config, path, heads=(), title='', num_classes=2):
     Raises
     ------
     ValueError, FileNotFoundError
-        If the suffix is another, or there is no such folder.
+        If the suffix is not allowed, or there is no such folder.
     """
     from matplotlib import rc_context
 
@@ -48,127 +52,18 @@ def draw_network(config, path, heads=(), title='', num_classes=2):
         save(_draw(config, heads, title, num_classes), path, title)
 
 
-class _Canvas:
-    """A figure that is drawn on in inches, and grows as high as it has to be."""
-
-    WIDTH = 9.1
-
-    def __init__(self):
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-
-        self.figure = Figure(figsize=(self.WIDTH, self.WIDTH), dpi=160, facecolor='white')
-        FigureCanvasAgg(self.figure)
-        self.axes = self.figure.add_axes([0, 0, 1, 1])
-        self.axes.set_axis_off()
-
-    def finish(self, height):
-        """The figure, cut to its height."""
-        self.figure.set_size_inches(self.WIDTH, height)
-        self.axes.set(xlim=(0, self.WIDTH), ylim=(0, height))
-        return self.figure
-
-    def text(self, x, y, text, size=8.5, colour=_EDGE, ha='center', va='center', **how):
-        self.axes.text(x, y, text, fontsize=size, color=colour, ha=ha, va=va, **how)
-
-    def rectangle(self, x, y, width, height, fill, edge=_EDGE, rounding=0.06):
-        from matplotlib.patches import FancyBboxPatch
-
-        self.axes.add_patch(
-            FancyBboxPatch(
-                (x, y),
-                width,
-                height,
-                boxstyle=f'round,pad=0,rounding_size={rounding}',
-                facecolor=_FILLS[fill],
-                edgecolor=edge,
-                linewidth=0.9,
-                zorder=3 if edge == _EDGE else 0,
-            )
-        )
-
-    def block(self, centre, y, size, lines, count, fill):
-        """A box (width, height) with a title, further lines and a number of parameters."""
-        width, height = size
-        self.rectangle(centre - width / 2, y, width, height, fill)
-        rows = [(lines[0], dict(size=9, weight='bold', zorder=4))]
-        rows += [(line, dict(size=8.5, zorder=4)) for line in lines[1:]]
-        rows += [(f'{short_count(count)} parameters', dict(size=7.5, colour=_QUIET, zorder=4))]
-        step = 0.185
-        top = y + height / 2 + step * (len(rows) - 1) / 2
-        for number, (text, how) in enumerate(rows):
-            self.text(centre, top - number * step, text, **how)
-
-    def strip(self, centre, y, size, title, count):
-        """A low box: a title and, at its end, a number of parameters."""
-        width, height = size
-        self.rectangle(centre - width / 2, y, width, height, 'norm')
-        self.text(centre, y + height / 2, f'{title}', size=8.5, weight='bold', zorder=4)
-        self.text(
-            centre + width / 2 - 0.1,
-            y + height / 2,
-            short_count(count),
-            size=7.5,
-            colour=_QUIET,
-            ha='right',
-            zorder=4,
-        )
-
-    def line(self, *points, arrow=True):
-        """A line with rounded corners, which ends in an arrow."""
-        from matplotlib.patches import FancyArrowPatch
-        from matplotlib.path import Path as Way
-
-        corners, codes = [points[0]], [Way.MOVETO]
-        for before, corner, after in zip(points, points[1:], points[2:]):
-            corners += [_towards(corner, before), corner, _towards(corner, after)]
-            codes += [Way.LINETO, Way.CURVE3, Way.CURVE3]
-        self.axes.add_patch(
-            FancyArrowPatch(
-                path=Way([*corners, points[-1]], [*codes, Way.LINETO]),
-                linewidth=1.0,
-                color=_EDGE,
-                arrowstyle='-|>' if arrow else '-',
-                mutation_scale=9,
-                shrinkA=0,
-                shrinkB=0,
-                zorder=2,
-            )
-        )
-
-    def bar(self, x, y, width, height):
-        from matplotlib.patches import Rectangle
-
-        self.axes.add_patch(Rectangle((x, y), width, height, color='#8aa6c6', linewidth=0))
-
-    def circle(self, x, y, radius=0.13):
-        from matplotlib.patches import Circle
-
-        self.axes.add_patch(
-            Circle((x, y), radius, facecolor='white', edgecolor=_EDGE, linewidth=0.9, zorder=3)
-        )
-        self.text(x, y, '+', size=11, zorder=4)
-
-
-def _towards(begin, end, length=0.09):
-    """The point at a distance from ``begin`` on the way to ``end``."""
-    way = ((end[0] - begin[0]) ** 2 + (end[1] - begin[1]) ** 2) ** 0.5
-    share = min(1, length / way) if way else 0
-    return tuple(a + share * (b - a) for a, b in zip(begin, end))
-
-
 MIDDLE, BLOCK = 3.35, 3.3  # of the column of blocks: its centre and their width
 
 
 def _draw(config, heads, title, num_classes):
-    """The figure, from the bottom up."""
-    canvas = _Canvas()
+    """Draw the figure from the bottom up."""
+    diagram = Diagram()
     counts = count_parameters(config, heads, num_classes)
-    y = _draw_embeddings(canvas, config, counts)
-    y = _draw_layer(canvas, config, counts, y)
-    top = _draw_heads(canvas, config, counts, y, num_classes)
+    y = _draw_embeddings(diagram, config, counts)
+    y = _draw_layer(diagram, config, counts, y)
+    top = _draw_heads(diagram, config, counts, y, num_classes)
     if title:
-        canvas.text(
+        diagram.text(
             0.35,
             top + 0.3,
             title,
@@ -178,11 +73,11 @@ def _draw(config, heads, title, num_classes):
             parse_math=False,
         )
         top += 0.35
-    _draw_margin(canvas, config, counts, 6.75, top - (0.65 if title else 0.25))
-    return canvas.finish(top + 0.25)
+    _draw_margin(diagram, config, counts, 6.75, top - (0.65 if title else 0.25))
+    return diagram.finish(top + 0.25)
 
 
-def _draw_embeddings(canvas, config, counts):
+def _draw_embeddings(diagram, config, counts):
     parts = [
         ('word embedding', '$V \\times C$', 'token ids $(N, T)$'),
         ('position embedding', f'${config.max_length} \\times C$', 'positions $0 … T-1$'),
@@ -198,43 +93,43 @@ def _draw_embeddings(canvas, config, counts):
     width, distance, plus = 1.85, 2.0, 2.12
     for number, (kind, shape, given) in enumerate(parts):
         centre = MIDDLE + (number - (len(parts) - 1) / 2) * distance
-        canvas.text(centre, 0.3, given)
-        canvas.line((centre, 0.45), (centre, 0.78))
-        canvas.block(
+        diagram.text(centre, 0.3, given)
+        diagram.line((centre, 0.45), (centre, 0.78))
+        diagram.block(
             centre, 0.78, (width, 0.75), (kind.capitalize(), shape), counts[kind], 'embedding'
         )
         end = MIDDLE + 0.13 * (centre > MIDDLE) - 0.13 * (centre < MIDDLE)
         if end == MIDDLE:
-            canvas.line((centre, 1.53), (centre, plus - 0.13))
+            diagram.line((centre, 1.53), (centre, plus - 0.13))
         else:
-            canvas.line((centre, 1.53), (centre, plus), (end, plus))
-    canvas.circle(MIDDLE, plus)
-    canvas.line((MIDDLE, plus + 0.13), (MIDDLE, 2.5))
-    canvas.strip(MIDDLE, 2.5, (BLOCK, 0.36), 'Layer norm, dropout', 2 * config.units)
+            diagram.line((centre, 1.53), (centre, plus), (end, plus))
+    diagram.circle(MIDDLE, plus)
+    diagram.line((MIDDLE, plus + 0.13), (MIDDLE, 2.5))
+    diagram.strip(MIDDLE, 2.5, (BLOCK, 0.36), 'Layer norm, dropout', 2 * config.units)
     return 2.86
 
 
-def _draw_layer(canvas, config, counts, y):
-    """One encoder layer in a frame that says how many there are."""
+def _draw_layer(diagram, config, counts, y):
+    """Draw one encoder layer in a frame that states the number of layers; return the top."""
     layers, norm = config.num_layers, 2 * config.units
     attention = (counts['attention query, key, value'] + counts['attention output']) // layers
     forward = counts['feed-forward'] // layers
     bottom, first = y + 0.42, y + 1.0
     second, right = first + 1.95, MIDDLE + BLOCK / 2
-    canvas.rectangle(MIDDLE - 2.45, bottom, 4.9, 4.35, 'layer', edge='#999999', rounding=0.14)
+    diagram.rectangle(MIDDLE - 2.45, bottom, 4.9, 4.35, 'layer', edge='#999999', rounding=0.14)
     of_layer = attention + forward + 2 * norm
-    canvas.text(
+    diagram.text(
         MIDDLE + 2.3,
         bottom + 4.13,
         f'$L$ × {short_count(of_layer)} = {short_count(layers * of_layer)}',
         size=8,
-        colour=_QUIET,
+        colour=QUIET,
         ha='right',
     )
-    canvas.text(MIDDLE - 2.3, bottom + 4.13, f'{layers} layers', size=9, weight='bold', ha='left')
-    canvas.line((MIDDLE, y), (MIDDLE, first))
-    canvas.text(MIDDLE + 0.1, y + 0.21, '$(N, T, C)$', size=8, colour=_QUIET, ha='left')
-    canvas.block(
+    diagram.text(MIDDLE - 2.3, bottom + 4.13, f'{layers} layers', size=9, weight='bold', ha='left')
+    diagram.line((MIDDLE, y), (MIDDLE, first))
+    diagram.text(MIDDLE + 0.1, y + 0.21, '$(N, T, C)$', size=8, colour=QUIET, ha='left')
+    diagram.block(
         MIDDLE,
         first,
         (BLOCK, 0.95),
@@ -246,12 +141,12 @@ def _draw_layer(canvas, config, counts, y):
         attention,
         'attention',
     )
-    canvas.text(0.2, first + 0.475, 'valid\nlength\n$(N)$', ha='left', size=8)
-    canvas.line((0.68, first + 0.475), (MIDDLE - BLOCK / 2, first + 0.475))
-    canvas.line((MIDDLE, first + 0.95), (MIDDLE, first + 1.15))
-    canvas.strip(MIDDLE, first + 1.15, (BLOCK, 0.36), 'Add, layer norm', norm)
-    canvas.line((MIDDLE, first + 1.51), (MIDDLE, second))
-    canvas.block(
+    diagram.text(0.2, first + 0.475, 'valid\nlength\n$(N)$', ha='left', size=8)
+    diagram.line((0.68, first + 0.475), (MIDDLE - BLOCK / 2, first + 0.475))
+    diagram.line((MIDDLE, first + 0.95), (MIDDLE, first + 1.15))
+    diagram.strip(MIDDLE, first + 1.15, (BLOCK, 0.36), 'Add, layer norm', norm)
+    diagram.line((MIDDLE, first + 1.51), (MIDDLE, second))
+    diagram.block(
         MIDDLE,
         second,
         (BLOCK, 0.75),
@@ -259,15 +154,15 @@ def _draw_layer(canvas, config, counts, y):
         forward,
         'feed-forward',
     )
-    canvas.line((MIDDLE, second + 0.75), (MIDDLE, second + 0.95))
-    canvas.strip(MIDDLE, second + 0.95, (BLOCK, 0.36), 'Add, layer norm', norm)
+    diagram.line((MIDDLE, second + 0.75), (MIDDLE, second + 0.95))
+    diagram.strip(MIDDLE, second + 0.95, (BLOCK, 0.36), 'Add, layer norm', norm)
     for begin, end in ((first - 0.3, first + 1.33), (first + 1.7, second + 1.13)):
-        canvas.line((MIDDLE, begin), (right + 0.4, begin), (right + 0.4, end), (right, end))
+        diagram.line((MIDDLE, begin), (right + 0.4, begin), (right + 0.4, end), (right, end))
     return second + 1.31
 
 
-def _draw_heads(canvas, config, counts, y, num_classes):
-    """What stands on the encoder; gives the top of the picture."""
+def _draw_heads(diagram, config, counts, y, num_classes):
+    """Draw the heads on the encoder; return the top of the picture."""
     activation = _ACTIVATIONS[config.activation]
     heads = {  # lines, output
         'masked_lm': (
@@ -289,15 +184,15 @@ def _draw_heads(canvas, config, counts, y, num_classes):
         columns += [['pooler', head] for head in _OF_TEXTS if head in counts] or [['pooler']]
     split, width = y + 0.85, {1: BLOCK, 2: 2.5, 3: 1.95}.get(len(columns), 1.5)
     distance = {2: 2.9, 3: 2.1}.get(len(columns), 1.6)
-    canvas.text(MIDDLE + 0.1, y + 0.66, '$(N, T, C)$', size=8, colour=_QUIET, ha='left')
+    diagram.text(MIDDLE + 0.1, y + 0.66, '$(N, T, C)$', size=8, colour=QUIET, ha='left')
     tops = []
     for number, column in enumerate(columns):
         centre = MIDDLE + (number - (len(columns) - 1) / 2) * distance
         bends = [(MIDDLE, split), (centre, split)] if abs(centre - MIDDLE) > 0.01 else []
-        canvas.line((MIDDLE, y), *bends, (centre, split + 0.3))
+        diagram.line((MIDDLE, y), *bends, (centre, split + 0.3))
         tops.append(
             _draw_column(
-                canvas,
+                diagram,
                 centre,
                 split + 0.3,
                 width,
@@ -307,27 +202,27 @@ def _draw_heads(canvas, config, counts, y, num_classes):
     return max(tops)
 
 
-def _draw_column(canvas, centre, y, width, blocks):
-    """Blocks one above the other, as (head, count, lines, output); gives the top."""
+def _draw_column(diagram, centre, y, width, blocks):
+    """Draw blocks one above the other, as (head, count, lines, output); return the top."""
     for number, (head, count, lines, _) in enumerate(blocks):
         if number:
-            canvas.line((centre, y), (centre, y + 0.25))
+            diagram.line((centre, y), (centre, y + 0.25))
             y += 0.25
         height = 0.57 + 0.185 * len(lines)
-        canvas.block(
+        diagram.block(
             centre, y, (width, height), (title_of(head).capitalize(), *lines), count, 'head'
         )
         y += height
     if blocks:
-        canvas.line((centre, y), (centre, y + 0.25))
+        diagram.line((centre, y), (centre, y + 0.25))
         y += 0.25
-    canvas.text(centre, y + 0.14, blocks[-1][-1] if blocks else 'sequence $(N, T, C)$')
+    diagram.text(centre, y + 0.14, blocks[-1][-1] if blocks else 'sequence $(N, T, C)$')
     return y + 0.28
 
 
-def _draw_margin(canvas, config, counts, left, y):
-    """The letters, and the share of each kind of layer in the parameters."""
-    right = canvas.WIDTH - 0.3
+def _draw_margin(diagram, config, counts, left, y):
+    """Write the letters, and each kind of layer's share of the parameters."""
+    right = diagram.WIDTH - 0.3
     letters = [
         ('N', 'texts', ''),
         ('T', 'tokens of a text', f'≤ {config.max_length}'),
@@ -341,24 +236,24 @@ def _draw_margin(canvas, config, counts, left, y):
     if 'masked_lm' in counts:
         letters.append(('M', 'masked positions', ''))
     for letter, meaning, value in letters:
-        canvas.text(left + 0.07, y, f'${letter}$', size=9)
-        canvas.text(left + 0.25, y, meaning, ha='left')
-        canvas.text(right, y, value, ha='right')
+        diagram.text(left + 0.07, y, f'${letter}$', size=9)
+        diagram.text(left + 0.25, y, meaning, ha='left')
+        diagram.text(right, y, value, ha='right')
         y -= 0.21
     total = sum(counts.values())
     y -= 0.2
-    canvas.text(left, y, 'Parameters', size=9, weight='bold', ha='left')
-    canvas.text(right, y, short_count(total), size=9, weight='bold', ha='right')
+    diagram.text(left, y, 'Parameters', size=9, weight='bold', ha='left')
+    diagram.text(right, y, short_count(total), size=9, weight='bold', ha='right')
     for kind, count in counts.items():
         y -= 0.3
         share = count / total
-        canvas.text(left, y, title_of(kind), size=8, ha='left')
-        canvas.text(
+        diagram.text(left, y, title_of(kind), size=8, ha='left')
+        diagram.text(
             right,
             y,
             f'{share:.1%}' if share >= 0.001 else '< 0.1%',
             size=8,
             ha='right',
-            colour=_QUIET,
+            colour=QUIET,
         )
-        canvas.bar(left, y - 0.13, (right - left) * share, 0.05)
+        diagram.bar(left, y - 0.13, (right - left) * share, 0.05)

@@ -1,32 +1,41 @@
-"""How similar texts are to each other, as a matrix."""
+"""Plot the similarities between texts as a matrix."""
 
 from __future__ import annotations
 
+from typing import Optional
+
 import numpy as np
 
+from .._internal.types import PathLike
 from .style import PALETTE, blues, darker, ink_on, picture, shorten
 from .vectors import checked_groups
 
 _MAX_MATRIX = 200
-_MAX_VALUES = 16  # texts; of more, the colours alone tell the similarities
+_MAX_VALUES = 16  # texts; with more, only colours show the similarities
 
 
-def plot_similarity(vectors, texts, path, groups=None, order=True, title='', font=None):
-    """Draw the cosine similarity of each text to each other one.
+def plot_similarity(
+    vectors: np.ndarray,
+    texts: list[str],
+    path: PathLike,
+    groups: Optional[list[str]] = None,
+    order: bool = True,
+    title: str = '',
+    font: Optional[PathLike] = None,
+) -> np.ndarray:
+    """Draw the cosine similarity between each two texts.
 
     Parameters
     ----------
     vectors : numpy.ndarray, shape (n, C)
     texts : list of str
     path : str or Path
-        PNG, SVG or PDF, by its suffix.
     groups : list of str, optional
-        The group of each text, as a coloured mark beside it.
+        The group of each text, shown by its colour.
     order : bool
         Put similar texts side by side, by hierarchical clustering (average linkage).
     title : str
     font : str or Path, optional
-        A font file to take besides, for characters that no installed font has.
 
     Returns
     -------
@@ -36,8 +45,8 @@ def plot_similarity(vectors, texts, path, groups=None, order=True, title='', fon
     Raises
     ------
     ValueError
-        If there are fewer than 2 or more than 200 texts, not as many as vectors, or another
-        suffix.
+        If there are fewer than 2 or more than 200 texts, not as many as vectors, or the suffix is
+        not allowed.
     """
     groups = checked_groups(vectors, texts, groups)
     if not 2 <= len(texts) <= _MAX_MATRIX:
@@ -54,13 +63,15 @@ def plot_similarity(vectors, texts, path, groups=None, order=True, title='', fon
     with picture(path, size, [*texts, *groups, title], font) as (figure, clean):
         axes = figure.subplots()
         image = axes.imshow(shown, cmap=_diverging(), vmin=-1, vmax=1)
-        size = min(8.5, pitch * 40)
+        font_size = min(8.5, pitch * 40)
         labels = [
             f'{shorten(clean(texts[place]), width)}  {number + 1}'
             for number, place in enumerate(places)
         ]
-        axes.set_yticks(range(len(texts)), labels, fontsize=size, parse_math=False)
-        axes.set_xticks(range(len(texts)), range(1, len(texts) + 1), fontsize=size)
+        axes.set_yticks(range(len(texts)), labels, fontsize=font_size)
+        axes.set_xticks(
+            range(len(texts)), [str(number + 1) for number in range(len(texts))], fontsize=font_size
+        )
         if len(set(groups)) > 1:
             names = list(dict.fromkeys(groups))
             for label, place in zip(axes.get_yticklabels(), places):
@@ -81,7 +92,6 @@ def plot_similarity(vectors, texts, path, groups=None, order=True, title='', fon
                 )
         axes.set_title(
             clean(title) or 'Cosine similarity of sentence vectors',
-            parse_math=False,
             loc='right' if len(texts) < 8 else 'left',
         )
         axes.set_xlabel('number of the text')
@@ -93,10 +103,10 @@ def plot_similarity(vectors, texts, path, groups=None, order=True, title='', fon
 
 
 def _key(figure, names, clean):
-    """What the colours of the texts mean."""
+    """Draw the legend of the groups' colours."""
     from matplotlib.patches import Patch
 
-    legend = figure.legend(
+    figure.legend(
         handles=[
             Patch(
                 color=darker(PALETTE[number % len(PALETTE)]), label=clean(shorten(name, 40)) or ' '
@@ -107,17 +117,15 @@ def _key(figure, names, clean):
         ncols=min(7, len(names)),
         handlelength=1,
     )
-    for text in legend.get_texts():
-        text.set_parse_math(False)
 
 
 def _two_digits(value):
-    """0.53 as .53, which is read faster in a small cell."""
+    """Format 0.53 as .53, which is easier to read in a small cell."""
     return f'{value:.2f}'.replace('0.', '.').replace('-.00', '.00')
 
 
 def _side_by_side(similarities):
-    """The order of the leaves of a tree of clusters, neighbours as similar as can be."""
+    """Order the texts by hierarchical clustering, similar texts next to each other."""
     from scipy.cluster.hierarchy import leaves_list, linkage
     from scipy.spatial.distance import squareform
 
@@ -127,7 +135,7 @@ def _side_by_side(similarities):
 
 
 def _diverging():
-    """Negative orange, zero white, positive blue."""
+    """Make a colour map: negative orange, zero white, positive blue."""
     from matplotlib.colors import LinearSegmentedColormap
 
     blue = blues()

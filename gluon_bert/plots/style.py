@@ -1,26 +1,34 @@
-"""How all pictures look: colours, sizes, fonts that have the text's characters, files."""
+"""Common style of all plots: colours, sizes, fonts, files."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
 import math
+import re
 import unicodedata
 import warnings
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Optional
 
 from .._internal.files import atomic_path
+from .._internal.types import PathLike
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 
 SUFFIXES = ('.png', '.svg', '.pdf')
 
-# Okabe and Ito's colours, which people with any colour vision can tell apart.
+# Okabe and Ito's colours, which people with any colour vision can distinguish.
 PALETTE = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#6f6f6f')
 MARKERS = 'osD^vPX'
 DASHES = ('-', (0, (5, 1.5)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)))
 INK, QUIET, RULE, MISSING = '#222222', '#666666', '#dddddd', '\ufffd'
 
 _BASE = 'DejaVu Sans'  # comes with Matplotlib, so the picture is the same everywhere
-# Asked first for what it lacks; then any font that is installed.
+# Searched first for missing characters; then any installed font.
 _LIKELY = (
     'Noto Sans CJK',
     'Noto Sans SC',
@@ -62,6 +70,8 @@ _STYLE = {
     'grid.linewidth': 0.6,
     'axes.axisbelow': True,
     'lines.linewidth': 1.7,
+    # Users' texts are no formulas, whatever dollar signs they have.
+    'text.parse_math': False,
     # The same picture gives the same bytes; text is searched and copied from a PDF.
     'svg.hashsalt': 'gluon_bert',
     'pdf.fonttype': 42,
@@ -70,22 +80,36 @@ _STYLE = {
     'figure.dpi': 160,
 }
 
+# A line may end after a space, and between characters of Chinese, Japanese or Korean except before
+# closing punctuation.
+_CLOSERS = '[、，。．！？；：」』）】》〉〕”’…]*'
+ATOM = re.compile(
+    r'\n|[^\S\n]+|[^\s\u1100-\u11ff\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff'
+    r'\uff00-\uffef\U00020000-\U0003ffff]+' + _CLOSERS + r'|\S' + _CLOSERS
+)
 
-def checked_path(path):
-    """The path of a picture; ValueError for another suffix, FileNotFoundError for no folder."""
+
+def checked_path(path: PathLike) -> Path:
+    """Check the path of a picture; ValueError for its suffix, FileNotFoundError for its folder."""
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
         raise ValueError(
             f'{path}: expected a name that ends in {", ".join(SUFFIXES[:-1])} or {SUFFIXES[-1]}'
         )
     if not path.parent.is_dir():
-        raise FileNotFoundError(f'{path}: there is no folder {path.parent}')
+        raise FileNotFoundError(f'{path}: no such folder {path.parent}')
     return path
 
 
 @contextlib.contextmanager
-def picture(path, size, texts=(), font=None, layout='constrained'):
-    """A figure in the common style, written when the block ends well.
+def picture(
+    path: PathLike,
+    size: tuple[float, float],
+    texts: Iterable[str] = (),
+    font: Optional[PathLike] = None,
+    layout: Optional[Literal['constrained']] = 'constrained',
+) -> Iterator[tuple[Figure, Callable[[str], str]]]:
+    """Open a figure in the common style and write it when the block ends without an error.
 
     Parameters
     ----------
@@ -94,9 +118,9 @@ def picture(path, size, texts=(), font=None, layout='constrained'):
     size : (float, float)
         Width and height in inches.
     texts : iterable of str
-        What will be written in it from outside; decides which fonts are needed.
+        Texts that will be written in it; they decide which fonts are needed.
     font : str or Path, optional
-        A font file to take besides.
+        A font file for characters that the default font lacks.
     layout : str, optional
         Matplotlib's layout engine.
 
@@ -104,17 +128,17 @@ def picture(path, size, texts=(), font=None, layout='constrained'):
     ------
     figure : matplotlib.figure.Figure
     clean : callable
-        ``clean(text)`` gives a text of the same length that can be drawn.
+        ``clean(text)`` returns a text of the same length that can be drawn.
 
     Raises
     ------
     ValueError, FileNotFoundError
-        As :func:`checked_path`; or if there is no such font file, or it is none.
+        As :func:`checked_path`; or if the font file does not exist or is not a font.
 
     Warns
     -----
     UserWarning
-        If no font has some of the characters; each is drawn as a question mark in a diamond.
+        If no font has some of the characters; these are drawn as a question mark in a diamond.
     """
     from matplotlib import style
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -131,7 +155,7 @@ def picture(path, size, texts=(), font=None, layout='constrained'):
 
 @contextlib.contextmanager
 def _quiet_fonts():
-    """Without a line for each bold text whose further fonts are not bold."""
+    """Silence the log line for each bold text whose fallback fonts are not bold."""
     logger = logging.getLogger('matplotlib.font_manager')
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -141,8 +165,8 @@ def _quiet_fonts():
         logger.setLevel(level)
 
 
-def save(figure, path, title=None):
-    """Write a figure, whole or not at all; the same figure gives the same bytes."""
+def save(figure: Figure, path: PathLike, title: Optional[str] = None) -> None:
+    """Write a figure atomically; the same figure gives the same bytes."""
     kind = Path(path).suffix[1:].lower()
     undated = {'svg': {'Date': None}, 'pdf': {'CreationDate': None}}.get(kind, {})
     metadata = {**undated, **({'Title': title} if title and kind != 'png' else {})}
@@ -150,29 +174,29 @@ def save(figure, path, title=None):
         figure.savefig(temporary, format=kind, metadata=metadata)
 
 
-def shorten(text, width):
-    """A text in one line of at most so many columns; a Chinese character takes two."""
+def shorten(text: str, width: int) -> str:
+    """Cut a text to one line of at most ``width`` columns; a Chinese character takes two."""
     text = ' '.join(text.split())
     if columns_of(text) <= width:
         return text
-    used, kept = 1, ''
+    used, start = 1, ''
     for character in text:
         used += columns_of(character)
         if used > width:
             break
-        kept += character
-    return kept.rstrip() + '…'
+        start += character
+    return start.rstrip() + '…'
 
 
-def columns_of(text):
-    """The width of a text in columns of a terminal."""
+def columns_of(text: str) -> int:
+    """Measure a text in columns of a terminal."""
     return sum(1 + (unicodedata.east_asian_width(character) in 'WF') for character in text)
 
 
-def wrap(text, width, lines=2):
-    """A text in at most so many lines of at most so many columns each."""
+def wrap(text: str, width: int, lines: int = 2) -> str:
+    """Break a text into at most ``lines`` lines of at most ``width`` columns each."""
     rows, row = [], ''
-    for word in _words(shorten(text, width * lines)):
+    for word in ATOM.findall(shorten(text, width * lines)):
         if row and columns_of(row + word.rstrip()) > width:
             rows.append(row.rstrip())
             row = ''
@@ -183,22 +207,24 @@ def wrap(text, width, lines=2):
     return '\n'.join(rows)
 
 
-def mix(colour, share):
-    """A colour with white: share 0 gives white, 1 the colour; as (r, g, b)."""
+def mix(colour: Any, share: float) -> tuple[float, float, float]:
+    """Mix a colour with white: share 0 gives white, 1 the colour; as (r, g, b)."""
     from matplotlib.colors import to_rgb
 
-    return tuple(1 - share * (1 - part) for part in to_rgb(colour))
+    red, green, blue = to_rgb(colour)
+    return 1 - share * (1 - red), 1 - share * (1 - green), 1 - share * (1 - blue)
 
 
-def darker(colour):
-    """A colour that letters can have."""
+def darker(colour: Any) -> tuple[float, float, float]:
+    """Darken a colour so that text in it is readable."""
     from matplotlib.colors import to_rgb
 
-    return tuple(0.72 * part for part in to_rgb(colour))
+    red, green, blue = to_rgb(colour)
+    return 0.72 * red, 0.72 * green, 0.72 * blue
 
 
-def blues():
-    """The colour map of shares: white to dark blue."""
+def blues() -> Any:
+    """Make the colour map of shares: white to dark blue."""
     from matplotlib.colors import LinearSegmentedColormap
 
     return LinearSegmentedColormap.from_list(
@@ -206,8 +232,8 @@ def blues():
     )
 
 
-def ink_on(colour):
-    """Black or white, whichever is read better on a colour."""
+def ink_on(colour: Any) -> str:
+    """Choose black or white, whichever is more readable on a colour."""
     from matplotlib.colors import to_rgb
 
     red, green, blue = to_rgb(colour[:3])
@@ -217,11 +243,11 @@ def ink_on(colour):
 class Ruler:
     """Measures text of a figure: (text, size, weight) -> width in points."""
 
-    def __init__(self, figure):
-        self._renderer = figure.canvas.get_renderer()
+    def __init__(self, figure: Figure) -> None:
+        self._renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
         self._scale = 72 / figure.dpi
 
-    def __call__(self, text, size, weight='normal'):
+    def __call__(self, text: str, size: float, weight: str = 'normal') -> float:
         from matplotlib.font_manager import FontProperties
 
         if not text:
@@ -230,20 +256,6 @@ class Ruler:
             text, FontProperties(size=size, weight=weight), ismath=False
         )
         return width * self._scale
-
-
-def _words(text):
-    """Words with the space behind them; a Chinese character is one."""
-    word = ''
-    for character in text:
-        wide = columns_of(character) == 2
-        if word and (
-            wide or word[-1] == ' ' != character or (columns_of(word[-1]) == 2 and character != ' ')
-        ):
-            yield word
-            word = ''
-        word += character
-    yield word
 
 
 def _clean(text, missing):
@@ -258,20 +270,20 @@ def _clean(text, missing):
 
 
 def _families(text, font):
-    """The families to take glyphs from in turn, and the characters that none has."""
+    """Choose font families that have the characters; return them and the missing characters."""
     from matplotlib import font_manager
 
     families = [_BASE]
     if font is not None:
         families.append(_added(font, font_manager))
-    wanted = {
+    missing = {
         character
         for character in text
         if not character.isspace() and unicodedata.category(character) not in _UNSEEN
     }
     for family in families:
-        wanted -= _characters(font_manager.findfont(family))
-    if wanted:
+        missing -= _characters(font_manager.findfont(family))
+    if missing:
         entries = {
             entry.name: entry.fname
             for entry in font_manager.fontManager.ttflist
@@ -280,21 +292,22 @@ def _families(text, font):
             and not entry.name.startswith(_BOXES)
         }
         for family in sorted(entries, key=_preference):
-            found = wanted & _characters(entries[family])
-            if found:
+            covered = missing & _characters(entries[family])
+            if covered:
                 families.append(family)
-                wanted -= found
-            if not wanted:
+                missing -= covered
+            if not missing:
                 break
-    if wanted:
-        some = ' '.join(f'{character} (U+{ord(character):04X})' for character in sorted(wanted)[:3])
+    if missing:
+        some = ' '.join(
+            f'{character} (U+{ord(character):04X})' for character in sorted(missing)[:3]
+        )
         warnings.warn(
-            f'no installed font has {len(wanted)} of the characters, such as {some}: '
-            f'they are drawn as {MISSING}; give the file of a font that has them as '
-            f'font',
+            f'no installed font has {len(missing)} of the characters, such as {some}: '
+            f'they are drawn as {MISSING}; pass a font file that has them as font',
             stacklevel=5,
         )
-    return families, wanted
+    return families, missing
 
 
 def _preference(family):
@@ -303,9 +316,9 @@ def _preference(family):
 
 
 def _added(path, font_manager):
-    """The family of a font file, which Matplotlib knows from now on."""
+    """Register a font file with Matplotlib and return its family."""
     if not Path(path).is_file():
-        raise FileNotFoundError(f'{path}: there is no such font file')
+        raise FileNotFoundError(f'{path}: no such font file')
     path = str(Path(path).resolve())
     manager = font_manager.fontManager
     if not any(entry.fname == path for entry in manager.ttflist):

@@ -1,25 +1,27 @@
-"""Maps of sentence vectors in two dimensions."""
+"""Plot sentence vectors in two dimensions."""
 
 from __future__ import annotations
 
 import contextlib
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple, Optional
 
 import numpy as np
 
+from .._internal.types import PathLike
 from .labels import leader, place_labels
 from .style import INK, MARKERS, PALETTE, Ruler, picture, shorten, wrap
 
 METHODS = ('pca', 'tsne')
 
 _MAX_WRITTEN = 36  # texts written beside their points; more are numbered
-_MAX_NUMBERED = 120  # texts; of more, the groups alone are told apart
+_MAX_NUMBERED = 120  # texts; with more, only the groups are distinguished
 _KEY_LINE = 0.165  # inches
 _LABELS = ((30, 2), (22, 2), (22, 1), (15, 1))  # columns and lines of a text, tried in turn
 
 
 class _NoRoomError(Exception):
-    """There is no room for the texts."""
+    """There is no room for the labels."""
 
 
 class Projection(NamedTuple):
@@ -29,15 +31,15 @@ class Projection(NamedTuple):
     axes: tuple[str, str]
 
 
-def project(vectors, method='pca', seed=0):
-    """Vectors in two dimensions.
+def project(vectors: np.ndarray, method: str = 'pca', seed: int = 0) -> Projection:
+    """Project vectors to two dimensions.
 
     Parameters
     ----------
     vectors : numpy.ndarray, shape (n, C)
     method : str
-        'pca', the two directions in which they differ most; or 'tsne' (van der Maaten and Hinton,
-        2008), which keeps neighbours together and no distances.
+        'pca', the two directions of greatest variance; or 'tsne' (van der Maaten and Hinton,
+        2008), which keeps neighbours together but not distances.
     seed : int
         Of t-SNE.
 
@@ -48,7 +50,7 @@ def project(vectors, method='pca', seed=0):
     Raises
     ------
     ValueError
-        If there are fewer than two vectors, for t-SNE fewer than four, or the method is another.
+        If there are fewer than two vectors, for t-SNE fewer than four, or the method is unknown.
     """
     vectors = np.asarray(vectors, 'float64')
     least = {'pca': 2, 'tsne': 4}.get(method)
@@ -69,21 +71,28 @@ def project(vectors, method='pca', seed=0):
         )
     centred = vectors - vectors.mean(axis=0)
     left, values, directions = np.linalg.svd(centred, full_matrices=False)
-    # Of the two directions of an axis the one in which its largest component is positive.
+    # An axis points in the direction in which its largest component is positive.
     signs = np.sign(directions[np.arange(len(directions)), np.abs(directions).argmax(axis=1)])
     points = np.zeros((len(vectors), 2))
     points[:, : min(2, len(values))] = (left * values * signs)[:, :2]
     shares = [*(values[:2] ** 2 / max((values**2).sum(), 1e-30)), 0.0]
-    return Projection(
-        points,
-        tuple(
-            f'principal component {number + 1} ({shares[number]:.0%} of the variance)'
-            for number in range(2)
-        ),
+    first, second = (
+        f'principal component {number + 1} ({shares[number]:.0%} of the variance)'
+        for number in range(2)
     )
+    return Projection(points, (first, second))
 
 
-def plot_map(vectors, texts, path, groups=None, method='pca', title='', seed=0, font=None):
+def plot_map(
+    vectors: np.ndarray,
+    texts: list[str],
+    path: PathLike,
+    groups: Optional[list[str]] = None,
+    method: str = 'pca',
+    title: str = '',
+    seed: int = 0,
+    font: Optional[PathLike] = None,
+) -> Projection:
     """Draw texts as points, similar ones near each other.
 
     Up to 36 texts are written beside their points if there is room, up to 120 are numbered and
@@ -92,19 +101,17 @@ def plot_map(vectors, texts, path, groups=None, method='pca', title='', seed=0, 
     Parameters
     ----------
     vectors : numpy.ndarray, shape (n, C)
-        Such as :meth:`.SentenceEncoder.encode` gives.
+        Such as :meth:`.SentenceEncoder.encode` returns.
     texts : list of str
     path : str or Path
-        PNG, SVG or PDF, by its suffix.
     groups : list of str, optional
-        The group of each text; colours and shapes tell them apart.
+        The group of each text, shown by colour and shape.
     method : str
         As for :func:`project`.
     title : str
     seed : int
         Of t-SNE.
     font : str or Path, optional
-        A font file to take besides, for characters that no installed font has.
 
     Returns
     -------
@@ -113,14 +120,14 @@ def plot_map(vectors, texts, path, groups=None, method='pca', title='', seed=0, 
     Raises
     ------
     ValueError
-        As :func:`project`; or if there are not as many texts or groups as vectors, more than seven
-        groups, or another suffix.
+        As :func:`project`; or if texts or groups are not as many as vectors, there are more than
+        seven groups, or the suffix is not allowed.
     """
     groups = checked_groups(vectors, texts, groups)
     names = list(dict.fromkeys(groups))
     if len(names) > len(PALETTE):
         raise ValueError(
-            f'groups has {len(names)} different ones; at most {len(PALETTE)} can be told apart'
+            f'groups has {len(names)} different names; at most {len(PALETTE)} can be distinguished'
         )
     projection = project(vectors, method, seed)
     parts = projection, texts, groups, names
@@ -141,7 +148,7 @@ def _draw_map(parts, path, title, font, numbered):
     ):
         axes = figure.add_axes([0.075, (key + 0.62) / height, 0.9, 5.3 / height])
         _points(axes, projection, groups, names, clean)
-        axes.set_title(clean(title) or 'Sentence vectors', parse_math=False)
+        axes.set_title(clean(title) or 'Sentence vectors')
         figure.draw_without_rendering()
         if numbered:
             numbers = [str(number + 1) for number in range(len(texts))]
@@ -160,8 +167,10 @@ def _draw_map(parts, path, title, font, numbered):
     return False
 
 
-def checked_groups(vectors, texts, groups):
-    """The group of each text, '' without; ValueError if there are not as many as vectors."""
+def checked_groups(
+    vectors: np.ndarray, texts: Sequence[str], groups: Optional[Sequence[str]]
+) -> list[str]:
+    """Return the group of each text, '' without groups; ValueError if the lengths differ."""
     for name, values in (('texts', texts), ('groups', groups)):
         if values is not None and len(values) != len(vectors):
             raise ValueError(f'{name} has {len(values)} entries for {len(vectors)} vectors')
@@ -188,7 +197,7 @@ def _points(axes, projection, groups, names, clean):
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
     if len(names) > 1:
-        legend = axes.legend(
+        axes.legend(
             loc='lower right',
             bbox_to_anchor=(1, 1),
             ncols=len(names),
@@ -196,12 +205,10 @@ def _points(axes, projection, groups, names, clean):
             handletextpad=0.3,
             columnspacing=1.4,
         )
-        for text in legend.get_texts():
-            text.set_parse_math(False)
 
 
 def _label(figure, axes, points, choices, size):
-    """Write the first choice of labels for which there is room near all points."""
+    """Write the first set of labels that fits beside all points."""
     ruler, scale = Ruler(figure), 72 / figure.dpi
     places = axes.transData.transform(points) * scale
     area = axes.get_window_extent().extents * scale
@@ -227,7 +234,7 @@ def _label(figure, axes, points, choices, size):
         if end is not None:
             line = to_data.transform(np.array([place, end]) / scale)
             axes.plot(*line.T, color='#a8a8a8', linewidth=0.6, zorder=1)
-        # Lines of a text stand at the side that is next to its point.
+        # Lines of a label are aligned at the side next to its point.
         is_left = corner[0] + width / 2 < place[0]
         x, y = to_data.transform(np.add(corner, (width * is_left, height / 2)) / scale)
         axes.text(
@@ -238,13 +245,12 @@ def _label(figure, axes, points, choices, size):
             ha='right' if is_left else 'left',
             va='center',
             linespacing=1.15,
-            parse_math=False,
             zorder=4,
         )
 
 
 def _list(figure, texts, groups, names, clean, corner, height):
-    """The numbered texts in two columns below the map."""
+    """List the numbered texts in two columns below the map."""
     rows = -(-len(texts) // 2)
     for number, text in enumerate(texts):
         x = corner[0] + 0.46 * (number // rows)
@@ -260,4 +266,4 @@ def _list(figure, texts, groups, names, clean, corner, height):
             color=colour,
             weight='bold',
         )
-        figure.text(x + 0.024, y, shorten(clean(text), 66), va='top', fontsize=7, parse_math=False)
+        figure.text(x + 0.024, y, shorten(clean(text), 66), va='top', fontsize=7)

@@ -134,7 +134,7 @@ def save_tokenizer(folder: str | Path, tokenizer: Any) -> None:
     """
     folder = Path(folder) / TOKENIZER_FOLDER
     tokenizer.save(folder)
-    saved = read_tokenizer(folder)
+    saved: Any = read_tokenizer(folder)
     if saved.vocab.idx_to_token != tokenizer.vocab.idx_to_token or saved.lower != tokenizer.lower:
         raise ValueError(
             f'{folder}: another vocabulary would be read from there: this tokenizer cannot be saved'

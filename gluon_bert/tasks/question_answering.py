@@ -239,7 +239,7 @@ class QuestionAnsweringJob(Job):
 
     @staticmethod
     def dev_set(pipeline: Any, source: DevSource) -> DevSet:
-        content, settings = read_squad(source.path), pipeline.settings
+        content, settings = read_squad(str(source.path)), pipeline.settings
         if not content.has_answers:
             raise ValueError(f'{source.path}: has no answers')
 

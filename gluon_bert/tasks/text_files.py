@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from .._internal.files import write_text
-from ..data import Split, get_task, read_table, read_task, task_folder
+from ..data import Split, get_task, glue_folder, read_table, read_task
 from .base import DevSource
 
 logger = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ def table_dev(settings: dict[str, Any], source: DevSource, labels: Optional[list
     if text is None and isinstance(columns['text'], str):
         text, pair = columns['text'], pair or columns['pair']
     return read_table(
-        source.path,
+        str(source.path),
         text=text,
         pair=pair,
         label=source.label,
@@ -43,7 +43,7 @@ def glue_dev(settings: dict[str, Any], source: DevSource) -> Split:
     """Read the dev split of the GLUE task that a network was trained on."""
     name = settings.get('name')
     try:
-        task = get_task(name)
+        task = get_task(str(name))
     except ValueError:
         raise ValueError(
             f'the network was trained on {name!r}, which is no task of GLUE: the file '
@@ -54,7 +54,7 @@ def glue_dev(settings: dict[str, Any], source: DevSource) -> Split:
             f'the network has other classes than {task.name}: the file of the dev set must be named'
         )
     split = next(split for split in task.files if split.startswith('dev'))
-    folder = Path(source.data_dir) if source.data_dir else task_folder(task)
+    folder = Path(source.data_dir) if source.data_dir else glue_folder(task)
     return read_task(task, folder, split)
 
 

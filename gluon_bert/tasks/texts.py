@@ -21,10 +21,10 @@ from ..data import (
     Task,
     discover_labels,
     get_task,
+    glue_folder,
     label_array,
     read_table,
     read_task,
-    task_folder,
 )
 from ..metrics.classification import class_report, confusion_matrix, evaluate_metrics, format_report
 from ..plots import plot_confusion
@@ -106,7 +106,7 @@ class TextJob(Job):
             raise ArgumentError('train_file', 'is needed, or {task_name} of GLUE')
         self.task = task = get_task(data.task_name)
         self.spec = TASKS['text-regression' if task.is_regression else 'text-classification']
-        folder = Path(data.data_dir or task_folder(task))
+        folder = Path(data.data_dir or glue_folder(task))
         if 'train' not in task.files and self.trains:
             raise ArgumentError(
                 'task_name',

@@ -19,7 +19,7 @@ from ..config import BertConfig
 from ..data import (
     SequenceData,
     TaggedFile,
-    check_kinds,
+    check_entity_types,
     convert_tags,
     detect_scheme,
     get_scheme,
@@ -80,10 +80,10 @@ class TokenClassificationJob(Job):
                 continue
             file = self._read(name, path, scheme)
             if entity_types is None:
-                entity_types, source, scheme = file.kinds(), path, file.scheme
+                entity_types, source, scheme = file.entity_types(), path, file.scheme
                 if not entity_types:
                     raise ArgumentError('train_file', 'has no entities', path)
-            check_kinds(file, entity_types, source)
+            check_entity_types(file, entity_types, str(source))
             _tell(name, file)
             if data.debug:
                 file = file._replace(sentences=file.sentences[:DEBUG_SENTENCES])
@@ -130,7 +130,7 @@ class TokenClassificationJob(Job):
         lengths = [len(word) for sentence in file.sentences for word in sentence.words]
         return {
             'name': file.path.rsplit('/', 1)[-1],
-            'kinds': file.kinds(),
+            'kinds': file.entity_types(),
             'scheme': get_scheme(scheme).name,
             'file_scheme': file.scheme,
             'crf': data.crf,
@@ -275,12 +275,13 @@ class TokenClassificationJob(Job):
 
     @staticmethod
     def dev_set(pipeline: Any, source: DevSource) -> DevSet:
-        content, settings = read_tagged(source.path, repair=True), pipeline.settings
+        content, settings = read_tagged(str(source.path), repair=True), pipeline.settings
         if not content.has_tags:
             raise ValueError(f'{source.path}: has no tags')
         sentences = [row.words for row in content.sentences]
         gold = [
-            convert_tags(row.tags, content.scheme, settings['scheme']) for row in content.sentences
+            convert_tags(row.tags or (), str(content.scheme), settings['scheme'])
+            for row in content.sentences
         ]
 
         def measure(pipeline, inputs, answers):

@@ -1,9 +1,12 @@
-"""The model zoo: look up a row, get its files, build the network.
+"""Look up a row of the model zoo, get its files, build the network.
 
 The tables are read without MXNet; it is imported when a model is built.
 """
 
+from __future__ import annotations
+
 import importlib
+from typing import Any
 
 from .rows import ModelName, family_of, get_config, list_models, resolve, resolve_dataset
 from .tables.architectures import ARCHITECTURES, FAMILIES
@@ -41,7 +44,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
     value = getattr(importlib.import_module('.' + _HOMES[name], __name__), name)

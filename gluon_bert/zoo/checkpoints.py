@@ -1,13 +1,16 @@
-"""From the files of a row to a checkpoint: read, in the order of the row's vocabulary."""
+"""Read the files of a row as a checkpoint whose ids follow the row's vocabulary."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Optional
 
 import numpy as np
 
 from .._internal.files import write_text
+from .._internal.types import PathLike
 from ..checkpoint.arrays import changed, shape_of
 from ..checkpoint.gluonnlp.files import check_shapes
 from ..checkpoint.gluonnlp.names import common_arrays
@@ -23,7 +26,7 @@ from ..data import (
     SentencePieceTokenizer,
     gluonnlp_order,
     read_vocab,
-    unswapped,
+    to_published_order,
 )
 from .fetch.local_files import files_of
 from .fetch.store import fetch_vocabulary, fetch_weights
@@ -33,12 +36,22 @@ from .tables.architectures import ARCHITECTURES
 from .tables.vocabularies import VOCABULARIES
 from .tables.weights import WEIGHTS
 
+if TYPE_CHECKING:
+    from ..data.tokenizers.base import SubwordTokenizer
+
+
 # Arrays that have a row for each token.
 _BY_TOKEN = ('word_embed.0.weight', 'decoder.3.bias')
 
 
-def zoo_checkpoint(name, dataset_name, root=None, progress=True, heads=()):
-    """The checkpoint of a row, fetched if it is not at hand.
+def zoo_checkpoint(
+    name: str,
+    dataset_name: str,
+    root: Optional[PathLike] = None,
+    progress: bool = True,
+    heads: Sequence[str] = (),
+) -> Checkpoint:
+    """Read the checkpoint of a row, fetching files that are missing.
 
     Parameters
     ----------
@@ -46,9 +59,9 @@ def zoo_checkpoint(name, dataset_name, root=None, progress=True, heads=()):
         As for :func:`.get_model`.
     root : str or Path, optional
     progress : bool
-        Show how far a download is.
+        Show the progress of downloads.
     heads : tuple of str
-        Heads that it must have: sources known to lack one are not asked.
+        Heads that it must have: sources known to lack one are skipped.
 
     Returns
     -------
@@ -58,13 +71,13 @@ def zoo_checkpoint(name, dataset_name, root=None, progress=True, heads=()):
     Raises
     ------
     ValueError, FileNotFoundError
-        If there is no such row, or its files can be had nowhere.
+        If there is no such row, or no source has its files.
     """
     name, dataset_name = resolve(name, dataset_name)
     row, vocabulary = _with_heads(WEIGHTS[name, dataset_name], heads), VOCABULARIES[dataset_name]
     tokenizer = read_tokenizer_of(dataset_name, root, progress)
     order = _order(tokenizer.vocab) if vocabulary.swapped else None
-    found = fetch_weights(
+    files = fetch_weights(
         name,
         dataset_name,
         row,
@@ -72,38 +85,43 @@ def zoo_checkpoint(name, dataset_name, root=None, progress=True, heads=()):
         progress=progress,
         convert=_converter(name, dataset_name, row, order),
     )
-    arrays, in_published_order = _read_arrays(found, name, vocabulary.size)
+    arrays, in_published_order = _read_arrays(files, name, vocabulary.size)
     if order is not None:
-        # Official files of GluonNLP have all but the decoder's bias in the order of the ids.
-        moved = _BY_TOKEN if in_published_order else _wrong_in_official(found, row)
+        # In GluonNLP's official files only the decoder's bias is not in the order of the ids.
+        moved = _BY_TOKEN if in_published_order else _unordered_in_official(files, row)
         arrays = _changed(arrays, moved, lambda array: array[order], vocabulary.size)
     config = get_config(name, vocabulary.size)
     try:
         check_shapes(arrays, config)
     except ValueError as error:
-        raise ValueError(f'{found.paths[0]}: {error}') from None
-    return Checkpoint(arrays, config, family_of(name), tokenizer, source=str(found.paths[0]))
+        raise ValueError(f'{files.paths[0]}: {error}') from None
+    return Checkpoint(arrays, config, family_of(name), tokenizer, source=str(files.paths[0]))
 
 
-def read_tokenizer_of(dataset_name, root=None, progress=True):
-    """The tokenizer of a data set of the tables, its vocabulary fetched if not at hand."""
+def read_tokenizer_of(
+    dataset_name: str, root: Optional[PathLike] = None, progress: bool = True
+) -> SubwordTokenizer:
+    """Read the tokenizer of a data set of the tables, fetching missing files."""
     row = VOCABULARIES[dataset_name]
-    found = fetch_vocabulary(
+    files = fetch_vocabulary(
         dataset_name, row, root=root, progress=progress, convert=_vocabulary_converter(row)
     )
     if row.kind == 'byte_pair':
-        return BytePairTokenizer.from_files(*found.paths)
-    if found.kind == 'spiece':
-        return SentencePieceTokenizer(found.paths[0], lower=row.lowercase)
-    vocab = read_vocab(found.paths[0], swap=row.swapped and found.kind == 'vocab_txt')
+        vocab_path, merges_path = files.paths
+        return BytePairTokenizer.from_files(vocab_path, merges_path)
+    if files.kind == 'spiece':
+        return SentencePieceTokenizer(files.paths[0], lower=row.lowercase)
+    vocab = read_vocab(files.paths[0], swap=row.swapped and files.kind == 'vocab_txt')
     has_token_types = any(
         ARCHITECTURES[name]['num_token_types'] for name, data in WEIGHTS if data == dataset_name
     )
     return BertTokenizer(vocab, lower=row.lowercase, uses_token_types=has_token_types)
 
 
-def fetch_model(name, dataset_name, root=None, progress=True):
-    """Bring the files of a row into the folder of the zoo.
+def fetch_model(
+    name: str, dataset_name: str, root: Optional[PathLike] = None, progress: bool = True
+) -> tuple[Path, ...]:
+    """Fetch the files of a row into the folder of the zoo.
 
     Parameters
     ----------
@@ -121,8 +139,8 @@ def fetch_model(name, dataset_name, root=None, progress=True):
     return (Path(checkpoint.source), *fetch_vocabulary(dataset_name, row, root=root).paths)
 
 
-def fetch_repository(repository, revision='main'):
-    """Bring a checkpoint of the Hugging Face hub into the cache of its client.
+def fetch_repository(repository: str, revision: str = 'main') -> Path:
+    """Fetch a checkpoint of the Hugging Face hub into the cache of the hub's client.
 
     Parameters
     ----------
@@ -139,7 +157,7 @@ def fetch_repository(repository, revision='main'):
     Raises
     ------
     FileNotFoundError
-        If there is none, or the hub cannot be reached.
+        If there is no such checkpoint, or the hub cannot be reached.
     """
     from .fetch.hub import fetch_folder
 
@@ -147,25 +165,26 @@ def fetch_repository(repository, revision='main'):
 
 
 def _with_heads(row, heads):
-    kept = tuple(
+    sources = tuple(
         source
         for source in row.sources
         if not any(set(getattr(file, 'lacks', ())) & set(heads) for file in files_of(source))
     )
-    return replace(row, sources=kept or row.sources)
+    return replace(row, sources=sources or row.sources)
 
 
-def _read_arrays(found, name, size):
-    """Arrays by common names, and whether ids are in the published order.
+def _read_arrays(files, name, size):
+    """Read arrays by common names; tell if their ids are in the published order.
 
-    Rows beyond the vocabulary's ``size`` belong to no token (ERNIE's 18000 for 17964): they go.
+    Rows beyond the vocabulary's ``size`` belong to no token (ERNIE has 18000 for 17964): they are
+    dropped.
     """
-    path = found.paths[0]
-    if found.kind == 'tensorflow':
+    path = files.paths[0]
+    if files.kind == 'tensorflow':
         return _cut(read_tensorflow(path, tokenizer=False).arrays, size), True
-    if found.kind == 'params':
+    if files.kind == 'params':
         return _cut(common_arrays(read_params(path)), size), False
-    opener = SafetensorsFile if found.kind == 'safetensors' else TorchFile
+    opener = SafetensorsFile if files.kind == 'safetensors' else TorchFile
     tensors = open_sharded(path, opener) if path.suffix == '.json' else opener(path)
     return _cut(huggingface_arrays(tensors, family_of(name)), size), True
 
@@ -176,7 +195,7 @@ def _cut(arrays, size):
 
 
 def _changed(arrays, names, change, rows):
-    """The arrays, those of ``names`` passed through a function that leaves so many rows."""
+    """Apply a function to the arrays named ``names``; each result has ``rows`` rows."""
     return changed(
         arrays,
         {
@@ -187,51 +206,51 @@ def _changed(arrays, names, change, rows):
     )
 
 
-def _wrong_in_official(found, row):
-    # Not by the whole name: GluonNLP has renamed data sets, never files' digests.
+def _unordered_in_official(files, row):
+    # Not by the full name: GluonNLP has renamed data sets, but never changed files' digests.
     official = tuple(
         f'-{file.sha1[:8]}{file.suffix}'
         for source in row.sources
         for file in files_of(source)
         if isinstance(file, GluonFile)
     )
-    return ('decoder.3.bias',) if found.paths[0].name.endswith(official) else ()
+    return ('decoder.3.bias',) if files.paths[0].name.endswith(official) else ()
 
 
 def _converter(name, dataset_name, row, order):
-    """Writes the final form of fetched files: Hugging Face's folder, in the published order."""
+    """Make a function that converts fetched files to Hugging Face's layout and published ids."""
     size = VOCABULARIES[dataset_name].size
 
-    def convert(found, folder):
-        arrays, in_published_order = _read_arrays(found, name, size)
+    def convert(files, folder):
+        arrays, in_published_order = _read_arrays(files, name, size)
         if order is not None and not in_published_order:
-            kept = _wrong_in_official(found, row)
+            unordered = _unordered_in_official(files, row)
             back = np.argsort(order)
             arrays = _changed(
                 arrays,
-                [key for key in _BY_TOKEN if key not in kept],
+                [key for key in _BY_TOKEN if key not in unordered],
                 lambda array: array[back],
                 size,
             )
         write_huggingface(
-            Checkpoint(arrays, get_config(name, size), family_of(name), source=found.source), folder
+            Checkpoint(arrays, get_config(name, size), family_of(name), source=files.source), folder
         )
 
     return convert
 
 
 def _vocabulary_converter(row):
-    def convert(found, folder):
+    def convert(files, folder):
         if row.kind == 'byte_pair':
-            BytePairTokenizer.from_files(*found.paths).save(folder)
+            BytePairTokenizer.from_files(*files.paths).save(folder)
             return
-        tokens = read_vocab(found.paths[0]).idx_to_token
-        tokens = unswapped(tokens) if row.swapped else tokens
+        tokens = read_vocab(files.paths[0]).idx_to_token
+        tokens = to_published_order(tokens) if row.swapped else tokens
         write_text(folder / 'vocab.txt', ''.join(f'{token}\n' for token in tokens))
 
     return convert
 
 
 def _order(vocab):
-    """The published id for each id of GluonNLP's order."""
-    return np.array(gluonnlp_order(unswapped(vocab.idx_to_token)))
+    """Compute the published id of each id in GluonNLP's order."""
+    return np.array(gluonnlp_order(to_published_order(vocab.idx_to_token)))

@@ -1,37 +1,45 @@
-"""Networks out of the zoo: the row, its files, the network with its parameters."""
+"""Build the networks of the zoo and load their parameters."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any, Optional
+
 import mxnet as mx
 
+from .._internal.types import Context, PathLike
 from ..checkpoint import read_checkpoint
 from ..modeling.bert import BertModel
 from ..modeling.build import build_network
 from ..modeling.heads import BertForPretraining
 from .checkpoints import fetch_repository, read_tokenizer_of, zoo_checkpoint
+from .fetch.hub import is_hub_url, parse_hub_url
 from .rows import family_of, get_config, look_up, resolve, resolve_dataset
 from .tables.architectures import ARCHITECTURES
 from .tables.vocabularies import VOCABULARIES
 from .tables.weights import WEIGHTS
 
-_HUB = 'hf://'
+if TYPE_CHECKING:
+    from gluonnlp.vocab import BERTVocab
+
+    from ..checkpoint.schema import Checkpoint
+    from ..data.tokenizers.base import SubwordTokenizer
 
 
 def get_model(
-    name,
-    dataset_name=None,
-    vocab=None,
-    pretrained=True,
-    ctx=None,
-    root=None,
+    name: str,
+    dataset_name: Optional[str] = None,
+    vocab: Optional[BERTVocab] = None,
+    pretrained: bool = True,
+    ctx: Optional[Context] = None,
+    root: Optional[PathLike] = None,
     *,
-    use_pooler=None,
-    use_decoder=False,
-    use_classifier=False,
-    pretrained_allow_missing=False,
-    dropout=None,
-):
-    """A BERT of the zoo with its vocabulary.
+    use_pooler: Optional[bool] = None,
+    use_decoder: bool = False,
+    use_classifier: bool = False,
+    pretrained_allow_missing: bool = False,
+    dropout: Optional[float] = None,
+) -> tuple[Any, BERTVocab]:
+    """Build a BERT of the zoo and read its vocabulary.
 
     Parameters
     ----------
@@ -40,39 +48,39 @@ def get_model(
     dataset_name : str, optional
         The data set it was trained on, such as 'book_corpus_wiki_en_uncased'.
     vocab : gluonnlp.vocab.BERTVocab, optional
-        Instead of the data set's, with ``pretrained=False``.
+        Used instead of the data set's vocabulary, with ``pretrained=False``.
     pretrained : bool
-        Load the trained parameters; else they are as initialised: normal, width 0.02.
+        Load the trained parameters; otherwise they are initialised: normal, width 0.02.
     ctx : mxnet.Context or list of them, optional
-        Where the parameters go; by default the CPU.
+        Device of the parameters; by default the CPU.
     root : str or Path, optional
         Folder of local files and downloads; by default ``$MXNET_HOME/models``.
     use_pooler : bool, optional
-        Give the pooled vector too. By default if the trained model has a pooler, as every BERT
-        has, but not RoBERTa and DistilBERT.
+        Return the pooled vector, too. By default if the trained model has a pooler: every BERT
+        does, RoBERTa and DistilBERT do not.
     use_decoder : bool
-        Give masked-word scores too; the model then takes masked positions as last input.
+        Return masked-word scores, too; the model then takes masked positions as last input.
     use_classifier : bool
-        Give next-sentence scores too.
+        Return next-sentence scores, too.
     pretrained_allow_missing : bool
-        Accept a head that is not in the trained file; it is then as initialised.
+        Accept a head that is missing in the trained file; it is then initialised.
     dropout : float, optional
-        Instead of the architecture's own.
+        Used instead of the architecture's value.
 
     Returns
     -------
     model : BertModel or BertForPretraining
-        Hybridized. Gives sequence, pooled, next-sentence and masked-word scores, in this order,
-        as far as asked for.
+        Hybridized. Returns the requested ones of sequence, pooled vector, next-sentence scores
+        and masked-word scores, in this order.
     vocab : gluonnlp.vocab.BERTVocab
 
     Raises
     ------
     ValueError
-        If a name is unknown (the nearest is named) or the arguments do not go together.
+        If a name is unknown (the message names the nearest) or the arguments conflict.
     FileNotFoundError
-        If the trained file can be had nowhere; the message says which file would do, and where it
-        belongs.
+        If no source has the trained file; the message says which file is needed, and in which
+        folder.
 
     Examples
     --------
@@ -97,7 +105,8 @@ def get_model(
     )
     checkpoint = zoo_checkpoint(name, dataset_name, root, heads=heads) if pretrained else None
     if checkpoint is not None:
-        vocab, vocab_size = checkpoint.tokenizer.vocab, checkpoint.config.vocab_size
+        tokenizer: Any = checkpoint.tokenizer
+        vocab, vocab_size = tokenizer.vocab, checkpoint.config.vocab_size
     else:
         vocab_size = len(vocab) if vocab is not None else VOCABULARIES[dataset_name].size
         vocab = vocab if vocab is not None else get_vocab(dataset_name, root)
@@ -109,8 +118,8 @@ def get_model(
     return model, vocab
 
 
-def get_vocab(dataset_name, root=None):
-    """The vocabulary of a data set.
+def get_vocab(dataset_name: str, root: Optional[PathLike] = None) -> BERTVocab:
+    """Read the vocabulary of a data set.
 
     Parameters
     ----------
@@ -125,13 +134,15 @@ def get_vocab(dataset_name, root=None):
     Raises
     ------
     ValueError, FileNotFoundError
-        If there is no such data set, or its file can be had nowhere.
+        If there is no such data set, or no source has its file.
     """
     return read_tokenizer_of(resolve_dataset(dataset_name), root).vocab
 
 
-def get_tokenizer(name, dataset_name, root=None):
-    """The tokenizer that belongs to a model.
+def get_tokenizer(
+    name: str, dataset_name: str, root: Optional[PathLike] = None
+) -> SubwordTokenizer:
+    """Read the tokenizer that belongs to a model.
 
     Parameters
     ----------
@@ -142,20 +153,22 @@ def get_tokenizer(name, dataset_name, root=None):
     Returns
     -------
     BertTokenizer, BytePairTokenizer or SentencePieceTokenizer
-        It lower-cases if the data set's vocabulary was made so.
+        It lower-cases text if the vocabulary was made from lower-cased text.
     """
     look_up(ARCHITECTURES, name, 'model')
     return read_tokenizer_of(resolve_dataset(dataset_name), root)
 
 
-def load_model(source, task=None, ctx=None):
-    """A network with its tokenizer, from a checkpoint that is in no row of the zoo.
+def load_model(
+    source: PathLike, task: Optional[str] = None, ctx: Optional[Context] = None
+) -> tuple[Any, Optional[SubwordTokenizer]]:
+    """Build a network and its tokenizer from a checkpoint outside the zoo.
 
     Parameters
     ----------
     source : str or Path
         A folder or file of :func:`.read_checkpoint`, or ``'hf://owner/name'``, a repository of the
-        Hugging Face hub, with ``@revision`` behind it if wanted.
+        Hugging Face hub, optionally followed by ``@revision``.
     task : str, optional
         See :func:`.build_network`.
     ctx : mxnet.Context or list of them, optional
@@ -166,7 +179,7 @@ def load_model(source, task=None, ctx=None):
     model : BertBlock
         Hybridized.
     tokenizer : BertTokenizer, BytePairTokenizer or SentencePieceTokenizer
-        None if the checkpoint has none beside it.
+        None if the checkpoint has no tokenizer files.
 
     Raises
     ------
@@ -174,19 +187,19 @@ def load_model(source, task=None, ctx=None):
         If there is no such checkpoint, or it is damaged or of an unknown kind.
     """
     checkpoint = open_checkpoint(source)
-    return build_network(checkpoint, task, ctx), checkpoint.tokenizer
+    tokenizer: Any = checkpoint.tokenizer
+    return build_network(checkpoint, task, ctx), tokenizer
 
 
-def open_checkpoint(source):
-    """The :class:`.Checkpoint` of what :func:`load_model` takes."""
-    if str(source).startswith(_HUB):
-        repository, _, revision = str(source)[len(_HUB) :].partition('@')
-        source = fetch_repository(repository, revision or 'main')
+def open_checkpoint(source: PathLike) -> Checkpoint:
+    """Open the :class:`.Checkpoint` of a source as :func:`load_model` takes it."""
+    if is_hub_url(source):
+        source = fetch_repository(*parse_hub_url(source))
     return read_checkpoint(source)
 
 
 def _check_arguments(name, dataset_name, vocab, pretrained):
-    """The data set's name in the tables, or None."""
+    """Check the arguments of get_model; return the data set's name in the tables, or None."""
     look_up(ARCHITECTURES, name, 'model')
     if dataset_name is None and vocab is None:
         raise ValueError(

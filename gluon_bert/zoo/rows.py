@@ -1,10 +1,11 @@
-"""Rows by their names. Read without MXNet."""
+"""Look up rows by their names, without MXNet."""
 
 from __future__ import annotations
 
-import difflib
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Optional
 
+from .._internal.suggestions import did_you_mean
 from ..config import BertConfig
 from .tables.architectures import ARCHITECTURES, FAMILIES
 from .tables.names import DATASET_ALIASES
@@ -13,14 +14,14 @@ from .tables.weights import WEIGHTS
 
 
 class ModelName(NamedTuple):
-    """What names a trained model: an architecture and the data set it was trained on."""
+    """The name of a trained model: an architecture and the data set it was trained on."""
 
     name: str
     dataset_name: str
 
 
-def list_models():
-    """The trained models of the zoo, as (name, dataset_name), sorted by family and size.
+def list_models() -> list[ModelName]:
+    """List the trained models as (name, dataset_name), sorted by family and size.
 
     Examples
     --------
@@ -35,32 +36,32 @@ def list_models():
     return [ModelName(*key) for key in sorted(WEIGHTS, key=place)]
 
 
-def family_of(name):
-    """The family of an architecture: 'bert', 'roberta', 'distilbert' or 'ernie'."""
+def family_of(name: str) -> str:
+    """Return the family of an architecture: 'bert', 'roberta', 'distilbert' or 'ernie'."""
     look_up(ARCHITECTURES, name, 'model')
     return FAMILIES.get(name, 'bert')
 
 
-def resolve_dataset(dataset_name):
-    """The data set's name in the tables, from that or another name of it.
+def resolve_dataset(dataset_name: str) -> str:
+    """Return a data set's name in the tables, given that name or an alias.
 
     Raises
     ------
     ValueError
-        If there is none; the message names the nearest.
+        If there is no such data set; the message names the nearest.
     """
     name = DATASET_ALIASES.get(dataset_name, dataset_name)
     look_up(VOCABULARIES, name, 'data set')
     return name
 
 
-def resolve(name, dataset_name):
-    """The names of a trained model in the tables.
+def resolve(name: str, dataset_name: str) -> ModelName:
+    """Return the names of a trained model in the tables.
 
     Parameters
     ----------
     name, dataset_name : str
-        The data set's name may be one that GluonNLP used before.
+        The data set's name may be an older one of GluonNLP.
 
     Returns
     -------
@@ -69,7 +70,7 @@ def resolve(name, dataset_name):
     Raises
     ------
     ValueError
-        If there is no such row; the message says what there is.
+        If there is no such row; the message lists the available ones.
     """
     look_up(ARCHITECTURES, name, 'model')
     dataset_name = resolve_dataset(dataset_name)
@@ -77,15 +78,16 @@ def resolve(name, dataset_name):
         datasets = [data for architecture, data in list_models() if architecture == name]
         models = [architecture for architecture, data in list_models() if data == dataset_name]
         raise ValueError(
-            f'no trained parameters of {name} on {dataset_name} are listed; {name} there is on: '
-            f'{", ".join(datasets) or "nothing"}; on {dataset_name} there are: '
+            f'no trained parameters of {name} on {dataset_name} are listed; {name} is available '
+            'on: '
+            f'{", ".join(datasets) or "nothing"}; models on {dataset_name}: '
             f'{", ".join(models) or "none"}'
         )
     return ModelName(name, dataset_name)
 
 
-def get_config(name, vocab_size, dropout=None):
-    """The configuration of an architecture.
+def get_config(name: str, vocab_size: int, dropout: Optional[float] = None) -> BertConfig:
+    """Build the configuration of an architecture.
 
     Parameters
     ----------
@@ -110,10 +112,9 @@ def get_config(name, vocab_size, dropout=None):
     return BertConfig(vocab_size=vocab_size, **hyper_parameters)
 
 
-def look_up(table, name, kind):
-    """A row by its name; ValueError with the nearest name if there is none."""
+def look_up(table: Mapping[str, Any], name: str, kind: str) -> Any:
+    """Return a row by its name; ValueError with the nearest name if there is none."""
     if name in table:
         return table[name]
-    near = difflib.get_close_matches(str(name), table, n=1, cutoff=0.4)
-    hint = f'; did you mean {near[0]!r}?' if near else ''
-    raise ValueError(f'unknown {kind} {name!r}{hint} (there are: {", ".join(sorted(table))})')
+    hint = did_you_mean(name, table, cutoff=0.4)
+    raise ValueError(f'unknown {kind} {name!r}{hint} (allowed: {", ".join(sorted(table))})')

@@ -1,4 +1,4 @@
-"""What a row of the zoo's tables holds. Literals only; read without MXNet."""
+"""Types of the rows in the zoo's tables: literals only, read without MXNet."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class InstalledFile:
 class GluonFile:
     """A file of GluonNLP's store, or of a mirror of it (``MXNET_GLUON_REPO``).
 
-    It lies there as ``gluon/models/<stem>-<sha1[:8]>.zip`` (parameters) or
-    ``gluon/dataset/vocab/<stem>-<sha1[:8]>.zip`` (vocabularies), and in a cache as
+    The store has it as ``gluon/models/<stem>-<sha1[:8]>.zip`` (parameters) or
+    ``gluon/dataset/vocab/<stem>-<sha1[:8]>.zip`` (vocabularies), a cache as
     ``<root>/<stem>-<sha1[:8]><suffix>``.
 
     Parameters
@@ -63,7 +63,7 @@ class HubFile:
     path : str
         'model.safetensors', 'pytorch_model.bin', 'vocab.txt', ...
     sha256 : str, optional
-        Where known; else the digest that the hub names is checked.
+        If known; otherwise the digest that the hub states is checked.
     size : int, optional
         Bytes.
     revision : str
@@ -88,7 +88,7 @@ class ZipArchive:
     ----------
     url : str
     sha256 : str, optional
-        Where known; else the checksums inside the archive and the checkpoint are what is checked.
+        If known; otherwise the checksums inside the archive and the checkpoint are checked.
     size : int, optional
         Bytes.
     """
@@ -112,18 +112,18 @@ class Vocabulary:
         'wordpiece' (vocab.txt), 'sentencepiece' (tokenizer.model) or 'byte_pair' (vocab.json and
         merges.txt).
     size : int
-        Its tokens, and so the rows of the word embedding that belongs to it; rows that a
-        checkpoint has beyond them belong to no token.
+        Number of tokens, and of the rows of the word embedding; further rows of a checkpoint
+        belong to no token.
     lowercase : bool
         Whether text is lower-cased and loses its accents before it is split.
     swapped : bool
         Whether the ids are in the order of GluonNLP's converter of 2018 (special tokens first)
         instead of the published file's.
     sources : tuple
-        Where it can be had, tried in order after the local folder; each a file, or a tuple of
-        files that belong together (vocab.json and merges.txt).
+        Sources, tried in order after the local folder; each a file, or a tuple of files that
+        belong together (vocab.json and merges.txt).
     sha256 : str, optional
-        Of the published vocab.txt, where known.
+        Of the published vocab.txt, if known.
     gluonnlp_sha1s : tuple of str
         Of GluonNLP's files of this vocabulary, the newest first.
     """
@@ -146,17 +146,17 @@ class Weights:
     num_params : int
         Parameters of the encoder, with the pooler if it has one.
     heads : tuple of str
-        Trained heads, of 'pooler', 'next_sentence', 'masked_lm'. A source that does not have them
-        all says so in ``lacks``; one that has others has them untrained.
+        Trained heads, of 'pooler', 'next_sentence', 'masked_lm'. A source without some of them
+        lists these in ``lacks``; further heads of a source are untrained.
     description : str
-        What it was trained on and is good for.
+        Training data and recommended use.
     licence : str
         SPDX identifier, or 'not stated'.
     source : str
         Page of the original release.
     citation : str
     sources : tuple
-        Where it can be had, tried in order after the local folder.
+        Sources, tried in order after the local folder.
     """
 
     num_params: int

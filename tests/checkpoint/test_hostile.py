@@ -158,7 +158,11 @@ def byte_pairs(merges):
 # Case: what is read, its files (bytes, or first bytes and the size of a file with a hole), reason.
 CASES = {
     'zip outside its folder': ('zip', lambda: zipped({'../a.params': b'x'}), 'is named'),
-    'zip bomb': ('zip', lambda: zipped({'a.params': bytes(200 << 20)}), 'are to become 209715200'),
+    'zip bomb': (
+        'zip',
+        lambda: zipped({'a.params': bytes(200 << 20)}),
+        'would unpack to 209715200',
+    ),
     'zip with a link': ('zip', link, 'is a link'),
     'zip with a long name': ('zip', lambda: zipped({f'{"x" * 300}.params': b''}), 'is named'),
     'zip with an escape': (
@@ -253,17 +257,17 @@ CASES = {
     'vocabulary with duplicates': (
         'vocabulary',
         lambda: {'vocab.txt': '\n'.join([*TOKENS, TOKENS[5]]).encode()},
-        r"txt:12: token 'hello' stands in line 6 too",
+        r"txt:12: token 'hello' also occurs in line 6",
     ),
     'ids with duplicates': (
         'vocabulary',
         lambda: {'a.json': b'{"[UNK]": 0, "[UNK]": 1}'},
-        r"'\[UNK\]' stands twice",
+        r"'\[UNK\]' occurs twice",
     ),
     'list with duplicates': (
         'vocabulary',
         lambda: {'a.vocab': ids(idx_to_token=[*TOKENS, 'hello'])},
-        "'hello' stands twice",
+        "'hello' occurs twice",
     ),
     'ids of duplicates': (
         'vocabulary',

@@ -56,7 +56,7 @@ def test_list_sorts_by_size_and_says_when_there_is_nothing(run):
     numbers = [model['parameters'] for model in json.loads(out)]
     assert numbers == sorted(numbers)
     status, out, err = run('list', '--name', 'nothing', '--format', 'json')
-    assert (status, json.loads(out), err) == (0, [], 'no model of the zoo is like that\n')
+    assert (status, json.loads(out), err) == (0, [], 'no model matches\n')
 
 
 def test_list_as_a_process_needs_no_mxnet():
@@ -139,8 +139,8 @@ def test_info_knows_the_classes(make_model, tmp_path, run):
 @pytest.mark.parametrize(
     'words, message',
     [
-        (['bert_12_768_13'], 'did you mean bert_12_768_12?'),
-        (['bert_12_768_12'], 'on which data set?'),
+        (['bert_12_768_13'], "did you mean 'bert_12_768_12'?"),
+        (['bert_12_768_12'], 'give a data set: NAME DATASET'),
         (['bert_12_768_12', 'nothing'], "unknown data set 'nothing'"),
         (
             ['bert_6_384_12', list_models()[0].dataset_name],
@@ -179,7 +179,7 @@ def test_convert_tells_what_a_format_has_no_place_for(make_model, tmp_path, run)
     tagger = Checkpoint(network.checkpoint_arrays(), TINY, labels=('a', 'b', 'c'))
     write_checkpoint(tagger, tmp_path / 'a')
     status, _, err = run('convert', tmp_path / 'a', tmp_path / 'b', '--to', 'tensorflow')
-    assert status == 0 and 'not kept: the labels' in err and 'names of a classifier' in err
+    assert status == 0 and 'not written: the labels' in err and 'names of a classifier' in err
     assert np.array_equal(
         read_checkpoint(tmp_path / 'b').arrays['classifier.1.weight'],
         tagger.arrays['tag_classifier.weight'],
@@ -197,7 +197,7 @@ def test_the_one_token_type_of_a_roberta_goes_to_the_positions(make_model, tmp_p
 def test_convert_does_not_replace_unasked(folder, tmp_path, run):
     for target in (tmp_path / 'a.params', tmp_path / 'a'):
         assert run('convert', folder, target)[0] == 0
-        assert 'is there already; pass --overwrite' in error_of(run, 'convert', folder, target)
+        assert 'already exists; pass --overwrite' in error_of(run, 'convert', folder, target)
         assert run('convert', folder, target, '--overwrite', '--cased')[0] == 0
         assert not read_checkpoint(target).tokenizer.lower
     (tmp_path / 'a' / 'thesis.tex').write_text('mine')
@@ -223,8 +223,8 @@ def test_convert_takes_hyper_parameters_from_a_file(folder, checkpoint, tmp_path
 @pytest.mark.parametrize(
     'arguments, message',
     [
-        (['out.params', '--to', 'tensorflow'], 'ends in .params goes with --to gluonnlp'),
-        (['out', '--config', 'config.json'], 'has its configuration beside it'),
+        (['out.params', '--to', 'tensorflow'], '--to gluonnlp needs a name that ends in .params'),
+        (['out', '--config', 'config.json'], 'has a configuration; expected a .params file'),
     ],
 )
 def test_convert_refuses(arguments, message, folder, tmp_path, monkeypatch, run):
@@ -264,7 +264,7 @@ def test_an_interrupt_is_status_130(monkeypatch, run):
     def interrupt(root=None):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr('gluon_bert.cli.cache.holdings', interrupt)
+    monkeypatch.setattr('gluon_bert.cli.cache.cache_contents', interrupt)
     assert run('cache') == (130, '', '')
 
 

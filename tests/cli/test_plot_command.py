@@ -141,16 +141,16 @@ def test_command_with_fine_tuned_folders(drawn, fine_tuned, tmp_path):
 @pytest.mark.parametrize(
     'words, message',
     [
-        (['attention', 'MODEL'], 'expected a text or two behind the model, got 0'),
+        (['attention', 'MODEL'], 'expected one or two texts after the model, got 0'),
         (['map', 'MODEL', 'word1'], 'a map needs 2 texts or more, got 1'),
-        (['map', 'MODEL'], 'expected texts behind the model, or --input'),
+        (['map', 'MODEL'], 'expected texts after the model, or --input'),
         (
             ['similarity', 'MODEL', 'word1', 'word2', '--groups', 'a'],
             '--groups names 1 groups for 2',
         ),
         (['training', 'MODEL'], 'metrics.jsonl'),
         (['entities', 'MODEL', 'Ada'], 'is not the folder'),
-        (['confusion', 'MODEL'], '--data gives the texts'),
+        (['confusion', 'MODEL'], 'give the texts to classify as --data'),
         (['answer', 'MODEL', '--question', 'Who?'], 'expected --question with --context'),
     ],
 )

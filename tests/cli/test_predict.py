@@ -412,7 +412,7 @@ def test_what_is_wrong_is_told_with_file_and_line(
 
 
 def test_sources_that_are_none_are_told(run, checkpoint, tmp_path):
-    assert 'did you mean bert_12_768_12' in error_of(run, 'predict', 'bert_12_786_12/x', 'a')
+    assert "did you mean 'bert_12_768_12'" in error_of(run, 'predict', 'bert_12_786_12/x', 'a')
     bare = replace(
         checkpoint,
         arrays={

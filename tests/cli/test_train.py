@@ -70,7 +70,7 @@ def test_from_a_table_to_predictions(run, tiny_folder, train_file, tmp_path, cap
         (['text-clasification'], ["did you mean 'text-classification'"]),
         (['text-classification'], ['--train_file', '--task_name']),
         (['text-classification', '--train_file', 'none.csv'], ['none.csv']),
-        (['MRPC', '--data_dir', 'nowhere'], ['train.tsv', 'no file']),
+        (['MRPC', '--data_dir', 'nowhere'], ['train.tsv', 'no such file']),
         (['text-classification', '--train_file', 'TRAIN', '--max_len', '600'], ['--max_len 600']),
         (
             ['text-classification', '--train_file', 'TRAIN', '--from_scratch'],

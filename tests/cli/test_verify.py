@@ -81,7 +81,9 @@ def test_from_fetching_to_clearing(tiny_zoo, run):
     assert status == 0 and 'FAIL' not in out and '46 arrays' in out
     (tiny_zoo / 'resnet.params').write_text('of another zoo')
     _, out, _ = run('cache')
-    assert '_'.join(KEY) in out and 'whole' in out and 'resnet.params' in out and 'unknown' in out
+    assert (
+        '_'.join(KEY) in out and 'complete' in out and 'resnet.params' in out and 'unknown' in out
+    )
     status, out, _ = run('cache', 'clear', '--yes')
     assert status == 0 and out.startswith('freed ') and not out.startswith('freed 0 ')
     assert [path.name for path in tiny_zoo.iterdir() if path.name[0] != '.'] == ['resnet.params']
@@ -101,7 +103,7 @@ def test_fetch_says_what_could_not_be_had(tiny_zoo, monkeypatch, tmp_path, run):
 
 @pytest.mark.parametrize('arguments', [[], ['--all', '/'.join(KEY)]])
 def test_fetch_needs_models_or_all(arguments, tiny_zoo, run):
-    assert 'name models, or pass --all' in error_of(run, 'fetch', *arguments)
+    assert 'expected either models or --all' in error_of(run, 'fetch', *arguments)
 
 
 def test_a_damaged_file_fails(tiny_zoo, tmp_path, run):
@@ -111,7 +113,7 @@ def test_a_damaged_file_fails(tiny_zoo, tmp_path, run):
     data = bytearray(file.read_bytes())
     data[2000] ^= 1
     other.write_bytes(data)
-    assert 'of which row?' in error_of(run, 'verify', other)
+    assert 'no row has a file with this name or digest' in error_of(run, 'verify', other)
     status, out, _ = run('verify', other, '--row', '/'.join(KEY))
     assert status == 1 and out.startswith('FAIL  other.params: sha256 ')
     other.write_bytes(data[:5000])
@@ -130,7 +132,7 @@ def test_own_files_and_broken_downloads(tiny_zoo, tmp_path, monkeypatch, run):
     states = dict(
         line.split()[::4] for line in run('cache')[1].splitlines()[2:] if len(line.split()) == 5
     )
-    assert states == {'_'.join(KEY): 'own', KEY[1]: 'partial'}
+    assert states == {'_'.join(KEY): 'user', KEY[1]: 'partial'}
     monkeypatch.setattr('sys.stdin', io.StringIO('no\n'))
     status, out, err = run('cache', 'clear', '--partial')
     assert (status, out) == (0, '') and err.endswith('[y/N] nothing removed\n') and part.exists()

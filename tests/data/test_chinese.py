@@ -173,7 +173,7 @@ def test_keywords_are_a_second_text_on_request(run_script, task_files, vocab_fil
     'line, message',
     [
         ('{"label": "100", "sentence": "a"', r'dev\.json:2: not JSON'),
-        ('["a"]', r'dev\.json:2: a JSON object is needed, got list'),
+        ('["a"]', r'dev\.json:2: expected a JSON object, got list'),
         ('{"label": "105", "sentence": "a"}', r"dev\.json:2: label '105' is unknown"),
         (
             '{"label": "100", "sentense": "a"}',

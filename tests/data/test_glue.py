@@ -180,8 +180,8 @@ def test_folder_is_looked_for_in_glue_dir(tmp_path, monkeypatch):
             r'task RTE: .*GLUE_DIR must name the folder that holds RTE/ with train\.tsv, '
             r'dev\.tsv, test\.tsv \(it is not set\)',
         ),
-        ('nowhere', None, r"no folder 'nowhere'; .*GLUE_DIR .*\(it is 'nowhere'\)"),
-        ('nowhere', '.', r"no folder 'RTE'; .*GLUE_DIR"),
+        ('nowhere', None, r"no such folder 'nowhere'; .*GLUE_DIR .*\(it is 'nowhere'\)"),
+        ('nowhere', '.', r"no such folder '.*RTE'; .*GLUE_DIR"),
     ],
 )
 def test_missing_folder_is_told_with_what_was_looked_for(
@@ -322,7 +322,7 @@ def test_qqp_leaves_out_and_counts_the_broken_rows_it_is_known_for(write_task):
 
 def test_qqp_refuses_broken_rows_on_request(write_task):
     folder = write_task('train.tsv', [QQP_HEADER, ['', 'Was he real?', '0']])
-    with pytest.raises(ValueError, match=r'train\.tsv:2: the row has 3 columns, 6 are needed'):
+    with pytest.raises(ValueError, match=r'train\.tsv:2: the row has 3 columns, expected 6'):
         read_task('QQP', folder, 'train', skip_malformed=False)
 
 
@@ -373,9 +373,9 @@ def test_text_is_kept_as_it_stands(write_task, text):
 
 
 BAD_ROWS = [
-    ('SST-2', 'fine', r'dev\.tsv:3: the row has 1 column, 2 are needed'),
-    ('SST-2', 'fine\t1\t2', r'dev\.tsv:3: the row has 3 columns, 2 are needed; is there a sep'),
-    ('SST-2', '', r'dev\.tsv:3: the row has 1 column, 2 are needed'),
+    ('SST-2', 'fine', r'dev\.tsv:3: the row has 1 column, expected 2'),
+    ('SST-2', 'fine\t1\t2', r'dev\.tsv:3: the row has 3 columns, expected 2; is there a sep'),
+    ('SST-2', '', r'dev\.tsv:3: the row has 1 column, expected 2'),
     ('SST-2', 'fine\t2', r"dev\.tsv:3: label '2' is unknown.*allowed: 0, 1"),
     ('SST-2', 'fine\t', r"dev\.tsv:3: label '' is unknown"),
     ('RTE', '0\ta\tb\tentailmet', r"dev\.tsv:3: label 'entailmet' .* did you mean 'entailment'"),
@@ -384,7 +384,7 @@ BAD_ROWS = [
     ('STS-B', 'a\tb\t-0.1\t0', r"dev\.tsv:3: score '-0\.1' is not allowed"),
     ('STS-B', 'a\tb\tnan\t0', r"dev\.tsv:3: score 'nan' is not allowed"),
     ('STS-B', 'a\tb\tinf\t0', r"dev\.tsv:3: score 'inf' is not allowed"),
-    ('CoLA', 'gj04\t1\tThey sang.', r'dev\.tsv:3: the row has 3 columns, 4 are needed'),
+    ('CoLA', 'gj04\t1\tThey sang.', r'dev\.tsv:3: the row has 3 columns, expected 4'),
 ]
 GOOD_ROWS = {
     'SST-2': ['sentence\tlabel', 'fine\t1'],

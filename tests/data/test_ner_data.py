@@ -119,7 +119,7 @@ def test_cluener_has_the_counts_published(shared_data, split, counts):
     ],
 )
 def test_broken_sequences_of_the_official_files_are_told(shared_data, name, line):
-    with pytest.raises(ValueError, match=f'{name}:{line}: .*; repair '):
+    with pytest.raises(ValueError, match=f'{name}:{line}: .*; with repair, '):
         read_tagged(shared_data / 'ner' / name)
 
 
@@ -171,17 +171,17 @@ def test_places_of_characters_are_taken_off(write, text, words):
 @pytest.mark.parametrize(
     'text, options, message',
     [
-        ('a O\nb I-x\n', {'scheme': 'BIO'}, r"a.conll:2: 'I-x' behind 'O' is no sequence of IOB2"),
-        ('a B-y\nb I-x\nc B-x\nd O\ne B-y\n', {}, r"a.conll:2: 'I-x' behind 'B-y'"),
-        ('a O\nb M-x\nc E-x\n', {}, r"a.conll:2: 'M-x' behind 'O' is no sequence of BMES, 'B-x'"),
-        ('a B-x\nb M-x\nc O\n', {}, r"a.conll:2: 'M-x' before 'O' is no sequence of BMES, 'E-x'"),
+        ('a O\nb I-x\n', {'scheme': 'BIO'}, r"a.conll:2: 'I-x' after 'O' violates IOB2"),
+        ('a B-y\nb I-x\nc B-x\nd O\ne B-y\n', {}, r"a.conll:2: 'I-x' after 'B-y'"),
+        ('a O\nb M-x\nc E-x\n', {}, r"a.conll:2: 'M-x' after 'O' violates BMES, expected 'B-x'"),
+        ('a B-x\nb M-x\nc O\n', {}, r"a.conll:2: 'M-x' before 'O' violates BMES, expected 'E-x'"),
         ('a B-x\n\nb S-x\n', {'scheme': 'BMES'}, r"a.conll:1: 'B-x' at the end"),
         ('a M-x\nb I-x\n', {}, r'a.conll: the tags begin with I, M: no scheme'),
-        ('a O\nb person\n', {}, r"a.conll:2: 'person' is no tag"),
+        ('a O\nb person\n', {}, r"a.conll:2: 'person' is not a tag"),
         ('a O\nb\n', {}, r'a.conll:2: has 1 columns, the lines before have 2'),
-        ('a O\n', {'tag_column': 3}, r'a.conll:1: has 2 columns, there is none with number 3'),
-        ('\n\n', {}, 'a.conll: holds no sentence'),
-        ('', {}, 'holds no sentence'),
+        ('a O\n', {'tag_column': 3}, r'a.conll:1: has 2 columns, none has the number 3'),
+        ('\n\n', {}, 'a.conll: has no sentences'),
+        ('', {}, 'has no sentences'),
         (b'a O\nb\xff O\n', {}, r'a.conll:2: not UTF-8'),
         ('a O\n', {'scheme': 'BIOS'}, "tag scheme 'BIOS' is unknown"),
         ('a O\nb O\n', {'segmented': True}, r"a.conll:1: 'a' has no number"),
@@ -202,15 +202,15 @@ ENTITY = '{"text": "abc", "label": {"x": {"ab": [[0, 1]]}}}\n'
         (ENTITY + '["abc"]', r'a.json:2: expected an object with a "text"'),
         (ENTITY + '{"text": "abc"}', r'a.json:2: "label" must be in all lines or in none'),
         ('{"text": "abc", "label": {"x": [[0, 1]]}}', r'a.json:1: "label" must be'),
-        ('{"text": "abc", "label": {"x": {"ab": [[0, 3]]}}}', r'\[0, 3\] is no \[first, last\]'),
-        ('{"text": "abc", "label": {"x": {"ab": [[true, 1]]}}}', r'is no \[first, last\]'),
-        ('{"text": "abc", "label": {"x": {"ab": [[1, 2]]}}}', r"at \[1, 2\] stands 'bc'"),
+        ('{"text": "abc", "label": {"x": {"ab": [[0, 3]]}}}', r'\[0, 3\] is not \[first, last\]'),
+        ('{"text": "abc", "label": {"x": {"ab": [[true, 1]]}}}', r'is not \[first, last\]'),
+        ('{"text": "abc", "label": {"x": {"ab": [[1, 2]]}}}', r"at \[1, 2\] the text has 'bc'"),
         (
             '{"text": "abc", "label": {"x": {"ab": [[0, 1]]}, "y": {"b": [[1, 1]]}}}',
             r'y at \[1, 1\] shares characters with x at \[0, 1\]',
         ),
-        ('{"text": "abc", "label": {"x y": {"ab": [[0, 1]]}}}', "'x y' is no type"),
-        ('\n', 'holds no sentence'),
+        ('{"text": "abc", "label": {"x y": {"ab": [[0, 1]]}}}', "'x y' is not a type"),
+        ('\n', 'has no sentences'),
     ],
 )
 def test_malformed_json_is_told(write, text, message):
@@ -252,7 +252,7 @@ def test_predictions_are_written_in_the_layout_of_the_input(write, tmp_path, nam
     tags = [['I-y'], ['B-y', *['O'] * (len(tagged.sentences[1].words) - 1)]]
     write_tagged(tmp_path / 'out', tagged, tags)
     assert (tmp_path / 'out').read_text('utf-8') == expected
-    with pytest.raises(ValueError, match='one tag is needed for every word'):
+    with pytest.raises(ValueError, match='expected one tag for every word'):
         write_tagged(tmp_path / 'out', tagged, [['O'], []])
 
 
@@ -305,7 +305,7 @@ def test_scheme_is_found_out(tags, scheme):
 
 
 def test_broken_tags_are_not_converted():
-    with pytest.raises(ValueError, match="word 1: 'I-x' behind 'O'"):
+    with pytest.raises(ValueError, match="word 1: 'I-x' after 'O'"):
         convert_tags(['O', 'I-x'], 'IOB2', 'BMES')
 
 

@@ -117,7 +117,7 @@ def test_csv_text_may_hold_commas_and_line_ends(write_table):
 
 def test_line_number_of_csv_counts_the_lines_inside_quotes(write_table):
     path = write_table('text,label\n"a\nb\nc",x\nd,y\ne\n', '.csv')
-    with pytest.raises(ValueError, match=r'data\.csv:6: the row has 1 column, 2 are needed'):
+    with pytest.raises(ValueError, match=r'data\.csv:6: the row has 1 column, expected 2'):
         read_table(path)
 
 
@@ -134,7 +134,7 @@ def test_malformed_rows_are_left_out_and_counted_on_request(write_table, form):
 
 
 BAD_FILES = [
-    ('.tsv', 'text\tlabel\na\tx\nb\n', {}, r'data\.tsv:3: the row has 1 column, 2 are needed'),
+    ('.tsv', 'text\tlabel\na\tx\nb\n', {}, r'data\.tsv:3: the row has 1 column, expected 2'),
     ('.tsv', 'text\tlabel\na\tx\n\nb\ty\n', {}, r'data\.tsv:3: the row has 1 column'),
     (
         '.tsv',
@@ -160,8 +160,8 @@ BAD_FILES = [
     ('.csv', 'text,label\na\0b,x\n', {}, r'data\.csv:2: holds a NUL'),
     ('.csv', 'text;label\na;x\n', {}, r'data\.csv:1: no column has a usual name.*text;label'),
     ('.jsonl', '', {}, r'data\.jsonl: the file is empty'),
-    ('.jsonl', '[1]\n', {}, r'data\.jsonl:1: a JSON object is needed, got list'),
-    ('.jsonl', '{"text": "a", "label": "x"}\n3\n', {}, r'data\.jsonl:2: a JSON object is needed'),
+    ('.jsonl', '[1]\n', {}, r'data\.jsonl:1: expected a JSON object, got list'),
+    ('.jsonl', '{"text": "a", "label": "x"}\n3\n', {}, r'data\.jsonl:2: expected a JSON object'),
     ('.jsonl', '{"text": "a", "label": "x"}\n{"text": \n', {}, r'data\.jsonl:2: not JSON'),
     ('.jsonl', '{"text": "a", "label": "x"}\n' + '[' * 100000 + '\n', {}, r'jsonl:2: not JSON'),
     (
@@ -264,7 +264,7 @@ def test_labels_of_several_tables_are_joined(write_table):
 @pytest.mark.parametrize(
     ('found', 'message'),
     [
-        (['x'] * 5, r"the only label is 'x', two or more are needed"),
+        (['x'] * 5, r"the only label is 'x', expected two or more"),
         ([f'{i}' for i in range(3000)] * 2, r'3000 different labels in 6000 rows.*regression=True'),
         ([f'{i / 7:.3f}' for i in range(30)], r'30 different labels in 30 rows.*regression=True'),
         ([f'text {i}' for i in range(30)], r'30 different labels.*is it the right column'),

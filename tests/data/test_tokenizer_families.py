@@ -355,7 +355,7 @@ def test_first_subwords_of_pieces_are_told_from_the_rest(spiece):
         (b'\x0a\x02\x0a', 'it ends inside'),
         (b'\xff' * 30, 'more than 64 bits'),
         (b'\x0a\x00' * 400000, 'more than 300000 pieces'),
-        (b'\x08\x05', 'stands for a message'),
+        (b'\x08\x05', 'expected a message'),
         (b'\x0a\x03\x0a\x01\xff', 'not a SentencePiece model'),
         (b'\x0a\x03\x0a\x01a', 'not a SentencePiece model'),  # no unknown piece
         (b'x' * (9 << 20), 'larger than 8388608 bytes'),
@@ -664,7 +664,10 @@ def altered(part, **changes):
             r'tokenizer\.json: a Unigram model',
         ),
         ({'tokenizer__json': altered('model', type=[3])}, r'tokenizer\.json: a \[3\] model'),
-        ({'tokenizer__json': altered('model', vocab=[1])}, r'no object with the id of each token'),
+        (
+            {'tokenizer__json': altered('model', vocab=[1])},
+            r'expected an object with the id of each token',
+        ),
         ({'tokenizer__json': altered('model', vocab={'a': 1})}, r"token 'a' has the id 1"),
         ({'tokenizer__json': altered('model', continuing_subword_prefix='@@')}, r"begin with '@@'"),
         (

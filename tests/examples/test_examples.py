@@ -217,7 +217,7 @@ def spoil(path, line, change):
 @pytest.mark.parametrize(
     'change, parts',
     [
-        (lambda line: line.rsplit(b'\t', 1)[0], ['train.tsv:4:', '4 columns', '5 are needed']),
+        (lambda line: line.rsplit(b'\t', 1)[0], ['train.tsv:4:', '4 columns', 'expected 5']),
         (lambda line: b'7' + line[1:], ['train.tsv:4:', "'7'", '0, 1']),
         (lambda line: line + b' caf\xe9', ['train.tsv:4:', 'not UTF-8']),
         (lambda line: line + b'\0', ['train.tsv:4:', 'NUL']),
@@ -245,7 +245,7 @@ def test_empty_file_is_told(run, mrpc):
 
 def test_missing_file_is_told(run, mrpc):
     (mrpc / 'train.tsv').unlink()
-    expect_failure(*run('--data_dir', mrpc, *SHORT), 'train.tsv', 'no file')
+    expect_failure(*run('--data_dir', mrpc, *SHORT), 'train.tsv', 'no such file')
 
 
 def test_missing_glue_dir_is_told(run, monkeypatch):
@@ -268,8 +268,8 @@ def test_glue_dir_without_the_task_is_told(run, monkeypatch, tmp_path):
         (['--optimizer', 'lamb'], ['--optimizer', 'lamb', 'bertadam']),
         (['--max_len', '600'], ['--max_len 600', '512']),
         (['--task_name', 'MRPS'], ['MRPS', "did you mean 'MRPC'"]),
-        (['--bert_model', 'bert_12_786_12'], ['bert_12_786_12', 'did you mean bert_12_768_12']),
-        (['--bert_dataset', 'all_minilm_l6'], ['did you mean all_minilm_l6_v2']),
+        (['--bert_model', 'bert_12_786_12'], ['bert_12_786_12', "did you mean 'bert_12_768_12'"]),
+        (['--bert_dataset', 'all_minilm_l6'], ["did you mean 'all_minilm_l6_v2'"]),
         (['--only_inference'], ['--model_parameters']),
         (['--model_parameters', 'none.params'], ['none.params']),
     ],

@@ -331,7 +331,7 @@ def test_without_answers_to_evaluate_with_the_last_epoch_is_kept(run, real_folde
         ({}, ['--max_seq_length', '9'], ['max_seq_length=9', "'where0'", 'no room']),
         ({}, ['--max_seq_length', '513'], ['--max_seq_length 513', '512']),
         ({}, ['--predict_file', 'none.json'], ['none.json: there is no such file', 'SQUAD_DIR']),
-        ({}, ['--uncased', '--bert_dataset', 'all_minilm_l6'], ['did you mean all_minilm_l6_v2']),
+        ({}, ['--uncased', '--bert_dataset', 'all_minilm_l6'], ["did you mean 'all_minilm_l6_v2'"]),
         ({}, ['--dtype', 'float16'], ['--dtype', "'float16'", 'float32']),
         ({}, ['--custom_passes', 'MyPass'], ['--custom_passes', 'not supported']),
         ({}, ['--doc_stride', '0'], ['--doc_stride', '1 or more']),

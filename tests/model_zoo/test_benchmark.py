@@ -228,7 +228,7 @@ def test_a_system_with_other_outputs_is_reported_and_not_ranked(tmp_path):
     [
         (['--mode', 'ragged'], '--mode ragged needs --data'),
         (['--data', 'a.txt'], '--data: not allowed with --mode grid'),
-        (['--systems', 'torch_eagre'], 'did you mean torch_eager'),
+        (['--systems', 'torch_eagre'], "did you mean 'torch_eager'"),
         (['--threads', '4096'], 'this process may use'),
         (['--lengths', '513'], '--lengths 513: bert_2_128_2 takes 512'),
         (['--output', 'nowhere/a.csv'], 'folder nowhere not found'),

@@ -86,7 +86,7 @@ def test_the_suffix_decides(suffix, begin, tmp_path):
 def test_other_suffixes_and_folders_are_refused(kind, tmp_path):
     with pytest.raises(ValueError, match=r'a\.gif: expected a name that ends in \.png, \.svg or'):
         draw(kind, tmp_path / 'a.gif')
-    with pytest.raises(FileNotFoundError, match='there is no folder'):
+    with pytest.raises(FileNotFoundError, match='no such folder'):
         draw(kind, tmp_path / 'none' / 'a.png')
     assert not list(tmp_path.iterdir())
 
@@ -113,7 +113,7 @@ def test_layer_outputs_without_attentions_are_the_same(make_model, ragged, tiny_
 @pytest.mark.parametrize(
     'options, message',
     [
-        (dict(layer=2), 'layer 2 is not in the model, which has the layers 0 to 1, or -2 to -1'),
+        (dict(layer=2), 'layer 2 is not in the model, which has layers 0 to 1, or -2 to -1'),
         (dict(head=-4), 'head -4 is not in the model'),
     ],
 )
@@ -205,11 +205,11 @@ def test_metrics_are_read_and_a_cut_last_line_left_out(tmp_path):
     'lines, message',
     [
         ([], 'has no rows'),
-        (['{"step": 1', '{}'], r'metrics\.jsonl:1: is no row'),
+        (['{"step": 1', '{}'], r'metrics\.jsonl:1: is not a row'),
         (['[1]', ''], 'expected an object'),
-        (['{"step": 1, "loss": "a"}', ''], "'loss' is no number"),
+        (['{"step": 1, "loss": "a"}', ''], "'loss' is not a number"),
         (['{"step": 1}', ''], "has no 'loss'"),
-        (['{"step": 1, "epoch": 0, "metrics": {"f1": NaN}}', ''], "'f1' is no number"),
+        (['{"step": 1, "epoch": 0, "metrics": {"f1": NaN}}', ''], "'f1' is not a number"),
     ],
 )
 def test_metrics_that_are_none(lines, message, tmp_path):
@@ -234,7 +234,7 @@ def test_confusion_has_counts_and_shares(tmp_path):
     'matrix, names, message',
     [
         ([[1, 2]], ['a'], r'shape \(1, 2\) for 1 labels'),
-        ([[0]], ['a'], 'one that is not 0'),
+        ([[0]], ['a'], 'counts that are not all 0'),
         ([[1, -1], [0, 1]], ['a', 'b'], 'expected counts'),
     ],
 )
@@ -306,9 +306,9 @@ def test_token_probabilities_count_each_token_once():
     [
         (
             [{'text': 'Rom', 'probability': 0.5}, {'text': 'Oslo', 'probability': 0.5}],
-            'does not stand',
+            'does not occur in the paragraph',
         ),
-        ([{'text': 'Rome'}], 'not as expected'),
+        ([{'text': 'Rome'}], 'malformed'),
         ([], 'has no candidates'),
     ],
 )

@@ -238,7 +238,7 @@ def named(*labels):
         ('Token', named('O', 'B-x', 'B-x'), "name 'B-x' 2 times"),
         ('Token', named('O', 'x', 'I-x'), "name 'I-x' 2 times"),
         ('Token', named('O', 'L-x', 'E-x'), 'no scheme has all'),
-        ('Token', named('O', 'a', ''), 'no tag'),
+        ('Token', named('O', 'a', ''), 'is not a tag'),
     ],
 )
 def test_labels_that_cannot_be_used_are_told(folder, head, changes, message):

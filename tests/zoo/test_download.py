@@ -69,7 +69,7 @@ def test_broken_off_it_goes_on_from_there(fetch, server, waits):
 
 
 def broken(fetch, server, tmp_path):
-    """A file that stays broken off after all attempts."""
+    """A file that stays incomplete after all attempts."""
     server.fail('model.bin', 'break', 500, 500, 500)
     with pytest.raises(SourceError, match='HTTP 500'):
         fetch()
@@ -169,7 +169,7 @@ def test_a_busy_server_is_asked_again(fetch, server, waits, faults, expected):
         (401, 'HTTP 401', 1),
         (500, r'HTTP 500 \(4 attempts\)', 4),
         ('hang', r'no data for 0\.2 s \(4 attempts\)', 4),
-        ('long', 'broken off after 1000000 of 1001000', 4),
+        ('long', 'interrupted after 1000000 of 1001000', 4),
         (('redirect', '/model.bin'), 'redirects', 11),
     ],
     ids=str,
@@ -264,7 +264,7 @@ def test_a_full_disk_is_told(fetch, server, tmp_path, monkeypatch):
         pytest.skip(f'needs leave to mount a small disk: {mount.stderr.strip()}')
     try:
         server.fail('model.bin', 'endless')  # its length is not known beforehand
-        with pytest.raises(OSError, match='No space left on device: more is needed, 0 bytes'):
+        with pytest.raises(OSError, match='No space left on device: more space is needed, 0 bytes'):
             download.download(server.put('model.bin', DATA), disk / 'model.bin')
         assert names(disk) == []
         with pytest.raises(OSError, match='1000000 bytes are needed, 524288 bytes are free'):

@@ -162,7 +162,7 @@ def test_the_hub_is_asked_through_its_own_client(process, hub, root):
     assert output[8].endswith(f'the published file has {wrong}')
     assert output[9] == 'the file there now has 300000 bytes, the published file 7'
     assert output[10] == 'config.json merges.txt model.safetensors vocab.json vocab.txt'
-    assert output[11].endswith('no checkpoint can be had   - config.json: HTTP 404')
+    assert output[11].endswith('no checkpoint could be fetched   - config.json: HTTP 404')
     assert hub.sent(f'cdn/{SHA256}') == [len(DATA)]
     assert hub.sent(f'cdn/{wrong}') == [1000, 1000]
     assert (root / KEY / 'model.safetensors').read_bytes() == DATA

@@ -122,7 +122,7 @@ def test_vocabularies_in_the_local_folder_are_used_as_they_lie(root, row_kind, f
 @pytest.mark.parametrize(
     'files, message',
     [
-        ({'a.params': b'1', 'b.params': b'2'}, 'which of a.params, b.params is meant'),
+        ({'a.params': b'1', 'b.params': b'2'}, 'ambiguous files a.params, b.params; keep only one'),
         (
             {'model.safetensors': b'1'},
             rf'model\.safetensors: truncated or altered; its sha256 is '
@@ -134,12 +134,12 @@ def test_vocabularies_in_the_local_folder_are_used_as_they_lie(root, row_kind, f
         ),
         (
             {'model.safetensors.index.json': SHARDED['model.safetensors.index.json']},
-            r'model-1\.safetensors, which is not there',
+            r'model-1\.safetensors, which is missing',
         ),
         ({'model.safetensors': DATA, 'source.json': b'[' * 100_000}, 'nested too deeply'),
         (
             {'model.safetensors': DATA, 'source.json': b'{"sha256": {"../x": ""}}'},
-            'files beside it',
+            'sha256 of files in its folder',
         ),
         ({f'{STEM}.params': b'1'}, f'its sha1 is .*, the published file has {SHA1}'),
     ],
@@ -179,7 +179,7 @@ def test_a_damaged_file_of_a_cache_is_named_and_fetched(fetch, server, root, cap
 
 def test_an_installed_file_is_used_in_place(server, root, monkeypatch, tmp_path):
     path = put(tmp_path / 'site', {'model.safetensors': DATA}) / 'model.safetensors'
-    monkeypatch.setattr(store, '_installed', lambda file: path)
+    monkeypatch.setattr(store, 'installed_path', lambda file: path)
     row = weights(
         ZipArchive(server.url + 'x.zip'),
         InstalledFile('tiny', 'model.safetensors', SHA256, len(DATA)),
@@ -383,15 +383,15 @@ def test_what_would_do_is_listed(server, root, monkeypatch):
         store.fetch_weights(*NAME, row, root=root)
     lines = str(error.value).replace(server.url, 'URL/').splitlines()
     assert lines == [
-        f'{KEY} is not at hand. Tried:',
-        f'  - {root / KEY}: nothing there',
+        f'{KEY} was not found. Tried:',
+        f'  - {root / KEY}: no files',
         '  - the distribution no-such-wheel: not installed',
         f'  - URL/gluon/models/{STEM}.zip: HTTP 404',
         '  - URL/tiny.zip: HTTP 404',
-        f'Any of these will do; files go, unpacked, into {root / KEY}:',
+        f'Any of these will do; put the files, unpacked, into {root / KEY}:',
         '  - pip install --no-deps no-such-wheel',
-        f'  - what is in URL/tiny.zip (sha256 {"2" * 64}, 400.0 MB)',
-        f'  - {STEM}.params (sha1 {SHA1}), out of URL/gluon/models/{STEM}.zip',
+        f'  - the files in URL/tiny.zip (sha256 {"2" * 64}, 400.0 MB)',
+        f'  - {STEM}.params (sha1 {SHA1}), from URL/gluon/models/{STEM}.zip',
     ]
     monkeypatch.setenv(sources.MIRROR, 's3://bucket')
     with pytest.raises(FileNotFoundError, match='s3://bucket/: expected http, https, file:// or'):

@@ -72,7 +72,7 @@ def num_params(block):
         (
             dict(name='bert_24_1024_16', dataset_name='all_minilm_l6_v2'),
             'no trained parameters of bert_24_1024_16 on all_minilm_l6_v2 are listed; .*'
-            'on all_minilm_l6_v2 there are: bert_6_384_12',
+            'models on all_minilm_l6_v2: bert_6_384_12',
         ),
         (
             dict(
@@ -117,7 +117,7 @@ def test_models_are_hybridized(vocab):
 
 @pytest.fixture
 def no_wheel(monkeypatch):
-    monkeypatch.setattr(store, '_installed', lambda source: None)
+    monkeypatch.setattr(store, 'installed_path', lambda source: None)
 
 
 def test_absent_weights_say_how_to_get_them(no_wheel, tmp_path):

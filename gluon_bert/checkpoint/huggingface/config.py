@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import reprlib
 from typing import NamedTuple, Optional, Tuple
 
 from ..._internal.json import read_object
+from ..._internal.suggestions import nearest
 from ...config import BertConfig
 from ..schema import PROBLEM_TYPES
 from ..tensor_file import existing
@@ -168,8 +168,8 @@ def _family(values, architecture, array_names):
             raise ValueError(f'has no model_type: add one of {", ".join(SPELLINGS)}')
         return found[0]
     if not isinstance(family, str) or family not in SPELLINGS:
-        near = difflib.get_close_matches(str(family)[:100], SPELLINGS, n=1, cutoff=0.4)
-        hint = f', the nearest is {near[0]!r}' if near else ''
+        near = nearest(family, SPELLINGS, cutoff=0.4)
+        hint = f', the nearest is {near!r}' if near else ''
         raise _unexpected('model_type', family, f'one of {", ".join(SPELLINGS)}{hint}')
     return family
 

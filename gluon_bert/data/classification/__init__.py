@@ -1,1 +1,1 @@
-"""GLUE tasks and tables of your own: files to examples with labels or scores."""
+"""Read GLUE tasks and your own tables as examples with labels or scores."""

@@ -1,20 +1,16 @@
-"""The GLUE tasks and four Chinese ones: a row a task, and one reader for their files.
-
-Wang et al. (2019), GLUE; Conneau et al. (2018), XNLI; Liu et al. (2018), LCQMC; Xu et al. (2020),
-CLUE, for TNEWS.
-"""
+"""Find and read the files of the GLUE tasks and of four Chinese ones."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
-from typing import Optional
+from typing import Optional, Union
 
+from ..._internal.types import PathLike
+from .glue_tasks import TASKS, Task
 from .rows import (
-    Columns,
     Split,
     class_parser,
     closed_on_error,
@@ -29,232 +25,16 @@ from .rows import (
     unknown_name,
 )
 
-_FILES = {'train': 'train.tsv', 'dev': 'dev.tsv', 'test': 'test.tsv'}
-_BINARY = ('0', '1')
-_ENTAILMENT = ('entailment', 'not_entailment')
-_INFERENCE = ('contradiction', 'entailment', 'neutral')
-_SENTENCES = Columns('sentence1', 'sentence2', 'label', 'index')
-_SENTENCES_TEST = Columns('sentence1', 'sentence2', index='index')
+__all__ = ['TASKS', 'Task', 'get_task', 'glue_folder', 'read_task', 'task_folder']
 
 
-@dataclass(frozen=True, eq=False)
-class Task:
-    """One task: its files, their columns, its classes and its metrics.
+def get_task(name: str) -> Task:
+    """Return the row of a task.
 
     Parameters
     ----------
     name : str
-        As GLUE spells it.
-    folder : str
-        Name of its folder in the GLUE folder.
-    columns : Columns
-        Of its files; by position if they have no header, keys if they are lines of JSON.
-    labels : tuple of str, or None
-        The classes, in the order of their numbers; None for a regression task.
-    metrics : tuple of str
-        Names in ``gluon_bert.metrics.classification.METRICS``; the first chooses the best epoch.
-    files : mapping of str to str
-        File name of each split.
-    test_columns : Columns, optional
-        Of the test splits where they differ.
-    submissions : mapping of str to str
-        File name that the benchmark expects for the predictions of a test split; .json is lines
-        with an object each, as CLUE has them.
-    label_range : tuple of (float, float), optional
-        Lowest and highest score of a regression task.
-    label_aliases : tuple of (str, str)
-        Other spellings of labels.
-    aliases : tuple of str
-        Other names of the task.
-    skip_malformed : bool
-        Whether the official files are known to have malformed rows, which everyone leaves out.
-    """
-
-    name: str
-    folder: str
-    columns: Columns
-    labels: Optional[tuple[str, ...]]
-    metrics: tuple[str, ...]
-    files: Mapping[str, str] = field(default_factory=lambda: dict(_FILES))
-    test_columns: Optional[Columns] = None
-    submissions: Mapping[str, str] = field(default_factory=dict)
-    label_range: Optional[tuple[float, float]] = None
-    label_aliases: tuple[tuple[str, str], ...] = ()
-    aliases: tuple[str, ...] = ()
-    skip_malformed: bool = False
-
-    @property
-    def is_regression(self):
-        """Whether the labels are scores."""
-        return self.labels is None
-
-    @property
-    def is_pair(self):
-        """Whether an example has two texts."""
-        return self.columns.pair is not None
-
-    @property
-    def num_classes(self):
-        """How many outputs the task needs, one for a score."""
-        return 1 if self.labels is None else len(self.labels)
-
-    def columns_of(self, split):
-        """Where the fields stand in the file of a split."""
-        return self.test_columns or self.columns if split.startswith('test') else self.columns
-
-
-_ROWS = (
-    Task(
-        'CoLA',
-        'CoLA',
-        Columns(text=3, label=1),
-        _BINARY,
-        ('mcc',),
-        test_columns=Columns('sentence', index='index'),
-        submissions={'test': 'CoLA.tsv'},
-    ),
-    Task(
-        'SST-2',
-        'SST-2',
-        Columns('sentence', label='label'),
-        _BINARY,
-        ('accuracy',),
-        test_columns=Columns('sentence', index='index'),
-        submissions={'test': 'SST-2.tsv'},
-        aliases=('SST',),
-    ),
-    Task(
-        'MRPC',
-        'MRPC',
-        Columns('#1 String', '#2 String', 'Quality'),
-        _BINARY,
-        ('accuracy', 'f1'),
-        test_columns=Columns('#1 String', '#2 String', index='index'),
-        submissions={'test': 'MRPC.tsv'},
-    ),
-    Task(
-        'STS-B',
-        'STS-B',
-        Columns('sentence1', 'sentence2', 'score', 'index'),
-        None,
-        ('pearson', 'spearman'),
-        test_columns=_SENTENCES_TEST,
-        submissions={'test': 'STS-B.tsv'},
-        label_range=(0.0, 5.0),
-        aliases=('STS',),
-    ),
-    Task(
-        'QQP',
-        'QQP',
-        Columns('question1', 'question2', 'is_duplicate', 'id'),
-        _BINARY,
-        ('accuracy', 'f1'),
-        test_columns=Columns('question1', 'question2', index='id'),
-        submissions={'test': 'QQP.tsv'},
-        skip_malformed=True,
-    ),
-    Task(
-        'MNLI',
-        'MNLI',
-        Columns('sentence1', 'sentence2', 'gold_label', 'index'),
-        _INFERENCE,
-        ('accuracy',),
-        test_columns=_SENTENCES_TEST,
-        files={
-            'train': 'train.tsv',
-            'dev_matched': 'dev_matched.tsv',
-            'dev_mismatched': 'dev_mismatched.tsv',
-            'test_matched': 'test_matched.tsv',
-            'test_mismatched': 'test_mismatched.tsv',
-        },
-        submissions={'test_matched': 'MNLI-m.tsv', 'test_mismatched': 'MNLI-mm.tsv'},
-    ),
-    Task(
-        'QNLI',
-        'QNLI',
-        Columns('question', 'sentence', 'label', 'index'),
-        _ENTAILMENT,
-        ('accuracy',),
-        test_columns=Columns('question', 'sentence', index='index'),
-        submissions={'test': 'QNLI.tsv'},
-    ),
-    Task(
-        'RTE',
-        'RTE',
-        _SENTENCES,
-        _ENTAILMENT,
-        ('accuracy',),
-        test_columns=_SENTENCES_TEST,
-        submissions={'test': 'RTE.tsv'},
-    ),
-    Task(
-        'WNLI',
-        'WNLI',
-        _SENTENCES,
-        _BINARY,
-        ('accuracy',),
-        test_columns=_SENTENCES_TEST,
-        submissions={'test': 'WNLI.tsv'},
-    ),
-    Task(
-        'AX',
-        'diagnostic',
-        _SENTENCES_TEST,
-        _INFERENCE,
-        ('mcc',),
-        files={'test': 'diagnostic.tsv'},
-        submissions={'test': 'AX.tsv'},
-        aliases=('diagnostic',),
-    ),
-    Task(
-        'XNLI',
-        'xnli',
-        Columns('text_a', 'text_b', 'label'),
-        _INFERENCE,
-        ('accuracy',),
-        label_aliases=(('contradictory', 'contradiction'),),
-        aliases=('xnli_zh',),
-    ),
-    Task('ChnSentiCorp', 'chnsenticorp', Columns('text_a', label='label'), _BINARY, ('accuracy',)),
-    Task('LCQMC', 'lcqmc', Columns('text_a', 'text_b', 'label'), _BINARY, ('accuracy',)),
-    Task(
-        'TNEWS',
-        'tnews',
-        Columns('sentence', label='label'),
-        (
-            '100',
-            '101',
-            '102',
-            '103',
-            '104',
-            '106',
-            '107',
-            '108',
-            '109',
-            '110',
-            '112',
-            '113',
-            '114',
-            '115',
-            '116',
-        ),
-        ('accuracy',),
-        test_columns=Columns('sentence', index='id'),
-        files={'train': 'train.json', 'dev': 'dev.json', 'test': 'test.json'},
-        submissions={'test': 'tnews_predict.json'},
-        aliases=('tnews_public',),
-    ),
-)
-TASKS = {task.name: task for task in _ROWS}
-
-
-def get_task(name):
-    """The row of a task.
-
-    Parameters
-    ----------
-    name : str
-        Such as 'MRPC' or 'SST-2'; case, '-' and '_' do not matter, and 'SST' will do.
+        Such as 'MRPC' or 'SST-2'; case, '-' and '_' do not matter, and aliases are allowed.
 
     Returns
     -------
@@ -276,24 +56,24 @@ def get_task(name):
     raise unknown_name('task', name, TASKS)
 
 
-def task_folder(task, glue_dir=None):
-    """The folder of a task in the GLUE folder.
+def glue_folder(task: Union[Task, str], glue_dir: Optional[PathLike] = None) -> Path:
+    """Find the folder of a task in the GLUE folder.
 
     Parameters
     ----------
     task : Task or str
     glue_dir : str or Path, optional
-        The folder of all tasks; by default what the environment variable GLUE_DIR names.
+        The folder of all tasks; by default the value of the environment variable GLUE_DIR.
 
     Returns
     -------
     Path
-        ``<glue_dir>/<task.folder>``, or a folder there that is another spelling of the task.
+        ``<glue_dir>/<task.folder>``, or a folder there with another spelling of the task.
 
     Raises
     ------
     FileNotFoundError
-        If there is none.
+        If there is no such folder.
     """
     task = get_task(task) if isinstance(task, str) else task
     setting = os.environ.get('GLUE_DIR')
@@ -308,7 +88,7 @@ def task_folder(task, glue_dir=None):
     glue_dir = Path(glue_dir).expanduser()
     if not glue_dir.is_dir():
         raise FileNotFoundError(
-            f"no data for task {task.name}: there is no folder '{glue_dir}'; {help_text}"
+            f"no data for task {task.name}: no such folder '{glue_dir}'; {help_text}"
         )
     folder = glue_dir / task.folder
     if folder.is_dir():
@@ -316,27 +96,30 @@ def task_folder(task, glue_dir=None):
     for other in sorted(glue_dir.iterdir()):
         if other.is_dir() and _plain(other.name) in _spellings(task):
             return other
-    raise FileNotFoundError(
-        f"no data for task {task.name}: there is no folder '{folder}'; {help_text}"
-    )
+    raise FileNotFoundError(f"no data for task {task.name}: no such folder '{folder}'; {help_text}")
 
 
-def read_task(task, folder, split, *, skip_malformed=None):
-    """The examples of one split of a task.
+task_folder = glue_folder  # its name in 0.1
 
-    The official files: tab-separated, quotes are text, UTF-8 with or without a byte-order mark;
-    of CLUE, a JSON object a line.
+
+def read_task(
+    task: Union[Task, str], folder: PathLike, split: str, *, skip_malformed: Optional[bool] = None
+) -> Split:
+    """Read the examples of one split of a task.
+
+    Reads the official files: tab-separated, quotes are text, UTF-8 with or without a byte-order
+    mark; for CLUE, a JSON object a line.
 
     Parameters
     ----------
     task : Task or str
     folder : str or Path
-        The task's own folder, see :func:`task_folder`.
+        The task's own folder, see :func:`glue_folder`.
     split : str
         'train', 'dev' or 'test'; for MNLI 'dev_matched', 'dev_mismatched' and so on.
     skip_malformed : bool, optional
-        Leave malformed rows out and count them, instead of raising. By default as the task has
-        it: only the official QQP files have such rows.
+        Skip and count malformed rows instead of raising. By default the task decides: only the
+        official QQP files have such rows.
 
     Returns
     -------
@@ -350,7 +133,7 @@ def read_task(task, folder, split, *, skip_malformed=None):
     FileNotFoundError
         If there is no such file.
     ValueError
-        If there is no such split, or the file is not as it must be; with file and line.
+        If there is no such split, or the file is malformed; the message names file and line.
 
     Examples
     --------
@@ -368,13 +151,14 @@ def read_task(task, folder, split, *, skip_malformed=None):
     path = Path(folder) / task.files[split]
     if not path.is_file():
         raise FileNotFoundError(
-            f'no {split} split of task {task.name}: there is no file '
-            f"'{path}'; its folder is to hold {', '.join(task.files.values())}"
+            f'no {split} split of task {task.name}: no such file '
+            f"'{path}'; its folder must hold {', '.join(task.files.values())}"
         )
     columns = task.columns_of(split)
     rows, select = _open(path, columns)
-    if task.is_regression:
-        parse_label = score_parser(*task.label_range)
+    parse_label: Callable[[str], float]
+    if task.labels is None:
+        parse_label = score_parser(*(task.label_range or ()))
     else:
         parse_label = class_parser(task.labels, task.label_aliases)
     examples, num_skipped = collect(
@@ -388,7 +172,7 @@ def read_task(task, folder, split, *, skip_malformed=None):
 
 
 def _open(path, columns):
-    """Numbered rows of an official file, and the selector for ``rows.collect``."""
+    """Open an official file: its numbered rows and the selector for ``rows.collect``."""
     if path.suffix == '.json':
         return drop_trailing_blanks(read_lines(path)), object_selector(columns)
     rows = tsv_rows(path)

@@ -1,14 +1,15 @@
-"""Tables in which a text has any number of labels: 'a|b' in a column, or a list in JSON."""
+"""Read tables in which a text has any number of labels: 'a|b' in a column, or a list in JSON."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, Optional, Union
+from typing import Any, Optional
 
 import numpy as np
 
+from ..._internal.types import PathLike
 from .rows import Split, class_parser, collect, parse_object
 from .tables import LABEL_COLUMN, MAX_LABELS, _open
 
@@ -16,7 +17,7 @@ DEFAULT_SEPARATOR = '|'
 
 
 def read_label_sets(
-    path: Union[str, Path],
+    path: PathLike,
     *,
     text: Optional[str] = None,
     pair: Optional[str] = None,
@@ -30,27 +31,28 @@ def read_label_sets(
     Parameters
     ----------
     path : str or Path
-        See :func:`.read_table` for the forms; in .jsonl the labels can be a list.
+        See :func:`.read_table` for the formats; in .jsonl the labels can be a list.
     text, pair, label : str, optional
-        Columns, as there.
+        Columns, as for :func:`.read_table`.
     labels : sequence of str, optional
-        Those that there are, in the order of their numbers. By default those of this file.
+        All labels, in the order of their numbers. By default those of this file.
     separator : str
-        Between the labels of a text; white space around a label does not count.
+        Separates the labels of a text; white space around a label is ignored.
     skip_malformed : bool
-        Leave malformed rows out and count them, instead of raising.
+        Skip and count malformed rows instead of raising.
 
     Returns
     -------
     Split
-        The label of an example is a tuple of numbers, in increasing order; empty for no label;
-        None where the file has no label column.
+        The label of an example is a tuple of increasing numbers, empty for no label; None if the
+        file has no label column.
 
     Raises
     ------
     FileNotFoundError
     ValueError
-        If a row is malformed, or has an unknown label or one label twice; with file and line.
+        If a row is malformed, or has an unknown label or a label twice; the message names file
+        and line.
 
     Examples
     --------
@@ -68,15 +70,16 @@ def read_label_sets(
         labels = discover_label_sets(
             path, label=columns.label, separator=separator, skip_malformed=skip_malformed
         )
-    parse = None if columns.label is None else _set_parser(class_parser(labels), separator)
+    names = tuple(labels or ())
+    parse = _set_parser(class_parser(names), separator)
     examples, num_skipped = collect(
         path, rows, _with_lists(select, path, columns.label, separator), parse, skip_malformed
     )
-    return Split(examples, num_skipped, str(path), columns.label and tuple(labels or ()))
+    return Split(examples, num_skipped, str(path), None if columns.label is None else names)
 
 
 def discover_label_sets(
-    path: Union[str, Path],
+    path: PathLike,
     *,
     label: Optional[str] = None,
     separator: str = DEFAULT_SEPARATOR,
@@ -104,8 +107,8 @@ def discover_label_sets(
     names = sorted({name for example in examples for name in example.label})
     if len(names) < 2:
         raise ValueError(
-            f'{path}: has {len(names)} labels ({", ".join(names) or "none"}), two or more are '
-            f'needed; labels of one text are separated by {separator!r}'
+            f'{path}: has {len(names)} labels ({", ".join(names) or "none"}), expected two or '
+            f'more; labels of one text are separated by {separator!r}'
         )
     if len(names) > MAX_LABELS:
         raise ValueError(
@@ -152,7 +155,7 @@ def _set_parser(parse: Callable[[str], Any], separator: str) -> Callable[[str], 
 
 
 def _with_lists(select, path, column, separator):
-    """A selector that takes lists of labels in JSON too."""
+    """Make a selector that also accepts lists of labels in JSON."""
     if column is None or Path(path).suffix.lower() not in ('.jsonl', '.json'):
         return select
 

@@ -1,18 +1,21 @@
-"""Rows of text files: read line by line, checked, and turned into examples.
+"""Read rows of text files line by line, check them, and turn them into examples.
 
-What the GLUE tasks and a user's own tables have in common. Whatever is wrong with a file is told
-with its name and line number.
+Shared by the GLUE tasks and the users' own tables. Errors name the file
+and the line.
 """
 
 from __future__ import annotations
 
 import codecs
 import contextlib
-import difflib
 import itertools
 import json
 import math
-from typing import NamedTuple, Optional, Union
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, BinaryIO, NamedTuple, Optional, Union
+
+from ..._internal.suggestions import did_you_mean
+from ..._internal.types import PathLike
 
 MAX_LINE = 1 << 20  # bytes; BERT reads about 3000 characters at most
 MAX_FILE = 2 << 30  # bytes; the largest official file, MNLI's train.tsv, has 78 million
@@ -21,21 +24,21 @@ MAX_FILE = 2 << 30  # bytes; the largest official file, MNLI's train.tsv, has 78
 class Example(NamedTuple):
     """One text or pair of texts with its label.
 
-    ``label`` is the number of the class, the score of a regression task, or None where the file
-    has no labels. ``index`` is the row's own index, or else the number of the row, from 0.
+    ``label`` is the number of the class, the score of a regression task, or None if the file has
+    no labels. ``index`` is the index in the row, or else the number of the row, from 0.
     """
 
     text: str
     pair: Optional[str]
-    label: Optional[Union[int, float]]
-    index: str
+    label: Any
+    index: str  # type: ignore[assignment]
 
 
 class Split(NamedTuple):
     """The examples of one file.
 
-    ``num_skipped`` counts the malformed rows that were left out; ``labels`` names the classes,
-    and is None for scores and for files without labels.
+    ``num_skipped`` counts the malformed rows that were skipped; ``labels`` names the classes,
+    and is None for scores and files without labels.
     """
 
     examples: list[Example]
@@ -45,33 +48,31 @@ class Split(NamedTuple):
 
 
 class Columns(NamedTuple):
-    """Where the fields of an example stand in a row.
+    """Names or positions of an example's fields in a row.
 
-    Names of the header, or positions from 0 in a file that has no header. None: not in the file.
+    Names in the header, or positions from 0 in a file without a header; None for missing fields.
     """
 
     text: Union[str, int, None]
     pair: Union[str, int, None] = None
     label: Union[str, int, None] = None
-    index: Union[str, int, None] = None
+    index: Union[str, int, None] = None  # type: ignore[assignment]
 
 
-def unknown_name(kind, name, allowed):
-    """The error for a name that is not among the allowed ones, with the nearest of them."""
+def unknown_name(kind: str, name: object, allowed: Iterable[object]) -> ValueError:
+    """Make the error for a name that is not allowed, with the nearest allowed one."""
     name = str(name)[:80]
-    allowed = [str(choice) for choice in allowed]
-    lowered = {choice.lower(): choice for choice in allowed}
-    near = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.5)
-    hint = f'; did you mean {lowered[near[0]]!r}?' if near else ''
-    shown = allowed[:20] + (['...'] if len(allowed) > 20 else [])
+    choices = [str(choice) for choice in allowed]
+    hint = did_you_mean(name, choices, cutoff=0.5)
+    shown = choices[:20] + (['...'] if len(choices) > 20 else [])
     return ValueError(f'{kind} {name!r} is unknown{hint} (allowed: {", ".join(shown)})')
 
 
-def read_lines(path, max_bytes=MAX_FILE):
-    r"""The lines of a UTF-8 file with their numbers, one at a time.
+def read_lines(path: PathLike, max_bytes: int = MAX_FILE) -> Iterator[tuple[int, str]]:
+    r"""Read the lines of a UTF-8 file with their numbers, one at a time.
 
-    Only ``'\n'`` and ``'\r\n'`` end a line: the other characters for which ``str.splitlines``
-    would split, such as U+2028, are text. A byte-order mark at the start is dropped.
+    Only ``'\n'`` and ``'\r\n'`` end a line: other characters at which ``str.splitlines``
+    splits, such as U+2028, are text. A byte-order mark at the start is dropped.
 
     Parameters
     ----------
@@ -89,14 +90,16 @@ def read_lines(path, max_bytes=MAX_FILE):
     Raises
     ------
     ValueError
-        If the file is not UTF-8, holds a NUL, or if it or one of its lines is too long.
+        If the file is not UTF-8, holds a NUL, or is too long, or one of its lines is.
     """
     with open(path, 'rb') as file:
         yield from lines_of(file, path, max_bytes)
 
 
-def lines_of(file, path, max_bytes=math.inf):
-    """As :func:`read_lines`, of an open binary file that messages call ``path``."""
+def lines_of(
+    file: BinaryIO, path: PathLike, max_bytes: float = math.inf
+) -> Iterator[tuple[int, str]]:
+    """Read lines as :func:`read_lines` does, from an open file that messages call ``path``."""
     offset = 0
     for number in itertools.count(1):
         raw = file.readline(MAX_LINE + 1)
@@ -131,8 +134,8 @@ def _decode(raw, path, number, offset):
     return line[:-1] if line.endswith('\r') else line
 
 
-def drop_trailing_blanks(lines):
-    """The numbered lines without the empty ones that end the file."""
+def drop_trailing_blanks(lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+    """Drop the empty lines at the end of the file."""
     first = None  # of the empty lines just passed
     for number, line in lines:
         if not line:
@@ -144,17 +147,17 @@ def drop_trailing_blanks(lines):
         yield number, line
 
 
-def tsv_rows(path):
-    """The rows of a tab-separated file, with line numbers. Quotes are text, as in GLUE."""
+def tsv_rows(path: PathLike) -> Iterator[tuple[int, list[str]]]:
+    """Read the rows of a tab-separated file with line numbers; quotes are text, as in GLUE."""
     for number, line in drop_trailing_blanks(read_lines(path)):
         yield number, line.split('\t')
 
 
 @contextlib.contextmanager
-def closed_on_error(rows):
-    """Close a generator of rows, and with it their file, if an error ends the reading of them.
+def closed_on_error(rows: Any) -> Iterator[None]:
+    """Close a generator of rows, and with it their file, if reading fails.
 
-    Left to itself it would be open for as long as the traceback is kept.
+    Otherwise the file would stay open as long as the traceback exists.
     """
     try:
         yield
@@ -163,13 +166,13 @@ def closed_on_error(rows):
         raise
 
 
-def read_header(path, rows):
-    """The column names in the first row.
+def read_header(path: PathLike, rows: Iterator[tuple[int, list[str]]]) -> list[str]:
+    """Read the column names in the first row.
 
     Raises
     ------
     ValueError
-        If there is no row, or a name stands twice.
+        If there is no row, or a name occurs twice.
     """
     number, fields = next(rows, (1, None))
     if fields is None:
@@ -181,8 +184,10 @@ def read_header(path, rows):
     return header
 
 
-def field_selector(path, header, columns):
-    """A function from the fields of a row to the values of ``columns``, in their order.
+def field_selector(
+    path: PathLike, header: Sequence[object], columns: Columns
+) -> Callable[[list[str]], list[Any]]:
+    """Make a function that picks the values of ``columns`` from the fields of a row.
 
     Parameters
     ----------
@@ -195,7 +200,8 @@ def field_selector(path, header, columns):
     Raises
     ------
     ValueError
-        If a column is missing in the header; the function: if a row has not as many fields.
+        If a column is missing in the header. The function raises it for a row with another number
+        of fields.
     """
     for name in columns:
         if isinstance(name, str) and name not in header:
@@ -207,26 +213,26 @@ def field_selector(path, header, columns):
             hint = '' if len(fields) < len(header) else '; is there a separator inside a text?'
             raise ValueError(
                 f'the row has {len(fields)} column{"s" * (len(fields) != 1)}, '
-                f'{len(header)} are needed{hint}'
+                f'expected {len(header)}{hint}'
             )
         return [None if position is None else fields[position] for position in positions]
 
     return select
 
 
-def parse_object(line):
-    """The JSON object in a line; ValueError if it is none."""
+def parse_object(line: str) -> dict[str, Any]:
+    """Parse the JSON object in a line; ValueError if it is none."""
     try:
         value = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise ValueError(f'not JSON: {error}') from None
     if not isinstance(value, dict):
-        raise ValueError(f'a JSON object is needed, got {type(value).__name__}')
+        raise ValueError(f'expected a JSON object, got {type(value).__name__}')
     return value
 
 
-def object_selector(columns):
-    """As :func:`field_selector`, for lines with a JSON object each and the names of its keys."""
+def object_selector(columns: Columns) -> Callable[[str], list]:
+    """Make a function like :func:`field_selector`'s for a JSON object a line, by its keys."""
 
     def select(line):
         row = parse_object(line)
@@ -256,14 +262,16 @@ def object_selector(columns):
     return select
 
 
-def class_parser(labels, aliases=()):
-    """A function from the name of a class to its number.
+def class_parser(
+    labels: Sequence[str], aliases: Sequence[tuple[str, str]] = ()
+) -> Callable[[str], int]:
+    """Make a function that converts the name of a class to its number.
 
     Parameters
     ----------
     labels : sequence of str
     aliases : sequence of (str, str)
-        Other spellings: (the other, the one in ``labels``).
+        Other spellings, as (spelling, label).
     """
     numbers = {label: number for number, label in enumerate(labels)}
     numbers.update((other, numbers[label]) for other, label in aliases)
@@ -277,8 +285,8 @@ def class_parser(labels, aliases=()):
     return parse
 
 
-def score_parser(low=-math.inf, high=math.inf):
-    """A function from the text of a number to the number, within [low, high] and finite."""
+def score_parser(low: float = -math.inf, high: float = math.inf) -> Callable[[str], float]:
+    """Make a function that parses a finite number within [low, high]."""
 
     def parse(value):
         try:
@@ -293,19 +301,25 @@ def score_parser(low=-math.inf, high=math.inf):
     return parse
 
 
-def collect(path, rows, select, parse_label, skip_malformed):
-    """The examples in the rows of a file.
+def collect(
+    path: PathLike,
+    rows: Iterator[tuple[int, Any]],
+    select: Callable[[Any], Sequence[Any]],
+    parse_label: Callable[[str], Any],
+    skip_malformed: bool,
+) -> tuple[list[Example], int]:
+    """Collect the examples in the rows of a file.
 
     Parameters
     ----------
     path : str or Path
         For the messages.
     rows : generator of (int, row)
-        With line numbers; closed when this returns or raises.
+        Rows with line numbers; closed when this function returns or raises.
     select : function
-        From a row to (text, pair, label, index); raises ValueError for a malformed one.
+        Converts a row to (text, pair, label, index); raises ValueError for a malformed one.
     parse_label : function
-        From the label's text to its value; raises ValueError.
+        Converts the text of a label to its value; raises ValueError.
     skip_malformed : bool
         Count malformed rows instead of raising.
 
@@ -317,7 +331,7 @@ def collect(path, rows, select, parse_label, skip_malformed):
     Raises
     ------
     ValueError
-        At a malformed row, or if no row is left.
+        For a malformed row, or if no row remains.
     """
     examples, first_error, num_skipped = [], None, 0
     with closed_on_error(rows):

@@ -1,11 +1,14 @@
-"""The user's own data: .tsv, .csv, .jsonl and .json files with named columns."""
+"""Read your own data: .tsv, .csv, .jsonl and .json files with named columns."""
 
 from __future__ import annotations
 
 import csv
 import math
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Optional, Union
 
+from ..._internal.types import PathLike
 from .rows import (
     Columns,
     Split,
@@ -22,7 +25,7 @@ from .rows import (
     tsv_rows,
 )
 
-# Tried in this order where no text column is named; both of a pair must be there.
+# Tried in this order if no text column is named; both columns of a pair must exist.
 TEXT_COLUMNS = (
     ('sentence1', 'sentence2'),
     ('question1', 'question2'),
@@ -37,30 +40,37 @@ MAX_LABELS = 1000
 
 
 def read_table(
-    path, *, text=None, pair=None, label=None, labels=None, regression=False, skip_malformed=False
-):
-    """The examples of a table.
+    path: PathLike,
+    *,
+    text: Optional[str] = None,
+    pair: Optional[str] = None,
+    label: Optional[str] = None,
+    labels: Optional[Sequence[str]] = None,
+    regression: bool = False,
+    skip_malformed: bool = False,
+) -> Split:
+    """Read the examples of a table.
 
-    The name's ending says the form: ``.tsv``, tabs and no quoting; ``.csv``, commas and double
+    The suffix determines the format: ``.tsv``, tabs without quoting; ``.csv``, commas and double
     quotes; both start with a line of column names; ``.jsonl`` or ``.json``, a JSON object a line.
-    UTF-8.
+    Files are UTF-8.
 
     Parameters
     ----------
     path : str or Path
     text, pair : str, optional
-        Columns of the text and of the second text. Without ``text`` the first of these that the
-        table has: sentence1 and sentence2, question1 and question2, text_a and text_b, premise
-        and hypothesis, sentence, text, text_a.
+        Columns of the text and of the second text. By default the first of these in the table:
+        sentence1 and sentence2, question1 and question2, text_a and text_b, premise and
+        hypothesis, sentence, text, text_a.
     label : str, optional
-        Column of the label. By default 'label' if the table has it; else no labels are read.
+        Column of the label. By default 'label' if the table has it; otherwise no labels are read.
     labels : sequence of str, optional
-        The classes, in the order of their numbers. By default those found in this file, see
-        :func:`discover_labels`: find them in the training file, and give them for the others.
+        The classes, in the order of their numbers. By default those of this file, see
+        :func:`discover_labels`: take them from the training file, and pass them for the others.
     regression : bool
-        The labels are scores.
+        Read the labels as scores.
     skip_malformed : bool
-        Leave malformed rows out and count them, instead of raising.
+        Skip and count malformed rows instead of raising.
 
     Returns
     -------
@@ -70,8 +80,8 @@ def read_table(
     ------
     FileNotFoundError
     ValueError
-        If the form is unknown, a column is missing, or a row or label is not as it must be; with
-        file and line.
+        If the format is unknown, a column is missing, or a row or label is malformed; the message
+        names file and line.
 
     Examples
     --------
@@ -102,8 +112,13 @@ def read_table(
     return Split(examples, num_skipped, str(path), tuple(labels))
 
 
-def discover_labels(paths, *, label=None, skip_malformed=False):
-    """The classes that occur in a table, or in several.
+def discover_labels(
+    paths: Union[PathLike, Sequence[PathLike]],
+    *,
+    label: Optional[str] = None,
+    skip_malformed: bool = False,
+) -> tuple[str, ...]:
+    """Find the classes that occur in one or several tables.
 
     Parameters
     ----------
@@ -112,7 +127,7 @@ def discover_labels(paths, *, label=None, skip_malformed=False):
     label : str, optional
         Column of the label; by default 'label'.
     skip_malformed : bool
-        Leave malformed rows out instead of raising.
+        Skip malformed rows instead of raising.
 
     Returns
     -------
@@ -122,8 +137,8 @@ def discover_labels(paths, *, label=None, skip_malformed=False):
     Raises
     ------
     ValueError
-        If there are fewer than two, or so many that they are hardly classes: more than 1000, or
-        more than half as many as rows.
+        If there are fewer than two labels, or too many for classes: more than 1000, or more than
+        half as many as rows.
 
     Examples
     --------
@@ -136,16 +151,22 @@ def discover_labels(paths, *, label=None, skip_malformed=False):
     >>> folder.cleanup()
     """
     paths = [paths] if isinstance(paths, (str, Path)) else list(paths)
-    found = []
+    values = []
     for path in paths:
         rows, _, select = _open(path, None, None, label or LABEL_COLUMN, needs_text=False)
         examples, _ = collect(path, rows, select, _label_text, skip_malformed)
-        found += [example.label for example in examples]
-    return _label_set(found, ', '.join(map(str, paths)))
+        values += [example.label for example in examples]
+    return _label_set(values, ', '.join(map(str, paths)))
 
 
-def iterate_texts(path, *, text=None, pair=None, usual=()):
-    """The texts of a table, one row at a time, without its labels.
+def iterate_texts(
+    path: PathLike,
+    *,
+    text: Optional[str] = None,
+    pair: Optional[str] = None,
+    usual: Sequence[tuple[Union[str, int], Union[str, int, None]]] = (),
+) -> Iterator[tuple[int, str, Optional[str]]]:
+    """Read the texts of a table one row at a time, without its labels.
 
     Parameters
     ----------
@@ -154,8 +175,8 @@ def iterate_texts(path, *, text=None, pair=None, usual=()):
     text, pair : str, optional
         Columns of the text and of the second text.
     usual : sequence of (str or int, str or int or None)
-        What ``text`` and ``pair`` are where they are not given: the first that the table has, else
-        as :func:`read_table` tries. Numbers are positions in a .tsv without column names.
+        Defaults of ``text`` and ``pair``: the first in the table is used, then those of
+        :func:`read_table`. Numbers are positions in a .tsv without column names.
 
     Yields
     ------
@@ -172,31 +193,33 @@ def iterate_texts(path, *, text=None, pair=None, usual=()):
     """
     if text is None and usual and isinstance(usual[0][0], int):
         columns = Columns(*usual[0])
-        header = range(1 + max(filter(None, columns), default=0))
+        positions = [position for position in columns if isinstance(position, int)]
+        header = range(1 + max(positions, default=0))
         rows, select = tsv_rows(path), field_selector(path, header, columns)
     else:
         rows, _, select = _open(path, text, pair, None, usual=usual, labelled=False)
     with closed_on_error(rows):
         for number, row in rows:
             try:
-                yield (number, *select(row)[:2])
+                first, second = select(row)[:2]
             except ValueError as error:
                 raise ValueError(f'{path}:{number}: {error}') from None
+            yield number, first, second
 
 
 def _open(path, text, pair, label, needs_text=True, usual=(), labelled=True):
-    """Numbered rows of a table, where its fields are, and the selector for ``rows.collect``."""
-    form = Path(path).suffix.lower()
-    if form not in ('.tsv', '.csv', '.jsonl', '.json'):
+    """Open a table: its numbered rows, its columns and the selector for ``rows.collect``."""
+    suffix = Path(path).suffix.lower()
+    if suffix not in ('.tsv', '.csv', '.jsonl', '.json'):
         raise ValueError(
             f"path '{path}': the name must end in .tsv, .csv, .jsonl or .json, "
-            f'so that the form of the table is known'
+            f'which determines the format'
         )
-    if form in ('.jsonl', '.json'):
+    if suffix in ('.jsonl', '.json'):
         names = _first_keys(path)
         columns = _choose_columns(path, names, text, pair, label, needs_text, usual, labelled)
         return drop_trailing_blanks(read_lines(path)), columns, object_selector(columns)
-    rows = tsv_rows(path) if form == '.tsv' else _csv_rows(path)
+    rows = tsv_rows(path) if suffix == '.tsv' else _csv_rows(path)
     with closed_on_error(rows):
         header = read_header(path, rows)
         columns = _choose_columns(path, header, text, pair, label, needs_text, usual, labelled)
@@ -209,13 +232,13 @@ def _choose_columns(path, names, text, pair, label, needs_text, usual, labelled)
     if text is not None or not needs_text:
         return Columns(text, pair, label)
     if pair is not None:
-        raise ValueError(f'text must name a column where pair does, got pair={pair!r} alone')
+        raise ValueError(f'text must name a column if pair does, got pair={pair!r} alone')
     for text, pair in (*usual, *TEXT_COLUMNS):
         if text in names and (pair is None or pair in names):
             return Columns(text, pair, label)
     raise ValueError(
         f'{path}:1: no column has a usual name for a text; '
-        f'name it with text=, from: {", ".join(map(str, names))[:500]}'
+        f'name it with text=, one of: {", ".join(map(str, names))[:500]}'
     )
 
 
@@ -237,7 +260,7 @@ def _csv_rows(path):
 
 
 def _first_keys(path):
-    """The keys of the first JSON object, to choose columns by."""
+    """Read the keys of the first JSON object, to choose columns by."""
     first_error = ValueError(f'{path}: the file is empty')
     for number, line in read_lines(path):
         try:
@@ -254,19 +277,19 @@ def _label_text(value):
     return value.strip()
 
 
-def _label_set(found, path):
-    labels = set(found)
+def _label_set(column, path):
+    labels = set(column)
     if len(labels) < 2:
         raise ValueError(
-            f'{path}: the only label is {labels.pop()!r}, two or more are needed; '
-            f'for a file that is not for training give labels='
+            f'{path}: the only label is {labels.pop()!r}, expected two or more; '
+            f'for a file other than the training file, pass labels='
         )
     values = [_number(label) for label in labels]
     are_numbers = None not in values
-    if len(labels) > MAX_LABELS or (len(labels) > 20 and len(labels) > len(found) / 2):
+    if len(labels) > MAX_LABELS or (len(labels) > 20 and len(labels) > len(column) / 2):
         advice = 'for scores set regression=True' if are_numbers else 'is it the right column?'
         raise ValueError(
-            f'{path}: {len(labels)} different labels in {len(found)} rows, '
+            f'{path}: {len(labels)} different labels in {len(column)} rows, '
             f'at most {MAX_LABELS} and half as many as rows are allowed; {advice}'
         )
     if are_numbers:

@@ -1,1 +1,1 @@
-"""Entities: tagged files, schemes of tags, windows of long sentences."""
+"""Read tagged files, convert tag schemes, split long sentences into windows."""

@@ -1,27 +1,29 @@
-"""Files with entities: CoNLL columns, CLUENER's JSON lines; read, checked, and written again.
+"""Read, check and write files with entities: CoNLL columns and CLUENER's JSON lines.
 
-What is wrong with a file is told with its name and line number.
+Errors name the file and the line.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Optional
 
 from ..._internal.files import atomic_path
+from ..._internal.types import PathLike
 from ..classification.rows import read_lines, unknown_name
 from .json_lines import add_entities, read_json_sentences
 from .schemes import detect_scheme, get_scheme, repair_tags, split_tag, tag_problems, tag_spans
 
 DOCUMENT_START = '-DOCSTART-'
 _BLANKS = ' \t'
-# Weibo's characters carry their place in their word: '科0' '技1'.
+# Weibo's characters carry their position in their word: '科0' '技1'.
 _SEGMENTED = re.compile(r'(.+?)([0-9]{1,3})', re.DOTALL)
 
 
 class TaggedSentence(NamedTuple):
-    """Words with their tags, None where the file has none, and the line of the first word."""
+    """Words with their tags, None without tags, and the line of the first word."""
 
     words: list[str]
     tags: Optional[list[str]]
@@ -32,7 +34,7 @@ class TaggedFile(NamedTuple):
     """The sentences of one file.
 
     ``layout`` is 'columns' or 'json'; ``scheme`` is that of the tags, None without tags;
-    ``repairs`` tells what was mended, one entry with its line number for each place.
+    ``repairs`` has a message with the line number for each repair.
     """
 
     sentences: list[TaggedSentence]
@@ -42,16 +44,16 @@ class TaggedFile(NamedTuple):
     repairs: list[str]
 
     @property
-    def has_tags(self):
-        """Whether the sentences are tagged."""
+    def has_tags(self) -> bool:
+        """True if the sentences are tagged."""
         return self.scheme is not None
 
-    def line_of(self, sentence, word):
-        """The line in the file of a word, both counted from 0."""
+    def line_of(self, sentence: int, word: int) -> int:
+        """Return the line in the file of a word, both counted from 0."""
         return self.sentences[sentence].line + (word if self.layout == 'columns' else 0)
 
-    def kinds(self):
-        """The types of entity, sorted."""
+    def entity_types(self) -> list[str]:
+        """List the types of entity, sorted."""
         return sorted(
             {
                 split_tag(tag)[1]
@@ -60,39 +62,50 @@ class TaggedFile(NamedTuple):
             - {''}
         )
 
-    def num_entities(self):
-        """How many entities the sentences have."""
+    def kinds(self) -> list[str]:
+        """Call :meth:`entity_types`, whose name in 0.1 this is."""
+        return self.entity_types()
+
+    def num_entities(self) -> int:
+        """Count the entities of all sentences."""
         return sum(len(tag_spans(sentence.tags or ())) for sentence in self.sentences)
 
 
-def read_tagged(path, *, scheme=None, repair=False, word_column=0, tag_column=-1, segmented=None):
+def read_tagged(
+    path: PathLike,
+    *,
+    scheme: Optional[str] = None,
+    repair: bool = False,
+    word_column: int = 0,
+    tag_column: Optional[int] = -1,
+    segmented: Optional[bool] = None,
+) -> TaggedFile:
     """Read a file with tagged sentences.
 
-    - Columns, as CoNLL has them: one word a line, columns separated by tabs or else by spaces, an
-      empty line between sentences. Lines of ``-DOCSTART-`` end a sentence and are left out.
-    - JSON lines, as CLUENER has them: ``{"text": ..., "label": {type: {entity: [[first, last]]}}}``
-      with the places of the first and the last character. Each character is a word. A file may
-      have no ``label``.
+    - Columns, as in CoNLL: one word a line, columns separated by tabs or else by spaces, an empty
+      line between sentences. Lines of ``-DOCSTART-`` end a sentence and are skipped.
+    - JSON lines, as in CLUENER: ``{"text": ..., "label": {type: {entity: [[first, last]]}}}``
+      with the positions of the first and the last character. Each character is a word. A file
+      may lack ``label``.
 
-    A name that ends in '.json' or '.jsonl' is read as JSON lines, and so is a file that begins
-    with '{"'.
+    A file is read as JSON lines if its suffix is '.json' or '.jsonl', or if it begins with '{"'.
 
     Parameters
     ----------
     path : str or Path
     scheme : str, optional
-        How the tags mark entities, see :func:`.get_scheme`; by default it is found
-        out. JSON lines get tags of this scheme, IOB2 by default.
+        The tag scheme, see :func:`.get_scheme`; detected by default. JSON lines get tags of this
+        scheme, by default IOB2.
     repair : bool
-        Mend sequences of tags that the scheme does not have, as conlleval understands them; of
-        JSON entities that share characters keep the longer one. Else they are an error.
+        Repair tag sequences that violate the scheme, as conlleval understands them; of JSON
+        entities that share characters keep the longer one. Otherwise both are errors.
     word_column : int
         Column of the word, from 0; a negative one counts from the end.
     tag_column : int or None
         Column of the tag; None for a file without tags. A file of one column has none.
     segmented : bool, optional
-        Whether the words have a number of their place in a longer word behind them, which is taken
-        off (Weibo). By default if all have.
+        Remove the number after each word that states its position in a longer word (Weibo). By
+        default if all words have one.
 
     Returns
     -------
@@ -102,7 +115,7 @@ def read_tagged(path, *, scheme=None, repair=False, word_column=0, tag_column=-1
     ------
     FileNotFoundError
     ValueError
-        If the file holds no sentence or is malformed, or the tags are no sequence of the scheme.
+        If the file has no sentences or is malformed, or the tags violate the scheme.
 
     Examples
     --------
@@ -134,60 +147,65 @@ def read_tagged(path, *, scheme=None, repair=False, word_column=0, tag_column=-1
         if tagged.sentences and tagged.has_tags:
             tagged = _checked(tagged, scheme, repair)
     if not tagged.sentences:
-        raise ValueError(f'{path}: holds no sentence')
+        raise ValueError(f'{path}: has no sentences')
     return tagged
 
 
-def check_kinds(tagged, kinds, source):
-    """See that a file has no type of entity that another one does not know.
+def check_entity_types(tagged: TaggedFile, entity_types: Sequence[str], source: PathLike) -> None:
+    """Check that a file has no type of entity that another file lacks.
 
     Parameters
     ----------
     tagged : TaggedFile
-    kinds : sequence of str
+    entity_types : sequence of str
         The known types.
     source : str or Path
-        The file they are from, for the message.
+        The file that has them, for the message.
 
     Raises
     ------
     ValueError
-        With file and line of the first unknown type.
+        For the first unknown type; the message names file and line.
     """
-    known = set(kinds)
+    known = set(entity_types)
     for number, sentence in enumerate(tagged.sentences):
         for word, tag in enumerate(sentence.tags or ()):
             kind = split_tag(tag)[1]
             if kind and kind not in known:
-                error = unknown_name('type of entity', kind, kinds)
+                error = unknown_name('type of entity', kind, entity_types)
                 raise ValueError(
                     f'{tagged.path}:{tagged.line_of(number, word)}: {error}: it does '
                     f'not occur in {source}'
                 )
 
 
-def write_tagged(path, tagged, tags):
-    """Write predicted tags in the layout of the file that was predicted for.
+def check_kinds(tagged: TaggedFile, kinds: Sequence[str], source: PathLike) -> None:
+    """Call :func:`check_entity_types`, whose name in 0.1 this is."""
+    check_entity_types(tagged, kinds, source)
 
-    Columns: the lines of that file, with the tag as one more column. JSON lines: its objects, with
-    the predicted entities as ``label``. The file is written whole or not at all.
+
+def write_tagged(path: PathLike, tagged: TaggedFile, tags: Sequence[Sequence[str]]) -> None:
+    """Write predicted tags in the layout of the input file.
+
+    Columns: the lines of the input file, with the tag as a further column. JSON lines: its objects,
+    with the predicted entities as ``label``. The file is written atomically.
 
     Parameters
     ----------
     path : str or Path
     tagged : TaggedFile
-        As read; its file is read again.
+        The input file as read; it is read again.
     tags : sequence of sequence of str
-        Of each sentence.
+        The tags of each sentence.
 
     Raises
     ------
     ValueError
-        If there are not as many tags as words.
+        If tags and words differ in number.
     """
     lengths = [len(sentence.words) for sentence in tagged.sentences]
     if lengths != [len(row) for row in tags]:
-        raise ValueError(f'{tagged.path}: one tag is needed for every word')
+        raise ValueError(f'{tagged.path}: expected one tag for every word')
     added = {}
     for sentence, row in zip(tagged.sentences, tags):
         if tagged.layout == 'json':
@@ -226,7 +244,7 @@ def _read_columns(path, word_column, tag_column, segmented):
         if (columns == 1) != (len(fields) == 1):
             raise ValueError(
                 f'{path}:{number}: has {len(fields)} columns, the lines before have '
-                f'{columns}; a word and a tag are needed'
+                f'{columns}; expected a word and a tag'
             )
         tag = None
         if tag_column is not None and columns > 1:
@@ -251,7 +269,7 @@ def _checked_tag(path, number, tag):
 def _field(path, number, fields, column):
     if not -len(fields) <= column < len(fields):
         raise ValueError(
-            f'{path}:{number}: has {len(fields)} columns, there is none with number {column}'
+            f'{path}:{number}: has {len(fields)} columns, none has the number {column}'
         )
     return fields[column]
 
@@ -262,7 +280,7 @@ def _sentence(rows):
 
 
 def _have_places(sentences):
-    """Whether behind the words stand 0 or one more than behind the one before, but for errors."""
+    """Tell if the numbers after words count from 0 within longer words, errors aside."""
     total = fitting = 0
     for sentence in sentences:
         before = -1
@@ -282,13 +300,13 @@ def _without_places(path, sentence):
     for number, word in enumerate(sentence.words, sentence.line):
         match = _SEGMENTED.fullmatch(word)
         if not match:
-            raise ValueError(f'{path}:{number}: {word[:80]!r} has no number behind it')
+            raise ValueError(f'{path}:{number}: {word[:80]!r} has no number after it')
         words.append(match[1])
     return sentence._replace(words=words)
 
 
 def _checked(tagged, scheme, repair):
-    """The file with a scheme whose tags hold; ValueError or repaired where they do not."""
+    """Check the tags against the scheme; raise ValueError or repair them."""
     if scheme is None:
         try:
             scheme = detect_scheme(sentence.tags for sentence in tagged.sentences)
@@ -300,7 +318,7 @@ def _checked(tagged, scheme, repair):
         for index, message in problems:
             message = f'{tagged.path}:{sentence.line + index}: {message}'
             if not repair:
-                raise ValueError(f'{message}; repair mends such tags as conlleval understands them')
+                raise ValueError(f'{message}; with repair, such tags are read as by conlleval')
             repairs.append(message)
         if problems:
             sentence = sentence._replace(tags=repair_tags(sentence.tags, scheme))

@@ -1,31 +1,36 @@
-"""CLUENER's JSON lines: a text, and its entities by type with their first and last characters."""
+"""Read and write CLUENER's JSON lines: a text and its entities with their characters."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from typing import Optional
 
 from ..._internal.json import parse_json
+from ..._internal.types import PathLike
 from ..classification.rows import read_lines
 from .schemes import OUTSIDE, Span, spans_to_tags, tag_spans
 
 
-def read_json_sentences(path, scheme, repair):
-    """The characters of each text with their tags, None where there are no labels.
+def read_json_sentences(
+    path: PathLike, scheme: str, repair: bool
+) -> tuple[list[tuple[list[str], Optional[list[str]], int]], list[str]]:
+    """Read the characters of each text with their tags, None without labels.
 
     Parameters
     ----------
     path : str or Path
     scheme : str
-        Of the tags.
+        Scheme of the tags.
     repair : bool
-        Of entities that share characters keep the longer one, instead of raising.
+        Keep the longer of two entities that share characters, instead of raising.
 
     Returns
     -------
     rows : list of (list of str, list of str or None, int)
         Characters, tags, and the number of the line.
     repairs : list of str
-        What was left out.
+        Messages about entities left out.
     """
     rows, repairs, has_labels = [], [], None
     for number, line in read_lines(path):
@@ -52,8 +57,8 @@ def read_json_sentences(path, scheme, repair):
     return rows, repairs
 
 
-def add_entities(line, tags):
-    """A line with the entities of its tags as ``label``.
+def add_entities(line: str, tags: Sequence[str]) -> str:
+    """Add the entities of the tags to a line as ``label``.
 
     Examples
     --------
@@ -61,14 +66,14 @@ def add_entities(line, tags):
     '{"id": 3, "text": "Ada", "label": {"name": {"Ada": [[0, 2]]}}}'
     """
     content = parse_json(line.encode())
-    labels = {}
+    labels: dict[str, dict[str, list]] = {}
     for begin, end, kind in tag_spans(tags):
         places = labels.setdefault(kind, {}).setdefault(content['text'][begin:end], [])
         places.append([begin, end - 1])
     text = json.dumps({**content, 'label': labels}, ensure_ascii=False)
     try:
         text.encode()
-    except UnicodeEncodeError:  # half a character, from an escape in the file
+    except UnicodeEncodeError:  # an unpaired surrogate, from an escape in the file
         text = json.dumps({**content, 'label': labels})
     return text
 
@@ -81,7 +86,7 @@ def _json_spans(where, text, label):
     spans = []
     for kind, entities in label.items():
         if not kind or kind == OUTSIDE or any(character.isspace() for character in kind):
-            raise ValueError(f'{where}: {kind[:80]!r} is no type of entity')
+            raise ValueError(f'{where}: {kind[:80]!r} is not a type of entity')
         for entity, places in entities.items():
             for place in places if isinstance(places, list) else [places]:
                 if (
@@ -91,13 +96,13 @@ def _json_spans(where, text, label):
                     or not 0 <= place[0] <= place[1] < len(text)
                 ):
                     raise ValueError(
-                        f'{where}: {kind} {entity[:80]!r}: {str(place)[:80]} is no '
+                        f'{where}: {kind} {entity[:80]!r}: {str(place)[:80]} is not '
                         f'[first, last] within the {len(text)} characters'
                     )
                 begin, end = place[0], place[1] + 1
                 if len(entity) != end - begin or not text.startswith(entity, begin):
                     raise ValueError(
-                        f'{where}: {kind} {entity[:80]!r}: at {place} stands '
+                        f'{where}: {kind} {entity[:80]!r}: at {place} the text has '
                         f'{text[begin : min(end, begin + 80)]!r}'
                     )
                 spans.append(Span(begin, end, kind))
@@ -105,13 +110,13 @@ def _json_spans(where, text, label):
 
 
 def _apart(where, text, spans, repair):
-    """The spans that share no character, and what was said of those left out."""
-    kept, dropped, owners = [], [], [None] * len(text)
+    """Drop spans that share characters; return the others and messages about the dropped."""
+    separate, dropped, owners = [], [], [None] * len(text)
     for span in sorted(spans, key=lambda span: (span.begin - span.end, span)):
-        # Those kept are as long or longer: one that shares a character has the first or the last.
+        # Earlier spans are as long or longer: one that overlaps has the first or last character.
         other = owners[span.begin] or owners[span.end - 1]
         if other is None:
-            kept.append(span)
+            separate.append(span)
             owners[span.begin : span.end] = [span] * (span.end - span.begin)
             continue
         message = (
@@ -119,6 +124,6 @@ def _apart(where, text, spans, repair):
             f'{other.kind} at [{other.begin}, {other.end - 1}]'
         )
         if not repair:
-            raise ValueError(f'{message}; repair keeps the longer one')
+            raise ValueError(f'{message}; with repair, the longer one is kept')
         dropped.append(message)
-    return kept, dropped
+    return separate, dropped

@@ -1,4 +1,4 @@
-"""How tags mark entities: IOB1, IOB2 (BIO), BMES, BIOES, BILOU; reading, checking, converting.
+"""Read, check and convert tag schemes: IOB1, IOB2 (BIO), BMES, BIOES, BILOU.
 
 A tag is 'O', outside of all entities, or a letter, '-' and the entity's type, such as 'B-person'.
 Ramshaw and Marcus (1995); Ratinov and Roth (2009), section 3.2.
@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, Optional
 
 from ..classification.rows import unknown_name
 
@@ -16,7 +17,7 @@ OUTSIDE = 'O'
 
 
 class TagScheme(NamedTuple):
-    """The letters of a scheme; '' where it has none for an entity's end or for one of one word."""
+    """The letters of a scheme; '' if it has none for an entity's end or a single-word entity."""
 
     name: str
     begin: str
@@ -25,12 +26,12 @@ class TagScheme(NamedTuple):
     single: str
 
     @property
-    def letters(self):
-        """All letters but that of no entity."""
+    def letters(self) -> list[str]:
+        """All letters except the one for no entity."""
         return [letter for letter in self[1:] if letter]
 
 
-# In IOB1 an entity begins with I, and with B only right behind another one of its type.
+# In IOB1 an entity begins with I, and with B only directly after another of its type.
 SCHEMES = {
     scheme.name: scheme
     for scheme in (
@@ -51,8 +52,8 @@ _ALIASES = {
     'BIOUL': 'BILOU',
     'BIOLU': 'BILOU',
 }
-_CONTINUES = 'BIM'  # letters behind which an entity can go on
-_GOES_ON = 'IMEL'  # letters with which it can
+_CONTINUES = 'BIM'  # letters after which an entity can continue
+_GOES_ON = 'IMEL'  # letters that continue one
 
 
 class Span(NamedTuple):
@@ -64,19 +65,19 @@ class Span(NamedTuple):
 
 
 class TagProblem(NamedTuple):
-    """A tag that does not fit its neighbours: its place in the sentence, and what is wrong."""
+    """A tag that does not fit its neighbours: its position in the sentence, and the problem."""
 
-    index: int
+    index: int  # type: ignore[assignment]
     message: str
 
 
-def get_scheme(name):
-    """The row of a scheme.
+def get_scheme(name: str) -> TagScheme:
+    """Return the row of a scheme.
 
     Parameters
     ----------
     name : str
-        Key of ``SCHEMES``, or another usual name such as 'BIO' or 'IOBES'.
+        Key of ``SCHEMES``, or another common name such as 'BIO' or 'IOBES'.
 
     Returns
     -------
@@ -100,8 +101,8 @@ def get_scheme(name):
 
 
 @functools.lru_cache(maxsize=4096)
-def split_tag(tag):
-    """The letter and the type of a tag.
+def split_tag(tag: str) -> tuple[str, str]:
+    """Split a tag into its letter and its type.
 
     Examples
     --------
@@ -111,31 +112,30 @@ def split_tag(tag):
     Raises
     ------
     ValueError
-        If it is no tag.
+        If it is not a tag.
     """
     if tag == OUTSIDE:
         return OUTSIDE, ''
     letter, dash, kind = tag.partition('-')
     if not dash or not kind or len(letter) != 1 or letter not in 'BIMELSU':
         raise ValueError(
-            f"{tag[:80]!r} is no tag: expected 'O', or one of B, I, M, E, L, S, U "
-            f"with '-' and a type behind it"
+            f"{tag[:80]!r} is not a tag: expected 'O', or one of B, I, M, E, L, S, U "
+            f"followed by '-' and a type"
         )
     return letter, kind
 
 
-def tag_spans(tags, scheme=None):
-    """The entities of a sentence.
+def tag_spans(tags: Sequence[str], scheme: Optional[str] = None) -> list[Span]:
+    """Extract the entities of a sentence.
 
-    Without a scheme they are those that conlleval finds in any sequence of tags: one begins
-    wherever a tag cannot go on with the entity before it.
+    Without a scheme, any sequence of tags is read as conlleval does: an entity begins wherever a
+    tag cannot continue the previous one.
 
     Parameters
     ----------
     tags : sequence of str
     scheme : str, optional
-        Leave out the entities that are not tagged as this scheme has it, as seqeval does in its
-        strict mode.
+        Skip entities whose tags violate this scheme, as in seqeval's strict mode.
 
     Returns
     -------
@@ -165,15 +165,15 @@ def tag_spans(tags, scheme=None):
     ]
 
 
-def spans_to_tags(spans, length, scheme):
-    """The tags of a sentence from its entities.
+def spans_to_tags(spans: Iterable[Span], length: int, scheme: str) -> list[str]:
+    """Convert the entities of a sentence to tags.
 
     Parameters
     ----------
     spans : iterable of Span
         In any order.
     length : int
-        Words of the sentence.
+        Number of words of the sentence.
     scheme : str
 
     Returns
@@ -183,14 +183,14 @@ def spans_to_tags(spans, length, scheme):
     Raises
     ------
     ValueError
-        If two entities share a word, or one is empty or outside of the sentence.
+        If two entities share a word, or one is empty or outside the sentence.
 
     Examples
     --------
     >>> spans_to_tags([Span(0, 2, 'person'), Span(3, 4, 'place')], 4, 'BMES')
     ['B-person', 'E-person', 'O', 'S-place']
     """
-    scheme = get_scheme(scheme)
+    row = get_scheme(scheme)
     tags, before = [OUTSIDE] * length, Span(0, 0, '')
     for span in sorted(spans):
         if not 0 <= span.begin < span.end <= length:
@@ -198,14 +198,14 @@ def spans_to_tags(spans, length, scheme):
         if span.begin < before.end:
             raise ValueError(f'{before} and {span} share a word')
         touches = before.end == span.begin and before.kind == span.kind and before.end > 0
-        letters = _letters(scheme, span.end - span.begin, touches)
+        letters = _letters(row, span.end - span.begin, touches)
         tags[span.begin : span.end] = [f'{letter}-{span.kind}' for letter in letters]
         before = span
     return tags
 
 
-def convert_tags(tags, source, target):
-    """The tags of a sentence in another scheme.
+def convert_tags(tags: Sequence[str], source: str, target: str) -> list[str]:
+    """Convert the tags of a sentence to another scheme.
 
     Parameters
     ----------
@@ -220,7 +220,7 @@ def convert_tags(tags, source, target):
     Raises
     ------
     ValueError
-        If ``tags`` are not as ``source`` has it.
+        If ``tags`` violate ``source``.
 
     Examples
     --------
@@ -232,8 +232,8 @@ def convert_tags(tags, source, target):
     return spans_to_tags(tag_spans(tags), len(tags), target)
 
 
-def repair_tags(tags, scheme):
-    """The tags by which a scheme has the entities that conlleval finds.
+def repair_tags(tags: Sequence[str], scheme: str) -> list[str]:
+    """Rewrite tags so that the scheme has the entities that conlleval extracts.
 
     Examples
     --------
@@ -243,8 +243,8 @@ def repair_tags(tags, scheme):
     return spans_to_tags(tag_spans(tags), len(tags), scheme)
 
 
-def tag_problems(tags, scheme):
-    """What in a sentence is not as a scheme has it.
+def tag_problems(tags: Sequence[str], scheme: str) -> list[TagProblem]:
+    """List the tags of a sentence that violate a scheme.
 
     Parameters
     ----------
@@ -258,33 +258,31 @@ def tag_problems(tags, scheme):
     Examples
     --------
     >>> print(*tag_problems(['O', 'I-place'], 'IOB2')[0])
-    1 'I-place' behind 'O' is no sequence of IOB2, 'B-place' would be
+    1 'I-place' after 'O' violates IOB2, expected 'B-place'
     """
-    scheme = get_scheme(scheme)
-    proper = repair_tags(tags, scheme.name)
+    row = get_scheme(scheme)
+    proper = repair_tags(tags, row.name)
     problems = []
     for index, (tag, better) in enumerate(zip(tags, proper)):
         if tag == better:
             continue
-        where = f'behind {tags[index - 1]!r}' if index else 'at the beginning'
-        # A tag that begins or goes on as it should is wrong because of what follows.
+        where = f'after {tags[index - 1]!r}' if index else 'at the beginning'
+        # A tag that begins or continues correctly is wrong because of the next one.
         if (
-            scheme.end
-            and tag[0] in (scheme.begin, scheme.inside)
-            and better[0] in (scheme.end, scheme.single)
-            and not (tag[0] == scheme.inside and better[0] == scheme.single)
+            row.end
+            and tag[0] in (row.begin, row.inside)
+            and better[0] in (row.end, row.single)
+            and not (tag[0] == row.inside and better[0] == row.single)
         ):
             where = f'before {tags[index + 1]!r}' if index + 1 < len(tags) else 'at the end'
         problems.append(
-            TagProblem(
-                index, f'{tag!r} {where} is no sequence of {scheme.name}, {better!r} would be'
-            )
+            TagProblem(index, f'{tag!r} {where} violates {row.name}, expected {better!r}')
         )
     return problems
 
 
-def detect_scheme(sentences):
-    """The scheme of a file, from its tags.
+def detect_scheme(sentences: Iterable[Sequence[str]]) -> str:
+    """Detect the scheme of a file from its tags.
 
     Parameters
     ----------
@@ -294,13 +292,13 @@ def detect_scheme(sentences):
     Returns
     -------
     str
-        Of IOB1 and IOB2, which have the same letters, the one that fewer tags contradict; IOB2
-        where both will do.
+        Of IOB1 and IOB2, which have the same letters, the one that fewer tags violate; IOB2 if
+        both fit.
 
     Raises
     ------
     ValueError
-        If the letters are of no scheme.
+        If no scheme has all of the letters.
 
     Examples
     --------
@@ -314,10 +312,10 @@ def detect_scheme(sentences):
     if not fitting:
         raise ValueError(
             f'the tags begin with {", ".join(sorted(letters))}: no scheme has all of '
-            f'these letters (there are: {_known_letters()})'
+            f'these letters (allowed: {_known_letters()})'
         )
     if 'IOB2' not in fitting:
-        # Only without M and I can it be both BMES and BIOES; they then say the same.
+        # Tags fit both BMES and BIOES only without M and I, where the two agree.
         return fitting[0]
     wrong = _count_problems(sentences, 'IOB2')
     return 'IOB1' if wrong and _count_problems(sentences, 'IOB1') < wrong else 'IOB2'

@@ -1,7 +1,8 @@
-"""The tags of a network, and which of them may follow which."""
+"""List the tags of a network and the transitions allowed between them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -9,8 +10,8 @@ import numpy as np
 from .schemes import OUTSIDE, get_scheme, split_tag
 
 
-def tag_names(kinds, scheme):
-    """All tags of some types of entity, 'O' first.
+def tag_names(kinds: Iterable[str], scheme: str) -> list[str]:
+    """List all tags of some types of entity, 'O' first.
 
     Examples
     --------
@@ -22,27 +23,27 @@ def tag_names(kinds, scheme):
 
 
 class Transitions(NamedTuple):
-    """Which of K tags may follow which: bool arrays, see :func:`valid_transitions`."""
+    """Transitions allowed between K tags: bool arrays, see :func:`valid_transitions`."""
 
     between: np.ndarray
     begin: np.ndarray
     end: np.ndarray
 
 
-def valid_transitions(tags, scheme):
-    """Which tag may stand behind which.
+def valid_transitions(tags: Sequence[str], scheme: str) -> Transitions:
+    """Compute which tag may follow which.
 
     Parameters
     ----------
     tags : sequence of str
-        K different ones, as of :func:`tag_names`.
+        K different tags, as from :func:`tag_names`.
     scheme : str
 
     Returns
     -------
     Transitions
-        ``between`` of shape (K, K): whether the second may follow the first; ``begin`` and
-        ``end`` of shape (K,): whether a sentence may begin or end with it.
+        ``between``, shape (K, K), is True if the second tag may follow the first; ``begin`` and
+        ``end``, shape (K,), if a sentence may begin or end with the tag.
 
     Examples
     --------
@@ -51,12 +52,12 @@ def valid_transitions(tags, scheme):
     """
     parts = [split_tag(tag) for tag in tags]
     nothing = (OUTSIDE, '')
-    scheme = get_scheme(scheme)
-    between = [[_may_follow(first, second, scheme) for second in parts] for first in parts]
+    row = get_scheme(scheme)
+    between = [[_may_follow(first, second, row) for second in parts] for first in parts]
     return Transitions(
         np.array(between),
-        np.array([_may_follow(nothing, part, scheme) for part in parts]),
-        np.array([_may_follow(part, nothing, scheme) for part in parts]),
+        np.array([_may_follow(nothing, part, row) for part in parts]),
+        np.array([_may_follow(part, nothing, row) for part in parts]),
     )
 
 

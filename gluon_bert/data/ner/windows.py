@@ -1,19 +1,24 @@
-"""Sentences of words to windows of tokens, and scores of tokens back to words.
+"""Split sentences of words into windows of tokens, and join token scores to words.
 
-A word's label stands on its first token. A sentence that is too long becomes several windows that
-overlap; every word belongs to the one in which it has most context, and counts only there.
+A word's label is that of its first token. A sentence that is too long becomes several overlapping
+windows; every word belongs to the window in which it has most context, and counts only there.
 
 T tokens of a window, K tags.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple, Optional
 
 import numpy as np
 
 from ..features import Features
 from ..tokenizers.byte_pair import BytePairTokenizer
+
+if TYPE_CHECKING:
+    from ..tokenizers.base import SubwordTokenizer
+
 
 NO_LABEL = -1
 
@@ -22,8 +27,8 @@ class Window(NamedTuple):
     """A part of a sentence as the network reads it.
 
     ``sentence`` is the number of the sentence. ``words``, int of shape (T,), has the word of each
-    token, -1 for special tokens; ``offsets`` where in that word it stands. The words from ``begin``
-    to before ``end`` belong to this window; ``firsts`` has the places of their first tokens.
+    token, -1 for special tokens; ``offsets`` its position in that word. The words from ``begin`` to
+    before ``end`` belong to this window; ``firsts`` has the positions of their first tokens.
     """
 
     sentence: int
@@ -42,19 +47,24 @@ class _Pieces(NamedTuple):
     offsets: list[tuple[int, int]]
 
 
-def make_windows(tokenizer, sentences, max_length, overlap=None):
-    """Windows of tokens for sentences of words.
+def make_windows(
+    tokenizer: SubwordTokenizer,
+    sentences: Sequence[Sequence[str]],
+    max_length: int,
+    overlap: Optional[int] = None,
+) -> list[Window]:
+    """Split sentences of words into windows of tokens.
 
     Parameters
     ----------
     tokenizer : BertTokenizer, BytePairTokenizer or SentencePieceTokenizer
-        Each word is cut on its own; one of which nothing is left is the unknown token.
+        Each word is tokenized separately; a word without tokens becomes the unknown token.
     sentences : sequence of sequence of str
     max_length : int
-        The longest window in tokens, [CLS] and [SEP] included, 3 or more. Of a single word that
-        is longer the first tokens are taken.
+        The longest window in tokens, [CLS] and [SEP] included, 3 or more. A longer single word is
+        cut to its first tokens.
     overlap : int, optional
-        How many tokens neighbouring windows share, at most; by default a quarter of
+        Maximum number of tokens that neighbouring windows share; by default a quarter of
         ``max_length``.
 
     Returns
@@ -102,8 +112,8 @@ def make_windows(tokenizer, sentences, max_length, overlap=None):
     return windows
 
 
-def window_labels(windows, numbers):
-    """One label for each token, as :func:`gluon_bert.training.objectives.tag_loss` reads them.
+def window_labels(windows: list[Window], numbers: Sequence[Sequence[int]]) -> list[np.ndarray]:
+    """Label each token, as :func:`gluon_bert.training.objectives.tag_loss` reads the labels.
 
     Parameters
     ----------
@@ -114,7 +124,7 @@ def window_labels(windows, numbers):
     Returns
     -------
     list of numpy.ndarray, int, shape (T,)
-        -1 for all but the first tokens of the words that belong to the window.
+        -1 except for the first tokens of the words that belong to the window.
     """
     labels = []
     for window in windows:
@@ -124,8 +134,10 @@ def window_labels(windows, numbers):
     return labels
 
 
-def join_windows(windows, outputs, lengths):
-    """The scores of the words of each sentence, each from the window it belongs to.
+def join_windows(
+    windows: list[Window], outputs: Sequence[np.ndarray], lengths: Sequence[int]
+) -> list[np.ndarray]:
+    """Join the scores of each sentence's words, each word from the window it belongs to.
 
     Parameters
     ----------
@@ -146,9 +158,9 @@ def join_windows(windows, outputs, lengths):
 
 
 def _encode_words(tokenizer, sentences):
-    """The tokens of every different word."""
+    """Tokenize every distinct word."""
     words = list(dict.fromkeys(word for sentence in sentences for word in sentence))
-    # Byte-level BPE tells a word in a text by the space before it.
+    # Byte-level BPE recognises a word inside a text by the space before it.
     space = ' ' if isinstance(tokenizer, BytePairTokenizer) else ''
     unknown = tokenizer.convert_tokens_to_ids(tokenizer.vocab.unknown_token)
     pieces = {}
@@ -163,21 +175,21 @@ def _encode_words(tokenizer, sentences):
 
 
 def _ranges(edges, room, overlap):
-    """The words of each window; ``edges``: where each word begins, counted in tokens."""
+    """List the words of each window; ``edges`` has the first token of each word."""
     num_words, ranges, first = len(edges) - 1, [], 0
     while num_words:
         last = int(np.searchsorted(edges, edges[first] + room, side='right')) - 1
         ranges.append((first, last))
         if last == num_words:
             break
-        # The next one begins within the overlap, but late enough that one more word fits.
+        # The next window begins within the overlap, but late enough that one more word fits.
         least = max(edges[last] - overlap, edges[last + 1] - room)
         first = max(first + 1, int(np.searchsorted(edges, least)))
     return ranges
 
 
 def _owned(edges, ranges):
-    """The words that belong to each window: those that have more context there than in others."""
+    """List the words that belong to each window: those with more context there than in others."""
     owned, begin = [], 0
     for number, (_, last) in enumerate(ranges):
         end = last
@@ -202,10 +214,10 @@ def _window(sentence, words, first, last, begin, end, room, special):
     for number in range(first, last):
         if begin <= number < end:
             firsts.append(len(ids))
-        kept = words[number].ids[:room]
-        ids += kept
-        numbers += [number] * len(kept)
-        offsets += words[number].offsets[: len(kept)]
+        pieces = words[number].ids[:room]
+        ids += pieces
+        numbers += [number] * len(pieces)
+        offsets += words[number].offsets[: len(pieces)]
     ids, numbers, offsets = [*ids, special[1]], [*numbers, NO_LABEL], [*offsets, (0, 0)]
     features = Features(np.array(ids, 'int32'), np.zeros(len(ids), 'int32'), len(ids))
     return Window(sentence, features, np.array(numbers), offsets, begin, end, np.array(firsts, int))

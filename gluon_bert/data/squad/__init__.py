@@ -1,1 +1,1 @@
-"""SQuAD: files to questions, questions to windows, scores to answers."""
+"""Read SQuAD files, split their paragraphs into windows, turn scores into answers."""

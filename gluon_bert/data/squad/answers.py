@@ -1,21 +1,26 @@
-"""From the scores of tokens to answers, cut from the paragraph as it is written."""
+"""Turn the scores of tokens into answers cut from the paragraph."""
 
 from __future__ import annotations
 
 import itertools
 import operator
-from typing import NamedTuple, Optional
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple, Optional
 
 import numpy as np
 
 from ..._internal.numerics import softmax
 
+if TYPE_CHECKING:
+    from .files import Question
+    from .windows import Windows
+
 
 class Candidate(NamedTuple):
     """A possible answer.
 
-    Its text, its probability among the candidates, its two logits, and from which character of the
-    paragraph to before which it stands; both are 0 for no answer.
+    Its text, its probability among the candidates, its two logits, its first character in the
+    paragraph and the one after its last; both are 0 for no answer.
     """
 
     text: str
@@ -27,11 +32,11 @@ class Candidate(NamedTuple):
 
 
 class Prediction(NamedTuple):
-    """What is predicted for one question.
+    """The prediction for one question.
 
-    ``text`` is the answer, '' for none. ``best_text`` is the most probable one that is not '', if
-    there is any; ``null_odds``, for SQuAD 2.0 only, is by how much the score of no answer exceeds
-    its score. ``candidates`` begin with the most probable.
+    ``text`` is the answer, '' for none. ``best_text`` is the most probable answer other than '', if
+    any; ``null_odds``, for SQuAD 2.0 only, is the score of no answer minus the score of that
+    answer. ``candidates`` begin with the most probable.
     """
 
     text: str
@@ -41,19 +46,19 @@ class Prediction(NamedTuple):
 
 
 def find_answers(
-    questions,
-    windows,
-    scores,
+    questions: list[Question],
+    windows: Windows,
+    scores: Sequence[np.ndarray],
     *,
-    n_best_size=20,
-    max_answer_length=30,
-    version_2=False,
-    null_score_diff_threshold=0.0,
-):
-    """The answers to questions.
+    n_best_size: int = 20,
+    max_answer_length: int = 30,
+    version_2: bool = False,
+    null_score_diff_threshold: float = 0.0,
+) -> list[Prediction]:
+    """Find the answers to questions.
 
     In each window the ``n_best_size`` best starts are combined with as many best ends. A pair is
-    left out if a token is not of the paragraph, if its start has more context in another window,
+    skipped if a token is outside the paragraph, if its start has more context in another window,
     if it ends before it starts, or if it is too long. The score of a pair is the sum of its
     logits. The score of no answer is that of [CLS] as start and end, in the window where it is
     lowest. Devlin et al. (2019), sections 4.2 and 4.3.
@@ -66,24 +71,24 @@ def find_answers(
     scores : list of numpy.ndarray, each of shape (T, 2)
         For each window the logits of start and end; T is its length without padding.
     n_best_size : int
-        Starts, ends, and candidates in the end.
+        Number of starts, of ends, and of candidates returned.
     max_answer_length : int
-        In tokens.
+        Maximum length in tokens.
     version_2 : bool
-        A question may have no answer.
+        Allow questions without an answer.
     null_score_diff_threshold : float
-        The answer is '' if ``null_odds`` are above this.
+        The answer is '' if ``null_odds`` exceed this.
 
     Returns
     -------
     list of Prediction
-        One for each question. Without any candidate the text is '', and as in Google's code the
-        null odds are those against an answer of logits 0.
+        One for each question. Without candidates the text is '', and, as in Google's code, the
+        null odds are those against an answer with logits 0.
 
     Raises
     ------
     ValueError
-        If there are not as many scores as windows, or a number is below 1.
+        If scores and windows differ in number, or a number is below 1.
     """
     if len(scores) != len(windows):
         raise ValueError(f'scores holds {len(scores)} arrays for {len(windows)} windows')
@@ -97,24 +102,28 @@ def find_answers(
         windows.max_context(),
         windows.first_token.tolist(),
     )
-    found = {}
+    by_question = {}
     for number, group in itertools.groupby(parts, lambda part: part[0]):
         spans, nulls = [], []
         for _, logits, offsets, flags, first in group:
             logits = np.asarray(logits, 'float64')
             nulls.append(tuple(logits[0]))
             spans += _spans(logits, offsets, flags, first, n_best_size, max_answer_length)
-        found[number] = spans, min(nulls, key=sum)
+        by_question[number] = spans, min(nulls, key=sum)
     return [
         _predict(
-            question.context, *found[number], n_best_size, version_2, null_score_diff_threshold
+            question.context,
+            *by_question[number],
+            n_best_size,
+            version_2,
+            null_score_diff_threshold,
         )
         for number, question in enumerate(questions)
     ]
 
 
 def _spans(logits, offsets, flags, first, n_best_size, max_answer_length):
-    """The pairs that are allowed: (score, start logit, end logit, first and last character)."""
+    """List the allowed pairs: (score, start logit, end logit, first and last character)."""
     starts, ends = (np.argsort(-column, kind='stable')[:n_best_size] for column in logits.T)
     inside = [(places >= first) & (places < first + len(offsets)) for places in (starts, ends)]
     starts, ends = starts[inside[0]] - first, ends[inside[1]] - first
@@ -138,7 +147,7 @@ def _predict(context, spans, null, n_best_size, version_2, threshold):
     null_score = float(sum(null))
     if version_2:
         spans = [*spans, (null_score, *map(float, null), 0, 0)]
-    best = {}  # by text, which is cut only where it is looked at
+    best = {}  # by text, which is cut only when needed
     spans.sort(key=operator.itemgetter(0), reverse=True)  # stable: the earlier window first
     for score, start_logit, end_logit, start, end in spans:
         if len(best) == n_best_size:

@@ -1,4 +1,4 @@
-"""Windows kept in a file, so that a second run need not build them."""
+"""Cache windows in a file, so that a second run need not build them."""
 
 from __future__ import annotations
 
@@ -6,27 +6,40 @@ import hashlib
 import logging
 from dataclasses import fields
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Optional
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from ..._internal.files import atomic_path
+from ..._internal.types import PathLike, Progress
 from .windows import Windows, build_windows, special_numbers
+
+if TYPE_CHECKING:
+    from ..tokenizers.base import SubwordTokenizer
+    from .files import Question
+
 
 logger = logging.getLogger(__name__)
 
-_VERSION = 1  # to be raised when other windows come out of the same questions
+_VERSION = 1  # to be raised when the same questions give other windows
 
 
-def cached_windows(folder, questions, tokenizer, progress=None, **settings):
-    """The windows of questions, from a file in ``folder`` if they have been built before.
+def cached_windows(
+    folder: PathLike,
+    questions: list[Question],
+    tokenizer: SubwordTokenizer,
+    progress: Optional[Progress] = None,
+    **settings: Any,
+) -> Windows:
+    """Read the windows of questions from a file in ``folder``, or build and cache them.
 
     Parameters
     ----------
     folder : str or Path
-        Gets ``windows-<key>.safetensors``. The key is a digest of the questions, the tokenizer
-        with its vocabulary and the settings. A file that is damaged is written anew.
+        Folder of ``windows-<key>.safetensors``. The key is a digest of the questions, the
+        tokenizer with its vocabulary and the settings. A damaged file is rewritten.
     questions, tokenizer, progress, **settings
         As for :func:`.build_windows`.
 
@@ -45,7 +58,7 @@ def cached_windows(folder, questions, tokenizer, progress=None, **settings):
         try:
             return _read(path, key, questions, tokenizer)
         except (SafetensorError, OSError, KeyError, ValueError) as error:
-            logger.warning('%s: is damaged (%s) and is written anew', path, error)
+            logger.warning('%s: damaged (%s), rewritten', path, error)
     windows = build_windows(questions, tokenizer, progress=progress, **settings)
     with atomic_path(path) as temporary:
         save_file(
@@ -56,8 +69,8 @@ def cached_windows(folder, questions, tokenizer, progress=None, **settings):
     return windows
 
 
-def windows_key(questions, tokenizer, **settings):
-    """A digest of all on which windows depend, as 64 hexadecimal digits.
+def windows_key(questions: list[Question], tokenizer: SubwordTokenizer, **settings: Any) -> str:
+    """Compute a digest of everything the windows depend on, as 64 hexadecimal digits.
 
     Parameters
     ----------
@@ -76,8 +89,8 @@ def windows_key(questions, tokenizer, **settings):
     return digest.hexdigest()
 
 
-def check_windows(windows, questions, tokenizer):
-    """See that windows from outside are windows of the questions.
+def check_windows(windows: Windows, questions: list[Question], tokenizer: SubwordTokenizer) -> None:
+    """Check that windows read from a file are windows of the questions.
 
     Parameters
     ----------
@@ -88,7 +101,7 @@ def check_windows(windows, questions, tokenizer):
     Raises
     ------
     ValueError
-        If an array has not the right type or shape, or a number is out of range.
+        If an array has the wrong type or shape, or a number is out of range.
     """
     for field in fields(windows):
         array = getattr(windows, field.name)

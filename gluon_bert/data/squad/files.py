@@ -1,4 +1,4 @@
-"""Questions about paragraphs, in the layout of SQuAD's files.
+"""Read questions about paragraphs in the layout of SQuAD's files.
 
 Rajpurkar et al. (2016), SQuAD 1.1; Rajpurkar et al. (2018), SQuAD 2.0; Cui et al. (2019), the
 Chinese CMRC 2018, and others in the same layout.
@@ -10,6 +10,7 @@ import json
 from typing import NamedTuple
 
 from ..._internal.json import parse_json
+from ..._internal.types import PathLike
 
 MAX_BYTES = 64 << 20  # the largest official file, SQuAD 2.0's for training, has 42 million
 MAX_VALUES = 3_000_000  # twice what that file has
@@ -24,7 +25,7 @@ _KINDS = {
 
 
 class Answer(NamedTuple):
-    """An answer and the character of the paragraph at which it starts, -1 if that is not told."""
+    """An answer and the character of the paragraph at which it starts, -1 if not given."""
 
     text: str
     start: int
@@ -33,7 +34,8 @@ class Answer(NamedTuple):
 class Question(NamedTuple):
     """A question with the paragraph it is about.
 
-    ``answers`` holds what people answered, and is empty for an impossible question or a test file.
+    ``answers`` holds the annotators' answers; it is empty for an impossible question or a test
+    file.
     """
 
     id: str
@@ -44,29 +46,31 @@ class Question(NamedTuple):
 
 
 class QuestionSet(NamedTuple):
-    """The questions of one file; ``num_skipped`` is how many were left out."""
+    """The questions of one file; ``num_skipped`` counts the questions left out."""
 
     questions: list[Question]
     num_skipped: int
     path: str
 
     @property
-    def has_answers(self):
-        """Whether the file tells what is right, so that predictions can be evaluated."""
+    def has_answers(self) -> bool:
+        """True if the file has the right answers, so that predictions can be evaluated."""
         return any(question.answers or question.is_impossible for question in self.questions)
 
 
-def read_squad(path, *, training=False, skip_bad=False, max_bytes=MAX_BYTES):
-    """The questions of a file in SQuAD's layout.
+def read_squad(
+    path: PathLike, *, training: bool = False, skip_bad: bool = False, max_bytes: int = MAX_BYTES
+) -> QuestionSet:
+    """Read the questions of a file in SQuAD's layout.
 
     Parameters
     ----------
     path : str or Path
     training : bool
-        The answers are to be learned: each must stand in the paragraph where the file says, and
-        a question without one must be marked as impossible.
+        Check that the answers can be learned: each must be in the paragraph at its stated
+        position, and a question without one must be marked as impossible.
     skip_bad : bool
-        Leave out questions for which that is not so, instead of raising.
+        Skip questions that fail this check instead of raising.
     max_bytes : int
         The largest file accepted.
 
@@ -78,27 +82,33 @@ def read_squad(path, *, training=False, skip_bad=False, max_bytes=MAX_BYTES):
     ------
     FileNotFoundError
     ValueError
-        If the file is empty, too large, not JSON or not in this layout, an id stands twice, or,
-        for training, an answer is not at its place. The message names the place in the file.
+        If the file is empty, too large, not JSON or not in this layout, an id occurs twice, or,
+        for training, an answer is not at its position. The message names the position in the
+        file.
     """
     content = _read_object(path, max_bytes)
-    questions, places, skipped = [], {}, []
+    questions: list[Question] = []
+    places: dict[str, str] = {}
+    skipped: list[str] = []
     try:
         for place, entry, context in _entries(content):
             question = _question(entry, context, place)
             if question.id in places:
                 raise ValueError(
-                    f'{place}: the id {question.id[:80]!r} stands twice, first at '
+                    f'{place}: the id {question.id[:80]!r} occurs twice, first at '
                     f'{places[question.id]}'
                 )
             places[question.id] = place
             problem = _problem(question, place) if training else None
             if problem and not skip_bad:
                 raise ValueError(problem)
-            (skipped if problem else questions).append(problem or question)
+            if problem:
+                skipped.append(problem)
+            else:
+                questions.append(question)
         if not questions:
             raise ValueError(
-                f'no question is left, the first of {len(skipped)} left out: {skipped[0]}'
+                f'no questions remain, the first of {len(skipped)} skipped: {skipped[0]}'
                 if skipped
                 else 'the file has no questions'
             )
@@ -121,7 +131,7 @@ def _read_object(path, max_bytes):
 
 
 def _at_byte(raw):
-    """Where in the file the JSON breaks off, if it does."""
+    """Locate the byte at which the JSON breaks off, if it does."""
     try:
         text = raw.decode('utf-8-sig')
         json.loads(text)
@@ -134,7 +144,7 @@ def _at_byte(raw):
 
 
 def _entries(content):
-    """Each question's place in the file, its object, and the paragraph."""
+    """Yield each question's position in the file, its object, and the paragraph."""
     articles = _get(content, 'data', list, 'the file')
     for i, article in enumerate(articles):
         place = f'data[{i}]'
@@ -147,7 +157,7 @@ def _entries(content):
 
 def _question(entry, context, place):
     text = _get(entry, 'question', str, place)
-    # Some tools for making such files number the questions.
+    # Some tools that make such files number the questions.
     number = entry.get('id')
     identity = str(number) if type(number) is int else _get(entry, 'id', str, place)
     is_impossible = _get(entry, 'is_impossible', bool, place, False)
@@ -167,14 +177,14 @@ def _get(value, key, kind, place, *default):
         if default:
             return default[0]
         raise ValueError(f'{place}: has no {key!r}')
-    found = value[key]
-    if type(found) is not kind:
-        raise ValueError(f'{place}.{key}: expected {_KINDS[kind]}, got {type(found).__name__}')
-    return found
+    item = value[key]
+    if type(item) is not kind:
+        raise ValueError(f'{place}.{key}: expected {_KINDS[kind]}, got {type(item).__name__}')
+    return item
 
 
 def _problem(question, place):
-    """Why a question cannot be learned, or None."""
+    """Explain why a question cannot be learned, or return None."""
     if question.is_impossible:
         return None
     if not question.answers:
@@ -187,9 +197,9 @@ def _problem(question, place):
         if not text.strip():
             return f'{place}.answers[{i}]: the answer is blank'
         if start < 0 or question.context[start:end] != text:
-            found = question.context[start:end][:80] if start >= 0 else ''
+            actual = question.context[start:end][:80] if start >= 0 else ''
             return (
-                f'{place}.answers[{i}]: {text[:80]!r} does not stand at answer_start {start} '
-                f'of the context, {found!r} does'
+                f'{place}.answers[{i}]: {text[:80]!r} is not at answer_start {start} '
+                f'of the context, {actual!r} is'
             )
     return None

@@ -1,4 +1,4 @@
-"""Questions and their paragraphs as sequences of tokens; long paragraphs in several windows.
+"""Turn questions and their paragraphs into windows of tokens.
 
 Q questions, P paragraphs, W windows, L tokens of a paragraph.
 """
@@ -6,11 +6,19 @@ Q questions, P paragraphs, W windows, L tokens of a paragraph.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Optional
 
 import numpy as np
 
+from ..._internal.types import Integers, Progress
 from ..features import Features
+
+if TYPE_CHECKING:
+    from ..tokenizers.base import SubwordTokenizer
+    from .files import Question
+
 
 _CHUNK = 512  # texts tokenized at once, on all cores
 
@@ -19,26 +27,26 @@ _CHUNK = 512  # texts tokenized at once, on all cores
 class Windows:
     """Sequences ``[CLS] question [SEP] part of the paragraph [SEP]``.
 
-    Devlin et al. (2019), section 4.2; the parts overlap as in their code. Those of a question
-    stand together, the questions in order. All arrays are int32.
+    Devlin et al. (2019), section 4.2; the parts overlap as in their code. Windows of a question
+    are consecutive, the questions in order. All arrays are int32.
 
     Parameters
     ----------
     question : numpy.ndarray, shape (W,)
         Number of each window's question.
     start, length : numpy.ndarray, shape (W,)
-        The part: its first token in the paragraph, and how many.
+        First token of the part in the paragraph, and number of its tokens.
     span : numpy.ndarray, shape (W, 2)
         Positions in the sequence of the answer's first and last token; (0, 0), which is [CLS],
-        where the window does not hold all of it or the question is impossible.
+        if the window does not contain all of it or the question is impossible.
     paragraph : numpy.ndarray, shape (Q,)
         Number of each question's paragraph.
     query_ids, query_bounds : numpy.ndarray, shapes (tokens,) and (questions + 1,)
-        The token ids of all questions, and where each question's begin and end.
+        The token ids of all questions, and the bounds of each question's ids.
     token_ids, token_bounds : numpy.ndarray, shapes (tokens,) and (paragraphs + 1,)
         The same for the paragraphs.
     token_offsets : numpy.ndarray, shape (tokens, 2)
-        The characters from which each token of the paragraphs was made.
+        Characters that each token of the paragraphs was made from.
     special : numpy.ndarray, shape (4,)
         Ids of [CLS] and [SEP], the number of separators in the middle, the second token type.
     """
@@ -55,29 +63,29 @@ class Windows:
     token_offsets: np.ndarray
     special: np.ndarray
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.question)
 
     @property
-    def first_token(self):
-        """Where in each sequence the paragraph's part begins, (W,)."""
+    def first_token(self) -> np.ndarray:
+        """Position in each sequence at which the paragraph's part begins, (W,)."""
         return 1 + np.diff(self.query_bounds)[self.question] + self.special[2]
 
-    def features(self):
-        """The sequences, as a list of :class:`.Features`."""
+    def features(self) -> list[Features]:
+        """Build the sequences, as a list of :class:`.Features`."""
         cls_id, sep_id, num_separators, pair_type = self.special.tolist()
         begin, separators, end = [cls_id], [sep_id] * num_separators, [sep_id]
-        found = []
+        sequences = []
         for number, first, tokens in zip(self.question, self.first_token, self._rows()):
             query = self.query_ids[self.query_bounds[number] : self.query_bounds[number + 1]]
             ids = np.concatenate([begin, query, separators, self.token_ids[tokens], end])
             token_types = np.zeros(len(ids), 'int32')
             token_types[first:] = pair_type
-            found.append(Features(ids.astype('int32'), token_types, len(ids)))
-        return found
+            sequences.append(Features(ids.astype('int32'), token_types, len(ids)))
+        return sequences
 
-    def offsets(self):
-        """For each window the characters of the paragraph its tokens were made from.
+    def offsets(self) -> Iterator[np.ndarray]:
+        """Yield for each window the characters of the paragraph its tokens were made from.
 
         Yields
         ------
@@ -86,11 +94,11 @@ class Windows:
         for tokens in self._rows():
             yield self.token_offsets[tokens]
 
-    def max_context(self):
-        """For each window which of its tokens it is the best one for.
+    def max_context(self) -> Iterator[np.ndarray]:
+        """Yield for each window a mask of the tokens that have most context in it.
 
         A token in several windows of a question belongs to the one where it has most context on
-        its poorer side; Google's code has the rule.
+        its poorer side, by the rule of Google's code.
 
         Yields
         ------
@@ -102,26 +110,26 @@ class Windows:
             yield from max_context(self.start[rows], self.length[rows], int(np.diff(bounds)[0]))
 
     def _rows(self):
-        """Each window's tokens, as a slice of those of all paragraphs."""
+        """Yield each window's tokens, as a slice of those of all paragraphs."""
         begins = self.token_bounds[self.paragraph[self.question]] + self.start
         for begin, length in zip(begins.tolist(), self.length.tolist()):
             yield slice(begin, begin + length)
 
 
-def max_context(starts, lengths, num_tokens):
-    """Which tokens each of overlapping windows is the best one for.
+def max_context(starts: Integers, lengths: Integers, num_tokens: int) -> list[np.ndarray]:
+    """Compute which tokens have most context in each of overlapping windows.
 
     Parameters
     ----------
     starts, lengths : sequence of int
         The windows, in order.
     num_tokens : int
-        That they are windows of.
+        Tokens of the paragraph.
 
     Returns
     -------
     list of numpy.ndarray, bool
-        For each window an array of its length; every covered token is True in one of them.
+        For each window a mask of its length; every covered token is True in exactly one.
 
     Examples
     --------
@@ -131,7 +139,7 @@ def max_context(starts, lengths, num_tokens):
     best, owner = np.full(num_tokens, -np.inf), np.zeros(num_tokens, int)
     for number, (start, length) in enumerate(zip(starts, lengths)):
         place = np.arange(length)
-        # The length decides between windows whose poorer sides are alike.
+        # The length decides between windows whose poorer sides are equal.
         score = np.minimum(place, length - 1 - place) + 0.01 * length
         tokens = slice(start, start + length)
         better = score > best[tokens]
@@ -142,8 +150,8 @@ def max_context(starts, lengths, num_tokens):
     ]
 
 
-def window_starts(num_tokens, room, stride):
-    """The first token of each window of a paragraph.
+def window_starts(num_tokens: int, room: int, stride: int) -> list[int]:
+    """Compute the first token of each window of a paragraph.
 
     Parameters
     ----------
@@ -151,7 +159,7 @@ def window_starts(num_tokens, room, stride):
     room : int
         Tokens in a window.
     stride : int
-        From one window to the next; never more than ``room``.
+        Distance from one window to the next, at most ``room``.
 
     Returns
     -------
@@ -166,8 +174,8 @@ def window_starts(num_tokens, room, stride):
     return [number * stride for number in range(-(-max(0, num_tokens - room) // stride) + 1)]
 
 
-def token_span(offsets, start, end):
-    """The first and the last of the tokens made from the characters from ``start`` to ``end``.
+def token_span(offsets: np.ndarray, start: int, end: int) -> Optional[tuple[int, int]]:
+    """Find the first and the last token made from the characters ``start`` to ``end``.
 
     Parameters
     ----------
@@ -177,7 +185,7 @@ def token_span(offsets, start, end):
     Returns
     -------
     tuple of (int, int), or None
-        None if there is no token.
+        None if no token was made from them.
 
     Examples
     --------
@@ -189,15 +197,15 @@ def token_span(offsets, start, end):
 
 
 def build_windows(
-    questions,
-    tokenizer,
-    max_seq_length=384,
-    doc_stride=128,
-    max_query_length=64,
-    with_spans=False,
-    progress=None,
-):
-    """The windows of questions.
+    questions: list[Question],
+    tokenizer: SubwordTokenizer,
+    max_seq_length: int = 384,
+    doc_stride: int = 128,
+    max_query_length: int = 64,
+    with_spans: bool = False,
+    progress: Optional[Progress] = None,
+) -> Windows:
+    """Build the windows of questions.
 
     Parameters
     ----------
@@ -208,13 +216,13 @@ def build_windows(
     doc_stride : int
         Tokens from the start of one window to that of the next.
     max_query_length : int
-        Longer questions are cut to so many tokens.
+        Longer questions are cut to this number of tokens.
     with_spans : bool
-        Find the first answer of each question, whose place must be right; see
+        Locate the first answer of each question, whose position must be right; see
         :func:`.read_squad`.
     progress : callable, optional
-        Called with the number of texts done since its last call, such as ``tqdm.update``. There
-        is a text for each question and each different paragraph.
+        Called with the number of texts done since its last call, such as ``tqdm.update``. Each
+        question and each different paragraph is a text.
 
     Returns
     -------
@@ -223,8 +231,8 @@ def build_windows(
     Raises
     ------
     ValueError
-        If a setting is below 1, a window has no room for the paragraph beside a question, or an
-        answer has no tokens.
+        If a setting is below 1, a question leaves no room for its paragraph, or an answer has no
+        tokens.
     """
     for name, value in (
         ('max_seq_length', max_seq_length),
@@ -233,7 +241,7 @@ def build_windows(
     ):
         if value < 1:
             raise ValueError(f'{name}={value}: expected 1 or more')
-    numbers = {}
+    numbers: dict[str, int] = {}
     paragraph = [numbers.setdefault(question.context, len(numbers)) for question in questions]
     queries = [
         ids[:max_query_length]
@@ -258,7 +266,7 @@ def build_windows(
     table = np.array(rows, 'int32').reshape(-1, 5)
     token_ids, token_bounds = _joined([ids for ids, _ in documents])
     return Windows(
-        *np.ascontiguousarray(table[:, :3].T),
+        *np.ascontiguousarray(table[:, :3].T),  # type: ignore[call-arg]
         np.ascontiguousarray(table[:, 3:]),
         np.array(paragraph, 'int32'),
         *_joined(queries),
@@ -269,8 +277,8 @@ def build_windows(
     )
 
 
-def special_numbers(tokenizer):
-    """What :attr:`Windows.special` has with a tokenizer."""
+def special_numbers(tokenizer: SubwordTokenizer) -> np.ndarray:
+    """Return the value of :attr:`Windows.special` for a tokenizer."""
     vocab = tokenizer.vocab
     return np.array(
         [
@@ -284,7 +292,7 @@ def special_numbers(tokenizer):
 
 
 def _encoded(tokenizer, texts, progress):
-    """The ids (L,) and offsets (L, 2) of each text."""
+    """Yield the ids (L,) and offsets (L, 2) of each text."""
     for begin in range(0, len(texts), _CHUNK):
         chunk = tokenizer.encode_batch(texts[begin : begin + _CHUNK])
         for encoded in chunk:
@@ -297,7 +305,7 @@ def _encoded(tokenizer, texts, progress):
 
 
 def _answer_span(question, offsets):
-    """The first answer's first and last token in the paragraph; None if it is impossible."""
+    """Find the first answer's first and last token in the paragraph; None if impossible."""
     if question.is_impossible or not question.answers:
         return None
     text, start = question.answers[0]
@@ -308,13 +316,13 @@ def _answer_span(question, offsets):
 
 
 def _place(span, start, length, before):
-    """A span of the paragraph in the sequence of a window."""
+    """Convert a span of the paragraph to positions in the sequence of a window."""
     if span is None or span[0] < start or span[1] >= start + length:
         return 0, 0
     return span[0] - start + before, span[1] - start + before
 
 
 def _joined(parts):
-    """Arrays one after the other, and where each begins and ends."""
+    """Concatenate arrays; return the bounds of each, too."""
     bounds = np.cumsum([0, *map(len, parts)])
     return np.concatenate(parts), bounds.astype('int32')

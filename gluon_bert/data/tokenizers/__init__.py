@@ -1,1 +1,1 @@
-"""Tokenizers with offsets, and their vocabularies in every published form."""
+"""Tokenize with offsets, and read vocabularies in every published form."""

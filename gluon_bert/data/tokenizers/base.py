@@ -1,4 +1,4 @@
-"""What the tokenizers of all families have in common."""
+"""Base classes of the tokenizers of all families."""
 
 from __future__ import annotations
 
@@ -7,13 +7,19 @@ import json
 import operator
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..._internal.files import atomic_path
+from ..._internal.types import PathLike
+
+if TYPE_CHECKING:
+    from gluonnlp.vocab import BERTVocab
+
 
 ROLES = ('unknown_token', 'padding_token', 'cls_token', 'sep_token', 'mask_token')
-# The same in the files of transformers.
+# The same roles in the files of transformers.
 FILE_ROLES = {
     'unknown_token': 'unk_token',
     'padding_token': 'pad_token',
@@ -23,15 +29,15 @@ FILE_ROLES = {
     'bos_token': 'bos_token',
     'eos_token': 'eos_token',
 }
-_SURROGATE = re.compile('[\ud800-\udfff]')  # half a character: from JSON escapes, file names
+_SURROGATE = re.compile('[\ud800-\udfff]')  # unpaired, from JSON escapes or file names
 
 
 class Encoded(NamedTuple):
-    """The tokens of a text, their ids, and where in the text each of them stands.
+    """The tokens of a text, their ids, and their positions in the text.
 
-    ``text[start:end]`` with (start, end) of ``offsets`` is what the token was made from, without
-    the space before a word, and but for characters that were removed at its ends, such as a
-    combining accent after the last letter.
+    ``text[start:end]`` with (start, end) of ``offsets`` is the text that the token was made from,
+    without the space before a word and without characters removed at its ends, such as a combining
+    accent after the last letter.
     """
 
     tokens: list[str]
@@ -40,65 +46,65 @@ class Encoded(NamedTuple):
 
 
 class SubwordTokenizer(ABC):
-    """Text to subword tokens and their ids; the base of the tokenizers.
+    """Base class of the tokenizers: text to subword tokens and their ids.
 
     Parameters
     ----------
     vocab : gluonnlp.vocab.BERTVocab
     **options
-        Further keyword arguments of the class, kept for copies.
+        Further keyword arguments of the class, for copies.
 
     Raises
     ------
     TypeError, ValueError
-        If ``vocab`` is no vocabulary or has no unknown token.
+        If ``vocab`` is not a vocabulary or has no unknown token.
     """
 
     pair_separators = 1
-    """How many separators stand between the two texts of a pair."""
+    """Number of separators between the two texts of a pair."""
 
-    def __init__(self, vocab, **options):
+    def __init__(self, vocab: BERTVocab, **options: Any) -> None:
         if not (hasattr(vocab, 'token_to_idx') and hasattr(vocab, 'idx_to_token')):
             raise TypeError(f'vocab must be a BERTVocab, got {type(vocab).__name__}')
         if vocab.unknown_token is None:
-            raise ValueError('vocab has no unknown token: words that it cannot make have no id')
+            raise ValueError('vocab has no unknown token, for words that it cannot form')
         self._vocab = vocab
         self._options = options
         self._unknown_id = vocab.token_to_idx[vocab.unknown_token]
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple:
         return functools.partial(type(self), *self._arguments(), **self._options), ()
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f'{type(self).__name__}({self._vocab!r}, lower={self.lower})'
 
     @property
-    def vocab(self):
+    def vocab(self) -> BERTVocab:
         """The vocabulary."""
         return self._vocab
 
     @property
-    def lower(self):
-        """Whether the text is lower-cased."""
+    def lower(self) -> bool:
+        """True if the text is lower-cased."""
         return self._options.get('lower', False)
 
     @property
-    def uses_token_types(self):
-        """Whether the second text of a pair has token types 1."""
+    def uses_token_types(self) -> bool:
+        """True if the second text of a pair has token types 1."""
         return self._options.get('uses_token_types', True)
 
-    def without_token_types(self):
-        """The same tokenizer for a network that has no token types for the text of a pair."""
+    def without_token_types(self) -> SubwordTokenizer:
+        """Copy the tokenizer for a network that has no token types."""
         if not self.uses_token_types:
             return self
         return type(self)(*self._arguments(), **{**self._options, 'uses_token_types': False})
 
-    def __call__(self, text):
-        """The tokens of a text, as a list of str."""
+    def __call__(self, text: str) -> list[str]:
+        """Tokenize a text; return a list of str."""
         return self._run_one(checked_text(text)).tokens
 
-    def encode(self, text):
-        """The tokens of a text with their ids and places.
+    def encode(self, text: str) -> Encoded:
+        """Tokenize a text with ids and offsets.
 
         Parameters
         ----------
@@ -115,8 +121,8 @@ class SubwordTokenizer(ABC):
         """
         return self._encoded(self._run_one(checked_text(text)))
 
-    def encode_batch(self, texts):
-        """As :meth:`encode`, for many texts at once.
+    def encode_batch(self, texts: Iterable[str]) -> list[Encoded]:
+        """Tokenize many texts at once, as :meth:`encode` does one.
 
         Parameters
         ----------
@@ -128,8 +134,8 @@ class SubwordTokenizer(ABC):
         """
         return [self._encoded(encoding) for encoding in self._run(checked_texts(texts))]
 
-    def encode_ids(self, texts):
-        """The ids alone of many texts, faster than :meth:`encode_batch`.
+    def encode_ids(self, texts: Iterable[str]) -> list[list[int]]:
+        """Compute only the ids of many texts, faster than :meth:`encode_batch`.
 
         Parameters
         ----------
@@ -141,8 +147,8 @@ class SubwordTokenizer(ABC):
         """
         return [self._ids(encoding) for encoding in self._run_for_ids(checked_texts(texts))]
 
-    def convert_tokens_to_ids(self, tokens):
-        """The id of a token, or the ids of a list of tokens.
+    def convert_tokens_to_ids(self, tokens: Any) -> Any:
+        """Look up the id of a token, or the ids of a list of tokens.
 
         Parameters
         ----------
@@ -151,12 +157,12 @@ class SubwordTokenizer(ABC):
         Returns
         -------
         int or list of int
-            The unknown token's id for tokens that the vocabulary does not have.
+            The unknown token's id for tokens that the vocabulary lacks.
         """
         return self._vocab[tokens if isinstance(tokens, str) else list(tokens)]
 
-    def convert_ids_to_tokens(self, ids):
-        """The token of an id, or the tokens of a list or array of ids.
+    def convert_ids_to_tokens(self, ids: Any) -> Any:
+        """Look up the token of an id, or the tokens of a list or array of ids.
 
         Parameters
         ----------
@@ -182,8 +188,8 @@ class SubwordTokenizer(ABC):
                 )
         return [self._vocab.idx_to_token[number] for number in numbers]
 
-    def save(self, folder):
-        """Write the files from which transformers and :func:`read_tokenizer` make the tokenizer.
+    def save(self, folder: PathLike) -> None:
+        """Write the files that transformers and :func:`read_tokenizer` read as this tokenizer.
 
         Parameters
         ----------
@@ -193,7 +199,7 @@ class SubwordTokenizer(ABC):
         Raises
         ------
         ValueError
-            If the vocabulary cannot be written in the form of these files.
+            If these files cannot hold the vocabulary.
         """
         special = {
             key: token
@@ -220,19 +226,19 @@ class SubwordTokenizer(ABC):
                 path.write_bytes(content.encode() if isinstance(content, str) else content)
 
     def _arguments(self):
-        """The positional arguments of a copy."""
+        """Return the positional arguments of a copy."""
         return (self._vocab,)
 
     @abstractmethod
     def _run_one(self, text):
-        """An object with tokens, ids and offsets, for one checked text."""
+        """Tokenize one checked text into an object with tokens, ids and offsets."""
 
     def _run(self, texts):
-        """The same for a list of texts."""
+        """Tokenize a list of checked texts."""
         return [self._run_one(text) for text in texts]
 
     def _run_for_ids(self, texts):
-        """The same where offsets are not needed."""
+        """Tokenize a list of checked texts where offsets are not needed."""
         return self._run(texts)
 
     def _ids(self, encoding):
@@ -242,16 +248,16 @@ class SubwordTokenizer(ABC):
         return Encoded(encoding.tokens, self._ids(encoding), encoding.offsets)
 
     def _special_entry(self, key, token):
-        """What the files of transformers say of a special token: the token, or an object."""
+        """Return a special token as transformers' files state it: the token, or an object."""
         return token
 
     @abstractmethod
     def _config(self):
-        """Entries of tokenizer_config.json."""
+        """Return the entries of tokenizer_config.json."""
 
     @abstractmethod
     def _files(self):
-        """The content, as text or bytes, of the files with the vocabulary by name."""
+        """Return the content, as text or bytes, of the vocabulary's files by name."""
 
 
 class LibraryTokenizer(SubwordTokenizer):
@@ -277,22 +283,22 @@ class LibraryTokenizer(SubwordTokenizer):
         return run(texts, add_special_tokens=False)
 
 
-def checked_text(text):
-    """The text without halves of characters, which no file and no library can hold."""
+def checked_text(text: str) -> str:
+    """Replace unpaired surrogates, which no file or library can hold."""
     if not isinstance(text, str):
         raise TypeError(f'text must be str, got {type(text).__name__}')
     return _SURROGATE.sub('\ufffd', text)  # as long as before: offsets stay
 
 
-def checked_texts(texts):
-    """As :func:`checked_text`, for an iterable of texts."""
+def checked_texts(texts: Iterable[str]) -> list[str]:
+    """Check an iterable of texts as :func:`checked_text` checks one."""
     if isinstance(texts, (str, bytes)):
         raise TypeError('texts must be a list of str, got one text')
     return [checked_text(text) for text in texts]
 
 
-def ordered_tokens(vocab, form):
-    """The tokens by id; ValueError if one stands twice, which ``form`` could not express."""
+def ordered_tokens(vocab: BERTVocab, form: str) -> list[str]:
+    """List the tokens by id; ValueError if one occurs twice, which ``form`` cannot express."""
     for number, token in enumerate(vocab.idx_to_token):
         if vocab.token_to_idx[token] != number:
             raise ValueError(

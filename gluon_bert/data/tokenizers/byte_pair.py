@@ -1,9 +1,11 @@
-"""Text to byte-level BPE tokens, as RoBERTa reads it."""
+"""Tokenize text by byte-level BPE, as RoBERTa does."""
 
 from __future__ import annotations
 
 import json
 import reprlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Optional
 
 from tokenizers import AddedToken, Tokenizer
 from tokenizers.decoders import ByteLevel as ByteLevelDecoder
@@ -11,10 +13,15 @@ from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import ByteLevel
 from tokenizers.processors import RobertaProcessing
 
+from ..._internal.types import PathLike
 from ..classification.rows import drop_trailing_blanks, read_lines
 from .base import ROLES, LibraryTokenizer, ordered_tokens
 from .vocabulary import read_vocab
 from .vocabulary_ids import check_num_lines
+
+if TYPE_CHECKING:
+    from gluonnlp.vocab import BERTVocab
+
 
 SPACE = 'Ġ'  # how the vocabulary spells a space
 MAX_BYTES = 16 << 20
@@ -26,9 +33,9 @@ class BytePairTokenizer(LibraryTokenizer):
     """Byte-level BPE tokenizer of RoBERTa.
 
     The text is split into words, each with the space before it, and numbers and punctuation; the
-    UTF-8 bytes of each are joined pair by pair, the pair that stands first among ``merges`` first.
+    UTF-8 bytes of each are joined pair by pair, in the order of ``merges``.
     Radford et al. (2019), section 2.2; Liu et al. (2019), section 4.4. Case and white space are
-    kept. Special tokens in the text are kept whole; the mask token takes the space before it.
+    preserved. Special tokens in the text are not split; the mask token takes the space before it.
 
     Parameters
     ----------
@@ -36,14 +43,14 @@ class BytePairTokenizer(LibraryTokenizer):
     merges : sequence of (str, str)
         The pairs, the most frequent first.
     add_prefix_space : bool
-        Treat the first word like the others, which have a space before them.
+        Treat the first word like the others, as if a space preceded it.
     uses_token_types : bool
         Give the second text of a pair token types 1; RoBERTa has none.
 
     Raises
     ------
     TypeError, ValueError
-        If ``vocab`` is no vocabulary, or a pair or its union is not in it.
+        If ``vocab`` is not a vocabulary, or lacks a pair's parts or union.
 
     Examples
     --------
@@ -60,7 +67,14 @@ class BytePairTokenizer(LibraryTokenizer):
 
     pair_separators = 2
 
-    def __init__(self, vocab, merges, *, add_prefix_space=False, uses_token_types=False):
+    def __init__(
+        self,
+        vocab: BERTVocab,
+        merges: Sequence[tuple[str, str]],
+        *,
+        add_prefix_space: bool = False,
+        uses_token_types: bool = False,
+    ) -> None:
         super().__init__(
             vocab, add_prefix_space=bool(add_prefix_space), uses_token_types=bool(uses_token_types)
         )
@@ -76,16 +90,22 @@ class BytePairTokenizer(LibraryTokenizer):
         self._tokenizer = self._build()
 
     @classmethod
-    def from_files(cls, vocab_path, merges_path, special_tokens=None, **options):
-        """The tokenizer in two files.
+    def from_files(
+        cls,
+        vocab_path: PathLike,
+        merges_path: PathLike,
+        special_tokens: Optional[dict[str, str]] = None,
+        **options: Any,
+    ) -> BytePairTokenizer:
+        """Read the tokenizer from its two files.
 
         Parameters
         ----------
         vocab_path : str or Path
             ``vocab.json`` with the id of each token, or GluonNLP's vocabulary JSON.
         merges_path : str or Path
-            ``merges.txt``, or GluonNLP's ``openai_webtext_bpe_ranks-396d4d8e.json``, which is the
-            same: a pair a line.
+            ``merges.txt``, or GluonNLP's ``openai_webtext_bpe_ranks-396d4d8e.json``; both have a
+            pair a line.
         special_tokens : dict of str to str, optional
             See :func:`gluon_bert.data.read_vocab`.
         **options
@@ -133,10 +153,10 @@ class BytePairTokenizer(LibraryTokenizer):
         return tokenizer
 
     @staticmethod
-    def is_first_subword(token):
-        """Whether a token starts a word after a space.
+    def is_first_subword(token: str) -> bool:
+        """Tell if a token starts a word after a space.
 
-        The first word of a text only does so with ``add_prefix_space``.
+        For the first word of a text this holds only with ``add_prefix_space``.
 
         Examples
         --------
@@ -178,8 +198,8 @@ class BytePairTokenizer(LibraryTokenizer):
         }
 
 
-def read_merges(path):
-    """The pairs of a ``merges.txt``, or of GluonNLP's file of BPE ranks.
+def read_merges(path: PathLike) -> list[tuple[str, str]]:
+    """Read the pairs of a ``merges.txt``, or of GluonNLP's file of BPE ranks.
 
     Parameters
     ----------
@@ -194,17 +214,18 @@ def read_merges(path):
     ------
     FileNotFoundError
     ValueError
-        If the file is larger than 16 MiB or not UTF-8, or a line is not a pair, or stands twice.
+        If the file is larger than 16 MiB or not UTF-8, or a line is not a pair or occurs twice.
     """
     check_num_lines(path, MAX_BYTES, MAX_MERGES)
-    lines = {}  # of each pair
+    lines: dict[tuple[str, str], int] = {}  # of each pair
     for number, line in drop_trailing_blanks(read_lines(path, MAX_BYTES)):
         if number == 1 and line.startswith('#version'):
             continue
-        pair = tuple(line.split(' '))
-        if len(pair) != 2 or not all(pair):
+        first, *others = line.split(' ')
+        if len(others) != 1 or not (first and others[0]):
             raise ValueError(f'{path}:{number}: {line[:80]!r} is not two tokens and one space')
+        pair = first, others[0]
         if pair in lines:
-            raise ValueError(f'{path}:{number}: {line[:80]!r} stands in line {lines[pair]} too')
+            raise ValueError(f'{path}:{number}: {line[:80]!r} also occurs in line {lines[pair]}')
         lines[pair] = number
     return list(lines)

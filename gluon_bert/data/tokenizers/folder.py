@@ -1,10 +1,12 @@
-"""The tokenizer of a folder with a published or saved model."""
+"""Read the tokenizer of a folder with a published or saved model."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Optional
 
 from ..._internal.json import read_json
+from ..._internal.types import PathLike
 from .base import FILE_ROLES, ROLES
 from .byte_pair import SPACE, BytePairTokenizer
 from .sentencepiece import SentencePieceTokenizer, read_sentencepiece_vocab
@@ -18,14 +20,18 @@ from .vocabulary_ids import (
 )
 from .wordpiece import SUBWORD_PREFIX, BertTokenizer
 
+if TYPE_CHECKING:
+    from .base import SubwordTokenizer
+
+
 _CONFIG = 'tokenizer_config.json'
-_WHOLE = 'tokenizer.json'
+_TOKENIZER_JSON = 'tokenizer.json'
 
 
-def read_tokenizer(folder, lower=None):
-    """The tokenizer of a folder, whatever its family.
+def read_tokenizer(folder: PathLike, lower: Optional[bool] = None) -> Optional[SubwordTokenizer]:
+    """Read the tokenizer of a folder, whatever its family.
 
-    It is made of the first of these that the folder has:
+    It is built from the first of these in the folder:
 
     1. a SentencePiece model: ``tokenizer.model``, ``spiece.model`` or ``*.spiece``;
     2. a byte-level BPE: ``merges.txt`` or GluonNLP's ``*bpe_ranks*.json``, with ``vocab.json`` or
@@ -33,27 +39,27 @@ def read_tokenizer(folder, lower=None):
     3. a WordPiece vocabulary: ``vocab.txt``, or GluonNLP's JSON as ``vocab.json`` or ``*.vocab``;
     4. ``tokenizer.json`` with a WordPiece or byte-level BPE model.
 
-    ``tokenizer_config.json`` and ``special_tokens_map.json`` say the rest. Words that were added
-    after the vocabulary are left out.
+    ``tokenizer_config.json`` and ``special_tokens_map.json`` hold the settings. Words added after
+    the vocabulary are ignored.
 
     Parameters
     ----------
     folder : str or Path
     lower : bool, optional
-        Lower-case the text. By default as ``tokenizer_config.json`` says, or ``tokenizer.json``;
-        if neither does, for WordPiece, exactly if the vocabulary has no capital letters.
+        Lower-case the text. By default as stated in ``tokenizer_config.json`` or
+        ``tokenizer.json``; if in neither, for WordPiece, if the vocabulary has no capital letters.
 
     Returns
     -------
     BertTokenizer, BytePairTokenizer, SentencePieceTokenizer or None
-        None if the folder has no such file.
+        None if the folder has none of these files.
 
     Raises
     ------
     FileNotFoundError
         If there is no such folder.
     ValueError
-        If a file is malformed, or it is not clear which of several is meant.
+        If a file is malformed, or several files match.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -70,13 +76,13 @@ def read_tokenizer(folder, lower=None):
         )
     if vocab is not None:
         return _word_piece(_word_piece_vocab(vocab, settings), settings, lower)
-    if settings.whole:
-        return _from_whole(folder / _WHOLE, settings, lower)
+    if settings.tokenizer_json:
+        return _from_tokenizer_json(folder / _TOKENIZER_JSON, settings, lower)
     return None
 
 
-def read_max_tokens(folder):
-    """How long a sequence the tokenizer of a folder is set to make.
+def read_max_tokens(folder: PathLike) -> Optional[int]:
+    """Read the longest sequence that the tokenizer of a folder is set to make.
 
     Parameters
     ----------
@@ -86,12 +92,12 @@ def read_max_tokens(folder):
     -------
     int or None
         ``model_max_length`` of ``tokenizer_config.json``, special tokens included; None if it is
-        not there, or so large that it stands for no limit.
+        missing, or so large that it means no limit.
 
     Raises
     ------
     ValueError
-        If it is no number from 1.
+        If it is not a number from 1.
     """
     path = Path(folder) / _CONFIG
     value = _read_object(path).get('model_max_length')
@@ -103,7 +109,7 @@ def read_max_tokens(folder):
 
 
 class _Settings:
-    """What the JSON files of a folder say, with checks of its kind."""
+    """Checked settings from the JSON files of a folder."""
 
     def __init__(self, folder):
         self._path = folder / _CONFIG
@@ -111,11 +117,11 @@ class _Settings:
             **_read_object(folder / 'special_tokens_map.json'),
             **_read_object(self._path),
         }
-        self.whole = _read_object(folder / _WHOLE)
+        self.tokenizer_json = _read_object(folder / _TOKENIZER_JSON)
 
     def special_tokens(self, **others):
-        """The special tokens named, by their names in GluonNLP; ``others`` where none is."""
-        found = {name: token for name, token in others.items() if isinstance(token, str)}
+        """Return the named special tokens by GluonNLP's names, completed from ``others``."""
+        tokens = {name: token for name, token in others.items() if isinstance(token, str)}
         for name in ROLES:
             token = self._content.get(FILE_ROLES[name])
             token = token.get('content') if isinstance(token, dict) else token
@@ -125,11 +131,11 @@ class _Settings:
                 raise ValueError(
                     f'{self._path}: {FILE_ROLES[name]} is {clipped(token)!r}, not a token'
                 )
-            found[name] = token
-        return found
+            tokens[name] = token
+        return tokens
 
     def flag(self, name, *others):
-        """A value that is true or false; the first of ``others`` that is one if there is none."""
+        """Return a boolean setting, or the first boolean of ``others`` if it is missing."""
         value = self._content.get(name)
         if value is not None and not isinstance(value, bool):
             raise ValueError(f'{self._path}: {name} is {clipped(value)!r}, expected true or false')
@@ -137,9 +143,9 @@ class _Settings:
 
     @property
     def max_input_chars_per_word(self):
-        """How long a word may be, or None."""
+        """The longest word in characters, or None."""
         name = 'max_input_chars_per_word'
-        value = self._content.get(name, _object(self.whole.get('model')).get(name))
+        value = self._content.get(name, _object(self.tokenizer_json.get('model')).get(name))
         if value is not None and (
             isinstance(value, bool) or not isinstance(value, int) or not 1 <= value < 2**31
         ):
@@ -150,7 +156,7 @@ class _Settings:
 
     @property
     def uses_token_types(self):
-        """Whether the network is given token types, or None."""
+        """True if the network takes token types; None if not stated."""
         inputs = self._content.get('model_input_names')
         if isinstance(inputs, list):
             return 'token_type_ids' in inputs
@@ -181,7 +187,7 @@ def _word_piece_vocab(path, settings):
 
 
 def _word_piece(vocab, settings, lower):
-    normalizer = _object(settings.whole.get('normalizer'))
+    normalizer = _object(settings.tokenizer_json.get('normalizer'))
     if lower is None:
         lower = settings.flag('do_lower_case', normalizer.get('lowercase'))
     return BertTokenizer(
@@ -205,9 +211,9 @@ def _byte_pair_options(settings, splitter):
     )
 
 
-def _from_whole(path, settings, lower):
-    """A tokenizer from tokenizer.json alone."""
-    content, model = settings.whole, _object(settings.whole.get('model'))
+def _from_tokenizer_json(path, settings, lower):
+    """Build a tokenizer from tokenizer.json alone."""
+    content, model = settings.tokenizer_json, _object(settings.tokenizer_json.get('model'))
     kind = model.get('type') or ('BPE' if 'merges' in model else 'WordPiece')
     if kind not in ('WordPiece', 'BPE'):
         kind = repr(clipped(kind)).strip('\'"')
@@ -257,13 +263,13 @@ def _merges(merges, path):
 
 
 def _find(folder, *patterns):
-    """The file of the first pattern that has one; ValueError if that has several."""
+    """Find the file of the first pattern that matches; ValueError if several match."""
     for pattern in patterns:
         paths = sorted(path for path in folder.glob(pattern) if path.is_file())
         if len(paths) > 1:
             raise ValueError(
                 f'{folder}: has {len(paths)} files {pattern}, such as '
-                f'{paths[0].name} and {paths[1].name}; keep the one that is meant'
+                f'{paths[0].name} and {paths[1].name}; keep only one of them'
             )
         if paths:
             return paths[0]

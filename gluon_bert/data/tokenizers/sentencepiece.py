@@ -1,8 +1,10 @@
-"""Text to SentencePiece tokens, as KoBERT reads it."""
+"""Tokenize text with SentencePiece models, as KoBERT does."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from typing import Optional, Union
 
 from gluonnlp.data import count_tokens
 from gluonnlp.vocab import BERTVocab
@@ -10,6 +12,7 @@ from tokenizers import PreTokenizedString, Regex
 from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer, Split
 
+from ..._internal.types import PathLike
 from .base import ROLES, Encoded, SubwordTokenizer, checked_text, checked_texts
 from .sentencepiece_file import library_tokenizer, load, pieces_of, read_model
 from .vocabulary_ids import BERT_TOKENS, check_names, check_unknown
@@ -22,7 +25,7 @@ MAX_BEST = 512  # the library's limit
 class SentencePieceTokenizer(SubwordTokenizer):
     """Tokenizer with a SentencePiece model, such as KoBERT's.
 
-    Kudo and Richardson (2018). Special tokens in the text are kept whole.
+    Kudo and Richardson (2018). Special tokens in the text are not split.
 
     Parameters
     ----------
@@ -35,14 +38,14 @@ class SentencePieceTokenizer(SubwordTokenizer):
     strip_accents : bool, optional
         Remove accents first. By default exactly if ``lower``.
     split_words : bool
-        Clean the text and split it at punctuation and Chinese characters as :class:`BertTokenizer`
-        does, and give the model each word on its own, as GluonNLP's BERTSPTokenizer did. By
-        default the model gets the text as it is: so GluonNLP's ``get_tokenizer`` had it for
-        KoBERT, and so do KoBERT's authors.
+        Clean the text, split it at punctuation and Chinese characters as :class:`BertTokenizer`
+        does, and pass each word to the model separately, as GluonNLP's BERTSPTokenizer did. By
+        default the model gets the unchanged text, as in GluonNLP's ``get_tokenizer`` for KoBERT
+        and in KoBERT's own code.
     num_best, alpha : int, float
-        Sample segmentations, to vary training data: among the ``num_best`` most probable ones, or
-        all if -1, with probabilities to the power of ``alpha``. 0 or 1: always the most probable.
-        The random numbers are the library's: ``sentencepiece.set_random_generator_seed``.
+        Sample segmentations, to vary training data, among the ``num_best`` most probable ones, or
+        all if -1, with probabilities to the power of ``alpha``. With 0 or 1 the most probable is
+        always taken. The library's seed is ``sentencepiece.set_random_generator_seed``.
     uses_token_types : bool
         Give the second text of a pair token types 1.
 
@@ -57,16 +60,16 @@ class SentencePieceTokenizer(SubwordTokenizer):
 
     def __init__(
         self,
-        path,
-        vocab=None,
-        lower=False,
+        path: Union[PathLike, bytes],
+        vocab: Optional[BERTVocab] = None,
+        lower: bool = False,
         *,
-        strip_accents=None,
-        split_words=False,
-        num_best=0,
-        alpha=1.0,
-        uses_token_types=True,
-    ):
+        strip_accents: Optional[bool] = None,
+        split_words: bool = False,
+        num_best: int = 0,
+        alpha: float = 1.0,
+        uses_token_types: bool = True,
+    ) -> None:
         self._model = path if isinstance(path, bytes) else read_model(path)
         source = 'the model' if isinstance(path, bytes) else path
         self._processor = load(self._model, source)
@@ -96,13 +99,14 @@ class SentencePieceTokenizer(SubwordTokenizer):
                 strip_accents=bool(lower if strip_accents is None else strip_accents),
             )
         )
-        special = {getattr(self._vocab, name, None) for name in ROLES} - {None}
+        tokens = [getattr(self._vocab, name, None) for name in ROLES]
+        special = {token for token in tokens if token is not None}
         self._special = re.compile(
             f'({"|".join(map(re.escape, sorted(special, key=len, reverse=True)))})'
         )
 
-    def __call__(self, text):
-        """The tokens of a text, as a list of str."""
+    def __call__(self, text: str) -> list[str]:
+        """Tokenize a text; return a list of str."""
         tokens = []
         for number, part in enumerate(self._special.split(checked_text(text))):
             if number % 2:
@@ -112,8 +116,8 @@ class SentencePieceTokenizer(SubwordTokenizer):
                 tokens += self._processor.encode(word, out_type=str, **self._sampling)
         return tokens
 
-    def encode_ids(self, texts):
-        """The ids alone of many texts, faster than :meth:`encode_batch`.
+    def encode_ids(self, texts: Iterable[str]) -> list[list[int]]:
+        """Compute only the ids of many texts, faster than :meth:`encode_batch`.
 
         Parameters
         ----------
@@ -126,8 +130,8 @@ class SentencePieceTokenizer(SubwordTokenizer):
         return [self._vocab[self(text)] for text in checked_texts(texts)]
 
     @staticmethod
-    def is_first_subword(token):
-        """Whether a token starts a word.
+    def is_first_subword(token: str) -> bool:
+        """Tell if a token starts a word.
 
         Examples
         --------
@@ -160,7 +164,7 @@ class SentencePieceTokenizer(SubwordTokenizer):
         return prepared
 
     def _placed(self, text):
-        """The tokens of a text with their places in it."""
+        """Yield the tokens of a text with their positions in it."""
         prepared = self._prepared(text)
         words = prepared.get_splits()
         Split(Regex(r'[\s\S]'), 'isolated').pre_tokenize(prepared)
@@ -192,7 +196,7 @@ class SentencePieceTokenizer(SubwordTokenizer):
 
     def _files(self):
         files = {'tokenizer.model': self._model}
-        # The tokenizers library composes fewer accents again, and cleans before it splits.
+        # The tokenizers library recomposes fewer accents, and cleans before it splits.
         if not any(self._options[name] for name in ('lower', 'strip_accents', 'split_words')):
             tokenizer = library_tokenizer(self._model, self._vocab)
             if tokenizer is not None:
@@ -200,15 +204,17 @@ class SentencePieceTokenizer(SubwordTokenizer):
         return files
 
 
-def read_sentencepiece_vocab(path, special_tokens=None):
-    """The vocabulary of a SentencePiece model, as GluonNLP makes it.
+def read_sentencepiece_vocab(
+    path: PathLike, special_tokens: Optional[dict[str, str]] = None
+) -> BERTVocab:
+    """Read the vocabulary of a SentencePiece model, as GluonNLP builds it.
 
     Parameters
     ----------
     path : str or Path
     special_tokens : dict of str to str, optional
-        See :func:`gluon_bert.data.read_vocab`. Special tokens that the model does not have get
-        the ids after its pieces.
+        See :func:`gluon_bert.data.read_vocab`. Special tokens that the model lacks get the ids
+        after its pieces.
 
     Returns
     -------
@@ -232,7 +238,7 @@ def _vocab_of(processor, given, source):
     for number, token in enumerate(tokens):
         if ids[token] != number:
             raise ValueError(
-                f'{source}: token {token[:80]!r} stands twice, with the ids {number} '
+                f'{source}: token {token[:80]!r} occurs twice, with the ids {number} '
                 f'and {ids[token]}'
             )
     named = {**BERT_TOKENS, **given}

@@ -1,16 +1,23 @@
-"""SentencePiece's model file: a protocol buffer with the pieces and the rules of clean-up."""
+"""Read SentencePiece's model file, a protocol buffer with pieces and normalisation rules."""
 
 from __future__ import annotations
 
 import re
 import struct
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from tokenizers import AddedToken, Regex, Tokenizer, normalizers
 from tokenizers.decoders import Metaspace as MetaspaceDecoder
 from tokenizers.models import Unigram
 from tokenizers.pre_tokenizers import Metaspace
 from tokenizers.processors import BertProcessing
+
+from ..._internal.types import PathLike
+
+if TYPE_CHECKING:
+    from gluonnlp.vocab import BERTVocab
+
 
 MAX_BYTES = 8 << 20
 MAX_PIECES = 300_000  # the largest published models have 256000
@@ -20,15 +27,15 @@ _UNIGRAM = 1
 
 
 class Model(NamedTuple):
-    """What is in a model file: pieces as (text, score, type), and the fields of its settings."""
+    """Content of a model file: pieces as (text, score, type), and the fields of its settings."""
 
     pieces: list
     trainer: dict
     normalizer: dict
 
 
-def read_model(path):
-    """The bytes of a model file, checked to be one.
+def read_model(path: PathLike) -> bytes:
+    """Read the bytes of a model file and check that it is one.
 
     Parameters
     ----------
@@ -55,8 +62,8 @@ def read_model(path):
     return data
 
 
-def load(data, source='the model'):
-    """The library's processor of a model.
+def load(data: bytes, source: PathLike = 'the model') -> Any:
+    """Load a model into the library's processor.
 
     Parameters
     ----------
@@ -71,7 +78,7 @@ def load(data, source='the model'):
     Raises
     ------
     ImportError
-        If the library is not installed, or too old to withstand damaged models.
+        If the library is not installed, or crashes on damaged models because it is too old.
     ValueError
         If the library refuses the model.
     """
@@ -92,9 +99,10 @@ def load(data, source='the model'):
         raise ValueError(f'{source}: not a SentencePiece model: {error}') from None
 
 
-def parse_model(data):
-    """The content of a model file; ValueError if it is none."""
-    pieces, settings = [], {2: {}, 3: {}}
+def parse_model(data: bytes) -> Model:
+    """Parse a model file; ValueError if it is none."""
+    pieces: list[tuple[str, float, int]] = []
+    settings: dict[int, dict] = {2: {}, 3: {}}
     for number, value in _fields(data):
         if number == 1:
             fields = dict(_fields(value))
@@ -113,18 +121,19 @@ def parse_model(data):
     return Model(pieces, settings[2], settings[3])
 
 
-def pieces_of(encoded):
-    """The pieces of an encoded text, as (text, begin, end) with places in bytes."""
+def pieces_of(encoded: bytes) -> Iterator[tuple[str, int, int]]:
+    """Yield the pieces of an encoded text, as (text, begin, end) with positions in bytes."""
     for number, value in _fields(encoded):
         if number == 2:
             fields = dict(_fields(value))
             yield fields[1].decode('utf-8'), fields.get(4, 0), fields.get(5, 0)
 
 
-def library_tokenizer(data, vocab):
-    """The same segmentation in the ``tokenizers`` library, where that has it.
+def library_tokenizer(data: bytes, vocab: BERTVocab) -> Optional[Tokenizer]:
+    """Build the same segmentation in the ``tokenizers`` library, if it supports it.
 
-    It differs for full-width letters with a combining accent, which the library does not compose.
+    It differs only for full-width letters with a combining accent, which the library does not
+    compose.
 
     Parameters
     ----------
@@ -135,8 +144,8 @@ def library_tokenizer(data, vocab):
     Returns
     -------
     tokenizers.Tokenizer or None
-        None for a model that is not a unigram model with the usual handling of white space, that
-        has other ids, or whose rules of clean-up the library cannot read.
+        None unless the model is a unigram model with the usual handling of white space and the
+        same ids, whose normalisation rules the library can read.
     """
     model = parse_model(data)
     tokens = [piece for piece, _, _ in model.pieces]
@@ -174,9 +183,9 @@ def library_tokenizer(data, vocab):
 
 
 def _fields(data):
-    """The fields of a protocol buffer message: (number, int or bytes)."""
+    """Yield the fields of a protocol buffer message: (number, int or bytes)."""
     if isinstance(data, int):
-        raise ValueError(f'the number {data} stands for a message')
+        raise ValueError(f'expected a message, got the number {data}')
     place = 0
     while place < len(data):
         key, place = _varint(data, place)
@@ -189,7 +198,7 @@ def _fields(data):
                 raise ValueError(f'it ends inside field {number}')
             value, place = data[place : place + size], place + size
         else:
-            raise ValueError(f'at byte {place} begins no field')
+            raise ValueError(f'no field begins at byte {place}')
         yield number, value
 
 
@@ -203,4 +212,4 @@ def _varint(data, place):
         place += 1
         if byte < 128:
             return value, place
-    raise ValueError(f'at byte {place} stands a number of more than 64 bits')
+    raise ValueError(f'the number at byte {place} has more than 64 bits')

@@ -1,40 +1,48 @@
-"""Vocabulary files: one token a line, JSON, or a SentencePiece model."""
+"""Read vocabulary files: one token a line, JSON, or a SentencePiece model."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Optional
 
 from ..._internal.json import read_json
+from ..._internal.types import PathLike
 from ..classification.rows import read_lines
 from .sentencepiece import read_sentencepiece_vocab
 from .vocabulary_ids import build_vocab, check_num_lines, find_special_tokens, gluonnlp_order
 from .vocabulary_json import vocab_from_json
+
+if TYPE_CHECKING:
+    from gluonnlp.vocab import BERTVocab
+
 
 # The largest published vocabulary, LaBSE's, has 501153 lines and 5 million bytes.
 MAX_LINES = 600_000
 MAX_BYTES = 16 << 20
 
 
-def read_vocab(path, swap=False, special_tokens=None):
+def read_vocab(
+    path: PathLike, swap: bool = False, special_tokens: Optional[dict[str, str]] = None
+) -> BERTVocab:
     r"""Read a vocabulary in any form in which BERTs are published.
 
-    - ``vocab.txt``: the id of a token is its line number, from 0. Lines are stripped as Google's
-      reader does, except that a token of white space stays what it is: the Chinese and the
-      multilingual files hold U+2028.
+    - ``vocab.txt``: the id of a token is its line number, from 0. Lines are stripped as in Google's
+      reader, except that a token of white space is preserved: the Chinese and the multilingual
+      files contain U+2028.
     - GluonNLP's JSON (``*.vocab``, ``vocab.json``), with the keys of 0.5, of 0.6 or of 0.7 and
-      later. The empty token, to which GluonNLP's converters stripped U+2028, is that again.
+      later. The empty token, to which GluonNLP's converters stripped U+2028, is restored.
     - ``vocab.json`` of a byte-level BPE: an object with the id of each token.
     - A SentencePiece model (``*.spiece``, ``*.model``).
 
     Parameters
     ----------
     path : str or Path
-        A name that ends in '.txt' is read by lines, another by its content.
+        A '.txt' file is read line by line; the format of others is detected from their content.
     swap : bool
         Give the tokens of a ``vocab.txt`` the ids of GluonNLP 0.5 and 0.6, see
-        :func:`gluonnlp_order`. The other forms hold ids and keep them.
+        :func:`gluonnlp_order`. Other formats contain ids, which are preserved.
     special_tokens : dict of str to str, optional
-        Names of special tokens where they are not the usual ones, such as
+        Special tokens that differ from the usual ones, such as
         ``{'mask_token': '<mask>'}``: of unknown_token, padding_token, cls_token, sep_token,
         mask_token, bos_token, eos_token.
 
@@ -47,8 +55,9 @@ def read_vocab(path, swap=False, special_tokens=None):
     ------
     FileNotFoundError
     ValueError
-        If the file is too large or not UTF-8, a token is empty or stands twice, the ids are not
-        those from 0 on, the parts of a JSON contradict each other, or a special token is missing.
+        If the file is too large or not UTF-8, a token is empty or occurs twice, the ids are not
+        consecutive from 0, the parts of a JSON contradict each other, or a special token is
+        missing.
 
     Examples
     --------
@@ -85,10 +94,10 @@ def _read_tokens(path):
     for number, line in read_lines(path, MAX_BYTES):
         token = line.strip() or line
         if not token:
-            raise ValueError(f'{path}:{number}: the line is empty, one token a line is needed')
+            raise ValueError(f'{path}:{number}: the line is empty, expected one token a line')
         if token in lines:
             raise ValueError(
-                f'{path}:{number}: token {token[:80]!r} stands in line {lines[token]} too'
+                f'{path}:{number}: token {token[:80]!r} also occurs in line {lines[token]}'
             )
         lines[token] = number
     return list(lines)

@@ -1,17 +1,19 @@
-"""Tokens and their ids: what the readers and writers of vocabularies share."""
+"""Map tokens to ids, for the readers and writers of vocabularies."""
 
 from __future__ import annotations
 
 import reprlib
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from gluonnlp.data import count_tokens
 from gluonnlp.vocab import BERTVocab
 
+from ..._internal.types import PathLike
 from ..classification.rows import unknown_name
 
 SPECIAL_TOKENS = ('[UNK]', '[PAD]', '[CLS]', '[SEP]', '[MASK]')  # GluonNLP's ids 0 to 4
 
-# What a vocabulary calls its special tokens where nothing else is said.
+# Default special tokens of a vocabulary.
 BERT_TOKENS = {
     'unknown_token': '[UNK]',
     'padding_token': '[PAD]',
@@ -30,16 +32,16 @@ ROBERTA_TOKENS = {
 }
 
 
-def clipped(value):
-    """A value out of a file as a short text, whose repr is for a message."""
+def clipped(value: object) -> str:
+    """Shorten a value read from a file, to be shown with repr in a message."""
     return value[:80] if isinstance(value, str) else reprlib.repr(value)
 
 
-def gluonnlp_order(tokens):
-    """The order that the converters of GluonNLP 0.5 and 0.6 gave a vocabulary.
+def gluonnlp_order(tokens: Sequence[str]) -> list[int]:
+    """Compute the order that GluonNLP 0.5's and 0.6's converters gave a vocabulary.
 
-    [UNK], [PAD], [CLS], [SEP] and [MASK] get the ids 0 to 4, each by changing places with the
-    token that stands there.
+    [UNK], [PAD], [CLS], [SEP] and [MASK] get the ids 0 to 4, each by swapping with the token that
+    has the id.
 
     Parameters
     ----------
@@ -74,8 +76,10 @@ def gluonnlp_order(tokens):
     return order
 
 
-def build_vocab(tokens, special_tokens, reserved_tokens=()):
-    """A vocabulary with the ids of a list.
+def build_vocab(
+    tokens: Sequence[str], special_tokens: Mapping[str, str], reserved_tokens: Sequence[str] = ()
+) -> BERTVocab:
+    """Build a vocabulary with the ids of a list.
 
     Parameters
     ----------
@@ -84,7 +88,7 @@ def build_vocab(tokens, special_tokens, reserved_tokens=()):
     special_tokens : dict of str to str
         As from :func:`find_special_tokens`.
     reserved_tokens : sequence of str
-        Further tokens that the vocabulary is to list as reserved.
+        Further tokens to list as reserved.
 
     Returns
     -------
@@ -98,15 +102,17 @@ def build_vocab(tokens, special_tokens, reserved_tokens=()):
     )
 
 
-def find_special_tokens(tokens, given, source):
-    """The special tokens of a vocabulary by their names in GluonNLP.
+def find_special_tokens(
+    tokens: Collection[str], given: Mapping[str, str], source: PathLike
+) -> dict[str, str]:
+    """Find the special tokens of a vocabulary by their names in GluonNLP.
 
     Parameters
     ----------
     tokens : collection of str
     given : dict of str to str
-        Known ones. The others are BERT's or, in a vocabulary with <s> and without [CLS],
-        RoBERTa's.
+        Known special tokens. The others are BERT's or, in a vocabulary with <s> and without
+        [CLS], RoBERTa's.
     source : str or Path
         For the message.
 
@@ -117,43 +123,42 @@ def find_special_tokens(tokens, given, source):
     Raises
     ------
     ValueError
-        If one is not among the tokens or the same as the unknown token, or ``given`` has another
-        name.
+        If one is missing or equals the unknown token, or ``given`` has an unknown name.
     """
     check_names(given)
     present = set(tokens)
     usual = ROBERTA_TOKENS if '<s>' in present and '[CLS]' not in present else BERT_TOKENS
-    found = {
+    special_tokens = {
         name: token
         for name, token in {**usual, **given}.items()
         if name in BERT_TOKENS or name in given or token in present
     }
-    for name, token in found.items():
+    for name, token in special_tokens.items():
         if token not in present:
             raise ValueError(
                 f'{source}: special token {token[:80]!r} is missing among the '
                 f'{len(present)} tokens ({name})'
             )
-    check_unknown(found, source)
-    return found
+    check_unknown(special_tokens, source)
+    return special_tokens
 
 
-def check_names(special_tokens):
-    """ValueError if a special token has another name than those of GluonNLP."""
+def check_names(special_tokens: Iterable[str]) -> None:
+    """Raise ValueError if a special token has a name other than GluonNLP's."""
     for name in special_tokens:
         if name not in ROBERTA_TOKENS:
             raise unknown_name('special token', name, ROBERTA_TOKENS)
 
 
-def check_unknown(special_tokens, source):
-    """ValueError if a token is the unknown one too: GluonNLP would count it twice."""
+def check_unknown(special_tokens: Mapping[str, str], source: PathLike) -> None:
+    """Raise ValueError if a token equals the unknown one, which GluonNLP would count twice."""
     for name, token in special_tokens.items():
         if name != 'unknown_token' and token == special_tokens['unknown_token']:
             raise ValueError(f'{source}: {token[:80]!r} is both unknown_token and {name}')
 
 
-def looks_lowercase(vocab):
-    """Whether a vocabulary seems made of lower-cased text.
+def looks_lowercase(vocab: BERTVocab) -> bool:
+    """Tell if a vocabulary seems made of lower-cased text.
 
     Parameters
     ----------
@@ -176,42 +181,45 @@ def looks_lowercase(vocab):
     )
 
 
-def ids_to_tokens(ids, source):
-    """The tokens by id of an object with the id of each token.
+def ids_to_tokens(ids: object, source: PathLike) -> list[str]:
+    """List the tokens by id, given an object with the id of each token.
 
     Raises
     ------
     ValueError
-        If it is none, or the ids are not all those from 0 on.
+        If it is not such an object, or the ids are not consecutive from 0.
     """
     if not isinstance(ids, dict) or not ids:
-        raise ValueError(f'{source}: no object with the id of each token')
-    tokens = [None] * len(ids)
+        raise ValueError(f'{source}: expected an object with the id of each token')
+    by_id: dict[int, str] = {}
     for token, number in ids.items():
-        _check_id(token, number, len(tokens), source)
-        if tokens[number] is not None:
+        _check_id(token, number, len(ids), source)
+        if number in by_id:
             raise ValueError(
-                f'{source}: tokens {tokens[number][:80]!r} and {token[:80]!r} both '
+                f'{source}: tokens {by_id[number][:80]!r} and {token[:80]!r} both '
                 f'have the id {number}'
             )
-        tokens[number] = token
+        by_id[number] = token
+    tokens = [by_id[number] for number in range(len(ids))]
     check_text(tokens, source)
     return tokens
 
 
-def check_text(tokens, source):
-    """ValueError if a token is no str, holds a NUL, or cannot be written as UTF-8."""
+def check_text(tokens: Sequence[object], source: PathLike) -> None:
+    """Raise ValueError if a token is no str, holds a NUL, or is not valid Unicode."""
     for number, token in enumerate(tokens):
         if not isinstance(token, str):
             raise ValueError(f'{source}: token {number} is {clipped(token)!r}, not a text')
         if '\0' in token:
             raise ValueError(f'{source}: token {number}, {token[:80]!r}, holds a NUL character')
         if not token.isascii() and any('\ud800' <= char <= '\udfff' for char in token):
-            raise ValueError(f'{source}: token {number}, {token[:80]!r}, holds half a character')
+            raise ValueError(
+                f'{source}: token {number}, {token[:80]!r}, holds an unpaired surrogate'
+            )
 
 
-def check_num_lines(path, max_bytes, max_lines):
-    """ValueError if a file has more lines in its first ``max_bytes`` than anyone needs."""
+def check_num_lines(path: PathLike, max_bytes: int, max_lines: int) -> None:
+    """Raise ValueError if a file has more than ``max_lines`` in its first ``max_bytes``."""
     with open(path, 'rb') as file:
         if file.read(max_bytes).count(b'\n') > max_lines:
             raise ValueError(f'{path}: the file has more than {max_lines} lines')

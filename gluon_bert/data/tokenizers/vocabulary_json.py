@@ -1,12 +1,15 @@
-"""GluonNLP's vocabulary JSON, in all the forms it was written in, and its two orders of ids."""
+"""Read and write GluonNLP's vocabulary JSON in all its versions and both orders of ids."""
 
 from __future__ import annotations
 
 import json
 import re
 import reprlib
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Optional
 
 from ..._internal.files import write_text
+from ..._internal.types import PathLike
 from .vocabulary_ids import (
     BERT_TOKENS,
     SPECIAL_TOKENS,
@@ -18,17 +21,21 @@ from .vocabulary_ids import (
     ids_to_tokens,
 )
 
+if TYPE_CHECKING:
+    from gluonnlp.vocab import BERTVocab
+
+
 FORMS = ('current', 'old', '0.5')
 
-# The keys that hold special tokens: in an object of their own since 0.7, beside the others before.
+# Keys of special tokens, which are in a separate object since 0.7.
 _ROLES = ('padding_token', 'bos_token', 'eos_token', 'mask_token', 'sep_token', 'cls_token')
 _RESERVED = ('[PAD]', '[CLS]', '[SEP]', '[MASK]')
 _LINE_SEPARATOR = '\u2028'
 _UNUSED = re.compile(r'\[unused(\d+)\]')
 
 
-def gluonnlp_json(tokens, form='current'):
-    """A published BERT's vocabulary as GluonNLP's converters wrote it, byte for byte.
+def gluonnlp_json(tokens: Any, form: str = 'current') -> bytes:
+    """Write a published vocabulary as GluonNLP's converters wrote it, byte for byte.
 
     Parameters
     ----------
@@ -41,12 +48,12 @@ def gluonnlp_json(tokens, form='current'):
     Returns
     -------
     bytes
-        Tokens are stripped as the converters did: U+2028 becomes the empty token.
+        Tokens are stripped as in the converters: U+2028 becomes the empty token.
 
     Raises
     ------
     ValueError
-        If there is no such form, a special token is missing, or two tokens become the same.
+        If the form is unknown, a special token is missing, or two tokens become equal.
 
     Examples
     --------
@@ -58,7 +65,7 @@ def gluonnlp_json(tokens, form='current'):
     tokens = [token.strip() for token in getattr(tokens, 'idx_to_token', tokens)]
     if len(set(tokens)) < len(tokens):
         repeated = next(token for token in tokens if tokens.count(token) > 1)
-        raise ValueError(f'tokens: {repeated!r} stands twice, white space left out')
+        raise ValueError(f'tokens: {repeated!r} occurs twice, white space aside')
     if form == 'current':
         return (
             build_vocab(tokens, find_special_tokens(tokens, BERT_TOKENS, 'tokens'))
@@ -81,28 +88,28 @@ def gluonnlp_json(tokens, form='current'):
     return json.dumps(content).encode()
 
 
-def write_vocab_json(path, vocab):
-    """Write a vocabulary as the JSON of GluonNLP 0.7 and later, whole or not at all.
+def write_vocab_json(path: PathLike, vocab: BERTVocab) -> None:
+    """Write a vocabulary atomically as the JSON of GluonNLP 0.7 and later.
 
-    ``gluonnlp.vocab.BERTVocab.from_json`` and :func:`gluon_bert.data.read_vocab` give an equal
-    vocabulary.
+    ``gluonnlp.vocab.BERTVocab.from_json`` and :func:`gluon_bert.data.read_vocab` read an equal
+    vocabulary from it.
 
     Parameters
     ----------
     path : str or Path
     vocab : gluonnlp.vocab.BERTVocab
-        In its own order of ids.
+        Written in its order of ids.
     """
     write_text(path, vocab.to_json())
 
 
-def unswapped(tokens):
-    """From the ids that GluonNLP 0.5 and 0.6 gave a vocabulary back to the published ones.
+def to_published_order(tokens: Sequence[str]) -> list[str]:
+    """Convert the ids of GluonNLP 0.5 and 0.6 back to the published ones.
 
-    :func:`gluonnlp_order` backwards. Where the special tokens stood before is told by the tokens
-    they ousted: the published files of 2018 begin with [PAD] and continue with [unused0],
-    [unused1] and so on, or [unused1], [unused2] and so on. The four of these missing before the
-    token at id 5 stand where [UNK], [CLS], [SEP] and [MASK] came from.
+    Inverts :func:`gluonnlp_order`. The tokens that the special tokens replaced show their former
+    positions: the published files of 2018 begin with [PAD] and continue with [unused0], [unused1]
+    and so on, or [unused1], [unused2] and so on. The four of these missing before the token at
+    id 5 are now where [UNK], [CLS], [SEP] and [MASK] came from.
 
     Parameters
     ----------
@@ -126,18 +133,19 @@ def unswapped(tokens):
     >>> swapped[:6], swapped[-4:]
     (['[UNK]', '[PAD]', '[CLS]', '[SEP]', '[MASK]', '[unused4]'], \
 ['[unused0]', '[unused1]', '[unused2]', '[unused3]'])
-    >>> unswapped(swapped) == file
+    >>> to_published_order(swapped) == file
     True
     """
     place = {token: number for number, token in enumerate(tokens)}
     number = _UNUSED.fullmatch(tokens[5]) if len(tokens) > 5 else None
     first = int(number[1]) - 4 if number else -1
-    ousted = [place.get(f'[unused{first + k}]') for k in range(4)]
-    if tuple(tokens[:5]) != SPECIAL_TOKENS or None in ousted:
+    unused = [f'[unused{first + k}]' for k in range(4)]
+    ousted = [place[token] for token in unused if token in place]
+    if tuple(tokens[:5]) != SPECIAL_TOKENS or len(ousted) < len(unused):
         raise ValueError(
             f'the tokens begin with {tokens[:6]}: not the order GluonNLP gave the '
             f'vocabularies of 2018, {list(SPECIAL_TOKENS)} and an [unused...] '
-            f'whose four predecessors stand elsewhere'
+            f'whose four predecessors are elsewhere'
         )
     published = list(tokens)
     for new, old in (
@@ -146,15 +154,22 @@ def unswapped(tokens):
         (2, ousted[1]),
         (1, ousted[0]),
         (0, ousted[0]),
-    ):  # the last one: [PAD], which [UNK] had ousted, to the front
+    ):  # the last swap moves [PAD], which [UNK] had replaced, to the front
         published[new], published[old] = published[old], published[new]
     if [published[number] for number in gluonnlp_order(published)] != list(tokens):
-        raise ValueError('the tokens that special tokens ousted are not where those came from')
+        raise ValueError(
+            'the tokens that special tokens replaced are not at their former positions'
+        )
     return published
 
 
-def vocab_from_json(content, source, special_tokens=None):
-    """The vocabulary in a JSON of GluonNLP, or in an object with the id of each token.
+unswapped = to_published_order  # its name in 0.1
+
+
+def vocab_from_json(
+    content: object, source: PathLike, special_tokens: Optional[Mapping[str, str]] = None
+) -> BERTVocab:
+    """Build the vocabulary in a JSON of GluonNLP, or in an object with each token's id.
 
     Parameters
     ----------
@@ -163,7 +178,7 @@ def vocab_from_json(content, source, special_tokens=None):
     source : str or Path
         For the messages.
     special_tokens : dict of str to str, optional
-        Instead of those that the content names.
+        Used instead of those in the content.
 
     Returns
     -------
@@ -176,8 +191,9 @@ def vocab_from_json(content, source, special_tokens=None):
 
     Notes
     -----
-    Before 0.7 GluonNLP wrote a token of two roles, such as end and padding, twice into
-    idx_to_token. As with its own reader the ids stay, and the token has that of token_to_idx.
+    Before 0.7 GluonNLP wrote a token with two roles, such as end and padding, twice into
+    idx_to_token. As in its own reader the ids are preserved, and the token has that of
+    token_to_idx.
     """
     if not isinstance(content, dict):
         raise ValueError(f'{source}: holds a {type(content).__name__}, not an object')
@@ -195,7 +211,7 @@ def vocab_from_json(content, source, special_tokens=None):
     for number in repeated:
         if tokens[number] not in (*named.values(), *reserved):
             raise ValueError(
-                f'{source}: token {tokens[number][:80]!r} stands twice, with the ids '
+                f'{source}: token {tokens[number][:80]!r} occurs twice, with the ids '
                 f'{number} and {ids[tokens[number]]}'
             )
     return _build(tokens, named, reserved, repeated)
@@ -242,10 +258,10 @@ def _indices(content, source):
 
 
 def _named_tokens(content, source):
-    """The special tokens that a JSON names, by role."""
+    """Return the special tokens named in a JSON, by role."""
     inner = content.get('identifiers_to_tokens') or {}
     if not isinstance(inner, dict):
-        raise ValueError(f'{source}: identifiers_to_tokens is no object')
+        raise ValueError(f'{source}: identifiers_to_tokens is not an object')
     named = {role: inner[role] for role in _ROLES if inner.get(role) is not None}
     for role in ('unknown_token', *_ROLES):
         if content.get(role) is None:
@@ -262,7 +278,7 @@ def _named_tokens(content, source):
 def _reserved_tokens(content, ids, named, source):
     reserved = content.get('reserved_tokens') or []
     if not isinstance(reserved, list):
-        raise ValueError(f'{source}: reserved_tokens is no list')
+        raise ValueError(f'{source}: reserved_tokens is not a list')
     for token in reserved:
         if not isinstance(token, str) or not token or token not in ids:
             raise ValueError(f'{source}: reserved token {clipped(token)!r} is not in token_to_idx')

@@ -1,6 +1,9 @@
-"""Text to WordPiece tokens."""
+"""Tokenize text by WordPiece."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Optional
 
 from tokenizers import AddedToken, Tokenizer
 from tokenizers.decoders import WordPiece as WordPieceDecoder
@@ -11,16 +14,20 @@ from tokenizers.processors import BertProcessing
 
 from .base import ROLES, LibraryTokenizer, ordered_tokens
 
+if TYPE_CHECKING:
+    from gluonnlp.vocab import BERTVocab
+
+
 SUBWORD_PREFIX = '##'
 
 
 class BertTokenizer(LibraryTokenizer):
     """WordPiece tokenizer of BERT.
 
-    Control characters go, Chinese characters stand alone, white space and punctuation split the
-    text into words, and each word is cut into the longest pieces that the vocabulary has, from
-    the left; a word that cannot be cut is the unknown token. Devlin et al. (2019), section 3; Wu
-    et al. (2016), section 4.1. Special tokens in the text are kept whole.
+    Control characters are removed, Chinese characters are words of their own, white space and
+    punctuation split the text into words, and each word is split from the left into the longest
+    pieces in the vocabulary; a word that cannot be split becomes the unknown token. Devlin et al.
+    (2019), section 3; Wu et al. (2016), section 4.1. Special tokens in the text are not split.
 
     Parameters
     ----------
@@ -28,13 +35,13 @@ class BertTokenizer(LibraryTokenizer):
     lower : bool
         Lower-case the text.
     strip_accents : bool, optional
-        Remove accents. By default exactly if ``lower``, as the published models were trained.
+        Remove accents. By default if ``lower``, as the published models were trained.
     split_chinese : bool
         Make each Chinese character a word.
     max_input_chars_per_word : int
         A longer word is the unknown token.
     never_split : iterable of str, optional
-        Words kept whole, in this spelling. Those that the vocabulary does not have get the id of
+        Words that are not split, in this spelling. Those missing in the vocabulary get the id of
         its unknown token.
     uses_token_types : bool
         Give the second text of a pair token types 1; False for networks without token types
@@ -43,14 +50,14 @@ class BertTokenizer(LibraryTokenizer):
     Raises
     ------
     TypeError, ValueError
-        If ``vocab`` is no vocabulary or has no unknown token, or another argument is not as above.
+        If ``vocab`` is not a vocabulary or has no unknown token, or another argument is invalid.
 
     Notes
     -----
     The rules are those of the ``tokenizers`` library, so the ids are those of Hugging Face's
-    ``BertTokenizer``. Google's Python differs in three places that ordinary text does not reach:
-    it keeps private-use characters, turns a capital sigma at the end of a word into the final
-    one, and sets apart the 256 Chinese characters from U+2B820.
+    ``BertTokenizer``. Google's Python differs in three cases that are rare in text: it preserves
+    private-use characters, lower-cases a capital sigma at the end of a word to the final form,
+    and splits off the 256 Chinese characters from U+2B820.
 
     Examples
     --------
@@ -65,15 +72,15 @@ class BertTokenizer(LibraryTokenizer):
 
     def __init__(
         self,
-        vocab,
-        lower=True,
+        vocab: BERTVocab,
+        lower: bool = True,
         *,
-        strip_accents=None,
-        split_chinese=True,
-        max_input_chars_per_word=200,
-        never_split=None,
-        uses_token_types=True,
-    ):
+        strip_accents: Optional[bool] = None,
+        split_chinese: bool = True,
+        max_input_chars_per_word: int = 200,
+        never_split: Optional[Iterable[str]] = None,
+        uses_token_types: bool = True,
+    ) -> None:
         super().__init__(
             vocab,
             lower=bool(lower),
@@ -116,8 +123,8 @@ class BertTokenizer(LibraryTokenizer):
         return tokenizer
 
     @staticmethod
-    def is_first_subword(token):
-        """Whether a token starts a word.
+    def is_first_subword(token: str) -> bool:
+        """Tell if a token starts a word.
 
         Examples
         --------
@@ -160,8 +167,10 @@ class BertTokenizer(LibraryTokenizer):
 BERTTokenizer = BertTokenizer  # GluonNLP's spelling
 
 
-def normalizer_of(lower, strip_accents=None, split_chinese=True):
-    """BERT's clean-up of text, as a normalizer of the ``tokenizers`` library.
+def normalizer_of(
+    lower: bool, strip_accents: Optional[bool] = None, split_chinese: bool = True
+) -> BertNormalizer:
+    """Make a normalizer of the ``tokenizers`` library that cleans text as BERT does.
 
     Parameters
     ----------

@@ -1,1 +1,1 @@
-"""Where the files of a row come from, and how they are verified and kept."""
+"""Fetch, verify and cache the files of a row."""

@@ -1,4 +1,4 @@
-"""Take wanted files out of a zip that is not trusted."""
+"""Unpack chosen files from an untrusted zip archive."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import stat
 import struct
 import zipfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
-from .errors import told_when_full
+from .errors import explain_disk_full
 
 MAX_MEMBERS = 1000
 MAX_UNPACKED = 8 << 30  # bytes
-MAX_RATIO = 200  # of sizes unpacked and packed, where unpacked is more than RATIO_FROM
+MAX_RATIO = 200  # of unpacked to packed size, if the unpacked size is above RATIO_FROM
 RATIO_FROM = 100 << 20  # bytes
 CHUNK = 1 << 20
 
@@ -30,28 +31,28 @@ _DAMAGED = (
 )
 
 
-def extract(archive, folder, wanted):
-    """Unpack the files that are wanted.
+def extract(archive: Path, folder: Path, wanted: Callable[[str], bool]) -> list[Path]:
+    """Unpack the chosen files of an archive.
 
     Parameters
     ----------
     archive : Path
-        A zip; its files may lie in one sub-folder.
+        A zip; its files may be in one sub-folder.
     folder : Path
-        Where the files go; it exists and has none of them.
+        An existing folder that has none of the files.
     wanted : callable
-        Given a file's name, whether to take it.
+        Returns True for the name of a file to unpack.
 
     Returns
     -------
     list of Path
-        In the archive's order; nothing is left behind if the archive is refused.
+        In the archive's order; a refused archive leaves no files behind.
 
     Raises
     ------
     ValueError
-        If the archive is damaged or hostile: encrypted, with paths that lead elsewhere, links,
-        sizes out of all proportion, too many members; or if it has nothing that is wanted.
+        If the archive is damaged or hostile (encrypted, with paths outside the folder, links,
+        absurd sizes or too many members), or has none of the files.
     OSError
         If the disk is full.
     """
@@ -64,7 +65,7 @@ def extract(archive, folder, wanted):
             for name, member in chosen.items():
                 written.append(folder / name)
                 needed = sum(member.file_size for member in chosen.values())
-                with told_when_full(folder, needed):
+                with explain_disk_full(folder, needed):
                     _write(source, member, written[-1])
     except BaseException as error:
         for path in written:
@@ -80,7 +81,7 @@ def extract(archive, folder, wanted):
 
 
 class _Reader(io.BufferedReader):
-    """Refuse to read a directory of absurd size into memory."""
+    """Reader that refuses to load a directory of absurd size into memory."""
 
     def __init__(self, path):
         super().__init__(io.FileIO(path))
@@ -92,7 +93,7 @@ class _Reader(io.BufferedReader):
 
 
 def _check(members, size):
-    """Refuse what no honest archive of a model has."""
+    """Refuse an archive with members that no honest model archive has."""
     if len(members) > MAX_MEMBERS:
         raise ValueError(f'it has {len(members)} members, more than {MAX_MEMBERS}')
     for member in members:
@@ -102,7 +103,7 @@ def _check(members, size):
     if packed > size:
         raise ValueError('its members overlap')
     if unpacked > MAX_UNPACKED or (unpacked > RATIO_FROM and unpacked > MAX_RATIO * packed):
-        raise ValueError(f'{packed} bytes are to become {unpacked}')
+        raise ValueError(f'{packed} bytes would unpack to {unpacked}')
 
 
 def _check_member(member):
@@ -119,7 +120,7 @@ def _check_member(member):
     kind = stat.S_IFMT(member.external_attr >> 16)
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         raise ValueError(f'{name[:100]!r} is a link or a device')
-    # zipfile bounds what these two unpack at a time.
+    # For these two, zipfile bounds how much is unpacked at a time.
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise ValueError(f'{name[:100]!r} is packed by method {member.compress_type}')
 
@@ -134,12 +135,12 @@ def _choose(members, wanted):
             raise ValueError(f'it has {name[:100]!r} twice')
         chosen[name] = member
     if not chosen:
-        raise ValueError('nothing in it is what is looked for')
+        raise ValueError('it has none of the files sought')
     return chosen
 
 
 def _write(source, member, path: Path):
-    # zipfile gives at most file_size bytes and compares their checksum at the end.
+    # zipfile reads at most file_size bytes and compares their checksum at the end.
     with source.open(member) as packed, open(path, 'xb') as file:
         done = 0
         for block in iter(lambda: packed.read(CHUNK), b''):

@@ -1,4 +1,4 @@
-"""The folder of one model or vocabulary: locked, filled whole, cleared."""
+"""Lock, fill and install the cache folder of one model or vocabulary."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ import logging
 import os
 import shutil
 import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Union
+from typing import Optional, Union
 
 from ..._internal.files import sha256_of, write_text
 from ..schema import Vocabulary, Weights
-from .errors import told_when_full
-from .local_files import RECORD, Found, look, plain_files, stamp_of, swapped_of
+from .errors import explain_disk_full
+from .local_files import RECORD, LocalFiles, find_files, id_order, plain_files, stamp_of
 
-WAIT = 5  # seconds for another process, before a message says so
-# Kinds that are kept as they come.
+WAIT = 5  # seconds to wait for another process before logging it
+# Kinds that are installed unchanged.
 _FINAL_KINDS = ('safetensors', 'vocab_txt', 'spiece', 'byte_pair')
 _FINAL_NAMES = {
     '.safetensors': 'model.safetensors',
@@ -30,14 +31,14 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where one row's files belong.
+class CacheEntry:
+    """The folders of one row's files in the cache.
 
     Parameters
     ----------
     root : Path
     key : str
-        Name of the folder: the data set's, for parameters with the architecture's before it.
+        Name of the folder: the data set's name, for parameters after the architecture's.
     row : Vocabulary or Weights
     """
 
@@ -46,36 +47,36 @@ class Place:
     row: Union[Vocabulary, Weights]
 
     @property
-    def folder(self):
-        """Of the final form."""
+    def folder(self) -> Path:
+        """Folder of the installed files."""
         return self.root / self.key
 
     @property
-    def downloads(self):
-        """Of what is under way."""
+    def downloads(self) -> Path:
+        """Folder of partial downloads."""
         return self.root / '.downloads' / self.key
 
 
 @contextlib.contextmanager
-def locked(place):
-    """Hold the lock of a place; one that a killed process held is free."""
+def locked(entry: CacheEntry) -> Iterator[None]:
+    """Hold the lock of an entry; the lock of a killed process is free."""
     from filelock import FileLock, Timeout
 
-    path = place.root / '.locks' / f'{place.key}.lock'
+    path = entry.root / '.locks' / f'{entry.key}.lock'
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(str(path))
         try:
             lock.acquire(timeout=WAIT)
         except Timeout:
-            _log.warning('%s is being fetched by another process: waiting for it', place.key)
+            _log.warning('%s is being fetched by another process: waiting for it', entry.key)
             lock.acquire()
     except OSError as error:
         raise OSError(
             error.errno,
             f'{os.strerror(error.errno or 0)}: nothing can be fetched into '
             'this folder; set root or MXNET_HOME',
-            str(place.root),
+            str(entry.root),
         ) from None
     try:
         yield
@@ -84,47 +85,52 @@ def locked(place):
 
 
 @contextlib.contextmanager
-def workshop(place):
-    """A temporary folder beside what is under way; the place's lock is held."""
-    with told_when_full(place.root):
-        place.downloads.mkdir(parents=True, exist_ok=True)
-        for path in place.downloads.iterdir():
-            if path.is_dir():  # of a process that was killed
+def staging_dir(entry: CacheEntry) -> Iterator[Path]:
+    """Make a temporary folder beside the partial downloads; the entry's lock is held."""
+    with explain_disk_full(entry.root):
+        entry.downloads.mkdir(parents=True, exist_ok=True)
+        for path in entry.downloads.iterdir():
+            if path.is_dir():  # left by a killed process
                 shutil.rmtree(path, ignore_errors=True)
-        temporary = Path(tempfile.mkdtemp(dir=place.downloads))
+        temporary = Path(tempfile.mkdtemp(dir=entry.downloads))
     try:
         yield temporary
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
         with contextlib.suppress(OSError):
-            place.downloads.rmdir()  # unless something is to be gone on with
+            entry.downloads.rmdir()  # unless a partial download remains
 
 
-def settle(place, raw, convert, temporary):
-    """Bring fetched files into their final form and folder, whole.
+def install(
+    entry: CacheEntry,
+    raw: LocalFiles,
+    convert: Optional[Callable[[LocalFiles, Path], None]],
+    temporary: Path,
+) -> LocalFiles:
+    """Convert fetched files to their final form and move them into place in one step.
 
     Parameters
     ----------
-    place : Place
-    raw : Found
+    entry : CacheEntry
+    raw : LocalFiles
     convert : callable, optional
-        ``convert(raw, folder)`` writes the final form of a kind that is not kept as it comes.
+        ``convert(raw, folder)`` writes the final form of kinds that are not installed unchanged.
     temporary : Path
-        On the same file system as the place.
+        On the same file system as the entry.
 
     Returns
     -------
-    Found
+    LocalFiles
 
     Raises
     ------
     ValueError
-        If the files are not of use.
+        If the files are not usable.
     """
     final = temporary / 'final'
     final.mkdir()
     sources = list(plain_files(raw.paths))
-    with told_when_full(place.root, sum(path.stat().st_size for path in sources)):
+    with explain_disk_full(entry.root, sum(path.stat().st_size for path in sources)):
         if convert is None or raw.kind in _FINAL_KINDS:
             for path in sources:
                 _link(path, final / _final_name(path, raw.kind, sources))
@@ -133,8 +139,8 @@ def settle(place, raw, convert, temporary):
             for path in sources:  # so that it is not fetched again for the vocabulary
                 if path.name == 'vocab.txt' and not (final / path.name).exists():
                     _link(path, final / path.name)
-        if look(final, place.row) is None:
-            raise ValueError('nothing in it is of use')
+        if find_files(final, entry.row) is None:
+            raise ValueError('it has no usable files')
         paths = sorted(final.iterdir())
         write_text(
             final / RECORD,
@@ -147,10 +153,12 @@ def settle(place, raw, convert, temporary):
                 indent=1,
             ),
         )
-    _move(final, place.folder)
-    shutil.rmtree(place.downloads, ignore_errors=True)
-    paths, kind = look(place.folder, place.row)
-    return Found(paths, kind, swapped_of(kind), raw.source)
+    _move(final, entry.folder)
+    shutil.rmtree(entry.downloads, ignore_errors=True)
+    located = find_files(entry.folder, entry.row)
+    if located is None:
+        raise ValueError(f'{entry.folder}: its files were removed while they were installed')
+    return LocalFiles(*located, id_order(located[1]), raw.source)
 
 
 def _final_name(path, kind, paths):
@@ -161,7 +169,7 @@ def _final_name(path, kind, paths):
 
 
 def _link(source, target):
-    """The same file under another name, or a copy where the file systems differ."""
+    """Link a file under another name, or copy it where the file systems differ."""
     try:
         os.link(os.path.realpath(source), target)
     except OSError:
@@ -174,6 +182,6 @@ def _move(final, folder):
     except OSError:
         if not folder.is_dir():
             raise
-        # The record first: with it alone the folder counts as having nothing.
+        # The record first: a folder with the record alone counts as empty.
         for path in sorted(final.iterdir(), key=lambda path: path.name != RECORD):
             os.replace(path, folder / path.name)

@@ -1,15 +1,17 @@
-"""What goes wrong on a file's way: reasons, waits, full disks."""
+"""Download errors, retries and timeouts."""
 
 from __future__ import annotations
 
 import contextlib
-import email.utils
 import errno
 import logging
 import os
 import re
 import shutil
 import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Optional
 from urllib.parse import urlsplit
 
 CONNECT_TIMEOUT = 10  # seconds
@@ -24,30 +26,30 @@ _sleep = time.sleep
 
 
 class SourceError(Exception):
-    """A source does not give its file; the message is the reason.
+    """A source does not provide its file; the message gives the reason.
 
     Parameters
     ----------
     reason : str
     absent : bool
-        The source answers, and has no such file.
+        The source answers but has no such file.
     """
 
-    def __init__(self, reason, absent=False):
+    def __init__(self, reason: str, absent: bool = False) -> None:
         super().__init__(reason)
         self.absent = absent
 
 
-def shown(url):
-    """An address without passwords or signatures, for messages."""
+def shown(url: str) -> str:
+    """Remove passwords and signatures from a URL, for messages."""
     parts = urlsplit(url)
     if parts.scheme not in ('http', 'https'):
         return url
     return parts._replace(netloc=parts.netloc.rpartition('@')[2], query='', fragment='').geturl()
 
 
-def timeouts():
-    """Seconds to wait for a connection, and for data on it; GLUON_BERT_TIMEOUT sets both.
+def timeouts() -> tuple[float, float]:
+    """Read the timeouts for connecting and for data; GLUON_BERT_TIMEOUT sets both.
 
     Returns
     -------
@@ -65,28 +67,27 @@ def timeouts():
     return min(seconds, CONNECT_TIMEOUT), seconds
 
 
-def pause(url, failure, attempt, after=None):
-    """Wait before another attempt: as long as the server asks, else longer each time."""
+def pause(url: str, failure: object, attempt: int, after: Optional[float] = None) -> None:
+    """Wait before the next attempt: as long as the server asks, else longer each time."""
     seconds = BACK_OFF * 2**attempt if after is None else after
     _log.info('%s: %s; again in %s s', shown(url), failure, seconds)
     _sleep(seconds)
 
 
-def retry_after(response):
-    """Seconds that a server asks to wait, bounded, or None."""
-    text = response.headers.get('Retry-After', '')
-    if re.fullmatch(r'\d{1,9}', text):
-        seconds = int(text)
-    else:
-        try:
-            seconds = email.utils.parsedate_to_datetime(text).timestamp() - time.time()
-        except (TypeError, ValueError, OverflowError):
-            return None
-    return min(max(seconds, 0), MAX_RETRY_AFTER)
+def retry_after(response: Any) -> Optional[float]:
+    """Read the seconds that a server asks to wait, bounded; None if it asks for none."""
+    from urllib3.exceptions import InvalidHeader
+    from urllib3.util import Retry
+
+    try:
+        seconds = Retry().get_retry_after(response)
+    except (InvalidHeader, ValueError, OverflowError):
+        return None
+    return None if seconds is None else min(seconds, MAX_RETRY_AFTER)
 
 
-def short_reason(error):
-    """One short line out of the client's nested messages."""
+def short_reason(error: BaseException) -> str:
+    """Summarise the client's nested messages in one short line."""
     text = str(error)
     connect, read = timeouts()
     if 'connect timeout' in text:
@@ -95,14 +96,14 @@ def short_reason(error):
         return f'no data for {read:g} s'
     match = re.search(r'(\d+) more expected', text)
     if match:
-        return f'broken off, {match.group(1)} bytes are missing'
+        return f'interrupted, {match.group(1)} bytes are missing'
     match = re.search(r'\[Errno -?\d+\] [^\'")]+', text)
     return match.group() if match else f'{type(error).__name__}: {text[:150]}'
 
 
 @contextlib.contextmanager
-def told_when_full(folder, needed=None):
-    """Turn a full disk, quota or file-size limit into an OSError that says what is needed."""
+def explain_disk_full(folder: Path, needed: Optional[int] = None) -> Iterator[None]:
+    """Turn a full disk, quota or file-size limit into an OSError that gives the sizes."""
     try:
         yield
     except OSError as error:
@@ -111,11 +112,11 @@ def told_when_full(folder, needed=None):
         raise disk_full(folder, needed, error.errno) from None
 
 
-def disk_full(folder, needed, number=errno.ENOSPC):
-    """The error that says so, and what is needed and free."""
+def disk_full(folder: Path, needed: Optional[int], number: int = errno.ENOSPC) -> OSError:
+    """Make the error for a full disk, with the bytes needed and free."""
     while not folder.exists():
         folder = folder.parent
-    wanted = f'{needed} bytes are needed' if needed else 'more is needed'
+    wanted = f'{needed} bytes are needed' if needed else 'more space is needed'
     return OSError(
         number,
         f'{os.strerror(number)}: {wanted}, {shutil.disk_usage(folder).free} bytes are free',

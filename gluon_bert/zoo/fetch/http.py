@@ -1,4 +1,4 @@
-"""One file over HTTP: streamed, resumed, tried again, checked before it gets its name."""
+"""Download one file over HTTP: stream, resume, retry, and check before renaming."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import logging
 import os
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Optional
 from urllib.parse import urljoin, urlsplit
 
 from ..._internal.files import write_text
@@ -17,33 +19,39 @@ from .errors import (
     TRY_AGAIN,
     SourceError,
     disk_full,
+    explain_disk_full,
     pause,
     retry_after,
     short_reason,
     shown,
     timeouts,
-    told_when_full,
 )
 
 ATTEMPTS = 4
-MAX_SIZE = 8 << 30  # bytes, of a file whose size is not known beforehand
+MAX_SIZE = 8 << 30  # bytes, for a file of unknown size
 CHUNK = 1 << 16
 
 _log = logging.getLogger(__name__)
 
 
 class _Again(Exception):
-    """Worth another attempt, after so many seconds if given."""
+    """A failure worth another attempt, after ``after`` seconds if given."""
 
     def __init__(self, reason, after=None):
         super().__init__(reason)
         self.after = after
 
 
-def download(url, target, size=None, check=None, progress=True):
-    """Fetch ``url`` to ``target``, which appears whole and checked or not at all.
+def download(
+    url: str,
+    target: Path,
+    size: Optional[int] = None,
+    check: Optional[Callable[[Path], object]] = None,
+    progress: bool = True,
+) -> Path:
+    """Download ``url`` to ``target``, which appears only once complete and checked.
 
-    What has arrived lies in ``<target>.part`` until then, and a later call goes on from there.
+    Until then the data is in ``<target>.part``, where a later call resumes the download.
 
     Parameters
     ----------
@@ -54,8 +62,8 @@ def download(url, target, size=None, check=None, progress=True):
     size : int, optional
         Bytes it must have; without it, at most ``MAX_SIZE``.
     check : callable, optional
-        Given the path of the whole file before it gets its name; a ValueError refuses it, and it
-        is fetched once more.
+        Called with the path of the complete file before it is renamed; a ValueError rejects the
+        file, and it is downloaded once more.
     progress : bool
         Draw a bar if standard error is a terminal.
 
@@ -67,29 +75,29 @@ def download(url, target, size=None, check=None, progress=True):
     Raises
     ------
     SourceError
-        If the file cannot be had there, or is not the one expected.
+        If the file is not available there, or is not the one expected.
     OSError
         If the disk is full; the message names the folder, the bytes needed and those free.
     """
     part = target.with_name(target.name + '.part')
-    for last in (False, True):
+    for is_last in (False, True):
         _transfer(url, part, size, progress)
         try:
             if check is not None:
                 check(part)
+            break
         except ValueError as error:
             _remove(part)
-            if last:
+            if is_last:
                 raise SourceError(str(error)) from None
-            _log.warning('%s: %s; fetching it once more', shown(url), error)
-        else:
-            os.replace(part, target)
-            _remove(part)
-            return target
+            _log.warning('%s: %s; downloading it once more', shown(url), error)
+    os.replace(part, target)
+    _remove(part)
+    return target
 
 
 def _transfer(url, part, size, progress):
-    """Bring ``part`` to its full length, in several attempts if need be."""
+    """Complete ``part``, in several attempts if need be."""
     from requests import exceptions
 
     with _session() as session:
@@ -133,14 +141,14 @@ def _session():
 
 
 def _stream(session, url, part, size, progress):
-    """One request: append to ``part`` what is missing, or begin anew."""
+    """Send one request and append the missing bytes to ``part``, or start over."""
     from tqdm import tqdm
 
     state = _read_state(part, url)
     have = part.stat().st_size if state else 0
     if state and have == state['total']:
         return
-    # An encoded body would have another length and another digest.
+    # An encoded body would differ in length and digest.
     headers = {'Accept-Encoding': 'identity'}
     if have:
         headers.update({'Range': f'bytes={have}-', 'If-Range': state['validator']})
@@ -161,7 +169,7 @@ def _stream(session, url, part, size, progress):
         )
         with bar, _removed_when_full(part, total), open(part, 'ab' if have else 'wb') as file:
             _write_state(part, url, response, total)
-            # Raising at a broken end, urllib3 would drop the bytes before it.
+            # If it raised at an early end, urllib3 would drop the bytes before it.
             response.raw.enforce_content_length = False
             for chunk in response.iter_content(CHUNK):
                 have += len(chunk)
@@ -170,12 +178,12 @@ def _stream(session, url, part, size, progress):
                 file.write(chunk)
                 bar.update(len(chunk))
     if total is not None and have != total:
-        raise _Again(f'broken off after {have} of {total} bytes')
+        raise _Again(f'interrupted after {have} of {total} bytes')
     _check_total(have, size, part)
 
 
 def _begin(response, part, have):
-    """The position from which the body goes on."""
+    """Return the position at which the response body starts."""
     status = response.status_code
     if status in TRY_AGAIN:
         raise _Again(f'HTTP {status}', retry_after(response))
@@ -211,7 +219,7 @@ def _check_total(total, size, part):
 @contextlib.contextmanager
 def _removed_when_full(part, total):
     try:
-        with told_when_full(part.parent, total):
+        with explain_disk_full(part.parent, total):
             yield
     except OSError as error:
         if error.errno in FULL:
@@ -224,7 +232,7 @@ def _state_path(part):
 
 
 def _read_state(part, url):
-    """What is known of a file begun before, or None if it cannot be gone on with."""
+    """Read the state of a partial download; None if it cannot be resumed."""
     try:
         with open(_state_path(part), encoding='utf-8') as file:
             state = json.loads(file.read(1 << 16))
@@ -237,7 +245,7 @@ def _read_state(part, url):
 
 def _write_state(part, url, response, total):
     tag = response.headers.get('ETag', '')
-    # A weak tag does not vouch for single bytes.
+    # A weak tag does not guarantee equal bytes.
     validator = response.headers.get('Last-Modified') if tag[:2] in ('', 'W/') else tag
     write_text(_state_path(part), json.dumps({'url': url, 'validator': validator, 'total': total}))
 

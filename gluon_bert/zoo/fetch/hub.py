@@ -1,4 +1,4 @@
-"""Files of the Hugging Face hub, through its own client and that one's cache."""
+"""Fetch files of the Hugging Face hub with its client, into the client's cache."""
 
 from __future__ import annotations
 
@@ -6,17 +6,19 @@ import contextlib
 import os
 import re
 from pathlib import Path
+from typing import Optional
 
+from ..._internal.types import PathLike
 from ..schema import HubFile
 from .errors import (
     FULL,
     TRY_AGAIN,
     SourceError,
+    explain_disk_full,
     pause,
     retry_after,
     short_reason,
     timeouts,
-    told_when_full,
 )
 from .local_files import mismatch, shard_names
 
@@ -37,32 +39,57 @@ _TOKENIZER_FILES = (
     'tokenizer.model',
     'spiece.model',
 )
+_SCHEME = 'hf://'
 _COMMIT = re.compile(r'[0-9a-f]{40}')
 _SHA256 = re.compile(r'[0-9a-f]{64}')
 
 
-def offline():
-    """Whether HF_HUB_OFFLINE (or TRANSFORMERS_OFFLINE) forbids the network."""
+def is_hub_url(source: PathLike) -> bool:
+    """Tell whether a source names a repository of the hub, ``hf://owner/name``."""
+    return str(source).startswith(_SCHEME)
+
+
+def parse_hub_url(url: PathLike) -> tuple[str, str]:
+    """Split ``hf://owner/name[@revision]``.
+
+    Returns
+    -------
+    (str, str)
+        The repository and the revision, by default 'main'.
+
+    Examples
+    --------
+    >>> parse_hub_url('hf://google-bert/bert-base-uncased@v1')
+    ('google-bert/bert-base-uncased', 'v1')
+    """
+    repository, _, revision = str(url)[len(_SCHEME) :].partition('@')
+    return repository, revision or 'main'
+
+
+def offline() -> bool:
+    """Tell if HF_HUB_OFFLINE (or TRANSFORMERS_OFFLINE) forbids network access."""
     text = os.environ.get('HF_HUB_OFFLINE') or os.environ.get('TRANSFORMERS_OFFLINE') or ''
     return text.upper() in ('1', 'ON', 'YES', 'TRUE')
 
 
-def endpoint():
-    """The hub's address without a '/' at its end."""
+def endpoint() -> str:
+    """Return the hub's URL without a trailing '/'."""
     return (os.environ.get('HF_ENDPOINT') or 'https://huggingface.co').rstrip('/')
 
 
-def fetch_from_hub(file, sha256=None, progress=True, reach=True):
-    """A file of the hub, in the cache of the hub's client.
+def fetch_from_hub(
+    file: HubFile, sha256: Optional[str] = None, progress: bool = True, reach: bool = True
+) -> Path:
+    """Fetch a file of the hub into the cache of the hub's client.
 
     Parameters
     ----------
     file : HubFile
     sha256 : str, optional
-        Where known; else the digest that the hub names is checked, if it names one.
+        If known; otherwise the digest that the hub states is checked, if it states one.
     progress : bool
     reach : bool
-        Whether the network may be used.
+        Allow network access.
 
     Returns
     -------
@@ -71,7 +98,7 @@ def fetch_from_hub(file, sha256=None, progress=True, reach=True):
     Raises
     ------
     SourceError
-        If there is no such file, it is not open to the user, the hub cannot be reached, or the
+        If there is no such file, the user has no access to it, the hub cannot be reached, or the
         file is not the published one.
     OSError
         If the disk is full.
@@ -89,7 +116,7 @@ def fetch_from_hub(file, sha256=None, progress=True, reach=True):
         return cached
     if not reach:
         if cached is None:
-            why = 'offline (HF_HUB_OFFLINE)' if offline() else 'no way to the hub'
+            why = 'offline (HF_HUB_OFFLINE)' if offline() else 'the hub cannot be reached'
             raise SourceError(f"{why}, and not in the cache of the hub's client")
         return _checked(cached, in_cache, file.size)
     try:
@@ -105,8 +132,8 @@ def fetch_from_hub(file, sha256=None, progress=True, reach=True):
     return _download(client, file, sha256 or named, file.size or size, progress)
 
 
-def fetch_folder(repository, revision='main', progress=True):
-    """A checkpoint of the hub as a folder in the cache of the hub's client.
+def fetch_folder(repository: str, revision: str = 'main', progress: bool = True) -> Path:
+    """Fetch a checkpoint of the hub as a folder in the cache of the hub's client.
 
     Parameters
     ----------
@@ -123,11 +150,11 @@ def fetch_folder(repository, revision='main', progress=True):
     Raises
     ------
     FileNotFoundError
-        If the repository has none, or cannot be reached.
+        If the repository has no checkpoint, or cannot be reached.
     """
 
     def get(path, revision):
-        # Where one request found no way, the others need not try.
+        # If the hub is unreachable, skip further requests.
         reach = all(error.absent for error in failures.values())
         try:
             return fetch_from_hub(
@@ -137,10 +164,10 @@ def fetch_folder(repository, revision='main', progress=True):
             failures[path] = error
             return None
 
-    failures = {}
+    failures: dict[str, SourceError] = {}
     config = get('config.json', revision)
     if config is not None:
-        commit = config.parent.name  # so that all files are of the same one
+        commit = config.parent.name  # so that all files come from one commit
         for path in _TOKENIZER_FILES:
             get(path, commit)
         for path in _WEIGHTS:
@@ -155,19 +182,22 @@ def fetch_folder(repository, revision='main', progress=True):
     ]
     raise FileNotFoundError(
         '\n  - '.join(
-            [f'{endpoint()}/{repository}, revision {revision}: no checkpoint can be had', *reasons]
+            [
+                f'{endpoint()}/{repository}, revision {revision}: no checkpoint could be fetched',
+                *reasons,
+            ]
         )
     )
 
 
 def _metadata(client, file):
-    """The SHA-256 that the hub names, if it does, and the size."""
+    """Ask the hub for the size of a file and, if it states one, the SHA-256."""
     url = client.hf_hub_url(file.repository, file.path, revision=file.revision, endpoint=endpoint())
     for last in (False, True):
         try:
             metadata = client.get_hf_file_metadata(url, timeout=timeouts()[0])
             break
-        except Exception as error:  # whatever it is, another source may do
+        except Exception as error:  # another source may still work
             if last or _status(error) not in TRY_AGAIN:
                 raise SourceError(_reason(error), absent=_status(error) == 404) from None
             pause(url, _reason(error), 0, retry_after(error.response))
@@ -181,7 +211,7 @@ def _download(client, file, sha256, size, progress):
     problem = None
     for again in (False, True):
         try:
-            with _bars(progress), told_when_full(Path(constants.HF_HUB_CACHE), size):
+            with _bars(progress), explain_disk_full(Path(constants.HF_HUB_CACHE), size):
                 path = client.hf_hub_download(
                     file.repository,
                     file.path,
@@ -201,7 +231,7 @@ def _download(client, file, sha256, size, progress):
 
 @contextlib.contextmanager
 def _bars(progress):
-    """The client's own bars, unless they are not wanted."""
+    """Show the client's progress bars unless they are switched off."""
     from huggingface_hub import constants, utils
 
     silence = not (
@@ -226,14 +256,14 @@ def _checked(path, sha256, size):
 
 
 def _problem(path, sha256, size):
-    found = path.stat().st_size
-    if size and found != size:
-        return f'it has {found} bytes, the published file {size}'
+    actual = path.stat().st_size
+    if size and actual != size:
+        return f'it has {actual} bytes, the published file {size}'
     return mismatch(path, [('sha256', sha256)] if sha256 else [])
 
 
 def _name_in_cache(path):
-    """The client names a large file by its SHA-256 and links to it."""
+    """Read the SHA-256 by which the client names a large file in its cache."""
     name = Path(os.readlink(path)).name if path.is_symlink() else ''
     return name if _SHA256.fullmatch(name) else None
 

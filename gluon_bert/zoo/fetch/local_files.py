@@ -1,15 +1,21 @@
-"""What lies in a folder: files of a row, recognised and checked."""
+"""Find and verify a row's files on disk."""
 
 from __future__ import annotations
 
+import importlib.metadata
 import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional, Tuple
+from typing import TYPE_CHECKING, Optional, Tuple, Union
 
-from ..._internal.files import digest_of
+from ..._internal.files import digests_of
 from ..._internal.json import read_object
 from ..schema import GluonFile, HubFile, InstalledFile, Vocabulary
+
+if TYPE_CHECKING:
+    from ..schema import File, Source, Weights
+
 
 RECORD = 'source.json'
 _SHA256 = re.compile('[0-9a-f]{64}')
@@ -26,8 +32,8 @@ _KINDS = {
 
 
 @dataclass(frozen=True)
-class Found:
-    """Files of a row, checked.
+class LocalFiles:
+    """Verified files of a row.
 
     Parameters
     ----------
@@ -38,10 +44,10 @@ class Found:
         'safetensors', 'torch', 'params' (GluonNLP's) or 'tensorflow'; 'vocab_txt', 'vocab_json'
         (GluonNLP's), 'spiece' or 'byte_pair'.
     swapped : bool, optional
-        Whether ids are in the order of GluonNLP's converter of 2018; None where the file itself
-        or the data set's row says so.
+        True if ids are in the order of GluonNLP's converter of 2018; None if the file itself
+        or the data set's row states the order.
     source : str
-        Where it came from.
+        The origin of the files.
     """
 
     paths: Tuple[Path, ...]
@@ -50,85 +56,101 @@ class Found:
     source: str
 
 
-def files_of(source):
-    """The files of one source, as a tuple."""
+def files_of(source: Source) -> tuple[File, ...]:
+    """Return the files of one source as a tuple."""
     return source if isinstance(source, tuple) else (source,)
 
 
-def gluon_name(file, suffix=None):
-    """The name of a GluonFile in a cache or store."""
+def gluon_name(file: GluonFile, suffix: Optional[str] = None) -> str:
+    """Return the name of a GluonFile in a cache or store."""
     return f'{file.stem}-{file.sha1[:8]}{suffix or file.suffix}'
 
 
-def in_gluon_cache(file, folder):
-    """A GluonFile in a folder of GluonNLP's, under whatever name its data set had; or None.
+def in_gluon_cache(file: GluonFile, folder: Path) -> Optional[Path]:
+    """Find a GluonFile in one of GluonNLP's folders, under any of its names; None if absent.
 
-    Unchecked.
+    The file is not verified.
     """
     exact = folder / gluon_name(file)
     paths = sorted(folder.glob(f'*-{file.sha1[:8]}{file.suffix}'))
     return exact if exact in paths else next(iter(paths), None)
 
 
-def look(folder, row):
-    """Files of a row in a folder, unchecked.
+def installed_path(file: InstalledFile) -> Optional[Path]:
+    """Locate an InstalledFile; None if its distribution is not installed.
+
+    The file itself may be missing.
+    """
+    try:
+        distribution = importlib.metadata.distribution(file.distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    return Path(str(distribution.locate_file(file.path)))
+
+
+def find_files(
+    folder: Path, row: Union[Vocabulary, Weights]
+) -> Optional[tuple[tuple[Path, ...], str]]:
+    """Find the files of a row in a folder without verifying them.
 
     Returns
     -------
     tuple of Path, str
-        And their kind; or None if there are none.
+        The files and their kind; None if there are none.
 
     Raises
     ------
     ValueError
-        If it is not clear which of several files is meant, or a shard is absent.
+        If several files match, or a shard is missing.
     """
     if not folder.is_dir():
         return None
     return _vocabulary_in(folder, row.kind) if isinstance(row, Vocabulary) else _weights_in(folder)
 
 
-def local(folder, row):
-    """Files of a row in a folder, checked.
+def find_verified(folder: Path, row: Union[Vocabulary, Weights]) -> Optional[LocalFiles]:
+    """Find the files of a row in a folder and verify them.
 
-    Against ``source.json``, which lies beside what was fetched, else against the row's digest of
-    a file of that name; a file of which no digest is known is taken as it is. What was fetched is
-    not read as a whole again as long as its size and time of change are those of then.
+    Their digests are compared with ``source.json``, which accompanies fetched files, else with
+    the row's digest for the file name; a file without a known digest is accepted. A fetched file
+    is not read again as long as its size and modification time are unchanged.
 
     Returns
     -------
-    Found or None
+    LocalFiles or None
 
     Raises
     ------
     ValueError
         If a file is truncated or altered.
     """
-    there = look(folder, row)
-    if there is None:
+    located = find_files(folder, row)
+    if located is None:
         return None
     record = _read_record(folder)
     recorded = record['sha256']
     if not all((folder / name).is_file() for name in recorded):
-        return None  # the process that was putting them there was killed
-    paths, kind = there
+        return None  # a process was killed while it installed them
+    paths, kind = located
     for path in plain_files(paths):
         if path.name in recorded and record['stamps'].get(path.name) == stamp_of(path):
             continue
         problem = mismatch(path, recorded_digest(path) or digests(row, path.name))
         if problem:
-            raise ValueError(f'{path}: truncated or altered; {problem}. Remove it and get it again')
-    return Found(paths, kind, swapped_of(kind), record['source'] or str(folder))
+            raise ValueError(
+                f'{path}: truncated or altered; {problem}. Remove it and fetch it again'
+            )
+    return LocalFiles(paths, kind, id_order(kind), record['source'] or str(folder))
 
 
-def recorded_digest(path):
-    """The digest of a fetched file as its folder's record has it; empty if it has none."""
+def recorded_digest(path: Path) -> list[tuple[str, str]]:
+    """Read the digest recorded for a fetched file; empty if there is none."""
     recorded = _read_record(path.parent)['sha256']
     return [('sha256', recorded[path.name])] if path.name in recorded else []
 
 
-def kind_of(paths):
-    """The kind of files, by their names."""
+def kind_of(paths: Sequence[Path]) -> str:
+    """Tell the kind of files from their names."""
     if paths[0].is_dir():
         return 'tensorflow'
     suffixes = {path.suffix for path in paths}
@@ -137,36 +159,37 @@ def kind_of(paths):
     for suffix, kind in _KINDS.items():
         if suffix in suffixes:
             return kind
-    raise ValueError(f'{", ".join(path.name for path in paths)}: of unknown kind')
+    raise ValueError(f'{", ".join(path.name for path in paths)}: unknown kind of file')
 
 
-def swapped_of(kind, row=None):
-    """The order of ids in files of a kind; ``row`` is given if they are the row's own."""
+def id_order(kind: str, row: Union[Vocabulary, Weights, None] = None) -> Optional[bool]:
+    """Tell the order of ids in files of a kind; ``row`` is given for the row's own files."""
     if kind == 'vocab_json':
         return getattr(row, 'swapped', None)
     return None if kind == 'params' else False
 
 
-def digests(row, name):
-    """The published digests of files of a name, as (algorithm, digits); empty if not all known."""
+def digests(row: Union[Vocabulary, Weights], name: str) -> list[tuple[str, str]]:
+    """List the published digests of a file, as (algorithm, digits); empty if one is unknown."""
     if isinstance(row, Vocabulary) and name == 'vocab.txt' and row.sha256:
         return [('sha256', row.sha256)]
-    known = []
+    known: list[tuple[str, Optional[str]]] = []
     for file in (file for source in row.sources for file in files_of(source)):
         if isinstance(file, GluonFile) and gluon_name(file) == name:
             known.append(('sha1', file.sha1))
         elif isinstance(file, (HubFile, InstalledFile)) and file.path.split('/')[-1] == name:
             known.append(('sha256', file.sha256))
-    return known if all(digest for _, digest in known) else []
+    digested = [(algorithm, digest) for algorithm, digest in known if digest]
+    return digested if len(digested) == len(known) else []
 
 
-def mismatch(path, known):
-    """Say how a file differs from all of the digests known of it, or None."""
-    found = {algorithm: digest_of(path, algorithm) for algorithm, _ in known}
-    if not known or any(found[algorithm] == digest for algorithm, digest in known):
+def mismatch(path: Path, known: Sequence[tuple[str, str]]) -> Optional[str]:
+    """Describe how a file differs from all of its known digests; None if one matches."""
+    actual = digests_of(path, {algorithm for algorithm, _ in known})
+    if not known or any(actual[algorithm] == digest for algorithm, digest in known):
         return None
     return '; '.join(
-        f'its {algorithm} is {found[algorithm]}, the published file has {digest}'
+        f'its {algorithm} is {actual[algorithm]}, the published file has {digest}'
         for algorithm, digest in known
     )
 
@@ -191,15 +214,15 @@ def _vocabulary_in(folder, kind):
     if kind == 'byte_pair':
         pair = folder / 'vocab.json', folder / 'merges.txt'
         return (pair, 'byte_pair') if all(path.is_file() for path in pair) else None
-    looked_for = (
+    patterns = (
         (('tokenizer.model', 'spiece'), ('*.spiece', 'spiece'), ('*.model', 'spiece'))
         if kind == 'sentencepiece'
         else (('vocab.txt', 'vocab_txt'), ('*.vocab', 'vocab_json'), ('vocab.json', 'vocab_json'))
     )
-    for pattern, found in looked_for:
+    for pattern, file_kind in patterns:
         path = _only(folder, pattern)
         if path:
-            return (path,), found
+            return (path,), file_kind
     return None
 
 
@@ -207,17 +230,17 @@ def _only(folder, pattern):
     paths = sorted(path for path in folder.glob(pattern) if path.is_file())
     if len(paths) > 1:
         raise ValueError(
-            f'{folder}: which of {", ".join(path.name for path in paths)} is meant? Leave one there'
+            f'{folder}: ambiguous files {", ".join(path.name for path in paths)}; keep only one'
         )
     return paths[0] if paths else None
 
 
-def shard_names(index):
-    """The files that the index of a sharded checkpoint names; ValueError if it is not one."""
+def shard_names(index: Path) -> list[str]:
+    """Read the file names in the index of a sharded checkpoint; ValueError if it has none."""
     names = read_object(index).get('weight_map')
     names = list(names.values()) if isinstance(names, dict) else []
     if not names or not all(map(_is_name, names)):
-        raise ValueError(f'{index}: names no shards, or such in other folders')
+        raise ValueError(f'{index}: names no shards, or shards in other folders')
     return sorted(set(names))
 
 
@@ -225,12 +248,12 @@ def _shards(index):
     paths = [index.parent / name for name in shard_names(index)]
     for path in paths:
         if not path.is_file():
-            raise ValueError(f'{index}: names {path.name}, which is not there')
+            raise ValueError(f'{index}: names {path.name}, which is missing')
     return paths
 
 
-def plain_files(paths):
-    """Paths with the files of a folder in its stead, the record excepted."""
+def plain_files(paths: Iterable[Path]) -> Iterator[Path]:
+    """List the paths, each folder replaced by its files without the record."""
     for path in paths:
         yield from (
             sorted(item for item in path.iterdir() if item.is_file() and item.name != RECORD)
@@ -249,7 +272,7 @@ def _read_record(folder):
         _is_name(name) and isinstance(digest, str) and _SHA256.fullmatch(digest)
         for name, digest in sums.items()
     ):
-        raise ValueError(f'{path}: expected the sha256 of files beside it')
+        raise ValueError(f'{path}: expected the sha256 of files in its folder')
     stamps, source = record.get('stamps'), record.get('source')
     return {
         'source': source if isinstance(source, str) else '',
@@ -259,7 +282,7 @@ def _read_record(folder):
 
 
 def _is_name(name):
-    """Whether a name out of a file can be that of a file in the same folder."""
+    """Tell if a name read from a file is safe as a file name in the same folder."""
     return (
         isinstance(name, str)
         and name.isprintable()
@@ -268,7 +291,7 @@ def _is_name(name):
     )
 
 
-def stamp_of(path):
-    """What changes when a file is written to: its size and its time of change."""
+def stamp_of(path: Path) -> list[int]:
+    """Return the size and modification time of a file."""
     stat = path.stat()
     return [stat.st_size, stat.st_mtime_ns]

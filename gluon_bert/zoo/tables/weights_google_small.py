@@ -1,7 +1,7 @@
 """Google's 24 small models of 2020: (architecture, data set) -> row.
 
-The base one of them was trained anew; its place beside the other 23 is taken by the model of 2018,
-so that it has a data set of its own.
+The base model was retrained for this release, so it has a separate data set; among the other 23 its
+place is taken by the model of 2018.
 """
 
 from ..schema import HubFile, Weights, ZipArchive
