@@ -76,7 +76,7 @@ def split_batch(arrays, devices):
     ]
 
 
-def add_gradients(network, data, loss, group, devices, seeds):
+def add_gradients(network, data, loss, group, devices, seeds, encoder=None):
     """The gradients of the mean loss over a group of batches, each device's part on its own.
 
     Their sum over the devices is what one device gets of the whole batches.
@@ -94,6 +94,8 @@ def add_gradients(network, data, loss, group, devices, seeds):
         From :func:`devices_of`.
     seeds : sequence of int
         Dropout is a function of these, of the batch in the group and of the device.
+    encoder : NativeTrainer, optional
+        Passed to each call of the network.
 
     Returns
     -------
@@ -101,13 +103,14 @@ def add_gradients(network, data, loss, group, devices, seeds):
         That mean loss.
     """
     sequences, total = sum(map(len, group)), 0.0
+    options = {} if encoder is None else {'encoder': encoder}
     for number, batch in enumerate(group):
         inputs, labels = data.load(batch)
         parts = []
         for index, (share, counts) in enumerate(split_batch([*inputs, labels], devices)):
             _seed([*seeds, number], index, devices)
             with autograd.record():
-                part = loss(network(*share[:-1]), share[-1]).sum() / sequences
+                part = loss(network(*share[:-1], **options), share[-1]).sum() / sequences
                 if not counts:
                     part = part * 0
             part.backward()

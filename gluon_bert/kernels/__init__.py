@@ -2,13 +2,13 @@
 
 They are built at installation where there is a C++ compiler, or by ``python -m
 gluon_bert.kernels``. Without them, and where the environment variable GLUON_BERT_KERNELS is 0,
-MXNet's own operators do the same. They are used while ``fit`` runs, and by the
-``Predictor``: a saved or exported network never depends on them.
+MXNet's own operators do the same. ``fit`` passes a
+:class:`~gluon_bert.kernels.training.NativeTrainer` to each call of a network, the ``Predictor`` has
+an encoder of its own: nothing native is stored on a network, saved in it or exported with it.
 """
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import functools
 import os
@@ -18,19 +18,7 @@ from mxnet.base import _LIB, check_call
 
 from .compiling import build, library
 
-__all__ = [
-    'accept',
-    'adam',
-    'are_used_in',
-    'build',
-    'library',
-    'load',
-    'processor',
-    'state',
-    'sum_of_squares',
-    'unused_in',
-    'used_in',
-]
+__all__ = ['accept', 'adam', 'build', 'library', 'load', 'processor', 'state', 'sum_of_squares']
 
 
 def load():
@@ -107,75 +95,3 @@ def _pointer(array):
     pointer = ctypes.c_void_p()
     check_call(_LIB.MXNDArrayGetData(array.handle, ctypes.byref(pointer)))
     return pointer
-
-
-@contextlib.contextmanager
-def used_in(block, dtype='float32', recompute=False):
-    """Let a network's encoder run on the kernels, as far as they are there and fit it.
-
-    One on several devices stays on MXNet's operators.
-
-    Parameters
-    ----------
-    block : BertBlock
-        With its parameters.
-    dtype : str
-    recompute : bool
-        See :class:`~gluon_bert.kernels.training.NativeTrainer`.
-
-    Raises
-    ------
-    ValueError
-        If ``dtype`` is not 'float32' or ``recompute`` is set, and the kernels are not there or do
-        not fit the network.
-    """
-    parameters = block.collect_params().values()
-    fits = all(
-        np.dtype(parameter.dtype) == np.float32
-        and [device.device_type for device in parameter.list_ctx()] == ['cpu']
-        for parameter in parameters
-    )
-    if not fits or not load():
-        if dtype != 'float32' or recompute:
-            reason = f'here run {state()}' if fits else 'the network is not on one CPU in float32'
-            raise ValueError(
-                f'dtype={dtype!r}, recompute={recompute}: training in bfloat16 and '
-                f'recomputation need the native kernels, but {reason}'
-            )
-        yield
-        return
-    from .training import NativeTrainer
-
-    _set(block, lambda bert: NativeTrainer(bert, dtype, recompute))
-    try:
-        yield
-    finally:
-        _set(block, lambda bert: None)
-
-
-@contextlib.contextmanager
-def unused_in(block):
-    """Let a network run on MXNet's own operators meanwhile, as it does once it is saved."""
-    trainers = {bert: bert.native for bert in _networks(block)}
-    _set(block, lambda bert: None)
-    try:
-        yield
-    finally:
-        _set(block, trainers.get)
-
-
-def are_used_in(block):
-    """Whether a network's encoder runs on the kernels."""
-    return any(bert.native is not None for bert in _networks(block))
-
-
-def _networks(block):
-    """The BertModels in a network, which have a place for a trainer."""
-    found = []
-    block.apply(lambda child: found.append(child) if hasattr(child, 'native') else None)
-    return found
-
-
-def _set(block, choose):
-    for bert in _networks(block):
-        bert.native = choose(bert)

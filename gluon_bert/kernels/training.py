@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import inspect
 import itertools
 import logging
 import weakref
+from typing import Optional
 
 import mxnet as mx
 import numpy as np
@@ -13,7 +15,7 @@ from mxnet import autograd
 from mxnet.base import _LIB, check_call
 from mxnet.ndarray import NDArray
 
-from . import _functions, _pointer
+from . import _functions, _pointer, load, state
 from .encoder import ACTIVATIONS, PRECISIONS, _address, _check, _parameters
 from .packing import unpad
 
@@ -22,8 +24,62 @@ DTYPES = ('float32', 'bfloat16')
 logger = logging.getLogger(__name__)
 
 
+def make_trainer(
+    network: object, dtype: str = 'float32', recompute: bool = False
+) -> Optional[NativeTrainer]:
+    """Make the trainer of a network's encoder, where the kernels can train it.
+
+    Parameters
+    ----------
+    network : BertModel, BertHead or BertCrfTagger
+        With its parameters. On several devices it is trained by MXNet's operators, and so is a
+        network of one's own whose ``hybrid_forward`` takes no ``encoder``.
+    dtype, recompute
+        As for :class:`NativeTrainer`.
+
+    Returns
+    -------
+    NativeTrainer or None
+        To be passed to each call in training, ``network(..., encoder=trainer)``. None where there
+        are no kernels, or they do not fit the network.
+
+    Raises
+    ------
+    ValueError
+        If ``dtype`` is unknown; or it is not 'float32' or ``recompute`` is set, and the kernels are
+        not there or do not fit the network.
+    """
+    if dtype not in DTYPES:
+        raise ValueError(f'dtype={dtype!r}: expected one of {", ".join(map(repr, DTYPES))}')
+    reason = _reason_against(network)
+    if not reason:
+        return NativeTrainer(getattr(network, 'bert', network), dtype, recompute)
+    if dtype != 'float32' or recompute:
+        raise ValueError(
+            f'dtype={dtype!r}, recompute={recompute}: training in bfloat16 and '
+            f'recomputation need the native kernels, but {reason}'
+        )
+    return None
+
+
+def _reason_against(network):
+    """Why the kernels cannot train a network; empty if they can."""
+    if not all(
+        np.dtype(parameter.dtype) == np.float32
+        and [device.device_type for device in parameter.list_ctx()] == ['cpu']
+        for parameter in network.collect_params().values()
+    ):
+        return 'the network is not on one CPU in float32'
+    if not load():
+        return f'here run {state()}'
+    forward = getattr(network, 'hybrid_forward', None)
+    if forward is None or 'encoder' not in inspect.signature(forward).parameters:
+        return f'hybrid_forward of {type(network).__name__} takes no encoder'
+    return ''
+
+
 class NativeTrainer:
-    """What a :class:`.BertModel` computes its encodings with while it is trained on the kernels.
+    """Computes the encodings of a :class:`.BertModel` in training, on the kernels.
 
     Forward and backward run over the valid tokens only. Dropout is that of the network, drawn from
     the seed of ``mx.random.seed``, not kept; the result does not depend on the number of threads.
@@ -47,7 +103,7 @@ class NativeTrainer:
     """
 
     def __init__(self, bert, dtype='float32', recompute=False, num_threads=None):
-        self._bert, config = weakref.ref(bert), bert.config
+        self._bert, config = bert, bert.config
         self._num_threads = num_threads or _functions().gluon_bert_threads()
         sizes = np.array(
             [
@@ -93,7 +149,7 @@ class NativeTrainer:
         """
         if autograd.is_recording():
             mx.nd.waitall()  # what an earlier pass keeps is free once its backward pass is done
-        bert = self._bert()
+        bert = self._bert
         ids, types, lengths = unpad(inputs, token_types, valid_length).packed
         _check(ids, bert.config.vocab_size, 'inputs')
         if bert.config.num_token_types:

@@ -44,7 +44,13 @@ class BertBlock(HybridBlock):
 
     file_layout = 'model'
 
-    def __call__(self, inputs, token_types=None, valid_length=None, *others):
+    def __call__(self, inputs, token_types=None, valid_length=None, *others, encoder=None):
+        """Check the inputs and run the network on them.
+
+        ``encoder`` computes the encodings of NDArrays instead of the network's layers, see
+        :func:`~gluon_bert.kernels.training.make_trainer`; the network's forward hooks are not
+        called then.
+        """
         inputs, token_types, valid_length, *others = self.arguments(
             inputs, token_types, valid_length, *others
         )
@@ -59,15 +65,14 @@ class BertBlock(HybridBlock):
                     f'valid_length has shape {valid_length.shape}, expected '
                     f'{inputs.shape[:1]}: one length for each sequence'
                 )
-        return super().__call__(inputs, token_types, valid_length, *others)
-
-    def forward(self, x, *args):
+        arguments = (inputs, token_types, valid_length, *others)
+        if encoder is None:
+            return super().__call__(*arguments)
+        if not isinstance(inputs, nd.NDArray):
+            raise TypeError(f'an encoder reads NDArrays, got inputs of {type(inputs).__name__}')
         # What is native is no part of a compiled graph; the blocks around it may still be.
-        native = getattr(getattr(self, 'bert', self), 'native', None)
-        if native is not None and isinstance(x, nd.NDArray):
-            with x.context:
-                return self.hybrid_forward(nd, x, *args)
-        return super().forward(x, *args)
+        with inputs.context:
+            return self.hybrid_forward(nd, *arguments, encoder=encoder)
 
     def arguments(self, inputs, token_types=None, valid_length=None, *others):
         """The inputs in their places, if they were given as GluonNLP's RoBERTa and DistilBERT
@@ -255,8 +260,6 @@ class BertModel(BertBlock):
         On calling with shapes that do not fit or more than ``config.max_length`` tokens.
     """
 
-    native = None  # what computes the encodings instead: see kernels.used_in
-
     def __init__(self, config, use_pooler=True, **kwargs):
         super().__init__(**kwargs)
         self.config = config
@@ -270,40 +273,37 @@ class BertModel(BertBlock):
             if use_pooler:
                 self.pooler = dense(config.units, config.units, activation=config.pooler_activation)
 
-    def __call__(self, inputs, token_types=None, valid_length=None):
-        output = super().__call__(inputs, token_types, valid_length)
+    def __call__(self, inputs, token_types=None, valid_length=None, *, encoder=None):
+        output = super().__call__(inputs, token_types, valid_length, encoder=encoder)
         return BertOutput(*output) if self.use_pooler else output
 
-    def hybrid_forward(self, F, inputs, token_types, valid_length):
-        sequence = self.sequence(F, inputs, token_types, valid_length)  # (N, T, C)
+    def hybrid_forward(self, F, inputs, token_types, valid_length, encoder=None):
+        sequence = self.sequence(F, inputs, token_types, valid_length, encoder)  # (N, T, C)
         if not self.use_pooler:
             return sequence
         return sequence, self._pool(F, F.slice_axis(sequence, axis=1, begin=0, end=1))
 
-    def sequence(self, F, inputs, token_types, valid_length):
-        """The encodings alone, (N, T, C), for a block around this one."""
-        if self._is_native(F):
-            return self.native(inputs, token_types, valid_length)
+    def sequence(self, F, inputs, token_types, valid_length, encoder=None):
+        """Compute the encodings alone, (N, T, C), for a block around this one."""
+        if encoder is not None:
+            return encoder(inputs, token_types, valid_length)
         hidden, mask, lengths = self._embed(F, inputs, token_types, valid_length)
         for layer in self.layers:
             hidden = layer(hidden, mask)
         return self._batch_major(F, hidden, lengths)
 
-    def pooled(self, F, inputs, token_types, valid_length):
-        """The pooled vectors alone, (N, C), for a block around this one.
+    def pooled(self, F, inputs, token_types, valid_length, encoder=None):
+        """Compute the pooled vectors alone, (N, C), for a block around this one.
 
         The last layer is computed for the first token only, which saves most of its work.
         """
-        if self._is_native(F):
-            return self.pooler(self.native(inputs, token_types, valid_length, first_only=True))
+        if encoder is not None:
+            return self.pooler(encoder(inputs, token_types, valid_length, first_only=True))
         hidden, mask, _ = self._embed(F, inputs, token_types, valid_length)
         *layers, last = self.layers
         for layer in layers:
             hidden = layer(hidden, mask)
         return self._pool(F, last.first_token(F, hidden, mask))
-
-    def _is_native(self, F):
-        return self.native is not None and F is nd
 
     def _embed(self, F, inputs, token_types, valid_length):
         lengths = F.cast(valid_length, dtype='float32')  # (N,)

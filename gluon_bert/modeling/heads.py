@@ -32,8 +32,9 @@ class BertHead(BertBlock):
         with self.name_scope():
             self.bert = bert
 
-    def hybrid_forward(self, F, inputs, token_types, valid_length):
-        return self.scores(getattr(self.bert, self.reads)(F, inputs, token_types, valid_length))
+    def hybrid_forward(self, F, inputs, token_types, valid_length, encoder=None):
+        encode = getattr(self.bert, self.reads)
+        return self.scores(encode(F, inputs, token_types, valid_length, encoder))
 
     def scores(self, encodings):
         """The scores from encodings, (N, T, C) or (M, C), or from pooled vectors, (N, C).
@@ -255,17 +256,19 @@ class BertForPretraining(BertHead):
             if use_decoder:
                 self.masked_lm = MaskedLanguageModel(bert.config, bert.embeddings.word)
 
-    def __call__(self, inputs, token_types=None, valid_length=None, *masked_positions):
+    def __call__(
+        self, inputs, token_types=None, valid_length=None, *masked_positions, encoder=None
+    ):
         arguments = self.arguments(inputs, token_types, valid_length, *masked_positions)
         if len(arguments) != 3 + self._use_decoder:
             raise ValueError(
                 'masked_positions, shape (sequences, positions), is the last input '
                 'if and only if use_decoder is set'
             )
-        return self.output_type(*super().__call__(*arguments))
+        return self.output_type(*super().__call__(*arguments, encoder=encoder))
 
-    def hybrid_forward(self, F, inputs, token_types, valid_length, *masked_positions):
-        encoded = self.bert(inputs, token_types, valid_length)
+    def hybrid_forward(self, F, inputs, token_types, valid_length, *masked_positions, encoder=None):
+        encoded = self.bert(inputs, token_types, valid_length, encoder=encoder)
         outputs = list(encoded) if self.bert.use_pooler else [encoded]
         return tuple(outputs + self.scores(outputs, *masked_positions))
 

@@ -48,8 +48,8 @@ class BertCrfTagger(BertBlock):
         """The BERT of the tagger."""
         return self.tagger.bert
 
-    def forward(self, *inputs):
-        return self.tagger(*inputs)  # (N, T, K)
+    def hybrid_forward(self, F, inputs, token_types, valid_length, encoder=None):
+        return self.tagger(inputs, token_types, valid_length, encoder=encoder)  # (N, T, K)
 
     def checkpoint_names(self):
         return with_prefix(self.tagger.checkpoint_names(), 'tagger.') + CRF

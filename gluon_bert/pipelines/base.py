@@ -7,7 +7,6 @@ import itertools
 from abc import ABC, abstractmethod
 from typing import Any, Optional
 
-from .. import kernels
 from ..inference.batches import blocks_of, computed_ahead
 from ..inference.devices import devices_of
 from ..inference.predictor import Predictor
@@ -99,12 +98,11 @@ class Pipeline(ABC):
     def _ready(self):
         """Within it ``_run`` is the network's fast form."""
         former = self._run
-        with kernels.unused_in(self.network):
-            self._run = self._predictor or Predictor(self.network)
-            try:
-                yield
-            finally:
-                self._run = former
+        self._run = self._predictor or Predictor(self.network)
+        try:
+            yield
+        finally:
+            self._run = former
 
     def _is_one(self, inputs):
         """Whether this is a single input: a text, or a pair of texts as a tuple."""

@@ -15,11 +15,11 @@ import mxnet as mx
 import numpy as np
 from tqdm import tqdm
 
-from .. import kernels
 from .._internal.files import write_text
 from .._internal.signals import stop_signals
 from ..inference.devices import add_gradients, devices_of
 from ..inference.predictor import Predictor
+from ..kernels.training import make_trainer
 from ..plots import plot_training
 from .log import TrainingLog
 from .optimizer import exclude_from_decay, global_norm, linear_schedule, make_optimizer
@@ -116,7 +116,7 @@ def fit(
     output_dir = Path(output_dir)
     if resume and (output_dir / RESULT_FILE).is_file():
         return _finished(model, output_dir)
-    with kernels.used_in(model, plan.dtype, plan.recompute), stop_signals() as stop:
+    with stop_signals() as stop:
         run = _Run(model, data, loss, plan, output_dir, name, evaluate)
         run.start(resume, overwrite)
         run.train(stop)
@@ -141,7 +141,7 @@ def predict(model, data, desc='predict', per_token=False):
         In the order of the data set.
     """
     outputs = [None] * len(data)
-    with kernels.unused_in(model), _progress(None, desc, total=len(data)) as bar:
+    with _progress(None, desc, total=len(data)) as bar:
         for indices, rows in Predictor(model).batches(data.features, data.batch_size):
             for index, output in zip(indices, rows):
                 outputs[index] = output
@@ -155,6 +155,7 @@ class _Run:
     def __init__(self, model, data, loss, plan, output_dir, name, evaluate):
         self.model, self.data, self.loss, self.plan = model, data, loss, plan
         self.output_dir, self.name, self.evaluate = output_dir, name, evaluate
+        self.encoder = make_trainer(model, plan.dtype, plan.recompute)
         self.devices = devices_of(model)
         batches = data.training_batches(0)
         if max(map(len, batches)) < len(self.devices):
@@ -179,7 +180,7 @@ class _Run:
             **asdict(plan),
             'sequences': len(data),
             'name': name,
-            'native_kernels': kernels.are_used_in(model),
+            'native_kernels': self.encoder is not None,
             'devices': len(self.devices),
         }
         self.progress, self.log = Progress(), TrainingLog(output_dir / METRICS_FILE)
@@ -240,8 +241,9 @@ class _Run:
             int(self.num_steps * plan.warmup_ratio),
             plan.learning_rate,
         )
+        seeds = (plan.seed, progress.step)
         loss = add_gradients(
-            self.model, self.data, self.loss, group, self.devices, (plan.seed, progress.step)
+            self.model, self.data, self.loss, group, self.devices, seeds, self.encoder
         )
         self.trainer.allreduce_grads()
         # From here on all devices have the same gradients, and compute the same update.
@@ -342,13 +344,8 @@ class _Run:
         return patience is not None and self.progress.epochs_without_gain >= patience
 
     def _save(self):
-        save_state(
-            self.output_dir / STATE_FILE,
-            self.progress,
-            self.settings,
-            self.parameters,
-            self.trainer,
-        )
+        path = self.output_dir / STATE_FILE
+        save_state(path, self.progress, self.settings, self.parameters, self.trainer)
 
     def _path(self, epoch):
         return self.output_dir / f'{self.name}_{epoch}.params'

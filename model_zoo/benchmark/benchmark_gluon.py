@@ -4,15 +4,15 @@ import numpy as np
 from mxnet import autograd, nd
 
 
-def gradients_without_dropout(network, loss, *arrays, train_mode=False):
+def gradients_without_dropout(network, loss, *arrays, train_mode=False, **options):
     """Compute scores, loss and the norm of the gradients of a batch, as one array.
 
     ``arrays`` are ids, types (N, T), lengths and labels (N,). In ``train_mode`` the network must
-    have no dropout.
+    have no dropout. ``options`` are for the network's call.
     """
     *inputs, labels = (nd.array(array, dtype='float32') for array in arrays)
     with autograd.record(train_mode):
-        scores = network(*inputs)
+        scores = network(*inputs, **options)
         value = loss(scores, labels).mean()
     value.backward(train_mode=train_mode)
     squares = sum(

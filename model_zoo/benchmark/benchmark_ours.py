@@ -100,8 +100,6 @@ class Trainer:
             warmup_ratio=0,
             **changes,
         )
-        self._used = gb.kernels.used_in(self.network, plan.dtype, plan.recompute)
-        self._used.__enter__()
         self._data.arrays = [np.zeros(1)]
         self._folder = tempfile.TemporaryDirectory()
         self._run = loop._Run(
@@ -118,7 +116,9 @@ class Trainer:
 
         # In training mode, as in the steps: check the code that runs.
         self.network.apply(set_rate)
-        found = gradients_without_dropout(self.network, self._loss, *arrays, train_mode=True)
+        found = gradients_without_dropout(
+            self.network, self._loss, *arrays, train_mode=True, encoder=self._run.encoder
+        )
         for block, rate in rates.items():
             block._rate = rate
         return found

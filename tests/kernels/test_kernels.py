@@ -5,6 +5,7 @@ import math
 import os
 import subprocess
 import sys
+import threading
 
 import mxnet as mx
 import numpy as np
@@ -12,8 +13,10 @@ import pytest
 from test_bert import parameters_of
 from test_training import accuracy, toy_data
 
-from gluon_bert import BertClassifier, kernels
+from gluon_bert import BertClassifier, Predictor, kernels
 from gluon_bert.kernels.encoder import NativeDense
+from gluon_bert.kernels.training import NativeTrainer, make_trainer
+from gluon_bert.modeling.bert import BertBlock
 from gluon_bert.training.loop import Plan, fit
 from gluon_bert.training.objectives import cross_entropy
 
@@ -134,6 +137,7 @@ def test_kernels_for_older_processors_give_the_same(processor):
         import sys, numpy as np
         import gluon_bert as gb
         from gluon_bert import kernels
+        from gluon_bert.kernels.training import make_trainer
         import mxnet as mx
         config = gb.BertConfig(vocab_size=50, units=40, hidden_size=52, num_layers=2, num_heads=2,
                                max_length=70, num_token_types=2, dropout=0.1, layer_norm_eps=1e-12,
@@ -144,8 +148,9 @@ def test_kernels_for_older_processors_give_the_same(processor):
         inputs = mx.nd.array(np.random.RandomState(1).randint(0, 50, (2, 70)))
         found = []
         for dtype in ('float32', 'bfloat16'):
-            with kernels.used_in(model, dtype), mx.autograd.record():
-                y = model(inputs, inputs * 0, mx.nd.array([70, 31]))
+            encoder = make_trainer(model, dtype)
+            with mx.autograd.record():
+                y = model(inputs, inputs * 0, mx.nd.array([70, 31]), encoder=encoder)
             y.backward(mx.nd.random.normal(shape=y.shape))
             found += [y, *(parameter.grad() for parameter in model.collect_params().values())]
         print(kernels.processor(), file=sys.stderr)
@@ -201,17 +206,35 @@ def test_training_without_dropout_is_the_same_with_and_without(
         np.testing.assert_allclose(finals[1][name], array, atol=2e-4)
 
 
-def test_network_is_plain_again_after_training(make_classifier, tmp_path):
+@pytest.fixture
+def native_calls(monkeypatch):
+    """The networks whose encodings NativeTrainers computed so far."""
+    calls, compute = [], NativeTrainer.__call__
+
+    def recorded(self, *inputs, **options):
+        calls.append(self._bert)
+        return compute(self, *inputs, **options)
+
+    monkeypatch.setattr(NativeTrainer, '__call__', recorded)
+    return calls
+
+
+def test_network_is_plain_in_evaluation_and_after_training(make_classifier, tmp_path, native_calls):
     model, data = make_classifier(dropout=0.1), toy_data()
     seen = []
 
     def evaluate(network):
-        seen.append(kernels.are_used_in(network))
-        return accuracy(data)(network)
+        seen.append(len(native_calls))
+        score = accuracy(data)(network)
+        network(*data.load([0, 1])[0])
+        seen.append(len(native_calls))
+        return score
 
+    attributes = set(vars(model)), set(vars(model.bert))
     fit(model, data, cross_entropy, Plan(epochs=1), tmp_path, evaluate=evaluate)
-    assert seen == [True]
-    assert not kernels.are_used_in(model)
+    assert seen == [5, 5]  # one call a step, none in the evaluation
+    assert native_calls == [model.bert] * 5
+    assert attributes == (set(vars(model)), set(vars(model.bert)))
     inputs, _ = data.load([0, 1])
     model(*inputs)
     model.export(str(tmp_path / 'plain'))
@@ -222,9 +245,11 @@ def test_layer_outputs_of_a_network_in_training(make_model, tiny_config):
     model = make_model()
     inputs = mx.nd.array([[5, 6, 7, 0], [9, 9, 9, 9]]), mx.nd.zeros((2, 4)), mx.nd.array([3, 4])
     expected = model.layer_outputs(*inputs)
-    with kernels.used_in(model):
-        found = model.layer_outputs(*inputs)
-        assert kernels.are_used_in(model)
+    encoder = make_trainer(model)
+    assert encoder is not None
+    with mx.autograd.record():
+        model(*inputs, encoder=encoder)
+    found = model.layer_outputs(*inputs)
     for one, other in zip(expected.attentions, found.attentions):
         np.testing.assert_array_equal(one.asnumpy(), other.asnumpy())
 
@@ -232,12 +257,80 @@ def test_layer_outputs_of_a_network_in_training(make_model, tiny_config):
 def test_float16_and_switched_off_networks_stay_on_mxnet(make_classifier, monkeypatch):
     model = make_classifier(0.1)
     monkeypatch.setenv('GLUON_BERT_KERNELS', '0')
-    with kernels.used_in(model):
-        assert not kernels.are_used_in(model)
+    assert make_trainer(model) is None
     monkeypatch.delenv('GLUON_BERT_KERNELS')
+    assert make_trainer(model) is not None
     model.cast('float64')
-    with kernels.used_in(model):
-        assert not kernels.are_used_in(model)
+    assert make_trainer(model) is None
+    with pytest.raises(ValueError, match="dtype='int8': expected one of 'float32', 'bfloat16'"):
+        make_trainer(model, 'int8')
+
+
+class OwnNetwork(BertBlock):
+    """A network whose call knows of no encoder."""
+
+    def __init__(self, bert):
+        super().__init__()
+        self.config, self.bert = bert.config, bert
+
+    def hybrid_forward(self, F, inputs, token_types, valid_length):
+        return self.bert(inputs, token_types, valid_length).pooled[:, :2]
+
+    def checkpoint_names(self):
+        return [(f'bert.{name}', common) for name, common in self.bert.checkpoint_names()]
+
+
+def test_network_of_ones_own_trains_on_mxnet_operators(make_model, tmp_path, native_calls):
+    model = OwnNetwork(make_model(wide=0.05))
+    assert make_trainer(model) is None
+    with pytest.raises(ValueError, match='hybrid_forward of OwnNetwork takes no encoder'):
+        make_trainer(model, recompute=True)
+    assert fit(model, toy_data(), cross_entropy, Plan(epochs=1), tmp_path).steps == 5
+    assert native_calls == []
+
+
+def test_encoder_reads_arrays_only(make_model):
+    model = make_model()
+    with pytest.raises(TypeError, match='an encoder reads NDArrays, got inputs of Symbol'):
+        model(mx.sym.var('ids'), mx.sym.var('types'), mx.sym.var('n'), encoder=make_trainer(model))
+
+
+@pytest.mark.parametrize('hybridized', [False, True])
+def test_network_answers_in_other_threads_while_it_is_trained(
+    make_classifier, tmp_path, hybridized
+):
+    """Training comes to what it does alone, and calls of the network compute without kernels."""
+    data, finals = toy_data(), []
+    inputs, _ = data.load(np.arange(4))
+    for concurrent in (False, True):
+        model = make_classifier(dropout=0.1)
+        model.hybridize(hybridized)
+        errors, answers, stop = [], [], threading.Event()
+
+        def ask(run, answers=answers, errors=errors, stop=stop):
+            while not stop.is_set():
+                try:
+                    answers.append(run(*inputs).asnumpy())
+                except Exception as error:
+                    errors.append(error)
+                    return
+
+        runs = (model, Predictor(model), lambda *arrays, model=model: Predictor(model)(*arrays))
+        threads = [threading.Thread(target=ask, args=(run,)) for run in runs] * concurrent
+        for thread in threads:
+            thread.start()
+        fit(model, data, cross_entropy, Plan(epochs=4), tmp_path, overwrite=True)
+        stop.set()
+        for thread in threads:
+            thread.join()
+        assert not errors
+        assert len(answers) >= 3 * concurrent
+        assert all(np.isfinite(answer).all() for answer in answers)
+        np.testing.assert_allclose(
+            model(*inputs).asnumpy(), Predictor(model)(*inputs).asnumpy(), atol=1e-5
+        )
+        finals.append(parameters_of(model))
+    assert all(np.array_equal(finals[1][name], array) for name, array in finals[0].items())
 
 
 def test_missing_compiler_is_told(monkeypatch, tmp_path):

@@ -1,6 +1,5 @@
 """The native encoder in training against the plain network: values, gradients, dropout."""
 
-import contextlib
 from dataclasses import replace
 
 import mxnet as mx
@@ -18,7 +17,7 @@ from gluon_bert import (
     BertTagger,
     kernels,
 )
-from gluon_bert.kernels.training import NativeTrainer
+from gluon_bert.kernels.training import NativeTrainer, make_trainer
 from gluon_bert.training.loop import Plan, fit
 from gluon_bert.training.objectives import cross_entropy
 
@@ -29,16 +28,13 @@ def loaded():
         pytest.skip('native kernels are not built: python -m gluon_bert.kernels')
 
 
-@contextlib.contextmanager
 def native(network, threads=1, **options):
-    """As kernels.used_in, on some threads."""
-    with kernels.used_in(network, **options):
-        bert = getattr(network, 'bert', network)
-        bert.native = NativeTrainer(bert, num_threads=threads, **options)
-        yield
+    """As make_trainer, on some threads."""
+    assert make_trainer(network, **options) is not None
+    return NativeTrainer(getattr(network, 'bert', network), num_threads=threads, **options)
 
 
-def gradients(network, inputs, forward, repeat=1):
+def gradients(network, inputs, forward, repeat=1, encoder=None):
     """The forward pass's values, then the gradients of all parameters that have one."""
     parameters = [
         parameter for parameter in network.collect_params().values() if parameter.grad_req != 'null'
@@ -47,7 +43,7 @@ def gradients(network, inputs, forward, repeat=1):
         parameter.zero_grad()
     for _ in range(repeat):
         with mx.autograd.record():
-            value = forward(network, *inputs)
+            value = forward(network, *inputs, encoder=encoder)
         value.backward()
     return [value.asnumpy(), *(parameter.grad().asnumpy() for parameter in parameters)]
 
@@ -79,12 +75,13 @@ HEADS = {
 }
 
 
-def forward(network, *inputs):
+def forward(network, *inputs, encoder=None):
     if isinstance(network, BertForPretraining):
-        return weighed(network(*inputs, mx.nd.array([[0, 1]] * len(inputs[0]))))
+        inputs = (*inputs, mx.nd.array([[0, 1]] * len(inputs[0])))
+    outputs = network(*inputs, encoder=encoder)
     if isinstance(network, BertCrfTagger):
-        return network.loss(network(*inputs), mx.nd.zeros_like(inputs[0])).sum()
-    return weighed(network(*inputs))
+        return network.loss(outputs, mx.nd.zeros_like(inputs[0])).sum()
+    return weighed(outputs)
 
 
 def make(config, head, hybridized=True, dropout=0.0):
@@ -116,8 +113,8 @@ def test_gradients_equal_those_of_the_plain_network(tiny_config, ragged, sizes, 
     expected = gradients(network, inputs, forward)
     found = []
     for threads, recompute in [(1, False), (1, True), (2, False), (3, True)]:
-        with native(network, threads, recompute=recompute):
-            found.append(gradients(network, inputs, forward))
+        encoder = native(network, threads, recompute=recompute)
+        found.append(gradients(network, inputs, forward, encoder=encoder))
     assert_close(found[0], expected)
     # The same to the last bit with any number of threads, and recomputed in one part.
     for other in found[1:]:
@@ -132,9 +129,9 @@ def test_all_heads_with_gradients_added_up(tiny_config, ragged, head, hybridized
         parameter.grad_req = 'add'
     inputs = ragged(tiny_config, [9, 4]).arrays()
     expected = gradients(network, inputs, forward, repeat=2)
-    with kernels.used_in(network):
-        assert kernels.are_used_in(network)
-        assert_close(gradients(network, inputs, forward, repeat=2), expected)
+    encoder = make_trainer(network)
+    assert encoder is not None
+    assert_close(gradients(network, inputs, forward, repeat=2, encoder=encoder), expected)
 
 
 @pytest.mark.parametrize('lengths', [[700] * 3 + [2100, 5, 900, 900, 400], [50] * 90], ids=len)
@@ -148,8 +145,10 @@ def test_large_batches_are_recomputed_in_parts(tiny_config, ragged, lengths, hea
     found = []
     for threads, recompute in [(1, False), (1, True), (3, True)]:
         mx.random.seed(5)
-        with native(network, threads, recompute=recompute):
-            found.append([gradients(network, inputs, forward, repeat=2) for inputs in batches])
+        encoder = native(network, threads, recompute=recompute)
+        found.append(
+            [gradients(network, inputs, forward, repeat=2, encoder=encoder) for inputs in batches]
+        )
     for whole, *parts in zip(*found):
         assert_close(parts[0], whole)
         assert all(map(np.array_equal, *parts))
@@ -159,12 +158,13 @@ def test_two_forward_passes_before_one_backward(tiny_config, ragged):
     network = make(tiny_config, 'model')
     batches = [ragged(tiny_config, lengths).arrays() for lengths in ([9, 4], [2, 12, 7])]
 
-    def both(network, *inputs):
-        return weighed(network(*inputs[:3])) + 2 * weighed(network(*inputs[3:]))
+    def both(network, *inputs, encoder=None):
+        first, second = (network(*part, encoder=encoder) for part in (inputs[:3], inputs[3:]))
+        return weighed(first) + 2 * weighed(second)
 
     expected = gradients(network, batches[0] + batches[1], both)
-    with kernels.used_in(network):
-        assert_close(gradients(network, batches[0] + batches[1], both), expected)
+    found = gradients(network, batches[0] + batches[1], both, encoder=make_trainer(network))
+    assert_close(found, expected)
 
 
 def test_frozen_parameters(tiny_config, ragged):
@@ -185,26 +185,27 @@ def test_frozen_parameters(tiny_config, ragged):
     ]
     for parameter in frozen:
         parameter.grad_req = 'null'
-    with kernels.used_in(network):
-        assert_close(gradients(network, inputs, forward), [value, *expected])
-        network.bert.collect_params().setattr('grad_req', 'null')
-        assert len(gradients(network, inputs, forward)) == 3  # the value, the head's two
+    encoder = make_trainer(network)
+    assert_close(gradients(network, inputs, forward, encoder=encoder), [value, *expected])
+    network.bert.collect_params().setattr('grad_req', 'null')
+    # The value, the head's two.
+    assert len(gradients(network, inputs, forward, encoder=encoder)) == 3
 
 
 def test_inference_has_no_dropout_and_may_be_recorded(make_model, tiny_config, ragged):
     model = make_model(dropout=0.5)
     inputs = ragged(tiny_config, [9, 4]).arrays()
     expected = model(*inputs)[0].asnumpy()
-    with kernels.used_in(model):
-        assert_close([model(*inputs)[0].asnumpy()], [expected])
-        with mx.autograd.record(train_mode=False):
-            sequence = model(*inputs)[0]
-        sequence.backward(retain_graph=True)
-        weight = model.layers[0].expand.weight
-        first = weight.grad().asnumpy()
-        assert first.any()
-        sequence.backward()
-        np.testing.assert_array_equal(weight.grad().asnumpy(), first)
+    encoder = make_trainer(model)
+    assert_close([model(*inputs, encoder=encoder)[0].asnumpy()], [expected])
+    with mx.autograd.record(train_mode=False):
+        sequence = model(*inputs, encoder=encoder)[0]
+    sequence.backward(retain_graph=True)
+    weight = model.layers[0].expand.weight
+    first = weight.grad().asnumpy()
+    assert first.any()
+    sequence.backward()
+    np.testing.assert_array_equal(weight.grad().asnumpy(), first)
     np.testing.assert_array_equal(sequence.asnumpy()[1, 4:], 0)
     assert_close([sequence.asnumpy()], [expected])
 
@@ -225,28 +226,29 @@ def test_backward_drops_what_forward_dropped(make_model, ragged, recompute, name
     inputs = ragged(model.config, [20, 7, 33]).arrays()
     parameter = model._collect_params_with_prefix()[name]
     start, step = parameter.data().copy(), mx.nd.random.normal(shape=parameter.shape)
+    encoder = make_trainer(model, recompute=recompute)
 
     def loss():
         mx.random.seed(8)
-        return weighed(model(*inputs))
+        return weighed(model(*inputs, encoder=encoder))
 
-    with kernels.used_in(model, recompute=recompute):
+    with mx.autograd.record():
+        value = loss()
+    value.backward()
+    slope = (parameter.grad() * step).sum().asscalar()
+    ends = []
+    for sign in (1, -1):
+        parameter.set_data(start + sign * 1e-2 * step)
         with mx.autograd.record():
-            value = loss()
-        value.backward()
-        slope = (parameter.grad() * step).sum().asscalar()
-        ends = []
-        for sign in (1, -1):
-            parameter.set_data(start + sign * 1e-2 * step)
-            with mx.autograd.record():
-                ends.append(loss().asscalar())
+            ends.append(loss().asscalar())
     assert abs((ends[0] - ends[1]) / 2e-2 - slope) < 0.02 * abs(slope) + 0.02
 
 
 def encode(model, inputs, seed):
     mx.random.seed(seed)
-    with kernels.used_in(model), mx.autograd.record():
-        return model(*inputs).asnumpy()
+    encoder = make_trainer(model)
+    with mx.autograd.record():
+        return model(*inputs, encoder=encoder).asnumpy()
 
 
 def test_dropout_is_a_function_of_the_seed(make_model, ragged):
@@ -320,8 +322,8 @@ def test_bfloat16_is_near_and_recomputed_the_same(tiny_config, ragged):
     inputs = ragged(config, [33, 20, 39]).arrays()
     expected, found = gradients(network, inputs, forward), []
     for threads, recompute in [(1, False), (2, True)]:
-        with native(network, threads, dtype='bfloat16', recompute=recompute):
-            found.append(gradients(network, inputs, forward))
+        encoder = native(network, threads, dtype='bfloat16', recompute=recompute)
+        found.append(gradients(network, inputs, forward, encoder=encoder))
     assert all(map(np.array_equal, *found))
     for one, other in zip(found[0], expected):
         error = np.linalg.norm(one - other) / max(np.linalg.norm(other), 1e-2)
@@ -343,8 +345,9 @@ def test_bfloat16_is_near_and_recomputed_the_same(tiny_config, ragged):
 def test_inputs_out_of_range_are_told(make_model, tiny_config, ragged, change, message):
     model = make_model()
     inputs = change(*ragged(tiny_config, [9, 4]).arrays())
-    with kernels.used_in(model), pytest.raises(ValueError, match=message):
-        model(*inputs)
+    encoder = make_trainer(model)
+    with pytest.raises(ValueError, match=message):
+        model(*inputs, encoder=encoder)
 
 
 @pytest.mark.parametrize('options', [{'dtype': 'bfloat16'}, {'recompute': True}], ids=str)
