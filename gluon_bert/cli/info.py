@@ -210,7 +210,7 @@ def _write(title, facts):
             say(f'  {source["kind"]}: {source["address"]}')
             for line in _details(source):
                 say(f'    {line}')
-    say(f'\nkernels: {kernels.state()}')
+    say(f'\nkernels: {kernels.describe()}')
 
 
 def _details(source):

@@ -138,9 +138,9 @@ def run(args):
 def _check(args):
     from .. import kernels
 
-    if not kernels.load():
+    if not kernels.is_available():
         raise ValueError(
-            f'a lower precision needs the native kernels, and there are: {kernels.state()}'
+            f'a lower precision needs the native kernels, and there are: {kernels.describe()}'
         )
     if args.batch_size is not None and args.batch_size < 1:
         raise ValueError(f'--batch_size {args.batch_size}: expected 1 or more')

@@ -1,4 +1,4 @@
-"""Optional native kernels: faster forms of what a BERT spends its time in, on the CPU in float32.
+"""Native CPU kernels for the encoder and the optimizer, in float32; optional.
 
 They are built at installation where there is a C++ compiler, or by ``python -m
 gluon_bert.kernels``. Without them, and where the environment variable GLUON_BERT_KERNELS is 0,
@@ -12,65 +12,103 @@ from __future__ import annotations
 import ctypes
 import functools
 import os
+from typing import TYPE_CHECKING, Sequence
 
 import numpy as np
 from mxnet.base import _LIB, check_call
 
 from .compiling import build, library
 
-__all__ = ['accept', 'adam', 'build', 'library', 'load', 'processor', 'state', 'sum_of_squares']
+if TYPE_CHECKING:
+    import mxnet as mx
+
+__all__ = [
+    'accept',
+    'adam',
+    'build',
+    'describe',
+    'is_available',
+    'library',
+    'load',
+    'processor',
+    'state',
+    'sum_of_squares',
+    'supports_arrays',
+]
 
 
-def load():
-    """Whether the kernels are there: built, and not switched off by GLUON_BERT_KERNELS=0."""
+def is_available() -> bool:
+    """Check that the kernels are built and not switched off by GLUON_BERT_KERNELS=0."""
     return (
         os.environ.get('GLUON_BERT_KERNELS') != '0' and library().is_file() and bool(_functions())
     )
 
 
-def processor():
-    """For which kind of processor the kernels run: 'generic', 'avx2', 'avx512', 'avx512_bf16'.
+def processor() -> str:
+    """Name the kind of processor in use: 'generic', 'avx2', 'avx512' or 'avx512_bf16'.
 
-    They are built for all of them, and the best is chosen when they are loaded; the environment
-    variable GLUON_BERT_KERNELS can name a lesser one.
+    The kernels are built for all of them, and the best is chosen when they are loaded; the
+    environment variable GLUON_BERT_KERNELS can name a lesser one.
     """
     return _functions().gluon_bert_processor().decode()
 
 
-def state():
-    """Which kernels are used here, in words."""
+def describe() -> str:
+    """Describe in words which kernels are used here."""
     if os.environ.get('GLUON_BERT_KERNELS') == '0':
         return "MXNet's own operators (native kernels switched off by GLUON_BERT_KERNELS=0)"
-    if not load():
+    if not is_available():
         return "MXNet's own operators (native kernels not built: python -m gluon_bert.kernels)"
     return f'native, for {processor()}'
 
 
-def adam(weight, grad, mean, variance, rate, beta1, beta2, epsilon, shrink, decay, rescale):
-    """One step of Adam, in place, in one pass over memory; see ``adam.h`` for the formula.
+def adam(
+    weight: mx.nd.NDArray,
+    grad: mx.nd.NDArray,
+    mean: mx.nd.NDArray,
+    variance: mx.nd.NDArray,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    epsilon: float,
+    decay_factor: float,
+    decay: float,
+    rescale: float,
+) -> None:
+    """Update a weight by one step of Adam, in place, in one pass over memory.
+
+    The formula is in ``adam.h``.
 
     Parameters
     ----------
     weight, grad, mean, variance : NDArray
-        Of one shape, as :func:`accept` accepts them.
-    rate, beta1, beta2, epsilon, shrink, decay, rescale : float
+        Of one shape, and such that :func:`supports_arrays` is true of them.
+    lr : float
+        Learning rate.
+    beta1, beta2, epsilon : float
+    decay_factor : float
+        The weight is multiplied by it first: decoupled weight decay.
+    decay : float
+        Weight decay that is added to the gradient.
+    rescale : float
+        The gradient is multiplied by it first.
     """
     for array in (weight, grad, mean, variance):
         array.wait_to_read()
-    floats = map(ctypes.c_float, (rate, beta1, beta2, epsilon, shrink, decay, rescale))
+    floats = map(ctypes.c_float, (lr, beta1, beta2, epsilon, decay_factor, decay, rescale))
     _functions().gluon_bert_adam(
         *map(_pointer, (weight, grad, mean, variance)), ctypes.c_int64(weight.size), *floats
     )
 
 
-def sum_of_squares(array):
-    """The sum of the squares of an NDArray that :func:`accept` accepts, as a float."""
+def sum_of_squares(array: mx.nd.NDArray) -> float:
+    """Add up the squares of an array of which :func:`supports_arrays` is true."""
     array.wait_to_read()
     return _functions().gluon_bert_sum_of_squares(_pointer(array), ctypes.c_int64(array.size))
 
 
-def accept(arrays):
-    """Whether the kernels are there and take these arrays: dense, float32, on the CPU."""
+def supports_arrays(arrays: Sequence[mx.nd.NDArray]) -> bool:
+    """Check that the kernels are available and arrays dense, in float32 and on the CPU."""
     return (
         all(
             array.stype == 'default'
@@ -78,8 +116,12 @@ def accept(arrays):
             and array.context.device_type == 'cpu'
             for array in arrays
         )
-        and load()
+        and is_available()
     )
+
+
+# Names of 0.1.0.
+load, state, accept = is_available, describe, supports_arrays
 
 
 @functools.cache

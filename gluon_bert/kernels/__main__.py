@@ -2,7 +2,7 @@
 
 import sys
 
-from . import build, load
+from . import build, is_available
 
 
 def main():
@@ -10,7 +10,7 @@ def main():
         path = build()
     except (FileNotFoundError, RuntimeError, OSError) as error:
         return f"native kernels: not built, MXNet's own operators are used ({error})"
-    sys.stdout.write(f'native kernels: {path} {"loads" if load() else "does not load"}\n')
+    sys.stdout.write(f'native kernels: {path} {"loads" if is_available() else "does not load"}\n')
     return ''
 
 

@@ -8,7 +8,7 @@ import weakref
 
 import numpy as np
 
-from . import _functions, _pointer, accept, state
+from . import _functions, _pointer, describe, supports_arrays
 
 PRECISIONS = {'float32': 0, 'bfloat16': 1, 'int8': 2}
 PARTS = ('query_key_value', 'output', 'expand', 'contract')  # the dense layers of a layer
@@ -50,7 +50,7 @@ class NativeEncoder:
         if not accepts(bert):
             raise ValueError(
                 f'the native encoder needs the kernels, and a network in float32 on '
-                f'the CPU (kernels in use: {state()})'
+                f'the CPU (kernels in use: {describe()})'
             )
         self.config = bert.config
         self.use_pooler = bert.use_pooler and num_layers is None
@@ -251,7 +251,7 @@ def input_sizes(bert, batches):
 def accepts(bert):
     """Whether the kernels are there and take the parameters of a BERT."""
     parameters = list(bert.collect_params().values())
-    return all(parameter._data is not None for parameter in parameters) and accept(
+    return all(parameter._data is not None for parameter in parameters) and supports_arrays(
         [parameter.list_data()[0] for parameter in parameters]
     )
 

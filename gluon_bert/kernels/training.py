@@ -15,7 +15,7 @@ from mxnet import autograd
 from mxnet.base import _LIB, check_call
 from mxnet.ndarray import NDArray
 
-from . import _functions, _pointer, load, state
+from . import _functions, _pointer, describe, is_available
 from .encoder import ACTIVATIONS, PRECISIONS, _address, _check, _parameters
 from .packing import unpad
 
@@ -70,8 +70,8 @@ def _reason_against(network):
         for parameter in network.collect_params().values()
     ):
         return 'the network is not on one CPU in float32'
-    if not load():
-        return f'here run {state()}'
+    if not is_available():
+        return f'here run {describe()}'
     forward = getattr(network, 'hybrid_forward', None)
     if forward is None or 'encoder' not in inspect.signature(forward).parameters:
         return f'hybrid_forward of {type(network).__name__} takes no encoder'

@@ -54,9 +54,9 @@ class BertAdam(Optimizer):
         """Update one parameter in place."""
         self._update_count(index)
         step_size, epsilon = self._get_lr(index), self.epsilon
-        decay, shrink = self._get_wd(index), 1.0
+        decay, decay_factor = self._get_wd(index), 1.0
         if self.decoupled_decay:
-            decay, shrink = 0.0, 1 - step_size * decay
+            decay, decay_factor = 0.0, 1 - step_size * decay
         if self.correct_bias:
             # m/(1-b1^t) / (sqrt(v/(1-b2^t)) + e) = s m/(1-b1^t) / (sqrt(v) + e s) with this s
             steps = self._index_update_count[index]
@@ -64,7 +64,7 @@ class BertAdam(Optimizer):
             step_size *= scale / (1 - self.beta1**steps)
             epsilon *= scale
         mean, variance = state
-        if kernels.accept((weight, grad, mean, variance)):
+        if kernels.supports_arrays((weight, grad, mean, variance)):
             kernels.adam(
                 weight,
                 grad,
@@ -74,13 +74,13 @@ class BertAdam(Optimizer):
                 self.beta1,
                 self.beta2,
                 epsilon,
-                shrink,
+                decay_factor,
                 decay,
                 self.rescale_grad,
             )
             return
-        if shrink != 1:
-            weight *= shrink
+        if decay_factor != 1:
+            weight *= decay_factor
         nd.adam_update(
             weight,
             grad,
@@ -203,7 +203,7 @@ def global_norm(gradients):
     -------
     float
     """
-    if kernels.accept(gradients):
+    if kernels.supports_arrays(gradients):
         return math.sqrt(sum(map(kernels.sum_of_squares, gradients)))
     squares = nd.multi_sum_sq(*gradients, num_arrays=len(gradients))
     return math.sqrt(float(squares.sum().asscalar()))

@@ -23,7 +23,7 @@ from gluon_bert.training.objectives import cross_entropy
 
 @pytest.fixture(autouse=True)
 def loaded():
-    if not kernels.load():
+    if not kernels.is_available():
         pytest.skip('native kernels are not built: python -m gluon_bert.kernels')
 
 
@@ -331,6 +331,13 @@ def test_network_answers_in_other_threads_while_it_is_trained(
         )
         finals.append(parameters_of(model))
     assert all(np.array_equal(finals[1][name], array) for name, array in finals[0].items())
+
+
+def test_names_of_the_first_release_stay():
+    assert kernels.load() is kernels.is_available() is True
+    assert kernels.state() == kernels.describe() == f'native, for {kernels.processor()}'
+    for array, taken in ((mx.nd.ones(2), True), (mx.nd.ones(2, dtype='float64'), False)):
+        assert kernels.accept([array]) is kernels.supports_arrays([array]) is taken
 
 
 def test_missing_compiler_is_told(monkeypatch, tmp_path):

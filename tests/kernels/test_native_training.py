@@ -24,7 +24,7 @@ from gluon_bert.training.objectives import cross_entropy
 
 @pytest.fixture(autouse=True)
 def loaded():
-    if not kernels.load():
+    if not kernels.is_available():
         pytest.skip('native kernels are not built: python -m gluon_bert.kernels')
 
 
