@@ -11,8 +11,7 @@ from mxnet import nd
 from mxnet.optimizer import Optimizer
 
 from .. import kernels
-
-OPTIMIZERS = ('bertadam', 'adam', 'adamw')
+from .options import OPTIMIZERS
 
 # Devlin et al. (2019), appendix A.2; their code leaves these parameters out of the decay.
 NO_DECAY = ('beta', 'gamma', 'bias')

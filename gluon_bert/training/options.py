@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Optional
 
+from .._internal.checks import check_choice, check_fraction, check_positive, check_positive_number
+
+OPTIMIZERS = ('bertadam', 'adam', 'adamw')
+DTYPES = ('float32', 'bfloat16')
+
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingOptions:
     """How a network is trained.
 
     Epochs and learning rate are within the ranges of Devlin et al. (2019), appendix A.3; warm-up,
@@ -19,7 +23,7 @@ class Plan:
     epochs : int
         Passes over the data.
     training_steps : int, optional
-        Stop after so many steps instead.
+        Stop after this number of steps instead. Needed for data of unknown length.
     accumulate : int
         Batches whose gradients are added up to one step.
     optimizer : str
@@ -35,7 +39,7 @@ class Plan:
     max_grad_norm : float
         Longer gradients are scaled down to this Euclidean norm.
     early_stop : int, optional
-        Stop after so many evaluations without a better score.
+        Stop after this number of evaluations without a better score.
     seed : int
         Of dropout; the data have their own.
     log_interval, checkpoint_interval : int
@@ -45,9 +49,14 @@ class Plan:
         :class:`~gluon_bert.kernels.training.NativeTrainer`: 'float32' or 'bfloat16'. Parameters,
         gradients and moments are float32 in both.
     recompute : bool
-        Take less memory: compute what each layer gives a second time, for some sequences at a time,
-        instead of keeping it. The result is the same, but for rounding in batches of more than 2048
-        tokens. This and 'bfloat16' need the native kernels.
+        Take less memory: compute each layer's results a second time in the backward pass, for some
+        sequences at a time, instead of keeping them. The result is the same, but for rounding in
+        batches of more than 2048 tokens. This and 'bfloat16' need the native kernels.
+
+    Raises
+    ------
+    ValueError
+        If a value is out of range or unknown.
     """
 
     epochs: int = 3
@@ -66,22 +75,21 @@ class Plan:
     dtype: str = 'float32'
     recompute: bool = False
 
-    def __post_init__(self):
-        for name in (
-            'epochs',
-            'training_steps',
-            'accumulate',
-            'early_stop',
-            'log_interval',
-            'checkpoint_interval',
-        ):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f'{name}={value}: expected 1 or more')
-        for name in ('learning_rate', 'epsilon', 'max_grad_norm'):
-            if not 0 < getattr(self, name) < math.inf:
-                raise ValueError(f'{name}={getattr(self, name)}: expected a positive number')
-        if self.dtype not in ('float32', 'bfloat16'):
-            raise ValueError(f"dtype={self.dtype!r}: expected 'float32' or 'bfloat16'")
-        if not 0 <= self.warmup_ratio <= 1:
-            raise ValueError(f'warmup_ratio={self.warmup_ratio}: expected a fraction in [0, 1]')
+    def __post_init__(self) -> None:
+        check_positive(
+            epochs=self.epochs,
+            training_steps=self.training_steps,
+            accumulate=self.accumulate,
+            early_stop=self.early_stop,
+            log_interval=self.log_interval,
+            checkpoint_interval=self.checkpoint_interval,
+        )
+        check_positive_number(
+            learning_rate=self.learning_rate, epsilon=self.epsilon, max_grad_norm=self.max_grad_norm
+        )
+        check_fraction(warmup_ratio=self.warmup_ratio)
+        check_choice(OPTIMIZERS, optimizer=self.optimizer)
+        check_choice(DTYPES, dtype=self.dtype)
+
+
+Plan = TrainingOptions  # the name of 0.1.0

@@ -13,11 +13,13 @@ import numpy as np
 import pytest
 from test_bert import parameters_of
 
+import gluon_bert
 from gluon_bert import BertClassifier
 from gluon_bert.checkpoint.gluonnlp.names import common_arrays
 from gluon_bert.checkpoint.gluonnlp.params_file import read_params
 from gluon_bert.data import Features, SequenceData
 from gluon_bert.training.loop import STATE_FILE, Interrupted, Plan, fit, predict
+from gluon_bert.training.options import TrainingOptions
 from gluon_bert.training.objectives import cross_entropy, squared_error
 
 
@@ -335,11 +337,26 @@ def test_loss_that_is_not_finite_stops_the_run(make_classifier, tmp_path):
         ('early_stop', 0),
         ('training_steps', -1),
         ('log_interval', 0),
+        ('checkpoint_interval', 0),
+        ('epsilon', float('inf')),
+        ('optimizer', 'sgd'),
+        ('dtype', 'float16'),
     ],
 )
-def test_plan_refuses_values_out_of_range(field, value):
+def test_options_refuse_values_out_of_range(field, value):
     with pytest.raises(ValueError, match=field):
-        Plan(**{field: value})
+        TrainingOptions(**{field: value})
+
+
+def test_options_name_what_is_allowed():
+    with pytest.raises(
+        ValueError, match="optimizer='adamW': expected 'bertadam', 'adam' or 'adamw'"
+    ):
+        TrainingOptions(optimizer='adamW')
+
+
+def test_plan_is_the_former_name_of_the_options():
+    assert Plan is TrainingOptions is gluon_bert.training.Plan is gluon_bert.plan.Plan
 
 
 def test_killed_process_resumes_bit_equal(tmp_path):
