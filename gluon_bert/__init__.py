@@ -79,7 +79,7 @@ _MOVED = {
     'precision': 'inference.precision',
     'precision_file': 'inference.precision_file',
     'text_batches': 'inference.batches',
-    'devices': 'inference.devices',
+    'devices': 'training.data_parallel',
     'drawing': 'plots.network',
     'zoo.store': 'zoo.fetch.store',
     'zoo.found': 'zoo.fetch.local_files',

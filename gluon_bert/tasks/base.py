@@ -11,7 +11,7 @@ from typing import Any, ClassVar, NamedTuple, Optional
 
 from ..checkpoint import Checkpoint
 from ..config import BertConfig
-from ..training import objectives
+from ..training.objectives import OBJECTIVES
 from .folder import TaskFolder, TaskModel
 from .model_card import SplitReport
 from .registry import TaskSpec
@@ -117,7 +117,7 @@ class Job(ABC):
 
     def objective(self, model: TaskModel) -> Any:
         """Give the loss to train with."""
-        return getattr(objectives, self.spec.objective)
+        return OBJECTIVES[self.spec.objective]
 
     def before_training(self, model: TaskModel, learning_rate: float) -> None:  # noqa: B027
         """Adjust the network before it is trained."""

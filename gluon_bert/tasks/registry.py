@@ -64,7 +64,7 @@ class TaskSpec:
     metrics : tuple of str
         By default; the first chooses the epoch.
     objective : str
-        Name of the objective in :mod:`gluon_bert.training.objectives`.
+        Its name in :data:`gluon_bert.training.objectives.OBJECTIVES`.
     pipeline : str
         Place of the pipeline.
     max_length : str
@@ -230,7 +230,7 @@ _ROWS = (
         is_trained_for=lambda problem, size: True,
         job='gluon_bert.tasks.question_answering:QuestionAnsweringJob',
         metrics=('f1', 'exact_match'),
-        objective='span_loss',
+        objective='span',
         pipeline='gluon_bert.pipelines.questions:QuestionPipeline',
         max_length='max_seq_length',
         architecture='ForQuestionAnswering',
@@ -266,7 +266,7 @@ _ROWS = (
         is_trained_for=lambda problem, size: True,
         job='gluon_bert.tasks.token_classification:TokenClassificationJob',
         metrics=('f1', 'precision', 'recall'),
-        objective='tag_loss',
+        objective='tags',
         pipeline='gluon_bert.pipelines.entities:EntityPipeline',
         max_length='max_len',
         architecture='ForTokenClassification',

@@ -1,6 +1,21 @@
 """The training loop, its options, objectives and optimizers."""
 
 from .loop import FitResult, Interrupted, fit, predict, set_seed
+from .objectives import OBJECTIVES, Objective
 from .options import Plan, TrainingOptions
+from .run import TrainingRun
+from .step import TrainingStep
 
-__all__ = ['FitResult', 'Interrupted', 'Plan', 'TrainingOptions', 'fit', 'predict', 'set_seed']
+__all__ = [
+    'OBJECTIVES',
+    'FitResult',
+    'Interrupted',
+    'Objective',
+    'Plan',
+    'TrainingOptions',
+    'TrainingRun',
+    'TrainingStep',
+    'fit',
+    'predict',
+    'set_seed',
+]

@@ -1,47 +1,111 @@
-"""What a training run tells as it goes: one line of JSON for each of its events."""
+"""JSON-lines log of a training run."""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import logging
+import math
+import time
+from pathlib import Path
+from typing import Any, Dict, List, Optional
 
 from .._internal.files import write_text
+from .state import Progress
+from .step import StepResult
+
+Row = Dict[str, Any]
+
+logger = logging.getLogger(__name__)
 
 
 class TrainingLog:
-    """The rows of a run, in memory and in a file.
+    """The rows of a run, in memory and in a file with one JSON object to a line.
 
     Parameters
     ----------
-    path : Path
-        Of the file, one JSON object to a line.
+    path : Path, optional
+        Of the file; without it, the rows are in memory alone.
+    num_steps : int
+        Of the run.
+    steps_per_epoch : int, optional
+        If it is known.
     """
 
-    def __init__(self, path):
-        self._path = path
-        self.rows = []
+    def __init__(
+        self, path: Optional[Path], num_steps: int, steps_per_epoch: Optional[int] = None
+    ) -> None:
+        self._path, self._num_steps = path, num_steps
+        self._steps_per_epoch = steps_per_epoch
+        self._started = time.perf_counter()
+        self.rows: List[Row] = []
 
-    def begin(self, last_step=None):
-        """Start a new file; of a run that goes on, keep the rows up to its last step."""
+    def begin(self, last_step: Optional[int] = None) -> None:
+        """Start a new file; of a run that is resumed, keep the rows up to its last step."""
         self.rows = (
             [] if last_step is None else [row for row in self._read() if row['step'] <= last_step]
         )
-        write_text(self._path, ''.join(map(_line, self.rows)))
+        if self._path is not None:
+            write_text(self._path, ''.join(map(_line, self.rows)))
 
-    def append(self, row):
-        """Add a row, which has a ``step``."""
-        self.rows.append(row)
-        with open(self._path, 'a', encoding='utf-8') as file:
-            file.write(_line(row))
-
-    def metrics(self, epoch):
-        """The evaluation of an epoch, empty if there was none."""
-        return next(
-            (row['metrics'] for row in self.rows if 'metrics' in row and row['epoch'] == epoch), {}
+    def log_step(self, progress: Progress, result: StepResult) -> None:
+        """Add the losses since the last row, and this step's figures; start new sums of losses."""
+        row = {
+            'loss': progress.loss_sum / progress.loss_count,
+            'learning_rate': result.learning_rate,
+            'gradient_norm': result.gradient_norm,
+        }
+        for name, value in progress.term_sums.items():
+            row[f'{name}_loss'] = value / progress.loss_count
+        progress.loss_sum, progress.loss_count, progress.term_sums = 0.0, 0, {}
+        self._append(progress, row)
+        logger.info(
+            '[Epoch %s Step %d/%d] loss=%.4f lr=%.3g norm=%.3f',
+            self.epoch_number(progress.epoch),
+            progress.step,
+            self._num_steps,
+            row['loss'],
+            result.learning_rate,
+            result.gradient_norm,
         )
 
+    def log_metrics(self, progress: Progress, metrics: Dict[str, float], by_step: bool) -> None:
+        """Add an evaluation, at the end of an epoch or ``by_step``."""
+        self._append(progress, {'metrics': metrics})
+        logger.info(
+            '[Epoch %s%s] dev %s',
+            self.epoch_number(progress.epoch),
+            f' Step {progress.step}/{self._num_steps}' if by_step else '',
+            ' '.join(f'{name}={value:.4f}' for name, value in metrics.items()),
+        )
+
+    def metrics(self, epoch: Optional[int], step: Optional[int] = None) -> Dict[str, float]:
+        """Find the evaluation of an epoch, or after a step; empty if there was none."""
+        return next(
+            (
+                row['metrics']
+                for row in self.rows
+                if 'metrics' in row and row['epoch'] == epoch and step in (None, row['step'])
+            ),
+            {},
+        )
+
+    def epoch_number(self, epoch: int) -> str:
+        """Name an epoch, counted from 1, with the number of all if it is known: '2/3'."""
+        if self._steps_per_epoch is None:
+            return str(epoch + 1)
+        return f'{epoch + 1}/{math.ceil(self._num_steps / self._steps_per_epoch)}'
+
+    def _append(self, progress, values):
+        seconds = round(time.perf_counter() - self._started, 3)
+        row = {'step': progress.step, 'epoch': progress.epoch, **values, 'seconds': seconds}
+        self.rows.append(row)
+        if self._path is not None:
+            with open(self._path, 'a', encoding='utf-8') as file:
+                file.write(_line(row))
+
     def _read(self):
-        if not self._path.is_file():
+        if self._path is None or not self._path.is_file():
             return []
         rows = []
         for line in self._path.read_text(encoding='utf-8').split('\n'):

@@ -1,20 +1,33 @@
-"""Losses: what :func:`gluon_bert.training.loop.fit` is given; one value for each sequence."""
+"""Losses, and the objectives that :func:`gluon_bert.training.fit` minimises.
+
+A loss is a function of the network's outputs and of the arrays of labels; it gives an array of
+values, of which the sum is taken. An :class:`Objective` is a row of such losses, each with the
+count that its mean is over. :data:`OBJECTIVES` holds the rows by name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence, Tuple, Union
 
 import mxnet as mx
 
 
-def cross_entropy(scores, labels):
-    """Softmax cross-entropy: scores (N, K), class numbers (N,) -> losses (N,)."""
+def cross_entropy(scores: mx.nd.NDArray, labels: mx.nd.NDArray) -> mx.nd.NDArray:
+    """Compute the softmax cross-entropy: scores (N, K), class numbers (N,) -> losses (N,)."""
     return -mx.nd.pick(mx.nd.log_softmax(scores), labels)
 
 
-def squared_error(scores, labels):
-    """Half the squared difference, GluonNLP's L2Loss: scores (N, 1), values (N,) -> (N,)."""
+def squared_error(scores: mx.nd.NDArray, labels: mx.nd.NDArray) -> mx.nd.NDArray:
+    """Compute half the squared difference: scores (N, 1), values (N,) -> (N,).
+
+    This is GluonNLP's L2Loss.
+    """
     return 0.5 * mx.nd.square(scores.reshape((-1,)) - labels)
 
 
-def span_loss(scores, spans):
-    """The mean cross-entropy of begin and end (Devlin et al., 2019, section 4.2).
+def span_loss(scores: mx.nd.NDArray, spans: mx.nd.NDArray) -> mx.nd.NDArray:
+    """Average the cross-entropies of begin and end (Devlin et al., 2019, section 4.2).
 
     Parameters
     ----------
@@ -32,8 +45,8 @@ def span_loss(scores, spans):
     return -begin_and_end.mean(axis=1)
 
 
-def tag_loss(scores, tags):
-    """The mean cross-entropy over the tagged tokens of each sequence.
+def tag_loss(scores: mx.nd.NDArray, tags: mx.nd.NDArray) -> mx.nd.NDArray:
+    """Average the cross-entropy over the tagged tokens of each sequence.
 
     Parameters
     ----------
@@ -51,8 +64,198 @@ def tag_loss(scores, tags):
     return losses.sum(axis=1) / mx.nd.maximum(counted.sum(axis=1), 1)
 
 
-def multi_label(scores, labels):
-    """Compute the mean binary cross-entropy over the labels: (N, K), 0 or 1 (N, K) -> (N,)."""
-    # log(1 + e^s) - s y, without overflow
-    losses = mx.nd.relu(scores) - scores * labels + mx.nd.Activation(-scores.abs(), 'softrelu')
+def multi_label_loss(scores: mx.nd.NDArray, labels: mx.nd.NDArray) -> mx.nd.NDArray:
+    """Average the binary cross-entropy of a sigmoid over the classes.
+
+    Parameters
+    ----------
+    scores : NDArray, shape (N, K)
+        Logits.
+    labels : NDArray, shape (N, K)
+        1 where a class applies, else 0.
+
+    Returns
+    -------
+    NDArray, shape (N,)
+    """
+    # -y log s(x) - (1 - y) log(1 - s(x)), without overflow
+    losses = mx.nd.relu(scores) - scores * labels + mx.nd.log1p(mx.nd.exp(-mx.nd.abs(scores)))
     return losses.mean(axis=1)
+
+
+def masked_word_loss(
+    scores: mx.nd.NDArray, words: mx.nd.NDArray, weights: mx.nd.NDArray
+) -> mx.nd.NDArray:
+    """Compute the cross-entropy of each masked word (Devlin et al., 2019, section 3.1, task 1).
+
+    Parameters
+    ----------
+    scores : NDArray, shape (N, M, V)
+        Logits at the masked positions.
+    words : NDArray, shape (N, M)
+        Ids of the words that were masked.
+    weights : NDArray, shape (N, M)
+        1 for a masked word, 0 for padding.
+
+    Returns
+    -------
+    NDArray, shape (N, M)
+    """
+    return -mx.nd.pick(mx.nd.log_softmax(scores), words) * weights
+
+
+class Term(NamedTuple):
+    """One loss of a batch: ``sum``, an NDArray of shape (1,), and the ``count`` of its mean."""
+
+    sum: mx.nd.NDArray
+    count: float
+
+
+def count_sequences(inputs: Sequence[mx.nd.NDArray], labels: Sequence[mx.nd.NDArray]) -> int:
+    """Count the sequences of a batch."""
+    return len(inputs[0])
+
+
+def count_masked_words(inputs: Sequence[mx.nd.NDArray], labels: Sequence[mx.nd.NDArray]) -> float:
+    """Count the masked words of a batch: add up their weights, its second array of labels."""
+    return float(labels[1].sum().asscalar())
+
+
+@dataclass(frozen=True)
+class LossTerm:
+    """One loss of an objective.
+
+    Parameters
+    ----------
+    loss : callable
+        ``loss(outputs, *labels)`` gives values of any shape, which are added up.
+    count : callable
+        ``count(inputs, labels)`` is what the mean of a batch is over.
+    """
+
+    loss: Callable[..., mx.nd.NDArray]
+    count: Callable[..., float] = count_sequences
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What training minimises: the sum of some terms, each a mean over what it counts.
+
+    Sums and counts are added up over the batches of a step, its devices and its processes, and
+    divided only then. So the mean is over all that a step counts, wherever the cuts fall.
+
+    Parameters
+    ----------
+    name : str
+    terms : dict of str to LossTerm
+    """
+
+    name: str
+    terms: Dict[str, LossTerm]
+
+    def counts(
+        self, inputs: Sequence[mx.nd.NDArray], labels: Sequence[mx.nd.NDArray]
+    ) -> Dict[str, float]:
+        """Count what the mean of each term is over, from a batch alone."""
+        return {name: term.count(inputs, labels) for name, term in self.terms.items()}
+
+    def sums(
+        self,
+        network: Callable[..., Any],
+        inputs: Sequence[mx.nd.NDArray],
+        labels: Sequence[mx.nd.NDArray],
+        encoder: Optional[object] = None,
+    ) -> Dict[str, mx.nd.NDArray]:
+        """Compute the sum of each term, an NDArray of shape (1,).
+
+        Parameters
+        ----------
+        network : BertBlock
+        inputs, labels : sequence of NDArray
+            Of a batch, or of a device's share of one.
+        encoder : NativeTrainer, optional
+            Passed to the network's call.
+        """
+        outputs = network(*inputs) if encoder is None else network(*inputs, encoder=encoder)
+        return {name: term.loss(outputs, *labels).sum() for name, term in self.terms.items()}
+
+    def __call__(
+        self,
+        network: Callable[..., Any],
+        inputs: Sequence[mx.nd.NDArray],
+        labels: Sequence[mx.nd.NDArray],
+        encoder: Optional[object] = None,
+    ) -> Dict[str, Term]:
+        """Compute the terms of a batch: the arguments are those of :meth:`sums`.
+
+        Returns
+        -------
+        dict of str to Term
+        """
+        counts = self.counts(inputs, labels)
+        sums = self.sums(network, inputs, labels, encoder)
+        return {name: Term(value, counts[name]) for name, value in sums.items()}
+
+
+def _one(name, loss):
+    return Objective(name, {'loss': LossTerm(loss)})
+
+
+_MASKED_WORDS = LossTerm(
+    lambda outputs, words, weights, *others: masked_word_loss(outputs.masked_lm, words, weights),
+    count_masked_words,
+)
+_NEXT_SENTENCE = LossTerm(
+    lambda outputs, words, weights, follows: cross_entropy(outputs.next_sentence, follows)
+)
+
+OBJECTIVES = {
+    objective.name: objective
+    for objective in (
+        _one('cross_entropy', cross_entropy),
+        _one('squared_error', squared_error),
+        _one('span', span_loss),
+        # A mean over sequences of means over words, as GluonNLP's script has it: a word of a short
+        # sentence weighs more.
+        _one('tags', tag_loss),
+        _one('multi_label', multi_label_loss),
+        # Of a BertForPretraining; labels are the masked words and their weights (N, M).
+        Objective('masked_words', {'masked_words': _MASKED_WORDS}),
+        # The same and, as third labels (N,), 0 where the second text follows the first.
+        Objective('pretraining', {'masked_words': _MASKED_WORDS, 'next_sentence': _NEXT_SENTENCE}),
+    )
+}
+
+
+def make_objective(loss: Union[str, Objective, Callable[..., mx.nd.NDArray]]) -> Objective:
+    """Make an objective of a loss.
+
+    Parameters
+    ----------
+    loss : Objective, str or callable
+        A name of :data:`OBJECTIVES`; or ``loss(outputs, *labels)``, with one value for each
+        sequence, shape (N,).
+
+    Returns
+    -------
+    Objective
+
+    Raises
+    ------
+    ValueError
+        If there is no such name.
+    """
+    if isinstance(loss, Objective):
+        return loss
+    if not isinstance(loss, str):
+        return _one(getattr(loss, '__name__', 'loss'), loss)
+    if loss not in OBJECTIVES:
+        raise ValueError(f'loss={loss!r}: expected one of {", ".join(OBJECTIVES)}')
+    return OBJECTIVES[loss]
+
+
+def as_tuple(labels: Any) -> Tuple[mx.nd.NDArray, ...]:
+    """Make a tuple of the labels of a batch, which may be one array, or None."""
+    if labels is None:
+        return ()
+    return tuple(labels) if isinstance(labels, (tuple, list)) else (labels,)

@@ -52,6 +52,9 @@ class TrainingOptions:
         Take less memory: compute each layer's results a second time in the backward pass, for some
         sequences at a time, instead of keeping them. The result is the same, but for rounding in
         batches of more than 2048 tokens. This and 'bfloat16' need the native kernels.
+    evaluate_every : int, optional
+        Evaluate after each of this number of steps and after the last one, instead of at the end
+        of each epoch.
 
     Raises
     ------
@@ -74,6 +77,7 @@ class TrainingOptions:
     checkpoint_interval: int = 500
     dtype: str = 'float32'
     recompute: bool = False
+    evaluate_every: Optional[int] = None
 
     def __post_init__(self) -> None:
         check_positive(
@@ -83,6 +87,7 @@ class TrainingOptions:
             early_stop=self.early_stop,
             log_interval=self.log_interval,
             checkpoint_interval=self.checkpoint_interval,
+            evaluate_every=self.evaluate_every,
         )
         check_positive_number(
             learning_rate=self.learning_rate, epsilon=self.epsilon, max_grad_norm=self.max_grad_norm

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-
 import numpy as np
 from benchmark_gluon import gradients_without_dropout
 from mxnet import gluon, nd
 
 import gluon_bert as gb
-from gluon_bert.training import loop
+from gluon_bert.training.batches import Batch
 
 NEVER = 10**9
 
@@ -67,44 +64,15 @@ class Fast(Plain):
         return np.concatenate(vectors), encoder.num_tokens
 
 
-class _OneBatch:
-    """Data whose next batch is always the same."""
-
-    arrays = None
-
-    def __len__(self):
-        return len(self.arrays[0])
-
-    def training_batches(self, epoch):
-        return [np.arange(1)]
-
-    def load(self, indices):
-        *inputs, labels = (nd.array(array, dtype='float32') for array in self.arrays)
-        return tuple(inputs), labels
-
-
 class Trainer:
-    """Steps of gluon_bert.training.fit, in its own loop.
-
-    ``changes`` are options other than the defaults.
-    """
+    """Steps of gluon_bert.training.fit, with its default options but for ``changes``."""
 
     def __init__(self, folder, threads, **changes):
         self.network, _ = gb.load_model(folder / 'classifier')
-        self._data, self._loss = _OneBatch(), gluon.loss.SoftmaxCrossEntropyLoss()
-        plan = gb.training.Plan(
-            training_steps=NEVER,
-            optimizer='adamw',
-            log_interval=NEVER,
-            checkpoint_interval=NEVER,
-            warmup_ratio=0,
-            **changes,
-        )
-        self._data.arrays = [np.zeros(1)]
-        self._folder = tempfile.TemporaryDirectory()
-        self._run = loop._Run(
-            self.network, self._data, self._loss, plan, Path(self._folder.name), 'model', None
-        )
+        self._loss = gluon.loss.SoftmaxCrossEntropyLoss()
+        options = gb.training.TrainingOptions(optimizer='adamw', warmup_ratio=0, **changes)
+        self._step = gb.training.TrainingStep(self.network, self._loss, options, NEVER)
+        self._num_steps = 0
 
     def check(self, *arrays):
         """Compute scores, loss and the norm of the gradients, without dropout."""
@@ -117,7 +85,7 @@ class Trainer:
         # In training mode, as in the steps: check the code that runs.
         self.network.apply(set_rate)
         found = gradients_without_dropout(
-            self.network, self._loss, *arrays, train_mode=True, encoder=self._run.encoder
+            self.network, self._loss, *arrays, train_mode=True, encoder=self._step.encoder
         )
         for block, rate in rates.items():
             block._rate = rate
@@ -125,12 +93,7 @@ class Trainer:
 
     def step(self, *arrays):
         """Run a step on ids, types (N, T), lengths and labels (N,)."""
-        self._data.arrays = arrays
-        self._run._step([np.arange(len(arrays[0]))], _NoBar)
+        *inputs, labels = (nd.array(array, dtype='float32') for array in arrays)
+        self._step([Batch(tuple(inputs), (labels,))], self._num_steps)
+        self._num_steps += 1
         nd.waitall()
-
-
-class _NoBar:
-    @staticmethod
-    def set_postfix(**values):
-        """Ignore the progress."""

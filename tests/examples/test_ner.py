@@ -240,15 +240,16 @@ def test_broken_off_run_is_resumed_to_the_same_parameters(
         '--epochs',
         '4',
     ]
-    step = training.loop._Run._step
+    step = training.TrainingRun.step
 
-    def broken_step(self, group, bar):
-        step(self, group, bar)
+    def broken_step(self, batches):
+        result = step(self, batches)
         if self.progress.step == 5:
             raise KeyboardInterrupt
+        return result
 
     with monkeypatch.context() as patch:
-        patch.setattr(training.loop._Run, '_step', broken_step)
+        patch.setattr(training.TrainingRun, 'step', broken_step)
         assert run(*arguments)[0] == 130
     assert not (tmp_path / 'out' / 'result.json').exists()
     assert run(*arguments, '--resume')[0] == 0

@@ -21,7 +21,8 @@ from common import cli
 from gluon_bert import BertClassifier, BertCrfTagger, BertForQA, BertModel, BertTagger, kernels
 from gluon_bert.config import BertConfig
 from gluon_bert.data import SequenceData
-from gluon_bert.inference.devices import devices_of, split_batch
+from gluon_bert.inference.devices import devices_of
+from gluon_bert.training.data_parallel import split_batch
 from gluon_bert.training.loop import Plan, fit, predict
 from gluon_bert.training.objectives import cross_entropy, span_loss, squared_error, tag_loss
 

@@ -19,8 +19,8 @@ from gluon_bert.checkpoint.gluonnlp.names import common_arrays
 from gluon_bert.checkpoint.gluonnlp.params_file import read_params
 from gluon_bert.data import Features, SequenceData
 from gluon_bert.training.loop import STATE_FILE, Interrupted, Plan, fit, predict
-from gluon_bert.training.options import TrainingOptions
 from gluon_bert.training.objectives import cross_entropy, squared_error
+from gluon_bert.training.options import TrainingOptions
 
 
 def toy_data(num=40, batch_size=8, seed=0, **options):

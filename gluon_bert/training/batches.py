@@ -1,0 +1,109 @@
+"""Batches of training data, from an iterator whose state is saved with the run."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Iterator, NamedTuple, Optional, Protocol, Tuple
+
+import mxnet as mx
+
+from .objectives import as_tuple
+
+
+class Batch(NamedTuple):
+    """A batch on one device: ``inputs`` of the network and ``labels``, tuples of NDArrays.
+
+    One that is not ``counted`` takes part in a step without any influence, so that a process
+    without data of its own can go along.
+    """
+
+    inputs: Tuple[mx.nd.NDArray, ...]
+    labels: Tuple[mx.nd.NDArray, ...]
+    counted: bool = True
+
+
+class BatchIterator(Protocol):
+    """What :func:`gluon_bert.training.fit` reads batches from.
+
+    ``data.batches(rank, size)`` makes one for each of ``size`` processes, which share the batches
+    of the data among them without overlap.
+    """
+
+    epoch: int
+    """Passes over the data completed, from 0."""
+
+    num_batches: Optional[int]
+    """Batches in one pass, of all processes together; None if unknown."""
+
+    def __iter__(self) -> Iterator[Tuple[Any, Any]]:
+        """Read the rest of the current pass, pairs of inputs and labels.
+
+        Each is a tuple of NDArrays, whose first axis is that of the sequences; labels may be one
+        NDArray. When there are no more, ``epoch`` goes up by one.
+        """
+
+    def state_dict(self) -> Dict[str, Any]:
+        """Describe the position after the batch that was read last, as a JSON object.
+
+        It is the same in all processes, if all have read the same number of batches.
+        """
+
+    def load_state_dict(self, state: Dict[str, Any]) -> None:
+        """Go to a position that :meth:`state_dict` described."""
+
+
+class IndexedBatches:
+    """Batches of data that can be read in any order.
+
+    Process ``rank`` of ``size`` reads batches ``rank``, ``rank + size``, ... of each epoch.
+
+    Parameters
+    ----------
+    data : SequenceData
+        Or anything with ``training_batches(epoch)`` and ``load(batch)`` like it.
+    rank, size : int
+
+    Raises
+    ------
+    ValueError
+        If there are no batches.
+    """
+
+    def __init__(self, data: Any, rank: int = 0, size: int = 1) -> None:
+        batches = data.training_batches(0)
+        if not len(batches):
+            raise ValueError('the training data have no batch')
+        self.num_batches: Optional[int] = len(batches)
+        self.largest_batch = max(map(len, batches))
+        self.epoch = 0
+        self._data, self._rank, self._size = data, rank, size
+        self._position = 0  # batches of the epoch that all processes have read
+
+    def __iter__(self) -> Iterator[Tuple[Any, Any]]:
+        """Read the rest of the current epoch."""
+        batches = self._data.training_batches(self.epoch)
+        while self._position + self._rank < len(batches):
+            batch = batches[self._position + self._rank]
+            self._position += self._size
+            yield self._data.load(batch)
+        self.epoch, self._position = self.epoch + 1, 0
+
+    def state_dict(self) -> Dict[str, Any]:
+        """Describe the position, by epoch and batches of it."""
+        return {'epoch': self.epoch, 'position': self._position}
+
+    def load_state_dict(self, state: Dict[str, Any]) -> None:
+        """Go to a position that :meth:`state_dict` described."""
+        self.epoch, self._position = state['epoch'], state['position']
+
+
+def open_batches(data: Any, rank: int = 0, size: int = 1) -> BatchIterator:
+    """Make the iterator of a data set: its own, or :class:`IndexedBatches`."""
+    if hasattr(data, 'batches'):
+        return data.batches(rank, size)
+    return IndexedBatches(data, rank, size)
+
+
+def read_batches(iterator: BatchIterator) -> Iterator[Batch]:
+    """Read the rest of the current epoch as :class:`Batch` rows."""
+    for inputs, labels in iterator:
+        yield Batch(tuple(inputs), as_tuple(labels))

@@ -1,0 +1,125 @@
+"""Sums over devices and processes, behind one small interface."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from typing import Any, List, Protocol, Sequence
+
+import mxnet as mx
+import numpy as np
+from mxnet import nd
+
+
+class Reduction(Protocol):
+    """How the devices and processes of a training run add up what each has computed.
+
+    An array is given as the list of its copies, one on each device of this process. All processes
+    call the same methods in the same order, with arrays of the same shapes.
+    """
+
+    rank: int
+    """Number of this process, from 0; process 0 evaluates and writes files."""
+
+    size: int
+    """Number of processes."""
+
+    def sum_in_place(self, arrays: Sequence[Sequence[mx.nd.NDArray]]) -> None:
+        """Replace each copy of each array by the sum over all devices and processes."""
+
+    def broadcast(self, arrays: Sequence[Sequence[mx.nd.NDArray]]) -> None:
+        """Replace each copy of each array by the first one of process 0."""
+
+
+class DeviceReduction:
+    """One process with one device, where there is nothing to do, or several.
+
+    MXNet's key-value store adds up over the devices.
+    """
+
+    rank, size = 0, 1
+
+    def __init__(self) -> None:
+        self._store = None
+
+    def sum_in_place(self, arrays: Sequence[Sequence[mx.nd.NDArray]]) -> None:
+        """Sum over the devices. Each call with copies has the same number of arrays and shapes."""
+        if all(len(copies) == 1 for copies in arrays):
+            return
+        if self._store is None:
+            self._store = mx.kv.create('device')
+            for key, copies in enumerate(arrays):
+                self._store.init(key, copies[0])
+        for key, copies in enumerate(arrays):
+            self._store.pushpull(key, list(copies), priority=-key)
+
+    def broadcast(self, arrays: Sequence[Sequence[mx.nd.NDArray]]) -> None:
+        """Do nothing: the devices of one process have the same parameters from the start."""
+
+
+class ProcessReduction(DeviceReduction, ABC):
+    """Several processes, each with one device or several.
+
+    A subclass adds up and copies over the processes.
+
+    Parameters
+    ----------
+    rank, size : int
+        Number of this process, and of all.
+    """
+
+    def __init__(self, rank: int, size: int) -> None:
+        super().__init__()
+        if not 0 <= rank < size:
+            raise ValueError(f'rank={rank}: expected 0 to {size - 1}, of {size} processes')
+        self.rank, self.size = rank, size
+
+    def sum_in_place(self, arrays: Sequence[Sequence[mx.nd.NDArray]]) -> None:
+        """Sum over the devices of each process, then over the processes."""
+        several = [copies for copies in arrays if len(copies) > 1]
+        if several:
+            super().sum_in_place(several)
+        self.sum_over_processes([copies[0] for copies in arrays])
+        _copy_to_others(several)
+
+    def broadcast(self, arrays: Sequence[Sequence[mx.nd.NDArray]]) -> None:
+        """Copy from process 0, then to all devices."""
+        self.copy_to_processes([copies[0] for copies in arrays])
+        _copy_to_others(arrays)
+
+    @abstractmethod
+    def sum_over_processes(self, arrays: List[mx.nd.NDArray]) -> None:
+        """Replace each array by its sum over the processes; float32 or float64, in place."""
+
+    @abstractmethod
+    def copy_to_processes(self, arrays: List[mx.nd.NDArray]) -> None:
+        """Replace each array by that of process 0, in place."""
+
+
+def _copy_to_others(arrays):
+    for first, *others in arrays:
+        for other in others:
+            first.copyto(other)
+
+
+def sum_numbers(reduction: Reduction, numbers: Sequence[float]) -> List[float]:
+    """Add up some numbers over the processes."""
+    if reduction.size == 1:
+        return list(numbers)
+    array = nd.array(numbers, dtype='float64')
+    reduction.sum_in_place([[array]])
+    return array.asnumpy().tolist()
+
+
+def share(reduction: Reduction, value: Any) -> Any:
+    """Give every process the JSON value of process 0."""
+    if reduction.size == 1:
+        return value
+    raw = np.frombuffer(json.dumps(value).encode(), 'uint8')
+    length = nd.array([len(raw)], dtype='float64')
+    reduction.broadcast([[length]])
+    text = nd.zeros((int(length.asscalar()),), dtype='float32')
+    if reduction.rank == 0:
+        text[:] = nd.array(raw, dtype='float32')
+    reduction.broadcast([[text]])
+    return json.loads(text.asnumpy().astype('uint8').tobytes())

@@ -1,0 +1,170 @@
+"""One step of training: gradients of a group of batches, their sum, the update."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence, Union
+
+import mxnet as mx
+from mxnet import nd
+
+from ..inference.devices import devices_of
+from ..kernels.training import make_trainer
+from .batches import Batch
+from .data_parallel import add_gradients
+from .objectives import Objective, make_objective
+from .optimizer import exclude_from_decay, global_norm, linear_schedule, make_optimizer
+from .options import TrainingOptions
+from .reduction import DeviceReduction, Reduction, sum_numbers
+
+
+class StepResult(NamedTuple):
+    """What a step gives: its ``loss``, the ``terms`` that add up to it, and its figures."""
+
+    loss: float
+    terms: Dict[str, float]
+    gradient_norm: float
+    learning_rate: float
+
+
+class TrainingStep:
+    """Trains a network by one step at each call.
+
+    Parameters
+    ----------
+    network : BertBlock
+        As for :func:`gluon_bert.training.fit`.
+    loss : Objective, str or callable
+        See :func:`.make_objective`.
+    options : TrainingOptions
+    num_steps : int
+        Of the whole run, over which the learning rate rises and falls.
+    reduction : Reduction, optional
+        By default that of one process. Several start with the parameters of process 0.
+
+    Raises
+    ------
+    ValueError
+        If the options ask for bfloat16 or recomputation and the native kernels are not there or do
+        not fit; or not all parameters are on the same devices.
+
+    Attributes
+    ----------
+    encoder : NativeTrainer or None
+        What computes the encodings.
+    devices : list of mxnet.Context
+    parameters : dict of str to mxnet.gluon.Parameter
+        Each once.
+    trainer : mxnet.gluon.Trainer
+        With the optimizer and its state.
+    """
+
+    def __init__(
+        self,
+        network: Any,
+        loss: Union[str, Objective, Callable[..., mx.nd.NDArray]],
+        options: TrainingOptions,
+        num_steps: int,
+        reduction: Optional[Reduction] = None,
+    ) -> None:
+        self.network, self.options, self.num_steps = network, options, num_steps
+        self.objective = make_objective(loss)
+        self.encoder = make_trainer(network, options.dtype, options.recompute)
+        self.devices = devices_of(network)
+        self.reduction = DeviceReduction() if reduction is None else reduction
+        self.parameters = _unique(network._collect_params_with_prefix())
+        exclude_from_decay(self.parameters.values())
+        for parameter in self.parameters.values():
+            parameter.grad_req = 'add' if options.accumulate > 1 else 'write'
+        self.trainer = mx.gluon.Trainer(
+            list(self.parameters.values()),
+            make_optimizer(
+                options.optimizer, options.learning_rate, options.epsilon, options.weight_decay
+            ),
+            kvstore=None,  # gradients are added up by the reduction
+            update_on_kvstore=False,
+        )
+        if self.reduction.size > 1:
+            self.reduction.broadcast(
+                [parameter.list_data() for parameter in self.parameters.values()]
+            )
+
+    def __call__(self, batches: Sequence[Batch], step: int = 0) -> StepResult:
+        """Make a step.
+
+        Parameters
+        ----------
+        batches : sequence of Batch
+            ``options.accumulate`` of them, of this process; fewer at the end of an epoch.
+        step : int
+            Steps made before.
+
+        Returns
+        -------
+        StepResult
+
+        Raises
+        ------
+        FloatingPointError
+            If the loss or a gradient is not finite; nothing is updated then.
+        """
+        options = self.options
+        means = add_gradients(
+            self.network,
+            self.objective,
+            batches,
+            self._totals(batches),
+            self.devices,
+            (options.seed, step),
+            self.encoder,
+            self.reduction.rank * len(self.devices),
+        )
+        gradients = [parameter.list_grad() for parameter in self.parameters.values()]
+        # From here on all devices have the same gradients, and compute the same update.
+        means = self._reduce(gradients, means)
+        loss, norm = sum(means.values()), global_norm([copies[0] for copies in gradients])
+        if not math.isfinite(loss) or not math.isfinite(norm):
+            raise FloatingPointError(
+                f'step {step + 1}: loss {loss}, gradient norm {norm}; try a smaller learning rate'
+            )
+        learning_rate = linear_schedule(
+            step + 1,
+            self.num_steps,
+            int(self.num_steps * options.warmup_ratio),
+            options.learning_rate,
+        )
+        self.trainer.set_learning_rate(learning_rate)
+        # Dividing by this scales the gradient down to the norm allowed.
+        self.trainer.update(max(1.0, norm / options.max_grad_norm))
+        if options.accumulate > 1:
+            for parameter in self.parameters.values():
+                parameter.zero_grad()
+        return StepResult(loss, means, norm, learning_rate)
+
+    def _totals(self, batches):
+        """What each term's sum is divided by: its count in this step, of all processes."""
+        totals = dict.fromkeys(self.objective.terms, 0)
+        for batch in batches:
+            if batch.counted:
+                for name, count in self.objective.counts(batch.inputs, batch.labels).items():
+                    totals[name] += count
+        counts = sum_numbers(self.reduction, list(totals.values()))
+        return {name: count or 1 for name, count in zip(totals, counts)}
+
+    def _reduce(self, gradients, means):
+        """Add up the gradients in place; return the means of the terms of all processes."""
+        if self.reduction.size == 1:
+            self.reduction.sum_in_place(gradients)
+            return means
+        # In one call, as messages take their time.
+        values = nd.array(list(means.values()), dtype='float64')
+        self.reduction.sum_in_place([*gradients, [values]])
+        return dict(zip(means, values.asnumpy().tolist()))
+
+
+def _unique(parameters):
+    """Each parameter once: a shared weight has several names."""
+    names = {}
+    for name, parameter in parameters.items():
+        names.setdefault(id(parameter), name)
+    return {name: parameters[name] for name in names.values()}
