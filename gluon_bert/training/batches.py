@@ -10,15 +10,10 @@ from .objectives import as_tuple
 
 
 class Batch(NamedTuple):
-    """A batch on one device: ``inputs`` of the network and ``labels``, tuples of NDArrays.
-
-    One that is not ``counted`` takes part in a step without any influence, so that a process
-    without data of its own can go along.
-    """
+    """A batch on one device: ``inputs`` of the network and ``labels``, tuples of NDArrays."""
 
     inputs: Tuple[mx.nd.NDArray, ...]
     labels: Tuple[mx.nd.NDArray, ...]
-    counted: bool = True
 
 
 class BatchIterator(Protocol):

@@ -87,7 +87,7 @@ def add_gradients(
         What these batches add to the mean of each term.
     """
     means = dict.fromkeys(totals, 0.0)
-    for number, (inputs, labels, batch_counts) in enumerate(batches):
+    for number, (inputs, labels) in enumerate(batches):
         parts = []
         for index, (arrays, counts) in enumerate(split_batch([*inputs, *labels], devices)):
             _seed([*seeds, number], first_device + index, index, devices)
@@ -96,7 +96,7 @@ def add_gradients(
                     network, arrays[: len(inputs)], arrays[len(inputs) :], encoder
                 )
                 terms = {name: value / totals[name] for name, value in sums.items()}
-                if not (counts and batch_counts):
+                if not counts:
                     terms = {name: term * 0 for name, term in terms.items()}
                 loss = _add_up(terms.values())
             loss.backward()

@@ -77,7 +77,6 @@ class TrainingRun:
             self.num_steps,
             self.steps_per_epoch,
         )
-        self._spare: Optional[Batch] = None
         self._is_stopping = False
 
     def _count_steps(self):
@@ -171,27 +170,22 @@ class TrainingRun:
         with bar:
             while not self._is_over():
                 group = self._next_group(batches, stop)
-                if not group:
+                if group is None:
                     return
                 result = self.step(group)
                 bar.set_postfix(loss=f'{result.loss:.4f}', refresh=False)
                 bar.update()
                 self._after_step(stop)
 
-    def _next_group(self, batches: Iterator[Batch], stop: threading.Event) -> List[Batch]:
-        """Read the batches of the next step; none at the end of the epoch, of all processes."""
+    def _next_group(self, batches: Iterator[Batch], stop: threading.Event) -> Optional[List[Batch]]:
+        """Read the batches of the next step; None at the end of the epoch."""
         group = list(islice(batches, self.options.accumulate))
-        if self.reduction.size > 1:
-            # All processes stop after the same step, and end the epoch together.
-            total, stopping = sum_numbers(self.reduction, [len(group), stop.is_set()])
-            self._is_stopping = self._is_stopping or stopping > 0
-            if total and not group:
-                if self._spare is None:
-                    raise ValueError(f'process {self.reduction.rank} has no batch of the data')
-                return [self._spare]
-        if group:
-            self._spare = group[0]._replace(counted=False)
-        return group
+        if self.reduction.size == 1:
+            return group or None
+        # All processes end the epoch together, and stop after the same step.
+        total, stopping = sum_numbers(self.reduction, [len(group), stop.is_set()])
+        self._is_stopping = self._is_stopping or stopping > 0
+        return group if total else None
 
     def step(self, batches: List[Batch]) -> StepResult:
         """Make one step on batches of this process, and log it when it is due."""

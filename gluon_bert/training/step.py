@@ -95,7 +95,8 @@ class TrainingStep:
         Parameters
         ----------
         batches : sequence of Batch
-            ``options.accumulate`` of them, of this process; fewer at the end of an epoch.
+            ``options.accumulate`` of them, of this process; fewer at the end of an epoch, where one
+            of several processes may have none.
         step : int
             Steps made before.
 
@@ -119,6 +120,8 @@ class TrainingStep:
             self.encoder,
             self.reduction.rank * len(self.devices),
         )
+        if not batches:
+            self._clear_gradients()
         gradients = [parameter.list_grad() for parameter in self.parameters.values()]
         # From here on all devices have the same gradients, and compute the same update.
         means = self._reduce(gradients, means)
@@ -141,13 +144,19 @@ class TrainingStep:
                 parameter.zero_grad()
         return StepResult(loss, means, norm, learning_rate)
 
+    def _clear_gradients(self):
+        """Leave gradients of 0, as fresh as those of a backward pass."""
+        for parameter in self.parameters.values():
+            parameter.zero_grad()
+            for array in parameter.list_data():
+                array._fresh_grad = True
+
     def _totals(self, batches):
         """What each term's sum is divided by: its count in this step, of all processes."""
         totals = dict.fromkeys(self.objective.terms, 0)
         for batch in batches:
-            if batch.counted:
-                for name, count in self.objective.counts(batch.inputs, batch.labels).items():
-                    totals[name] += count
+            for name, count in self.objective.counts(*batch).items():
+                totals[name] += count
         counts = sum_numbers(self.reduction, list(totals.values()))
         return {name: count or 1 for name, count in zip(totals, counts)}
 
