@@ -57,7 +57,7 @@ def run(args, task, saved, names=None, trains=True, stem=None):
                 job,
                 fields_of(start.Start, args),
                 args.output_dir,
-                fields_of(gb.training.Plan, args, OPTIONS),
+                fields_of(gb.training.TrainingOptions, args, OPTIONS),
                 cli.devices(args),
                 args.resume,
                 args.overwrite,

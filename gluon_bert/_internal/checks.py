@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Optional
+from typing import Optional, Tuple
+
+from .suggestions import did_you_mean
 
 
 def check_positive(**counts: Optional[int]) -> None:
@@ -27,9 +29,10 @@ def check_fraction(**numbers: float) -> None:
             raise ValueError(f'{name}={value}: expected a fraction in [0, 1]')
 
 
-def check_choice(choices: tuple, **values: object) -> None:
+def check_choice(choices: Tuple[str, ...], **values: object) -> None:
     """Refuse values that are none of the choices."""
     for name, value in values.items():
         if value not in choices:
             *others, last = map(repr, choices)
-            raise ValueError(f'{name}={value!r}: expected {", ".join(others)} or {last}')
+            near = did_you_mean(str(value), choices)
+            raise ValueError(f'{name}={value!r}: expected {", ".join(others)} or {last}{near}')

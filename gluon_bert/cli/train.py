@@ -28,7 +28,8 @@ from .output import note
 # Field of TrainingOptions -> (type, help); a flag without a type takes no value.
 _OPTIONS = {
     'epochs': (int, 'passes over the data'),
-    'training_steps': (int, 'stop after so many steps instead'),
+    'training_steps': (int, 'stop after this number of steps instead'),
+    'evaluate_every': (int, 'steps between evaluations; by default at the end of each epoch'),
     'accumulate': (int, 'batches whose gradients make one step'),
     'optimizer': (str, 'bertadam, adam or adamw'),
     'learning_rate': (float, 'at its peak'),
@@ -105,7 +106,7 @@ def make_parser(spec: Any, preset: dict[str, Any]) -> argparse.ArgumentParser:
     argparse.ArgumentParser
     """
     from ..tasks.start import Start
-    from ..training import Plan
+    from ..training import TrainingOptions
 
     parser = argparse.ArgumentParser(
         prog=f'gluon-bert train {spec.name}',
@@ -128,7 +129,7 @@ def make_parser(spec: Any, preset: dict[str, Any]) -> argparse.ArgumentParser:
         'the one that needs no download',
     )
     _add_fields(group, Start, _START)
-    _add_fields(parser.add_argument_group('training'), Plan, _OPTIONS)
+    _add_fields(parser.add_argument_group('training'), TrainingOptions, _OPTIONS)
     _add_run_flags(parser.add_argument_group('run'))
     return parser
 

@@ -11,7 +11,7 @@ import mxnet as mx
 from .._internal.errors import ArgumentError
 from .._internal.suggestions import did_you_mean
 from ..data import get_task
-from ..training import Plan
+from ..training import TrainingOptions
 from ..zoo import ARCHITECTURES, WEIGHTS
 from .folder import TaskFolder, has_task, read_task
 from .registry import TASKS, TaskSpec, get_spec
@@ -48,7 +48,7 @@ def finetune(
         The files: tables, SQuAD's layout, or tagged sentences. The test file is predicted for.
     **options
         Fields of the task's data options, such as ``text_column``, ``max_len`` and ``batch_size``;
-        of :class:`.Start`, such as ``from_scratch``; of :class:`.Plan`, such as
+        of :class:`.Start`, such as ``from_scratch``; of :class:`.TrainingOptions`, such as
         ``epochs`` and ``learning_rate``; and ``ctx``, ``resume``, ``overwrite``, ``command``.
 
     Returns
@@ -105,7 +105,7 @@ def make_run(
     spec, options = find_spec(task, dict(options))
     job_class = spec.load('job')
     start, saved = find_start(model, options)
-    parts = {'data': job_class.Data, 'start': Start, 'options': Plan, 'run': Run}
+    parts = {'data': job_class.Data, 'start': Start, 'options': TrainingOptions, 'run': Run}
     names = {part: {row.name for row in fields(kind)} for part, kind in parts.items()}
     names['run'] = {'ctx', 'resume', 'overwrite', 'stem', 'arguments', 'command'}
     sorted_options: dict[str, dict[str, Any]] = {part: {} for part in parts}
@@ -128,7 +128,7 @@ def make_run(
         job_class(_same_task(spec, saved), data, saved),
         start,
         Path(output_dir),
-        Plan(**sorted_options['options']),
+        TrainingOptions(**sorted_options['options']),
         list(ctx) if isinstance(ctx, (list, tuple)) else [ctx],
         **further,
     )

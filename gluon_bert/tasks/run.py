@@ -15,7 +15,7 @@ import mxnet as mx
 
 from .._internal.errors import ArgumentError
 from ..modeling.bert import BertBlock, BertModel
-from ..training import FitResult, Plan, fit
+from ..training import FitResult, TrainingOptions, fit
 from .base import Job
 from .folder import TaskModel, save_task, save_tokenizer, task_model
 from .model_card import write_card
@@ -36,7 +36,7 @@ class Run:
         The network it begins from.
     output_dir : Path
         Gets everything that is written.
-    options : Plan
+    options : TrainingOptions
     ctx : list of mxnet.Context
     resume, overwrite : bool
         As for :func:`.fit`.
@@ -51,7 +51,7 @@ class Run:
     job: Job
     start: Start
     output_dir: Path
-    options: Plan = field(default_factory=Plan)
+    options: TrainingOptions = field(default_factory=TrainingOptions)
     ctx: list = field(default_factory=lambda: [mx.cpu()])
     resume: bool = False
     overwrite: bool = False

@@ -9,13 +9,14 @@ from typing import Any, Callable, Dict, List, Optional, Union
 import mxnet as mx
 import numpy as np
 
+from .._internal.progress import progress_bar
 from .._internal.signals import stop_signals
 from ..inference.predictor import Predictor
 from .files import RESULT_FILE, STATE_FILE, FitResult, RunFiles
 from .objectives import Objective
 from .options import Plan, TrainingOptions
 from .reduction import DeviceReduction, Reduction, share
-from .run import Interrupted, TrainingRun, load_best, progress_bar
+from .run import Interrupted, TrainingRun, load_best
 
 __all__ = [
     'RESULT_FILE',
@@ -41,7 +42,7 @@ def fit(
     model: Any,
     data: Any,
     loss: Union[str, Objective, Callable[..., mx.nd.NDArray]],
-    plan: TrainingOptions,
+    options: TrainingOptions,
     output_dir: Union[str, Path],
     *,
     name: str = 'model',
@@ -64,7 +65,7 @@ def fit(
     loss : str, Objective or callable
         A name of :data:`.OBJECTIVES`, a row like those, or a function: ``loss(outputs, *labels)``
         gives one value for each sequence, shape (N,).
-    plan : TrainingOptions
+    options : TrainingOptions
     output_dir : str or Path
         Made if it does not exist. Gets the parameters of the best evaluation: at the end of an
         epoch ``<name>_<epoch>.params``, with ``evaluate_every`` ``<name>_step<steps>.params``;
@@ -114,7 +115,7 @@ def fit(
             load_best(model, result.best_path, reduction)
             return result
     with stop_signals() as stop:
-        run = TrainingRun(model, data, loss, plan, files, evaluate, reduction)
+        run = TrainingRun(model, data, loss, options, files, evaluate, reduction)
         run.start(resume, overwrite)
         run.train(stop)
         return run.finish()
@@ -140,7 +141,7 @@ def predict(
         In the order of the data set.
     """
     outputs: List[Any] = [None] * len(data)
-    with progress_bar(None, desc, total=len(data)) as bar:
+    with progress_bar(desc, len(data)) as bar:
         for indices, rows in Predictor(model).batches(data.features, data.batch_size):
             for index, output in zip(indices, rows):
                 outputs[index] = output

@@ -12,6 +12,8 @@ from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence, Tuple, U
 
 import mxnet as mx
 
+from .._internal.suggestions import did_you_mean
+
 
 def cross_entropy(scores: mx.nd.NDArray, labels: mx.nd.NDArray) -> mx.nd.NDArray:
     """Compute the softmax cross-entropy: scores (N, K), class numbers (N,) -> losses (N,)."""
@@ -250,7 +252,8 @@ def make_objective(loss: Union[str, Objective, Callable[..., mx.nd.NDArray]]) ->
     if not isinstance(loss, str):
         return _one(getattr(loss, '__name__', 'loss'), loss)
     if loss not in OBJECTIVES:
-        raise ValueError(f'loss={loss!r}: expected one of {", ".join(OBJECTIVES)}')
+        near = did_you_mean(loss, OBJECTIVES)
+        raise ValueError(f'loss={loss!r}: expected one of {", ".join(OBJECTIVES)}{near}')
     return OBJECTIVES[loss]
 
 

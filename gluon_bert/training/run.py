@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import sys
 import threading
 from dataclasses import asdict
 from itertools import islice
@@ -12,8 +11,8 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional, Union
 
 import mxnet as mx
-from tqdm import tqdm
 
+from .._internal.progress import progress_bar
 from ..plots import plot_training
 from .batches import Batch, open_batches, read_batches
 from .files import FitResult, RunFiles
@@ -162,10 +161,9 @@ class TrainingRun:
         """Make the steps left in this epoch, until it ends or the run is over."""
         progress, batches = self.progress, read_batches(self.batches)
         bar = progress_bar(
-            None,
             f'epoch {self.log.epoch_number(progress.epoch)}',
+            self.steps_per_epoch,
             initial=progress.position,
-            total=self.steps_per_epoch,
         )
         with bar:
             while not self._is_over():
@@ -308,8 +306,3 @@ def load_best(network: Any, path: Path, reduction: Reduction) -> None:
     if reduction.size > 1:
         parameters = network._collect_params_with_prefix().values()
         reduction.broadcast([parameter.list_data() for parameter in parameters])
-
-
-def progress_bar(items: Any, desc: str, **options: Any) -> tqdm:
-    """Make a progress bar that is shown on a terminal alone."""
-    return tqdm(items, desc=desc, disable=not sys.stderr.isatty(), leave=False, **options)

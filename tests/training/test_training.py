@@ -350,9 +350,9 @@ def test_options_refuse_values_out_of_range(field, value):
 
 def test_options_name_what_is_allowed():
     with pytest.raises(
-        ValueError, match="optimizer='adamW': expected 'bertadam', 'adam' or 'adamw'"
+        ValueError, match="'bertadm': expected 'bertadam', 'adam' or 'adamw'; did you mean 'bertad"
     ):
-        TrainingOptions(optimizer='adamW')
+        TrainingOptions(optimizer='bertadm')
 
 
 def test_plan_is_the_former_name_of_the_options():
