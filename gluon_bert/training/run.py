@@ -237,7 +237,7 @@ class TrainingRun:
             self.log.log_metrics(progress, metrics, bool(self.options.evaluate_every))
         score = next(iter(metrics.values()), None)
         previous, progress.evaluated_step = progress.best_file, progress.step
-        if score is None or progress.best_score is None or score > progress.best_score:
+        if score is None or _is_higher(score, progress.best_score):
             step = progress.step if self.options.evaluate_every else None
             progress.best_epoch, progress.best_step = progress.epoch, progress.step
             progress.best_score = score
@@ -297,6 +297,11 @@ class TrainingRun:
             self.progress.batches = self.batches.state_dict()
             state, step = self.files.state, self.training_step
             save_state(state, self.progress, self.settings, step.parameters, step.trainer)
+
+
+def _is_higher(score, best):
+    """Compare two scores, of which the second may not be there; any is higher than NaN."""
+    return best is None or score > best or (math.isnan(best) and not math.isnan(score))
 
 
 def load_best(network: Any, path: Path, reduction: Reduction) -> None:

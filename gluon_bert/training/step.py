@@ -76,6 +76,7 @@ class TrainingStep:
         exclude_from_decay(self.parameters.values())
         for parameter in self.parameters.values():
             parameter.grad_req = 'add' if options.accumulate > 1 else 'write'
+            parameter.zero_grad()  # of an earlier run that failed
         self.trainer = mx.gluon.Trainer(
             list(self.parameters.values()),
             make_optimizer(

@@ -11,6 +11,8 @@ from pathlib import Path
 import mxnet as mx
 import numpy as np
 import pytest
+from safetensors import safe_open
+from safetensors.numpy import save_file
 from test_bert import parameters_of
 
 import gluon_bert
@@ -313,6 +315,107 @@ def test_interrupt_saves_and_the_run_goes_on(make_classifier, tmp_path):
     assert (
         fit(make_classifier(), toy_data(), cross_entropy, PLAN, tmp_path, resume=True).steps == 15
     )
+
+
+def test_a_score_that_is_nan_is_the_lowest(make_classifier, tmp_path):
+    for number, (values, best) in enumerate(
+        [([np.nan, 0.1, 0.5], 2), ([0.1, np.nan, 0.0], 0), ([np.nan, np.nan, np.nan], 0)]
+    ):
+        scores = iter(values)
+        folder = tmp_path / str(number)
+        result = fit(
+            make_classifier(),
+            toy_data(num=8),
+            cross_entropy,
+            PLAN,
+            folder,
+            evaluate=lambda model, scores=scores: {'score': next(scores)},
+        )
+        assert result.best_epoch == best
+        assert result.best_path.is_file()
+
+
+@pytest.mark.parametrize('remaining', [1, 3])
+def test_gradients_of_a_run_that_failed_have_no_influence(make_classifier, tmp_path, remaining):
+    model, fresh = make_classifier(), make_classifier()
+    plan = Plan(epochs=1, accumulate=2)
+
+    class FailingLoss:
+        calls = 0
+
+        def __call__(self, scores, labels):
+            self.calls += 1
+            if self.calls > remaining:
+                raise Stop
+            return cross_entropy(scores, labels)
+
+    with pytest.raises(Stop):
+        fit(model, toy_data(), FailingLoss(), plan, tmp_path / 'failed')
+    for name, array in parameters_of(fresh).items():
+        model.load_arrays({**parameters_of(model), name: array}, 'the fresh one')
+    fit(model, toy_data(), cross_entropy, plan, tmp_path / 'again')
+    fit(fresh, toy_data(), cross_entropy, plan, tmp_path / 'fresh')
+    expected = parameters_of(fresh)
+    assert all(np.array_equal(expected[name], a) for name, a in parameters_of(model).items())
+
+
+def test_folder_is_made(make_classifier, tmp_path):
+    folder = tmp_path / 'not' / 'there' / 'yet'
+    result = fit(make_classifier(), toy_data(), cross_entropy, Plan(epochs=1), folder)
+    assert result.best_path.parent == folder
+    assert result.best_path.is_file()
+
+
+def rewrite_state(path, change):
+    """Give a state other metadata."""
+    with safe_open(path, 'np') as file:
+        metadata = file.metadata()
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    change(metadata)
+    save_file(tensors, path, metadata=metadata)
+
+
+@pytest.mark.parametrize('accumulate', [1, 2])
+def test_states_of_the_first_release_are_resumed(make_classifier, tmp_path, accumulate):
+    """It had no evaluations by steps, and counted the batches of an epoch by steps."""
+    plan = Plan(epochs=3, log_interval=1, checkpoint_interval=1, accumulate=accumulate)
+    data, dev = toy_data(), toy_data(seed=5)
+    data.__class__, data.remaining = BrokenOff, 7
+    arguments = (cross_entropy, plan, tmp_path / 'broken')
+    with pytest.raises(Stop):
+        fit(make_classifier(), data, *arguments, evaluate=accuracy(dev))
+
+    def change(metadata):
+        assert metadata.pop('version') == '2'
+        progress = json.loads(metadata['progress'])
+        progress['epochs_without_gain'] = progress.pop('evaluations_without_gain')
+        for name in ('batches', 'best_file', 'best_step', 'evaluated_step', 'term_sums'):
+            del progress[name]
+        settings = json.loads(metadata['settings'])
+        assert settings.pop('evaluate_every') is None
+        metadata.update(progress=json.dumps(progress), settings=json.dumps(settings))
+
+    rewrite_state(tmp_path / 'broken' / STATE_FILE, change)
+    model, other = make_classifier(), make_classifier()
+    resumed = fit(model, toy_data(), *arguments, evaluate=accuracy(dev), resume=True)
+    arguments = (cross_entropy, plan, tmp_path / 'unbroken')
+    unbroken = fit(other, toy_data(), *arguments, evaluate=accuracy(dev))
+    assert resumed[:2] == unbroken[:2] and resumed.best_path.name == unbroken.best_path.name
+    assert [path.name for path in (tmp_path / 'broken').glob('*.params')] == [
+        unbroken.best_path.name
+    ]
+    expected = parameters_of(other)
+    assert all(np.array_equal(expected[name], a) for name, a in parameters_of(model).items())
+
+
+def test_states_of_a_later_release_are_refused(make_classifier, tmp_path):
+    data = toy_data()
+    data.__class__, data.remaining = BrokenOff, 7
+    with pytest.raises(Stop):
+        fit(make_classifier(), data, cross_entropy, PLAN, tmp_path)
+    rewrite_state(tmp_path / STATE_FILE, lambda metadata: metadata.update(version='3'))
+    with pytest.raises(ValueError, match='version 3: gluon_bert is older than the run'):
+        fit(make_classifier(), toy_data(), cross_entropy, PLAN, tmp_path, resume=True)
 
 
 def test_loss_that_is_not_finite_stops_the_run(make_classifier, tmp_path):
