@@ -1,4 +1,4 @@
-"""How the kernels are compiled. setup.py runs this too."""
+"""Compile the kernels. setup.py runs this too."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import Union
 
 FOLDER = Path(__file__).parent
 SOURCE = FOLDER / 'src'
 COMPILERS = ('c++', 'g++', 'clang++')
 OPTIONS = ('-std=c++17', '-O3', '-fPIC', '-fopenmp', '-fno-math-errno')
-# Source file -> further options. What is compiled for some processors only runs on those.
-SOURCES = {
+# Source file -> further options. Code compiled for some processors runs on those alone.
+SOURCES: dict[str, tuple[str, ...]] = {
     'optimizer.cc': (),
     'encoder.cc': (),
     'training_encoder.cc': (),
@@ -36,21 +37,21 @@ if platform.machine() == 'x86_64':
 
 
 @functools.cache
-def library(folder=FOLDER):
-    """The path of the built library in a folder; its name tells the source it was built from."""
+def library(folder: Union[str, Path] = FOLDER) -> Path:
+    """Name the built library in a folder, by a digest of the source it is built from."""
     digest = hashlib.sha256(f'{OPTIONS} {SOURCES}'.encode())
     for path in sorted([*SOURCE.glob('*.cc'), *SOURCE.glob('*.h')]):
         digest.update(path.read_bytes())
     return Path(folder) / f'kernels-{digest.hexdigest()[:12]}.so'
 
 
-def build(folder=FOLDER):
-    """Compile the kernels, unless it has been done.
+def build(folder: Union[str, Path] = FOLDER) -> Path:
+    """Compile the kernels, unless they are compiled already.
 
     Parameters
     ----------
     folder : str or Path
-        Gets the library; by default the package's, where it is looked for.
+        Gets the library; by default the package's, from where it is loaded.
 
     Returns
     -------
@@ -59,9 +60,9 @@ def build(folder=FOLDER):
     Raises
     ------
     FileNotFoundError
-        If there is no C++ compiler, which the variable CXX can name.
+        If there is no C++ compiler. The environment variable CXX can name one.
     RuntimeError
-        If it fails; with its messages.
+        If the compiler fails; with its messages.
     """
     target = library(folder)
     if target.is_file():
@@ -78,7 +79,7 @@ def build(folder=FOLDER):
 
 
 def _compile_into(target, compiler):
-    # Beside the target, so that it is there whole or not at all.
+    # In the target's folder, so that it is moved into place whole.
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         common = [compiler, *OPTIONS]
         objects = [str(Path(folder) / f'{name}.o') for name in SOURCES]

@@ -1,11 +1,11 @@
-"""Sequences that follow each other without padding, and what is made of their encodings.
+"""Sequences packed without padding, and vectors of them.
 
 M tokens of N sequences in all, C units.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple, Sequence
 
 import numpy as np
 
@@ -18,44 +18,44 @@ class Packed(NamedTuple):
     lengths: np.ndarray
 
     @property
-    def starts(self):
-        """Where each sequence begins, (N,)."""
+    def starts(self) -> np.ndarray:
+        """The first row of each sequence, (N,)."""
         return np.cumsum(self.lengths) - self.lengths
 
-    def split(self, rows):
-        """The rows of each sequence: (M, K) -> list of (T, K), which share memory."""
+    def split(self, rows: np.ndarray) -> list[np.ndarray]:
+        """Split rows by sequence: (M, K) -> list of (T, K), which share memory."""
         starts = self.starts.tolist()
         return [rows[start:end] for start, end in zip(starts, [*starts[1:], len(rows)])]
 
-    def mean(self, rows):
-        """The mean over the tokens of each sequence: (M, C) -> (N, C)."""
+    def mean(self, rows: np.ndarray) -> np.ndarray:
+        """Average over the tokens of each sequence: (M, C) -> (N, C)."""
         return self._reduced(np.add, rows) / self.lengths[:, None].astype(rows.dtype)
 
-    def max(self, rows):
-        """The maximum of each unit over the tokens of each sequence: (M, C) -> (N, C)."""
+    def max(self, rows: np.ndarray) -> np.ndarray:
+        """Take the maximum of each unit over the tokens of each sequence: (M, C) -> (N, C)."""
         return self._reduced(np.maximum, rows)
 
     def _reduced(self, function, rows):
-        found = np.empty((len(self.lengths), rows.shape[1]), rows.dtype)
+        vectors = np.empty((len(self.lengths), rows.shape[1]), rows.dtype)
         # Many times faster here than NumPy's reduceat.
-        for part, row in zip(self.split(rows), found):
-            function.reduce(part, axis=0, out=row)
-        return found
+        for part, vector in zip(self.split(rows), vectors):
+            function.reduce(part, axis=0, out=vector)
+        return vectors
 
-    def first(self, rows):
-        """The row of each sequence's first token: (M, C) -> (N, C)."""
+    def first(self, rows: np.ndarray) -> np.ndarray:
+        """Take the row of each sequence's first token: (M, C) -> (N, C)."""
         return rows[self.starts]
 
 
 class Unpadded(NamedTuple):
-    """What is no padding in padded arrays, and where it was: (N, T) of bool."""
+    """Valid tokens of padded arrays, and their mask: (N, T) of bool."""
 
     packed: Packed
     valid: np.ndarray
 
 
-def unpad(inputs, token_types, valid_length):
-    """The valid tokens of padded arrays.
+def unpad(inputs: Any, token_types: Any, valid_length: Any) -> Unpadded:
+    """Pack the valid tokens of padded arrays.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def unpad(inputs, token_types, valid_length):
     Raises
     ------
     ValueError
-        If a length is none, or longer than the sequences.
+        If a length is below 1, or above that of the arrays.
     """
     ids = _whole_numbers(inputs)
     size, longest = ids.shape
@@ -92,8 +92,8 @@ def unpad(inputs, token_types, valid_length):
     return Unpadded(Packed(ids[valid], types, lengths), valid)
 
 
-def pack(features):
-    """Features one after the other.
+def pack(features: Sequence[Any]) -> Packed:
+    """Put features one after the other.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ def pack(features):
     Raises
     ------
     ValueError
-        If there are none, or one has not as many ids or token types as it says, or no tokens.
+        If there are no features, or one has no tokens, or its ids, token types and length differ.
     """
     if not len(features):
         raise ValueError('features must hold one sequence or more, got none')

@@ -1,4 +1,4 @@
-"""A BERT encoder in training, in native code: forward and backward, nothing spent on padding."""
+"""Training of a BERT encoder in native code: forward and backward, without padding."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import inspect
 import itertools
 import logging
 import weakref
-from typing import Optional
+from typing import Any, Optional
 
 import mxnet as mx
 import numpy as np
@@ -63,7 +63,7 @@ def make_trainer(
 
 
 def _reason_against(network):
-    """Why the kernels cannot train a network; empty if they can."""
+    """Say why the kernels cannot train a network; empty if they can."""
     if not all(
         np.dtype(parameter.dtype) == np.float32
         and [device.device_type for device in parameter.list_ctx()] == ['cpu']
@@ -81,28 +81,35 @@ def _reason_against(network):
 class NativeTrainer:
     """Computes the encodings of a :class:`.BertModel` in training, on the kernels.
 
-    Forward and backward run over the valid tokens only. Dropout is that of the network, drawn from
-    the seed of ``mx.random.seed``, not kept; the result does not depend on the number of threads.
+    Forward and backward run over the valid tokens only. Dropout is that of the network. Its masks
+    are drawn from the seed of ``mx.random.seed`` and drawn again in the backward pass, not stored.
+    The result does not depend on the number of threads.
 
     Parameters
     ----------
     bert : BertModel
-        In float32 on one CPU device. Its parameters are read where they lie, at every call.
+        In float32 on one CPU device. Its parameters are read in place, at every call.
     dtype : str
         Of the dense layers' products: 'float32'; or 'bfloat16', to which the inputs and weights of
         each product are rounded, forward and backward. Sums, weights and gradients stay in float32.
     recompute : bool
-        Keep only the input of each layer for the backward pass, and compute the others again there,
+        Save only the input of each layer for the backward pass, and compute the rest again there,
         for some sequences at a time: the same gradients, but for rounding, with less memory.
     num_threads : int, optional
-        By default as many as OpenMP gives.
+        By default that of OpenMP.
 
     Raises
     ------
     MemoryError
     """
 
-    def __init__(self, bert, dtype='float32', recompute=False, num_threads=None):
+    def __init__(
+        self,
+        bert: Any,
+        dtype: str = 'float32',
+        recompute: bool = False,
+        num_threads: Optional[int] = None,
+    ) -> None:
         self._bert, config = bert, bert.config
         self._num_threads = num_threads or _functions().gluon_bert_threads()
         sizes = np.array(
@@ -127,15 +134,21 @@ class NativeTrainer:
         self._handle = ctypes.c_void_p(handle)
         weakref.finalize(self, functions.gluon_bert_free_trainer, self._handle)
 
-    def __call__(self, inputs, token_types, valid_length, first_only=False):
-        """The encodings, recorded for their gradients if others are.
+    def __call__(
+        self,
+        inputs: mx.nd.NDArray,
+        token_types: mx.nd.NDArray,
+        valid_length: mx.nd.NDArray,
+        first_only: bool = False,
+    ) -> mx.nd.NDArray:
+        """Compute the encodings, recorded for their gradients if others are.
 
         Parameters
         ----------
         inputs, token_types, valid_length : NDArray
             As for :class:`.BertModel`.
         first_only : bool
-            Those of the first token of each sequence alone, which saves most of the last layer.
+            Only those of the first token of each sequence, which saves most of the last layer.
 
         Returns
         -------
@@ -148,7 +161,7 @@ class NativeTrainer:
         MemoryError
         """
         if autograd.is_recording():
-            mx.nd.waitall()  # what an earlier pass keeps is free once its backward pass is done
+            mx.nd.waitall()  # memory of an earlier pass is free once its backward pass is done
         bert = self._bert
         ids, types, lengths = unpad(inputs, token_types, valid_length).packed
         _check(ids, bert.config.vocab_size, 'inputs')
@@ -192,14 +205,14 @@ class NativeTrainer:
 
 
 class _Pass:
-    """A forward pass, with what its backward pass needs."""
+    """A forward pass, with the values that its backward pass needs."""
 
     def __init__(self, handle, arrays, trained):
         self._handle, self._arrays, self._trained = ctypes.c_void_p(handle), arrays, trained
         self.free = weakref.finalize(self, _native().gluon_bert_free_pass, self._handle)
 
     def backward(self, gradient, targets, adds):
-        """Write the gradients of the trained parameters, or add them to what is there."""
+        """Write the gradients of the trained parameters, or add to the present ones."""
         wanted, flags = [None] * len(self._arrays), np.zeros(len(self._arrays), 'uint8')
         for index, target, add in zip(self._trained, targets, adds):
             wanted[index], flags[index] = target, add
@@ -265,7 +278,8 @@ _Backward = ctypes.CFUNCTYPE(
 )
 _Delete = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
 _ADD = 3
-_held, _numbers = {}, itertools.count()
+_held: dict[int, tuple] = {}
+_numbers = itertools.count()
 
 
 class _Callbacks(ctypes.Structure):
@@ -279,7 +293,7 @@ class _Callbacks(ctypes.Structure):
 
 
 def _record(inputs, output, run):
-    """Tell MXNet that ``output`` depends on ``inputs``, with the gradients of a pass."""
+    """Record for MXNet that ``output`` depends on ``inputs``, with the gradients of a pass."""
     number = next(_numbers)
 
     def on_backward(num_outputs, num_inputs, handles, requests, is_training, _):

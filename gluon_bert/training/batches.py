@@ -17,7 +17,7 @@ class Batch(NamedTuple):
 
 
 class BatchIterator(Protocol):
-    """What :func:`gluon_bert.training.fit` reads batches from.
+    """Source of the batches that :func:`gluon_bert.training.fit` reads.
 
     ``data.batches(rank, size)`` makes one for each of ``size`` processes, which share the batches
     of the data among them without overlap.

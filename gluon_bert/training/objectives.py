@@ -110,7 +110,7 @@ class Term(NamedTuple):
     """One loss of a batch: ``sum``, an NDArray of shape (1,), and the ``count`` of its mean."""
 
     sum: mx.nd.NDArray
-    count: float
+    count: float  # type: ignore[assignment]
 
 
 def count_sequences(inputs: Sequence[mx.nd.NDArray], labels: Sequence[mx.nd.NDArray]) -> int:
@@ -141,7 +141,7 @@ class LossTerm:
 
 @dataclass(frozen=True)
 class Objective:
-    """What training minimises: the sum of some terms, each a mean over what it counts.
+    """The sum of some terms, each a mean over what it counts, which training minimises.
 
     Sums and counts are added up over the batches of a step, its devices and its processes, and
     divided only then. So the mean is over all that a step counts, wherever the cuts fall.

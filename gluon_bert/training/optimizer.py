@@ -1,10 +1,12 @@
-"""Adam as BERT uses it, its learning rate and what does not decay."""
+"""Adam as BERT uses it: its variants, learning rate, and parameters without weight decay."""
 
 from __future__ import annotations
 
 import importlib
 import math
 import warnings
+from collections.abc import Iterable, Sequence
+from typing import Any, Optional, Tuple
 
 import mxnet as mx
 from mxnet import nd
@@ -15,6 +17,8 @@ from .options import OPTIMIZERS
 
 # Devlin et al. (2019), appendix A.2; their code leaves these parameters out of the decay.
 NO_DECAY = ('beta', 'gamma', 'bias')
+
+State = Tuple[Any, Any]  # of one parameter: its two moments
 
 
 class BertAdam(Optimizer):
@@ -41,15 +45,23 @@ class BertAdam(Optimizer):
     correct_bias = False
     decoupled_decay = True
 
-    def __init__(self, learning_rate=5e-5, beta1=0.9, beta2=0.999, epsilon=1e-6, wd=0.01, **kwargs):
+    def __init__(
+        self,
+        learning_rate: float = 5e-5,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        epsilon: float = 1e-6,
+        wd: float = 0.01,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(learning_rate=learning_rate, wd=wd, **kwargs)
         self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
 
-    def create_state(self, index, weight):
-        """The two moments, both zero."""
+    def create_state(self, index: int, weight: mx.nd.NDArray) -> State:
+        """Make the two moments, both zero."""
         return tuple(nd.zeros(weight.shape, weight.context, dtype=weight.dtype) for _ in range(2))
 
-    def update(self, index, weight, grad, state):
+    def update(self, index: int, weight: mx.nd.NDArray, grad: mx.nd.NDArray, state: State) -> None:
         """Update one parameter in place."""
         self._update_count(index)
         step_size, epsilon = self._get_lr(index), self.epsilon
@@ -124,8 +136,10 @@ with warnings.catch_warnings():
     mx.optimizer.register(AdamW)
 
 
-def make_optimizer(name, learning_rate, epsilon=1e-6, wd=None):
-    """An optimizer by its name.
+def make_optimizer(
+    name: str, learning_rate: float, epsilon: float = 1e-6, wd: Optional[float] = None
+) -> BertAdam:
+    """Make an optimizer by its name.
 
     Parameters
     ----------
@@ -153,7 +167,7 @@ def make_optimizer(name, learning_rate, epsilon=1e-6, wd=None):
     return classes[name](learning_rate=learning_rate, epsilon=epsilon, wd=wd)
 
 
-def exclude_from_decay(parameters):
+def exclude_from_decay(parameters: Iterable[mx.gluon.Parameter]) -> None:
     """Set ``wd_mult`` to 0 for biases and normalisation parameters.
 
     Parameters
@@ -165,8 +179,8 @@ def exclude_from_decay(parameters):
             parameter.wd_mult = 0.0
 
 
-def linear_schedule(step, num_steps, warmup_steps, peak):
-    """The learning rate of a step: up from 0 to ``peak``, then down to 0, both linearly.
+def linear_schedule(step: int, num_steps: int, warmup_steps: int, peak: float) -> float:
+    """Compute the learning rate of a step: up from 0 to ``peak``, then down to 0, both linearly.
 
     Devlin et al. (2019), appendix A.2.
 
@@ -191,8 +205,8 @@ def linear_schedule(step, num_steps, warmup_steps, peak):
     return peak * (num_steps - step) / max(1, num_steps - warmup_steps)
 
 
-def global_norm(gradients):
-    """The Euclidean norm of all gradients together.
+def global_norm(gradients: Sequence[mx.nd.NDArray]) -> float:
+    """Compute the Euclidean norm of all gradients together.
 
     Parameters
     ----------

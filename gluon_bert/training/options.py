@@ -1,4 +1,4 @@
-"""How a network is trained, as data."""
+"""Options of training."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DTYPES = ('float32', 'bfloat16')
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """How a network is trained.
+    """Options of training.
 
     Epochs and learning rate are within the ranges of Devlin et al. (2019), appendix A.3; warm-up,
     decay, clipping and epsilon are those of their code.

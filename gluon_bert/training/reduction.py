@@ -12,7 +12,7 @@ from mxnet import nd
 
 
 class Reduction(Protocol):
-    """How the devices and processes of a training run add up what each has computed.
+    """Sums over the devices and processes of a training run.
 
     An array is given as the list of its copies, one on each device of this process. All processes
     call the same methods in the same order, with arrays of the same shapes.
@@ -40,7 +40,7 @@ class DeviceReduction:
     rank, size = 0, 1
 
     def __init__(self) -> None:
-        self._store = None
+        self._store: Any = None
 
     def sum_in_place(self, arrays: Sequence[Sequence[mx.nd.NDArray]]) -> None:
         """Sum over the devices. Each call with copies has the same number of arrays and shapes."""

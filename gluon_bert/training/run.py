@@ -79,7 +79,7 @@ class TrainingRun:
         self._is_stopping = False
 
     def _count_steps(self):
-        """Steps of an epoch, None if unknown, and of the run."""
+        """Count the steps of an epoch, None if unknown, and of the run."""
         options, num_batches = self.options, self.batches.num_batches
         if num_batches is None:
             if options.training_steps is None:

@@ -17,7 +17,7 @@ from .._internal.files import atomic_path
 
 @dataclass
 class Progress:
-    """How far a run is.
+    """Progress of a run.
 
     Parameters
     ----------
@@ -156,7 +156,7 @@ def _read_progress(fields, settings, version):
 
 
 def _moments(parameters, trainer):
-    """By parameter name; MXNet keeps them by position in the trainer."""
+    """Get the moments by parameter name; MXNet has them by position in the trainer."""
     names = {id(parameter): name for name, parameter in parameters.items()}
     states = trainer._updaters[0].states
     return {names[id(trainer._params[index])]: moments for index, moments in states.items()}

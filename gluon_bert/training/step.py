@@ -19,7 +19,7 @@ from .reduction import DeviceReduction, Reduction, sum_numbers
 
 
 class StepResult(NamedTuple):
-    """What a step gives: its ``loss``, the ``terms`` that add up to it, and its figures."""
+    """Result of a step: its ``loss``, the ``terms`` that add up to it, and its figures."""
 
     loss: float
     terms: Dict[str, float]
@@ -51,7 +51,7 @@ class TrainingStep:
     Attributes
     ----------
     encoder : NativeTrainer or None
-        What computes the encodings.
+        Computes the encodings.
     devices : list of mxnet.Context
     parameters : dict of str to mxnet.gluon.Parameter
         Each once.
@@ -153,7 +153,7 @@ class TrainingStep:
                 array._fresh_grad = True
 
     def _totals(self, batches):
-        """What each term's sum is divided by: its count in this step, of all processes."""
+        """Count what each term's sum is divided by, over this step of all processes."""
         totals = dict.fromkeys(self.objective.terms, 0)
         for batch in batches:
             for name, count in self.objective.counts(*batch).items():
@@ -173,7 +173,7 @@ class TrainingStep:
 
 
 def _unique(parameters):
-    """Each parameter once: a shared weight has several names."""
+    """Take each parameter once: a shared weight has several names."""
     names = {}
     for name, parameter in parameters.items():
         names.setdefault(id(parameter), name)
