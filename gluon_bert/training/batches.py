@@ -17,7 +17,7 @@ class Batch(NamedTuple):
 
 
 class BatchIterator(Protocol):
-    """Source of the batches that :func:`gluon_bert.training.fit` reads.
+    """Source of the batches that :func:`.fit` reads.
 
     ``data.batches(rank, size)`` makes one for each of ``size`` processes, which share the batches
     of the data among them without overlap.

@@ -16,7 +16,7 @@ RESULT_FILE = 'result.json'
 
 
 class FitResult(NamedTuple):
-    """Result of :func:`gluon_bert.training.fit`.
+    """Result of :func:`.fit`.
 
     ``best_epoch`` counts from 0; ``best_metrics`` are its evaluation, empty without one;
     ``best_path`` is the file with its parameters; ``steps`` is the number of steps made in all.

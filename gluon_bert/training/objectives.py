@@ -1,4 +1,4 @@
-"""Losses, and the objectives that :func:`gluon_bert.training.fit` minimises.
+"""Losses, and the objectives that :func:`.fit` minimises.
 
 A loss is a function of the network's outputs and of the arrays of labels; it gives an array of
 values, of which the sum is taken. An :class:`Objective` is a row of such losses, each with the
@@ -211,6 +211,7 @@ _NEXT_SENTENCE = LossTerm(
     lambda outputs, words, weights, follows: cross_entropy(outputs.next_sentence, follows)
 )
 
+#: Objectives by name.
 OBJECTIVES = {
     objective.name: objective
     for objective in (

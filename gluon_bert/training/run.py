@@ -31,7 +31,7 @@ class Interrupted(Exception):
 
 
 class TrainingRun:
-    """One training run, see :func:`gluon_bert.training.fit` for the arguments.
+    """One training run, see :func:`.fit` for the arguments.
 
     Parameters
     ----------

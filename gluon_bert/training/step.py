@@ -33,7 +33,7 @@ class TrainingStep:
     Parameters
     ----------
     network : BertBlock
-        As for :func:`gluon_bert.training.fit`.
+        As for :func:`.fit`.
     loss : Objective, str or callable
         See :func:`.make_objective`.
     options : TrainingOptions
