@@ -5,7 +5,8 @@ import sys
 from . import build, is_available
 
 
-def main():
+def main() -> str:
+    """Build the kernels; return why they are not built, if they are not."""
     try:
         path = build()
     except (FileNotFoundError, RuntimeError, OSError) as error:
