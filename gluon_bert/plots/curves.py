@@ -173,17 +173,14 @@ def _handles(runs, clean):
 def _panel(axes, runs, name, clean):
     """Draw one quantity of all runs."""
     of_steps = name in ('loss', 'learning_rate')
+    by_step = _are_by_step(runs.values())
     for number, rows in enumerate(runs.values()):
         look = dict(color=PALETTE[number], linestyle=DASHES[number % len(DASHES)])
         if of_steps:
             points = [(row['step'], row[name]) for row in rows if name in row]
             marker = MARKERS[number] if len(points) == 1 else None
         else:
-            points = [
-                (row['epoch'] + 1, row['metrics'][name])
-                for row in rows
-                if name in row.get('metrics', ())
-            ]
+            points = _evaluations(rows, name, by_step)
             marker = MARKERS[number]
         if points:
             axes.plot(*zip(*points), marker=marker, markersize=4.5, **look)
@@ -192,19 +189,16 @@ def _panel(axes, runs, name, clean):
     if name == 'learning_rate':
         axes.yaxis.set_major_formatter(lambda value, _: _rate(value))
     shown = {'loss': 'training loss', 'learning_rate': 'learning rate'}.get(name, clean(name))
-    _frame(axes, shown, of_steps)
+    _frame(axes, shown, of_steps, by_step)
     if name == 'loss':
         axes.set_ylim(bottom=0)
 
 
 def _metrics_of_one(axes, rows, names, clean):
     """Draw all metrics of one run."""
+    by_step = _are_by_step([rows])
     for number, name in enumerate(names):
-        points = [
-            (row['epoch'] + 1, row['metrics'][name])
-            for row in rows
-            if name in row.get('metrics', ())
-        ]
+        points = _evaluations(rows, name, by_step)
         colour = PALETTE[number % len(PALETTE)]
         axes.plot(
             *zip(*points),
@@ -216,7 +210,7 @@ def _metrics_of_one(axes, rows, names, clean):
         )
         if not number:
             _ring(axes, points, colour)
-    _frame(axes, 'evaluation', False)
+    _frame(axes, 'evaluation', False, by_step)
     if len(names) > 1:
         axes.legend(loc='best', frameon=True, framealpha=0.9, edgecolor=RULE)
     else:
@@ -236,11 +230,30 @@ def _ring(axes, points, colour):
     axes.plot(*best, marker='o', markersize=10, fillstyle='none', markeredgewidth=1.1, color=colour)
 
 
-def _frame(axes, title, of_steps):
+def _are_by_step(runs):
+    """Check whether a run was evaluated more than once in an epoch."""
+    for rows in runs:
+        epochs = [row['epoch'] for row in rows if row.get('metrics')]
+        if len(set(epochs)) < len(epochs):
+            return True
+    return False
+
+
+def _evaluations(rows, name, by_step):
+    """Pair a metric's values with their steps or, counted from 1, epochs."""
+    return [
+        (row['step'] if by_step else row['epoch'] + 1, row['metrics'][name])
+        for row in rows
+        if name in row.get('metrics', ())
+    ]
+
+
+def _frame(axes, title, of_steps, by_step):
     from matplotlib.ticker import MaxNLocator
 
     axes.set_title(title)
-    axes.set_xlabel('optimizer step' if of_steps else 'epoch (ring: best epoch)')
+    evaluations = 'optimizer step (ring: best one)' if by_step else 'epoch (ring: best epoch)'
+    axes.set_xlabel('optimizer step' if of_steps else evaluations)
     axes.grid(True)
     axes.tick_params(length=0)
     axes.spines['left'].set_visible(False)

@@ -223,6 +223,19 @@ def test_a_training_that_has_just_begun(rows, tmp_path):
     assert (tmp_path / 'a.png').stat().st_size
 
 
+@pytest.mark.parametrize('num_runs', [1, 2])
+@pytest.mark.parametrize(
+    'epoch, label', [(1, 'epoch (ring: best epoch)'), (0, 'optimizer step (ring: best one)')]
+)
+def test_evaluations_by_steps_are_drawn_over_steps(num_runs, epoch, label, tmp_path):
+    rows = [*ROWS[:2], {**ROWS[2], 'epoch': epoch}]
+    runs = dict.fromkeys('ab'[:num_runs], rows)
+    plots.plot_runs(runs, tmp_path / 'a.svg')
+    texts = texts_of(tmp_path / 'a.svg')
+    assert label in texts
+    assert ('30' in texts) == (epoch == 0)  # a tick between steps 20 and 40
+
+
 def test_confusion_has_counts_and_shares(tmp_path):
     plots.plot_confusion([[3, 1], [0, 4]], ['no', 'yes'], tmp_path / 'a.svg')
     assert {'3', '75%', '25%', '100%', '7 of 8 right (87.5%)', 'no  (4)'} <= {
