@@ -14,9 +14,9 @@ from mxnet import nd
 from ..data import pad_batch, sequential_batches
 from ..kernels.encoder import NativeEncoder
 from ..kernels.packing import Packed, pack, unpad
-from ..modeling.bert import BertModel, BertOutput, mean_pool
+from ..modeling.bert import BertModel, BertOutput
 from ..modeling.heads import BertForPretraining
-from .batches import layer_encodings
+from ..modeling.pooling import mean_pool
 from .devices import devices_of, run_batches
 
 POOLINGS = ('mean', 'cls', 'max', 'pooler')
@@ -24,7 +24,7 @@ POOLINGS = ('mean', 'cls', 'max', 'pooler')
 _TOKENS = 2048  # of a batch without padding, for each thread: enough to keep all of them busy
 
 
-class NativeForm:
+class NativeBackend:
     """The encoder in native code, the heads as they are.
 
     Parameters
@@ -129,7 +129,7 @@ class NativeForm:
         return self._array(padded)
 
 
-class PlainForm:
+class GluonBackend:
     """The network itself, on its devices in turn.
 
     Parameters
@@ -148,8 +148,8 @@ class PlainForm:
         """What the network gives for padded arrays."""
         if self._num_layers is None:
             return self._network(*inputs)
-        inputs = _completed(*inputs)
-        return layer_encodings(self._bert, [self._num_layers - 1], *inputs)[0]
+        outputs = self._bert.layer_outputs(*inputs, attentions=False, layers=[self._num_layers])
+        return outputs.encodings[0]
 
     def divide(self, lengths, batch_size):
         """The indices of each batch, of sequences of like lengths."""
@@ -197,15 +197,6 @@ class PlainForm:
 
 
 _POOL = {'mean': Packed.mean, 'cls': Packed.first, 'max': Packed.max}
-
-
-def _completed(inputs, token_types=None, valid_length=None):
-    """Padded arrays, those that were not given as they are by default."""
-    if token_types is None:
-        token_types = nd.zeros_like(inputs)
-    if valid_length is None:
-        valid_length = nd.full((inputs.shape[0],), inputs.shape[1], ctx=inputs.context)
-    return inputs, token_types, valid_length
 
 
 def _pad_positions(positions):

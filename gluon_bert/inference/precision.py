@@ -9,7 +9,7 @@ import numpy as np
 from ..kernels.encoder import dense_layers, input_sizes
 from ..kernels.packing import pack
 from .precision_file import LOWER, LowPrecision
-from .predictor import Predictor, head_of
+from .predictor import Predictor, unwrap_head
 
 SCORE_TOLERANCE, ERROR_TOLERANCE = 0.005, 0.05
 
@@ -121,7 +121,7 @@ def calibrate(network, features):
     ValueError
         If there are no features, no kernels, or the features are not for the network.
     """
-    head = head_of(network)
+    head = unwrap_head(network)
     batches = (
         pack(features[begin : begin + _BATCH]) for begin in range(0, max(1, len(features)), _BATCH)
     )

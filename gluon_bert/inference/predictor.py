@@ -8,12 +8,12 @@ import os
 import numpy as np
 
 from .._internal.cpu import physical_cores
+from ..data.streams import heap_trimmer
 from ..kernels import encoder
 from ..modeling.bert import BertModel
 from ..modeling.heads import BertHead
 from ..modeling.tagging import BertCrfTagger
-from .backends import POOLINGS, NativeForm, PlainForm
-from .batches import memory_trimmer
+from .backends import POOLINGS, GluonBackend, NativeBackend
 from .precision_file import LowPrecision
 
 _BLOCK_BYTES = 1 << 28  # of the encodings that a stream sorts together
@@ -73,7 +73,7 @@ class Predictor:
         if num_threads is not None and num_threads < 1:
             raise ValueError(f'num_threads={num_threads}: expected 1 or more')
         self.network = network
-        head = head_of(network)
+        head = unwrap_head(network)
         if num_layers is not None and not (
             isinstance(head, BertModel) and 1 <= num_layers <= head.config.num_layers
         ):
@@ -91,11 +91,11 @@ class Predictor:
         self.is_native = precision != 'float32' or encoder.accepts(self._bert)
         """Whether the encoder runs in native code."""
         if self.is_native:
-            self._form = NativeForm(
+            self._backend = NativeBackend(
                 head, num_threads or default_threads(), precision, keep, num_layers, sizes
             )
         else:
-            self._form = PlainForm(network, self._bert, num_layers)
+            self._backend = GluonBackend(network, self._bert, num_layers)
 
     @property
     def config(self):
@@ -118,7 +118,7 @@ class Predictor:
         ValueError
             If an input is out of range.
         """
-        return self._form(inputs, token_types, valid_length, *others)
+        return self._backend(inputs, token_types, valid_length, *others)
 
     def batch(self, features, positions=None):
         """The outputs for sequences that are computed at once.
@@ -148,7 +148,7 @@ class Predictor:
             raise ValueError('positions are for a network with a decoder of masked words')
         if self._needs_positions:
             _check_positions(features, positions)
-        return next(self._form.outputs([features], None, positions))
+        return next(self._backend.outputs([features], None, positions))
 
     def batches(self, features, batch_size=32, pooling=None):
         """The outputs for a list of sequences, batch by batch.
@@ -181,10 +181,10 @@ class Predictor:
         _check_positive(batch_size=batch_size)
         self._check_pooling(pooling)
         lengths = np.array([feature.valid_length for feature in features], 'int64')
-        chosen = self._form.divide(lengths, batch_size)
+        chosen = self._backend.divide(lengths, batch_size)
         yield from zip(
             chosen,
-            self._form.outputs(([features[i] for i in indices] for indices in chosen), pooling),
+            self._backend.outputs(([features[i] for i in indices] for indices in chosen), pooling),
         )
 
     def stream(self, features, batch_size=32, look_ahead=64):
@@ -211,7 +211,7 @@ class Predictor:
             As for :meth:`batches`.
         """
         _check_positive(batch_size=batch_size, look_ahead=look_ahead)
-        trim = memory_trimmer()
+        trim = heap_trimmer()
         for block in self._blocks(features, batch_size * look_ahead):
             yield from self._in_order(block, batch_size)
             trim()
@@ -248,12 +248,15 @@ class Predictor:
             raise ValueError("pooling='pooler': the model has no pooler")
 
 
-def head_of(network):
+def unwrap_head(network):
     """The BertModel or BertHead that a network is, or has beside a CRF."""
     head = network.tagger if isinstance(network, BertCrfTagger) else network
     if not isinstance(head, (BertModel, BertHead)):
         raise TypeError(f'{type(network).__name__} is no network around a BERT')
     return head
+
+
+head_of = unwrap_head  # its name in 0.1
 
 
 def default_threads():

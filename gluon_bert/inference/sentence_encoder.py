@@ -8,15 +8,9 @@ import warnings
 import numpy as np
 
 from ..data import Features, SentenceTransform
+from ..data.streams import chunk_texts, heap_trimmer, prefetch
 from .backends import POOLINGS
-from .batches import (
-    bert_of,
-    blocks_of,
-    checked_length,
-    computed_ahead,
-    layer_number,
-    memory_trimmer,
-)
+from .batches import bert_of, checked_length, layer_number
 from .predictor import Predictor
 
 LONG = ('cut', 'windows')
@@ -157,9 +151,9 @@ class SentenceEncoder:
         TypeError
             As in :meth:`encode`.
         """
-        trim = memory_trimmer()
-        for features, counts, num_cut in computed_ahead(
-            self._features, blocks_of(texts, self._batch_size * _LOOK_AHEAD)
+        trim = heap_trimmer()
+        for features, counts, num_cut in prefetch(
+            self._features, chunk_texts(texts, self._batch_size * _LOOK_AHEAD)
         ):
             self.num_cut += num_cut
             self.num_tokens += sum(feature.valid_length for feature in features)

@@ -7,8 +7,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ..data import Features, SentenceTransform
+from ..data.streams import chunk_texts
 from ..data.tokenizers.base import ROLES
-from .batches import Batches, bert_of, blocks_of, checked_length, layer_encodings, layer_number
+from .batches import PaddedBatches, bert_of, checked_length, layer_number
 from .predictor import Predictor
 
 OOV_WAYS = ('avg', 'sum', 'last')
@@ -72,11 +73,11 @@ def layer_features(model, tokenizer, texts, layers=(-1, -2, -3, -4), max_length=
     transform = SentenceTransform(tokenizer, checked_length(bert, max_length))
     if not len(layers):
         raise ValueError('layers must name one layer or more, got none')
-    numbers = [layer_number(bert, layer) for layer in layers]
-    batches = Batches(bert, tokenizer, batch_size)
+    numbers = [layer_number(bert, layer) + 1 for layer in layers]
+    batches = PaddedBatches(bert, tokenizer, batch_size)
 
     def run():
-        for block in blocks_of(texts, batch_size * _LOOK_AHEAD):
+        for block in chunk_texts(texts, batch_size * _LOOK_AHEAD):
             features, _ = transform.transform_batch(*block)
             for feature, values in zip(features, _run(bert, batches, features, numbers)):
                 yield LayerFeatures(tokenizer.convert_ids_to_tokens(feature.inputs), values)
@@ -158,7 +159,7 @@ class WordVectors:
         TypeError
             If one of them is no text.
         """
-        for block, pairs in blocks_of(texts, self._batch_size * _LOOK_AHEAD):
+        for block, pairs in chunk_texts(texts, self._batch_size * _LOOK_AHEAD):
             if pairs is not None:
                 raise TypeError('texts must be str, got a pair')
             encoded = self._tokenizer.encode_batch(block)
@@ -205,8 +206,9 @@ def _run(bert, batches, features, layers):
     """The values (L, T, C) of each sequence's own tokens, in order."""
     results = [None] * len(features)
     for indices, arrays in batches(features):
-        found = [encodings.asnumpy() for encodings in layer_encodings(bert, layers, *arrays)]
+        outputs = bert.layer_outputs(*arrays, attentions=False, layers=layers)
+        encodings = [layer.asnumpy() for layer in outputs.encodings]  # (N, T, C) each
         for row, index in enumerate(indices):
             length = features[index].valid_length
-            results[index] = np.stack([layer[row, :length] for layer in found])
+            results[index] = np.stack([layer[row, :length] for layer in encodings])
     return results

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from typing import Any, Optional
 
 from .. import kernels
-from ..inference.batches import blocks_of, computed_ahead
+from ..data.streams import chunk_texts, prefetch
 from ..inference.devices import devices_of
 from ..inference.predictor import Predictor
 
@@ -116,7 +116,7 @@ class Pipeline(ABC):
 
     def _prepared(self, inputs):
         """Arguments of :meth:`_results`, block by block."""
-        prepare = computed_ahead if self.look_ahead > 1 else itertools.starmap
+        prepare = prefetch if self.look_ahead > 1 else itertools.starmap
         yield from prepare(self._prepare_from, self._numbered(inputs))
 
     def _numbered(self, inputs):
@@ -133,7 +133,7 @@ class Pipeline(ABC):
 
     def _blocks(self, inputs):
         """Arguments of :meth:`_prepare`."""
-        return blocks_of(inputs, self.batch_size * self.look_ahead)
+        return chunk_texts(inputs, self.batch_size * self.look_ahead)
 
     def as_json(
         self, result: Any, top_k: Optional[int] = None, words: Optional[list] = None

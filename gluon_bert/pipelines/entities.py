@@ -8,15 +8,8 @@ from typing import Any, NamedTuple, Optional
 
 from tokenizers.pre_tokenizers import BertPreTokenizer
 
-from ..data import (
-    Span,
-    join_windows,
-    make_windows,
-    repair_tags,
-    spans_to_tags,
-    tag_names,
-    tag_spans,
-)
+from ..data import Span, join_windows, make_windows, spans_to_tags, tag_names, tag_spans
+from ..data.streams import chunk
 from ..data.tokenizers.base import checked_text
 from ..modeling.tagging import best_tags, tag_probabilities
 from .base import TaskPipeline
@@ -27,7 +20,6 @@ _CHINESE = re.compile(
     '\U0002a700-\U0002b73f\U0002b740-\U0002b81f\U0002b820-\U0002ceaf'
     '\U0002f800-\U0002fa1f]'
 )
-_MAX_CHARACTERS = 4 << 20  # of the texts of a block
 
 
 class Entity(NamedTuple):
@@ -91,26 +83,6 @@ class EntityPipeline(TaskPipeline):
                 for (block,) in self._blocks(sentences)
                 for tags, _ in self._tagged(block, self.windows(block))
             ]
-
-    def predict_tags(self, sentences, scheme=None):
-        """The tags of sentences.
-
-        Parameters
-        ----------
-        sentences : list of list of str
-            As for :meth:`raw_tags`.
-        scheme : str, optional
-            Of the tags given; by default that of the files that were learned from.
-
-        Returns
-        -------
-        list of list of str
-            Valid sequences, with the entities that conlleval finds in the network's tags.
-        """
-        return [
-            repair_tags(tags, scheme or self.settings['file_scheme'])
-            for tags in self.raw_tags(sentences)
-        ]
 
     def entities(self, sentence, tags, probabilities=None):
         """The entities of a text or of words with their tags.
@@ -176,20 +148,8 @@ class EntityPipeline(TaskPipeline):
 
     def _blocks(self, inputs):
         """Texts or sentences of words in blocks of bounded size."""
-        block, num_characters = [], 0
-        for number, item in enumerate(inputs):
-            if not isinstance(item, str) and not (
-                isinstance(item, (list, tuple)) and all(isinstance(word, str) for word in item)
-            ):
-                raise TypeError(
-                    f'input {number}: expected a text or a list of words, got {type(item).__name__}'
-                )
-            block.append(item)
-            num_characters += len(item) if isinstance(item, str) else sum(map(len, item))
-            if len(block) == self.batch_size * self.look_ahead or num_characters > _MAX_CHARACTERS:
-                yield (block,)
-                block, num_characters = [], 0
-        if block:
+        items = (_checked(item, number) for number, item in enumerate(inputs))
+        for block in chunk(items, self.batch_size * self.look_ahead, _num_characters):
             yield (block,)
 
     def _prepare(self, block):
@@ -220,6 +180,20 @@ class EntityPipeline(TaskPipeline):
                 [self.tags[number] for number in numbers],
                 [shares[word, number] for word, number in enumerate(numbers)],
             )
+
+
+def _checked(item, number):
+    if not isinstance(item, str) and not (
+        isinstance(item, (list, tuple)) and all(isinstance(word, str) for word in item)
+    ):
+        raise TypeError(
+            f'input {number}: expected a text or a list of words, got {type(item).__name__}'
+        )
+    return item
+
+
+def _num_characters(item):
+    return len(item) if isinstance(item, str) else sum(map(len, item))
 
 
 def split_words(text):

@@ -8,7 +8,7 @@ import mxnet as mx
 import numpy as np
 import pytest
 from command_fixtures import run  # noqa: F401 (fixtures)
-from script_runs import tiny_pipeline, tokenizer  # noqa: F401 (fixtures)
+from script_runs import tiny_pipeline, tokenizer, valid_tags  # noqa: F401 (fixtures)
 from tiny_zoo import error_of
 
 import gluon_bert as gb
@@ -297,7 +297,7 @@ def write_dev(path, task, kept):
         path.write_text(
             '\n'.join(
                 ''.join(f'{word} {tag}\n' for word, tag in zip(words, tags))
-                for words, tags in zip(sentences, pipeline.predict_tags(sentences))
+                for words, tags in zip(sentences, valid_tags(pipeline, sentences))
             )
         )
     else:
