@@ -5,13 +5,45 @@ from __future__ import annotations
 import ctypes
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Optional, Union
 
 _MAX_CHARACTERS = 4 << 20  # of the texts of a block
 
 Texts = Iterable[Union[str, tuple[str, Optional[str]]]]
+
+
+class Call:
+    """The counts of one call; ``num_cut`` is the number of its inputs cut so far."""
+
+    num_cut = 0
+
+
+class ResultStream(Iterator):
+    """The results of one call, computed as they are taken; ``num_cut`` counts its cut inputs.
+
+    Parameters
+    ----------
+    results : generator
+    call : Call
+        With the counts that the generator keeps.
+    """
+
+    def __init__(self, results: Generator, call: Call) -> None:
+        self._results, self._call = results, call
+
+    @property
+    def num_cut(self) -> int:
+        """How many inputs were cut so far, for being too long."""
+        return self._call.num_cut
+
+    def __next__(self):
+        return next(self._results)
+
+    def close(self) -> None:
+        """Stop reading inputs; there are no further results."""
+        self._results.close()
 
 
 def chunk(items: Iterable, size: int, num_characters: Callable[[Any], int]) -> Iterator[list]:

@@ -49,10 +49,10 @@ class SequencePipeline(TaskPipeline):
     def _features(self, features, num_cut):
         return features
 
-    def _scores(self, features, num_cut):
-        """What the network gives for a block, (N, K)."""
-        self.num_cut += num_cut
-        return np.stack(self._outputs(features, tell=True))
+    def _scores(self, call, features, num_cut):
+        """The scores of a block, (N, K)."""
+        self._count_cut(call, num_cut)
+        return np.stack(self._outputs(call, features, advance=True))
 
     def _check(self, texts, pairs):
         """See that there are pairs exactly if the network has learned from pairs."""
@@ -88,8 +88,8 @@ class ClassificationPipeline(SequencePipeline):
         """The names of the classes, in the order of their numbers."""
         return self.settings['labels']
 
-    def _results(self, features, num_cut):
-        scores = self._scores(features, num_cut)
+    def _results(self, call, features, num_cut):
+        scores = self._scores(call, features, num_cut)
         shares = softmax(scores)
         best = scores.argmax(axis=1)
         return [
@@ -128,7 +128,7 @@ class RegressionPipeline(SequencePipeline):
 
     task = 'text-regression'
 
-    def _results(self, features, num_cut):
+    def _results(self, call, features, num_cut):
         low, high = self.settings.get('range', (-np.inf, np.inf))
-        values = self._scores(features, num_cut)[:, 0].clip(low, high)
+        values = self._scores(call, features, num_cut)[:, 0].clip(low, high)
         return [Regression(value) for value in values.tolist()]

@@ -65,24 +65,26 @@ class EntityPipeline(TaskPipeline):
             self.tokenizer, sentences, self.settings['max_len'], self.settings.get('overlap')
         )
 
-    def raw_tags(self, sentences):
+    def raw_tags(self, sentences, progress=None):
         """The network's own tags, which without a CRF may be no valid sequence.
 
         Parameters
         ----------
         sentences : list of list of str
             Words; for a network trained on characters, characters.
+        progress : callable, optional
+            As for :meth:`.Pipeline.stream`.
 
         Returns
         -------
         list of list of str
         """
-        with self._ready():
-            return [
-                tags
-                for (block,) in self._blocks(sentences)
-                for tags, _ in self._tagged(block, self.windows(block))
-            ]
+        call = self._new_call(progress)
+        return [
+            tags
+            for (block,) in self._blocks(sentences)
+            for tags, _ in self._tagged(call, block, self.windows(block))
+        ]
 
     def entities(self, sentence, tags, probabilities=None):
         """The entities of a text or of words with their tags.
@@ -159,21 +161,21 @@ class EntityPipeline(TaskPipeline):
     def _features(self, block, sentences, windows):
         return [window.features for window in windows]
 
-    def _results(self, block, sentences, windows):
+    def _results(self, call, block, sentences, windows):
         return [
             self.entities(item, tags, shares)
-            for item, (tags, shares) in zip(block, self._tagged(sentences, windows))
+            for item, (tags, shares) in zip(block, self._tagged(call, sentences, windows))
         ]
 
-    def _tagged(self, sentences, windows):
+    def _tagged(self, call, sentences, windows):
         """The network's tags of sentences of words, and their probabilities."""
-        scores = self._outputs([window.features for window in windows])
+        scores = self._outputs(call, [window.features for window in windows])
         scores = join_windows(
             windows,
             [row[window.firsts] for row, window in zip(scores, windows)],
             [len(words) for words in sentences],
         )
-        self._tell(len(sentences))
+        call.advance(len(sentences))
         for row, numbers in zip(scores, best_tags(self.network, scores)):
             shares = tag_probabilities(self.network, row)
             yield (

@@ -36,10 +36,10 @@ class _PretrainedPipeline(Pipeline):
     def __init__(self, network, tokenizer, batch_size=32):
         if not hasattr(network, self.head):
             raise ValueError(f'{type(network).__name__} has no {self.head} head')
-        self._bert = bert_of(network, tokenizer)
+        bert_of(network, tokenizer)  # checks that the tokenizer is for it
         super().__init__(network, tokenizer, batch_size)
 
-    def _outputs(self, features, positions):
+    def _outputs(self, call, features, positions):
         """The indices of each batch and the scores of the head."""
         lengths = [feature.valid_length for feature in features]
         # No larger batches, for the scores of all words are much memory.
@@ -47,9 +47,9 @@ class _PretrainedPipeline(Pipeline):
             chosen = None
             if hasattr(self.network, 'masked_lm'):
                 chosen = [positions[i] for i in indices]
-            outputs = self._run.batch([features[i] for i in indices], chosen)
+            outputs = call.predictor.batch([features[i] for i in indices], chosen)
             yield indices, getattr(outputs, self.head)
-            self._tell(len(indices))
+            call.advance(len(indices))
 
 
 class FillMaskPipeline(_PretrainedPipeline):
@@ -114,9 +114,9 @@ class FillMaskPipeline(_PretrainedPipeline):
             )
         return self._masked(texts)
 
-    def _results(self, features, positions):
+    def _results(self, call, features, positions):
         results = [None] * len(features)
-        for indices, scores in self._outputs(features, positions):
+        for indices, scores in self._outputs(call, features, positions):
             for index, rows in zip(indices, scores):
                 results[index] = [self._best(row) for row in rows]
         return results
@@ -125,7 +125,7 @@ class FillMaskPipeline(_PretrainedPipeline):
         """The sequences of texts, and where the masks stand in each."""
         vocab = self.tokenizer.vocab
         begin, end, mask = vocab[[vocab.cls_token, vocab.sep_token, vocab.mask_token]]
-        longest = self._bert.config.max_length
+        longest = self.network.config.max_length
         features, positions = [], []
         for number, ids in enumerate(self.tokenizer.encode_ids(texts)):
             if mask not in ids:
@@ -177,7 +177,7 @@ class NextSentencePipeline(_PretrainedPipeline):
 
     def __init__(self, network, tokenizer, batch_size=32):
         super().__init__(network, tokenizer, batch_size)
-        self._transform = SentenceTransform(tokenizer, self._bert.config.max_length)
+        self._transform = SentenceTransform(tokenizer, self.network.config.max_length)
 
     def _prepare(self, texts, pairs):
         for number in range(len(texts)):
@@ -185,10 +185,10 @@ class NextSentencePipeline(_PretrainedPipeline):
                 self._fail(number, 'one text, expected a pair')
         return self._transform.transform_batch(texts, pairs)
 
-    def _results(self, features, num_cut):
-        self.num_cut += num_cut
+    def _results(self, call, features, num_cut):
+        self._count_cut(call, num_cut)
         results = [None] * len(features)
-        for indices, scores in self._outputs(features, [[]] * len(features)):
+        for indices, scores in self._outputs(call, features, [[]] * len(features)):
             for index, share in zip(indices, softmax(scores)[:, 0].tolist()):
                 results[index] = NextSentence(share > 0.5, share)
         return results

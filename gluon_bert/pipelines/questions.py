@@ -43,7 +43,7 @@ class QuestionPipeline(TaskPipeline):
     task = 'question-answering'
     look_ahead = 8
 
-    def __call__(self, question, context=None):
+    def __call__(self, question, context=None, progress=None):
         """The answer to a question, or those to several.
 
         Parameters
@@ -52,6 +52,8 @@ class QuestionPipeline(TaskPipeline):
             Without ``context``: a tuple (question, context), or a list or iterable of these.
         context : str, or list of str, optional
             One for each question, or one for all.
+        progress : callable, optional
+            As for :meth:`.Pipeline.stream`.
 
         Returns
         -------
@@ -65,17 +67,17 @@ class QuestionPipeline(TaskPipeline):
             context.
         """
         if context is None:
-            return super().__call__(question)
+            return super().__call__(question, progress)
         if isinstance(question, str):
             if not isinstance(context, str):
                 raise TypeError('context must be a str where question is one')
-            return super().__call__((question, context))
+            return super().__call__((question, context), progress)
         contexts = [context] * len(question) if isinstance(context, str) else context
         if len(contexts) != len(question):
             raise ValueError(
                 f'context: expected one for each of {len(question)} questions, got {len(contexts)}'
             )
-        return super().__call__(list(zip(question, contexts)))
+        return super().__call__(list(zip(question, contexts)), progress)
 
     def windows(self, questions, build=build_windows, **options):
         """The windows of questions, with the settings of the network.
@@ -102,50 +104,59 @@ class QuestionPipeline(TaskPipeline):
             },
         )
 
-    def predictions(self, questions, windows=None):
-        """Answers as :func:`.find_answers` gives them, for the evaluation of a whole file.
+    def predictions(self, questions, windows=None, progress=None):
+        """Find answers as :func:`.find_answers` does, for the evaluation of a whole file.
 
         Parameters
         ----------
         questions : list of Question
         windows : Windows, optional
             Of these questions, where they are made already.
+        progress : callable, optional
+            As for :meth:`.Pipeline.stream`.
 
         Returns
         -------
         list of Prediction
         """
-        windows = self.windows(questions) if windows is None else windows
-        names = 'n_best_size', 'max_answer_length', 'version_2', 'null_score_diff_threshold'
-        return find_answers(
-            questions,
-            windows,
-            self.scores(questions, windows),
-            **{name: self.settings[name] for name in names},
-        )
+        return self._predict(self._new_call(progress), questions, windows)
 
-    def scores(self, questions, windows):
-        """The logits of each window: what :meth:`predictions` are made from.
+    def scores(self, questions, windows, progress=None):
+        """Compute the logits of each window, of which :meth:`predictions` are made.
 
         Parameters
         ----------
         questions : list of Question
         windows : Windows
             Of these questions.
+        progress : callable, optional
+            As for :meth:`.Pipeline.stream`.
 
         Returns
         -------
         list of numpy.ndarray, each of shape (T, 2)
             Of the answer's begin, [:, 0], and of its end, [:, 1], at each token.
         """
+        return self._scores(self._new_call(progress), questions, windows)
+
+    def _predict(self, call, questions, windows):
+        windows = self.windows(questions) if windows is None else windows
+        names = 'n_best_size', 'max_answer_length', 'version_2', 'null_score_diff_threshold'
+        return find_answers(
+            questions,
+            windows,
+            self._scores(call, questions, windows),
+            **{name: self.settings[name] for name in names},
+        )
+
+    def _scores(self, call, questions, windows):
         features, scores, last = windows.features(), [], 0
-        with self._ready():
-            # In the same blocks as a stream of these questions, so that the batches are the same.
-            for block, _ in super()._blocks((row.question, row.context) for row in questions):
-                first, last = last, last + len(block)
-                begin, end = np.searchsorted(windows.question, (first, last))
-                scores += self._outputs(features[begin:end])
-                self._tell(len(block))
+        # In the same blocks as a stream of these questions, so that the batches are the same.
+        for block, _ in self._blocks((row.question, row.context) for row in questions):
+            first, last = last, last + len(block)
+            begin, end = np.searchsorted(windows.question, (first, last))
+            scores += self._outputs(call, features[begin:end])
+            call.advance(len(block))
         return scores
 
     def _prepare(self, questions, contexts):
@@ -161,8 +172,8 @@ class QuestionPipeline(TaskPipeline):
     def _features(self, rows, windows):
         return windows.features()
 
-    def _results(self, rows, windows):
-        return [answer_of(row) for row in self.predictions(rows, windows)]
+    def _results(self, call, rows, windows):
+        return [answer_of(row) for row in self._predict(call, rows, windows)]
 
     def as_json(
         self, result: Answer, top_k: Optional[int] = None, words: Optional[list] = None
