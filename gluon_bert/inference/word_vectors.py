@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .._internal.counter import Counter
 from ..data import Features, SentenceTransform
-from ..data.streams import chunk_texts
+from ..data.streams import Call, ResultStream, chunk_texts
 from ..data.tokenizers.base import ROLES
 from .batches import PaddedBatches, bert_of, checked_length, layer_number
 from .predictor import Predictor
@@ -123,55 +124,66 @@ class WordVectors:
     def __init__(self, model, tokenizer, oov_way='avg', max_length=None, batch_size=32, layer=-1):
         if oov_way not in (*OOV_WAYS, None):
             raise ValueError(f'oov_way={oov_way!r}: expected one of {OOV_WAYS} or None')
-        self._bert, self._tokenizer = bert_of(model, tokenizer), tokenizer
-        self._oov_way = oov_way
-        self._max_length = checked_length(self._bert, max_length)
+        bert = bert_of(model, tokenizer)
+        self._tokenizer, self._oov_way = tokenizer, oov_way
+        self._max_length = checked_length(bert, max_length)
         if batch_size < 1:
             raise ValueError(f'batch_size={batch_size}: expected 1 or more')
-        self._run = Predictor(self._bert, num_layers=layer_number(self._bert, layer) + 1)
+        self._predictor = Predictor(bert, num_layers=layer_number(bert, layer) + 1)
         self._batch_size = batch_size
         vocab = tokenizer.vocab
         self._begin, self._end = vocab[[vocab.cls_token, vocab.sep_token]]
         self._special = {
             vocab[token] for name in ROLES if (token := getattr(vocab, name, None)) is not None
         }
-        self.num_cut = 0
-        """How many texts were cut so far, for being longer than ``max_length``."""
+        self._num_cut = Counter()
+
+    @property
+    def num_cut(self) -> int:
+        """How many texts were cut so far in all calls, for being longer than ``max_length``."""
+        return self._num_cut.value
 
     def encode(self, texts):
         """The words and vectors of a list of texts, as a list of :class:`WordFeatures`."""
         return list(self.encode_stream(texts))
 
     def encode_stream(self, texts):
-        """The same for any number of texts, in bounded memory.
+        """Compute the words and vectors of any number of texts, in bounded memory.
 
         Parameters
         ----------
         texts : iterable of str
 
-        Yields
-        ------
-        WordFeatures
-            In the order of ``texts``.
+        Returns
+        -------
+        ResultStream
+            An iterator of WordFeatures, in the order of ``texts``. Its ``num_cut`` is how many of
+            these texts were cut so far.
 
         Raises
         ------
         TypeError
             If one of them is no text.
         """
+        call = Call()
+        return ResultStream(self._computed(texts, call), call)
+
+    def _computed(self, texts, call):
         for block, pairs in chunk_texts(texts, self._batch_size * _LOOK_AHEAD):
             if pairs is not None:
                 raise TypeError('texts must be str, got a pair')
             encoded = self._tokenizer.encode_batch(block)
             room = self._max_length - 2
-            self.num_cut += sum(len(item.ids) > room for item in encoded)
+            num_cut = sum(len(item.ids) > room for item in encoded)
+            call.num_cut += num_cut
+            self._num_cut.add(num_cut)
             features = []
             for item in encoded:
                 ids = [self._begin, *item.ids[:room], self._end]
                 features.append(
                     Features(np.array(ids, 'int32'), np.zeros(len(ids), 'int32'), len(ids))
                 )
-            results = self._run.stream(features, self._batch_size, _LOOK_AHEAD)
+            results = self._predictor.stream(features, self._batch_size, _LOOK_AHEAD)
             for text, item, vectors in zip(block, encoded, results):
                 yield self._merged(text, item, vectors[1:-1])
 
