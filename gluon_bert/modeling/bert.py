@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import List, NamedTuple, Optional
 
 from mxnet import nd
-from mxnet.gluon import HybridBlock, nn
+from mxnet.gluon import nn
 
 from ..checkpoint.gluonnlp.names import common_arrays, to_file_names
 from ..checkpoint.gluonnlp.params_file import read_params, write_params
@@ -15,6 +15,7 @@ from ..checkpoint.names import encoder_names
 from ..checkpoint.tensor_file import listing
 from .layers import AttentionMask, Embeddings, EncoderLayer, dense
 from .parameters import fill
+from .pickling import SharedBlock
 from .pooling import mean_pool  # noqa: F401 (its home in 0.1)
 
 
@@ -36,7 +37,7 @@ class LayerOutputs(NamedTuple):
     attentions: List[nd.NDArray]
 
 
-class BertBlock(HybridBlock):
+class BertBlock(SharedBlock):
     """A network around a BERT: its input checks, and its files in GluonNLP's layout.
 
     A subclass sets ``config`` and says in :meth:`checkpoint_names` which array of a checkpoint
@@ -353,16 +354,17 @@ class BertModel(BertBlock):
         if valid_length is None:
             valid_length = nd.full((inputs.shape[0],), inputs.shape[1], ctx=inputs.context)
         layers = range(self.config.num_layers + 1) if layers is None else layers
-        hidden, mask, lengths = self._embed(nd, inputs, token_types, valid_length)
-        encodings, probabilities = {}, []
-        if 0 in layers:
-            encodings[0] = self._batch_major(nd, hidden, lengths)
-        for number, layer in zip(range(1, max(layers) + 1), self.layers):
-            if attentions:
-                probabilities.append(layer.attention.probabilities(hidden, mask))
-            hidden = layer(hidden, mask)
-            if number in layers:
-                encodings[number] = self._batch_major(nd, hidden, lengths)
+        with self.lock:
+            hidden, mask, lengths = self._embed(nd, inputs, token_types, valid_length)
+            encodings, probabilities = {}, []
+            if 0 in layers:
+                encodings[0] = self._batch_major(nd, hidden, lengths)
+            for number, layer in zip(range(1, max(layers) + 1), self.layers):
+                if attentions:
+                    probabilities.append(layer.attention.probabilities(hidden, mask))
+                hidden = layer(hidden, mask)
+                if number in layers:
+                    encodings[number] = self._batch_major(nd, hidden, lengths)
         return LayerOutputs([encodings[number] for number in layers], probabilities)
 
     def checkpoint_names(self):
