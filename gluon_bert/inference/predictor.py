@@ -72,7 +72,9 @@ class Predictor:
     def __init__(self, network, num_threads=None, precision='float32', keep=(), num_layers=None):
         if num_threads is not None and num_threads < 1:
             raise ValueError(f'num_threads={num_threads}: expected 1 or more')
+        keep = tuple(keep)
         self.network = network
+        self._options = num_threads, precision, keep, num_layers
         head = unwrap_head(network)
         if num_layers is not None and not (
             isinstance(head, BertModel) and 1 <= num_layers <= head.config.num_layers
@@ -96,6 +98,10 @@ class Predictor:
             )
         else:
             self._backend = GluonBackend(network, self._bert, num_layers)
+
+    def __reduce__(self):
+        # Made anew from the network as it is, for the processor that it will run on.
+        return type(self), (self.network, *self._options)
 
     @property
     def config(self):

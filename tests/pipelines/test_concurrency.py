@@ -9,9 +9,9 @@ import mxnet as mx
 import numpy as np
 import pytest
 from script_runs import WORDS, tiny_pipeline, tokenizer  # noqa: F401 (fixtures)
+from sharing import CALLS, THREADS, backend, in_threads  # noqa: F401 (fixtures)
 
 import gluon_bert as gb
-from gluon_bert import kernels
 from gluon_bert.data import SequenceData
 from gluon_bert.pipelines import FillMaskPipeline, NextSentencePipeline
 from gluon_bert.training.loop import fit
@@ -20,17 +20,6 @@ from gluon_bert.training.options import Plan
 
 TEXTS = ['the cat', 'a dog barks loudly !', 'sun', ' '.join(WORDS[5:]), 'moon , sun', 'here .']
 CONTEXT = 'the cat sleeps here . a dog barks out loud , without the moon'
-THREADS, CALLS = 8, 200
-
-
-@pytest.fixture(params=['native', 'gluon'])
-def backend(request, monkeypatch):
-    """With and without the kernels."""
-    if request.param == 'gluon':
-        monkeypatch.setenv('GLUON_BERT_KERNELS', '0')
-    elif not kernels.load():
-        pytest.skip('native kernels are not built: python -m gluon_bert.kernels')
-    return request.param
 
 
 KINDS = {
@@ -70,18 +59,6 @@ def make_pipeline(tiny_pipeline, make_model, tokenizer):
         return pipeline
 
     return make
-
-
-def in_threads(run, count=THREADS):
-    """Run a function of the thread's number in threads that begin together; their results."""
-    barrier = threading.Barrier(count)
-
-    def call(number):
-        barrier.wait()
-        return run(number)
-
-    with ThreadPoolExecutor(count) as pool:
-        return list(pool.map(call, range(count)))
 
 
 @pytest.mark.parametrize('frozen', [True, False], ids=['frozen', 'thawed'])
