@@ -139,9 +139,11 @@ class NativeEncoder:
         Raises
         ------
         ValueError
-            If an id, a type or a length is out of range.
+            If an id, a type or a length is out of range, or there is no pooler for ``pooled``.
         MemoryError
         """
+        if pooled and not self.use_pooler:
+            raise ValueError('pooled=True: the encoder has no pooler')
         outputs = [
             np.empty((rows, self.config.units), 'float32') if wanted else None
             for rows, wanted in ((len(ids), sequence), (len(lengths), pooled))

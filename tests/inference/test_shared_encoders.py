@@ -158,6 +158,14 @@ def test_a_native_encoder_shared_by_threads_of_its_own(make_model, tiny_config, 
     assert in_threads(run) == [[]] * THREADS
 
 
+def test_pooled_vectors_need_a_pooler(make_model, tiny_config, seed):
+    if not kernels.load():
+        pytest.skip('native kernels are not built: python -m gluon_bert.kernels')
+    batch = pack(make_features(tiny_config, [3], seed))
+    with pytest.raises(ValueError, match='has no pooler'):
+        NativeEncoder(make_model(use_pooler=False))(*batch, 1)
+
+
 @pytest.mark.parametrize('head', HEADS)
 def test_networks_are_copied(make_network, ragged, tiny_config, head, copied):
     network = make_network(head)
