@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import itertools
 import os
+from collections.abc import Iterable
+from typing import Optional, Union
 
 import numpy as np
 
 from .._internal.cpu import physical_cores
 from ..data.streams import heap_trimmer
 from ..kernels import encoder
-from ..modeling.bert import BertModel
+from ..modeling.bert import BertBlock, BertModel
 from ..modeling.heads import BertHead
 from ..modeling.tagging import BertCrfTagger
 from .backends import POOLINGS, GluonBackend, NativeBackend
@@ -38,13 +40,16 @@ class Predictor:
     precision : str or LowPrecision
         'float32', 'bfloat16' or 'int8', see
         :class:`~gluon_bert.kernels.encoder.NativeEncoder`. The lower ones need the native kernels.
-        Or what :func:`.choose_precision` found, with the layers to keep in float32 and for int8 the
-        sizes of inputs on the calibration texts, which make it more exact.
-    keep : iterable of str
-        Dense layers that stay in float32, see :class:`~gluon_bert.kernels.encoder.NativeEncoder`.
+        Or one that :func:`.choose_precision` chose, with the layers that stay in float32 and for
+        int8 the scales of activations on the calibration texts, which make it more exact.
+    float32_layers : iterable of str
+        Dense layers that stay in float32, such as '0.expand': the layer's number from 0, and
+        'query_key_value', 'output', 'expand' or 'contract'.
     num_layers : int, optional
         Of a BertModel: stop after so many layers and give their encodings alone, as a BertModel
         without a pooler does. By default all.
+    keep : iterable of str
+        The name of ``float32_layers`` in 0.1.
 
     Raises
     ------
@@ -69,12 +74,21 @@ class Predictor:
     (3, 128) (128,)
     """
 
-    def __init__(self, network, num_threads=None, precision='float32', keep=(), num_layers=None):
+    def __init__(
+        self,
+        network: BertBlock,
+        num_threads: Optional[int] = None,
+        precision: Union[str, LowPrecision] = 'float32',
+        float32_layers: Iterable[str] = (),
+        num_layers: Optional[int] = None,
+        *,
+        keep: Iterable[str] = (),
+    ) -> None:
         if num_threads is not None and num_threads < 1:
             raise ValueError(f'num_threads={num_threads}: expected 1 or more')
-        keep = tuple(keep)
+        float32_layers = (*float32_layers, *keep)
         self.network = network
-        self._options = num_threads, precision, keep, num_layers
+        self._options = num_threads, precision, float32_layers, num_layers
         head = unwrap_head(network)
         if num_layers is not None and not (
             isinstance(head, BertModel) and 1 <= num_layers <= head.config.num_layers
@@ -85,16 +99,24 @@ class Predictor:
         self._bert = getattr(head, 'bert', head)
         self._has_pooler = self._bert.use_pooler and num_layers is None
         self._needs_positions = hasattr(head, 'masked_lm')
-        sizes = None
+        scales = None
         if isinstance(precision, LowPrecision):
-            if keep:
-                raise ValueError('keep is for a precision by its name: what was found has its own')
-            precision, keep, sizes = precision.precision, precision.keep, precision.sizes
+            if float32_layers:
+                raise ValueError(
+                    'float32_layers is for a precision by its name: a LowPrecision has its own'
+                )
+            float32_layers, scales = precision.float32_layers, precision.activation_scales
+            precision = precision.precision
         self.is_native = precision != 'float32' or encoder.accepts(self._bert)
         """Whether the encoder runs in native code."""
         if self.is_native:
             self._backend = NativeBackend(
-                head, num_threads or default_threads(), precision, keep, num_layers, sizes
+                head,
+                num_threads or default_threads(),
+                precision,
+                float32_layers,
+                num_layers,
+                scales,
             )
         else:
             self._backend = GluonBackend(network, self._bert, num_layers)

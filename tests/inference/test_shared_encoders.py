@@ -232,7 +232,7 @@ def test_predictors_are_copied(backend, make_network, tiny_config, seed, head, c
     'options',
     [
         {'precision': 'bfloat16'},
-        {'precision': 'int8', 'keep': iter(['0.expand', '1.output'])},
+        {'precision': 'int8', 'float32_layers': iter(['0.expand', '1.output'])},
         {'precision': LowPrecision('int8', ('1.contract',))},
         {'num_layers': 1},
     ],
