@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import mxnet as mx
 import numpy as np
 from mxnet import autograd
 
 
-def devices_of(network):
-    """Where a network's parameters lie.
+def devices_of(network: mx.gluon.Block) -> list[mx.Context]:
+    """Return the devices that a network's parameters lie on.
 
     Parameters
     ----------
@@ -123,8 +125,12 @@ def _seed(seeds, index, devices):
     mx.random.seed(seed, 'all' if len(devices) == 1 else devices[index])
 
 
-def run_batches(run, batches, devices):
-    """What a network gives for batches, each computed as a whole on the next of its devices.
+def run_batches(
+    run: Callable[..., Any],
+    batches: Iterable[Sequence[mx.nd.NDArray]],
+    devices: Sequence[mx.Context],
+) -> Iterator[Any]:
+    """Compute batches on the devices in turn, each batch on one of them.
 
     Parameters
     ----------

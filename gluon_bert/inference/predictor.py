@@ -1,28 +1,31 @@
-"""The fast form of a network, for inference."""
+"""Run a network for inference, in native code where the kernels can."""
 
 from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterable
-from typing import Optional, Union
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Optional, Union
 
 import numpy as np
+from mxnet import nd
 
 from .._internal.cpu import physical_cores
+from ..config import BertConfig
+from ..data import Features
 from ..data.streams import heap_trimmer
 from ..kernels import encoder
 from ..modeling.bert import BertBlock, BertModel
 from ..modeling.heads import BertHead
 from ..modeling.tagging import BertCrfTagger
-from .backends import POOLINGS, GluonBackend, NativeBackend
+from .backends import POOLINGS, GluonBackend, NativeBackend, Positions
 from .precision_file import LowPrecision
 
 _BLOCK_BYTES = 1 << 28  # of the encodings that a stream sorts together
 
 
 class Predictor:
-    """A network that gives the same as it did, faster.
+    """Run a network faster, with the same outputs.
 
     With the native kernels its encoder runs in native code: weights are laid out once for the
     processor, and padding costs nothing. Without them, on a GPU, or in another dtype than float32,
@@ -30,6 +33,9 @@ class Predictor:
 
     It is called as the network is, with padded arrays. Fastest is to leave batches and padding to
     it: :meth:`stream` for any number of sequences, :meth:`batches` for a list of them.
+
+    Several threads may use one Predictor at once. It can be copied and pickled: the copy is made
+    anew from the network, for the processor that it will run on.
 
     Parameters
     ----------
@@ -126,16 +132,22 @@ class Predictor:
         return type(self), (self.network, *self._options)
 
     @property
-    def config(self):
+    def config(self) -> BertConfig:
         """The network's BertConfig."""
         return self.network.config
 
-    def collect_params(self, select=None):
-        """The network's parameters."""
+    def collect_params(self, select: Optional[str] = None) -> Any:
+        """Return the network's parameters, an ``mxnet.gluon.ParameterDict``."""
         return self.network.collect_params(select)
 
-    def __call__(self, inputs, token_types=None, valid_length=None, *others):
-        """As the network's own call, see there.
+    def __call__(
+        self,
+        inputs: nd.NDArray,
+        token_types: Optional[nd.NDArray] = None,
+        valid_length: Optional[nd.NDArray] = None,
+        *others: nd.NDArray,
+    ) -> Any:
+        """Call the network on padded arrays.
 
         Returns
         -------
@@ -148,8 +160,8 @@ class Predictor:
         """
         return self._backend(inputs, token_types, valid_length, *others)
 
-    def batch(self, features, positions=None):
-        """The outputs for sequences that are computed at once.
+    def batch(self, features: Sequence[Features], positions: Optional[Positions] = None) -> Any:
+        """Compute the outputs of sequences that make one batch.
 
         Parameters
         ----------
@@ -162,8 +174,8 @@ class Predictor:
         Returns
         -------
         numpy.ndarray, list of numpy.ndarray, BertOutput or the network's own NamedTuple
-            As the network's outputs: scores and pooled vectors as one array, (N, K); what it gives
-            for tokens as a list with an array for each sequence, (T, K), which may share memory.
+            As the network's outputs: scores and pooled vectors as one array, (N, K); outputs for
+            tokens as a list with an array for each sequence, (T, K), which may share memory.
 
         Raises
         ------
@@ -178,8 +190,10 @@ class Predictor:
             _check_positions(features, positions)
         return next(self._backend.outputs([features], None, positions))
 
-    def batches(self, features, batch_size=32, pooling=None):
-        """The outputs for a list of sequences, batch by batch.
+    def batches(
+        self, features: Sequence[Features], batch_size: int = 32, pooling: Optional[str] = None
+    ) -> Iterator[tuple[np.ndarray, Any]]:
+        """Compute the outputs of a list of sequences, batch by batch.
 
         Batches are of sequences of like lengths, the longest first. Those of the native code have
         about as many tokens as keeps all threads busy, for padding costs nothing.
@@ -190,9 +204,9 @@ class Predictor:
         batch_size : int
             Sequences in a batch, where they are padded.
         pooling : str, optional
-            What to give instead of the network's outputs, one vector for each sequence out of the
-            encodings: 'mean' over all tokens; 'cls', the first token; 'max' of each unit over all
-            tokens; 'pooler', the pooled vector.
+            The vector of each sequence to compute instead of the network's outputs: 'mean' over all
+            tokens; 'cls', the first token; 'max' of each unit over all tokens; 'pooler', the pooled
+            vector.
 
         Yields
         ------
@@ -209,14 +223,16 @@ class Predictor:
         _check_positive(batch_size=batch_size)
         self._check_pooling(pooling)
         lengths = np.array([feature.valid_length for feature in features], 'int64')
-        chosen = self._backend.divide(lengths, batch_size)
+        groups = self._backend.divide(lengths, batch_size)
         yield from zip(
-            chosen,
-            self._backend.outputs(([features[i] for i in indices] for indices in chosen), pooling),
+            groups,
+            self._backend.outputs(([features[i] for i in indices] for indices in groups), pooling),
         )
 
-    def stream(self, features, batch_size=32, look_ahead=64):
-        """The outputs for any number of sequences, one by one in their order, in bounded memory.
+    def stream(
+        self, features: Iterable[Features], batch_size: int = 32, look_ahead: int = 64
+    ) -> Iterator[Any]:
+        """Compute the outputs of any number of sequences, one by one, in bounded memory.
 
         Parameters
         ----------
@@ -256,14 +272,14 @@ class Predictor:
             yield block
 
     def _in_order(self, features, batch_size):
-        found = [None] * len(features)
+        results = [None] * len(features)
         for indices, outputs in self.batches(features, batch_size):
             rows = outputs
             if isinstance(outputs, tuple):
                 rows = itertools.starmap(type(outputs), zip(*outputs))
             for index, row in zip(indices, rows):
-                found[index] = row
-        return found
+                results[index] = row
+        return results
 
     def _check_pooling(self, pooling):
         if pooling is None and self._needs_positions:
@@ -276,8 +292,8 @@ class Predictor:
             raise ValueError("pooling='pooler': the model has no pooler")
 
 
-def unwrap_head(network):
-    """The BertModel or BertHead that a network is, or has beside a CRF."""
+def unwrap_head(network: BertBlock) -> Union[BertModel, BertHead]:
+    """Return the BertModel or BertHead inside a network, which may be the network itself."""
     head = network.tagger if isinstance(network, BertCrfTagger) else network
     if not isinstance(head, (BertModel, BertHead)):
         raise TypeError(f'{type(network).__name__} is no network around a BERT')
@@ -287,8 +303,8 @@ def unwrap_head(network):
 head_of = unwrap_head  # its name in 0.1
 
 
-def default_threads():
-    """How many threads to use: OMP_NUM_THREADS, else one for each core the process may use."""
+def default_threads() -> int:
+    """Return the number of threads: OMP_NUM_THREADS, else the cores that the process may use."""
     given = os.environ.get('OMP_NUM_THREADS', '')
     return int(given) if given.isdecimal() and int(given) else physical_cores()
 

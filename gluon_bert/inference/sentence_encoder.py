@@ -1,16 +1,18 @@
-"""Vectors of sentences: a BERT over any number of texts, and what is pooled from it."""
+"""Vectors of sentences: the encodings of a BERT, pooled, for any number of texts."""
 
 from __future__ import annotations
 
 import itertools
 import warnings
+from typing import Optional, Union
 
 import numpy as np
 
 from .._internal.counter import Counter
 from ..data import Features, SentenceTransform
-from ..data.streams import Call, ResultStream, chunk_texts, heap_trimmer, prefetch
-from ..modeling.bert import BertModel
+from ..data.streams import Call, ResultStream, Texts, chunk_texts, heap_trimmer, prefetch
+from ..data.tokenizers.base import SubwordTokenizer
+from ..modeling.bert import BertBlock, BertModel
 from .backends import POOLINGS
 from .batches import bert_of, checked_length, layer_number
 from .predictor import Predictor
@@ -25,7 +27,8 @@ class SentenceEncoder:
     """One vector for each text or pair of texts.
 
     Texts are sorted by length within blocks of a bounded size, so that batches need little
-    padding; the results are in the order of the texts.
+    padding; the results are in the order of the texts. Several threads may use one encoder at once;
+    it can be copied and pickled.
 
     Parameters
     ----------
@@ -46,8 +49,8 @@ class SentenceEncoder:
         Sequences in a batch, where batches are padded; texts are read in blocks of 64 times as
         many.
     long : str
-        What is done with a longer text: 'cut' at its end, or 'windows', the mean over the vectors
-        of parts of like lengths. Pairs are always cut.
+        Treatment of a longer text: 'cut' at its end, or 'windows', the mean over the vectors of
+        parts of like lengths. Pairs are always cut.
 
     Raises
     ------
@@ -66,14 +69,14 @@ class SentenceEncoder:
 
     def __init__(
         self,
-        model,
-        tokenizer,
-        pooling='mean',
-        normalize=True,
-        max_length=None,
-        batch_size=32,
-        long='cut',
-    ):
+        model: Union[BertBlock, Predictor],
+        tokenizer: SubwordTokenizer,
+        pooling: str = 'mean',
+        normalize: bool = True,
+        max_length: Optional[int] = None,
+        batch_size: int = 32,
+        long: str = 'cut',
+    ) -> None:
         predictor = model if isinstance(model, Predictor) else None
         bert = bert_of(model if predictor is None else predictor.network, tokenizer)
         if batch_size < 1:
@@ -113,8 +116,8 @@ class SentenceEncoder:
         """The length C of a vector."""
         return self.bert.config.units
 
-    def encode(self, texts):
-        """The vectors of a list of texts.
+    def encode(self, texts: Texts) -> np.ndarray:
+        """Compute the vectors of a list of texts.
 
         Parameters
         ----------
@@ -141,12 +144,12 @@ class SentenceEncoder:
             warnings.warn(
                 f'{stream.num_cut} of {sum(map(len, blocks))} texts were longer '
                 f'than max_length={self._transform.max_length} tokens and were cut; '
-                f"long='windows' reads them whole",
+                f"long='windows' reads all of them",
                 stacklevel=2,
             )
         return np.concatenate(blocks) if blocks else np.zeros((0, self.units), 'float32')
 
-    def encode_stream(self, texts):
+    def encode_stream(self, texts: Texts) -> ResultStream:
         """Compute the vectors of any number of texts, a block at a time, in bounded memory.
 
         One block more than was returned is read, so that its tokens are made while the network

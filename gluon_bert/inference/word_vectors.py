@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple, Optional
 
 import numpy as np
 
 from .._internal.counter import Counter
 from ..data import Features, SentenceTransform
-from ..data.streams import Call, ResultStream, chunk_texts
-from ..data.tokenizers.base import ROLES
+from ..data.streams import Call, ResultStream, Texts, chunk_texts
+from ..data.tokenizers.base import ROLES, SubwordTokenizer
+from ..modeling.bert import BertBlock
 from .batches import PaddedBatches, bert_of, checked_length, layer_number
 from .predictor import Predictor
 
@@ -36,8 +38,15 @@ class WordFeatures(NamedTuple):
     num_pieces: list[int]
 
 
-def layer_features(model, tokenizer, texts, layers=(-1, -2, -3, -4), max_length=128, batch_size=32):
-    """What chosen layers give for each token of texts or pairs; Google's ``extract_features``.
+def layer_features(
+    model: BertBlock,
+    tokenizer: SubwordTokenizer,
+    texts: Texts,
+    layers: Sequence[int] = (-1, -2, -3, -4),
+    max_length: int = 128,
+    batch_size: int = 32,
+) -> Iterator[LayerFeatures]:
+    """Compute the encodings of each token in chosen layers, as Google's ``extract_features``.
 
     Parameters
     ----------
@@ -80,24 +89,25 @@ def layer_features(model, tokenizer, texts, layers=(-1, -2, -3, -4), max_length=
     def run():
         for block in chunk_texts(texts, batch_size * _LOOK_AHEAD):
             features, _ = transform.transform_batch(*block)
-            for feature, values in zip(features, _run(bert, batches, features, numbers)):
+            for feature, values in zip(features, _encode(bert, batches, features, numbers)):
                 yield LayerFeatures(tokenizer.convert_ids_to_tokens(feature.inputs), values)
 
     return run()
 
 
 class WordVectors:
-    """A vector for each word of a text; GluonNLP's ``BertEmbedding``.
+    """One vector for each word of a text, as GluonNLP's ``BertEmbedding``.
 
     Special tokens have none. Words are as the tokenizer splits them, punctuation by itself in
-    WordPiece. They are cut where the sequence would become longer than ``max_length``.
+    WordPiece. They are cut where the sequence would become longer than ``max_length``. Several
+    threads may use one encoder at once; it can be copied and pickled.
 
     Parameters
     ----------
     model : BertModel, or a network around one
     tokenizer : BertTokenizer, BytePairTokenizer or SentencePieceTokenizer
     oov_way : str, optional
-        What becomes of a word of several pieces: 'avg', their mean; 'sum'; 'last', the last
+        How a word of several pieces gets its vector: 'avg', their mean; 'sum'; 'last', the last
         piece's vector. None: each piece has its own vector.
     max_length : int, optional
         The longest sequence in tokens, special tokens included; by default the model's longest.
@@ -121,7 +131,15 @@ class WordVectors:
     (['GluonNLP', 'works', '.'], [5, 1, 1], (3, 384))
     """
 
-    def __init__(self, model, tokenizer, oov_way='avg', max_length=None, batch_size=32, layer=-1):
+    def __init__(
+        self,
+        model: BertBlock,
+        tokenizer: SubwordTokenizer,
+        oov_way: Optional[str] = 'avg',
+        max_length: Optional[int] = None,
+        batch_size: int = 32,
+        layer: int = -1,
+    ) -> None:
         if oov_way not in (*OOV_WAYS, None):
             raise ValueError(f'oov_way={oov_way!r}: expected one of {OOV_WAYS} or None')
         bert = bert_of(model, tokenizer)
@@ -143,11 +161,11 @@ class WordVectors:
         """How many texts were cut so far in all calls, for being longer than ``max_length``."""
         return self._num_cut.value
 
-    def encode(self, texts):
-        """The words and vectors of a list of texts, as a list of :class:`WordFeatures`."""
+    def encode(self, texts: Iterable[str]) -> list[WordFeatures]:
+        """Compute the words and vectors of a list of texts."""
         return list(self.encode_stream(texts))
 
-    def encode_stream(self, texts):
+    def encode_stream(self, texts: Iterable[str]) -> ResultStream:
         """Compute the words and vectors of any number of texts, in bounded memory.
 
         Parameters
@@ -214,8 +232,8 @@ class WordVectors:
         )
 
 
-def _run(bert, batches, features, layers):
-    """The values (L, T, C) of each sequence's own tokens, in order."""
+def _encode(bert, batches, features, layers):
+    """The values (L, T, C) of each sequence's tokens, padding left out, in order."""
     results = [None] * len(features)
     for indices, arrays in batches(features):
         outputs = bert.layer_outputs(*arrays, attentions=False, layers=layers)

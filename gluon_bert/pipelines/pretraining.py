@@ -1,4 +1,4 @@
-"""What a pre-trained BERT was trained for: words for masks, and whether a text follows another."""
+"""The tasks of pre-training: words for masks, and whether a text follows another."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import numpy as np
 
 from .._internal.numerics import softmax
 from ..data import Features, SentenceTransform, sequential_batches
+from ..data.tokenizers.base import SubwordTokenizer
 from ..inference.batches import bert_of
+from ..modeling.heads import BertForPretraining
 from .base import Pipeline
 
 
@@ -31,9 +33,11 @@ class NextSentence(NamedTuple):
 class _PretrainedPipeline(Pipeline):
     """A pipeline over a network with pre-training heads, of which it needs ``head``."""
 
-    head = None
+    head: str
 
-    def __init__(self, network, tokenizer, batch_size=32):
+    def __init__(
+        self, network: BertForPretraining, tokenizer: SubwordTokenizer, batch_size: int = 32
+    ) -> None:
         if not hasattr(network, self.head):
             raise ValueError(f'{type(network).__name__} has no {self.head} head')
         bert_of(network, tokenizer)  # checks that the tokenizer is for it
@@ -44,10 +48,10 @@ class _PretrainedPipeline(Pipeline):
         lengths = [feature.valid_length for feature in features]
         # No larger batches, for the scores of all words are much memory.
         for indices in sequential_batches(lengths, self.batch_size):
-            chosen = None
+            masked = None
             if hasattr(self.network, 'masked_lm'):
-                chosen = [positions[i] for i in indices]
-            outputs = call.predictor.batch([features[i] for i in indices], chosen)
+                masked = [positions[i] for i in indices]
+            outputs = call.predictor.batch([features[i] for i in indices], masked)
             yield indices, getattr(outputs, self.head)
             call.advance(len(indices))
 
@@ -55,7 +59,7 @@ class _PretrainedPipeline(Pipeline):
 class FillMaskPipeline(_PretrainedPipeline):
     """Tokens for the masks of texts.
 
-    Called on a text with one or more of the tokenizer's mask token, such as ``[MASK]``, it gives
+    Called on a text with one or more of the tokenizer's mask token, such as ``[MASK]``, it returns
     for each mask in turn a list of :class:`Word`, the most probable first. See :class:`Pipeline`
     for lists and iterators.
 
@@ -91,7 +95,13 @@ class FillMaskPipeline(_PretrainedPipeline):
     task = 'fill-mask'
     head = 'masked_lm'
 
-    def __init__(self, network, tokenizer, batch_size=32, top_k=5):
+    def __init__(
+        self,
+        network: BertForPretraining,
+        tokenizer: SubwordTokenizer,
+        batch_size: int = 32,
+        top_k: int = 5,
+    ) -> None:
         super().__init__(network, tokenizer, batch_size)
         if getattr(tokenizer.vocab, 'mask_token', None) is None:
             raise ValueError('the vocabulary has no mask token')
@@ -155,7 +165,7 @@ class FillMaskPipeline(_PretrainedPipeline):
 class NextSentencePipeline(_PretrainedPipeline):
     """How probable it is that one text follows another.
 
-    Called on a pair of texts as a tuple it gives a :class:`NextSentence`; see :class:`Pipeline`
+    Called on a pair of texts as a tuple it returns a :class:`NextSentence`; see :class:`Pipeline`
     for lists and iterators. Longer pairs are cut, ``num_cut`` counts them.
 
     Parameters
@@ -175,7 +185,9 @@ class NextSentencePipeline(_PretrainedPipeline):
     task = 'next-sentence'
     head = 'next_sentence'
 
-    def __init__(self, network, tokenizer, batch_size=32):
+    def __init__(
+        self, network: BertForPretraining, tokenizer: SubwordTokenizer, batch_size: int = 32
+    ) -> None:
         super().__init__(network, tokenizer, batch_size)
         self._transform = SentenceTransform(tokenizer, self.network.config.max_length)
 

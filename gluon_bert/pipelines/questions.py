@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Optional
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Optional, Union
 
 import numpy as np
 
 from ..data import Question, build_windows
-from ..data.squad.answers import Candidate, find_answers
-from .base import TaskPipeline
+from ..data.squad.answers import Candidate, Prediction, find_answers
+from ..data.squad.windows import Windows
+from .base import Progress, TaskPipeline
 
 
 class Answer(NamedTuple):
@@ -30,7 +32,7 @@ class Answer(NamedTuple):
 
 
 class QuestionPipeline(TaskPipeline):
-    """Answers cut from the context as it is written; long contexts are read in windows.
+    """Answers that are cut out of the context; long contexts are read in windows.
 
     Parameters
     ----------
@@ -43,8 +45,13 @@ class QuestionPipeline(TaskPipeline):
     task = 'question-answering'
     look_ahead = 8
 
-    def __call__(self, question, context=None, progress=None):
-        """The answer to a question, or those to several.
+    def __call__(
+        self,
+        question: Any,
+        context: Union[str, Sequence[str], None] = None,
+        progress: Progress = None,
+    ) -> Any:
+        """Answer a question, or several.
 
         Parameters
         ----------
@@ -79,8 +86,13 @@ class QuestionPipeline(TaskPipeline):
             )
         return super().__call__(list(zip(question, contexts)), progress)
 
-    def windows(self, questions, build=build_windows, **options):
-        """The windows of questions, with the settings of the network.
+    def windows(
+        self,
+        questions: Sequence[Question],
+        build: Callable[..., Windows] = build_windows,
+        **options: Any,
+    ) -> Windows:
+        """Make the windows of questions, with the settings of the network.
 
         Parameters
         ----------
@@ -104,7 +116,12 @@ class QuestionPipeline(TaskPipeline):
             },
         )
 
-    def predictions(self, questions, windows=None, progress=None):
+    def predictions(
+        self,
+        questions: Sequence[Question],
+        windows: Optional[Windows] = None,
+        progress: Progress = None,
+    ) -> list[Prediction]:
         """Find answers as :func:`.find_answers` does, for the evaluation of a whole file.
 
         Parameters
@@ -121,7 +138,9 @@ class QuestionPipeline(TaskPipeline):
         """
         return self._predict(self._new_call(progress), questions, windows)
 
-    def scores(self, questions, windows, progress=None):
+    def scores(
+        self, questions: Sequence[Question], windows: Windows, progress: Progress = None
+    ) -> list[np.ndarray]:
         """Compute the logits of each window, of which :meth:`predictions` are made.
 
         Parameters
@@ -188,10 +207,10 @@ class QuestionPipeline(TaskPipeline):
         return row
 
 
-def answer_of(prediction):
-    """A :class:`.Prediction` as an :class:`Answer`."""
-    found = next((row for row in prediction.candidates if row.text == prediction.text), None)
-    probability, start, end = (found.probability, found.start, found.end) if found else (0.0, 0, 0)
+def answer_of(prediction: Prediction) -> Answer:
+    """Convert a :class:`.Prediction` to an :class:`Answer`."""
+    best = next((row for row in prediction.candidates if row.text == prediction.text), None)
+    probability, start, end = (best.probability, best.start, best.end) if best else (0.0, 0, 0)
     return Answer(
         prediction.text,
         probability,
