@@ -21,6 +21,7 @@ from ..kernels.packing import Packed, pack, unpad
 from ..modeling.bert import BertBlock, BertModel, BertOutput
 from ..modeling.heads import BertForPretraining, BertHead
 from ..modeling.pooling import mean_pool
+from .batches import inner_bert
 from .devices import devices_of, run_batches
 
 POOLINGS = ('mean', 'cls', 'max', 'pooler')
@@ -51,7 +52,7 @@ class NativeBackend:
         activation_scales: Optional[Mapping[str, Sequence[float]]] = None,
     ) -> None:
         self._head, self._num_threads = head, num_threads
-        bert = getattr(head, 'bert', head)
+        bert = inner_bert(head)
         self._encoder = NativeEncoder(
             bert, precision, float32_layers, num_layers, activation_scales
         )
@@ -69,7 +70,8 @@ class NativeBackend:
             inputs, token_types, valid_length, *others
         )
         packed, valid = unpad(inputs, token_types, valid_length)
-        return self._padded_outputs(*self._encode(*packed), valid, others)
+        rows, pooled = self._encode(packed)
+        return self._padded_outputs(rows, pooled, valid, others)
 
     def divide(self, lengths: np.ndarray, batch_size: int) -> list[np.ndarray]:
         """Divide sequences into batches with about the same number of tokens: their indices."""
@@ -88,13 +90,13 @@ class NativeBackend:
         """Compute the outputs of batches of features, as of :meth:`.Predictor.batches`."""
         for features in batches:
             packed = pack(features)
-            rows, pooled = self._encode(*packed, pooling)
+            rows, pooled = self._encode(packed, pooling)
             if pooling is None:
                 yield self._outputs(packed, rows, pooled, positions)
             else:
                 yield pooled if rows is None else _POOL[pooling](packed, rows)
 
-    def _encode(self, ids, types, lengths, pooling=None):
+    def _encode(self, packed, pooling=None):
         """The encodings of the tokens, (M, C), and pooled vectors, (N, C), as they are needed."""
         if pooling is not None:
             needed = pooling != 'pooler', pooling == 'pooler'
@@ -102,7 +104,7 @@ class NativeBackend:
             needed = True, self._encoder.use_pooler
         else:
             needed = self._head.reads == 'sequence', self._head.reads == 'pooled'
-        return self._encoder(ids, types, lengths, self._num_threads, *needed)
+        return self._encoder(*packed, self._num_threads, *needed)
 
     def _outputs(self, packed, rows, pooled, positions):
         head = self._head
@@ -178,11 +180,19 @@ class GluonBackend:
     def __init__(self, network: BertBlock, bert: BertModel, num_layers: Optional[int]) -> None:
         self._network, self._bert, self._num_layers = network, bert, num_layers
 
-    def __call__(self, *inputs: nd.NDArray) -> Any:
+    def __call__(
+        self,
+        inputs: nd.NDArray,
+        token_types: Optional[nd.NDArray] = None,
+        valid_length: Optional[nd.NDArray] = None,
+        *others: nd.NDArray,
+    ) -> Any:
         """Compute what the network does for padded arrays."""
         if self._num_layers is None:
-            return self._network(*inputs)
-        outputs = self._bert.layer_outputs(*inputs, attentions=False, layers=[self._num_layers])
+            return self._network(inputs, token_types, valid_length, *others)
+        outputs = self._bert.layer_outputs(
+            inputs, token_types, valid_length, attentions=False, layers=[self._num_layers]
+        )
         return outputs.encodings[0]
 
     def divide(self, lengths: np.ndarray, batch_size: int) -> list[np.ndarray]:
@@ -207,14 +217,14 @@ class GluonBackend:
         )
         run = self if pooling is None else functools.partial(self._pool, pooling)
         for features, outputs in zip(batches, run_batches(run, arrays, devices)):
-            lengths = {'masked_lm': positions and [len(row) for row in positions]}
-            lengths[None] = [feature.valid_length for feature in features]
-            if not isinstance(outputs, tuple):
-                yield _without_padding(outputs, lengths[None])
+            lengths = [feature.valid_length for feature in features]
+            others = {} if positions is None else {'masked_lm': [len(row) for row in positions]}
+            if isinstance(outputs, nd.NDArray):
+                yield _without_padding(outputs, lengths)
             else:
                 yield type(outputs)(
                     *(
-                        _without_padding(part, lengths.get(name, lengths[None]))
+                        _without_padding(part, others.get(name, lengths))
                         for name, part in zip(outputs._fields, outputs)
                     )
                 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Optional
+from typing import Any, Optional
 
 import numpy as np
 from mxnet import nd
@@ -38,9 +38,14 @@ class PaddedBatches:
             yield indices, [nd.array(array, dtype='float32', ctx=self._ctx) for array in arrays]
 
 
+def inner_bert(network: Any) -> BertModel:
+    """Return the BERT inside a network, which may be the network itself."""
+    return getattr(network, 'bert', network)
+
+
 def bert_of(model: BertBlock, tokenizer: Optional[SubwordTokenizer]) -> BertModel:
     """Return the BERT of a network; raise ValueError if the tokenizer is not for it."""
-    bert = getattr(model, 'bert', model)
+    bert = inner_bert(model)
     if tokenizer is None:
         raise ValueError('tokenizer is None: the model came without a vocabulary')
     if len(tokenizer.vocab) > bert.config.vocab_size:

@@ -146,7 +146,7 @@ def run_batches(
     NDArray or tuple of NDArray
         In the order of the batches; while it is waited for, the devices have the next ones.
     """
-    waiting = deque()
+    waiting: deque[Any] = deque()
     for number, batch in enumerate(batches):
         device = devices[number % len(devices)]
         waiting.append(run(*(array.as_in_context(device) for array in batch)))

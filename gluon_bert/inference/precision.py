@@ -12,6 +12,7 @@ from ..data import Features
 from ..kernels.encoder import dense_layers, input_sizes
 from ..kernels.packing import pack
 from ..modeling.bert import BertBlock
+from .batches import inner_bert
 from .precision_file import LOWER, LowPrecision
 from .predictor import Predictor, unwrap_head
 
@@ -132,7 +133,7 @@ def calibrate(network: BertBlock, features: Sequence[Features]) -> dict[str, tup
     )
     return {
         name: tuple(float(f'{scale:.3e}') for scale in scales.tolist())
-        for name, scales in input_sizes(getattr(head, 'bert', head), batches).items()
+        for name, scales in input_sizes(inner_bert(head), batches).items()
     }
 
 

@@ -19,6 +19,7 @@ from ..modeling.bert import BertBlock, BertModel
 from ..modeling.heads import BertHead
 from ..modeling.tagging import BertCrfTagger
 from .backends import POOLINGS, GluonBackend, NativeBackend, Positions
+from .batches import inner_bert
 from .precision_file import LowPrecision
 
 _BLOCK_BYTES = 1 << 28  # of the encodings that a stream sorts together
@@ -102,7 +103,7 @@ class Predictor:
             raise ValueError(
                 f'num_layers={num_layers}: expected 1 to {head.config.num_layers}, of a BertModel'
             )
-        self._bert = getattr(head, 'bert', head)
+        self._bert = inner_bert(head)
         self._has_pooler = self._bert.use_pooler and num_layers is None
         self._needs_positions = hasattr(head, 'masked_lm')
         scales = None
@@ -115,6 +116,7 @@ class Predictor:
             precision = precision.precision
         self.is_native = precision != 'float32' or encoder.accepts(self._bert)
         """Whether the encoder runs in native code."""
+        self._backend: Union[NativeBackend, GluonBackend]
         if self.is_native:
             self._backend = NativeBackend(
                 head,

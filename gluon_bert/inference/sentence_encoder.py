@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from typing import Optional, Union
+from typing import Any, Optional, Union
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from ..data.streams import Call, ResultStream, Texts, chunk_texts, heap_trimmer,
 from ..data.tokenizers.base import SubwordTokenizer
 from ..modeling.bert import BertBlock, BertModel
 from .backends import POOLINGS
-from .batches import bert_of, checked_length, layer_number
+from .batches import bert_of, checked_length, inner_bert, layer_number
 from .predictor import Predictor
 
 LONG = ('cut', 'windows')
@@ -78,7 +78,8 @@ class SentenceEncoder:
         long: str = 'cut',
     ) -> None:
         predictor = model if isinstance(model, Predictor) else None
-        bert = bert_of(model if predictor is None else predictor.network, tokenizer)
+        network: Any = model if predictor is None else predictor.network
+        bert = bert_of(network, tokenizer)
         if batch_size < 1:
             raise ValueError(f'batch_size={batch_size}: expected 1 or more')
         if long not in LONG:
@@ -108,8 +109,7 @@ class SentenceEncoder:
     @property
     def bert(self) -> BertModel:
         """The BERT whose encodings are pooled."""
-        network = self._predictor.network
-        return getattr(network, 'bert', network)
+        return inner_bert(self._predictor.network)
 
     @property
     def units(self) -> int:

@@ -30,7 +30,8 @@ class SharedBlock(HybridBlock):
     @property
     def lock(self) -> threading.RLock:
         """What a call of the network or of a block in it holds, for MXNet's are not reentrant."""
-        return getattr(self, 'bert', self)._lock
+        bert: Any = getattr(self, 'bert', self)
+        return bert._lock
 
     def __call__(self, *inputs: Any) -> Any:
         with self.lock:

@@ -115,7 +115,7 @@ class EntityPipeline(TaskPipeline):
         entities = []
         for begin, end, kind in tag_spans(tags):
             least = None if probabilities is None else float(min(probabilities[begin:end]))
-            if isinstance(sentence, str):
+            if isinstance(sentence, str) and offsets is not None:
                 start, stop = offsets[begin][0], offsets[end - 1][1]
                 entities.append(Entity(sentence[start:stop], kind, start, stop, least))
             else:

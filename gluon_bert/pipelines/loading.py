@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Optional, Union
+from typing import Any, Optional, Union
 
 import mxnet as mx
 
@@ -145,8 +145,9 @@ def checkpoint_pipeline(
             checkpoint.source,
         )
     network = build_network(checkpoint, 'pretraining', ctx)
+    tokenizer: Any = checkpoint.tokenizer
     pipeline = PRETRAINED[task or able[0]](
-        network, checkpoint.tokenizer, 32 if batch_size is None else batch_size
+        network, tokenizer, 32 if batch_size is None else batch_size
     )
     return _frozen(pipeline, precision, checkpoint.source)
 

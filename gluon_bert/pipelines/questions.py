@@ -45,7 +45,7 @@ class QuestionPipeline(TaskPipeline):
     task = 'question-answering'
     look_ahead = 8
 
-    def __call__(
+    def __call__(  # type: ignore[override]
         self,
         question: Any,
         context: Union[str, Sequence[str], None] = None,
