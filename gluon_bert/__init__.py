@@ -21,7 +21,7 @@ _HOMES = {
     'BertModel': 'modeling.bert',
     'BertOutput': 'modeling.bert',
     'LayerOutputs': 'modeling.bert',
-    'mean_pool': 'modeling.bert',
+    'mean_pool': 'modeling.pooling',
     'BertClassifier': 'modeling.heads',
     'BertForPretraining': 'modeling.heads',
     'BertForQA': 'modeling.heads',

@@ -148,3 +148,9 @@ def tiny_pipeline(make_model, tokenizer):
         return gb.pipelines.task_pipeline(model, batch_size)
 
     return make
+
+
+def valid_tags(pipeline, sentences):
+    """The tags that a pipeline's network gives, made valid in the scheme of its files."""
+    scheme = pipeline.settings['file_scheme']
+    return [gb.data.repair_tags(tags, scheme) for tags in pipeline.raw_tags(sentences)]

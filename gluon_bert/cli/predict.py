@@ -177,9 +177,8 @@ def _predict(items, pipeline, args, write):
         leave=False,
         disable=not sys.stderr.isatty() or (args.output is None and sys.stdout.isatty()),
     )
-    pipeline.progress = bar.update
     try:
-        for result in pipeline.stream(inputs()):
+        for result in pipeline.stream(inputs(), progress=bar.update):
             told = waiting.popleft().told
             write({**told, **pipeline.as_json(result, args.top_k, told.get('words'))})
             num_done += 1

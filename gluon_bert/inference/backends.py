@@ -1,73 +1,102 @@
 """How a Predictor computes: in native code over valid tokens alone, or by the network itself.
 
-M tokens of N sequences in all, T of one, C units.
+M tokens of N sequences in all, T of one, C units. Both may be called by several threads at once:
+a call of the native encoder has memory of its own, and what MXNet computes is called under the
+network's lock, for its compiled blocks are not reentrant.
 """
 
 from __future__ import annotations
 
 import functools
 import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Optional, Union
 
 import numpy as np
 from mxnet import nd
 
-from ..data import pad_batch, sequential_batches
+from ..data import Features, pad_batch, sequential_batches
 from ..kernels.encoder import NativeEncoder
 from ..kernels.packing import Packed, pack, unpad
-from ..modeling.bert import BertModel, BertOutput, mean_pool
-from ..modeling.heads import BertForPretraining
-from .batches import layer_encodings
+from ..modeling.bert import BertBlock, BertModel, BertOutput
+from ..modeling.heads import BertForPretraining, BertHead
+from ..modeling.pooling import mean_pool
+from .batches import inner_bert
 from .devices import devices_of, run_batches
 
 POOLINGS = ('mean', 'cls', 'max', 'pooler')
 
 _TOKENS = 2048  # of a batch without padding, for each thread: enough to keep all of them busy
 
+Positions = Sequence[Sequence[int]]
 
-class NativeForm:
+
+class NativeBackend:
     """The encoder in native code, the heads as they are.
 
     Parameters
     ----------
     head : BertModel or BertHead
     num_threads : int
-    precision, keep, num_layers, sizes
-        As for :class:`.NativeEncoder`.
+    precision, float32_layers, num_layers, activation_scales
+        As for :class:`.Predictor`; the last as in :class:`.LowPrecision`.
     """
 
-    def __init__(self, head, num_threads, precision, keep, num_layers, sizes):
+    def __init__(
+        self,
+        head: Union[BertModel, BertHead],
+        num_threads: int,
+        precision: str = 'float32',
+        float32_layers: Iterable[str] = (),
+        num_layers: Optional[int] = None,
+        activation_scales: Optional[Mapping[str, Sequence[float]]] = None,
+    ) -> None:
         self._head, self._num_threads = head, num_threads
-        bert = getattr(head, 'bert', head)
-        self._encoder = NativeEncoder(bert, precision, keep, num_layers, sizes)
+        bert = inner_bert(head)
+        self._encoder = NativeEncoder(
+            bert, precision, float32_layers, num_layers, activation_scales
+        )
         self._ctx = bert.embeddings.word.weight.list_ctx()[0]
 
-    def __call__(self, inputs, token_types=None, valid_length=None, *others):
-        """What the network gives for padded arrays."""
+    def __call__(
+        self,
+        inputs: nd.NDArray,
+        token_types: Optional[nd.NDArray] = None,
+        valid_length: Optional[nd.NDArray] = None,
+        *others: nd.NDArray,
+    ) -> Any:
+        """Compute what the network does for padded arrays."""
         inputs, token_types, valid_length, *others = self._head.arguments(
             inputs, token_types, valid_length, *others
         )
         packed, valid = unpad(inputs, token_types, valid_length)
-        return self._finish(*self._encode(*packed), valid, others)
+        rows, pooled = self._encode(packed)
+        return self._padded_outputs(rows, pooled, valid, others)
 
-    def divide(self, lengths, batch_size):
-        """The indices of each batch; all have about the same number of tokens."""
+    def divide(self, lengths: np.ndarray, batch_size: int) -> list[np.ndarray]:
+        """Divide sequences into batches with about the same number of tokens: their indices."""
         order = np.argsort(-lengths, kind='stable')
         tokens, last = lengths.sum(), lengths[order].cumsum() - 1
         count = max(1, round(tokens / (_TOKENS * self._num_threads)))
         number = last * count // max(1, tokens)
         return np.split(order, np.flatnonzero(np.diff(number)) + 1) if len(order) else []
 
-    def outputs(self, batches, pooling=None, positions=None):
-        """The outputs, as of :meth:`.Predictor.batches`, for lists of features."""
+    def outputs(
+        self,
+        batches: Iterable[Sequence[Features]],
+        pooling: Optional[str] = None,
+        positions: Optional[Positions] = None,
+    ) -> Iterator[Any]:
+        """Compute the outputs of batches of features, as of :meth:`.Predictor.batches`."""
         for features in batches:
             packed = pack(features)
-            rows, pooled = self._encode(*packed, pooling)
+            rows, pooled = self._encode(packed, pooling)
             if pooling is None:
                 yield self._outputs(packed, rows, pooled, positions)
             else:
                 yield pooled if rows is None else _POOL[pooling](packed, rows)
 
-    def _encode(self, ids, types, lengths, pooling=None):
+    def _encode(self, packed, pooling=None):
         """The encodings of the tokens, (M, C), and pooled vectors, (N, C), as they are needed."""
         if pooling is not None:
             needed = pooling != 'pooler', pooling == 'pooler'
@@ -75,37 +104,37 @@ class NativeForm:
             needed = True, self._encoder.use_pooler
         else:
             needed = self._head.reads == 'sequence', self._head.reads == 'pooled'
-        return self._encoder(ids, types, lengths, self._num_threads, *needed)
+        return self._encoder(*packed, self._num_threads, *needed)
 
     def _outputs(self, packed, rows, pooled, positions):
         head = self._head
         if isinstance(head, BertForPretraining):
-            found = [packed.split(rows)] + ([] if pooled is None else [pooled])
+            parts = [packed.split(rows)] + ([] if pooled is None else [pooled])
             if hasattr(head, 'next_sentence'):
-                found.append(head.next_sentence(self._array(pooled)).asnumpy())  # (N, 2)
+                parts.append(self._run(head.next_sentence, pooled).asnumpy())  # (N, 2)
             if hasattr(head, 'masked_lm'):
-                found.append(self._masked_scores(packed, rows, positions))
-            return head.output_type(*found)
+                parts.append(self._masked_scores(packed, rows, positions))
+            return head.output_type(*parts)
         if isinstance(head, BertModel):
             encodings = packed.split(rows)
             return encodings if pooled is None else BertOutput(encodings, pooled)
         if pooled is not None:
-            return head.scores(self._array(pooled)).asnumpy()
-        return packed.split(head.scores(self._array(rows)).asnumpy())
+            return self._run(head.scores, pooled).asnumpy()
+        return packed.split(self._run(head.scores, rows).asnumpy())
 
     def _masked_scores(self, packed, rows, positions):
         """The scores of all words at the positions in each sequence: list of (P, V)."""
-        chosen = np.concatenate(
+        indices = np.concatenate(
             [np.asarray(row, int) + start for row, start in zip(positions, packed.starts)]
         )
         scores = np.zeros((0, self._encoder.config.vocab_size), 'float32')
-        if len(chosen):
-            places = nd.arange(len(chosen), ctx=self._ctx).expand_dims(0)
-            scores = self._head.masked_lm(self._array(rows[chosen][None]), places)[0].asnumpy()
+        if len(indices):
+            places = nd.arange(len(indices), ctx=self._ctx).expand_dims(0)
+            scores = self._run(self._head.masked_lm, rows[indices][None], places)[0].asnumpy()
         return np.split(scores, np.cumsum([len(row) for row in positions])[:-1])
 
-    def _finish(self, sequence, pooled, valid, others):
-        """The network's outputs as it gives them, padded."""
+    def _padded_outputs(self, sequence, pooled, valid, others):
+        """The network's outputs as it returns them, padded."""
         head = self._head
         if isinstance(head, BertModel):
             rows = self._padded(sequence, valid)
@@ -114,10 +143,17 @@ class NativeForm:
             encodings = [self._padded(sequence, valid)]
             if pooled is not None:
                 encodings.append(self._array(pooled))
-            return head.output_type(*encodings, *head.scores(encodings, *others))
+            with head.lock:
+                scores = head.scores(encodings, *others)
+            return head.output_type(*encodings, *scores)
         if head.reads == 'pooled':
-            return head.scores(self._array(pooled))
-        return self._padded(head.scores(self._array(sequence)).asnumpy(), valid)
+            return self._run(head.scores, pooled)
+        return self._padded(self._run(head.scores, sequence).asnumpy(), valid)
+
+    def _run(self, part, rows, *others):
+        """The output of a part of the head, an NDArray, from rows in NumPy."""
+        with self._head.lock:
+            return part(self._array(rows), *others)
 
     def _array(self, rows):
         return nd.from_numpy(np.ascontiguousarray(rows)).as_in_context(self._ctx)
@@ -129,7 +165,7 @@ class NativeForm:
         return self._array(padded)
 
 
-class PlainForm:
+class GluonBackend:
     """The network itself, on its devices in turn.
 
     Parameters
@@ -141,22 +177,35 @@ class PlainForm:
         Of a BertModel: give the encodings after so many layers alone.
     """
 
-    def __init__(self, network, bert, num_layers):
+    def __init__(self, network: BertBlock, bert: BertModel, num_layers: Optional[int]) -> None:
         self._network, self._bert, self._num_layers = network, bert, num_layers
 
-    def __call__(self, *inputs):
-        """What the network gives for padded arrays."""
+    def __call__(
+        self,
+        inputs: nd.NDArray,
+        token_types: Optional[nd.NDArray] = None,
+        valid_length: Optional[nd.NDArray] = None,
+        *others: nd.NDArray,
+    ) -> Any:
+        """Compute what the network does for padded arrays."""
         if self._num_layers is None:
-            return self._network(*inputs)
-        inputs = _completed(*inputs)
-        return layer_encodings(self._bert, [self._num_layers - 1], *inputs)[0]
+            return self._network(inputs, token_types, valid_length, *others)
+        outputs = self._bert.layer_outputs(
+            inputs, token_types, valid_length, attentions=False, layers=[self._num_layers]
+        )
+        return outputs.encodings[0]
 
-    def divide(self, lengths, batch_size):
-        """The indices of each batch, of sequences of like lengths."""
+    def divide(self, lengths: np.ndarray, batch_size: int) -> list[np.ndarray]:
+        """Divide sequences into batches of like lengths: their indices."""
         return sequential_batches(lengths, batch_size)
 
-    def outputs(self, batches, pooling=None, positions=None):
-        """The outputs, as of :meth:`.Predictor.batches`, for lists of features."""
+    def outputs(
+        self,
+        batches: Iterable[Sequence[Features]],
+        pooling: Optional[str] = None,
+        positions: Optional[Positions] = None,
+    ) -> Iterator[Any]:
+        """Compute the outputs of batches of features, as of :meth:`.Predictor.batches`."""
         devices = devices_of(self._network)
         batches, read = itertools.tee(batches)
         arrays = (
@@ -168,14 +217,14 @@ class PlainForm:
         )
         run = self if pooling is None else functools.partial(self._pool, pooling)
         for features, outputs in zip(batches, run_batches(run, arrays, devices)):
-            lengths = {'masked_lm': positions and [len(row) for row in positions]}
-            lengths[None] = [feature.valid_length for feature in features]
-            if not isinstance(outputs, tuple):
-                yield _without_padding(outputs, lengths[None])
+            lengths = [feature.valid_length for feature in features]
+            others = {} if positions is None else {'masked_lm': [len(row) for row in positions]}
+            if isinstance(outputs, nd.NDArray):
+                yield _without_padding(outputs, lengths)
             else:
                 yield type(outputs)(
                     *(
-                        _without_padding(part, lengths.get(name, lengths[None]))
+                        _without_padding(part, others.get(name, lengths))
                         for name, part in zip(outputs._fields, outputs)
                     )
                 )
@@ -199,22 +248,13 @@ class PlainForm:
 _POOL = {'mean': Packed.mean, 'cls': Packed.first, 'max': Packed.max}
 
 
-def _completed(inputs, token_types=None, valid_length=None):
-    """Padded arrays, those that were not given as they are by default."""
-    if token_types is None:
-        token_types = nd.zeros_like(inputs)
-    if valid_length is None:
-        valid_length = nd.full((inputs.shape[0],), inputs.shape[1], ctx=inputs.context)
-    return inputs, token_types, valid_length
-
-
 def _pad_positions(positions):
     """[(N, P)], filled with 0, of lists of positions; [] for None."""
     if positions is None:
         return []
     padded = np.zeros((len(positions), max([1, *map(len, positions)])), 'int32')
-    for row, found in zip(padded, positions):
-        row[: len(found)] = found
+    for row, places in zip(padded, positions):
+        row[: len(places)] = places
     return [padded]
 
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import mxnet as mx
 
 
-def devices_of(network):
-    """Where a network's parameters lie.
+def devices_of(network: mx.gluon.Block) -> list[mx.Context]:
+    """Return the devices that a network's parameters lie on.
 
     Parameters
     ----------
@@ -39,8 +43,12 @@ def devices_of(network):
     return found
 
 
-def run_batches(run, batches, devices):
-    """What a network gives for batches, each computed as a whole on the next of its devices.
+def run_batches(
+    run: Callable[..., Any],
+    batches: Iterable[Sequence[mx.nd.NDArray]],
+    devices: Sequence[mx.Context],
+) -> Iterator[Any]:
+    """Compute batches on the devices in turn, each batch on one of them.
 
     Parameters
     ----------
@@ -56,7 +64,7 @@ def run_batches(run, batches, devices):
     NDArray or tuple of NDArray
         In the order of the batches; while it is waited for, the devices have the next ones.
     """
-    waiting = deque()
+    waiting: deque[Any] = deque()
     for number, batch in enumerate(batches):
         device = devices[number % len(devices)]
         waiting.append(run(*(array.as_in_context(device) for array in batch)))

@@ -1,38 +1,45 @@
-"""Lower precision where it does no harm: which dense layers must stay in float32."""
+"""Choose which dense layers stay in float32, so that a lower precision does no harm."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
+from typing import Any, Optional, Union
 
 import numpy as np
 
+from ..data import Features
 from ..kernels.encoder import dense_layers, input_sizes
 from ..kernels.packing import pack
+from ..modeling.bert import BertBlock
+from .batches import inner_bert
 from .precision_file import LOWER, LowPrecision
-from .predictor import Predictor, head_of
+from .predictor import Predictor, unwrap_head
 
 SCORE_TOLERANCE, ERROR_TOLERANCE = 0.005, 0.05
+
+Score = Callable[[Predictor], float]
 
 _BATCH = 32  # sequences that are calibrated on at once
 
 
 def choose_precision(
-    network,
-    precision,
-    features,
-    score=None,
-    tolerance=None,
-    measure='score',
-    num_threads=None,
-    tell=None,
-):
+    network: BertBlock,
+    precision: str,
+    features: Sequence[Features],
+    score: Optional[Score] = None,
+    tolerance: Optional[float] = None,
+    measure: str = 'score',
+    num_threads: Optional[int] = None,
+    tell: Optional[Callable[[Sequence[str], float], Any]] = None,
+) -> LowPrecision:
     """Find the dense layers that must stay in float32 so that a lower precision does no harm.
 
-    If the network as a whole is within the tolerance, nothing is kept. Else layers are ranked by
-    the error that each alone in the lower precision causes on the calibration texts, and the
-    smallest number from the top of the ranking is kept that brings the network within the
-    tolerance: found by bisection, so measured itself. For int8 the calibration texts also tell how
-    large the inputs of each layer are in relation to each other; their range is that of each token,
+    If the network with all layers in the lower precision is within the tolerance, no layer stays in
+    float32. Else layers are ranked by the error that each alone causes on the calibration texts;
+    the smallest number from the top of the ranking stays in float32 that brings the network within
+    the tolerance. It is searched by bisection, so its score is measured. For int8 the scales of the
+    activations are measured on the calibration texts too; their range is that of each token,
     whatever texts come.
 
     Parameters
@@ -54,13 +61,13 @@ def choose_precision(
     num_threads : int, optional
         As for :class:`.Predictor`.
     tell : callable, optional
-        ``tell(keep, value)`` is called with each number of layers kept that is tried, and the score
-        or error; all of them for float32.
+        ``tell(float32_layers, value)`` is called for each trial, with the layers in float32 and the
+        score or error; all layers for float32.
 
     Returns
     -------
     LowPrecision
-        Keeping all dense layers, if it cannot be within the tolerance otherwise.
+        With all dense layers in float32, if it cannot be within the tolerance otherwise.
 
     Raises
     ------
@@ -74,7 +81,7 @@ def choose_precision(
     >>> name = 'bert_6_384_12', 'all_minilm_l6_v2'
     >>> texts = ['A cat sleeps.', 'Shares fell, as few had thought they would.']
     >>> features, _ = SentenceTransform(get_tokenizer(*name), 128).transform_batch(texts)
-    >>> choose_precision(get_model(*name)[0], 'bfloat16', features).keep
+    >>> choose_precision(get_model(*name)[0], 'bfloat16', features).float32_layers
     ()
     """
     if precision not in LOWER:
@@ -85,25 +92,24 @@ def choose_precision(
         tolerance = ERROR_TOLERANCE if score is None else SCORE_TOLERANCE
     if not (math.isfinite(tolerance) and tolerance >= 0):
         raise ValueError(f'tolerance={tolerance}: expected a number from 0')
-    low = LowPrecision(
-        precision, sizes=calibrate(network, features) if precision == 'int8' else None
-    )
+    scales = calibrate(network, features) if precision == 'int8' else None
+    low = LowPrecision(precision, activation_scales=scales)
     search = _Search(network, low, features, score, tolerance, num_threads, tell)
-    keep, errors = search.run()
+    float32_layers, errors = search.run()
     values = search.values
     return low._replace(
-        keep=tuple(keep),
+        float32_layers=tuple(float32_layers),
         tolerance=tolerance,
         measure='error' if score is None else measure,
         float32=values[len(search.names)],
-        whole=values[0],
-        chosen=values[len(keep)],
+        score_all_low=values[0],
+        score_chosen=values[len(float32_layers)],
         errors=errors,
     )
 
 
-def calibrate(network, features):
-    """How large the inputs of each dense layer are on texts, which makes int8 more exact.
+def calibrate(network: BertBlock, features: Sequence[Features]) -> dict[str, tuple[float, ...]]:
+    """Measure how large the inputs of each dense layer are on texts, which makes int8 more exact.
 
     Parameters
     ----------
@@ -113,33 +119,38 @@ def calibrate(network, features):
     Returns
     -------
     dict of str to tuple of float
-        For ``LowPrecision('int8', sizes=...)``: the root mean square of each input, in four
-        figures, by the layer's name.
+        For ``LowPrecision('int8', activation_scales=...)``: the root mean square of each input, in
+        four figures, by the layer's name.
 
     Raises
     ------
     ValueError
         If there are no features, no kernels, or the features are not for the network.
     """
-    head = head_of(network)
+    head = unwrap_head(network)
     batches = (
         pack(features[begin : begin + _BATCH]) for begin in range(0, max(1, len(features)), _BATCH)
     )
     return {
-        name: tuple(float(f'{size:.3e}') for size in sizes.tolist())
-        for name, sizes in input_sizes(getattr(head, 'bert', head), batches).items()
+        name: tuple(float(f'{scale:.3e}') for scale in scales.tolist())
+        for name, scales in input_sizes(inner_bert(head), batches).items()
     }
 
 
-def layer_errors(network, precision, features, num_threads=None):
-    """The error that each dense layer alone in a lower precision causes.
+def layer_errors(
+    network: BertBlock,
+    precision: Union[str, LowPrecision],
+    features: Sequence[Features],
+    num_threads: Optional[int] = None,
+) -> dict[str, float]:
+    """Measure the error that each dense layer alone in a lower precision causes.
 
     Parameters
     ----------
     network, features, num_threads
         As for :func:`choose_precision`.
     precision : str or LowPrecision
-        Whose ``keep`` does not count.
+        Its ``float32_layers`` are ignored.
 
     Returns
     -------
@@ -152,13 +163,13 @@ def layer_errors(network, precision, features, num_threads=None):
     low = LowPrecision(precision) if isinstance(precision, str) else precision
     errors = {}
     for name in names:
-        others = low._replace(keep=tuple(other for other in names if other != name))
+        others = low._replace(float32_layers=tuple(other for other in names if other != name))
         errors[name] = _error(_outputs(Predictor(network, num_threads, others), features), exact)
     return dict(sorted(errors.items(), key=lambda pair: -pair[1]))
 
 
 class _Search:
-    """See :func:`choose_precision`. ``values``: scores or errors by the number of layers kept."""
+    """See :func:`choose_precision`; ``values`` are scores by the number of layers in float32."""
 
     def __init__(self, network, low, features, score, tolerance, num_threads, tell):
         self.network, self.low, self.features = network, low, features
@@ -167,7 +178,7 @@ class _Search:
         self.names = dense_layers(network.config.num_layers)
 
     def run(self):
-        """The layers to keep, and the errors of all where they had to be known."""
+        """The layers to leave in float32, and the errors of all where they had to be measured."""
         exact = Predictor(self.network, self.num_threads)
         if self.score is None:
             self.exact = _outputs(exact, self.features)
@@ -186,31 +197,32 @@ class _Search:
                 low = middle
         return ranking[:high], errors
 
-    def _is_within(self, keep):
-        predictor = Predictor(self.network, self.num_threads, self.low._replace(keep=tuple(keep)))
+    def _is_within(self, layers):
+        low = self.low._replace(float32_layers=tuple(layers))
+        predictor = Predictor(self.network, self.num_threads, low)
         if self.score is None:
-            lost = self._note(keep, _error(_outputs(predictor, self.features), self.exact))
+            lost = self._note(layers, _error(_outputs(predictor, self.features), self.exact))
         else:
-            lost = self.values[len(self.names)] - self._note(keep, self.score(predictor))
+            lost = self.values[len(self.names)] - self._note(layers, self.score(predictor))
         return lost <= self.tolerance + 1e-9  # a tolerance may be a number of texts exactly
 
-    def _note(self, keep, value):
+    def _note(self, layers, value):
         value = float(value)
         if not math.isfinite(value):
-            raise ValueError(f'with {len(keep)} dense layers in float32 the score is {value}')
-        self.values[len(keep)] = value
+            raise ValueError(f'with {len(layers)} dense layers in float32 the score is {value}')
+        self.values[len(layers)] = value
         if self.tell is not None:
-            self.tell(keep, value)
+            self.tell(layers, value)
         return value
 
 
 def _outputs(predictor, features):
-    """All numbers that a network gives, as one array."""
-    found = []
+    """All outputs of a network, as one array."""
+    arrays = []
     for _, outputs in predictor.batches(features):
         for part in outputs if isinstance(outputs, tuple) else (outputs,):
-            found += map(np.ravel, part)
-    return np.concatenate(found)
+            arrays += map(np.ravel, part)
+    return np.concatenate(arrays)
 
 
 def _error(outputs, exact):

@@ -1,4 +1,4 @@
-"""Which precision a network may run in, kept beside its parameters in ``precision.json``."""
+"""Read and write ``precision.json``, the precision chosen for a network, beside its parameters."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import math
 import re
 import reprlib
 from pathlib import Path
-from typing import NamedTuple, Optional
+from typing import Any, NamedTuple, Optional, Union
 
 from .._internal.files import write_text
 from .._internal.json import read_object
+from ..config import BertConfig
 from ..kernels.encoder import PARTS, PRECISIONS, layer_widths
 
 PRECISION_FILE = 'precision.json'
@@ -21,41 +22,78 @@ _MAX_TEXT = 1000
 _MAX_BYTES = 4 << 20
 
 
-class LowPrecision(NamedTuple):
-    """A lower precision, and what it was chosen by; see :func:`.choose_precision`.
+# Name in 0.1 -> name.
+_FORMER = {
+    'keep': 'float32_layers',
+    'whole': 'score_all_low',
+    'chosen': 'score_chosen',
+    'sizes': 'activation_scales',
+}
 
-    ``precision`` is 'bfloat16' or 'int8', ``keep`` names the dense layers that stay in float32.
-    ``measure`` is what ``tolerance`` is on: the name of a score, of which more is better, or
-    'error', the relative RMS error of the outputs. ``float32``, ``whole`` and ``chosen`` are its
-    values in float32, with no layer kept, and with those of ``keep``. ``errors`` has the error that
-    each layer alone causes; ``sizes``, for int8, how large the inputs of each layer are. ``data``
-    and ``calibration`` name what was evaluated on, and what errors and sizes were found with.
-    """
 
+class _Fields(NamedTuple):
     precision: str
-    keep: tuple[str, ...] = ()
+    float32_layers: tuple[str, ...] = ()
     tolerance: Optional[float] = None
     measure: Optional[str] = None
     float32: Optional[float] = None
-    whole: Optional[float] = None
-    chosen: Optional[float] = None
+    score_all_low: Optional[float] = None
+    score_chosen: Optional[float] = None
     errors: Optional[dict[str, float]] = None
-    sizes: Optional[dict[str, tuple[float, ...]]] = None
+    activation_scales: Optional[dict[str, tuple[float, ...]]] = None
     data: Optional[str] = None
     calibration: Optional[str] = None
 
 
-def write_precision(folder, found):
+class LowPrecision(_Fields):
+    """A lower precision, and what it was chosen by; see :func:`.choose_precision`.
+
+    ``precision`` is 'bfloat16' or 'int8', ``float32_layers`` names the dense layers that stay in
+    float32. ``measure`` is what ``tolerance`` is on: the name of a score, of which more is better,
+    or 'error', the relative RMS error of the outputs. ``float32``, ``score_all_low`` and
+    ``score_chosen`` are its values in float32, with all layers in the lower precision, and with
+    ``float32_layers`` in float32. ``errors`` has the error that each layer alone causes;
+    ``activation_scales``, for int8, how large the inputs of each layer are. ``data`` and
+    ``calibration`` name what was evaluated on, and what errors and scales were measured with.
+
+    The names of 0.1 (``keep``, ``whole``, ``chosen``, ``sizes``) still serve as keywords and
+    attributes.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> LowPrecision:
+        return super().__new__(cls, *args, **_with_names(kwargs))
+
+    def _replace(self, **kwargs: Any) -> LowPrecision:
+        return super()._replace(**_with_names(kwargs))
+
+    keep = _Fields.float32_layers
+    whole = _Fields.score_all_low
+    chosen = _Fields.score_chosen
+    sizes = _Fields.activation_scales
+
+
+def _with_names(content):
+    """Fields by name, of those by a name of 0.1; ValueError where one stands twice."""
+    renamed = {_FORMER.get(name, name): value for name, value in content.items()}
+    if len(renamed) < len(content):
+        former = next(name for name in content if _FORMER.get(name) in content)
+        raise ValueError(f'{former!r} is the former name of {_FORMER[former]!r}: give one of them')
+    return renamed
+
+
+def write_precision(folder: Union[str, Path], precision: LowPrecision) -> None:
     """Write ``precision.json`` into the folder of a network; whole or not at all.
 
     Parameters
     ----------
     folder : str or Path
-    found : LowPrecision
+    precision : LowPrecision
     """
     content = [
         f'{json.dumps(name)}: {_text(value)}'
-        for name, value in found._asdict().items()
+        for name, value in precision._asdict().items()
         if value is not None
     ]
     write_text(Path(folder) / PRECISION_FILE, '{\n' + ',\n'.join(content) + '\n}\n')
@@ -72,18 +110,18 @@ def _text(value):
     )
 
 
-def forget_precision(folder):
-    """Remove ``precision.json``, if it is there: it was found for other parameters."""
+def forget_precision(folder: Union[str, Path]) -> None:
+    """Remove ``precision.json``, if there is one: it was chosen for other parameters."""
     (Path(folder) / PRECISION_FILE).unlink(missing_ok=True)
 
 
-def has_precision(folder):
-    """Whether :func:`read_precision` has something to read in a folder."""
+def has_precision(folder: Union[str, Path]) -> bool:
+    """Return whether :func:`read_precision` has something to read in a folder."""
     return (Path(folder) / PRECISION_FILE).is_file()
 
 
-def read_precision(folder, config):
-    """What :func:`write_precision` wrote, checked.
+def read_precision(folder: Union[str, Path], config: BertConfig) -> LowPrecision:
+    """Read and check the ``precision.json`` of a folder, of this version or of 0.1.
 
     Parameters
     ----------
@@ -103,17 +141,17 @@ def read_precision(folder, config):
     path = Path(folder) / PRECISION_FILE
     if not path.is_file():
         raise FileNotFoundError(
-            f'{path}: there is no precision kept with this network; gluon-bert quantize finds one'
+            f'{path}: no precision is saved with this network; gluon-bert quantize chooses one'
         )
     if path.stat().st_size > _MAX_BYTES:
         raise ValueError(f'{path}: the file is larger than {_MAX_BYTES} bytes')
     content = read_object(path)
     for name, value in content.items():
-        if name not in _CHECKS:
+        if _FORMER.get(name, name) not in _CHECKS:
             raise ValueError(
                 f'{path}: {reprlib.repr(name)} is unknown; there are: {", ".join(_CHECKS)}'
             )
-        allowed, check = _CHECKS[name]
+        allowed, check = _CHECKS[_FORMER.get(name, name)]
         if not check(value, config):
             raise ValueError(
                 f'{path}: {name} is {reprlib.repr(value)}: expected '
@@ -121,13 +159,20 @@ def read_precision(folder, config):
             )
     if 'precision' not in content:
         raise ValueError(f"{path}: has no 'precision'")
-    if 'sizes' in content:
-        content['sizes'] = {name: tuple(map(float, row)) for name, row in content['sizes'].items()}
-    return LowPrecision(**{**content, 'keep': tuple(content.get('keep', ()))})
+    try:
+        low = LowPrecision(**content)
+    except ValueError as error:
+        raise ValueError(f'{path}: {error}') from None
+    scales = low.activation_scales
+    if scales is not None:
+        scales = {name: tuple(map(float, row)) for name, row in scales.items()}
+    return low._replace(float32_layers=tuple(low.float32_layers), activation_scales=scales)
 
 
-def resolve_precision(precision, folder, config):
-    """The precision that a user asked for, and what is kept with a network for it.
+def resolve_precision(
+    precision: Optional[str], folder: Union[str, Path, None], config: BertConfig
+) -> LowPrecision:
+    """Look up the precision that a user asked for, with what is saved with a network for it.
 
     Parameters
     ----------
@@ -141,7 +186,7 @@ def resolve_precision(precision, folder, config):
     Returns
     -------
     LowPrecision
-        That of the folder, if its file is for this precision; else with no layer kept.
+        That of the folder, if its file is for this precision; else with no layer in float32.
 
     Raises
     ------
@@ -155,11 +200,11 @@ def resolve_precision(precision, folder, config):
     if precision not in allowed:
         raise ValueError(f'precision={precision!r}: expected one of {", ".join(allowed)}')
     if folder is None and precision == 'saved':
-        raise ValueError("precision='saved': only the folder of a network can have one kept")
+        raise ValueError("precision='saved': only the folder of a network can have one")
     if folder is None or (precision != 'saved' and not has_precision(folder)):
         return LowPrecision(precision)
-    found = read_precision(folder, config)
-    return found if precision in ('saved', found.precision) else LowPrecision(precision)
+    saved = read_precision(folder, config)
+    return saved if precision in ('saved', saved.precision) else LowPrecision(precision)
 
 
 def _is_layer(name, config):
@@ -175,13 +220,13 @@ def _are_layers(names, config):
     )
 
 
-def _are_sizes(value, config):
+def _are_scales(value, config):
     widths = layer_widths(config)
     return (
         isinstance(value, dict)
         and value.keys() == widths.keys()
         and all(
-            isinstance(row, list) and len(row) == widths[name] and all(map(_is_size, row))
+            isinstance(row, list) and len(row) == widths[name] and all(map(_is_positive, row))
             for name, row in value.items()
         )
     )
@@ -191,7 +236,7 @@ def _is_number(value, config=None):
     return type(value) in (int, float) and math.isfinite(value)
 
 
-def _is_size(value, config=None):
+def _is_positive(value, config=None):
     return _is_number(value) and value >= 0
 
 
@@ -202,21 +247,24 @@ def _is_text(value, config=None):
 _LAYERS = "dense layers, from '0.query_key_value' to '{}.contract'"
 _CHECKS = {
     'precision': (' or '.join(LOWER), lambda value, _: value in LOWER),
-    'keep': (f'a list of different {_LAYERS}', _are_layers),
-    'tolerance': ('a number from 0', _is_size),
+    'float32_layers': (f'a list of different {_LAYERS}', _are_layers),
+    'tolerance': ('a number from 0', _is_positive),
     'measure': ('text', _is_text),
     'float32': ('a number', _is_number),
-    'whole': ('a number', _is_number),
-    'chosen': ('a number', _is_number),
+    'score_all_low': ('a number', _is_number),
+    'score_chosen': ('a number', _is_number),
     'errors': (
         f'numbers from 0 by {_LAYERS}',
         lambda value, config: (
             isinstance(value, dict)
             and all(_is_layer(name, config) for name in value)
-            and all(map(_is_size, value.values()))
+            and all(map(_is_positive, value.values()))
         ),
     ),
-    'sizes': ('numbers from 0 for the inputs of each dense layer of the network', _are_sizes),
+    'activation_scales': (
+        'numbers from 0 for the inputs of each dense layer of the network',
+        _are_scales,
+    ),
     'data': ('text', _is_text),
     'calibration': ('text', _is_text),
 }

@@ -1,26 +1,32 @@
-"""The fast form of a network, for inference."""
+"""Run a network for inference, in native code where the kernels can."""
 
 from __future__ import annotations
 
 import itertools
 import os
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Optional, Union
 
 import numpy as np
+from mxnet import nd
 
 from .._internal.cpu import physical_cores
+from ..config import BertConfig
+from ..data import Features
+from ..data.streams import heap_trimmer
 from ..kernels import encoder
-from ..modeling.bert import BertModel
+from ..modeling.bert import BertBlock, BertModel
 from ..modeling.heads import BertHead
 from ..modeling.tagging import BertCrfTagger
-from .backends import POOLINGS, NativeForm, PlainForm
-from .batches import memory_trimmer
+from .backends import POOLINGS, GluonBackend, NativeBackend, Positions
+from .batches import inner_bert
 from .precision_file import LowPrecision
 
 _BLOCK_BYTES = 1 << 28  # of the encodings that a stream sorts together
 
 
 class Predictor:
-    """A network that gives the same as it did, faster.
+    """Run a network faster, with the same outputs.
 
     With the native kernels its encoder runs in native code: weights are laid out once for the
     processor, and padding costs nothing. Without them, on a GPU, or in another dtype than float32,
@@ -28,6 +34,9 @@ class Predictor:
 
     It is called as the network is, with padded arrays. Fastest is to leave batches and padding to
     it: :meth:`stream` for any number of sequences, :meth:`batches` for a list of them.
+
+    Several threads may use one Predictor at once. It can be copied and pickled: the copy is made
+    anew from the network, for the processor that it will run on.
 
     Parameters
     ----------
@@ -38,13 +47,16 @@ class Predictor:
     precision : str or LowPrecision
         'float32', 'bfloat16' or 'int8', see
         :class:`~gluon_bert.kernels.encoder.NativeEncoder`. The lower ones need the native kernels.
-        Or what :func:`.choose_precision` found, with the layers to keep in float32 and for int8 the
-        sizes of inputs on the calibration texts, which make it more exact.
-    keep : iterable of str
-        Dense layers that stay in float32, see :class:`~gluon_bert.kernels.encoder.NativeEncoder`.
+        Or one that :func:`.choose_precision` chose, with the layers that stay in float32 and for
+        int8 the scales of activations on the calibration texts, which make it more exact.
+    float32_layers : iterable of str
+        Dense layers that stay in float32, such as '0.expand': the layer's number from 0, and
+        'query_key_value', 'output', 'expand' or 'contract'.
     num_layers : int, optional
         Of a BertModel: stop after so many layers and give their encodings alone, as a BertModel
         without a pooler does. By default all.
+    keep : iterable of str
+        The name of ``float32_layers`` in 0.1.
 
     Raises
     ------
@@ -69,45 +81,75 @@ class Predictor:
     (3, 128) (128,)
     """
 
-    def __init__(self, network, num_threads=None, precision='float32', keep=(), num_layers=None):
+    def __init__(
+        self,
+        network: BertBlock,
+        num_threads: Optional[int] = None,
+        precision: Union[str, LowPrecision] = 'float32',
+        float32_layers: Iterable[str] = (),
+        num_layers: Optional[int] = None,
+        *,
+        keep: Iterable[str] = (),
+    ) -> None:
         if num_threads is not None and num_threads < 1:
             raise ValueError(f'num_threads={num_threads}: expected 1 or more')
+        float32_layers = (*float32_layers, *keep)
         self.network = network
-        head = head_of(network)
+        self._options = num_threads, precision, float32_layers, num_layers
+        head = unwrap_head(network)
         if num_layers is not None and not (
             isinstance(head, BertModel) and 1 <= num_layers <= head.config.num_layers
         ):
             raise ValueError(
                 f'num_layers={num_layers}: expected 1 to {head.config.num_layers}, of a BertModel'
             )
-        self._bert = getattr(head, 'bert', head)
+        self._bert = inner_bert(head)
         self._has_pooler = self._bert.use_pooler and num_layers is None
         self._needs_positions = hasattr(head, 'masked_lm')
-        sizes = None
+        scales = None
         if isinstance(precision, LowPrecision):
-            if keep:
-                raise ValueError('keep is for a precision by its name: what was found has its own')
-            precision, keep, sizes = precision.precision, precision.keep, precision.sizes
+            if float32_layers:
+                raise ValueError(
+                    'float32_layers is for a precision by its name: a LowPrecision has its own'
+                )
+            float32_layers, scales = precision.float32_layers, precision.activation_scales
+            precision = precision.precision
         self.is_native = precision != 'float32' or encoder.accepts(self._bert)
         """Whether the encoder runs in native code."""
+        self._backend: Union[NativeBackend, GluonBackend]
         if self.is_native:
-            self._form = NativeForm(
-                head, num_threads or default_threads(), precision, keep, num_layers, sizes
+            self._backend = NativeBackend(
+                head,
+                num_threads or default_threads(),
+                precision,
+                float32_layers,
+                num_layers,
+                scales,
             )
         else:
-            self._form = PlainForm(network, self._bert, num_layers)
+            self._backend = GluonBackend(network, self._bert, num_layers)
+
+    def __reduce__(self):
+        # Made anew from the network as it is, for the processor that it will run on.
+        return type(self), (self.network, *self._options)
 
     @property
-    def config(self):
+    def config(self) -> BertConfig:
         """The network's BertConfig."""
         return self.network.config
 
-    def collect_params(self, select=None):
-        """The network's parameters."""
+    def collect_params(self, select: Optional[str] = None) -> Any:
+        """Return the network's parameters, an ``mxnet.gluon.ParameterDict``."""
         return self.network.collect_params(select)
 
-    def __call__(self, inputs, token_types=None, valid_length=None, *others):
-        """As the network's own call, see there.
+    def __call__(
+        self,
+        inputs: nd.NDArray,
+        token_types: Optional[nd.NDArray] = None,
+        valid_length: Optional[nd.NDArray] = None,
+        *others: nd.NDArray,
+    ) -> Any:
+        """Call the network on padded arrays.
 
         Returns
         -------
@@ -118,10 +160,10 @@ class Predictor:
         ValueError
             If an input is out of range.
         """
-        return self._form(inputs, token_types, valid_length, *others)
+        return self._backend(inputs, token_types, valid_length, *others)
 
-    def batch(self, features, positions=None):
-        """The outputs for sequences that are computed at once.
+    def batch(self, features: Sequence[Features], positions: Optional[Positions] = None) -> Any:
+        """Compute the outputs of sequences that make one batch.
 
         Parameters
         ----------
@@ -134,8 +176,8 @@ class Predictor:
         Returns
         -------
         numpy.ndarray, list of numpy.ndarray, BertOutput or the network's own NamedTuple
-            As the network's outputs: scores and pooled vectors as one array, (N, K); what it gives
-            for tokens as a list with an array for each sequence, (T, K), which may share memory.
+            As the network's outputs: scores and pooled vectors as one array, (N, K); outputs for
+            tokens as a list with an array for each sequence, (T, K), which may share memory.
 
         Raises
         ------
@@ -148,10 +190,12 @@ class Predictor:
             raise ValueError('positions are for a network with a decoder of masked words')
         if self._needs_positions:
             _check_positions(features, positions)
-        return next(self._form.outputs([features], None, positions))
+        return next(self._backend.outputs([features], None, positions))
 
-    def batches(self, features, batch_size=32, pooling=None):
-        """The outputs for a list of sequences, batch by batch.
+    def batches(
+        self, features: Sequence[Features], batch_size: int = 32, pooling: Optional[str] = None
+    ) -> Iterator[tuple[np.ndarray, Any]]:
+        """Compute the outputs of a list of sequences, batch by batch.
 
         Batches are of sequences of like lengths, the longest first. Those of the native code have
         about as many tokens as keeps all threads busy, for padding costs nothing.
@@ -162,9 +206,9 @@ class Predictor:
         batch_size : int
             Sequences in a batch, where they are padded.
         pooling : str, optional
-            What to give instead of the network's outputs, one vector for each sequence out of the
-            encodings: 'mean' over all tokens; 'cls', the first token; 'max' of each unit over all
-            tokens; 'pooler', the pooled vector.
+            The vector of each sequence to compute instead of the network's outputs: 'mean' over all
+            tokens; 'cls', the first token; 'max' of each unit over all tokens; 'pooler', the pooled
+            vector.
 
         Yields
         ------
@@ -181,14 +225,16 @@ class Predictor:
         _check_positive(batch_size=batch_size)
         self._check_pooling(pooling)
         lengths = np.array([feature.valid_length for feature in features], 'int64')
-        chosen = self._form.divide(lengths, batch_size)
+        groups = self._backend.divide(lengths, batch_size)
         yield from zip(
-            chosen,
-            self._form.outputs(([features[i] for i in indices] for indices in chosen), pooling),
+            groups,
+            self._backend.outputs(([features[i] for i in indices] for indices in groups), pooling),
         )
 
-    def stream(self, features, batch_size=32, look_ahead=64):
-        """The outputs for any number of sequences, one by one in their order, in bounded memory.
+    def stream(
+        self, features: Iterable[Features], batch_size: int = 32, look_ahead: int = 64
+    ) -> Iterator[Any]:
+        """Compute the outputs of any number of sequences, one by one, in bounded memory.
 
         Parameters
         ----------
@@ -211,7 +257,7 @@ class Predictor:
             As for :meth:`batches`.
         """
         _check_positive(batch_size=batch_size, look_ahead=look_ahead)
-        trim = memory_trimmer()
+        trim = heap_trimmer()
         for block in self._blocks(features, batch_size * look_ahead):
             yield from self._in_order(block, batch_size)
             trim()
@@ -228,14 +274,14 @@ class Predictor:
             yield block
 
     def _in_order(self, features, batch_size):
-        found = [None] * len(features)
+        results = [None] * len(features)
         for indices, outputs in self.batches(features, batch_size):
             rows = outputs
             if isinstance(outputs, tuple):
                 rows = itertools.starmap(type(outputs), zip(*outputs))
             for index, row in zip(indices, rows):
-                found[index] = row
-        return found
+                results[index] = row
+        return results
 
     def _check_pooling(self, pooling):
         if pooling is None and self._needs_positions:
@@ -248,16 +294,19 @@ class Predictor:
             raise ValueError("pooling='pooler': the model has no pooler")
 
 
-def head_of(network):
-    """The BertModel or BertHead that a network is, or has beside a CRF."""
+def unwrap_head(network: BertBlock) -> Union[BertModel, BertHead]:
+    """Return the BertModel or BertHead inside a network, which may be the network itself."""
     head = network.tagger if isinstance(network, BertCrfTagger) else network
     if not isinstance(head, (BertModel, BertHead)):
         raise TypeError(f'{type(network).__name__} is no network around a BERT')
     return head
 
 
-def default_threads():
-    """How many threads to use: OMP_NUM_THREADS, else one for each core the process may use."""
+head_of = unwrap_head  # its name in 0.1
+
+
+def default_threads() -> int:
+    """Return the number of threads: OMP_NUM_THREADS, else the cores that the process may use."""
     given = os.environ.get('OMP_NUM_THREADS', '')
     return int(given) if given.isdecimal() and int(given) else physical_cores()
 

@@ -1,14 +1,17 @@
-"""Which of many vectors are most similar to others, by the cosine of their angle."""
+"""Search for the most similar of many vectors, by the cosine of their angle."""
 
 from __future__ import annotations
+
+from pathlib import Path
+from typing import Union
 
 import numpy as np
 
 _BLOCK = 1 << 15  # rows compared at once
 
 
-def cosine(first, second):
-    """The cosine of the angle between vectors, row by row.
+def cosine(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Compute the cosine of the angle between vectors, row by row.
 
     Parameters
     ----------
@@ -27,8 +30,8 @@ def cosine(first, second):
     return (_unit(first) * _unit(second)).sum(axis=-1)
 
 
-def open_vectors(path):
-    """The vectors of a .npy file, read from the disk as they are needed.
+def open_vectors(path: Union[str, Path]) -> np.memmap:
+    """Open the vectors of a .npy file, to be read from the disk as they are needed.
 
     Parameters
     ----------
@@ -48,7 +51,7 @@ def open_vectors(path):
         vectors = np.lib.format.open_memmap(path, mode='r')
     except (ValueError, SyntaxError, OverflowError, MemoryError, TypeError) as error:
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise ValueError(f'{path}: is not a whole .npy file ({reason})') from None
+        raise ValueError(f'{path}: is not a complete .npy file ({reason})') from None
     if vectors.ndim != 2 or vectors.dtype.kind != 'f':
         raise ValueError(
             f'{path}: holds an array of {vectors.dtype} of shape {vectors.shape}; '
@@ -57,8 +60,10 @@ def open_vectors(path):
     return vectors
 
 
-def cosine_search(queries, vectors, k=10):
-    """The vectors most similar to each query.
+def cosine_search(
+    queries: np.ndarray, vectors: np.ndarray, k: int = 10
+) -> tuple[np.ndarray, np.ndarray]:
+    """Find the vectors most similar to each query.
 
     Parameters
     ----------
@@ -66,7 +71,7 @@ def cosine_search(queries, vectors, k=10):
     vectors : numpy.ndarray, shape (n, C)
         May be one of :func:`open_vectors`: a block of it is in memory at a time.
     k : int
-        How many to find; all of them if there are fewer.
+        Vectors to find; all of them if there are fewer.
 
     Returns
     -------
@@ -97,9 +102,9 @@ def cosine_search(queries, vectors, k=10):
     indices = np.zeros((len(queries), 0), 'int64')
     cosines = np.zeros((len(queries), 0), 'float32')
     for begin in range(0, len(vectors), _BLOCK):
-        found = queries @ _unit(vectors[begin : begin + _BLOCK]).T  # (Q, block)
-        numbers = np.broadcast_to(np.arange(begin, begin + found.shape[1]), found.shape)
-        cosines = np.concatenate([cosines, found], axis=1)
+        products = queries @ _unit(vectors[begin : begin + _BLOCK]).T  # (Q, block)
+        numbers = np.broadcast_to(np.arange(begin, begin + products.shape[1]), products.shape)
+        cosines = np.concatenate([cosines, products], axis=1)
         indices = np.concatenate([indices, numbers], axis=1)
         # Candidates stand in the order of the vectors, so a stable sort settles equals.
         best = np.argsort(-cosines, axis=1, kind='stable')[:, :k]

@@ -1,22 +1,20 @@
-"""Vectors of sentences: a BERT over any number of texts, and what is pooled from it."""
+"""Vectors of sentences: the encodings of a BERT, pooled, for any number of texts."""
 
 from __future__ import annotations
 
 import itertools
 import warnings
+from typing import Any, Optional, Union
 
 import numpy as np
 
+from .._internal.counter import Counter
 from ..data import Features, SentenceTransform
+from ..data.streams import Call, ResultStream, Texts, chunk_texts, heap_trimmer, prefetch
+from ..data.tokenizers.base import SubwordTokenizer
+from ..modeling.bert import BertBlock, BertModel
 from .backends import POOLINGS
-from .batches import (
-    bert_of,
-    blocks_of,
-    checked_length,
-    computed_ahead,
-    layer_number,
-    memory_trimmer,
-)
+from .batches import bert_of, checked_length, inner_bert, layer_number
 from .predictor import Predictor
 
 LONG = ('cut', 'windows')
@@ -29,7 +27,8 @@ class SentenceEncoder:
     """One vector for each text or pair of texts.
 
     Texts are sorted by length within blocks of a bounded size, so that batches need little
-    padding; the results are in the order of the texts.
+    padding; the results are in the order of the texts. Several threads may use one encoder at once;
+    it can be copied and pickled.
 
     Parameters
     ----------
@@ -50,8 +49,8 @@ class SentenceEncoder:
         Sequences in a batch, where batches are padded; texts are read in blocks of 64 times as
         many.
     long : str
-        What is done with a longer text: 'cut' at its end, or 'windows', the mean over the vectors
-        of parts of like lengths. Pairs are always cut.
+        Treatment of a longer text: 'cut' at its end, or 'windows', the mean over the vectors of
+        parts of like lengths. Pairs are always cut.
 
     Raises
     ------
@@ -70,42 +69,55 @@ class SentenceEncoder:
 
     def __init__(
         self,
-        model,
-        tokenizer,
-        pooling='mean',
-        normalize=True,
-        max_length=None,
-        batch_size=32,
-        long='cut',
-    ):
+        model: Union[BertBlock, Predictor],
+        tokenizer: SubwordTokenizer,
+        pooling: str = 'mean',
+        normalize: bool = True,
+        max_length: Optional[int] = None,
+        batch_size: int = 32,
+        long: str = 'cut',
+    ) -> None:
         predictor = model if isinstance(model, Predictor) else None
-        self.bert = bert_of(model if predictor is None else predictor.network, tokenizer)
+        network: Any = model if predictor is None else predictor.network
+        bert = bert_of(network, tokenizer)
         if batch_size < 1:
             raise ValueError(f'batch_size={batch_size}: expected 1 or more')
         if long not in LONG:
             raise ValueError(f'long={long!r}: expected one of {LONG}')
-        self._pooling, num_layers = _parsed(self.bert, pooling)
+        self._pooling, num_layers = _parsed(bert, pooling)
         if predictor is not None and num_layers is not None:
             raise ValueError(
                 f'pooling={pooling!r}: expected the model itself, not a Predictor; or '
                 f"Predictor(model, num_layers={num_layers}) and pooling='mean'"
             )
-        self._predictor = predictor or Predictor(self.bert, num_layers=num_layers)
+        self._predictor = predictor or Predictor(bert, num_layers=num_layers)
         self._normalize, self._batch_size, self._long = normalize, batch_size, long
         self._tokenizer = tokenizer
-        self._transform = SentenceTransform(tokenizer, checked_length(self.bert, max_length))
-        self.num_cut = 0
-        """How many texts were cut so far, for being longer than ``max_length``."""
-        self.num_tokens = 0
-        """How many tokens were encoded so far."""
+        self._transform = SentenceTransform(tokenizer, checked_length(bert, max_length))
+        self._num_cut, self._num_tokens = Counter(), Counter()
 
     @property
-    def units(self):
+    def num_cut(self) -> int:
+        """How many texts were cut so far in all calls, for being longer than ``max_length``."""
+        return self._num_cut.value
+
+    @property
+    def num_tokens(self) -> int:
+        """How many tokens were encoded so far in all calls."""
+        return self._num_tokens.value
+
+    @property
+    def bert(self) -> BertModel:
+        """The BERT whose encodings are pooled."""
+        return inner_bert(self._predictor.network)
+
+    @property
+    def units(self) -> int:
         """The length C of a vector."""
         return self.bert.config.units
 
-    def encode(self, texts):
-        """The vectors of a list of texts.
+    def encode(self, texts: Texts) -> np.ndarray:
+        """Compute the vectors of a list of texts.
 
         Parameters
         ----------
@@ -126,43 +138,49 @@ class SentenceEncoder:
         UserWarning
             If texts were cut; the message says how many.
         """
-        before = self.num_cut
-        blocks = list(self.encode_stream(texts))
-        if self.num_cut > before:
+        stream = self.encode_stream(texts)
+        blocks = list(stream)
+        if stream.num_cut:
             warnings.warn(
-                f'{self.num_cut - before} of {sum(map(len, blocks))} texts were longer '
+                f'{stream.num_cut} of {sum(map(len, blocks))} texts were longer '
                 f'than max_length={self._transform.max_length} tokens and were cut; '
-                f"long='windows' reads them whole",
+                f"long='windows' reads all of them",
                 stacklevel=2,
             )
         return np.concatenate(blocks) if blocks else np.zeros((0, self.units), 'float32')
 
-    def encode_stream(self, texts):
-        """The vectors of any number of texts, a block at a time, in bounded memory.
+    def encode_stream(self, texts: Texts) -> ResultStream:
+        """Compute the vectors of any number of texts, a block at a time, in bounded memory.
 
-        ``num_cut`` tells how many texts were cut. One block more than was given out is read, so
-        that its tokens are made while the network computes.
+        One block more than was returned is read, so that its tokens are made while the network
+        computes.
 
         Parameters
         ----------
         texts : iterable of str or of (str, str)
 
-        Yields
-        ------
-        numpy.ndarray, float32, shape (n, C)
-            Of the next n texts.
+        Returns
+        -------
+        ResultStream
+            An iterator of numpy.ndarray, float32, shape (n, C): the vectors of the next n texts.
+            Its ``num_cut`` is how many of these texts were cut so far.
 
         Raises
         ------
         TypeError
             As in :meth:`encode`.
         """
-        trim = memory_trimmer()
-        for features, counts, num_cut in computed_ahead(
-            self._features, blocks_of(texts, self._batch_size * _LOOK_AHEAD)
+        call = Call()
+        return ResultStream(self._computed(texts, call), call)
+
+    def _computed(self, texts, call):
+        trim = heap_trimmer()
+        for features, counts, num_cut in prefetch(
+            self._features, chunk_texts(texts, self._batch_size * _LOOK_AHEAD)
         ):
-            self.num_cut += num_cut
-            self.num_tokens += sum(feature.valid_length for feature in features)
+            call.num_cut += num_cut
+            self._num_cut.add(num_cut)
+            self._num_tokens.add(sum(feature.valid_length for feature in features))
             vectors = np.empty((len(features), self.units), 'float32')
             for indices, pooled in self._predictor.batches(
                 features, self._batch_size, self._pooling

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple, Optional
 
 import numpy as np
 
+from .._internal.counter import Counter
 from ..data import Features, SentenceTransform
-from ..data.tokenizers.base import ROLES
-from .batches import Batches, bert_of, blocks_of, checked_length, layer_encodings, layer_number
+from ..data.streams import Call, ResultStream, Texts, chunk_texts
+from ..data.tokenizers.base import ROLES, SubwordTokenizer
+from ..modeling.bert import BertBlock
+from .batches import PaddedBatches, bert_of, checked_length, layer_number
 from .predictor import Predictor
 
 OOV_WAYS = ('avg', 'sum', 'last')
@@ -34,8 +38,15 @@ class WordFeatures(NamedTuple):
     num_pieces: list[int]
 
 
-def layer_features(model, tokenizer, texts, layers=(-1, -2, -3, -4), max_length=128, batch_size=32):
-    """What chosen layers give for each token of texts or pairs; Google's ``extract_features``.
+def layer_features(
+    model: BertBlock,
+    tokenizer: SubwordTokenizer,
+    texts: Texts,
+    layers: Sequence[int] = (-1, -2, -3, -4),
+    max_length: int = 128,
+    batch_size: int = 32,
+) -> Iterator[LayerFeatures]:
+    """Compute the encodings of each token in chosen layers, as Google's ``extract_features``.
 
     Parameters
     ----------
@@ -72,30 +83,31 @@ def layer_features(model, tokenizer, texts, layers=(-1, -2, -3, -4), max_length=
     transform = SentenceTransform(tokenizer, checked_length(bert, max_length))
     if not len(layers):
         raise ValueError('layers must name one layer or more, got none')
-    numbers = [layer_number(bert, layer) for layer in layers]
-    batches = Batches(bert, tokenizer, batch_size)
+    numbers = [layer_number(bert, layer) + 1 for layer in layers]
+    batches = PaddedBatches(bert, tokenizer, batch_size)
 
     def run():
-        for block in blocks_of(texts, batch_size * _LOOK_AHEAD):
+        for block in chunk_texts(texts, batch_size * _LOOK_AHEAD):
             features, _ = transform.transform_batch(*block)
-            for feature, values in zip(features, _run(bert, batches, features, numbers)):
+            for feature, values in zip(features, _encode(bert, batches, features, numbers)):
                 yield LayerFeatures(tokenizer.convert_ids_to_tokens(feature.inputs), values)
 
     return run()
 
 
 class WordVectors:
-    """A vector for each word of a text; GluonNLP's ``BertEmbedding``.
+    """One vector for each word of a text, as GluonNLP's ``BertEmbedding``.
 
     Special tokens have none. Words are as the tokenizer splits them, punctuation by itself in
-    WordPiece. They are cut where the sequence would become longer than ``max_length``.
+    WordPiece. They are cut where the sequence would become longer than ``max_length``. Several
+    threads may use one encoder at once; it can be copied and pickled.
 
     Parameters
     ----------
     model : BertModel, or a network around one
     tokenizer : BertTokenizer, BytePairTokenizer or SentencePieceTokenizer
     oov_way : str, optional
-        What becomes of a word of several pieces: 'avg', their mean; 'sum'; 'last', the last
+        How a word of several pieces gets its vector: 'avg', their mean; 'sum'; 'last', the last
         piece's vector. None: each piece has its own vector.
     max_length : int, optional
         The longest sequence in tokens, special tokens included; by default the model's longest.
@@ -119,58 +131,77 @@ class WordVectors:
     (['GluonNLP', 'works', '.'], [5, 1, 1], (3, 384))
     """
 
-    def __init__(self, model, tokenizer, oov_way='avg', max_length=None, batch_size=32, layer=-1):
+    def __init__(
+        self,
+        model: BertBlock,
+        tokenizer: SubwordTokenizer,
+        oov_way: Optional[str] = 'avg',
+        max_length: Optional[int] = None,
+        batch_size: int = 32,
+        layer: int = -1,
+    ) -> None:
         if oov_way not in (*OOV_WAYS, None):
             raise ValueError(f'oov_way={oov_way!r}: expected one of {OOV_WAYS} or None')
-        self._bert, self._tokenizer = bert_of(model, tokenizer), tokenizer
-        self._oov_way = oov_way
-        self._max_length = checked_length(self._bert, max_length)
+        bert = bert_of(model, tokenizer)
+        self._tokenizer, self._oov_way = tokenizer, oov_way
+        self._max_length = checked_length(bert, max_length)
         if batch_size < 1:
             raise ValueError(f'batch_size={batch_size}: expected 1 or more')
-        self._run = Predictor(self._bert, num_layers=layer_number(self._bert, layer) + 1)
+        self._predictor = Predictor(bert, num_layers=layer_number(bert, layer) + 1)
         self._batch_size = batch_size
         vocab = tokenizer.vocab
         self._begin, self._end = vocab[[vocab.cls_token, vocab.sep_token]]
         self._special = {
             vocab[token] for name in ROLES if (token := getattr(vocab, name, None)) is not None
         }
-        self.num_cut = 0
-        """How many texts were cut so far, for being longer than ``max_length``."""
+        self._num_cut = Counter()
 
-    def encode(self, texts):
-        """The words and vectors of a list of texts, as a list of :class:`WordFeatures`."""
+    @property
+    def num_cut(self) -> int:
+        """How many texts were cut so far in all calls, for being longer than ``max_length``."""
+        return self._num_cut.value
+
+    def encode(self, texts: Iterable[str]) -> list[WordFeatures]:
+        """Compute the words and vectors of a list of texts."""
         return list(self.encode_stream(texts))
 
-    def encode_stream(self, texts):
-        """The same for any number of texts, in bounded memory.
+    def encode_stream(self, texts: Iterable[str]) -> ResultStream:
+        """Compute the words and vectors of any number of texts, in bounded memory.
 
         Parameters
         ----------
         texts : iterable of str
 
-        Yields
-        ------
-        WordFeatures
-            In the order of ``texts``.
+        Returns
+        -------
+        ResultStream
+            An iterator of WordFeatures, in the order of ``texts``. Its ``num_cut`` is how many of
+            these texts were cut so far.
 
         Raises
         ------
         TypeError
             If one of them is no text.
         """
-        for block, pairs in blocks_of(texts, self._batch_size * _LOOK_AHEAD):
+        call = Call()
+        return ResultStream(self._computed(texts, call), call)
+
+    def _computed(self, texts, call):
+        for block, pairs in chunk_texts(texts, self._batch_size * _LOOK_AHEAD):
             if pairs is not None:
                 raise TypeError('texts must be str, got a pair')
             encoded = self._tokenizer.encode_batch(block)
             room = self._max_length - 2
-            self.num_cut += sum(len(item.ids) > room for item in encoded)
+            num_cut = sum(len(item.ids) > room for item in encoded)
+            call.num_cut += num_cut
+            self._num_cut.add(num_cut)
             features = []
             for item in encoded:
                 ids = [self._begin, *item.ids[:room], self._end]
                 features.append(
                     Features(np.array(ids, 'int32'), np.zeros(len(ids), 'int32'), len(ids))
                 )
-            results = self._run.stream(features, self._batch_size, _LOOK_AHEAD)
+            results = self._predictor.stream(features, self._batch_size, _LOOK_AHEAD)
             for text, item, vectors in zip(block, encoded, results):
                 yield self._merged(text, item, vectors[1:-1])
 
@@ -201,12 +232,13 @@ class WordVectors:
         )
 
 
-def _run(bert, batches, features, layers):
-    """The values (L, T, C) of each sequence's own tokens, in order."""
+def _encode(bert, batches, features, layers):
+    """The values (L, T, C) of each sequence's tokens, padding left out, in order."""
     results = [None] * len(features)
     for indices, arrays in batches(features):
-        found = [encodings.asnumpy() for encodings in layer_encodings(bert, layers, *arrays)]
+        outputs = bert.layer_outputs(*arrays, attentions=False, layers=layers)
+        encodings = [layer.asnumpy() for layer in outputs.encodings]  # (N, T, C) each
         for row, index in enumerate(indices):
             length = features[index].valid_length
-            results[index] = np.stack([layer[row, :length] for layer in found])
+            results[index] = np.stack([layer[row, :length] for layer in encodings])
     return results

@@ -47,11 +47,13 @@ class NativeEncoder:
     """
 
     def __init__(self, bert, precision='float32', keep=(), num_layers=None, sizes=None):
+        keep = tuple(keep)
         if not accepts(bert):
             raise ValueError(
                 f'the native encoder needs the kernels, and a network in float32 on '
                 f'the CPU (kernels in use: {describe()})'
             )
+        self._arguments = bert, precision, keep, num_layers, sizes
         self.config = bert.config
         self.use_pooler = bert.use_pooler and num_layers is None
         num_layers = bert.config.num_layers if num_layers is None else num_layers
@@ -91,6 +93,10 @@ class NativeEncoder:
             raise MemoryError('no memory for the weights of the native encoder')
         self._handle = ctypes.c_void_p(handle)
         weakref.finalize(self, functions.gluon_bert_free_encoder, self._handle)
+
+    def __reduce__(self):
+        # The handle is this process's own: a copy lays out the weights anew.
+        return type(self), self._arguments
 
     @staticmethod
     def _input_sizes(bert, precision, num_layers, sizes):
@@ -133,9 +139,11 @@ class NativeEncoder:
         Raises
         ------
         ValueError
-            If an id, a type or a length is out of range.
+            If an id, a type or a length is out of range, or there is no pooler for ``pooled``.
         MemoryError
         """
+        if pooled and not self.use_pooler:
+            raise ValueError('pooled=True: the encoder has no pooler')
         outputs = [
             np.empty((rows, self.config.units), 'float32') if wanted else None
             for rows, wanted in ((len(ids), sequence), (len(lengths), pooled))

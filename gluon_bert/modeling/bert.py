@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import List, NamedTuple
+from collections.abc import Sequence
+from typing import List, NamedTuple, Optional
 
-import mxnet as mx
 from mxnet import nd
-from mxnet.gluon import HybridBlock, nn
+from mxnet.gluon import nn
 
 from ..checkpoint.gluonnlp.names import common_arrays, to_file_names
 from ..checkpoint.gluonnlp.params_file import read_params, write_params
@@ -15,6 +15,8 @@ from ..checkpoint.names import encoder_names
 from ..checkpoint.tensor_file import listing
 from .layers import AttentionMask, Embeddings, EncoderLayer, dense
 from .parameters import fill
+from .pickling import SharedBlock
+from .pooling import mean_pool  # noqa: F401 (its home in 0.1)
 
 
 class BertOutput(NamedTuple):
@@ -35,7 +37,7 @@ class LayerOutputs(NamedTuple):
     attentions: List[nd.NDArray]
 
 
-class BertBlock(HybridBlock):
+class BertBlock(SharedBlock):
     """A network around a BERT: its input checks, and its files in GluonNLP's layout.
 
     A subclass sets ``config`` and says in :meth:`checkpoint_names` which array of a checkpoint
@@ -318,8 +320,15 @@ class BertModel(BertBlock):
         kept = F.SequenceMask(hidden, sequence_length=lengths, use_sequence_length=True)
         return F.transpose(kept, axes=(1, 0, 2))  # (N, T, C)
 
-    def layer_outputs(self, inputs, token_types=None, valid_length=None, attentions=True):
-        """All layers' encodings and attention probabilities.
+    def layer_outputs(
+        self,
+        inputs: nd.NDArray,
+        token_types: Optional[nd.NDArray] = None,
+        valid_length: Optional[nd.NDArray] = None,
+        attentions: bool = True,
+        layers: Optional[Sequence[int]] = None,
+    ) -> LayerOutputs:
+        """Compute the encodings and attention probabilities of the layers.
 
         Parameters
         ----------
@@ -327,50 +336,39 @@ class BertModel(BertBlock):
             As in the call.
         attentions : bool
             False: only the encodings, which takes less time and memory.
+        layers : sequence of int, optional
+            The encodings to return: 0 for the embeddings, 1 for the first layer and so on; all by
+            default. Layers after the last of these are not run.
 
         Returns
         -------
         LayerOutputs
-            ``encodings``: num_layers + 1 arrays (N, T, C), the embeddings first, zero past the
-            valid length. ``attentions``: num_layers arrays (N, H, T, T); each row sums to 1,
-            padded keys have probability 0, rows of padded queries mean nothing; empty without.
+            ``encodings``: an array (N, T, C) for each of ``layers``, by default num_layers + 1, the
+            embeddings first; zero past the valid length. ``attentions``: an array (N, H, T, T) for
+            each layer that was run; each row sums to 1, padded keys have probability 0, rows of
+            padded queries mean nothing; empty without.
         """
         if token_types is None:
             token_types = nd.zeros_like(inputs)
         _check_inputs(self.config, inputs, token_types)
         if valid_length is None:
             valid_length = nd.full((inputs.shape[0],), inputs.shape[1], ctx=inputs.context)
-        hidden, mask, lengths = self._embed(nd, inputs, token_types, valid_length)
-        encodings, found = [self._batch_major(nd, hidden, lengths)], []
-        for layer in self.layers:
-            if attentions:
-                found.append(layer.attention.probabilities(hidden, mask))
-            hidden = layer(hidden, mask)
-            encodings.append(self._batch_major(nd, hidden, lengths))
-        return LayerOutputs(encodings, found)
+        layers = range(self.config.num_layers + 1) if layers is None else layers
+        with self.lock:
+            hidden, mask, lengths = self._embed(nd, inputs, token_types, valid_length)
+            encodings, probabilities = {}, []
+            if 0 in layers:
+                encodings[0] = self._batch_major(nd, hidden, lengths)
+            for number, layer in zip(range(1, max(layers) + 1), self.layers):
+                if attentions:
+                    probabilities.append(layer.attention.probabilities(hidden, mask))
+                hidden = layer(hidden, mask)
+                if number in layers:
+                    encodings[number] = self._batch_major(nd, hidden, lengths)
+        return LayerOutputs([encodings[number] for number in layers], probabilities)
 
     def checkpoint_names(self):
         return encoder_names(self.config, self.use_pooler)
-
-
-def mean_pool(sequence, valid_length, normalize=True):
-    """Sentence vectors: the mean over the valid tokens (Reimers and Gurevych, 2019, section 3).
-
-    Parameters
-    ----------
-    sequence : NDArray, shape (N, T, C)
-        Zero past the valid length, as :class:`BertModel` gives it.
-    valid_length : NDArray, shape (N,)
-    normalize : bool
-        Scale each vector to Euclidean length 1.
-
-    Returns
-    -------
-    NDArray, shape (N, C)
-    """
-    lengths = valid_length.astype(sequence.dtype).expand_dims(1)  # (N, 1)
-    vectors = mx.nd.broadcast_div(sequence.sum(axis=1), lengths)  # (N, C)
-    return mx.nd.L2Normalization(vectors, eps=1e-24) if normalize else vectors
 
 
 def _check_inputs(config, inputs, token_types):

@@ -3,30 +3,73 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 from abc import ABC, abstractmethod
-from typing import Any, Optional
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NoReturn, Optional
 
-from ..inference.batches import blocks_of, computed_ahead
+import numpy as np
+
+from .._internal.counter import Counter
+from ..data import Features
+from ..data.streams import Call, ResultStream, chunk_texts, prefetch
+from ..data.tokenizers.base import SubwordTokenizer
 from ..inference.devices import devices_of
 from ..inference.predictor import Predictor
+from ..modeling.bert import BertBlock
+from ..tasks.folder import TaskModel
+
+Progress = Optional[Callable[[int], Any]]
 
 
 class InputError(ValueError):
     """An input that cannot be read; ``number`` counts from 0 which, ``reason`` says why."""
 
-    def __init__(self, number, reason):
+    def __init__(self, number: int, reason: str) -> None:
         super().__init__(f'input {number}: {reason}')
         self.number, self.reason = number, reason
+
+    def __reduce__(self):
+        return type(self), (self.number, self.reason)
+
+
+class PipelineCall(Call):
+    """One call of a pipeline: what computes it, and who hears of its progress.
+
+    Parameters
+    ----------
+    make_predictor : callable
+        Returns the Predictor; called when the first block is computed.
+    progress : callable, optional
+        ``progress(count)`` is called with the number of inputs done since its last call.
+    """
+
+    def __init__(self, make_predictor: Callable[[], Predictor], progress: Progress = None) -> None:
+        self._make_predictor, self._progress = make_predictor, progress
+
+    @functools.cached_property
+    def predictor(self) -> Predictor:
+        """The fast form of the network, the same for the whole call."""
+        return self._make_predictor()
+
+    def advance(self, count: int) -> None:
+        """Report that so many more inputs are done."""
+        if self._progress is not None:
+            self._progress(count)
 
 
 class Pipeline(ABC):
     """A network with its tokenizer that is called on texts.
 
-    Called on one input it gives one result; on a list, a list; on any other iterable, an iterator
+    Called on one input it returns one result; on a list, a list; on any other iterable, an iterator
     that reads on as results are taken, in bounded memory. Results are in the order of the inputs.
     Within blocks of ``look_ahead`` batches, inputs are sorted by length so that batches need
     little padding; while the network computes a block, a thread makes the tokens of the next.
+
+    Several threads may call one pipeline at once, and streams of it may be read in turns. It can be
+    copied and pickled, for another process too: weights, tokenizer and settings travel, and what
+    was compiled or laid out for this process is made anew.
 
     Parameters
     ----------
@@ -36,47 +79,69 @@ class Pipeline(ABC):
         Sequences in a batch, where batches are padded; see :meth:`.Predictor.batches`.
     """
 
+    task: str
+
     look_ahead = 64
     """How many batches are sorted by length together; 1 to read nothing before it is needed."""
 
-    num_cut = 0
-    """How many sequences were cut so far, for being too long."""
+    progress: Progress = None
+    """The ``progress`` of calls that are given none. Calls at the same time share it: better give
+    each its own."""
 
-    progress = None
-    """Called, if set, with the number of inputs done since its last call."""
+    _predictor: Optional[Predictor] = None
 
-    _run = _predictor = None
-
-    def __init__(self, network, tokenizer, batch_size=32):
+    def __init__(
+        self, network: BertBlock, tokenizer: SubwordTokenizer, batch_size: int = 32
+    ) -> None:
         if type(batch_size) is not int or batch_size < 1:
             raise ValueError(f'batch_size={batch_size!r}: expected a whole number from 1')
         self.network, self.tokenizer, self.batch_size = network, tokenizer, batch_size
+        self._num_cut = Counter()
         devices_of(network)  # they are checked
 
-    def __call__(self, inputs):
-        """The results of one input, of a list, or of an iterable of inputs."""
+    @property
+    def num_cut(self) -> int:
+        """How many sequences were cut so far in all calls, for being too long."""
+        return self._num_cut.value
+
+    def __call__(self, inputs: Any, progress: Progress = None) -> Any:
+        """Compute the results of one input, of a list, or of an iterable of inputs.
+
+        Parameters
+        ----------
+        inputs : str, (str, str), list or iterable
+        progress : callable, optional
+            As for :meth:`stream`.
+
+        Returns
+        -------
+        NamedTuple, list or ResultStream
+            One result for one input, a list for a list, else a stream.
+        """
         if self._is_one(inputs):
-            return next(self.stream([inputs]))
-        results = self.stream(inputs)
+            return next(self.stream([inputs], progress))
+        results = self.stream(inputs, progress)
         return list(results) if isinstance(inputs, list) else results
 
-    def stream(self, inputs):
-        """The results of any number of inputs, one by one, in bounded memory.
+    def stream(self, inputs: Iterable, progress: Progress = None) -> ResultStream:
+        """Compute the results of any number of inputs, one by one, in bounded memory.
 
         Parameters
         ----------
         inputs : iterable
+        progress : callable, optional
+            ``progress(count)`` is called with the number of inputs done since its last call.
 
-        Yields
-        ------
-        NamedTuple or list
-            As the call gives for one input.
+        Returns
+        -------
+        ResultStream
+            An iterator of results, each as the call returns for one input. Its ``num_cut`` is how
+            many of these inputs were cut so far, for being too long.
         """
-        with self._ready(), contextlib.closing(self._prepared(inputs)) as blocks:
-            for block in blocks:
-                yield from self._results(*block)
+        call = self._new_call(progress)
+        return ResultStream(self._computed(inputs, call), call)
 
-    def freeze(self, predictor=None):
+    def freeze(self, predictor: Optional[Predictor] = None) -> Pipeline:
         """Make the network's fast form once: its parameters will not change any more.
 
         Until then it is made for each call, as for a network in training.
@@ -94,15 +159,24 @@ class Pipeline(ABC):
         self._predictor = Predictor(self.network) if predictor is None else predictor
         return self
 
-    @contextlib.contextmanager
-    def _ready(self):
-        """Within it ``_run`` is the network's fast form."""
-        former = self._run
-        self._run = self._predictor or Predictor(self.network)
-        try:
-            yield
-        finally:
-            self._run = former
+    def __getstate__(self):
+        # A progress bar belongs to this process.
+        return {name: value for name, value in vars(self).items() if name != 'progress'}
+
+    def _new_call(self, progress):
+        return PipelineCall(
+            lambda: self._predictor or Predictor(self.network),
+            self.progress if progress is None else progress,
+        )
+
+    def _computed(self, inputs, call):
+        with contextlib.closing(self._prepared(inputs)) as blocks:
+            for block in blocks:
+                yield from self._results(call, *block)
+
+    def _count_cut(self, call, count):
+        call.num_cut += count
+        self._num_cut.add(count)
 
     def _is_one(self, inputs):
         """Whether this is a single input: a text, or a pair of texts as a tuple."""
@@ -114,7 +188,7 @@ class Pipeline(ABC):
 
     def _prepared(self, inputs):
         """Arguments of :meth:`_results`, block by block."""
-        prepare = computed_ahead if self.look_ahead > 1 else itertools.starmap
+        prepare = prefetch if self.look_ahead > 1 else itertools.starmap
         yield from prepare(self._prepare_from, self._numbered(inputs))
 
     def _numbered(self, inputs):
@@ -129,9 +203,9 @@ class Pipeline(ABC):
         except InputError as error:
             raise InputError(begin + error.number, error.reason) from None
 
-    def _blocks(self, inputs):
+    def _blocks(self, inputs: Iterable) -> Iterator[tuple]:
         """Arguments of :meth:`_prepare`."""
-        return blocks_of(inputs, self.batch_size * self.look_ahead)
+        return chunk_texts(inputs, self.batch_size * self.look_ahead)
 
     def as_json(
         self, result: Any, top_k: Optional[int] = None, words: Optional[list] = None
@@ -158,17 +232,13 @@ class Pipeline(ABC):
         """Arguments of :meth:`_results` for a block; made in a thread, without MXNet."""
 
     @abstractmethod
-    def _results(self, *prepared):
+    def _results(self, call, *prepared):
         """The results of a block, as a list."""
 
     @staticmethod
-    def _fail(number, reason):
+    def _fail(number: int, reason: str) -> NoReturn:
         """Refuse an input by its number in the block that is prepared."""
         raise InputError(number, reason)
-
-    def _tell(self, count):
-        if self.progress is not None:
-            self.progress(count)
 
 
 class TaskPipeline(Pipeline):
@@ -181,7 +251,7 @@ class TaskPipeline(Pipeline):
         As for :class:`Pipeline`; by default as in the evaluations of the training, else 32.
     """
 
-    def __init__(self, model, batch_size=None):
+    def __init__(self, model: TaskModel, batch_size: Optional[int] = None) -> None:
         self.settings = model.settings
         super().__init__(
             model.network,
@@ -189,8 +259,8 @@ class TaskPipeline(Pipeline):
             self.settings.get('batch_size', 32) if batch_size is None else batch_size,
         )
 
-    def features(self, inputs):
-        """The sequences that the network reads of a list of inputs.
+    def features(self, inputs: list) -> list[Features]:
+        """Make the sequences that the network reads of a list of inputs.
 
         Parameters
         ----------
@@ -209,12 +279,14 @@ class TaskPipeline(Pipeline):
     def _features(self, *prepared):
         """The sequences in what was prepared of a block."""
 
-    def _outputs(self, features, tell=False):
+    def _outputs(
+        self, call: PipelineCall, features: Sequence[Features], advance: bool = False
+    ) -> list[np.ndarray]:
         """The network's output for each sequence: a list of arrays (K,), or (T, K)."""
-        found = [None] * len(features)
-        for indices, outputs in self._run.batches(features, self.batch_size):
+        rows: list = [None] * len(features)
+        for indices, outputs in call.predictor.batches(features, self.batch_size):
             for index, output in zip(indices.tolist(), outputs):
-                found[index] = output
-            if tell:
-                self._tell(len(indices))
-        return found
+                rows[index] = output
+            if advance:
+                call.advance(len(indices))
+        return rows

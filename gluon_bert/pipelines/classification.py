@@ -8,6 +8,7 @@ import numpy as np
 
 from .._internal.numerics import sigmoid, softmax  # noqa: F401 (sigmoid: its place in 0.1)
 from ..data import SentenceTransform
+from ..tasks.folder import TaskModel
 from .base import TaskPipeline
 
 
@@ -38,7 +39,7 @@ class SequencePipeline(TaskPipeline):
         Texts computed at once; by default as in the evaluations of the training, else 32.
     """
 
-    def __init__(self, model, batch_size=None):
+    def __init__(self, model: TaskModel, batch_size: Optional[int] = None) -> None:
         super().__init__(model, batch_size)
         self._transform = SentenceTransform(model.tokenizer, self.settings['max_len'])
 
@@ -49,13 +50,13 @@ class SequencePipeline(TaskPipeline):
     def _features(self, features, num_cut):
         return features
 
-    def _scores(self, features, num_cut):
-        """What the network gives for a block, (N, K)."""
-        self.num_cut += num_cut
-        return np.stack(self._outputs(features, tell=True))
+    def _scores(self, call, features, num_cut):
+        """The scores of a block, (N, K)."""
+        self._count_cut(call, num_cut)
+        return np.stack(self._outputs(call, features, advance=True))
 
     def _check(self, texts, pairs):
-        """See that there are pairs exactly if the network has learned from pairs."""
+        """Check that there are pairs if and only if the network was trained on pairs."""
         wanted = self.settings.get('pair')
         for number in range(len(texts) if wanted is not None else 0):
             if wanted != (pairs is not None and pairs[number] is not None):
@@ -70,7 +71,7 @@ class SequencePipeline(TaskPipeline):
 class ClassificationPipeline(SequencePipeline):
     """The classes of texts or of pairs of texts.
 
-    Called on a text, or on a pair as a tuple of two, it gives a :class:`Classification`; see
+    Called on a text, or on a pair as a tuple of two, it returns a :class:`Classification`; see
     :class:`Pipeline` for lists and iterators. Longer texts are cut, ``num_cut`` counts them.
 
     Parameters
@@ -84,12 +85,12 @@ class ClassificationPipeline(SequencePipeline):
     task = 'text-classification'
 
     @property
-    def labels(self):
+    def labels(self) -> list[str]:
         """The names of the classes, in the order of their numbers."""
         return self.settings['labels']
 
-    def _results(self, features, num_cut):
-        scores = self._scores(features, num_cut)
+    def _results(self, call, features, num_cut):
+        scores = self._scores(call, features, num_cut)
         shares = softmax(scores)
         best = scores.argmax(axis=1)
         return [
@@ -115,7 +116,7 @@ def most_probable(probabilities: dict[str, float], top_k: Optional[int]) -> dict
 class RegressionPipeline(SequencePipeline):
     """The scores of texts or of pairs of texts.
 
-    Called on a text, or on a pair as a tuple of two, it gives a :class:`Regression`; see
+    Called on a text, or on a pair as a tuple of two, it returns a :class:`Regression`; see
     :class:`Pipeline` for lists and iterators. Longer texts are cut, ``num_cut`` counts them.
 
     Parameters
@@ -128,7 +129,7 @@ class RegressionPipeline(SequencePipeline):
 
     task = 'text-regression'
 
-    def _results(self, features, num_cut):
+    def _results(self, call, features, num_cut):
         low, high = self.settings.get('range', (-np.inf, np.inf))
-        values = self._scores(features, num_cut)[:, 0].clip(low, high)
+        values = self._scores(call, features, num_cut)[:, 0].clip(low, high)
         return [Regression(value) for value in values.tolist()]

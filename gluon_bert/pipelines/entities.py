@@ -4,30 +4,25 @@ from __future__ import annotations
 
 import itertools
 import re
-from typing import Any, NamedTuple, Optional
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Optional, Union
 
 from tokenizers.pre_tokenizers import BertPreTokenizer
 
-from ..data import (
-    Span,
-    join_windows,
-    make_windows,
-    repair_tags,
-    spans_to_tags,
-    tag_names,
-    tag_spans,
-)
+from ..data import Span, join_windows, make_windows, spans_to_tags, tag_names, tag_spans
+from ..data.ner.windows import Window
+from ..data.streams import chunk
 from ..data.tokenizers.base import checked_text
 from ..modeling.tagging import best_tags, tag_probabilities
-from .base import TaskPipeline
+from ..tasks.folder import TaskModel
+from .base import Progress, TaskPipeline
 
-# Characters that BERT makes words of their own.
+# Characters each of which BERT makes a word.
 _CHINESE = re.compile(
     '[\u4e00-\u9fff\u3400-\u4dbf\uf900-\ufaff\U00020000-\U0002a6df'
     '\U0002a700-\U0002b73f\U0002b740-\U0002b81f\U0002b820-\U0002ceaf'
     '\U0002f800-\U0002fa1f]'
 )
-_MAX_CHARACTERS = 4 << 20  # of the texts of a block
 
 
 class Entity(NamedTuple):
@@ -47,7 +42,7 @@ class Entity(NamedTuple):
 class EntityPipeline(TaskPipeline):
     """The entities of texts.
 
-    Called on a text it gives a list of :class:`Entity`. A text is split into words, or into
+    Called on a text it returns a list of :class:`Entity`. A text is split into words, or into
     characters for a network that was trained on characters; a sentence that is split already is
     given as a list of words within a list or another iterable. See :class:`Pipeline` for lists and
     iterators. Long sentences are read in windows.
@@ -63,57 +58,46 @@ class EntityPipeline(TaskPipeline):
     task = 'token-classification'
     look_ahead = 16
 
-    def __init__(self, model, batch_size=None):
+    def __init__(self, model: TaskModel, batch_size: Optional[int] = None) -> None:
         super().__init__(model, batch_size)
         self.tags = tag_names(self.settings['kinds'], self.settings['scheme'])
 
-    def windows(self, sentences):
-        """The windows of sentences of words, see :func:`.make_windows`."""
+    def windows(self, sentences: Sequence[Sequence[str]]) -> list[Window]:
+        """Make the windows of sentences of words, see :func:`.make_windows`."""
         return make_windows(
             self.tokenizer, sentences, self.settings['max_len'], self.settings.get('overlap')
         )
 
-    def raw_tags(self, sentences):
-        """The network's own tags, which without a CRF may be no valid sequence.
+    def raw_tags(
+        self, sentences: Sequence[Sequence[str]], progress: Progress = None
+    ) -> list[list[str]]:
+        """Predict the tags of sentences, which without a CRF may be no valid sequence.
 
         Parameters
         ----------
         sentences : list of list of str
             Words; for a network trained on characters, characters.
+        progress : callable, optional
+            As for :meth:`.Pipeline.stream`.
 
         Returns
         -------
         list of list of str
         """
-        with self._ready():
-            return [
-                tags
-                for (block,) in self._blocks(sentences)
-                for tags, _ in self._tagged(block, self.windows(block))
-            ]
-
-    def predict_tags(self, sentences, scheme=None):
-        """The tags of sentences.
-
-        Parameters
-        ----------
-        sentences : list of list of str
-            As for :meth:`raw_tags`.
-        scheme : str, optional
-            Of the tags given; by default that of the files that were learned from.
-
-        Returns
-        -------
-        list of list of str
-            Valid sequences, with the entities that conlleval finds in the network's tags.
-        """
+        call = self._new_call(progress)
         return [
-            repair_tags(tags, scheme or self.settings['file_scheme'])
-            for tags in self.raw_tags(sentences)
+            tags
+            for (block,) in self._blocks(sentences)
+            for tags, _ in self._tagged(call, block, self.windows(block))
         ]
 
-    def entities(self, sentence, tags, probabilities=None):
-        """The entities of a text or of words with their tags.
+    def entities(
+        self,
+        sentence: Union[str, Sequence[str]],
+        tags: Sequence[str],
+        probabilities: Optional[Sequence[float]] = None,
+    ) -> list[Entity]:
+        """Join the tags of a text or of words to entities.
 
         Parameters
         ----------
@@ -128,19 +112,19 @@ class EntityPipeline(TaskPipeline):
         list of Entity
         """
         _, offsets = self.words(sentence)
-        found = []
+        entities = []
         for begin, end, kind in tag_spans(tags):
             least = None if probabilities is None else float(min(probabilities[begin:end]))
-            if isinstance(sentence, str):
+            if isinstance(sentence, str) and offsets is not None:
                 start, stop = offsets[begin][0], offsets[end - 1][1]
-                found.append(Entity(sentence[start:stop], kind, start, stop, least))
+                entities.append(Entity(sentence[start:stop], kind, start, stop, least))
             else:
                 text = ('' if self.settings['characters'] else ' ').join(sentence[begin:end])
-                found.append(Entity(text, kind, begin, end, least))
-        return found
+                entities.append(Entity(text, kind, begin, end, least))
+        return entities
 
-    def tags_of(self, entities, num_words):
-        """The tags of a sentence given as words, by its entities, as the training files have them.
+    def tags_of(self, entities: Sequence[Entity], num_words: int) -> list[str]:
+        """Write the entities of a sentence given as words as tags, in the training files' scheme.
 
         Parameters
         ----------
@@ -154,10 +138,12 @@ class EntityPipeline(TaskPipeline):
         spans = [Span(entity.start, entity.end, entity.type) for entity in entities]
         return spans_to_tags(spans, num_words, self.settings['file_scheme'])
 
-    def words(self, sentence):
-        """The words of a text, and from which character to before which each stands.
+    def words(
+        self, sentence: Union[str, Sequence[str]]
+    ) -> tuple[Sequence[str], Optional[list[tuple[int, int]]]]:
+        """Split a text into words, with the first character of each and the one behind its last.
 
-        Words that are given as a list are taken as they are.
+        Words that are given as a list are returned as they are, with None.
         """
         if not isinstance(sentence, str):
             return sentence, None
@@ -176,20 +162,8 @@ class EntityPipeline(TaskPipeline):
 
     def _blocks(self, inputs):
         """Texts or sentences of words in blocks of bounded size."""
-        block, num_characters = [], 0
-        for number, item in enumerate(inputs):
-            if not isinstance(item, str) and not (
-                isinstance(item, (list, tuple)) and all(isinstance(word, str) for word in item)
-            ):
-                raise TypeError(
-                    f'input {number}: expected a text or a list of words, got {type(item).__name__}'
-                )
-            block.append(item)
-            num_characters += len(item) if isinstance(item, str) else sum(map(len, item))
-            if len(block) == self.batch_size * self.look_ahead or num_characters > _MAX_CHARACTERS:
-                yield (block,)
-                block, num_characters = [], 0
-        if block:
+        items = (_checked(item, number) for number, item in enumerate(inputs))
+        for block in chunk(items, self.batch_size * self.look_ahead, _num_characters):
             yield (block,)
 
     def _prepare(self, block):
@@ -199,21 +173,21 @@ class EntityPipeline(TaskPipeline):
     def _features(self, block, sentences, windows):
         return [window.features for window in windows]
 
-    def _results(self, block, sentences, windows):
+    def _results(self, call, block, sentences, windows):
         return [
             self.entities(item, tags, shares)
-            for item, (tags, shares) in zip(block, self._tagged(sentences, windows))
+            for item, (tags, shares) in zip(block, self._tagged(call, sentences, windows))
         ]
 
-    def _tagged(self, sentences, windows):
+    def _tagged(self, call, sentences, windows):
         """The network's tags of sentences of words, and their probabilities."""
-        scores = self._outputs([window.features for window in windows])
+        scores = self._outputs(call, [window.features for window in windows])
         scores = join_windows(
             windows,
             [row[window.firsts] for row, window in zip(scores, windows)],
             [len(words) for words in sentences],
         )
-        self._tell(len(sentences))
+        call.advance(len(sentences))
         for row, numbers in zip(scores, best_tags(self.network, scores)):
             shares = tag_probabilities(self.network, row)
             yield (
@@ -222,8 +196,22 @@ class EntityPipeline(TaskPipeline):
             )
 
 
-def split_words(text):
-    """The words of a text as BERT splits it before it cuts them into pieces.
+def _checked(item, number):
+    if not isinstance(item, str) and not (
+        isinstance(item, (list, tuple)) and all(isinstance(word, str) for word in item)
+    ):
+        raise TypeError(
+            f'input {number}: expected a text or a list of words, got {type(item).__name__}'
+        )
+    return item
+
+
+def _num_characters(item):
+    return len(item) if isinstance(item, str) else sum(map(len, item))
+
+
+def split_words(text: str) -> tuple[list[str], list[tuple[int, int]]]:
+    """Split a text into words, as BERT does before it cuts them into pieces.
 
     White space separates words; punctuation marks and Chinese characters are words of their own.
 
@@ -235,7 +223,7 @@ def split_words(text):
     -------
     words : list of str
     offsets : list of (int, int)
-        From which character to before which each stands.
+        The first character of each word, and the one behind its last.
 
     Examples
     --------

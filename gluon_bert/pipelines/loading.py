@@ -1,25 +1,35 @@
-"""The pipeline of a folder, a checkpoint or a model of the zoo."""
+"""Load a folder, a checkpoint or a model of the zoo as a pipeline."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, Optional, Union
 
 import mxnet as mx
 
+from ..checkpoint import Checkpoint
 from ..inference.precision_file import resolve_precision
 from ..inference.predictor import Predictor
 from ..modeling.build import build_network
 from ..tasks.checkpoint import checkpoint_task, task_of
-from ..tasks.folder import has_task, load_task
+from ..tasks.folder import TaskModel, has_task, load_task
 from ..tasks.registry import get_spec
 from ..zoo import ARCHITECTURES, open_checkpoint, resolve, zoo_checkpoint
+from .base import Pipeline, TaskPipeline
 from .pretraining import FillMaskPipeline, NextSentencePipeline
 
 PRETRAINED = {pipeline.task: pipeline for pipeline in (FillMaskPipeline, NextSentencePipeline)}
 
 
-def load_pipeline(source, ctx=None, batch_size=None, task=None, root=None, precision=None):
-    """What a fine-tuned or pre-trained model is used with.
+def load_pipeline(
+    source: Union[str, Path],
+    ctx: Optional[mx.Context] = None,
+    batch_size: Optional[int] = None,
+    task: Optional[str] = None,
+    root: Union[str, Path, None] = None,
+    precision: Optional[str] = None,
+) -> Pipeline:
+    """Load a fine-tuned or pre-trained model as a pipeline.
 
     Parameters
     ----------
@@ -69,8 +79,8 @@ or NextSentencePipeline
     return _frozen(task_pipeline(model, batch_size), precision, source)
 
 
-def task_pipeline(model, batch_size=None):
-    """The pipeline of a network with its settings, such as one in training.
+def task_pipeline(model: TaskModel, batch_size: Optional[int] = None) -> TaskPipeline:
+    """Make the pipeline of a network with its settings, such as one in training.
 
     Parameters
     ----------
@@ -85,8 +95,14 @@ def task_pipeline(model, batch_size=None):
     return model.spec.load('pipeline')(model, batch_size)
 
 
-def checkpoint_pipeline(checkpoint, ctx=None, batch_size=None, task=None, precision=None):
-    """The pipeline of a checkpoint, fine-tuned or pre-trained.
+def checkpoint_pipeline(
+    checkpoint: Checkpoint,
+    ctx: Optional[mx.Context] = None,
+    batch_size: Optional[int] = None,
+    task: Optional[str] = None,
+    precision: Optional[str] = None,
+) -> Pipeline:
+    """Make the pipeline of a checkpoint, fine-tuned or pre-trained.
 
     Parameters
     ----------
@@ -129,8 +145,9 @@ def checkpoint_pipeline(checkpoint, ctx=None, batch_size=None, task=None, precis
             checkpoint.source,
         )
     network = build_network(checkpoint, 'pretraining', ctx)
+    tokenizer: Any = checkpoint.tokenizer
     pipeline = PRETRAINED[task or able[0]](
-        network, checkpoint.tokenizer, 32 if batch_size is None else batch_size
+        network, tokenizer, 32 if batch_size is None else batch_size
     )
     return _frozen(pipeline, precision, checkpoint.source)
 
@@ -144,7 +161,7 @@ def _task_name(task):
 
 
 def _frozen(pipeline, precision, source):
-    """A pipeline with its fast form in a precision."""
+    """A pipeline with its Predictor in a precision."""
     path = Path(source)
     folder = path if path.is_dir() else path.parent if path.is_file() else None
     precision = resolve_precision(precision, folder, pipeline.network.config)

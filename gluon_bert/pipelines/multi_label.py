@@ -62,8 +62,8 @@ class MultiLabelPipeline(SequencePipeline):
         """The least probability at which each label is given."""
         return self.settings['thresholds']
 
-    def _results(self, features, num_cut):
-        scores = self._scores(features, num_cut)
+    def _results(self, call, features, num_cut):
+        scores = self._scores(call, features, num_cut)
         best = scores.argmax(axis=1)
         return [
             LabelSet(

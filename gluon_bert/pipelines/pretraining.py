@@ -1,4 +1,4 @@
-"""What a pre-trained BERT was trained for: words for masks, and whether a text follows another."""
+"""The tasks of pre-training: words for masks, and whether a text follows another."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import numpy as np
 
 from .._internal.numerics import softmax
 from ..data import Features, SentenceTransform, sequential_batches
+from ..data.tokenizers.base import SubwordTokenizer
 from ..inference.batches import bert_of
+from ..modeling.heads import BertForPretraining
 from .base import Pipeline
 
 
@@ -31,31 +33,33 @@ class NextSentence(NamedTuple):
 class _PretrainedPipeline(Pipeline):
     """A pipeline over a network with pre-training heads, of which it needs ``head``."""
 
-    head = None
+    head: str
 
-    def __init__(self, network, tokenizer, batch_size=32):
+    def __init__(
+        self, network: BertForPretraining, tokenizer: SubwordTokenizer, batch_size: int = 32
+    ) -> None:
         if not hasattr(network, self.head):
             raise ValueError(f'{type(network).__name__} has no {self.head} head')
-        self._bert = bert_of(network, tokenizer)
+        bert_of(network, tokenizer)  # checks that the tokenizer is for it
         super().__init__(network, tokenizer, batch_size)
 
-    def _outputs(self, features, positions):
+    def _outputs(self, call, features, positions):
         """The indices of each batch and the scores of the head."""
         lengths = [feature.valid_length for feature in features]
         # No larger batches, for the scores of all words are much memory.
         for indices in sequential_batches(lengths, self.batch_size):
-            chosen = None
+            masked = None
             if hasattr(self.network, 'masked_lm'):
-                chosen = [positions[i] for i in indices]
-            outputs = self._run.batch([features[i] for i in indices], chosen)
+                masked = [positions[i] for i in indices]
+            outputs = call.predictor.batch([features[i] for i in indices], masked)
             yield indices, getattr(outputs, self.head)
-            self._tell(len(indices))
+            call.advance(len(indices))
 
 
 class FillMaskPipeline(_PretrainedPipeline):
     """Tokens for the masks of texts.
 
-    Called on a text with one or more of the tokenizer's mask token, such as ``[MASK]``, it gives
+    Called on a text with one or more of the tokenizer's mask token, such as ``[MASK]``, it returns
     for each mask in turn a list of :class:`Word`, the most probable first. See :class:`Pipeline`
     for lists and iterators.
 
@@ -91,7 +95,13 @@ class FillMaskPipeline(_PretrainedPipeline):
     task = 'fill-mask'
     head = 'masked_lm'
 
-    def __init__(self, network, tokenizer, batch_size=32, top_k=5):
+    def __init__(
+        self,
+        network: BertForPretraining,
+        tokenizer: SubwordTokenizer,
+        batch_size: int = 32,
+        top_k: int = 5,
+    ) -> None:
         super().__init__(network, tokenizer, batch_size)
         if getattr(tokenizer.vocab, 'mask_token', None) is None:
             raise ValueError('the vocabulary has no mask token')
@@ -114,9 +124,9 @@ class FillMaskPipeline(_PretrainedPipeline):
             )
         return self._masked(texts)
 
-    def _results(self, features, positions):
+    def _results(self, call, features, positions):
         results = [None] * len(features)
-        for indices, scores in self._outputs(features, positions):
+        for indices, scores in self._outputs(call, features, positions):
             for index, rows in zip(indices, scores):
                 results[index] = [self._best(row) for row in rows]
         return results
@@ -125,7 +135,7 @@ class FillMaskPipeline(_PretrainedPipeline):
         """The sequences of texts, and where the masks stand in each."""
         vocab = self.tokenizer.vocab
         begin, end, mask = vocab[[vocab.cls_token, vocab.sep_token, vocab.mask_token]]
-        longest = self._bert.config.max_length
+        longest = self.network.config.max_length
         features, positions = [], []
         for number, ids in enumerate(self.tokenizer.encode_ids(texts)):
             if mask not in ids:
@@ -155,7 +165,7 @@ class FillMaskPipeline(_PretrainedPipeline):
 class NextSentencePipeline(_PretrainedPipeline):
     """How probable it is that one text follows another.
 
-    Called on a pair of texts as a tuple it gives a :class:`NextSentence`; see :class:`Pipeline`
+    Called on a pair of texts as a tuple it returns a :class:`NextSentence`; see :class:`Pipeline`
     for lists and iterators. Longer pairs are cut, ``num_cut`` counts them.
 
     Parameters
@@ -175,9 +185,11 @@ class NextSentencePipeline(_PretrainedPipeline):
     task = 'next-sentence'
     head = 'next_sentence'
 
-    def __init__(self, network, tokenizer, batch_size=32):
+    def __init__(
+        self, network: BertForPretraining, tokenizer: SubwordTokenizer, batch_size: int = 32
+    ) -> None:
         super().__init__(network, tokenizer, batch_size)
-        self._transform = SentenceTransform(tokenizer, self._bert.config.max_length)
+        self._transform = SentenceTransform(tokenizer, self.network.config.max_length)
 
     def _prepare(self, texts, pairs):
         for number in range(len(texts)):
@@ -185,10 +197,10 @@ class NextSentencePipeline(_PretrainedPipeline):
                 self._fail(number, 'one text, expected a pair')
         return self._transform.transform_batch(texts, pairs)
 
-    def _results(self, features, num_cut):
-        self.num_cut += num_cut
+    def _results(self, call, features, num_cut):
+        self._count_cut(call, num_cut)
         results = [None] * len(features)
-        for indices, scores in self._outputs(features, [[]] * len(features)):
+        for indices, scores in self._outputs(call, features, [[]] * len(features)):
             for index, share in zip(indices, softmax(scores)[:, 0].tolist()):
                 results[index] = NextSentence(share > 0.5, share)
         return results

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Optional
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Optional, Union
 
 import numpy as np
 
 from ..data import Question, build_windows
-from ..data.squad.answers import Candidate, find_answers
-from .base import TaskPipeline
+from ..data.squad.answers import Candidate, Prediction, find_answers
+from ..data.squad.windows import Windows
+from .base import Progress, TaskPipeline
 
 
 class Answer(NamedTuple):
@@ -30,7 +32,7 @@ class Answer(NamedTuple):
 
 
 class QuestionPipeline(TaskPipeline):
-    """Answers cut from the context as it is written; long contexts are read in windows.
+    """Answers that are cut out of the context; long contexts are read in windows.
 
     Parameters
     ----------
@@ -43,8 +45,13 @@ class QuestionPipeline(TaskPipeline):
     task = 'question-answering'
     look_ahead = 8
 
-    def __call__(self, question, context=None):
-        """The answer to a question, or those to several.
+    def __call__(  # type: ignore[override]
+        self,
+        question: Any,
+        context: Union[str, Sequence[str], None] = None,
+        progress: Progress = None,
+    ) -> Any:
+        """Answer a question, or several.
 
         Parameters
         ----------
@@ -52,6 +59,8 @@ class QuestionPipeline(TaskPipeline):
             Without ``context``: a tuple (question, context), or a list or iterable of these.
         context : str, or list of str, optional
             One for each question, or one for all.
+        progress : callable, optional
+            As for :meth:`.Pipeline.stream`.
 
         Returns
         -------
@@ -65,20 +74,25 @@ class QuestionPipeline(TaskPipeline):
             context.
         """
         if context is None:
-            return super().__call__(question)
+            return super().__call__(question, progress)
         if isinstance(question, str):
             if not isinstance(context, str):
                 raise TypeError('context must be a str where question is one')
-            return super().__call__((question, context))
+            return super().__call__((question, context), progress)
         contexts = [context] * len(question) if isinstance(context, str) else context
         if len(contexts) != len(question):
             raise ValueError(
                 f'context: expected one for each of {len(question)} questions, got {len(contexts)}'
             )
-        return super().__call__(list(zip(question, contexts)))
+        return super().__call__(list(zip(question, contexts)), progress)
 
-    def windows(self, questions, build=build_windows, **options):
-        """The windows of questions, with the settings of the network.
+    def windows(
+        self,
+        questions: Sequence[Question],
+        build: Callable[..., Windows] = build_windows,
+        **options: Any,
+    ) -> Windows:
+        """Make the windows of questions, with the settings of the network.
 
         Parameters
         ----------
@@ -102,50 +116,66 @@ class QuestionPipeline(TaskPipeline):
             },
         )
 
-    def predictions(self, questions, windows=None):
-        """Answers as :func:`.find_answers` gives them, for the evaluation of a whole file.
+    def predictions(
+        self,
+        questions: Sequence[Question],
+        windows: Optional[Windows] = None,
+        progress: Progress = None,
+    ) -> list[Prediction]:
+        """Find answers as :func:`.find_answers` does, for the evaluation of a whole file.
 
         Parameters
         ----------
         questions : list of Question
         windows : Windows, optional
             Of these questions, where they are made already.
+        progress : callable, optional
+            As for :meth:`.Pipeline.stream`.
 
         Returns
         -------
         list of Prediction
         """
-        windows = self.windows(questions) if windows is None else windows
-        names = 'n_best_size', 'max_answer_length', 'version_2', 'null_score_diff_threshold'
-        return find_answers(
-            questions,
-            windows,
-            self.scores(questions, windows),
-            **{name: self.settings[name] for name in names},
-        )
+        return self._predict(self._new_call(progress), questions, windows)
 
-    def scores(self, questions, windows):
-        """The logits of each window: what :meth:`predictions` are made from.
+    def scores(
+        self, questions: Sequence[Question], windows: Windows, progress: Progress = None
+    ) -> list[np.ndarray]:
+        """Compute the logits of each window, of which :meth:`predictions` are made.
 
         Parameters
         ----------
         questions : list of Question
         windows : Windows
             Of these questions.
+        progress : callable, optional
+            As for :meth:`.Pipeline.stream`.
 
         Returns
         -------
         list of numpy.ndarray, each of shape (T, 2)
             Of the answer's begin, [:, 0], and of its end, [:, 1], at each token.
         """
+        return self._scores(self._new_call(progress), questions, windows)
+
+    def _predict(self, call, questions, windows):
+        windows = self.windows(questions) if windows is None else windows
+        names = 'n_best_size', 'max_answer_length', 'version_2', 'null_score_diff_threshold'
+        return find_answers(
+            questions,
+            windows,
+            self._scores(call, questions, windows),
+            **{name: self.settings[name] for name in names},
+        )
+
+    def _scores(self, call, questions, windows):
         features, scores, last = windows.features(), [], 0
-        with self._ready():
-            # In the same blocks as a stream of these questions, so that the batches are the same.
-            for block, _ in super()._blocks((row.question, row.context) for row in questions):
-                first, last = last, last + len(block)
-                begin, end = np.searchsorted(windows.question, (first, last))
-                scores += self._outputs(features[begin:end])
-                self._tell(len(block))
+        # In the same blocks as a stream of these questions, so that the batches are the same.
+        for block, _ in self._blocks((row.question, row.context) for row in questions):
+            first, last = last, last + len(block)
+            begin, end = np.searchsorted(windows.question, (first, last))
+            scores += self._outputs(call, features[begin:end])
+            call.advance(len(block))
         return scores
 
     def _prepare(self, questions, contexts):
@@ -161,8 +191,8 @@ class QuestionPipeline(TaskPipeline):
     def _features(self, rows, windows):
         return windows.features()
 
-    def _results(self, rows, windows):
-        return [answer_of(row) for row in self.predictions(rows, windows)]
+    def _results(self, call, rows, windows):
+        return [answer_of(row) for row in self._predict(call, rows, windows)]
 
     def as_json(
         self, result: Answer, top_k: Optional[int] = None, words: Optional[list] = None
@@ -177,10 +207,10 @@ class QuestionPipeline(TaskPipeline):
         return row
 
 
-def answer_of(prediction):
-    """A :class:`.Prediction` as an :class:`Answer`."""
-    found = next((row for row in prediction.candidates if row.text == prediction.text), None)
-    probability, start, end = (found.probability, found.start, found.end) if found else (0.0, 0, 0)
+def answer_of(prediction: Prediction) -> Answer:
+    """Convert a :class:`.Prediction` to an :class:`Answer`."""
+    best = next((row for row in prediction.candidates if row.text == prediction.text), None)
+    probability, start, end = (best.probability, best.start, best.end) if best else (0.0, 0, 0)
     return Answer(
         prediction.text,
         probability,

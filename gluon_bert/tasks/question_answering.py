@@ -164,8 +164,7 @@ class QuestionAnsweringJob(Job):
     def _predict(self, pipeline, name):
         questions = self.splits[name].questions
         with progress_bar('answers', len(questions)) as bar:
-            pipeline.progress = bar.update
-            return pipeline.predictions(questions, self.windows[name])
+            return pipeline.predictions(questions, self.windows[name], progress=bar.update)
 
     def _measure(self, questions, answers):
         """All figures of the official evaluation, thresholds included."""

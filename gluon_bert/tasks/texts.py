@@ -237,15 +237,17 @@ class TextJob(Job):
         for name, split in self.splits.items():
             if name.startswith('dev'):
                 prefix = '' if name in ('dev', 'dev_matched') else f'{name}_'
-                scores = self._measure(split, self._predict(pipeline, name, split))
+                results, _ = self._predict(pipeline, name, split)
+                scores = self._measure(split, results)
                 metrics.update({prefix + metric: value for metric, value in scores.items()})
         return metrics
 
     def _predict(self, pipeline, name, split):
+        """The results of the examples, and how many of them were cut."""
         inputs = inputs_of(split.examples)
         with progress_bar(name, len(inputs)) as bar:
-            pipeline.progress = bar.update
-            return pipeline(inputs)
+            stream = pipeline.stream(inputs, progress=bar.update)
+            return list(stream), stream.num_cut
 
     def _predictions(self, results):
         """The classes' numbers, or the scores."""
@@ -276,9 +278,8 @@ class TextJob(Job):
         for name, split in self.splits.items():
             metrics = report = None
             if name != 'train':
-                before = pipeline.num_cut
-                results = self._predict(pipeline, name, split)
-                self._tell_cut(name, pipeline.num_cut - before, len(results))
+                results, num_cut = self._predict(pipeline, name, split)
+                self._tell_cut(name, num_cut, len(results))
                 if self._label_array(split) is not None:
                     metrics, report = self._report(folder, name, split, results)
                 file = self.task.submissions.get(name, f'{self.task.name}_{name}.tsv')

@@ -199,8 +199,7 @@ class TokenClassificationJob(Job):
         """The tags of each sentence, in the network's scheme."""
         sentences = [row.words for row in split.file.sentences]
         with progress_bar('sentences', len(sentences)) as bar:
-            pipeline.progress = bar.update
-            return pipeline.raw_tags(sentences)
+            return pipeline.raw_tags(sentences, progress=bar.update)
 
     def _measure(self, pipeline, split, predicted):
         scheme = pipeline.settings['scheme'] if self.data.strict else None

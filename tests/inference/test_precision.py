@@ -8,7 +8,7 @@ import mxnet as mx
 import numpy as np
 import pytest
 from command_fixtures import run  # noqa: F401 (fixtures)
-from script_runs import tiny_pipeline, tokenizer  # noqa: F401 (fixtures)
+from script_runs import tiny_pipeline, tokenizer, valid_tags  # noqa: F401 (fixtures)
 from tiny_zoo import error_of
 
 import gluon_bert as gb
@@ -124,7 +124,7 @@ def test_sizes_for_another_network_are_refused(native, make_model, tiny_config, 
         Predictor(make_model(), precision=LowPrecision('int8', sizes=sizes))
     with pytest.raises(ValueError, match='sizes of inputs are for int8'):
         Predictor(make_model(), precision=LowPrecision('bfloat16', sizes=sizes))
-    with pytest.raises(ValueError, match='keep is for a precision by its name'):
+    with pytest.raises(ValueError, match='float32_layers is for a precision by its name'):
         Predictor(make_model(), precision=LowPrecision('int8'), keep=['0.expand'])
 
 
@@ -208,22 +208,22 @@ def test_what_was_found_is_kept_and_read(tmp_path, found):
     [
         ({'precision': 'int4'}, 'precision is .*bfloat16 or int8'),
         ({'precision': [1]}, 'precision is'),
-        ({'keep': ['2.expand']}, "keep is .*to '1.contract'"),
-        ({'keep': '0.expand'}, 'keep is'),
-        ({'keep': ['0.expand', '0.expand']}, 'keep is'),
-        ({'keep': ['00.expand']}, 'keep is'),
-        ({'keep': ['\u0660.expand']}, 'keep is'),
-        ({'keep': [[]]}, 'keep is'),
-        ({'keep': ['0.expand\n']}, 'keep is'),
+        ({'float32_layers': ['2.expand']}, "float32_layers is .*to '1.contract'"),
+        ({'float32_layers': '0.expand'}, 'float32_layers is'),
+        ({'float32_layers': ['0.expand', '0.expand']}, 'float32_layers is'),
+        ({'float32_layers': ['00.expand']}, 'float32_layers is'),
+        ({'float32_layers': ['\u0660.expand']}, 'float32_layers is'),
+        ({'float32_layers': [[]]}, 'float32_layers is'),
+        ({'float32_layers': ['0.expand\n']}, 'float32_layers is'),
         ({'errors': {'0.expand': -1}}, 'errors is'),
         ({'errors': {'x': 1}}, 'errors is'),
         ({'errors': []}, 'errors is'),
         ({'tolerance': True}, 'tolerance is'),
         ({'tolerance': 1e999}, 'not JSON|tolerance'),
-        ({'sizes': {**SIZES, '0.expand': SIZES['0.contract']}}, 'sizes is'),
-        ({'sizes': {**SIZES, '0.expand': [-1, 0, 0, 0]}}, 'sizes is'),
-        ({'sizes': {}}, 'sizes is'),
-        ({'sizes': {**SIZES, '0.expand': 4}}, 'sizes is'),
+        ({'activation_scales': {**SIZES, '0.expand': SIZES['0.contract']}}, 'activation_scales is'),
+        ({'activation_scales': {**SIZES, '0.expand': [-1, 0, 0, 0]}}, 'activation_scales is'),
+        ({'activation_scales': {}}, 'activation_scales is'),
+        ({'activation_scales': {**SIZES, '0.expand': 4}}, 'activation_scales is'),
         ({'float32': '0.9'}, 'float32 is'),
         ({'data': 'a\x1b[2J'}, 'data is'),
         ({'data': 'a' * 1001}, 'data is'),
@@ -252,6 +252,36 @@ def test_damaged_file_is_refused(tmp_path, content, message):
     (tmp_path / PRECISION_FILE).write_text(content)
     with pytest.raises(ValueError, match=message):
         read_precision(tmp_path, CONFIG)
+
+
+def test_names_of_0_1_still_serve(native, make_model, features, tmp_path):
+    former = {'keep': 'float32_layers', 'whole': 'score_all_low'}
+    former.update(chosen='score_chosen', sizes='activation_scales')
+    write_precision(tmp_path, FOUND)
+    path = tmp_path / PRECISION_FILE
+    content = json.loads(path.read_text())
+    assert set(former.values()) <= set(content)
+    old = {
+        next((k for k, v in former.items() if v == name), name): content[name] for name in content
+    }
+    path.write_text(json.dumps(old))
+    assert read_precision(tmp_path, CONFIG) == FOUND
+    for name, present in former.items():
+        assert getattr(FOUND, name) == getattr(FOUND, present)
+    assert LowPrecision('int8', keep=(BAD,)) == LowPrecision('int8', (BAD,))
+    assert FOUND._replace(whole=0.5) == FOUND._replace(score_all_low=0.5) != FOUND
+    path.write_text(json.dumps({**old, 'float32_layers': []}))
+    with pytest.raises(ValueError, match="'keep' is the former name of 'float32_layers'"):
+        read_precision(tmp_path, CONFIG)
+    path.write_text(json.dumps({**old, 'keep': ['2.expand']}))
+    with pytest.raises(ValueError, match="keep is .*to '1.contract'"):
+        read_precision(tmp_path, CONFIG)
+    model = make_model()
+    one, other = (
+        Predictor(model, precision='bfloat16', **{name: [BAD]})
+        for name in ('keep', 'float32_layers')
+    )
+    np.testing.assert_array_equal(outputs(one, features), outputs(other, features))
 
 
 SUFFIXES = {'classification': 'tsv', 'regression': 'tsv', 'questions': 'json', 'entities': 'conll'}
@@ -297,7 +327,7 @@ def write_dev(path, task, kept):
         path.write_text(
             '\n'.join(
                 ''.join(f'{word} {tag}\n' for word, tag in zip(words, tags))
-                for words, tags in zip(sentences, pipeline.predict_tags(sentences))
+                for words, tags in zip(sentences, valid_tags(pipeline, sentences))
             )
         )
     else:

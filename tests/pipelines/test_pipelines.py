@@ -7,7 +7,7 @@ import json
 import mxnet as mx
 import numpy as np
 import pytest
-from script_runs import WORDS, tiny_pipeline, tokenizer  # noqa: F401 (fixtures)
+from script_runs import WORDS, tiny_pipeline, tokenizer, valid_tags  # noqa: F401 (fixtures)
 
 import gluon_bert as gb
 from gluon_bert.modeling.crf import marginals
@@ -150,7 +150,7 @@ def test_entities_stand_where_they_say(tiny_pipeline, crf):
     assert [entity.text.replace(' ', '') for entity in given] == [
         ''.join(entity.text.split()) for entity in entities
     ]
-    (tags,) = pipeline.predict_tags([words])
+    (tags,) = valid_tags(pipeline, [words])
     assert pipeline.tags_of(given, len(words)) == tags
 
 
