@@ -33,12 +33,12 @@ def fine_tuned():
         'classes': (
             'classifier.1',
             3,
-            'classification',
+            'multi-label-classification',
             {
                 'labels': ['a', 'b', 'c'],
+                'thresholds': [0.5, 0.25, 0.75],
                 'max_len': 7,
                 'dropout': 0.1,
-                'multi_label': True,
                 'pair': False,
                 'batch_size': 2,
             },

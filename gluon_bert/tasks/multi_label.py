@@ -100,7 +100,7 @@ class MultiLabelJob(TextJob):
         split = next((split for name, split in self.splits.items() if name == 'dev'), None)
         if split is None:
             return {}
-        results = self._predict(pipeline, 'dev', split)
+        results, _ = self._predict(pipeline, 'dev', split)
         shares = np.array([list(result.probabilities.values()) for result in results])
         thresholds = best_thresholds(self._label_array(split), shares)
         logger.info(
