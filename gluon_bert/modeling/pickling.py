@@ -11,7 +11,6 @@ from mxnet.gluon import HybridBlock
 
 from .parameters import fill
 
-
 # One for all networks. MXNet's blocks are not reentrant: two threads that trace one share its name
 # scope. And its engine may wait for ever once two threads push operators at the same time that have
 # several variables in common, such as parameters, or the work space of all networks.

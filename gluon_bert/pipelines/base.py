@@ -1,4 +1,4 @@
-"""The base of all pipelines: inputs in blocks of bounded size, batches of like lengths, order kept."""
+"""The base of all pipelines: blocks of bounded size, batches of like lengths, order kept."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Pipeline(ABC):
     task: str
 
     look_ahead = 64
-    """The number of batches that are sorted by length together; 1 to read nothing before it is needed."""
+    """Batches that are sorted by length together; 1 to read nothing before it is needed."""
 
     progress: Progress = None
     """The ``progress`` of calls that are given none. Calls at the same time share it: better give
