@@ -472,7 +472,7 @@ def test_what_is_wrong_is_told(native, run, folder, tmp_path, monkeypatch, argum
 
 def test_without_the_kernels_it_is_told_how_to_get_them(run, folder, monkeypatch):
     kept, _, _ = folder('classification')
-    monkeypatch.setattr(kernels, 'load', lambda: False)
+    monkeypatch.setattr(kernels, 'is_available', lambda: False)
     monkeypatch.delenv('GLUON_BERT_KERNELS', raising=False)
     assert 'python -m gluon_bert.kernels' in error_of(run, 'quantize', kept)
     with pytest.raises(ValueError, match='python -m gluon_bert.kernels'):
