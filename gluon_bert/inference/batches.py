@@ -43,7 +43,7 @@ def inner_bert(network: Any) -> BertModel:
     return getattr(network, 'bert', network)
 
 
-def bert_of(model: BertBlock, tokenizer: Optional[SubwordTokenizer]) -> BertModel:
+def bert_of(model: BertBlock, tokenizer: Any) -> BertModel:
     """Return the BERT of a network; raise ValueError if the tokenizer is not for it."""
     bert = inner_bert(model)
     if tokenizer is None:

@@ -98,12 +98,12 @@ class SentenceEncoder:
 
     @property
     def num_cut(self) -> int:
-        """How many texts were cut so far in all calls, for being longer than ``max_length``."""
+        """The number of texts cut so far in all calls, for being longer than ``max_length``."""
         return self._num_cut.value
 
     @property
     def num_tokens(self) -> int:
-        """How many tokens were encoded so far in all calls."""
+        """The number of tokens encoded so far in all calls."""
         return self._num_tokens.value
 
     @property

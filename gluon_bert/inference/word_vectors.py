@@ -158,7 +158,7 @@ class WordVectors:
 
     @property
     def num_cut(self) -> int:
-        """How many texts were cut so far in all calls, for being longer than ``max_length``."""
+        """The number of texts cut so far in all calls, for being longer than ``max_length``."""
         return self._num_cut.value
 
     def encode(self, texts: Iterable[str]) -> list[WordFeatures]:

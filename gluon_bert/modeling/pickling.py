@@ -11,6 +11,11 @@ from mxnet.gluon import HybridBlock
 
 from .parameters import fill
 
+# One for all networks. MXNet's blocks are not reentrant: two threads that trace one share its name
+# scope. And its engine may wait for ever once two threads push operators at the same time that have
+# several variables in common, such as parameters, or the work space of all networks.
+_LOCK = threading.RLock()
+
 
 class SharedBlock(HybridBlock):
     """A block that can be copied and pickled, and that several threads may call at once.
@@ -24,14 +29,13 @@ class SharedBlock(HybridBlock):
         block = super().__new__(cls)
         kwargs.pop('params', None)  # a copy shares none
         # Not by way of Block's own __setattr__, which needs what the constructor sets up.
-        vars(block).update(_origin=_Origin(args, kwargs), _lock=threading.RLock())
+        vars(block)['_origin'] = _Origin(args, kwargs)
         return block
 
     @property
     def lock(self) -> threading.RLock:
-        """What a call of the network or of a block in it holds, for MXNet's are not reentrant."""
-        bert: Any = getattr(self, 'bert', self)
-        return bert._lock
+        """The lock that a call of any network or of a block in it holds, and a step of training."""
+        return _LOCK
 
     def __call__(self, *inputs: Any) -> Any:
         with self.lock:

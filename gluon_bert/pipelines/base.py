@@ -1,4 +1,4 @@
-"""What all pipelines do: inputs in blocks of bounded size, batches of like lengths, order kept."""
+"""The base of all pipelines: blocks of bounded size, batches of like lengths, order kept."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Pipeline(ABC):
     task: str
 
     look_ahead = 64
-    """How many batches are sorted by length together; 1 to read nothing before it is needed."""
+    """Batches that are sorted by length together; 1 to read nothing before it is needed."""
 
     progress: Progress = None
     """The ``progress`` of calls that are given none. Calls at the same time share it: better give
@@ -101,7 +101,7 @@ class Pipeline(ABC):
 
     @property
     def num_cut(self) -> int:
-        """How many sequences were cut so far in all calls, for being too long."""
+        """The number of sequences cut so far in all calls, for being too long."""
         return self._num_cut.value
 
     def __call__(self, inputs: Any, progress: Progress = None) -> Any:
@@ -179,7 +179,7 @@ class Pipeline(ABC):
         self._num_cut.add(count)
 
     def _is_one(self, inputs):
-        """Whether this is a single input: a text, or a pair of texts as a tuple."""
+        """Tell a single input: a text, or a pair of texts as a tuple."""
         return isinstance(inputs, str) or (
             isinstance(inputs, tuple)
             and len(inputs) == 2

@@ -24,7 +24,7 @@ class Word(NamedTuple):
 
 
 class NextSentence(NamedTuple):
-    """Whether the second text follows the first, and how probable that is."""
+    """A verdict on whether the second text follows the first, with its probability."""
 
     follows: bool
     probability: float

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence, Union
 
@@ -68,6 +69,8 @@ class TrainingStep:
         reduction: Optional[Reduction] = None,
     ) -> None:
         self.network, self.options, self.num_steps = network, options, num_steps
+        # Other threads may predict with the network meanwhile.
+        self._lock = getattr(network, 'lock', contextlib.nullcontext())
         self.objective = make_objective(loss)
         self.encoder = make_trainer(network, options.dtype, options.recompute)
         self.devices = devices_of(network)
@@ -111,16 +114,17 @@ class TrainingStep:
             If the loss or a gradient is not finite; nothing is updated then.
         """
         options = self.options
-        means = add_gradients(
-            self.network,
-            self.objective,
-            batches,
-            self._totals(batches),
-            self.devices,
-            (options.seed, step),
-            self.encoder,
-            self.reduction.rank * len(self.devices),
-        )
+        with self._lock:
+            means = add_gradients(
+                self.network,
+                self.objective,
+                batches,
+                self._totals(batches),
+                self.devices,
+                (options.seed, step),
+                self.encoder,
+                self.reduction.rank * len(self.devices),
+            )
         if not batches:
             self._clear_gradients()
         gradients = [parameter.list_grad() for parameter in self.parameters.values()]
@@ -139,7 +143,8 @@ class TrainingStep:
         )
         self.trainer.set_learning_rate(learning_rate)
         # Dividing by this scales the gradient down to the norm allowed.
-        self.trainer.update(max(1.0, norm / options.max_grad_norm))
+        with self._lock:
+            self.trainer.update(max(1.0, norm / options.max_grad_norm))
         if options.accumulate > 1:
             for parameter in self.parameters.values():
                 parameter.zero_grad()

@@ -55,7 +55,7 @@ def make_pipeline(tiny_pipeline, make_model, tokenizer):
             pipeline = tiny_pipeline('entities', batch_size, crf=True)
         else:
             pipeline = tiny_pipeline(kind, batch_size)
-        pipeline.network.hybridize()
+        pipeline.network.hybridize(static_alloc=True)
         return pipeline
 
     return make
