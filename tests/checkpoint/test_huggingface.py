@@ -24,7 +24,7 @@ from gluon_bert.checkpoint.huggingface.folder import (
     read_huggingface,
     write_huggingface,
 )
-from gluon_bert.checkpoint.huggingface.names import SPELLINGS
+from gluon_bert.checkpoint.huggingface.name_maps import NAME_MAPS
 from gluon_bert.checkpoint.schema import Checkpoint
 
 # Class of transformers, changes of its configuration, heads.
@@ -215,7 +215,7 @@ def test_row_of_zeros_is_no_token_type(tmp_path, seed):
     compare(torch_outputs(again, inputs), expected, LENGTHS)
 
 
-@pytest.mark.parametrize('family', SPELLINGS)
+@pytest.mark.parametrize('family', NAME_MAPS)
 def test_network_made_here_opens_in_transformers(family, make_model, tmp_path, seed):
     types = 0 if family in ('roberta', 'distilbert') else 2
     model = make_model(use_pooler=family != 'distilbert', num_token_types=types)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from ..arrays import shape_of
 from ..gluonnlp.files import encoder_shapes
 from .config import DISTILBERT
-from .names import SPELLINGS, huggingface_names
+from .name_maps import NAME_MAPS
+from .names import huggingface_names
 
 _TASKS = {'classifier': 'classifier.1.weight', 'tagger': 'tag_classifier.weight'}
 
@@ -61,7 +62,7 @@ def count_classes(checkpoint):
 def all_names(family, config, heads):
     """Common names -> transformers' of the encoder, its pooler too, and the heads."""
     return huggingface_names(
-        family, config.num_layers, [head for head in heads if head in SPELLINGS[family].heads]
+        family, config.num_layers, [head for head in heads if head in NAME_MAPS[family].heads]
     )
 
 

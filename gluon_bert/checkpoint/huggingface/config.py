@@ -10,7 +10,7 @@ from ..._internal.suggestions import nearest
 from ...config import BertConfig
 from ..schema import PROBLEM_TYPES
 from ..tensor_file import existing
-from .names import CLASS_NAMES, SPELLINGS
+from .name_maps import CLASS_NAMES, NAME_MAPS
 
 _MAX_BYTES = 10 << 20
 
@@ -158,19 +158,19 @@ def _family(values, architecture, array_names):
     if family is None:
         # Not yet written in 2019.
         found = [
-            name for name, spelled in CLASS_NAMES.items() if architecture.startswith(spelled)
+            name for name, theirs in CLASS_NAMES.items() if architecture.startswith(theirs)
         ] or [
             name
-            for name, spelling in SPELLINGS.items()
-            if any(array.startswith(spelling.prefix) for array in array_names)
+            for name, name_map in NAME_MAPS.items()
+            if any(array.startswith(name_map.prefix) for array in array_names)
         ]
         if len(found) != 1:
-            raise ValueError(f'has no model_type: add one of {", ".join(SPELLINGS)}')
+            raise ValueError(f'has no model_type: add one of {", ".join(NAME_MAPS)}')
         return found[0]
-    if not isinstance(family, str) or family not in SPELLINGS:
-        near = nearest(family, SPELLINGS, cutoff=0.4)
+    if not isinstance(family, str) or family not in NAME_MAPS:
+        near = nearest(family, NAME_MAPS, cutoff=0.4)
         hint = f', the nearest is {near!r}' if near else ''
-        raise _unexpected('model_type', family, f'one of {", ".join(SPELLINGS)}{hint}')
+        raise _unexpected('model_type', family, f'one of {", ".join(NAME_MAPS)}{hint}')
     return family
 
 
@@ -313,7 +313,7 @@ def config_values(
 def _architecture(family, heads):
     suffix = next(
         suffix
-        for needed, suffix in SPELLINGS[family].architectures.items()
+        for needed, suffix in NAME_MAPS[family].architectures.items()
         if set(needed) <= set(heads)
     )
     return CLASS_NAMES[family] + suffix

@@ -22,7 +22,8 @@ from ..schema import Checkpoint
 from ..tensor_file import listing, plain
 from .check import all_names, check_network, count_classes
 from .config import config_values, read_config
-from .names import SPELLINGS, find_heads, find_names, is_buffer
+from .name_maps import NAME_MAPS
+from .names import find_heads, find_names, is_buffer
 from .safetensors_file import SafetensorsFile, open_sharded, write_safetensors
 from .torch_file import TorchFile
 
@@ -250,10 +251,10 @@ def _special_ids(checkpoint):
 
 def _check_copies(tensors, names, family):
     """The names of arrays that are there twice; ValueError if the second is another."""
-    spelling, copies = SPELLINGS[family], []
+    name_map, copies = NAME_MAPS[family], []
     for copy, common in (
-        (spelling.decoder_weight, 'word_embed.0.weight'),
-        (spelling.decoder_bias, 'decoder.3.bias'),
+        (name_map.decoder_weight, 'word_embed.0.weight'),
+        (name_map.decoder_bias, 'decoder.3.bias'),
     ):
         if copy in tensors and common in names:
             if not _equal(tensors, copy, names[common]):
