@@ -22,6 +22,7 @@ SCRIPTS = sorted(
 ROOMS = (
     '_internal',
     'config',
+    'families',
     'kernels',
     'data',
     'checkpoint',

@@ -8,8 +8,8 @@ from typing import Mapping, Optional, Tuple
 import numpy as np
 
 from ..config import BertConfig
+from ..families import DEFAULT_FAMILY, FAMILIES
 
-FAMILIES = ('bert', 'roberta', 'distilbert', 'ernie')
 PROBLEM_TYPES = ('regression', 'single_label_classification', 'multi_label_classification')
 
 # Head -> the array whose presence tells that it is there.
@@ -35,8 +35,8 @@ class Checkpoint:
         decoder's weight, being the word embedding, is left out.
     config : BertConfig
     family : str
-        'bert', 'roberta', 'distilbert' or 'ernie': how the formats name its arrays and how a pair
-        of texts is put together.
+        Of :data:`.FAMILIES`: how the formats name its arrays and how a pair of texts is put
+        together.
     tokenizer : BertTokenizer, BytePairTokenizer or SentencePieceTokenizer, optional
         With its vocabulary; None if there was none beside the arrays.
     labels : tuple of str
@@ -52,7 +52,7 @@ class Checkpoint:
 
     arrays: Mapping[str, np.ndarray]
     config: BertConfig
-    family: str = 'bert'
+    family: str = DEFAULT_FAMILY
     tokenizer: Optional[object] = None
     labels: Tuple[str, ...] = ()
     source: str = ''
@@ -61,7 +61,7 @@ class Checkpoint:
 
     def __post_init__(self):
         if self.family not in FAMILIES:
-            raise ValueError(f'family={self.family!r}: expected one of {FAMILIES}')
+            raise ValueError(f'family={self.family!r}: expected one of {tuple(FAMILIES)}')
         if self.problem_type not in ('', *PROBLEM_TYPES):
             raise ValueError(f'problem_type={self.problem_type!r}: expected one of {PROBLEM_TYPES}')
 

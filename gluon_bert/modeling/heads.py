@@ -7,6 +7,7 @@ from typing import NamedTuple
 from mxnet.gluon import HybridBlock, nn
 
 from ..checkpoint.names import CLASSIFIER, MASKED_LM, NEXT_SENTENCE, SPAN, TAGGER, with_prefix
+from ..families import family_like
 from .bert import BertBlock
 from .layers import Activation, dense
 
@@ -89,10 +90,8 @@ class BertClassifier(BertHead):
 
     @property
     def file_layout(self):
-        """How the like class of GluonNLP spells it; RoBERTa's has two dense layers, no pooler."""
-        config = self.config
-        roberta = not config.num_token_types and config.pooler_activation == 'tanh'
-        name = 'roberta_classifier' if roberta else 'classifier'
+        """Layout of GluonNLP's like class; RoBERTa's has two dense layers, no pooler."""
+        name = family_like(self.config).gluonnlp_classifier
         return name if self._dropout else f'{name}_without_dropout'
 
 

@@ -16,8 +16,9 @@ from ..._internal.files import write_text
 from ..._internal.json import read_object
 from ...config import BertConfig
 from ...data import BertTokenizer, looks_lowercase, read_tokenizer, read_vocab, write_vocab_json
+from ...families import FAMILIES, family_by_prefix
 from ..arrays import changed, renamed, shape_of
-from ..schema import FAMILIES, PROBLEM_TYPES, Checkpoint
+from ..schema import PROBLEM_TYPES, Checkpoint
 from .names import common_arrays, to_file_names
 from .params_file import read_params, write_params
 
@@ -35,8 +36,7 @@ def read_gluonnlp(path, config=None, family=None, tokenizer=None):
         By default what ``<stem>.json`` beside the file says; without that, what the shapes say,
         with heads of 64 features and an exact GELU.
     family : str, optional
-        See :class:`.Checkpoint`; by default from ``<stem>.json``, else 'roberta' or 'bert' as the
-        names tell.
+        See :class:`.Checkpoint`; by default from ``<stem>.json``, else as the names tell.
     tokenizer : optional
         By default from ``<stem>.vocab`` or another vocabulary file beside.
 
@@ -53,8 +53,7 @@ def read_gluonnlp(path, config=None, family=None, tokenizer=None):
     raw, described = read_params(path), _read_description(path.with_suffix('.json'))
     try:
         arrays = common_arrays(raw)
-        roberta = any(name.startswith('roberta.') for name in raw)
-        family = family or described.get('family') or ('roberta' if roberta else 'bert')
+        family = family or described.get('family') or family_by_prefix(raw)
         config = config or described.get('config') or _guess_config(arrays, family)
         check_shapes(arrays, config)
     except ValueError as error:
@@ -179,7 +178,7 @@ def _layout(checkpoint):
     if 'tagger' in heads:
         return 'tagger'
     if 'classifier' in heads:
-        return 'roberta_classifier' if checkpoint.family == 'roberta' else 'classifier'
+        return FAMILIES[checkpoint.family].gluonnlp_classifier
     return 'model'
 
 
@@ -188,7 +187,8 @@ def without_single_token_type(checkpoint):
 
     Its RoBERTa has no token types: where there is one row of them, it is added to the positions.
     """
-    if checkpoint.family != 'roberta' or checkpoint.config.num_token_types != 1:
+    row = FAMILIES[checkpoint.family]
+    if row.gluonnlp_token_types or checkpoint.config.num_token_types != 1:
         return checkpoint
     types, positions = 'token_type_embed.0.weight', 'encoder.position_weight'
     arrays = checkpoint.arrays
@@ -238,7 +238,7 @@ def _guess_config(arrays, family):
         max_length=shape_of(arrays, 'encoder.position_weight')[0],
         num_token_types=shape_of(arrays, types)[0] if types in arrays else 0,
         dropout=0.1,
-        layer_norm_eps=1e-5 if family == 'roberta' else 1e-12,
+        layer_norm_eps=FAMILIES[family].gluonnlp_eps,
         activation='gelu',
         pooler_activation='tanh',
     )

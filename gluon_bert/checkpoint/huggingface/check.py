@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from ...families import FAMILIES
 from ..arrays import shape_of
 from ..gluonnlp.files import encoder_shapes
-from .config import DISTILBERT
 from .name_maps import NAME_MAPS
 from .names import huggingface_names
 
@@ -91,20 +91,20 @@ def _check_family(config, family, heads):
         raise ValueError(
             "has a classifier of texts and one of tokens, transformers' networks have one of them"
         )
-    if family == 'distilbert':
-        for field, value in DISTILBERT.items():
-            if getattr(config, field) != value:
-                raise ValueError(
-                    f'{field} is {getattr(config, field)}, every DistilBERT has {value}'
-                )
-    pooled = 'relu' if family == 'distilbert' else 'tanh'
-    if 'pooler' in heads and config.pooler_activation != pooled:
+    row = FAMILIES[family]
+    for field, value in row.fixed.items():
+        if getattr(config, field) != value:
+            raise ValueError(
+                f'{field} is {getattr(config, field)}, every {row.class_prefix} has {value}'
+            )
+    if 'pooler' in heads and config.pooler_activation != row.pooler_activation:
         raise ValueError(
             f"pooler_activation is {config.pooler_activation!r}, transformers' "
-            f'{family} has {pooled}'
+            f'{family} has {row.pooler_activation}'
         )
-    if family == 'roberta' and 'masked_lm' in heads and config.activation != 'gelu':
+    activation = row.masked_lm_activation or config.activation
+    if 'masked_lm' in heads and config.activation != activation:
         raise ValueError(
-            "the masked-LM head of transformers' RoBERTa has an exact GELU, this "
-            f'network has {config.activation}'
+            f"activation is {config.activation!r}, the masked-LM head of transformers' "
+            f'{row.class_prefix} has {activation!r}'
         )

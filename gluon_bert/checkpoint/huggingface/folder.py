@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from ...data import read_max_tokens, read_tokenizer
+from ...families import FAMILIES
 from ..arrays import changed, renamed, shape_of
 from ..schema import Checkpoint
 from ..tensor_file import listing, plain
@@ -98,11 +99,11 @@ def huggingface_arrays(tensors, family='bert', architecture='', padding_id=1):
     tensors : mapping of str to numpy.ndarray
         Of a network of ``family``, with a head or without.
     family : str
-        'bert', 'roberta', 'distilbert' or 'ernie'.
+        Of :data:`.FAMILIES`.
     architecture : str
         transformers' class, if known; see :func:`.find_heads`.
     padding_id : int
-        Of a RoBERTa, whose positions begin at the row after it.
+        Of a family whose positions begin at the row after it, such as RoBERTa.
 
     Returns
     -------
@@ -126,7 +127,7 @@ def huggingface_arrays(tensors, family='bert', architecture='', padding_id=1):
     _warn_left_out([name for name in tensors if name not in known and not is_buffer(name, family)])
     if _TOKEN_TYPES in names and _adds_nothing(tensors, names[_TOKEN_TYPES]):
         del names[_TOKEN_TYPES]
-    if family == 'roberta' and _POSITIONS in names:
+    if FAMILIES[family].positions_follow_padding and _POSITIONS in names:
         return _without_rows(renamed(tensors, names), _POSITIONS, padding_id + 1)
     return renamed(tensors, names)
 
@@ -219,9 +220,9 @@ def _to_huggingface(checkpoint):
     values = config_values(
         config, family, checkpoint.heads, num_classes, labels, special_ids, checkpoint.problem_type
     )
-    if family == 'roberta':
+    if FAMILIES[family].positions_follow_padding:
         arrays = _with_zeros(arrays, _POSITIONS, values['pad_token_id'] + 1)
-    if family != 'distilbert' and not config.num_token_types:
+    if FAMILIES[family].needs_token_types and not config.num_token_types:
         names[_TOKEN_TYPES] = all_names(family, config, checkpoint.heads)[_TOKEN_TYPES]
         arrays = _with_token_type(arrays)
     return renamed(arrays, {theirs: name for name, theirs in names.items()}), values
@@ -242,10 +243,10 @@ def _save_tokenizer(checkpoint, folder):
 def _special_ids(checkpoint):
     """The ids that config.json repeats from the vocabulary."""
     vocab = getattr(checkpoint.tokenizer, 'vocab', None)
-    tokens = {'pad_token_id': getattr(vocab, 'padding_token', None)}
-    if checkpoint.family == 'roberta':
-        tokens['bos_token_id'] = getattr(vocab, 'cls_token', None)
-        tokens['eos_token_id'] = getattr(vocab, 'sep_token', None)
+    tokens = {
+        key: getattr(vocab, token, None)
+        for key, token in FAMILIES[checkpoint.family].special_ids.items()
+    }
     return {key: int(vocab[token]) for key, token in tokens.items() if token is not None}
 
 

@@ -157,6 +157,3 @@ NAME_MAPS = {
     'distilbert': _DISTILBERT,
     'ernie': _BERT._replace(prefix='ernie.'),
 }
-
-# What stands in front of the names of transformers' classes.
-CLASS_NAMES = {'bert': 'Bert', 'roberta': 'Roberta', 'distilbert': 'DistilBert', 'ernie': 'Ernie'}

@@ -20,7 +20,7 @@ def huggingface_names(family, num_layers, heads=(), prefix=None):
     Parameters
     ----------
     family : str
-        'bert', 'roberta', 'distilbert' or 'ernie'.
+        Of :data:`.FAMILIES`.
     num_layers : int
     heads : iterable of str
         Of 'masked_lm', 'next_sentence', 'classifier', 'span', 'tagger'.

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..._internal.files import write_text
+from ...families import FAMILIES
 from ..arrays import Arrays, shape_of
 from ..schema import Checkpoint
 from ..tensor_file import listing, plain
@@ -230,8 +231,9 @@ def _find_scope(names):
 def _written_variables(checkpoint):
     """The variables for the arrays of a checkpoint."""
     arrays, heads = checkpoint.arrays, checkpoint.heads
-    if checkpoint.family != 'bert':
-        raise ValueError(f"family={checkpoint.family!r}, only 'bert' can be")
+    if 'tensorflow' not in FAMILIES[checkpoint.family].formats:
+        families = [name for name, row in FAMILIES.items() if 'tensorflow' in row.formats]
+        raise ValueError(f'family={checkpoint.family!r}: expected {" or ".join(families)}')
     if {'classifier', 'tagger'} <= {*heads}:
         raise ValueError('it has a classifier and a tagger, which have the same names')
     variables = encoder_variables(checkpoint.config)
