@@ -1,11 +1,18 @@
-"""What defines a BERT network, as data."""
+"""The hyper-parameters of a BERT network, as data, and as they are saved."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import difflib
+import reprlib
+from dataclasses import MISSING, asdict, dataclass, fields
 
 ACTIVATIONS = ('gelu', 'gelu_tanh', 'relu')
 POOLER_ACTIVATIONS = ('tanh', 'relu')
+
+VERSION = 1
+"""Version of a saved configuration; files before it have no version, and the same fields."""
+
+_MAX_MESSAGE = 300  # characters; the values are out of a file
 
 
 @dataclass(frozen=True)
@@ -65,6 +72,63 @@ class BertConfig:
     activation: str
     pooler_activation: str
 
+    def to_dict(self) -> dict:
+        """Make the object that is saved: the fields, and the version of their meaning.
+
+        Returns
+        -------
+        dict
+            Of text, numbers and None; :meth:`from_dict` reads it.
+        """
+        return {'version': VERSION, **asdict(self)}
+
+    @classmethod
+    def from_dict(cls, values: object) -> BertConfig:
+        """Read what :meth:`to_dict` made, in this version or an older one.
+
+        Parameters
+        ----------
+        values : dict
+            As it stands in a file: anything else is refused. A field that it lacks takes its
+            default.
+
+        Returns
+        -------
+        BertConfig
+
+        Raises
+        ------
+        ValueError
+            If it is no such object, was written by a newer version, lacks a field without a
+            default, has one that is unknown, or a value is out of range.
+        """
+        names = [field.name for field in fields(cls)]
+        if not isinstance(values, dict):
+            raise ValueError(
+                f'the configuration is {reprlib.repr(values)}: expected an object of '
+                f'{", ".join(names)}'
+            )
+        values = dict(values)
+        _check_version(values.pop('version', VERSION))
+        for name in values:
+            if name not in names:
+                raise ValueError(_unknown_field(name, names))
+        missing = [
+            field.name
+            for field in fields(cls)
+            if field.default is MISSING and field.name not in values
+        ]
+        if missing:
+            raise ValueError(
+                f'the configuration is {reprlib.repr(values)}: it has no {", ".join(missing)}'
+            )
+        if any(isinstance(value, (dict, list)) for value in values.values()):
+            raise ValueError('the configuration has a value that is neither text nor a number')
+        try:
+            return cls(**values)
+        except (ValueError, TypeError) as error:
+            raise ValueError(str(error)[:_MAX_MESSAGE]) from None
+
     def __post_init__(self):
         for name, least in (
             ('vocab_size', 1),
@@ -91,3 +155,25 @@ class BertConfig:
                 f'pooler_activation={self.pooler_activation!r}: expected one of '
                 f'{POOLER_ACTIVATIONS}'
             )
+
+
+def _check_version(version):
+    if isinstance(version, bool) or not isinstance(version, int) or version < 1:
+        raise ValueError(
+            f'the version of the configuration is {reprlib.repr(version)}: expected a whole '
+            f'number from 1 to {VERSION}'
+        )
+    if version > VERSION:
+        raise ValueError(
+            f'the configuration has version {reprlib.repr(version)}, this gluon_bert reads up to '
+            f'{VERSION}: a newer gluon_bert wrote it'
+        )
+
+
+def _unknown_field(name, names):
+    near = difflib.get_close_matches(str(name)[:100], names, n=1)
+    hint = f'; the nearest is {near[0]!r}' if near else ''
+    return (
+        f'the configuration has an unknown field {reprlib.repr(name)}: expected '
+        f'{", ".join(names)}{hint}'
+    )

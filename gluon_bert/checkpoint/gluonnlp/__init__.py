@@ -2,7 +2,6 @@
 
 from .files import (
     check_shapes,
-    config_of,
     encoder_shapes,
     read_gluonnlp,
     without_single_token_type,
@@ -11,7 +10,6 @@ from .files import (
 
 __all__ = [
     'check_shapes',
-    'config_of',
     'encoder_shapes',
     'read_gluonnlp',
     'without_single_token_type',

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import reprlib
-from dataclasses import asdict, fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 from ..._internal.files import write_text
@@ -103,7 +103,7 @@ def write_gluonnlp(checkpoint, path):
         json.dumps(
             {
                 'family': checkpoint.family,
-                'config': asdict(checkpoint.config),
+                'config': checkpoint.config.to_dict(),
                 'lower': getattr(tokenizer, 'lower', None),
                 'labels': list(checkpoint.labels),
                 'problem_type': checkpoint.problem_type or None,
@@ -154,21 +154,6 @@ def encoder_shapes(config):
     for name in norms:
         shapes.update({f'{name}.gamma': (units,), f'{name}.beta': (units,)})
     return shapes
-
-
-def config_of(values):
-    """The BertConfig with the values of an object out of a file; ValueError if it is not one."""
-    names = [field.name for field in fields(BertConfig)]
-    if not isinstance(values, dict) or {*values} != {*names}:
-        raise ValueError(
-            f'the configuration is {reprlib.repr(values)}: expected an object of {", ".join(names)}'
-        )
-    if any(isinstance(value, (dict, list)) for value in values.values()):
-        raise ValueError('the configuration has a value that is neither text nor a number')
-    try:
-        return BertConfig(**values)
-    except (ValueError, TypeError) as error:
-        raise ValueError(str(error)[:300]) from None
 
 
 def _layout(checkpoint):
@@ -271,6 +256,6 @@ def _read_description(path):
             f'{path}: max_tokens is {reprlib.repr(longest)}: expected a whole number from 1'
         )
     try:
-        return {**values, 'config': config_of(values['config']), 'labels': tuple(labels)}
+        return {**values, 'config': BertConfig.from_dict(values['config']), 'labels': tuple(labels)}
     except ValueError as error:
         raise ValueError(f'{path}: {error}') from None
