@@ -7,6 +7,13 @@ and value projections of a layer are one parameter.
 
 from __future__ import annotations
 
+from typing import Dict, Mapping, Optional, Tuple
+
+import numpy as np
+
+from ..config import BertConfig
+from .arrays import shape_of
+
 # (name in memory, GluonNLP's names); three GluonNLP names are fused into one parameter.
 EMBEDDINGS = (
     ('embeddings.word.weight', ('word_embed.0.weight',)),
@@ -71,6 +78,54 @@ TAGGER = (('tagger.weight', ('tag_classifier.weight',)), ('tagger.bias', ('tag_c
 CRF = tuple((name, (name,)) for name in ('crf.transitions', 'crf.begin', 'crf.end'))
 
 
+# Shapes by common names, a letter a dimension: V words, S token types, P positions, C units, F
+# hidden size of the feed-forward layers, K classes, or the number itself.
+_EMBEDDING_SHAPES = {
+    'word_embed.0.weight': 'VC',
+    'token_type_embed.0.weight': 'SC',
+    'encoder.position_weight': 'PC',
+    'encoder.layer_norm.gamma': 'C',
+    'encoder.layer_norm.beta': 'C',
+}
+_LAYER_SHAPES = {
+    'attention_cell.proj_query.weight': 'CC',
+    'attention_cell.proj_query.bias': 'C',
+    'attention_cell.proj_key.weight': 'CC',
+    'attention_cell.proj_key.bias': 'C',
+    'attention_cell.proj_value.weight': 'CC',
+    'attention_cell.proj_value.bias': 'C',
+    'proj.weight': 'CC',
+    'proj.bias': 'C',
+    'layer_norm.gamma': 'C',
+    'layer_norm.beta': 'C',
+    'ffn.ffn_1.weight': 'FC',
+    'ffn.ffn_1.bias': 'F',
+    'ffn.ffn_2.weight': 'CF',
+    'ffn.ffn_2.bias': 'C',
+    'ffn.layer_norm.gamma': 'C',
+    'ffn.layer_norm.beta': 'C',
+}
+_HEAD_SHAPES = {
+    'pooler': {'pooler.weight': 'CC', 'pooler.bias': 'C'},
+    'next_sentence': {'classifier.weight': '2C', 'classifier.bias': '2'},
+    'masked_lm': {
+        'decoder.0.weight': 'CC',
+        'decoder.0.bias': 'C',
+        'decoder.2.gamma': 'C',
+        'decoder.2.beta': 'C',
+        'decoder.3.bias': 'V',
+    },
+    'classifier': {'classifier.1.weight': 'KC', 'classifier.1.bias': 'K'},
+    'span': {'span_classifier.weight': '2C', 'span_classifier.bias': '2'},
+    'tagger': {'tag_classifier.weight': 'KC', 'tag_classifier.bias': 'K'},
+}
+HEADS = {head: next(iter(shapes)) for head, shapes in _HEAD_SHAPES.items()}
+"""Head that a checkpoint can have -> the array whose presence tells that it is there."""
+
+
+_CELLS = 'encoder.transformer_cells.'
+
+
 def encoder_names(config, use_pooler=True):
     """Pairs (name in memory, common names) of a whole encoder.
 
@@ -89,8 +144,8 @@ def encoder_names(config, use_pooler=True):
         else tuple(pair for pair in EMBEDDINGS if not pair[0].startswith('embeddings.token_type'))
     )
     layers = tuple(
-        (f'layers.{i}.{ours}', tuple(f'encoder.transformer_cells.{i}.{name}' for name in common))
-        for i in range(config.num_layers)
+        (f'layers.{i}.{ours}', tuple(f'{_CELLS}{i}.{name}' for name in common))
+        for i in layer_numbers(config)
         for ours, common in LAYER
     )
     return embeddings + layers + (POOLER if use_pooler else ())
@@ -99,3 +154,54 @@ def encoder_names(config, use_pooler=True):
 def with_prefix(names, prefix):
     """The same pairs with ``prefix`` in front of the names in memory."""
     return tuple((prefix + ours, common) for ours, common in names)
+
+
+def layer_numbers(config: BertConfig) -> range:
+    """Number the layers that have parameters of their own."""
+    return range(config.num_layers)
+
+
+def encoder_shapes(config: BertConfig) -> Dict[str, Tuple[int, ...]]:
+    """Shape of each array of an encoder without its pooler, by common names."""
+    letters = dict(_EMBEDDING_SHAPES)
+    if not config.num_token_types:
+        del letters['token_type_embed.0.weight']
+    for i in layer_numbers(config):
+        letters.update((f'{_CELLS}{i}.{name}', shape) for name, shape in _LAYER_SHAPES.items())
+    return _shapes(letters, config)
+
+
+def head_shapes(
+    config: BertConfig, head: str, num_classes: Optional[int] = None
+) -> Dict[str, Tuple[int, ...]]:
+    """Shape of each array of a head of ``HEADS``, by common names.
+
+    ``num_classes`` is of a classifier or tagger.
+    """
+    return _shapes(_HEAD_SHAPES[head], config, num_classes)
+
+
+def check_shapes(arrays: Mapping[str, np.ndarray], config: BertConfig) -> None:
+    """Raise ValueError unless an encoder's arrays are those that its configuration needs."""
+    if config.num_layers > len(arrays):
+        raise ValueError(f'has {len(arrays)} arrays, too few for {config.num_layers} layers')
+    for name, shape in encoder_shapes(config).items():
+        if name not in arrays:
+            raise ValueError(f'has no {name}')
+        if shape_of(arrays, name) != shape:
+            raise ValueError(
+                f'{name} has shape {shape_of(arrays, name)}, a network with {config} needs {shape}'
+            )
+
+
+def _shapes(letters, config, num_classes=None):
+    sizes = {
+        'V': config.vocab_size,
+        'S': config.num_token_types,
+        'P': config.max_length,
+        'C': config.units,
+        'F': config.hidden_size,
+        'K': num_classes,
+        '2': 2,
+    }
+    return {name: tuple(sizes[letter] for letter in shape) for name, shape in letters.items()}

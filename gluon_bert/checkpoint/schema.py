@@ -9,18 +9,9 @@ import numpy as np
 
 from ..config import BertConfig
 from ..families import DEFAULT_FAMILY, FAMILIES
+from .names import HEADS
 
 PROBLEM_TYPES = ('regression', 'single_label_classification', 'multi_label_classification')
-
-# Head -> the array whose presence tells that it is there.
-_HEADS = {
-    'pooler': 'pooler.weight',
-    'next_sentence': 'classifier.weight',
-    'masked_lm': 'decoder.0.weight',
-    'classifier': 'classifier.1.weight',
-    'span': 'span_classifier.weight',
-    'tagger': 'tag_classifier.weight',
-}
 
 
 @dataclass(frozen=True)
@@ -70,4 +61,4 @@ class Checkpoint:
         """Heads that it has, of 'pooler', 'next_sentence', 'masked_lm', 'classifier', 'span',
         'tagger'.
         """
-        return tuple(head for head, array in _HEADS.items() if array in self.arrays)
+        return tuple(head for head, array in HEADS.items() if array in self.arrays)

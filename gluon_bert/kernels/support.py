@@ -18,7 +18,7 @@ _SUPPORTED = {
     'dropout': None,
     'layer_norm_eps': None,
     'activation': ('gelu', 'gelu_tanh', 'relu'),
-    'pooler_activation': ('tanh', 'relu'),
+    'pooler_activation': ('tanh', 'relu', 'gelu'),
 }
 
 

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from typing import List, NamedTuple, Optional
 
 from mxnet import nd
-from mxnet.gluon import nn
 
 from ..checkpoint.gluonnlp.names import common_arrays, to_file_names
 from ..checkpoint.gluonnlp.params_file import read_params, write_params
 from ..checkpoint.layout import fuse, fused_shape, split
 from ..checkpoint.names import encoder_names
 from ..checkpoint.tensor_file import listing
-from .layers import AttentionMask, Embeddings, EncoderLayer, dense
+from .layers import AttentionMask, Embeddings, EncoderLayers, dense
 from .parameters import fill
 from .pickling import SharedBlock
 from .pooling import mean_pool  # noqa: F401 (its home in 0.1)
@@ -269,9 +268,7 @@ class BertModel(BertBlock):
         with self.name_scope():
             self.embeddings = Embeddings(config)
             self.attention_mask = AttentionMask(config.num_heads)
-            self.layers = nn.HybridSequential()
-            for _ in range(config.num_layers):
-                self.layers.add(EncoderLayer(config))
+            self.layers = EncoderLayers(config)
             if use_pooler:
                 self.pooler = dense(config.units, config.units, activation=config.pooler_activation)
 

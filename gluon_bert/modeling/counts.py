@@ -2,6 +2,20 @@
 
 from __future__ import annotations
 
+import math
+
+from ..checkpoint.names import encoder_shapes, head_shapes
+
+# Kind of layer -> what the common names of its arrays have, and no others.
+_KINDS = {
+    'word embedding': 'word_embed.',
+    'position embedding': '.position_weight',
+    'token type embedding': 'token_type_embed.',
+    'attention query, key, value': '.attention_cell.',
+    'attention output': '.proj.',
+    'feed-forward': '.ffn.ffn_',
+    'layer normalisation': 'layer_norm.',
+}
 _TITLES = {
     'masked_lm': 'masked words',
     'span': 'answer',
@@ -12,7 +26,7 @@ _TITLES = {
 
 
 def count_parameters(config, heads=(), num_classes=2):
-    """The parameters of a network by kind of layer.
+    """Count the parameters of a network by kind of layer.
 
     Parameters
     ----------
@@ -36,28 +50,13 @@ def count_parameters(config, heads=(), num_classes=2):
     >>> sum(count_parameters(config, heads=['pooler']).values())
     109482240
     """
-    units, layers = config.units, config.num_layers
-    square, norm = units * units + units, 2 * units
+    shapes = encoder_shapes(config)
     counts = {
-        'word embedding': config.vocab_size * units,
-        'position embedding': config.max_length * units,
-        'token type embedding': config.num_token_types * units,
-        'attention query, key, value': layers * 3 * square,
-        'attention output': layers * square,
-        'feed-forward': layers * (2 * units * config.hidden_size + config.hidden_size + units),
-        'layer normalisation': (1 + 2 * layers) * norm,
-    }
-    classes = num_classes * units + num_classes
-    of_heads = {
-        'pooler': square,
-        'masked_lm': square + norm + config.vocab_size,
-        'next_sentence': 2 * units + 2,
-        'span': 2 * units + 2,
-        'classifier': classes,
-        'tagger': classes,
+        kind: sum(math.prod(shape) for name, shape in shapes.items() if part in name)
+        for kind, part in _KINDS.items()
     }
     for head in heads:
-        counts[head] = of_heads[head]
+        counts[head] = sum(map(math.prod, head_shapes(config, head, num_classes).values()))
     return {kind: count for kind, count in counts.items() if count}
 
 

@@ -183,12 +183,13 @@ class MaskedLanguageModel(HybridBlock):
 
     def __init__(self, config, word, **kwargs):
         super().__init__(**kwargs)
+        width = word.weight.shape[1]
         with self.name_scope():
-            self.dense = dense(config.units, config.units)
+            self.dense = dense(width, config.units)
             self.activation = Activation(config.activation)
-            self.norm = nn.LayerNorm(epsilon=config.layer_norm_eps, in_channels=config.units)
+            self.norm = nn.LayerNorm(epsilon=config.layer_norm_eps, in_channels=width)
             self.decoder = nn.Dense(
-                config.vocab_size, in_units=config.units, flatten=False, params=word.params
+                config.vocab_size, in_units=width, flatten=False, params=word.params
             )
 
     def hybrid_forward(self, F, sequence, masked_positions):

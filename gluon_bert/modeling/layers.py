@@ -265,3 +265,18 @@ class EncoderLayer(HybridBlock):
         hidden = self.attention_norm(hidden, self.dropout(attended))
         transformed = self.contract(self.activation(self.expand(hidden)))
         return self.output_norm(hidden, self.dropout(transformed))
+
+
+class EncoderLayers(nn.HybridSequential):
+    """The layers of an encoder, one after another.
+
+    Parameters
+    ----------
+    config : BertConfig
+    """
+
+    def __init__(self, config, **kwargs):
+        super().__init__(**kwargs)
+        with self.name_scope():
+            for _ in range(config.num_layers):
+                self.add(EncoderLayer(config))

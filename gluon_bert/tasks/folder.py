@@ -16,9 +16,9 @@ import mxnet as mx
 from .._internal.files import write_text
 from .._internal.json import read_object
 from ..checkpoint.arrays import shape_of
-from ..checkpoint.gluonnlp.files import check_shapes
 from ..checkpoint.gluonnlp.names import common_arrays
 from ..checkpoint.gluonnlp.params_file import read_params
+from ..checkpoint.names import check_shapes
 from ..config import BertConfig
 from ..data import get_scheme, read_tokenizer
 from ..inference.batches import bert_of

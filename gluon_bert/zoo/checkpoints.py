@@ -12,12 +12,12 @@ import numpy as np
 from .._internal.files import write_text
 from .._internal.types import PathLike
 from ..checkpoint.arrays import changed, shape_of
-from ..checkpoint.gluonnlp.files import check_shapes
 from ..checkpoint.gluonnlp.names import common_arrays
 from ..checkpoint.gluonnlp.params_file import read_params
 from ..checkpoint.huggingface.folder import huggingface_arrays, write_huggingface
 from ..checkpoint.huggingface.safetensors_file import SafetensorsFile, open_sharded
 from ..checkpoint.huggingface.torch_file import TorchFile
+from ..checkpoint.names import check_shapes
 from ..checkpoint.schema import Checkpoint
 from ..checkpoint.tensorflow.folder import read_tensorflow
 from ..data import (

@@ -18,6 +18,7 @@ from ...config import BertConfig
 from ...data import BertTokenizer, looks_lowercase, read_tokenizer, read_vocab, write_vocab_json
 from ...families import FAMILIES, family_by_prefix
 from ..arrays import changed, renamed, shape_of
+from ..names import check_shapes
 from ..schema import PROBLEM_TYPES, Checkpoint
 from .names import common_arrays, to_file_names
 from .params_file import read_params, write_params
@@ -116,44 +117,6 @@ def write_gluonnlp(checkpoint, path):
         write_vocab_json(vocabulary, tokenizer.vocab)
     elif tokenizer is not None:
         tokenizer.save(path.parent)
-
-
-def check_shapes(arrays, config):
-    """ValueError if the encoder's arrays are not those that ``config`` needs."""
-    if config.num_layers > len(arrays):
-        raise ValueError(f'has {len(arrays)} arrays, too few for {config.num_layers} layers')
-    for name, shape in encoder_shapes(config).items():
-        if name not in arrays:
-            raise ValueError(f'has no {name}')
-        if shape_of(arrays, name) != shape:
-            raise ValueError(
-                f'{name} has shape {shape_of(arrays, name)}, a network with {config} needs {shape}'
-            )
-
-
-def encoder_shapes(config):
-    """Shape of each array of an encoder without its pooler, by common names."""
-    units, hidden = config.units, config.hidden_size
-    shapes = {
-        'word_embed.0.weight': (config.vocab_size, units),
-        'encoder.position_weight': (config.max_length, units),
-    }
-    if config.num_token_types:
-        shapes['token_type_embed.0.weight'] = (config.num_token_types, units)
-    norms, dense = ['encoder.layer_norm'], {}
-    for i in range(config.num_layers):
-        cell = f'encoder.transformer_cells.{i}'
-        for name in ('query', 'key', 'value'):
-            dense[f'{cell}.attention_cell.proj_{name}'] = (units, units)
-        dense[f'{cell}.proj'] = (units, units)
-        dense[f'{cell}.ffn.ffn_1'] = (hidden, units)
-        dense[f'{cell}.ffn.ffn_2'] = (units, hidden)
-        norms += [f'{cell}.layer_norm', f'{cell}.ffn.layer_norm']
-    for name, shape in dense.items():
-        shapes.update({f'{name}.weight': shape, f'{name}.bias': shape[:1]})
-    for name in norms:
-        shapes.update({f'{name}.gamma': (units,), f'{name}.beta': (units,)})
-    return shapes
 
 
 def _layout(checkpoint):

@@ -1,10 +1,12 @@
-"""What must hold of a network that is in a folder of transformers, or will be."""
+"""Checks of a network that is in a folder of transformers, or will be."""
 
 from __future__ import annotations
 
+from dataclasses import MISSING, fields
+
 from ...families import FAMILIES
 from ..arrays import shape_of
-from ..gluonnlp.files import encoder_shapes
+from ..names import encoder_shapes, head_shapes, layer_numbers
 from .name_maps import NAME_MAPS
 from .names import huggingface_names
 
@@ -12,7 +14,7 @@ _TASKS = {'classifier': 'classifier.1.weight', 'tagger': 'tag_classifier.weight'
 
 
 def check_network(checkpoint, num_classes):
-    """Whether a checkpoint is a network that transformers has, with all arrays in their shapes.
+    """Check that a checkpoint is a network that transformers has, with all arrays in their shapes.
 
     Parameters
     ----------
@@ -39,7 +41,9 @@ def check_network(checkpoint, num_classes):
         names = {name: theirs for name, theirs in names.items() if not name.startswith('pooler.')}
     if not config.num_token_types:
         names.pop('token_type_embed.0.weight', None)
-    shapes = {**encoder_shapes(config), **_head_shapes(config, num_classes)}
+    shapes = encoder_shapes(config)
+    for head in heads:
+        shapes.update(head_shapes(config, head, num_classes))
     for name, theirs in names.items():
         if name not in arrays:
             raise ValueError(f'has no {theirs}')
@@ -52,7 +56,7 @@ def check_network(checkpoint, num_classes):
 
 
 def count_classes(checkpoint):
-    """Classes of a checkpoint's classifier or tagger; None if it has neither."""
+    """Count the classes of a checkpoint's classifier or tagger; None if it has neither."""
     for head in checkpoint.heads:
         if head in _TASKS:
             return max(1, (*shape_of(checkpoint.arrays, _TASKS[head]), 1)[0])
@@ -60,40 +64,24 @@ def count_classes(checkpoint):
 
 
 def all_names(family, config, heads):
-    """Common names -> transformers' of the encoder, its pooler too, and the heads."""
-    return huggingface_names(
-        family, config.num_layers, [head for head in heads if head in NAME_MAPS[family].heads]
-    )
-
-
-def _head_shapes(config, num_classes):
-    units = config.units
-    shapes = {
-        'decoder.2.gamma': (units,),
-        'decoder.2.beta': (units,),
-        'decoder.3.bias': (config.vocab_size,),
-    }
-    for name, rows in (
-        ('pooler', units),
-        ('decoder.0', units),
-        ('classifier', 2),
-        ('span_classifier', 2),
-        ('classifier.1', num_classes),
-        ('tag_classifier', num_classes),
-    ):
-        shapes.update({f'{name}.weight': (rows, units), f'{name}.bias': (rows,)})
-    return shapes
+    """Map the common names of the encoder, its pooler too, and the heads to transformers'."""
+    known = [head for head in heads if head in NAME_MAPS[family].heads]
+    return huggingface_names(family, len(layer_numbers(config)), known)
 
 
 def _check_family(config, family, heads):
-    """ValueError if transformers has no network of a family with this configuration."""
+    """Raise ValueError if transformers has no network of a family with this configuration."""
     if {'classifier', 'tagger'} <= set(heads):
         raise ValueError(
             "has a classifier of texts and one of tokens, transformers' networks have one of them"
         )
     row = FAMILIES[family]
-    for field, value in row.fixed.items():
-        if getattr(config, field) != value:
+    # A field that config.json cannot say must be what it is in every network of the family.
+    defaults = {
+        field.name: field.default for field in fields(config) if field.default is not MISSING
+    }
+    for field, value in {**defaults, **row.fixed}.items():
+        if field not in row.keys and getattr(config, field) != value:
             raise ValueError(
                 f'{field} is {getattr(config, field)}, every {row.class_prefix} has {value}'
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import reprlib
+from dataclasses import MISSING, fields
 from pathlib import Path
 
 from ... import data
@@ -93,6 +94,11 @@ def config_values(config):
         raise ValueError(
             f"pooler_activation={config.pooler_activation!r}, Google's BERT has 'tanh'"
         )
+    for field in fields(config):
+        if field.default is not MISSING and getattr(config, field.name) != field.default:
+            raise ValueError(
+                f"{field.name}={getattr(config, field.name)!r}, Google's BERT has {field.default!r}"
+            )
     values = {key: getattr(config, field) for key, field in _KEYS.items()}
     values.update((key, getattr(config, field)) for key, (field, _) in _NUMBERS.items())
     values['attention_probs_dropout_prob'] = config.dropout
