@@ -23,6 +23,9 @@ _ACTIVATIONS = {
 }
 
 
+# What is in front of the arrays of an old folder -> the family; the first of several that share it.
+_FAMILY_OF_PREFIX = {NAME_MAPS[family].prefix: family for family in reversed(tuple(FAMILIES))}
+
 # Of every family; a family may have more.
 _REQUIREMENTS = (
     Requirement('position_embedding_type', ('absolute',), 'only absolute positions are supported'),
@@ -123,9 +126,9 @@ def _family(values, architecture, array_names):
         candidates = [
             name for name, row in FAMILIES.items() if architecture.startswith(row.class_prefix)
         ] or [
-            name
-            for name, name_map in NAME_MAPS.items()
-            if any(array.startswith(name_map.prefix) for array in array_names)
+            family
+            for prefix, family in _FAMILY_OF_PREFIX.items()
+            if any(array.startswith(prefix) for array in array_names)
         ]
         if len(candidates) != 1:
             raise ValueError(f'has no model_type: add one of {", ".join(FAMILIES)}')
