@@ -7,7 +7,7 @@ files, and a way to put a pair of texts together. The arrays' names are in
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Mapping, NamedTuple, Optional, Tuple
 
 from .config import BertConfig
@@ -72,6 +72,9 @@ class Family:
         Whether GluonNLP's class has token types.
     gluonnlp_eps : float
         Epsilon of the layer normalisation, which GluonNLP's files do not say.
+    tokenizer : str, optional
+        transformers' class of its tokenizer, where the name of the vocabulary's file does not tell
+        which it is.
     formats : tuple of str
         Formats that can hold a network of the family.
     """
@@ -94,6 +97,7 @@ class Family:
     gluonnlp_classifier: str = 'classifier'
     gluonnlp_token_types: bool = True
     gluonnlp_eps: float = 1e-12
+    tokenizer: Optional[str] = None
     formats: Tuple[str, ...] = ('gluonnlp', 'huggingface')
 
 
@@ -153,7 +157,17 @@ _DISTILBERT = Family(
 )
 _ERNIE = Family(class_prefix='Ernie', keys=_BERT_KEYS)
 
-FAMILIES = {'bert': _BERT, 'roberta': _ROBERTA, 'distilbert': _DISTILBERT, 'ernie': _ERNIE}
+_XLM_ROBERTA = replace(
+    _ROBERTA, class_prefix='XLMRoberta', keys=_BERT_KEYS, tokenizer='XLMRobertaTokenizer'
+)
+
+FAMILIES = {
+    'bert': _BERT,
+    'roberta': _ROBERTA,
+    'distilbert': _DISTILBERT,
+    'ernie': _ERNIE,
+    'xlm-roberta': _XLM_ROBERTA,
+}
 """Family, by the ``model_type`` of transformers, -> its row."""
 
 DEFAULT_FAMILY = 'bert'

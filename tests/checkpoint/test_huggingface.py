@@ -59,6 +59,11 @@ NETWORKS = [
         'pooler next_sentence masked_lm',
     ),
     ('ErnieForTokenClassification', {}, 'tagger'),
+    ('XLMRobertaModel', {'type_vocab_size': 1}, 'pooler'),
+    ('XLMRobertaForMaskedLM', {'type_vocab_size': 1, 'layer_norm_eps': 1e-5}, 'masked_lm'),
+    ('XLMRobertaForSequenceClassification', {'num_labels': 3}, 'pooler classifier'),
+    ('XLMRobertaForTokenClassification', {'num_labels': 4, 'type_vocab_size': 1}, 'tagger'),
+    ('XLMRobertaForQuestionAnswering', {'pad_token_id': 3}, 'span'),
 ]
 LENGTHS = [9, 1, 12, 5]
 
@@ -119,6 +124,7 @@ def test_transformers_opens_what_we_write(written, tmp_path, seed):
         ('AutoModelForSequenceClassification', 'DistilBertForSequenceClassification'),
         ('AutoModelForQuestionAnswering', 'BertForQuestionAnswering'),
         ('AutoModelForTokenClassification', 'RobertaForTokenClassification'),
+        ('AutoModelForMaskedLM', 'XLMRobertaForMaskedLM'),
     ],
 )
 def test_automatic_classes_find_the_network(auto, name, tmp_path, seed):
@@ -217,7 +223,7 @@ def test_row_of_zeros_is_no_token_type(tmp_path, seed):
 
 @pytest.mark.parametrize('family', NAME_MAPS)
 def test_network_made_here_opens_in_transformers(family, make_model, tmp_path, seed):
-    types = 0 if family in ('roberta', 'distilbert') else 2
+    types = 0 if family in ('roberta', 'distilbert', 'xlm-roberta') else 2
     model = make_model(use_pooler=family != 'distilbert', num_token_types=types)
     write_huggingface(Checkpoint(model.checkpoint_arrays(), model.config, family), tmp_path / 'x')
     network, report = transformers.AutoModel.from_pretrained(

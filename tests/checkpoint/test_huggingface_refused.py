@@ -32,7 +32,7 @@ def change_arrays(folder, **changes):
 @pytest.mark.parametrize(
     'changes, message',
     [
-        ({'model_type': 'xlm-roberta'}, "is 'xlm-roberta': expected .*the nearest is 'roberta'"),
+        ({'model_type': 'roberta-prelayernorm'}, "expected .*the nearest is 'roberta'"),
         ({'model_type': ['bert']}, 'model_type is'),
         ({'position_embedding_type': 'relative_key'}, 'only absolute positions'),
         ({'is_decoder': True}, 'only encoders'),

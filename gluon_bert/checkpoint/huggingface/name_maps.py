@@ -156,4 +156,5 @@ NAME_MAPS = {
     'roberta': _ROBERTA,
     'distilbert': _DISTILBERT,
     'ernie': _BERT._replace(prefix='ernie.'),
+    'xlm-roberta': _ROBERTA,
 }

@@ -11,13 +11,14 @@ from tokenizers import AddedToken, Regex, Tokenizer, normalizers
 from tokenizers.decoders import Metaspace as MetaspaceDecoder
 from tokenizers.models import Unigram
 from tokenizers.pre_tokenizers import Metaspace
-from tokenizers.processors import BertProcessing
+from tokenizers.processors import BertProcessing, RobertaProcessing
 
 from ..._internal.types import PathLike
 
 if TYPE_CHECKING:
     from gluonnlp.vocab import BERTVocab
 
+    from .sentencepiece_styles import Style
 
 MAX_BYTES = 8 << 20
 MAX_PIECES = 300_000  # the largest published models have 256000
@@ -129,7 +130,7 @@ def pieces_of(encoded: bytes) -> Iterator[tuple[str, int, int]]:
             yield fields[1].decode('utf-8'), fields.get(4, 0), fields.get(5, 0)
 
 
-def library_tokenizer(data: bytes, vocab: BERTVocab) -> Optional[Tokenizer]:
+def library_tokenizer(data: bytes, vocab: BERTVocab, style: Style) -> Optional[Tokenizer]:
     """Build the same segmentation in the ``tokenizers`` library, if it supports it.
 
     It differs only for full-width letters with a combining accent, which the library does not
@@ -140,6 +141,8 @@ def library_tokenizer(data: bytes, vocab: BERTVocab) -> Optional[Tokenizer]:
     data : bytes
         A model file.
     vocab : gluonnlp.vocab.BERTVocab
+    style : Style
+        Of :mod:`gluon_bert.data.tokenizers.sentencepiece_styles`.
 
     Returns
     -------
@@ -148,7 +151,8 @@ def library_tokenizer(data: bytes, vocab: BERTVocab) -> Optional[Tokenizer]:
         same ids, whose normalisation rules the library can read.
     """
     model = parse_model(data)
-    tokens = [piece for piece, _, _ in model.pieces]
+    scores = {piece: score for piece, score, _ in model.pieces}
+    tokens = style.tokens(list(scores))
     usual = (
         model.trainer.get(3, _UNIGRAM) == _UNIGRAM
         and not model.trainer.get(24)
@@ -157,8 +161,10 @@ def library_tokenizer(data: bytes, vocab: BERTVocab) -> Optional[Tokenizer]:
     )
     if not usual or vocab.idx_to_token[: len(tokens)] != tokens:
         return None
-    unknown = next(i for i, (_, _, kind) in enumerate(model.pieces) if kind == _UNKNOWN)
-    tokenizer = Tokenizer(Unigram([(piece, score) for piece, score, _ in model.pieces], unknown))
+    unknown = next(piece for piece, _, kind in model.pieces if kind == _UNKNOWN)
+    tokenizer = Tokenizer(
+        Unigram([(token, scores.get(token, 0.0)) for token in tokens], tokens.index(unknown))
+    )
     cleaning = [normalizers.Replace(Regex(' {2,}'), ' '), normalizers.Strip()]
     if model.normalizer.get(2):
         try:
@@ -167,8 +173,11 @@ def library_tokenizer(data: bytes, vocab: BERTVocab) -> Optional[Tokenizer]:
             return None
     tokenizer.normalizer = normalizers.Sequence(cleaning)
     tokenizer.pre_tokenizer, tokenizer.decoder = Metaspace(), MetaspaceDecoder()
-    tokenizer.post_processor = BertProcessing(
-        *((token, vocab[token]) for token in (vocab.sep_token, vocab.cls_token))
+    ends = [(token, vocab[token]) for token in (vocab.sep_token, vocab.cls_token)]
+    tokenizer.post_processor = (
+        BertProcessing(*ends)
+        if style.pair_separators == 1
+        else RobertaProcessing(*ends, trim_offsets=True, add_prefix_space=True)
     )
     special = {vocab[token]: token for token in vocab.reserved_tokens or ()}
     tokenizer.add_special_tokens([vocab.unknown_token, *(special[i] for i in sorted(special))])
