@@ -6,7 +6,8 @@ import math
 
 from ..checkpoint.names import encoder_shapes, head_shapes
 
-# Kind of layer -> what the common names of its arrays have, and no others.
+# Kind of layer -> what the common names of its arrays have, and no others. An array of another kind
+# counts under its own name.
 _KINDS = {
     'word embedding': 'word_embed.',
     'position embedding': '.position_weight',
@@ -50,11 +51,11 @@ def count_parameters(config, heads=(), num_classes=2):
     >>> sum(count_parameters(config, heads=['pooler']).values())
     109482240
     """
-    shapes = encoder_shapes(config)
-    counts = {
-        kind: sum(math.prod(shape) for name, shape in shapes.items() if part in name)
-        for kind, part in _KINDS.items()
-    }
+    counts = dict.fromkeys(_KINDS, 0)
+    for name, shape in encoder_shapes(config).items():
+        kind = next((kind for kind, part in _KINDS.items() if part in name), None)
+        kind = name.partition('.')[0].replace('_', ' ') if kind is None else kind
+        counts[kind] = counts.get(kind, 0) + math.prod(shape)
     for head in heads:
         counts[head] = sum(map(math.prod, head_shapes(config, head, num_classes).values()))
     return {kind: count for kind, count in counts.items() if count}

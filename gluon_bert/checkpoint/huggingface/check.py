@@ -36,14 +36,17 @@ def check_network(checkpoint, num_classes):
     if config.num_layers > len(arrays):  # and no list of a billion names is made
         raise ValueError(f'has {len(arrays)} arrays, too few for {config.num_layers} layers')
     _check_family(config, checkpoint.family, heads)
-    names = all_names(checkpoint.family, config, heads)
-    if not {'pooler', 'classifier', 'next_sentence'} & set(heads):
-        names = {name: theirs for name, theirs in names.items() if not name.startswith('pooler.')}
-    if not config.num_token_types:
-        names.pop('token_type_embed.0.weight', None)
     shapes = encoder_shapes(config)
     for head in heads:
         shapes.update(head_shapes(config, head, num_classes))
+    needed = {*shapes}
+    if {'classifier', 'next_sentence'} & set(heads):
+        needed.update(head_shapes(config, 'pooler'))
+    names = {
+        name: theirs
+        for name, theirs in all_names(checkpoint.family, config, heads).items()
+        if name in needed
+    }
     for name, theirs in names.items():
         if name not in arrays:
             raise ValueError(f'has no {theirs}')
