@@ -5,9 +5,10 @@ from __future__ import annotations
 import difflib
 import reprlib
 from dataclasses import MISSING, asdict, dataclass, fields
+from typing import Optional
 
 ACTIVATIONS = ('gelu', 'gelu_tanh', 'relu')
-POOLER_ACTIVATIONS = ('tanh', 'relu')
+POOLER_ACTIVATIONS = ('tanh', 'relu', 'gelu')
 
 VERSION = 1
 """Version of a saved configuration; files before it have no version, and the same fields."""
@@ -17,7 +18,9 @@ _MAX_MESSAGE = 300  # characters; the values are out of a file
 
 @dataclass(frozen=True)
 class BertConfig:
-    """The hyper-parameters of a BERT encoder (Devlin et al., 2019, section 3). None has a default.
+    """The hyper-parameters of a BERT encoder (Devlin et al., 2019, section 3).
+
+    Those of BERT have no default.
 
     Parameters
     ----------
@@ -44,7 +47,11 @@ class BertConfig:
         Of the feed-forward layer: 'gelu' (exact, with erf), 'gelu_tanh' (the approximation of
         Hendrycks and Gimpel, 2016) or 'relu'.
     pooler_activation : str
-        Of the dense layer on the first token: 'tanh', or 'relu' as in DistilBERT's classifier.
+        Of the dense layer on the first token: 'tanh'; 'relu' as in DistilBERT's classifier, or
+        'gelu' as in ELECTRA's.
+    embedding_units : int, optional
+        Width E of the embeddings, which a dense layer then brings to the width C of the model
+        (Lan et al., 2020, section 3.1); None: they have that width themselves.
 
     Raises
     ------
@@ -71,6 +78,12 @@ class BertConfig:
     layer_norm_eps: float
     activation: str
     pooler_activation: str
+    embedding_units: Optional[int] = None
+
+    @property
+    def embedding_width(self) -> int:
+        """Width E of the embeddings, that of the model where nothing else is said."""
+        return self.units if self.embedding_units is None else self.embedding_units
 
     def to_dict(self) -> dict:
         """Make the object that is saved: the fields, and the version of their meaning.
@@ -138,8 +151,11 @@ class BertConfig:
             ('num_heads', 1),
             ('max_length', 1),
             ('num_token_types', 0),
+            ('embedding_units', 1),
         ):
             value = getattr(self, name)
+            if value is None and name == 'embedding_units':
+                continue
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise ValueError(f'{name}={value!r}: expected a whole number from {least}')
         if self.units % self.num_heads:

@@ -56,6 +56,8 @@ class Family:
         Of transformers' masked-LM head, if it is not that of the feed-forward layers.
     has_pooler : bool
         Whether the published networks have a trained pooler.
+    always_projects : bool
+        Whether embeddings as wide as the model are projected too.
     padding_id : int
         Where config.json does not say it.
     positions_follow_padding : bool
@@ -87,6 +89,7 @@ class Family:
     pooler_activation: str = 'tanh'
     masked_lm_activation: Optional[str] = None
     has_pooler: bool = True
+    always_projects: bool = False
     padding_id: int = 0
     positions_follow_padding: bool = False
     needs_token_types: bool = True
@@ -161,12 +164,27 @@ _XLM_ROBERTA = replace(
     _ROBERTA, class_prefix='XLMRoberta', keys=_BERT_KEYS, tokenizer='XLMRobertaTokenizer'
 )
 
+_ELECTRA = Family(
+    class_prefix='Electra',
+    keys={
+        **_BERT_KEYS,
+        'units': Key(('hidden_size',), 256),
+        'hidden_size': Key(('intermediate_size',), 1024),
+        'num_heads': Key(('num_attention_heads',), 4),
+        'embedding_units': Key(('embedding_size',), 128),
+    },
+    pooler_activation='gelu',
+    masked_lm_activation='gelu',
+    has_pooler=False,
+)
+
 FAMILIES = {
     'bert': _BERT,
     'roberta': _ROBERTA,
     'distilbert': _DISTILBERT,
     'ernie': _ERNIE,
     'xlm-roberta': _XLM_ROBERTA,
+    'electra': _ELECTRA,
 }
 """Family, by the ``model_type`` of transformers, -> its row."""
 

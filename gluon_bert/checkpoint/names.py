@@ -23,6 +23,12 @@ EMBEDDINGS = (
     ('embeddings.norm.beta', ('encoder.layer_norm.beta',)),
 )
 
+# Where the embeddings have a width of their own; GluonNLP has no name for it.
+EMBEDDING_PROJECTION = (
+    ('embeddings.project.weight', ('embed_project.weight',)),
+    ('embeddings.project.bias', ('embed_project.bias',)),
+)
+
 # Of one layer: 'layers.<i>.' in memory, 'encoder.transformer_cells.<i>.' in GluonNLP.
 LAYER = (
     (
@@ -78,15 +84,17 @@ TAGGER = (('tagger.weight', ('tag_classifier.weight',)), ('tagger.bias', ('tag_c
 CRF = tuple((name, (name,)) for name in ('crf.transitions', 'crf.begin', 'crf.end'))
 
 
-# Shapes by common names, a letter a dimension: V words, S token types, P positions, C units, F
-# hidden size of the feed-forward layers, K classes, or the number itself.
+# Shapes by common names, a letter a dimension: V words, S token types, P positions, E
+# width of the embeddings, C units, F hidden size of the feed-forward layers, K classes, or the
+# number itself.
 _EMBEDDING_SHAPES = {
-    'word_embed.0.weight': 'VC',
-    'token_type_embed.0.weight': 'SC',
-    'encoder.position_weight': 'PC',
-    'encoder.layer_norm.gamma': 'C',
-    'encoder.layer_norm.beta': 'C',
+    'word_embed.0.weight': 'VE',
+    'token_type_embed.0.weight': 'SE',
+    'encoder.position_weight': 'PE',
+    'encoder.layer_norm.gamma': 'E',
+    'encoder.layer_norm.beta': 'E',
 }
+_PROJECTION_SHAPES = {'embed_project.weight': 'CE', 'embed_project.bias': 'C'}
 _LAYER_SHAPES = {
     'attention_cell.proj_query.weight': 'CC',
     'attention_cell.proj_query.bias': 'C',
@@ -109,10 +117,10 @@ _HEAD_SHAPES = {
     'pooler': {'pooler.weight': 'CC', 'pooler.bias': 'C'},
     'next_sentence': {'classifier.weight': '2C', 'classifier.bias': '2'},
     'masked_lm': {
-        'decoder.0.weight': 'CC',
-        'decoder.0.bias': 'C',
-        'decoder.2.gamma': 'C',
-        'decoder.2.beta': 'C',
+        'decoder.0.weight': 'EC',
+        'decoder.0.bias': 'E',
+        'decoder.2.gamma': 'E',
+        'decoder.2.beta': 'E',
         'decoder.3.bias': 'V',
     },
     'classifier': {'classifier.1.weight': 'KC', 'classifier.1.bias': 'K'},
@@ -143,6 +151,8 @@ def encoder_names(config, use_pooler=True):
         if config.num_token_types
         else tuple(pair for pair in EMBEDDINGS if not pair[0].startswith('embeddings.token_type'))
     )
+    if config.embedding_units is not None:
+        embeddings += EMBEDDING_PROJECTION
     layers = tuple(
         (f'layers.{i}.{ours}', tuple(f'{_CELLS}{i}.{name}' for name in common))
         for i in layer_numbers(config)
@@ -166,6 +176,8 @@ def encoder_shapes(config: BertConfig) -> Dict[str, Tuple[int, ...]]:
     letters = dict(_EMBEDDING_SHAPES)
     if not config.num_token_types:
         del letters['token_type_embed.0.weight']
+    if config.embedding_units is not None:
+        letters.update(_PROJECTION_SHAPES)
     for i in layer_numbers(config):
         letters.update((f'{_CELLS}{i}.{name}', shape) for name, shape in _LAYER_SHAPES.items())
     return _shapes(letters, config)
@@ -199,6 +211,7 @@ def _shapes(letters, config, num_classes=None):
         'V': config.vocab_size,
         'S': config.num_token_types,
         'P': config.max_length,
+        'E': config.embedding_width,
         'C': config.units,
         'F': config.hidden_size,
         'K': num_classes,

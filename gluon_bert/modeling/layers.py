@@ -1,6 +1,7 @@
 """The blocks a BERT encoder is made of: all the maths.
 
-Letters used in shapes, here and everywhere: N sequences, T tokens, C units, H heads, D = C / H.
+Letters used in shapes, here and everywhere: N sequences, T tokens, C units, H heads, D = C / H,
+E width of the embeddings (C in most networks).
 Blocks here are time-major, (T, N, C), because MXNet's fused attention is.
 """
 
@@ -17,14 +18,18 @@ MASKED = -1e9
 
 
 def dense(units, in_units, activation=None):
-    """A dense layer on the last axis, (..., in_units) -> (..., units)."""
-    return nn.Dense(
+    """Make a dense layer on the last axis, (..., in_units) -> (..., units)."""
+    layer = nn.Dense(
         units,
         in_units=in_units,
-        activation=activation,
+        activation=None if activation == 'gelu' else activation,
         flatten=False,
         weight_initializer=INITIALIZER,
     )
+    if activation == 'gelu':  # which is no activation of MXNet's dense layer
+        with layer.name_scope():
+            layer.act = Activation(activation)
+    return layer
 
 
 class Activation(HybridBlock):
@@ -65,18 +70,20 @@ class AddNorm(nn.LayerNorm):
     Parameters
     ----------
     config : BertConfig
+    units : int
+        Length of the last axis.
 
     Inputs
     ------
-    x, residual : float, shape (..., C)
+    x, residual : float, shape (..., units)
 
     Outputs
     -------
-    normalized : float, shape (..., C)
+    normalized : float, shape (..., units)
     """
 
-    def __init__(self, config, **kwargs):
-        super().__init__(epsilon=config.layer_norm_eps, in_channels=config.units, **kwargs)
+    def __init__(self, config, units, **kwargs):
+        super().__init__(epsilon=config.layer_norm_eps, in_channels=units, **kwargs)
 
     def hybrid_forward(self, F, x, residual, gamma, beta):
         return super().hybrid_forward(F, F.elemwise_add(x, residual), gamma, beta)
@@ -86,7 +93,9 @@ class Embeddings(HybridBlock):
     """The sum of word, token type and position embeddings, normalised.
 
     Devlin et al. (2019), section 3, figure 2; dropout comes after the normalisation, as there.
-    Without token types in the configuration they are not added.
+    Without token types in the configuration they are not added. Where the configuration gives the
+    embeddings a width of their own, a dense layer brings them to that of the model (Clark et al.,
+    2020, section 3.2).
 
     Parameters
     ----------
@@ -105,29 +114,30 @@ class Embeddings(HybridBlock):
 
     def __init__(self, config, **kwargs):
         super().__init__(**kwargs)
+        width = config.embedding_width
         with self.name_scope():
-            self.word = nn.Embedding(
-                config.vocab_size, config.units, weight_initializer=INITIALIZER
-            )
+            self.word = nn.Embedding(config.vocab_size, width, weight_initializer=INITIALIZER)
             if config.num_token_types:
                 self.token_type = nn.Embedding(
-                    config.num_token_types, config.units, weight_initializer=INITIALIZER
+                    config.num_token_types, width, weight_initializer=INITIALIZER
                 )
-            self.position = nn.Embedding(
-                config.max_length, config.units, weight_initializer=INITIALIZER
-            )
-            self.norm = AddNorm(config)
+            self.position = nn.Embedding(config.max_length, width, weight_initializer=INITIALIZER)
+            self.norm = AddNorm(config, width)
             self.dropout = nn.Dropout(config.dropout)
+            if config.embedding_units is not None:
+                self.project = dense(config.units, width)
         self._has_token_types = config.num_token_types > 0
+        self._has_projection = config.embedding_units is not None
 
     def hybrid_forward(self, F, inputs, token_types):
-        words = self.word(F.transpose(inputs))  # (T, N, C)
+        words = self.word(F.transpose(inputs))  # (T, N, E)
         if self._has_token_types:
             words = F.elemwise_add(words, self.token_type(F.transpose(token_types)))
         # Any input of this length will do; MXNet complains of one that is not used at all.
-        positions = self.position(F.contrib.arange_like(token_types, axis=1))  # (T, C)
-        positions = F.broadcast_like(F.expand_dims(positions, axis=1), words)  # (T, N, C)
-        return self.dropout(self.norm(words, positions))
+        positions = self.position(F.contrib.arange_like(token_types, axis=1))  # (T, E)
+        positions = F.broadcast_like(F.expand_dims(positions, axis=1), words)  # (T, N, E)
+        hidden = self.dropout(self.norm(words, positions))
+        return self.project(hidden) if self._has_projection else hidden  # (T, N, C)
 
 
 class AttentionMask(HybridBlock):
@@ -244,11 +254,11 @@ class EncoderLayer(HybridBlock):
         super().__init__(**kwargs)
         with self.name_scope():
             self.attention = SelfAttention(config)
-            self.attention_norm = AddNorm(config)
+            self.attention_norm = AddNorm(config, config.units)
             self.expand = dense(config.hidden_size, config.units)
             self.activation = Activation(config.activation)
             self.contract = dense(config.units, config.hidden_size)
-            self.output_norm = AddNorm(config)
+            self.output_norm = AddNorm(config, config.units)
             self.dropout = nn.Dropout(config.dropout)
 
     def hybrid_forward(self, F, hidden, mask):

@@ -15,6 +15,11 @@ NETWORKS = [
     ('XLMRobertaForSequenceClassification', {'num_labels': 3}),
     ('XLMRobertaForTokenClassification', {'num_labels': 4}),
     ('XLMRobertaForQuestionAnswering', {}),
+    ('ElectraForMaskedLM', {'embedding_size': 16}),
+    ('ElectraForSequenceClassification', {'num_labels': 3, 'embedding_size': 24}),
+    ('ElectraForSequenceClassification', {'embedding_size': 16}),
+    ('ElectraForTokenClassification', {'num_labels': 4, 'embedding_size': 16}),
+    ('ElectraForQuestionAnswering', {'embedding_size': 24}),
 ]
 LENGTHS = [9, 1, 12, 5]
 
@@ -75,7 +80,9 @@ def test_predictor_gives_the_same(case, seed):
         np.testing.assert_allclose(one, other, atol=2e-5 * max(1, abs(other).max()))
 
 
-@pytest.mark.parametrize('network', [name for name, _ in NETWORKS if 'MaskedLM' not in name])
+@pytest.mark.parametrize(
+    'network', sorted({name for name, _ in NETWORKS if 'MaskedLM' not in name})
+)
 def test_fine_tuning_reduces_the_loss(network, tmp_path, seed):
     theirs = random_network(network, seed)
     theirs.save_pretrained(tmp_path / 'theirs')

@@ -64,6 +64,17 @@ NETWORKS = [
     ('XLMRobertaForSequenceClassification', {'num_labels': 3}, 'pooler classifier'),
     ('XLMRobertaForTokenClassification', {'num_labels': 4, 'type_vocab_size': 1}, 'tagger'),
     ('XLMRobertaForQuestionAnswering', {'pad_token_id': 3}, 'span'),
+    ('ElectraModel', {'embedding_size': 24}, ''),
+    ('ElectraModel', {'embedding_size': 16}, ''),
+    ('ElectraForMaskedLM', {'embedding_size': 16}, 'masked_lm'),
+    ('ElectraForMaskedLM', {'embedding_size': 24, 'type_vocab_size': 1}, 'masked_lm'),
+    (
+        'ElectraForSequenceClassification',
+        {'num_labels': 3, 'embedding_size': 40},
+        'pooler classifier',
+    ),
+    ('ElectraForTokenClassification', {'num_labels': 4, 'embedding_size': 16}, 'tagger'),
+    ('ElectraForQuestionAnswering', {'embedding_size': 16, 'hidden_act': 'relu'}, 'span'),
 ]
 LENGTHS = [9, 1, 12, 5]
 
@@ -125,6 +136,7 @@ def test_transformers_opens_what_we_write(written, tmp_path, seed):
         ('AutoModelForQuestionAnswering', 'BertForQuestionAnswering'),
         ('AutoModelForTokenClassification', 'RobertaForTokenClassification'),
         ('AutoModelForMaskedLM', 'XLMRobertaForMaskedLM'),
+        ('AutoModelForSequenceClassification', 'ElectraForSequenceClassification'),
     ],
 )
 def test_automatic_classes_find_the_network(auto, name, tmp_path, seed):
@@ -224,7 +236,8 @@ def test_row_of_zeros_is_no_token_type(tmp_path, seed):
 @pytest.mark.parametrize('family', NAME_MAPS)
 def test_network_made_here_opens_in_transformers(family, make_model, tmp_path, seed):
     types = 0 if family in ('roberta', 'distilbert', 'xlm-roberta') else 2
-    model = make_model(use_pooler=family != 'distilbert', num_token_types=types)
+    pooled = family not in ('distilbert', 'electra')
+    model = make_model(use_pooler=pooled, num_token_types=types)
     write_huggingface(Checkpoint(model.checkpoint_arrays(), model.config, family), tmp_path / 'x')
     network, report = transformers.AutoModel.from_pretrained(
         tmp_path / 'x', output_loading_info=True

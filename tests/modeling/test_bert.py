@@ -22,6 +22,10 @@ CONFIGURATIONS = [
     {'num_layers': 4, 'units': 32, 'num_heads': 8},
     {'units': 6, 'hidden_size': 5, 'num_heads': 2},
     {'max_length': 9},
+    {'pooler_activation': 'gelu'},
+    {'embedding_units': 7},
+    {'embedding_units': 40, 'num_token_types': 0, 'pooler_activation': 'gelu'},
+    {'embedding_units': 24},
 ]
 
 

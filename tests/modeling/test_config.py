@@ -21,6 +21,8 @@ from gluon_bert.config import VERSION, BertConfig
         ('dropout', -0.1),
         ('layer_norm_eps', 0),
         ('activation', 'swish'),
+        ('embedding_units', 0),
+        ('embedding_units', 1.5),
     ],
 )
 def test_value_out_of_range_is_named(tiny_config, field, value):

@@ -107,7 +107,7 @@ def _parse(values, array_names):
     for field, (names, default) in row.keys.items():
         key = next((name for name in names if name in values), names[0])
         fields[field] = _CHECKS.get(field, _whole)(key, values.get(key, default))
-    _check_width(values, fields)
+    _check_width(values, fields, row)
     padding_id = _cut_positions(values, fields, row) if row.positions_follow_padding else 0
     num_classes, labels = _classes(values)
     config = BertConfig(**fields)
@@ -156,12 +156,15 @@ def _cut_positions(values, fields, row):
     return padding_id
 
 
-def _check_width(values, fields):
+def _check_width(values, fields, row):
     width, heads = fields['units'], fields['num_heads']
     if width % heads:
         raise ValueError(f'the width {width} is not a multiple of the {heads} attention heads')
     embedding = values.get('embedding_size')
-    if embedding is not None and embedding != width:
+    if 'embedding_units' in row.keys:
+        if fields['embedding_units'] == width and not row.always_projects:
+            fields['embedding_units'] = None
+    elif embedding is not None and embedding != width:
         raise ValueError(
             f'embedding_size is {reprlib.repr(embedding)}: an embedding narrower or '
             f'wider than the layers ({width}) is not supported'
@@ -259,6 +262,13 @@ def config_values(
     }
     for field, (names, _) in row.keys.items():
         values[names[0]] = getattr(config, field)
+    if 'embedding_units' in row.keys:
+        if config.embedding_units == (None if row.always_projects else config.units):
+            raise ValueError(
+                f"embedding_units is {config.embedding_units}, transformers' {family} of width "
+                f'{config.units} has {"a number" if row.always_projects else "None or another"}'
+            )
+        values[row.keys['embedding_units'].names[0]] = config.embedding_width
     values[row.keys['activation'].names[0]] = _ACTIVATIONS[config.activation][0]
     values[row.attention_dropout] = config.dropout
     if row.needs_token_types:

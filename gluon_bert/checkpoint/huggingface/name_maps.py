@@ -151,10 +151,34 @@ _DISTILBERT = NameMap(
     architectures={**_TASKS, ('masked_lm',): 'ForMaskedLM', (): 'Model'},
 )
 
+_ELECTRA = NameMap(
+    prefix='electra.',
+    encoder={**_EMBEDDINGS, **_dense('embed_project', 'embeddings_project')},
+    layers='encoder.layer.',
+    layer=_LAYER,
+    heads={
+        'masked_lm': {  # of the generator
+            **_dense('decoder.0', 'generator_predictions.dense'),
+            **_norm('decoder.2', 'generator_predictions.LayerNorm'),
+            'decoder.3.bias': 'generator_lm_head.bias',
+        },
+        'classifier': {
+            **_dense('pooler', 'classifier.dense'),
+            **_dense('classifier.1', 'classifier.out_proj'),
+        },
+        'span': _dense('span_classifier', 'qa_outputs'),
+        'tagger': _dense('tag_classifier', 'classifier'),
+    },
+    decoder_weight='generator_lm_head.weight',
+    decoder_bias=None,
+    architectures={**_TASKS, ('masked_lm',): 'ForMaskedLM', (): 'Model'},
+)
+
 NAME_MAPS = {
     'bert': _BERT,
     'roberta': _ROBERTA,
     'distilbert': _DISTILBERT,
     'ernie': _BERT._replace(prefix='ernie.'),
     'xlm-roberta': _ROBERTA,
+    'electra': _ELECTRA,
 }
