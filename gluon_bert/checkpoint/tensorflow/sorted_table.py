@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import google_crc32c
 
+from ..._internal.protobuf import encode_varint, read_varint
+
 MAX_BYTES = 1 << 20  # of a table, packed or not
 MAX_KEY = 2048  # bytes
 MAX_VALUE = 16 << 10  # bytes
@@ -93,30 +95,6 @@ def encode_table(pairs):
     index = _encode_pairs([(pairs[-1][0], handles[0])])
     footer = handles[1] + encode_varint(len(table)) + encode_varint(len(index))
     return table + _with_trailer(index) + footer.ljust(_FOOTER - len(_MAGIC), b'\0') + _MAGIC
-
-
-def read_varint(data, position):
-    """A whole number below 2^64, seven bits a byte, and the position after it."""
-    value = 0
-    for shift in range(0, 64, 7):
-        if position >= len(data):
-            raise ValueError('it ends too early')
-        byte = data[position]
-        position += 1
-        value |= (byte & 127) << shift
-        if byte < 128:
-            return value & 0xFFFFFFFFFFFFFFFF, position
-    raise ValueError('a number in it does not end')
-
-
-def encode_varint(value):
-    """The bytes that :func:`read_varint` reads as ``value``."""
-    result = bytearray()
-    while value > 127:
-        result.append(value & 127 | 128)
-        value >>= 7
-    result.append(value)
-    return bytes(result)
 
 
 def take(data, position, size):

@@ -13,6 +13,7 @@ from tokenizers.models import Unigram
 from tokenizers.pre_tokenizers import Metaspace
 from tokenizers.processors import BertProcessing, RobertaProcessing
 
+from ..._internal.protobuf import read_fields
 from ..._internal.types import PathLike
 
 if TYPE_CHECKING:
@@ -192,33 +193,5 @@ def library_tokenizer(data: bytes, vocab: BERTVocab, style: Style) -> Optional[T
 
 
 def _fields(data):
-    """Yield the fields of a protocol buffer message: (number, int or bytes)."""
-    if isinstance(data, int):
-        raise ValueError(f'expected a message, got the number {data}')
-    place = 0
-    while place < len(data):
-        key, place = _varint(data, place)
-        number, kind = key >> 3, key & 7
-        if kind == 0:
-            value, place = _varint(data, place)
-        elif kind in (1, 2, 5):
-            size, place = _varint(data, place) if kind == 2 else (8 if kind == 1 else 4, place)
-            if place + size > len(data):
-                raise ValueError(f'it ends inside field {number}')
-            value, place = data[place : place + size], place + size
-        else:
-            raise ValueError(f'no field begins at byte {place}')
-        yield number, value
-
-
-def _varint(data, place):
-    value = 0
-    for shift in range(0, 70, 7):
-        if place >= len(data):
-            raise ValueError('it ends inside a number')
-        byte = data[place]
-        value |= (byte & 127) << shift
-        place += 1
-        if byte < 128:
-            return value, place
-    raise ValueError(f'the number at byte {place} has more than 64 bits')
+    """Yield the fields of a message: (number, int or bytes)."""
+    return ((number, value) for number, _, value in read_fields(data))
