@@ -193,10 +193,15 @@ def head_shapes(
     return _shapes(_HEAD_SHAPES[head], config, num_classes)
 
 
+def check_count(arrays: Mapping[str, np.ndarray], config: BertConfig) -> None:
+    """Raise ValueError if there are fewer arrays than layers, before a name is made for each."""
+    if layer_numbers(config).stop > len(arrays):
+        raise ValueError(f'has {len(arrays)} arrays, too few for {config.num_layers} layers')
+
+
 def check_shapes(arrays: Mapping[str, np.ndarray], config: BertConfig) -> None:
     """Raise ValueError unless an encoder's arrays are those that its configuration needs."""
-    if config.num_layers > len(arrays):
-        raise ValueError(f'has {len(arrays)} arrays, too few for {config.num_layers} layers')
+    check_count(arrays, config)
     for name, shape in encoder_shapes(config).items():
         if name not in arrays:
             raise ValueError(f'has no {name}')

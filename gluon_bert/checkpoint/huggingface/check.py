@@ -6,7 +6,7 @@ from dataclasses import MISSING, fields
 
 from ...families import FAMILIES
 from ..arrays import shape_of
-from ..names import encoder_shapes, head_shapes, layer_numbers
+from ..names import check_count, encoder_shapes, head_shapes, layer_numbers
 from .name_maps import NAME_MAPS
 from .names import huggingface_names
 
@@ -33,8 +33,7 @@ def check_network(checkpoint, num_classes):
         If it is not.
     """
     config, arrays, heads = checkpoint.config, checkpoint.arrays, checkpoint.heads
-    if config.num_layers > len(arrays):  # and no list of a billion names is made
-        raise ValueError(f'has {len(arrays)} arrays, too few for {config.num_layers} layers')
+    check_count(arrays, config)
     _check_family(config, checkpoint.family, heads)
     shapes = encoder_shapes(config)
     for head in heads:

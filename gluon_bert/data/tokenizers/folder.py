@@ -146,6 +146,12 @@ class _Settings:
         return next((item for item in (value, *others) if isinstance(item, bool)), None)
 
     @property
+    def strip_accents(self):
+        """Whether accents are removed, or None; ALBERT's files say whether they are kept."""
+        keep = self.flag('keep_accents')
+        return self.flag('strip_accents', None if keep is None else not keep)
+
+    @property
     def max_input_chars_per_word(self):
         """The longest word in characters, or None."""
         name = 'max_input_chars_per_word'
@@ -189,9 +195,7 @@ def _sentencepiece(path, settings, lower):
         bool(lower),
         style=style,
         split_words=bool(settings.flag('do_basic_tokenize')),
-        **_given(
-            strip_accents=settings.flag('strip_accents'), uses_token_types=settings.uses_token_types
-        ),
+        **_given(strip_accents=settings.strip_accents, uses_token_types=settings.uses_token_types),
     )
 
 

@@ -13,7 +13,7 @@ from tokenizers.pre_tokenizers import BertPreTokenizer, Split
 
 from ..._internal.types import PathLike
 from .base import ROLES, Encoded, SubwordTokenizer, checked_text, checked_texts
-from .sentencepiece_file import library_tokenizer, load, pieces_of, read_model
+from .sentencepiece_file import library_tokenizer, load, pieces_of, read_model, with_avoided
 from .sentencepiece_styles import STYLES, find_style, vocab_of
 from .wordpiece import normalizer_of
 
@@ -79,7 +79,10 @@ class SentencePieceTokenizer(SubwordTokenizer):
         self._style = STYLES[style]
         self._model = path if isinstance(path, bytes) else read_model(path)
         source = 'the model' if isinstance(path, bytes) else path
-        self._processor = load(self._model, source)
+        self._segmenter = self._model
+        if self._style.avoid is not None:
+            self._segmenter = with_avoided(self._model, self._style.avoid)
+        self._processor = load(self._segmenter, source)
         if not -1 <= num_best <= MAX_BEST:
             raise ValueError(f'num_best must be from -1 to {MAX_BEST}, got {num_best}')
         super().__init__(
@@ -197,18 +200,26 @@ class SentencePieceTokenizer(SubwordTokenizer):
 
     def _config(self):
         options = self._options
-        return {
+        config = {
             'tokenizer_class': self._style.tokenizer_class,
             'do_lower_case': options['lower'],
             'strip_accents': options['strip_accents'],
             'do_basic_tokenize': options['split_words'],
         }
+        if self._style.library_cleans:  # as ALBERT's files say it
+            config['keep_accents'] = options['strip_accents'] is False
+        return config
 
     def _files(self):
         files = {self._style.model_file: self._model}
+        options = self._options
+        cleaning = self._normalizer if self._style.library_cleans else None
         # The tokenizers library recomposes fewer accents, and cleans before it splits.
-        if not any(self._options[name] for name in ('lower', 'strip_accents', 'split_words')):
-            tokenizer = library_tokenizer(self._model, self._vocab, self._style)
+        differs = options['split_words'] or (
+            cleaning is None and (options['lower'] or options['strip_accents'])
+        )
+        if not differs:
+            tokenizer = library_tokenizer(self._segmenter, self._vocab, self._style, cleaning)
             if tokenizer is not None:
                 files['tokenizer.json'] = tokenizer.to_str(pretty=True)
         return files

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from tokenizers import AddedToken, Regex, Tokenizer, normalizers
@@ -13,7 +13,7 @@ from tokenizers.models import Unigram
 from tokenizers.pre_tokenizers import Metaspace
 from tokenizers.processors import BertProcessing, RobertaProcessing
 
-from ..._internal.protobuf import read_fields
+from ..._internal.protobuf import encode_bytes, encode_varint, read_fields
 from ..._internal.types import PathLike
 
 if TYPE_CHECKING:
@@ -131,7 +131,38 @@ def pieces_of(encoded: bytes) -> Iterator[tuple[str, int, int]]:
             yield fields[1].decode('utf-8'), fields.get(4, 0), fields.get(5, 0)
 
 
-def library_tokenizer(data: bytes, vocab: BERTVocab, style: Style) -> Optional[Tokenizer]:
+def with_avoided(data: bytes, avoid: Callable[[str], object], penalty: float = 100.0) -> bytes:
+    """Lower the scores of pieces, so that a segmentation has them only where nothing else fits.
+
+    Parameters
+    ----------
+    data : bytes
+        A model file.
+    avoid : callable
+        Piece -> whether it is one of them.
+    penalty : float
+
+    Returns
+    -------
+    bytes
+    """
+    fields, changed = [], False
+    for number, value in _fields(data):
+        parts = dict(_fields(value)) if number == 1 else {}
+        if number == 1 and avoid(parts.get(1, b'').decode('utf-8')):
+            changed = True
+            score = struct.unpack('<f', parts.get(2, bytes(4)))[0] - penalty
+            value = encode_bytes(1, parts[1]) + b'\x15' + struct.pack('<f', score)
+            value += b'\x18' + encode_varint(parts.get(3, _NORMAL))
+        fields.append((number, value))
+    if not changed:
+        return data
+    return b''.join(encode_bytes(number, value) for number, value in fields)
+
+
+def library_tokenizer(
+    data: bytes, vocab: BERTVocab, style: Style, cleaning: Optional[normalizers.Normalizer] = None
+) -> Optional[Tokenizer]:
     """Build the same segmentation in the ``tokenizers`` library, if it supports it.
 
     It differs only for full-width letters with a combining accent, which the library does not
@@ -144,6 +175,8 @@ def library_tokenizer(data: bytes, vocab: BERTVocab, style: Style) -> Optional[T
     vocab : gluonnlp.vocab.BERTVocab
     style : Style
         Of :mod:`gluon_bert.data.tokenizers.sentencepiece_styles`.
+    cleaning : tokenizers.normalizers.Normalizer, optional
+        Before the model's own.
 
     Returns
     -------
@@ -166,13 +199,14 @@ def library_tokenizer(data: bytes, vocab: BERTVocab, style: Style) -> Optional[T
     tokenizer = Tokenizer(
         Unigram([(token, scores.get(token, 0.0)) for token in tokens], tokens.index(unknown))
     )
-    cleaning = [normalizers.Replace(Regex(' {2,}'), ' '), normalizers.Strip()]
+    steps = [] if cleaning is None else [cleaning]
     if model.normalizer.get(2):
         try:
-            cleaning.insert(0, normalizers.Precompiled(model.normalizer[2]))
+            steps.append(normalizers.Precompiled(model.normalizer[2]))
         except Exception:  # the library's errors have no class of their own
             return None
-    tokenizer.normalizer = normalizers.Sequence(cleaning)
+    steps += [normalizers.Replace(Regex(' {2,}'), ' '), normalizers.Strip()]
+    tokenizer.normalizer = normalizers.Sequence(steps)
     tokenizer.pre_tokenizer, tokenizer.decoder = Metaspace(), MetaspaceDecoder()
     ends = [(token, vocab[token]) for token in (vocab.sep_token, vocab.cls_token)]
     tokenizer.post_processor = (

@@ -36,6 +36,10 @@ class Style(NamedTuple):
         Whether the second text of a pair has token types 1.
     lower : bool
         Whether text is lower-cased where no file says it.
+    library_cleans : bool
+        Whether transformers cleans the text with the same normalizer.
+    avoid : callable, optional
+        Piece -> whether the model is to take it only where nothing else can be.
     """
 
     model_file: str
@@ -48,6 +52,8 @@ class Style(NamedTuple):
     pair_separators: int = 1
     uses_token_types: bool = True
     lower: bool = False
+    library_cleans: bool = False
+    avoid: Optional[Callable[[str], bool]] = None
 
     def tokens(self, pieces: List[str]) -> List[str]:
         """List the tokens by id from a model's pieces; ValueError if it is no such model."""
