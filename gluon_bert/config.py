@@ -13,6 +13,7 @@ POOLER_ACTIVATIONS = ('tanh', 'relu', 'gelu')
 VERSION = 1
 """Version of a saved configuration; files before it have no version, and the same fields."""
 
+_MAX_SHARED = 1000  # layers, which no file bounds where they have one set of parameters
 _MAX_MESSAGE = 300  # characters; the values are out of a file
 
 
@@ -52,6 +53,8 @@ class BertConfig:
     embedding_units : int, optional
         Width E of the embeddings, which a dense layer then brings to the width C of the model
         (Lan et al., 2020, section 3.1); None: they have that width themselves.
+    share_layers : bool
+        Whether all layers have the parameters of one (Lan et al., 2020, section 3.1).
 
     Raises
     ------
@@ -79,6 +82,7 @@ class BertConfig:
     activation: str
     pooler_activation: str
     embedding_units: Optional[int] = None
+    share_layers: bool = False
 
     @property
     def embedding_width(self) -> int:
@@ -158,6 +162,7 @@ class BertConfig:
                 continue
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise ValueError(f'{name}={value!r}: expected a whole number from {least}')
+        _check_sharing(self.share_layers, self.num_layers)
         if self.units % self.num_heads:
             raise ValueError(f'units={self.units} is not a multiple of num_heads={self.num_heads}')
         if not 0 <= self.dropout < 1:
@@ -171,6 +176,15 @@ class BertConfig:
                 f'pooler_activation={self.pooler_activation!r}: expected one of '
                 f'{POOLER_ACTIVATIONS}'
             )
+
+
+def _check_sharing(share_layers, num_layers):
+    if not isinstance(share_layers, bool):
+        raise ValueError(f'share_layers={share_layers!r}: expected True or False')
+    if share_layers and num_layers > _MAX_SHARED:
+        raise ValueError(
+            f'num_layers={num_layers}: expected at most {_MAX_SHARED} with share_layers'
+        )
 
 
 def _check_version(version):

@@ -178,6 +178,31 @@ _ELECTRA = Family(
     has_pooler=False,
 )
 
+_ALBERT = Family(
+    class_prefix='Albert',
+    keys={
+        'vocab_size': Key(('vocab_size',), 30000),
+        'units': Key(('hidden_size',), 4096),
+        'hidden_size': Key(('intermediate_size',), 16384),
+        'num_layers': Key(('num_hidden_layers',), 12),
+        'num_heads': Key(('num_attention_heads',), 64),
+        'max_length': Key(('max_position_embeddings',), 512),
+        'num_token_types': Key(('type_vocab_size',), 2),
+        'dropout': Key(('hidden_dropout_prob',), 0.0),
+        'layer_norm_eps': Key(('layer_norm_eps',), 1e-12),
+        'activation': Key(('hidden_act',), 'gelu_new'),
+        'embedding_units': Key(('embedding_size',), 128),
+    },
+    fixed={'share_layers': True},
+    requirements=(
+        Requirement('num_hidden_groups', (1,), 'only layers that are all one are supported'),
+        Requirement('inner_group_num', (1,), 'only layers that are all one are supported'),
+    ),
+    always_projects=True,
+    special_ids=_ROBERTA.special_ids,
+    tokenizer='AlbertTokenizer',
+)
+
 FAMILIES = {
     'bert': _BERT,
     'roberta': _ROBERTA,
@@ -185,6 +210,7 @@ FAMILIES = {
     'ernie': _ERNIE,
     'xlm-roberta': _XLM_ROBERTA,
     'electra': _ELECTRA,
+    'albert': _ALBERT,
 }
 """Family, by the ``model_type`` of transformers, -> its row."""
 

@@ -52,7 +52,7 @@ def bert(config, p, inputs, token_types):
         x = dense(x, p, 'embed_project')
     encodings, attentions = [x], []
     for i in range(config.num_layers):
-        name = f'encoder.transformer_cells.{i}.'
+        name = f'encoder.transformer_cells.{0 if config.share_layers else i}.'
         context, probabilities = attention(x, p, name + 'attention_cell', config.num_heads)
         x = layer_norm(
             x + dense(context, p, name + 'proj'), p, name + 'layer_norm', config.layer_norm_eps

@@ -168,7 +168,7 @@ def with_prefix(names, prefix):
 
 def layer_numbers(config: BertConfig) -> range:
     """Number the layers that have parameters of their own."""
-    return range(config.num_layers)
+    return range(1 if config.share_layers else config.num_layers)
 
 
 def encoder_shapes(config: BertConfig) -> Dict[str, Tuple[int, ...]]:

@@ -280,6 +280,9 @@ class EncoderLayer(HybridBlock):
 class EncoderLayers(nn.HybridSequential):
     """The layers of an encoder, one after another.
 
+    With ``config.share_layers`` they are one layer, again and again (Lan et al., 2020, section
+    3.1).
+
     Parameters
     ----------
     config : BertConfig
@@ -287,6 +290,13 @@ class EncoderLayers(nn.HybridSequential):
 
     def __init__(self, config, **kwargs):
         super().__init__(**kwargs)
+        self._repeats = config.num_layers if config.share_layers else 1
         with self.name_scope():
-            for _ in range(config.num_layers):
+            for _ in range(config.num_layers // self._repeats):
                 self.add(EncoderLayer(config))
+
+    def __len__(self):
+        return self._repeats * len(self._children)
+
+    def __getitem__(self, key):
+        return (self._repeats * list(self._children.values()))[key]

@@ -75,6 +75,17 @@ NETWORKS = [
     ),
     ('ElectraForTokenClassification', {'num_labels': 4, 'embedding_size': 16}, 'tagger'),
     ('ElectraForQuestionAnswering', {'embedding_size': 16, 'hidden_act': 'relu'}, 'span'),
+    ('AlbertModel', {'embedding_size': 16}, 'pooler'),
+    ('AlbertModel', {'embedding_size': 24}, 'pooler'),
+    ('AlbertForPreTraining', {'embedding_size': 16}, 'pooler next_sentence masked_lm'),
+    ('AlbertForMaskedLM', {'embedding_size': 40, 'hidden_act': 'gelu'}, 'masked_lm'),
+    (
+        'AlbertForSequenceClassification',
+        {'num_labels': 3, 'embedding_size': 16},
+        'pooler classifier',
+    ),
+    ('AlbertForTokenClassification', {'num_labels': 4, 'embedding_size': 16}, 'tagger'),
+    ('AlbertForQuestionAnswering', {'embedding_size': 16}, 'span'),
 ]
 LENGTHS = [9, 1, 12, 5]
 
@@ -137,6 +148,7 @@ def test_transformers_opens_what_we_write(written, tmp_path, seed):
         ('AutoModelForTokenClassification', 'RobertaForTokenClassification'),
         ('AutoModelForMaskedLM', 'XLMRobertaForMaskedLM'),
         ('AutoModelForSequenceClassification', 'ElectraForSequenceClassification'),
+        ('AutoModelForPreTraining', 'AlbertForPreTraining'),
     ],
 )
 def test_automatic_classes_find_the_network(auto, name, tmp_path, seed):
@@ -237,7 +249,8 @@ def test_row_of_zeros_is_no_token_type(tmp_path, seed):
 def test_network_made_here_opens_in_transformers(family, make_model, tmp_path, seed):
     types = 0 if family in ('roberta', 'distilbert', 'xlm-roberta') else 2
     pooled = family not in ('distilbert', 'electra')
-    model = make_model(use_pooler=pooled, num_token_types=types)
+    changes = {'share_layers': True, 'embedding_units': 7} if family == 'albert' else {}
+    model = make_model(use_pooler=pooled, num_token_types=types, **changes)
     write_huggingface(Checkpoint(model.checkpoint_arrays(), model.config, family), tmp_path / 'x')
     network, report = transformers.AutoModel.from_pretrained(
         tmp_path / 'x', output_loading_info=True
@@ -325,6 +338,8 @@ def test_arrays_alone_need_no_config(name, tmp_path, seed):
         'BertForTokenClassification',
         'RobertaForTokenClassification',
         'DistilBertForSequenceClassification',
+        'AlbertForSequenceClassification',
+        'AlbertForTokenClassification',
     ],
 )
 def test_old_config_says_neither_family_nor_class(name, tmp_path, seed):

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import pickle
 import random
+import re
 import shutil
 import sys
 
@@ -798,3 +799,72 @@ def test_model_of_another_family_is_not_taken_for_xlm_r(fairseq_folder, spiece):
         read_tokenizer(fairseq_folder)
     with pytest.raises(ValueError, match="style='fairseq': expected one of plain, xlm-roberta"):
         SentencePieceTokenizer(spiece, style='fairseq')
+
+
+# ALBERT
+
+
+@pytest.fixture(scope='module')
+def albert_model():
+    """A tiny SentencePiece model with ALBERT's special tokens, trained on text as it cleans it."""
+    return train_sentencepiece(
+        [*(text.lower() for text in TEXT), *['in 1984, 1985, 1986, 84, 4,'] * 9],
+        unk_id=1,
+        unk_piece='<unk>',
+        pad_id=0,
+        pad_piece='<pad>',
+        control_symbols=['[CLS]', '[SEP]', '[MASK]'],
+        user_defined_symbols=[],
+        vocab_size=170,
+    )
+
+
+@pytest.fixture
+def albert_folder(albert_model, tmp_path):
+    (tmp_path / 'spiece.model').write_bytes(albert_model)
+    write_files(tmp_path, config__json={'model_type': 'albert'})
+    return tmp_path
+
+
+def test_albert_cleans_the_text(albert_folder):
+    tokenizer = read_tokenizer(albert_folder)
+    assert tokenizer.vocab[['<pad>', '<unk>', '[CLS]', '[SEP]', '[MASK]']] == [0, 1, 2, 3, 4]
+    assert tokenizer.lower and tokenizer.uses_token_types and tokenizer.pair_separators == 1
+    assert tokenizer("``Naïve'' Café") == tokenizer('"naive" cafe')
+    text = 'The  Sea ﬁsh'
+    encoded = tokenizer.encode(text)
+    assert ''.join(encoded.tokens) == '▁the▁sea▁fish'
+    assert text[encoded.offsets[-1][0] : encoded.offsets[-1][1]].endswith('h')
+    write_files(
+        albert_folder, tokenizer_config__json={'do_lower_case': False, 'keep_accents': True}
+    )
+    assert read_tokenizer(albert_folder)('Café') != tokenizer('cafe')
+
+
+def test_albert_splits_numbers_from_commas(albert_folder, albert_model):
+    plain = SentencePieceTokenizer(albert_model, lower=True)
+    text = 'in 1984, 84, 4, 1985,'
+    assert any(re.search(r'[0-9],$', token) for token in plain(text))
+    tokens = read_tokenizer(albert_folder)(text)
+    assert ''.join(tokens) == ''.join(plain(text))
+    assert not any(re.search(r'[0-9],$', token) for token in tokens)
+
+
+def test_transformers_opens_the_tokenizer_of_albert(albert_folder, tmp_path):
+    transformers = pytest.importorskip('transformers')
+    tokenizer = read_tokenizer(albert_folder)
+    tokenizer.save(tmp_path / 'ours')
+    copy = read_tokenizer(tmp_path / 'ours')
+    assert copy.encode_batch(TEXT) == tokenizer.encode_batch(TEXT)
+    assert copy.vocab.to_json() == tokenizer.vocab.to_json()
+    theirs = transformers.AutoTokenizer.from_pretrained(tmp_path / 'ours')
+    assert type(theirs).__name__.startswith('Albert')
+    texts = [text for text in TEXT if '한' not in text and '빠' not in text]
+    for text in [*texts, 'sea [MASK] shells', "in 1984, ``The'' Köln  \u00bd"]:
+        assert theirs(text)['input_ids'][1:-1] == tokenizer.encode(text).ids, text
+    first, second = tokenizer.encode_ids(TEXT[:2])
+    encoded = theirs(TEXT[0], TEXT[1], return_token_type_ids=True)
+    assert encoded['input_ids'] == [2, *first, 3, *second, 3]
+    features = SentenceTransform(tokenizer, max_length=64)(TEXT[0], TEXT[1])
+    assert list(features.inputs) == encoded['input_ids']
+    assert list(features.token_types) == encoded['token_type_ids']

@@ -23,11 +23,17 @@ from gluon_bert.config import VERSION, BertConfig
         ('activation', 'swish'),
         ('embedding_units', 0),
         ('embedding_units', 1.5),
+        ('share_layers', 1),
     ],
 )
 def test_value_out_of_range_is_named(tiny_config, field, value):
     with pytest.raises(ValueError, match=field):
         replace(tiny_config, **{field: value})
+
+
+def test_shared_layers_are_bounded(tiny_config):
+    with pytest.raises(ValueError, match='num_layers=1001: expected at most 1000'):
+        replace(tiny_config, share_layers=True, num_layers=1001)
 
 
 def test_config_cannot_be_changed(tiny_config):

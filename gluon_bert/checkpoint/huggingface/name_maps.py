@@ -174,6 +174,45 @@ _ELECTRA = NameMap(
     architectures={**_TASKS, ('masked_lm',): 'ForMaskedLM', (): 'Model'},
 )
 
+_ALBERT = NameMap(
+    prefix='albert.',
+    encoder={
+        **_EMBEDDINGS,
+        **_dense('embed_project', 'encoder.embedding_hidden_mapping_in'),
+        **_dense('pooler', 'pooler'),
+    },
+    layers='encoder.albert_layer_groups.0.albert_layers.',
+    layer={
+        **_dense('attention_cell.proj_query', 'attention.query'),
+        **_dense('attention_cell.proj_key', 'attention.key'),
+        **_dense('attention_cell.proj_value', 'attention.value'),
+        **_dense('proj', 'attention.dense'),
+        **_norm('layer_norm', 'attention.LayerNorm'),
+        **_dense('ffn.ffn_1', 'ffn'),
+        **_dense('ffn.ffn_2', 'ffn_output'),
+        **_norm('ffn.layer_norm', 'full_layer_layer_norm'),
+    },
+    heads={
+        'masked_lm': {
+            **_dense('decoder.0', 'predictions.dense'),
+            **_norm('decoder.2', 'predictions.LayerNorm'),
+            'decoder.3.bias': 'predictions.bias',
+        },
+        'next_sentence': _dense('classifier', 'sop_classifier.classifier'),  # of their order
+        'classifier': _dense('classifier.1', 'classifier'),
+        'span': _dense('span_classifier', 'qa_outputs'),
+        'tagger': _dense('tag_classifier', 'classifier'),
+    },
+    decoder_weight='predictions.decoder.weight',
+    decoder_bias='predictions.decoder.bias',
+    architectures={
+        **_TASKS,
+        ('masked_lm', 'next_sentence'): 'ForPreTraining',
+        ('masked_lm',): 'ForMaskedLM',
+        (): 'Model',
+    },
+)
+
 NAME_MAPS = {
     'bert': _BERT,
     'roberta': _ROBERTA,
@@ -181,4 +220,5 @@ NAME_MAPS = {
     'ernie': _BERT._replace(prefix='ernie.'),
     'xlm-roberta': _ROBERTA,
     'electra': _ELECTRA,
+    'albert': _ALBERT,
 }

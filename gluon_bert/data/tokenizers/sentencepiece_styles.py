@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from gluonnlp.data import count_tokens
@@ -53,7 +54,7 @@ class Style(NamedTuple):
     uses_token_types: bool = True
     lower: bool = False
     library_cleans: bool = False
-    avoid: Optional[Callable[[str], bool]] = None
+    avoid: Optional[Callable[[str], object]] = None
 
     def tokens(self, pieces: List[str]) -> List[str]:
         """List the tokens by id from a model's pieces; ValueError if it is no such model."""
@@ -75,6 +76,17 @@ def _clean_as_bert(lower, strip_accents):
     )
 
 
+def _clean_as_albert(lower, strip_accents):
+    steps = [normalizers.Replace(quotes, '"') for quotes in ('``', "''")]
+    if strip_accents is not False:
+        steps += [normalizers.NFKD(), normalizers.StripAccents()]
+    if lower:
+        steps.append(normalizers.Lowercase())
+    return normalizers.Sequence(steps)
+
+
+_NUMBER_AND_COMMA = re.compile(r'\d,$')  # Google's ALBERT splits such pieces
+
 STYLES = {
     'plain': Style('tokenizer.model', 'PreTrainedTokenizerFast', _clean_as_bert),
     'xlm-roberta': Style(
@@ -87,6 +99,14 @@ STYLES = {
         special_tokens=ROBERTA_TOKENS,
         pair_separators=2,
         uses_token_types=False,
+    ),
+    'albert': Style(
+        'spiece.model',
+        'AlbertTokenizer',
+        _clean_as_albert,
+        lower=True,
+        library_cleans=True,
+        avoid=_NUMBER_AND_COMMA.search,
     ),
 }
 """Style -> its row; 'plain' has the model's own ids, as KoBERT."""
