@@ -36,7 +36,7 @@ class Requirement(NamedTuple):
 
 @dataclass(frozen=True)
 class Family:
-    """What sets the networks of one family apart.
+    """The properties of one family of networks.
 
     Parameters
     ----------

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from .schema import Checkpoint
-from .tensor_file import plain
+from .tensor_file import printable
 
 __all__ = ['FORMATS', 'Checkpoint', 'find_format', 'read_checkpoint', 'write_checkpoint']
 
@@ -16,7 +16,7 @@ FORMATS = ('gluonnlp', 'huggingface', 'tensorflow')
 
 
 def find_format(path):
-    """The format of what lies at a path.
+    """Find the format of the checkpoint at a path.
 
     Parameters
     ----------
@@ -38,15 +38,15 @@ def find_format(path):
     path = Path(path)
     if path.is_dir():
         names = [file.name for file in path.iterdir()]
-        found = {_format_of(name) for name in names} - {None}
-        if len(found) != 1:
-            listing = ', '.join(map(plain, sorted(names)[:10])) or 'nothing'
-            what = f'checkpoints of {" and ".join(sorted(found))}' if found else 'no checkpoint'
+        formats = {_format_of(name) for name in names} - {None}
+        if len(formats) != 1:
+            listing = ', '.join(map(printable, sorted(names)[:10])) or 'nothing'
+            what = f'checkpoints of {" and ".join(sorted(formats))}' if formats else 'no checkpoint'
             raise ValueError(
                 f'{path}: holds {what} (there is: {listing}); expected '
                 f'model.safetensors, pytorch_model.bin, *.ckpt.index or *.params'
             )
-        return found.pop()
+        return formats.pop()
     if path.is_file():
         name = _format_of(path.name)
         if name is None:
@@ -144,6 +144,6 @@ def _only_params(path):
     if len(files) > 1:
         raise ValueError(
             f'{path}: holds {len(files)} .params files '
-            f'({", ".join(plain(file.name) for file in files[:4])}); name one'
+            f'({", ".join(printable(file.name) for file in files[:4])}); name one'
         )
     return files[0]

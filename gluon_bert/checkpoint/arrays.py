@@ -11,7 +11,7 @@ _MAPPED = 1 << 18  # bytes; each mapping holds an open file, of which there may 
 
 
 class NamedEntries(Mapping):
-    """What all mappings of names to arrays here share; a subclass fills ``_entries``."""
+    """Base of the mappings of names to arrays; a subclass fills ``_entries``."""
 
     def __iter__(self):
         return iter(self._entries)
@@ -24,7 +24,7 @@ class NamedEntries(Mapping):
 
 
 class Arrays(NamedEntries):
-    """Arrays by name, each made by a function of its own at the time it is asked for.
+    """Arrays by name, each made by a function when it is asked for.
 
     Parameters
     ----------
@@ -40,12 +40,12 @@ class Arrays(NamedEntries):
         return self._entries[name][1]()
 
     def shape(self, name):
-        """The shape of an array, without reading it."""
+        """Tell the shape of an array, without reading it."""
         return self._entries[name][0]
 
 
 def mapped(file, offset, dtype, count):
-    """An array of a file: if it is large, in memory once it is touched; the caller's to change.
+    """Map an array of a file; a large one is in memory once it is touched.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def mapped(file, offset, dtype, count):
     Returns
     -------
     numpy.ndarray, shape (count,)
-        What is written into it does not get into the file.
+        The caller's to change: what is written into it does not get into the file.
     """
     if count * dtype.itemsize < _MAPPED:
         array = np.empty(count, dtype)
@@ -78,17 +78,17 @@ def mapped(file, offset, dtype, count):
 
 
 def shape_of(arrays, name):
-    """The shape of one of named arrays, without reading it where that can be."""
-    return tuple(arrays.shape(name) if gives_new(arrays) else arrays[name].shape)
+    """Tell the shape of one of named arrays, without reading it where that can be."""
+    return tuple(arrays.shape(name) if is_lazy(arrays) else arrays[name].shape)
 
 
-def gives_new(arrays):
-    """Whether a mapping makes an array anew each time it is asked: one of files, not a dict."""
+def is_lazy(arrays):
+    """Tell whether a mapping makes a new array at each access, as one of files does."""
     return callable(getattr(arrays, 'shape', None))
 
 
-def renamed(arrays, names):
-    """The same arrays by other names; those that ``names`` does not list are left out.
+def with_names(arrays, names):
+    """Give arrays other names; those that ``names`` does not list are left out.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def renamed(arrays, names):
     -------
     Arrays
     """
-    new_each_time = gives_new(arrays)
+    new_each_time = is_lazy(arrays)
 
     def read(name):
         return arrays[name] if new_each_time else arrays[name].copy()
@@ -110,8 +110,8 @@ def renamed(arrays, names):
     )
 
 
-def changed(arrays, changes):
-    """The same arrays in the same order, some of them made in another way.
+def with_arrays(arrays, changes):
+    """Replace some of the arrays, in the same order.
 
     Parameters
     ----------
@@ -123,6 +123,6 @@ def changed(arrays, changes):
     -------
     Arrays
     """
-    same = renamed(arrays, {name: name for name in arrays})
+    same = with_names(arrays, {name: name for name in arrays})
     entries = {name: (same.shape(name), lambda name=name: same[name]) for name in same}
     return Arrays({name: entry for name, entry in {**entries, **changes}.items() if entry})

@@ -12,7 +12,7 @@ from .arrays import shape_of
 
 
 def fuse(parts, num_heads):
-    """The parameter in memory from its arrays in a file.
+    """Make the parameter in memory from its arrays in a file.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def fuse(parts, num_heads):
 
 
 def split(arrays, names, num_heads):
-    """The arrays of a file from the parameters in memory: :func:`fuse` backwards, bit for bit.
+    """Make the arrays of a file from the parameters in memory: :func:`fuse` backwards, bit for bit.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def split(arrays, names, num_heads):
 
 
 def fused_shape(arrays, common):
-    """The shape that :func:`fuse` will give, from the shapes of its parts.
+    """Tell the shape that :func:`fuse` will give, from the shapes of its parts.
 
     Raises
     ------

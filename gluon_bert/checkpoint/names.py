@@ -135,7 +135,7 @@ _CELLS = 'encoder.transformer_cells.'
 
 
 def encoder_names(config, use_pooler=True):
-    """Pairs (name in memory, common names) of a whole encoder.
+    """List the pairs (name in memory, common names) of an encoder.
 
     Parameters
     ----------
@@ -162,7 +162,7 @@ def encoder_names(config, use_pooler=True):
 
 
 def with_prefix(names, prefix):
-    """The same pairs with ``prefix`` in front of the names in memory."""
+    """Put ``prefix`` in front of the names in memory of such pairs."""
     return tuple((prefix + ours, common) for ours, common in names)
 
 
@@ -172,7 +172,7 @@ def layer_numbers(config: BertConfig) -> range:
 
 
 def encoder_shapes(config: BertConfig) -> Dict[str, Tuple[int, ...]]:
-    """Shape of each array of an encoder without its pooler, by common names."""
+    """Give the shape of each array of an encoder without its pooler, by common names."""
     letters = dict(_EMBEDDING_SHAPES)
     if not config.num_token_types:
         del letters['token_type_embed.0.weight']
@@ -186,7 +186,7 @@ def encoder_shapes(config: BertConfig) -> Dict[str, Tuple[int, ...]]:
 def head_shapes(
     config: BertConfig, head: str, num_classes: Optional[int] = None
 ) -> Dict[str, Tuple[int, ...]]:
-    """Shape of each array of a head of ``HEADS``, by common names.
+    """Give the shape of each array of a head of ``HEADS``, by common names.
 
     ``num_classes`` is of a classifier or tagger.
     """

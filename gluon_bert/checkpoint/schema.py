@@ -1,4 +1,4 @@
-"""What a checkpoint is, whatever its format."""
+"""Checkpoints, whatever their format."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PROBLEM_TYPES = ('regression', 'single_label_classification', 'multi_label_class
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A trained network, as its reader found it.
+    """A trained network, as its reader gives it.
 
     Parameters
     ----------

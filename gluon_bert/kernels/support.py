@@ -1,4 +1,4 @@
-"""Which networks the kernels compute."""
+"""Networks that the kernels compute."""
 
 from __future__ import annotations
 

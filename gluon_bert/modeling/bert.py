@@ -11,7 +11,7 @@ from ..checkpoint.gluonnlp.names import common_arrays, to_file_names
 from ..checkpoint.gluonnlp.params_file import read_params, write_params
 from ..checkpoint.layout import fuse, fused_shape, split
 from ..checkpoint.names import encoder_names
-from ..checkpoint.tensor_file import listing
+from ..checkpoint.tensor_file import join_names
 from .layers import AttentionMask, Embeddings, EncoderLayers, dense
 from .parameters import fill
 from .pickling import SharedBlock
@@ -19,14 +19,14 @@ from .pooling import mean_pool  # noqa: F401 (its home in 0.1)
 
 
 class BertOutput(NamedTuple):
-    """What a BERT gives: ``sequence`` (N, T, C) and ``pooled`` (N, C)."""
+    """Outputs of a BERT: ``sequence`` (N, T, C) and ``pooled`` (N, C)."""
 
     sequence: object
     pooled: object
 
 
 class LayerOutputs(NamedTuple):
-    """What each layer gives.
+    """Outputs of each layer.
 
     ``encodings``: the embeddings, then every layer's output, each (N, T, C). ``attentions``: every
     layer's probabilities, each (N, H, T, T).
@@ -85,14 +85,14 @@ class BertBlock(SharedBlock):
         return (inputs, None, token_types, *others)
 
     def checkpoint_names(self):
-        """Pairs (parameter name, common names), see :mod:`gluon_bert.checkpoint.names`.
+        """List the pairs (parameter name, common names), see :mod:`gluon_bert.checkpoint.names`.
 
         Abstract: every subclass has its own.
         """
         raise NotImplementedError
 
     def checkpoint_arrays(self):
-        """The parameters as a checkpoint has them.
+        """Give the parameters as a checkpoint has them.
 
         Returns
         -------
@@ -209,11 +209,11 @@ class BertBlock(SharedBlock):
         extra = sorted(set(arrays) - {name for _, common in names for name in common})
         if missing and not allow_missing:
             raise ValueError(
-                f'has no {listing(missing)}; pass allow_missing=True to keep the present values'
+                f'has no {join_names(missing)}; pass allow_missing=True to keep the present values'
             )
         if extra and not ignore_extra:
             raise ValueError(
-                f'has {listing(extra)}, which {type(self).__name__} has no place '
+                f'has {join_names(extra)}, which {type(self).__name__} has no place '
                 f'for; pass ignore_extra=True to leave them out'
             )
         fitting = [

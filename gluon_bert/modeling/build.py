@@ -1,4 +1,4 @@
-"""The network that a checkpoint asks for."""
+"""Networks built from checkpoints."""
 
 from __future__ import annotations
 

@@ -62,10 +62,10 @@ def count_parameters(config, heads=(), num_classes=2):
 
 
 def title_of(kind):
-    """A kind of :func:`count_parameters` in words."""
+    """Put a kind of :func:`count_parameters` into words."""
     return _TITLES.get(kind, kind)
 
 
 def short_count(number):
-    """A number of parameters for people: '1,536', '0.59 M', '109.48 M'."""
+    """Write a number of parameters for people: '1,536', '0.59 M', '109.48 M'."""
     return f'{number:,}' if number < 100_000 else f'{number / 1e6:,.2f} M'

@@ -66,7 +66,7 @@ class LinearChainCRF(HybridBlock):
             self.end = self.params.get('end_bias', shape=(num_tags,), init=mx.init.Zero())
 
     def forward(self, emissions, tags, lengths):
-        """The log-likelihood of tags.
+        """Compute the log-likelihood of tags.
 
         Parameters
         ----------
@@ -119,7 +119,7 @@ class LinearChainCRF(HybridBlock):
         return self.transitions.data(context) + mx.nd.array(self._between, ctx=context)
 
     def decode(self, emissions):
-        """The best tags of a sentence that are a valid sequence (Viterbi, 1967).
+        """Find the best tags of a sentence that are a valid sequence (Viterbi, 1967).
 
         Parameters
         ----------
@@ -132,7 +132,7 @@ class LinearChainCRF(HybridBlock):
         return viterbi(emissions, *self._tables())
 
     def probabilities(self, emissions):
-        """How probable each tag of each word is, over all sequences of tags.
+        """Compute the probability of each tag of each word, over all sequences of tags.
 
         Parameters
         ----------
@@ -154,7 +154,7 @@ class LinearChainCRF(HybridBlock):
 
 
 def viterbi(emissions, transitions, begin, end):
-    """The tags with the highest score.
+    """Find the tags with the highest score.
 
     Parameters
     ----------
@@ -189,7 +189,7 @@ def viterbi(emissions, transitions, begin, end):
 
 
 def marginals(emissions, transitions, begin, end):
-    """The probability of each tag of each word: the forward-backward algorithm.
+    """Compute the probability of each tag of each word: the forward-backward algorithm.
 
     Parameters
     ----------

@@ -96,7 +96,7 @@ class BertClassifier(BertHead):
 
 
 class BertForQA(BertHead):
-    """Where in the text the answer to a question begins and ends (Devlin et al., section 4.2).
+    """Scores of the begin and the end of an answer (Devlin et al., 2019, section 4.2).
 
     Parameters
     ----------

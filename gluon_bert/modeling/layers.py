@@ -141,7 +141,7 @@ class Embeddings(HybridBlock):
 
 
 class AttentionMask(HybridBlock):
-    """What is added to the attention scores: 0 for a valid key, a large negative for a padded one.
+    """The mask added to attention scores: 0 for a valid key, a large negative for a padded one.
 
     Parameters
     ----------
@@ -212,7 +212,7 @@ class SelfAttention(HybridBlock):
         return self.output(self.context(F, hidden, mask))
 
     def context(self, F, hidden, mask):
-        """The heads' weighted values, before the output projection: (T, N, C)."""
+        """Compute the heads' weighted values, before the output projection: (T, N, C)."""
         query_key_value = self.query_key_value(hidden)  # (T, N, 3C)
         weights = self._weights(F, query_key_value, mask)  # (N*H, T, T)
         return F.contrib.interleaved_matmul_selfatt_valatt(
@@ -226,7 +226,7 @@ class SelfAttention(HybridBlock):
         return F.softmax(F.elemwise_add(scores, mask), axis=-1)
 
     def probabilities(self, hidden, mask):
-        """The attention probabilities themselves: NDArrays as above -> NDArray, (N, H, T, T)."""
+        """Compute the attention probabilities: NDArrays as above -> NDArray, (N, H, T, T)."""
         weights = self._weights(mx.nd, self.query_key_value(hidden), mask)
         return weights.reshape((-4, -1, self._num_heads, -2))  # (N, H, T, T)
 
@@ -265,7 +265,7 @@ class EncoderLayer(HybridBlock):
         return self._transform(F, hidden, self.attention(hidden, mask))
 
     def first_token(self, F, hidden, mask):
-        """The layer's output for the first token only, (1, N, C): what a pooler needs."""
+        """Compute the output for the first token only, (1, N, C), which a pooler reads."""
         context = F.slice_axis(self.attention.context(F, hidden, mask), axis=0, begin=0, end=1)
         return self._transform(
             F, F.slice_axis(hidden, axis=0, begin=0, end=1), self.attention.output(context)

@@ -55,7 +55,7 @@ class BertCrfTagger(BertBlock):
         return with_prefix(self.tagger.checkpoint_names(), 'tagger.') + CRF
 
     def loss(self, scores, labels):
-        """The negative log-likelihood of each sequence, a mean over its words.
+        """Compute the negative log-likelihood of each sequence, a mean over its words.
 
         Parameters
         ----------
@@ -81,7 +81,7 @@ class BertCrfTagger(BertBlock):
 
 
 def best_tags(network, scores):
-    """The numbers of the best tags of sentences.
+    """Choose the best tags of sentences, by number.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def best_tags(network, scores):
 
 
 def tag_probabilities(network, scores):
-    """How probable each tag of each word of a sentence is.
+    """Compute the probability of each tag of each word of a sentence.
 
     Parameters
     ----------

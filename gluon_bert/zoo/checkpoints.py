@@ -11,7 +11,7 @@ import numpy as np
 
 from .._internal.files import write_text
 from .._internal.types import PathLike
-from ..checkpoint.arrays import changed, shape_of
+from ..checkpoint.arrays import shape_of, with_arrays
 from ..checkpoint.gluonnlp.names import common_arrays
 from ..checkpoint.gluonnlp.params_file import read_params
 from ..checkpoint.huggingface.folder import huggingface_arrays, write_huggingface
@@ -196,7 +196,7 @@ def _cut(arrays, size):
 
 def _changed(arrays, names, change, rows):
     """Apply a function to the arrays named ``names``; each result has ``rows`` rows."""
-    return changed(
+    return with_arrays(
         arrays,
         {
             name: ((rows, *shape_of(arrays, name)[1:]), lambda name=name: change(arrays[name]))

@@ -1,4 +1,4 @@
-"""GluonNLP's checkpoints: a .params file, with what describes it beside it.
+"""GluonNLP's checkpoints: a .params file, with its description beside it.
 
 GluonNLP itself keeps no hyper-parameters in a file. What this package writes has them beside it,
 in ``<stem>.json``, with the vocabulary in ``<stem>.vocab``, GluonNLP's form of it.
@@ -17,7 +17,7 @@ from ..._internal.json import read_object
 from ...config import BertConfig
 from ...data import BertTokenizer, looks_lowercase, read_tokenizer, read_vocab, write_vocab_json
 from ...families import FAMILIES, family_by_prefix
-from ..arrays import changed, renamed, shape_of
+from ..arrays import shape_of, with_arrays, with_names
 from ..names import check_shapes
 from ..schema import PROBLEM_TYPES, Checkpoint
 from .names import common_arrays, to_file_names
@@ -74,7 +74,7 @@ def read_gluonnlp(path, config=None, family=None, tokenizer=None):
 
 
 def write_gluonnlp(checkpoint, path):
-    """Write a checkpoint as a .params file that GluonNLP 0.10 loads, and what describes it.
+    """Write a checkpoint as a .params file that GluonNLP 0.10 loads, and its description.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ def write_gluonnlp(checkpoint, path):
     stored = {file: name for name, file in names.items()}
     if 'decoder.3.bias' in names:
         stored['decoder.3.weight'] = 'word_embed.0.weight'
-    write_params(path, renamed(checkpoint.arrays, stored))
+    write_params(path, with_names(checkpoint.arrays, stored))
     tokenizer = checkpoint.tokenizer
     write_text(
         described,
@@ -131,7 +131,7 @@ def _layout(checkpoint):
 
 
 def without_single_token_type(checkpoint):
-    """The checkpoint as GluonNLP's classes can hold it.
+    """Change a checkpoint into one that GluonNLP's classes can hold.
 
     Its RoBERTa has no token types: where there is one row of them, it is added to the positions.
     """
@@ -146,7 +146,7 @@ def without_single_token_type(checkpoint):
     }
     return replace(
         checkpoint,
-        arrays=changed(arrays, entries),
+        arrays=with_arrays(arrays, entries),
         config=replace(checkpoint.config, num_token_types=0),
     )
 

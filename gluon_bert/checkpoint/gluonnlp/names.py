@@ -1,11 +1,11 @@
-"""How GluonNLP's classes spell the common names in their files, as data used in both directions."""
+"""The common names as GluonNLP's classes spell them in their files; data used both ways."""
 
 from __future__ import annotations
 
 import re
 from typing import Mapping, NamedTuple
 
-from ..arrays import renamed
+from ..arrays import with_names
 
 
 class Layout(NamedTuple):
@@ -79,7 +79,7 @@ _EXPORTED = (
 
 
 def to_file_names(names, layout):
-    """Common names -> those in the file of a class.
+    """Map common names to those in the file of a class.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def to_file_names(names, layout):
 
 
 def to_common_names(names):
-    """Names in a file of any of GluonNLP's classes -> common names.
+    """Map the names in a file of any of GluonNLP's classes to common names.
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ def to_common_names(names):
 
 
 def common_arrays(arrays):
-    """The arrays of a file of any of GluonNLP's classes, by common names.
+    """Give the arrays of a file of any of GluonNLP's classes common names.
 
     The decoder's weight, which is the word embedding stored again, is left out.
 
@@ -159,7 +159,7 @@ def common_arrays(arrays):
             raise ValueError(
                 f"{decoder} differs from {embedding}: BERT's decoder shares the word embedding"
             )
-    return renamed(arrays, present)
+    return with_names(arrays, present)
 
 
 def _exported_name(name):

@@ -28,7 +28,7 @@ _CPU = (1, 0)
 
 
 class _Place(NamedTuple):
-    """Where in the file an array lies."""
+    """Place of an array in the file."""
 
     offset: int
     shape: Tuple[int, ...]

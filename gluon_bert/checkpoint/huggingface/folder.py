@@ -1,8 +1,8 @@
-"""Folders of transformers: BERT, RoBERTa, DistilBERT and ERNIE, in and out.
+"""Folders of transformers, of every family of :mod:`gluon_bert.families`, in and out.
 
-RoBERTa's positions begin after the id of its padding token: the rows up to it are cut off when
-reading, and written as zeros. A token type embedding of one row of zeros adds nothing: it is left
-out when reading, and written where transformers wants one.
+The positions of RoBERTa and XLM-R begin after the id of the padding token: the rows up to it are
+cut off when reading, and written as zeros. A token type embedding of one row of zeros adds nothing:
+it is left out when reading, and written where transformers wants one.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ import numpy as np
 
 from ...data import read_max_tokens, read_tokenizer
 from ...families import FAMILIES
-from ..arrays import changed, renamed, shape_of
+from ..arrays import shape_of, with_arrays, with_names
 from ..schema import Checkpoint
-from ..tensor_file import listing, plain
+from ..tensor_file import join_names, printable
 from .check import all_names, check_network, count_classes
 from .config import config_values, read_config
 from .name_maps import NAME_MAPS
@@ -92,7 +92,7 @@ def read_huggingface(path):
 
 
 def huggingface_arrays(tensors, family='bert', architecture='', padding_id=1):
-    """Arrays by transformers' names, as those of :mod:`gluon_bert.checkpoint.names`.
+    """Give arrays by transformers' names those of :mod:`gluon_bert.checkpoint.names`.
 
     Parameters
     ----------
@@ -121,15 +121,15 @@ def huggingface_arrays(tensors, family='bert', architecture='', padding_id=1):
     for name in names.values():
         if dtype(name) not in _FLOATS:
             raise ValueError(
-                f'{name} is of type {plain(dtype(name))}: expected one of {", ".join(_FLOATS)}'
+                f'{name} is of type {printable(dtype(name))}: expected one of {", ".join(_FLOATS)}'
             )
     known = {*names.values(), *copies}
     _warn_left_out([name for name in tensors if name not in known and not is_buffer(name, family)])
     if _TOKEN_TYPES in names and _adds_nothing(tensors, names[_TOKEN_TYPES]):
         del names[_TOKEN_TYPES]
     if FAMILIES[family].positions_follow_padding and _POSITIONS in names:
-        return _without_rows(renamed(tensors, names), _POSITIONS, padding_id + 1)
-    return renamed(tensors, names)
+        return _without_rows(with_names(tensors, names), _POSITIONS, padding_id + 1)
+    return with_names(tensors, names)
 
 
 def write_huggingface(checkpoint, folder):
@@ -198,7 +198,7 @@ def _to_checkpoint(tensors, described):
     _warn_left_out([name for name in arrays if name not in names])
     return replace(
         checkpoint,
-        arrays=renamed(arrays, {name: name for name in names}),
+        arrays=with_names(arrays, {name: name for name in names}),
         labels=labels if count_classes(checkpoint) else (),
         problem_type=described.problem_type,
     )
@@ -215,7 +215,7 @@ def _to_huggingface(checkpoint):
     names = check_network(checkpoint, num_classes)
     left = [name for name in arrays if name not in names and name != 'decoder.3.weight']
     if left:
-        raise ValueError(f"has {listing(left)}: transformers' {family} has no place for them")
+        raise ValueError(f"has {join_names(left)}: transformers' {family} has no place for them")
     special_ids = _special_ids(checkpoint)
     values = config_values(
         config, family, checkpoint.heads, num_classes, labels, special_ids, checkpoint.problem_type
@@ -225,7 +225,7 @@ def _to_huggingface(checkpoint):
     if FAMILIES[family].needs_token_types and not config.num_token_types:
         names[_TOKEN_TYPES] = all_names(family, config, checkpoint.heads)[_TOKEN_TYPES]
         arrays = _with_token_type(arrays)
-    return renamed(arrays, {theirs: name for name, theirs in names.items()}), values
+    return with_names(arrays, {theirs: name for name, theirs in names.items()}), values
 
 
 def _save_tokenizer(checkpoint, folder):
@@ -284,7 +284,9 @@ def _adds_nothing(tensors, name):
 def _without_rows(arrays, name, count):
     """The same arrays, one without its first rows."""
     first, *others = shape_of(arrays, name) or (0,)
-    return changed(arrays, {name: ((max(0, first - count), *others), lambda: arrays[name][count:])})
+    return with_arrays(
+        arrays, {name: ((max(0, first - count), *others), lambda: arrays[name][count:])}
+    )
 
 
 def _with_zeros(arrays, name, count):
@@ -295,17 +297,17 @@ def _with_zeros(arrays, name, count):
         array = arrays[name]
         return np.concatenate([np.zeros((count, *others), array.dtype), array])
 
-    return changed(arrays, {name: ((first + count, *others), read)})
+    return with_arrays(arrays, {name: ((first + count, *others), read)})
 
 
 def _with_token_type(arrays):
     """The same arrays, and a token type embedding of one row of zeros."""
     shape = (1, *shape_of(arrays, _POSITIONS)[1:])
-    return changed(
+    return with_arrays(
         arrays, {_TOKEN_TYPES: (shape, lambda: np.zeros(shape, arrays[_POSITIONS].dtype))}
     )
 
 
 def _warn_left_out(names):
     if names:
-        logger.warning('left out, being of no known part of the network: %s', listing(names))
+        logger.warning('left out, being of no known part of the network: %s', join_names(names))

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..._internal.files import atomic_path
 from ..._internal.json import parse_json
-from ..tensor_file import DTYPES, TensorFile, existing, num_bytes, short
+from ..tensor_file import DTYPES, TensorFile, abbreviate, existing, num_bytes
 
 _WRITTEN = {stored: name for name, stored in DTYPES.items() if name != 'BF16'}
 
@@ -77,7 +77,7 @@ class SafetensorsFile(TensorFile):
         entry = self._entry(name)
         if entry.dtype not in DTYPES:
             raise ValueError(
-                f'{self.path}: tensor {short(name)} is of type {short(entry.dtype)}: '
+                f'{self.path}: tensor {abbreviate(name)} is of type {abbreviate(entry.dtype)}: '
                 f'expected one of {", ".join(DTYPES)}'
             )
         count = (entry.end - entry.begin) // DTYPES[entry.dtype].itemsize
@@ -139,7 +139,7 @@ def open_sharded(index_path, open_file):
                 or any(mark in shard for mark in '/\\:')
             ):
                 raise ValueError(
-                    f'tensor {short(name)} is said to be in {short(shard)}: expected '
+                    f'tensor {abbreviate(name)} is said to be in {abbreviate(shard)}: expected '
                     'a file name in the same folder'
                 )
     except ValueError as error:
@@ -147,7 +147,7 @@ def open_sharded(index_path, open_file):
     files = {shard: open_file(path.parent / shard) for shard in sorted({*shards.values()})}
     for name, shard in shards.items():
         if name not in files[shard]:
-            raise ValueError(f'{path}: lists tensor {short(name)} in {shard}, where it is not')
+            raise ValueError(f'{path}: lists tensor {abbreviate(name)} in {shard}, where it is not')
     return ShardedTensors(path, {name: files[shard] for name, shard in shards.items()})
 
 
@@ -196,7 +196,7 @@ def write_safetensors(path, arrays, metadata=None):
 
 def _check_entry(name, entry, start):
     """An entry of the header; ``start`` is where in the file the tensors begin."""
-    where = f'tensor {short(name)}'
+    where = f'tensor {abbreviate(name)}'
     if not isinstance(entry, dict):
         raise ValueError(f'{where} is not an object')
     dtype, shape, offsets = (entry.get(key) for key in ('dtype', 'shape', 'data_offsets'))
@@ -230,7 +230,7 @@ def _check_cover(entries, start, size):
     for name, entry in sorted(entries.items(), key=lambda item: item[1][2:]):
         if entry.begin != end:
             raise ValueError(
-                f'tensor {short(name)} begins at byte {entry.begin} where the one '
+                f'tensor {abbreviate(name)} begins at byte {entry.begin} where the one '
                 f'before it ends at {end}'
             )
         end = entry.end

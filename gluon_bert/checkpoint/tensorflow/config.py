@@ -1,4 +1,4 @@
-"""What lies beside the variables of Google's BERT: ``bert_config.json`` and ``vocab.txt``."""
+"""Files beside the variables of Google's BERT: ``bert_config.json`` and ``vocab.txt``."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _CASES = re.compile(r'(?:^|[^a-z])(uncased|cased|chinese|multilingual)(?![a-z])'
 
 
 def read_config(folder):
-    """The configuration in a folder's ``bert_config.json``; other keys may be there.
+    """Read the configuration in a folder's ``bert_config.json``; it may have other keys.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def read_config(folder):
 
 
 def config_values(config):
-    """What ``bert_config.json`` says of a network.
+    """Make the content of ``bert_config.json`` for a network.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def config_values(config):
 
 
 def read_tokenizer(folder, config):
-    """The tokenizer of a folder; None if it has no vocabulary.
+    """Read the tokenizer of a folder; None if it has no vocabulary.
 
     Whether it lower-cases is taken from ``do_lower_case`` in ``tokenizer_config.json`` or
     ``bert_config.json``, else from the folder's name, else from the vocabulary.

@@ -89,7 +89,7 @@ class Variable(NamedTuple):
 
     @property
     def transposed(self):
-        """Whether the common array is the variable transposed."""
+        """True if the common array is the variable transposed."""
         return self.name.endswith('/kernel')
 
     @property
@@ -99,7 +99,7 @@ class Variable(NamedTuple):
 
 
 def encoder_variables(config):
-    """The variables of an encoder without its pooler.
+    """List the variables of an encoder without its pooler.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ def encoder_variables(config):
 
 
 def head_variables(config, head, num_classes=1):
-    """The variables of a head.
+    """List the variables of a head.
 
     Parameters
     ----------

@@ -22,7 +22,7 @@ _WORD = 0xFFFFFFFF
 
 
 def checksum(data, chunk=1 << 20):
-    """The masked CRC-32C that tables and tensors have.
+    """Compute the masked CRC-32C that tables and tensors have.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def checksum(data, chunk=1 << 20):
 
 
 def read_table(data):
-    """The pairs of a table.
+    """Read the pairs of a table.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def read_table(data):
 
 
 def encode_table(pairs):
-    """A table of one block.
+    """Make a table of one block.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def encode_table(pairs):
 
 
 def take(data, position, size):
-    """The next ``size`` bytes, and the position after them."""
+    """Take the next ``size`` bytes; they and the position after them."""
     if size > len(data) - position:
         raise ValueError('it ends too early')
     return data[position : position + size], position + size

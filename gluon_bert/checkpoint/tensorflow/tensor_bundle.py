@@ -16,7 +16,7 @@ import numpy as np
 from ..._internal.files import atomic_path
 from ..._internal.protobuf import BYTES, FIXED32, VARINT, encode_bytes, encode_varint, read_fields
 from ..arrays import NamedEntries
-from ..tensor_file import plain
+from ..tensor_file import printable
 from .sorted_table import MAX_BYTES, MAX_KEY, checksum, encode_table, read_table
 
 _MAX_TENSORS = 10_000  # BERT-large with its Adam slots has 1200
@@ -95,17 +95,17 @@ class TensorBundle(NamedEntries):
         entry = self._entries[name]
         if entry.is_partitioned:
             raise ValueError(
-                f'{self._index}: {plain(name)} is stored in slices (a partitioned '
+                f'{self._index}: {printable(name)} is stored in slices (a partitioned '
                 f'variable), only whole variables can be read'
             )
         stored = _stored(entry.type)
         if stored is None:
             raise ValueError(
-                f'{self._index}: {plain(name)} is of type {_type_name(entry.type)}, '
+                f'{self._index}: {printable(name)} is of type {_type_name(entry.type)}, '
                 f'only numbers can be read'
             )
         path = f'{self.prefix}.data-{entry.shard:05d}-of-{self._num_shards:05d}'
-        raw = _read_bytes(path, plain(name), entry)
+        raw = _read_bytes(path, printable(name), entry)
         if _type_name(entry.type) == 'bool':
             array = raw.astype(bool)  # any byte but 0 is true
         elif _type_name(entry.type) == 'bfloat16':

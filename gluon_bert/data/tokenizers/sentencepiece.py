@@ -49,7 +49,8 @@ class SentencePieceTokenizer(SubwordTokenizer):
         Give the second text of a pair token types 1. By default as the style has it.
     style : str
         How the family uses the model: 'plain' has the model's ids; 'xlm-roberta' those of
-        fairseq, with <s>, <pad>, </s> and <unk> first and <mask> last.
+        fairseq, with <s>, <pad>, </s> and <unk> first and <mask> last; 'albert' the model's,
+        with ALBERT's clean-up, and numbers split from commas.
 
     Raises
     ------
