@@ -8,7 +8,7 @@ files, and a way to put a pair of texts together. The arrays' names are in
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Iterable, Mapping, NamedTuple, Optional, Tuple
 
 from .config import BertConfig
 
@@ -217,7 +217,7 @@ FAMILIES = {
 DEFAULT_FAMILY = 'bert'
 
 
-def family_by_prefix(names) -> str:
+def family_by_prefix(names: Iterable[str]) -> str:
     """Tell the family of a GluonNLP file from the names of its arrays.
 
     Parameters

@@ -22,6 +22,7 @@ def read_fields(data: bytes) -> Iterator[Tuple[int, int, Union[int, bytes]]]:
     while position < len(data):
         tag, position = read_varint(data, position)
         number, stored = tag >> 3, tag & 7
+        value: Union[int, bytes]
         if stored == VARINT:
             value, position = read_varint(data, position)
         elif stored == BYTES or stored in _FIXED:

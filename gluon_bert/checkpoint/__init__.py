@@ -6,7 +6,9 @@ A checkpoint of any format is read into a :class:`Checkpoint` and written from o
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, Optional
 
+from .._internal.types import PathLike
 from .schema import Checkpoint
 from .tensor_file import printable
 
@@ -15,7 +17,7 @@ __all__ = ['FORMATS', 'Checkpoint', 'find_format', 'read_checkpoint', 'write_che
 FORMATS = ('gluonnlp', 'huggingface', 'tensorflow')
 
 
-def find_format(path):
+def find_format(path: PathLike) -> str:
     """Find the format of the checkpoint at a path.
 
     Parameters
@@ -59,7 +61,7 @@ def find_format(path):
     raise FileNotFoundError(f'{path}: no such file or folder')
 
 
-def read_checkpoint(path, **options):
+def read_checkpoint(path: PathLike, **options: Any) -> Checkpoint:
     """Read a checkpoint of any format.
 
     Parameters
@@ -94,7 +96,7 @@ def read_checkpoint(path, **options):
     return read_tensorflow(path, **options)
 
 
-def write_checkpoint(checkpoint, path, format=None):
+def write_checkpoint(checkpoint: Checkpoint, path: PathLike, format: Optional[str] = None) -> None:
     """Write a checkpoint.
 
     Parameters

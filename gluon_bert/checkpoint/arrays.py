@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Mapping
+from typing import Any, Tuple
 
 import numpy as np
 
@@ -12,6 +13,8 @@ _MAPPED = 1 << 18  # bytes; each mapping holds an open file, of which there may 
 
 class NamedEntries(Mapping):
     """Base of the mappings of names to arrays; a subclass fills ``_entries``."""
+
+    _entries: Mapping[str, Any]
 
     def __iter__(self):
         return iter(self._entries)
@@ -33,18 +36,18 @@ class Arrays(NamedEntries):
         holds).
     """
 
-    def __init__(self, entries):
+    def __init__(self, entries: Mapping[str, Any]) -> None:
         self._entries = dict(entries)
 
     def __getitem__(self, name):
         return self._entries[name][1]()
 
-    def shape(self, name):
+    def shape(self, name: str) -> Tuple[int, ...]:
         """Tell the shape of an array, without reading it."""
         return self._entries[name][0]
 
 
-def mapped(file, offset, dtype, count):
+def mapped(file: Any, offset: int, dtype: np.dtype, count: int) -> np.ndarray:
     """Map an array of a file; a large one is in memory once it is touched.
 
     Parameters
@@ -77,17 +80,18 @@ def mapped(file, offset, dtype, count):
     return np.frombuffer(pages, dtype, count, skipped)
 
 
-def shape_of(arrays, name):
+def shape_of(arrays: Mapping[str, np.ndarray], name: str) -> Tuple[int, ...]:
     """Tell the shape of one of named arrays, without reading it where that can be."""
-    return tuple(arrays.shape(name) if is_lazy(arrays) else arrays[name].shape)
+    shape = getattr(arrays, 'shape', None)  # of a lazy mapping
+    return tuple(shape(name) if callable(shape) else arrays[name].shape)
 
 
-def is_lazy(arrays):
+def is_lazy(arrays: Mapping[str, np.ndarray]) -> bool:
     """Tell whether a mapping makes a new array at each access, as one of files does."""
     return callable(getattr(arrays, 'shape', None))
 
 
-def with_names(arrays, names):
+def with_names(arrays: Mapping[str, np.ndarray], names: Mapping[str, str]) -> Arrays:
     """Give arrays other names; those that ``names`` does not list are left out.
 
     Parameters
@@ -110,7 +114,7 @@ def with_names(arrays, names):
     )
 
 
-def with_arrays(arrays, changes):
+def with_arrays(arrays: Mapping[str, np.ndarray], changes: Mapping[str, Any]) -> Arrays:
     """Replace some of the arrays, in the same order.
 
     Parameters

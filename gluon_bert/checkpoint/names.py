@@ -14,6 +14,8 @@ import numpy as np
 from ..config import BertConfig
 from .arrays import shape_of
 
+Names = Tuple[Tuple[str, Tuple[str, ...]], ...]  # pairs (name in memory, common names)
+
 # (name in memory, GluonNLP's names); three GluonNLP names are fused into one parameter.
 EMBEDDINGS = (
     ('embeddings.word.weight', ('word_embed.0.weight',)),
@@ -134,7 +136,7 @@ HEADS = {head: next(iter(shapes)) for head, shapes in _HEAD_SHAPES.items()}
 _CELLS = 'encoder.transformer_cells.'
 
 
-def encoder_names(config, use_pooler=True):
+def encoder_names(config: BertConfig, use_pooler: bool = True) -> Names:
     """List the pairs (name in memory, common names) of an encoder.
 
     Parameters
@@ -161,7 +163,7 @@ def encoder_names(config, use_pooler=True):
     return embeddings + layers + (POOLER if use_pooler else ())
 
 
-def with_prefix(names, prefix):
+def with_prefix(names: Names, prefix: str) -> Names:
     """Put ``prefix`` in front of the names in memory of such pairs."""
     return tuple((prefix + ours, common) for ours, common in names)
 

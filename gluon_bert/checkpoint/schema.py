@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Mapping, Optional, Tuple
+from typing import Any, Mapping, Optional, Tuple
 
 import numpy as np
 
@@ -44,7 +44,7 @@ class Checkpoint:
     arrays: Mapping[str, np.ndarray]
     config: BertConfig
     family: str = DEFAULT_FAMILY
-    tokenizer: Optional[object] = None
+    tokenizer: Optional[Any] = None
     labels: Tuple[str, ...] = ()
     source: str = ''
     problem_type: str = ''
@@ -57,7 +57,7 @@ class Checkpoint:
             raise ValueError(f'problem_type={self.problem_type!r}: expected one of {PROBLEM_TYPES}')
 
     @property
-    def heads(self):
+    def heads(self) -> Tuple[str, ...]:
         """Heads that it has, of 'pooler', 'next_sentence', 'masked_lm', 'classifier', 'span',
         'tagger'.
         """

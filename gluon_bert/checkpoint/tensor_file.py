@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any, Dict, Sequence, Tuple
 
 import numpy as np
 
+from .._internal.types import PathLike
 from .arrays import NamedEntries, mapped
 
 # Name of a type in a file -> how it is stored; in the order in which the safetensors library puts
@@ -36,16 +38,16 @@ class TensorFile(NamedEntries):
     Nothing is kept open; a file that was replaced in between is noticed and refused.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: PathLike) -> None:
         self.path = existing(path)
-        self._entries = {}
+        self._entries: Dict[str, Any] = {}
         self._stamp = _stamp(self.path.stat())  # which file it was
 
-    def shape(self, name):
+    def shape(self, name: str) -> Tuple[int, ...]:
         """Shape of a tensor, as a tuple, without reading it."""
         return self._entry(name).shape
 
-    def dtype(self, name):
+    def dtype(self, name: str) -> str:
         """Type of a tensor as safetensors calls it, such as 'F32', without reading it."""
         return self._entry(name).dtype
 
@@ -67,7 +69,7 @@ class TensorFile(NamedEntries):
         return values
 
 
-def existing(path):
+def existing(path: PathLike) -> Path:
     """Make a Path of ``path``; FileNotFoundError if it is not a file."""
     path = Path(path)
     if not path.is_file():
@@ -75,7 +77,7 @@ def existing(path):
     return path
 
 
-def num_bytes(shape, itemsize):
+def num_bytes(shape: Sequence[int], itemsize: int) -> int:
     """Count the bytes that a tensor takes; ValueError for a shape that no array can have."""
     if len(shape) > _MAX_DIMENSIONS:
         raise ValueError(f'it has {len(shape)} dimensions')
@@ -88,18 +90,18 @@ def num_bytes(shape, itemsize):
     return 0 if 0 in shape else product
 
 
-def abbreviate(name):
+def abbreviate(name: object) -> str:
     """Shorten a name for a message; those out of a file may be of any length."""
     text = repr(name) if isinstance(name, str) else f'of type {type(name).__name__}'
     return text if len(text) <= 100 else text[:100] + '...'
 
 
-def printable(name):
+def printable(name: str) -> str:
     """Give a name for a message, abbreviated where it is long or would not print."""
     return name if name.isprintable() and len(name) <= 100 else abbreviate(name)
 
 
-def join_names(names, limit=4):
+def join_names(names: Sequence[str], limit: int = 4) -> str:
     """Join the first of several names for a message."""
     shown = ', '.join(map(printable, names[:limit]))
     return shown if len(names) <= limit else f'{shown} and {len(names) - limit} more'

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from typing import Dict, Iterable
 
 from ..checkpoint.names import encoder_shapes, head_shapes
+from ..config import BertConfig
 
 # Kind of layer -> what the common names of its arrays have, and no others. An array of another kind
 # counts under its own name.
@@ -26,7 +28,9 @@ _TITLES = {
 }
 
 
-def count_parameters(config, heads=(), num_classes=2):
+def count_parameters(
+    config: BertConfig, heads: Iterable[str] = (), num_classes: int = 2
+) -> Dict[str, int]:
     """Count the parameters of a network by kind of layer.
 
     Parameters
@@ -61,11 +65,11 @@ def count_parameters(config, heads=(), num_classes=2):
     return {kind: count for kind, count in counts.items() if count}
 
 
-def title_of(kind):
+def title_of(kind: str) -> str:
     """Put a kind of :func:`count_parameters` into words."""
     return _TITLES.get(kind, kind)
 
 
-def short_count(number):
+def short_count(number: int) -> str:
     """Write a number of parameters for people: '1,536', '0.59 M', '109.48 M'."""
     return f'{number:,}' if number < 100_000 else f'{number / 1e6:,.2f} M'

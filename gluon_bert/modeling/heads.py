@@ -24,7 +24,7 @@ class BertHead(BertBlock):
     bert : BertModel
     """
 
-    head_names = ()
+    head_names: tuple = ()
     reads = 'sequence'
 
     def __init__(self, bert, **kwargs):

@@ -5,10 +5,15 @@ E width of the embeddings (C in most networks).
 Blocks here are time-major, (T, N, C), because MXNet's fused attention is.
 """
 
+from __future__ import annotations
+
 import math
+from typing import Any, Optional
 
 import mxnet as mx
 from mxnet.gluon import HybridBlock, nn
+
+from ..config import BertConfig
 
 # Devlin et al. (2019) draw all weights from a normal distribution of this width.
 INITIALIZER = mx.init.Normal(0.02)
@@ -17,7 +22,7 @@ INITIALIZER = mx.init.Normal(0.02)
 MASKED = -1e9
 
 
-def dense(units, in_units, activation=None):
+def dense(units: int, in_units: int, activation: Optional[str] = None) -> nn.Dense:
     """Make a dense layer on the last axis, (..., in_units) -> (..., units)."""
     layer = nn.Dense(
         units,
@@ -47,11 +52,11 @@ class Activation(HybridBlock):
         'gelu', 'gelu_tanh' or 'relu'.
     """
 
-    def __init__(self, name, **kwargs):
+    def __init__(self, name: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._name = name
 
-    def hybrid_forward(self, F, x):
+    def hybrid_forward(self, F: Any, x: Any) -> Any:
         if self._name == 'gelu':
             return F.LeakyReLU(x, act_type='gelu')
         if self._name == 'relu':
@@ -82,10 +87,10 @@ class AddNorm(nn.LayerNorm):
     normalized : float, shape (..., units)
     """
 
-    def __init__(self, config, units, **kwargs):
+    def __init__(self, config: BertConfig, units: int, **kwargs: Any) -> None:
         super().__init__(epsilon=config.layer_norm_eps, in_channels=units, **kwargs)
 
-    def hybrid_forward(self, F, x, residual, gamma, beta):
+    def hybrid_forward(self, F: Any, x: Any, residual: Any, gamma: Any, beta: Any) -> Any:
         return super().hybrid_forward(F, F.elemwise_add(x, residual), gamma, beta)
 
 
@@ -112,7 +117,7 @@ class Embeddings(HybridBlock):
     hidden : float, shape (T, N, C)
     """
 
-    def __init__(self, config, **kwargs):
+    def __init__(self, config: BertConfig, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         width = config.embedding_width
         with self.name_scope():
@@ -129,7 +134,7 @@ class Embeddings(HybridBlock):
         self._has_token_types = config.num_token_types > 0
         self._has_projection = config.embedding_units is not None
 
-    def hybrid_forward(self, F, inputs, token_types):
+    def hybrid_forward(self, F: Any, inputs: Any, token_types: Any) -> Any:
         words = self.word(F.transpose(inputs))  # (T, N, E)
         if self._has_token_types:
             words = F.elemwise_add(words, self.token_type(F.transpose(token_types)))
@@ -160,11 +165,11 @@ class AttentionMask(HybridBlock):
         Made once for all layers; the same for each query.
     """
 
-    def __init__(self, num_heads, **kwargs):
+    def __init__(self, num_heads: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._num_heads = num_heads
 
-    def hybrid_forward(self, F, hidden, valid_length):
+    def hybrid_forward(self, F: Any, hidden: Any, valid_length: Any) -> Any:
         positions = F.contrib.arange_like(hidden, axis=0)  # (T,)
         padded = F.broadcast_greater_equal(
             F.expand_dims(positions, axis=0), F.expand_dims(valid_length, axis=1)
@@ -199,7 +204,7 @@ class SelfAttention(HybridBlock):
         Unspecified at padded positions.
     """
 
-    def __init__(self, config, **kwargs):
+    def __init__(self, config: BertConfig, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._num_heads = config.num_heads
         with self.name_scope():
@@ -208,10 +213,10 @@ class SelfAttention(HybridBlock):
             self.dropout = nn.Dropout(config.dropout)
             self.output = dense(config.units, config.units)
 
-    def hybrid_forward(self, F, hidden, mask):
+    def hybrid_forward(self, F: Any, hidden: Any, mask: Any) -> Any:
         return self.output(self.context(F, hidden, mask))
 
-    def context(self, F, hidden, mask):
+    def context(self, F: Any, hidden: Any, mask: Any) -> Any:
         """Compute the heads' weighted values, before the output projection: (T, N, C)."""
         query_key_value = self.query_key_value(hidden)  # (T, N, 3C)
         weights = self._weights(F, query_key_value, mask)  # (N*H, T, T)
@@ -225,7 +230,7 @@ class SelfAttention(HybridBlock):
         )  # (N*H, T, T)
         return F.softmax(F.elemwise_add(scores, mask), axis=-1)
 
-    def probabilities(self, hidden, mask):
+    def probabilities(self, hidden: mx.nd.NDArray, mask: mx.nd.NDArray) -> mx.nd.NDArray:
         """Compute the attention probabilities: NDArrays as above -> NDArray, (N, H, T, T)."""
         weights = self._weights(mx.nd, self.query_key_value(hidden), mask)
         return weights.reshape((-4, -1, self._num_heads, -2))  # (N, H, T, T)
@@ -250,7 +255,7 @@ class EncoderLayer(HybridBlock):
     hidden : float, shape (T, N, C)
     """
 
-    def __init__(self, config, **kwargs):
+    def __init__(self, config: BertConfig, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         with self.name_scope():
             self.attention = SelfAttention(config)
@@ -261,10 +266,10 @@ class EncoderLayer(HybridBlock):
             self.output_norm = AddNorm(config, config.units)
             self.dropout = nn.Dropout(config.dropout)
 
-    def hybrid_forward(self, F, hidden, mask):
+    def hybrid_forward(self, F: Any, hidden: Any, mask: Any) -> Any:
         return self._transform(F, hidden, self.attention(hidden, mask))
 
-    def first_token(self, F, hidden, mask):
+    def first_token(self, F: Any, hidden: Any, mask: Any) -> Any:
         """Compute the output for the first token only, (1, N, C), which a pooler reads."""
         context = F.slice_axis(self.attention.context(F, hidden, mask), axis=0, begin=0, end=1)
         return self._transform(
@@ -288,7 +293,7 @@ class EncoderLayers(nn.HybridSequential):
     config : BertConfig
     """
 
-    def __init__(self, config, **kwargs):
+    def __init__(self, config: BertConfig, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._repeats = config.num_layers if config.share_layers else 1
         with self.name_scope():

@@ -11,9 +11,11 @@ import re
 import reprlib
 from dataclasses import replace
 from pathlib import Path
+from typing import Optional
 
 from ..._internal.files import write_text
 from ..._internal.json import read_object
+from ..._internal.types import PathLike
 from ...config import BertConfig
 from ...data import BertTokenizer, looks_lowercase, read_tokenizer, read_vocab, write_vocab_json
 from ...families import FAMILIES, family_by_prefix
@@ -27,7 +29,12 @@ _HEAD_FEATURES = 64  # D of every BERT published for GluonNLP
 _LAYER = re.compile(r'encoder\.transformer_cells\.(\d+)\.')
 
 
-def read_gluonnlp(path, config=None, family=None, tokenizer=None):
+def read_gluonnlp(
+    path: PathLike,
+    config: Optional[BertConfig] = None,
+    family: Optional[str] = None,
+    tokenizer: Optional[object] = None,
+) -> Checkpoint:
     """Read a .params file of any of GluonNLP's BERT classes, 0.5 to 0.10, or of this package.
 
     Parameters
@@ -73,7 +80,7 @@ def read_gluonnlp(path, config=None, family=None, tokenizer=None):
     )
 
 
-def write_gluonnlp(checkpoint, path):
+def write_gluonnlp(checkpoint: Checkpoint, path: PathLike) -> None:
     """Write a checkpoint as a .params file that GluonNLP 0.10 loads, and its description.
 
     Parameters
@@ -130,7 +137,7 @@ def _layout(checkpoint):
     return 'model'
 
 
-def without_single_token_type(checkpoint):
+def without_single_token_type(checkpoint: Checkpoint) -> Checkpoint:
     """Change a checkpoint into one that GluonNLP's classes can hold.
 
     Its RoBERTa has no token types: where there is one row of them, it is added to the positions.

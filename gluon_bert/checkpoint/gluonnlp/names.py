@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Mapping, NamedTuple
+from typing import Dict, Iterable, Mapping, NamedTuple
 
-from ..arrays import with_names
+import numpy as np
+
+from ..arrays import Arrays, with_names
 
 
 class Layout(NamedTuple):
@@ -78,7 +80,7 @@ _EXPORTED = (
 )
 
 
-def to_file_names(names, layout):
+def to_file_names(names: Iterable[str], layout: str) -> Dict[str, str]:
     """Map common names to those in the file of a class.
 
     Parameters
@@ -95,7 +97,7 @@ def to_file_names(names, layout):
     return {name: head.get(name, prefix + name) for name in names}
 
 
-def to_common_names(names):
+def to_common_names(names: Iterable[str]) -> Dict[str, str]:
     """Map the names in a file of any of GluonNLP's classes to common names.
 
     Parameters
@@ -124,7 +126,8 @@ def to_common_names(names):
         '',
     )
     dense = sorted({int(match[1]) for match in map(_CLASSIFIER.match, names) if match})
-    common, seen = {}, {}
+    common: Dict[str, str] = {}
+    seen: Dict[str, str] = {}
     for name in names:
         new = _exported_name(name) if exported else _common_name(name, prefix, dense)
         if new in seen:
@@ -133,7 +136,7 @@ def to_common_names(names):
     return common
 
 
-def common_arrays(arrays):
+def common_arrays(arrays: Mapping[str, np.ndarray]) -> Arrays:
     """Give the arrays of a file of any of GluonNLP's classes common names.
 
     The decoder's weight, which is the word embedding stored again, is left out.

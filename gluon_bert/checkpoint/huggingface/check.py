@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import MISSING, fields
+from typing import Dict, Iterable, Optional
 
+from ...config import BertConfig
 from ...families import FAMILIES
 from ..arrays import shape_of
 from ..names import check_count, encoder_shapes, head_shapes, layer_numbers
+from ..schema import Checkpoint
 from .name_maps import NAME_MAPS
 from .names import huggingface_names
 
 _TASKS = {'classifier': 'classifier.1.weight', 'tagger': 'tag_classifier.weight'}
 
 
-def check_network(checkpoint, num_classes):
+def check_network(checkpoint: Checkpoint, num_classes: Optional[int]) -> Dict[str, str]:
     """Check that a checkpoint is a network that transformers has, with all arrays in their shapes.
 
     Parameters
@@ -57,7 +60,7 @@ def check_network(checkpoint, num_classes):
     return names
 
 
-def count_classes(checkpoint):
+def count_classes(checkpoint: Checkpoint) -> Optional[int]:
     """Count the classes of a checkpoint's classifier or tagger; None if it has neither."""
     for head in checkpoint.heads:
         if head in _TASKS:
@@ -65,7 +68,7 @@ def count_classes(checkpoint):
     return None
 
 
-def all_names(family, config, heads):
+def all_names(family: str, config: BertConfig, heads: Iterable[str]) -> Dict[str, str]:
     """Map the common names of the encoder, its pooler too, and the heads to transformers'."""
     known = [head for head in heads if head in NAME_MAPS[family].heads]
     return huggingface_names(family, len(layer_numbers(config)), known)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import reprlib
-from typing import NamedTuple, Optional, Tuple
+from typing import Any, Collection, Dict, Iterable, Mapping, NamedTuple, Optional, Tuple
 
 from ..._internal.json import read_object
 from ..._internal.suggestions import nearest
+from ..._internal.types import PathLike
 from ...config import BertConfig
 from ...families import FAMILIES, Requirement
 from ..schema import PROBLEM_TYPES
@@ -67,7 +68,7 @@ class HuggingfaceConfig(NamedTuple):
     problem_type: str
 
 
-def read_config(path, array_names=()):
+def read_config(path: PathLike, array_names: Iterable[str] = ()) -> HuggingfaceConfig:
     """Read a config.json.
 
     Parameters
@@ -228,8 +229,14 @@ def _unexpected(key, value, expected):
 
 
 def config_values(
-    config, family, heads, num_classes=None, labels=(), special_ids=None, problem_type=''
-):
+    config: BertConfig,
+    family: str,
+    heads: Collection[str],
+    num_classes: Optional[int] = None,
+    labels: Tuple[str, ...] = (),
+    special_ids: Optional[Mapping[str, int]] = None,
+    problem_type: str = '',
+) -> Dict[str, Any]:
     """Make the content of config.json for a network.
 
     Parameters
@@ -253,7 +260,7 @@ def config_values(
     """
     row = FAMILIES[family]
     special_ids = {'pad_token_id': row.padding_id, **(special_ids or {})}
-    values = {
+    values: Dict[str, Any] = {
         'architectures': [_architecture(family, heads)],
         'model_type': family,
         'initializer_range': 0.02,
@@ -276,7 +283,7 @@ def config_values(
     if row.positions_follow_padding:
         values[row.keys['max_length'].names[0]] += special_ids['pad_token_id'] + 1
     if labels or num_classes not in (None, 2):
-        labels = labels or tuple(f'LABEL_{i}' for i in range(num_classes))
+        labels = labels or tuple(f'LABEL_{i}' for i in range(num_classes or 0))
         values['id2label'] = {str(i): label for i, label in enumerate(labels)}
         values['label2id'] = {label: i for i, label in enumerate(labels)}
     if problem_type and 'classifier' in heads:

@@ -13,12 +13,14 @@ import os
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Mapping
 
 import numpy as np
 
+from ..._internal.types import PathLike
 from ...data import read_max_tokens, read_tokenizer
 from ...families import FAMILIES
-from ..arrays import shape_of, with_arrays, with_names
+from ..arrays import Arrays, shape_of, with_arrays, with_names
 from ..schema import Checkpoint
 from ..tensor_file import join_names, printable
 from .check import all_names, check_network, count_classes
@@ -42,7 +44,7 @@ _TOKEN_TYPES, _POSITIONS = 'token_type_embed.0.weight', 'encoder.position_weight
 _ROWS = 4096  # compared at a time
 
 
-def read_huggingface(path):
+def read_huggingface(path: PathLike) -> Checkpoint:
     """Read a folder that transformers wrote, or that it could read.
 
     Parameters
@@ -91,7 +93,12 @@ def read_huggingface(path):
     )
 
 
-def huggingface_arrays(tensors, family='bert', architecture='', padding_id=1):
+def huggingface_arrays(
+    tensors: Mapping[str, np.ndarray],
+    family: str = 'bert',
+    architecture: str = '',
+    padding_id: int = 1,
+) -> Arrays:
     """Give arrays by transformers' names those of :mod:`gluon_bert.checkpoint.names`.
 
     Parameters
@@ -132,7 +139,7 @@ def huggingface_arrays(tensors, family='bert', architecture='', padding_id=1):
     return with_names(tensors, names)
 
 
-def write_huggingface(checkpoint, folder):
+def write_huggingface(checkpoint: Checkpoint, folder: PathLike) -> None:
     """Write a folder that transformers opens: config.json, model.safetensors, tokenizer files.
 
     Parameters

@@ -62,7 +62,7 @@ _LAYER = {
     **_dense('ffn.ffn_2', 'output.dense'),
     **_norm('ffn.layer_norm', 'output.LayerNorm'),
 }
-_TASKS = {
+_TASKS: Mapping[Tuple[str, ...], str] = {
     ('classifier',): 'ForSequenceClassification',
     ('span',): 'ForQuestionAnswering',
     ('tagger',): 'ForTokenClassification',

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Collection, Dict, Iterable, List, Optional
 
 from .name_maps import NAME_MAPS
 
@@ -14,7 +15,9 @@ _NORM_KINDS = {'gamma': 'weight', 'beta': 'bias'}
 _CELLS = 'encoder.transformer_cells.'
 
 
-def huggingface_names(family, num_layers, heads=(), prefix=None):
+def huggingface_names(
+    family: str, num_layers: int, heads: Iterable[str] = (), prefix: Optional[str] = None
+) -> Dict[str, str]:
     """Map the common names to those of transformers.
 
     Parameters
@@ -55,7 +58,7 @@ def huggingface_names(family, num_layers, heads=(), prefix=None):
     return names
 
 
-def find_heads(names, family, architecture=''):
+def find_heads(names: Collection[str], family: str, architecture: str = '') -> List[str]:
     """Tell the heads of a network from the names of its arrays.
 
     Parameters
@@ -90,7 +93,7 @@ def _is_of_tokens(names, name_map, architecture):
     return pooler not in names and name_map.prefix + pooler not in names
 
 
-def find_names(names, family, heads):
+def find_names(names: Iterable[str], family: str, heads: Iterable[str]) -> Dict[str, str]:
     """Map the common names to those in a file.
 
     Parameters
@@ -117,7 +120,7 @@ def find_names(names, family, heads):
     taken = set(ours.values())
     encoder = {theirs: common for common, theirs in name_map.encoder.items() if common not in taken}
     layer = {theirs: common for common, theirs in name_map.layer.items()}
-    present = {}
+    present: Dict[str, str] = {}
     for name in names:
         common = ours.get(_renew(name))
         if common is None:
@@ -130,7 +133,7 @@ def find_names(names, family, heads):
     return present
 
 
-def is_buffer(name, family):
+def is_buffer(name: str, family: str) -> bool:
     """Tell whether a name is that of a buffer, which holds nothing learnt."""
     return _bare(name, NAME_MAPS[family]) in _BUFFERS
 

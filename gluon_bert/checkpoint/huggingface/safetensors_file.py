@@ -9,12 +9,14 @@ copied; and no BF16.
 from __future__ import annotations
 
 import json
-from typing import NamedTuple, Tuple
+from pathlib import Path
+from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional, Tuple
 
 import numpy as np
 
 from ..._internal.files import atomic_path
 from ..._internal.json import parse_json
+from ..._internal.types import PathLike
 from ..tensor_file import DTYPES, TensorFile, abbreviate, existing, num_bytes
 
 _WRITTEN = {stored: name for name, stored in DTYPES.items() if name != 'BF16'}
@@ -54,7 +56,7 @@ class SafetensorsFile(TensorFile):
         not one of F64, F32, F16, BF16, I64, I32, I16, I8, U8 and BOOL.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: PathLike) -> None:
         super().__init__(path)
         size = self._stamp[1]
         try:
@@ -87,21 +89,21 @@ class SafetensorsFile(TensorFile):
 class ShardedTensors(TensorFile):
     """Tensors spread over several files; made by :func:`open_sharded`."""
 
-    def __init__(self, path, files):
+    def __init__(self, path: PathLike, files: Mapping[str, Any]) -> None:
         super().__init__(path)
-        self._entries = files  # name -> open file
+        self._entries = dict(files)  # name -> open file
 
     def __getitem__(self, name):
         return self._entry(name)[name]
 
-    def shape(self, name):
+    def shape(self, name: str) -> Tuple[int, ...]:
         return self._entry(name).shape(name)
 
-    def dtype(self, name):
+    def dtype(self, name: str) -> str:
         return self._entry(name).dtype(name)
 
 
-def open_sharded(index_path, open_file):
+def open_sharded(index_path: PathLike, open_file: Callable[[Path], Any]) -> ShardedTensors:
     """Open the shards that a ``*.index.json`` lists.
 
     Parameters
@@ -151,7 +153,9 @@ def open_sharded(index_path, open_file):
     return ShardedTensors(path, {name: files[shard] for name, shard in shards.items()})
 
 
-def write_safetensors(path, arrays, metadata=None):
+def write_safetensors(
+    path: PathLike, arrays: Mapping[str, np.ndarray], metadata: Optional[Mapping[str, str]] = None
+) -> None:
     """Write named arrays as a safetensors file, whole or not at all.
 
     One array at a time is in memory: ``arrays`` may be a mapping that reads each when asked for; it
@@ -173,7 +177,8 @@ def write_safetensors(path, arrays, metadata=None):
     described = {name: _describe(name, arrays[name]) for name in arrays}
     order = list(DTYPES)
     names = sorted(described, key=lambda name: (order.index(described[name][0]), name))
-    header, end = {}, 0
+    header: Dict[str, Any] = {}
+    end = 0
     if metadata:
         if not _texts([*metadata, *metadata.values()]):
             raise TypeError('metadata: expected text by text')

@@ -17,6 +17,7 @@ from collections import namedtuple
 
 import numpy as np
 
+from ..._internal.types import PathLike
 from ..tensor_file import DTYPES, TensorFile, abbreviate, num_bytes
 
 _STORAGES = {
@@ -87,7 +88,7 @@ class TorchFile(TensorFile):
         run code to be loaded.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: PathLike) -> None:
         super().__init__(path)
         size = self._stamp[1]
         try:
@@ -290,7 +291,7 @@ _ACTIONS = {
         _Pickle.push,
     ),
     **{
-        name: lambda pickle, _, value=value: pickle.push(value)
+        name: lambda pickle, _, value=value: pickle.push(value)  # type: ignore[misc]
         for name, value in (
             ('NONE', None),
             ('NEWTRUE', True),
@@ -302,7 +303,9 @@ _ACTIONS = {
     'EMPTY_LIST': lambda pickle, _: pickle.push([]),
     'MARK': _Pickle.mark,
     **{
-        f'TUPLE{count}': lambda pickle, _, count=count: pickle.push(tuple(pickle.pop(count)))
+        f'TUPLE{count}': lambda pickle, _, count=count: pickle.push(  # type: ignore[misc]
+            tuple(pickle.pop(count))
+        )
         for count in (1, 2, 3)
     },
     'TUPLE': lambda pickle, _: pickle.push(tuple(pickle.since_mark())),

@@ -6,9 +6,11 @@ import re
 import reprlib
 from dataclasses import MISSING, fields
 from pathlib import Path
+from typing import Any, Dict, Optional
 
 from ... import data
 from ..._internal.json import read_json
+from ..._internal.types import PathLike
 from ...config import BertConfig
 
 CONFIG = 'bert_config.json'
@@ -34,7 +36,7 @@ _ACTIVATIONS = {'gelu': 'gelu', 'gelu_new': 'gelu_tanh', 'gelu_tanh': 'gelu_tanh
 _CASES = re.compile(r'(?:^|[^a-z])(uncased|cased|chinese|multilingual)(?![a-z])')
 
 
-def read_config(folder):
+def read_config(folder: PathLike) -> BertConfig:
     """Read the configuration in a folder's ``bert_config.json``; it may have other keys.
 
     Parameters
@@ -72,7 +74,7 @@ def read_config(folder):
         raise ValueError(f'{path}: {error}') from None
 
 
-def config_values(config):
+def config_values(config: BertConfig) -> Dict[str, Any]:
     """Make the content of ``bert_config.json`` for a network.
 
     Parameters
@@ -108,7 +110,7 @@ def config_values(config):
     return values
 
 
-def read_tokenizer(folder, config):
+def read_tokenizer(folder: PathLike, config: BertConfig) -> Optional[data.SubwordTokenizer]:
     """Read the tokenizer of a folder; None if it has no vocabulary.
 
     Whether it lower-cases is taken from ``do_lower_case`` in ``tokenizer_config.json`` or

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..._internal.files import write_text
+from ..._internal.types import PathLike
 from ...families import FAMILIES
 from ..arrays import Arrays, shape_of
 from ..schema import Checkpoint
@@ -27,7 +28,7 @@ _SLOTS = ('adam_m', 'adam_v', 'Adam', 'Adam_1')
 _FLOATS = ('float32', 'float16', 'bfloat16', 'float64')
 
 
-def read_tensorflow(path, tokenizer=True):
+def read_tensorflow(path: PathLike, tokenizer: bool = True) -> Checkpoint:
     """Read a checkpoint of Google's BERT, without TensorFlow.
 
     A variable is read from the data file, and its checksum verified, when it is asked for. Those
@@ -77,7 +78,7 @@ def read_tensorflow(path, tokenizer=True):
     )
 
 
-def write_tensorflow(checkpoint, folder):
+def write_tensorflow(checkpoint: Checkpoint, folder: PathLike) -> None:
     """Write a checkpoint as Google's BERT, which TensorFlow reads.
 
     Parameters

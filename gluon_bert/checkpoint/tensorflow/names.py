@@ -7,7 +7,9 @@ the number itself. A ``kernel`` is stored as (in, out), every other matrix as (o
 
 from __future__ import annotations
 
-from typing import NamedTuple, Tuple
+from typing import List, NamedTuple, Tuple
+
+from ...config import BertConfig
 
 EMBEDDINGS = (
     ('word_embed.0.weight', 'bert/embeddings/word_embeddings', 'VC'),
@@ -88,17 +90,17 @@ class Variable(NamedTuple):
     shape: Tuple[int, ...]
 
     @property
-    def transposed(self):
+    def transposed(self) -> bool:
         """True if the common array is the variable transposed."""
         return self.name.endswith('/kernel')
 
     @property
-    def common_shape(self):
+    def common_shape(self) -> Tuple[int, ...]:
         """The shape of the common array."""
         return self.shape[::-1] if self.transposed else self.shape
 
 
-def encoder_variables(config):
+def encoder_variables(config: BertConfig) -> List[Variable]:
     """List the variables of an encoder without its pooler.
 
     Parameters
@@ -118,7 +120,7 @@ def encoder_variables(config):
     return _variables([*embeddings, *layers], config)
 
 
-def head_variables(config, head, num_classes=1):
+def head_variables(config: BertConfig, head: str, num_classes: int = 1) -> List[Variable]:
     """List the variables of a head.
 
     Parameters

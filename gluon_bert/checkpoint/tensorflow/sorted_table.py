@@ -7,6 +7,8 @@ whatever is wrong with a table is a ValueError that says so, without the name of
 
 from __future__ import annotations
 
+from typing import Any, Iterator, Sequence, Tuple
+
 import google_crc32c
 
 from ..._internal.protobuf import encode_varint, read_varint
@@ -21,7 +23,7 @@ _TRAILER = 5  # bytes after a block: how it is compressed, its checksum
 _WORD = 0xFFFFFFFF
 
 
-def checksum(data, chunk=1 << 20):
+def checksum(data: Any, chunk: int = 1 << 20) -> int:
     """Compute the masked CRC-32C that tables and tensors have.
 
     Parameters
@@ -38,7 +40,7 @@ def checksum(data, chunk=1 << 20):
     return ((value >> 15 | value << 17) + 0xA282EAD8) & _WORD
 
 
-def read_table(data):
+def read_table(data: bytes) -> Iterator[Tuple[bytes, bytes]]:
     """Read the pairs of a table.
 
     Parameters
@@ -76,7 +78,7 @@ def read_table(data):
         yield from _read_pairs(block)
 
 
-def encode_table(pairs):
+def encode_table(pairs: Sequence[Tuple[bytes, bytes]]) -> bytes:
     """Make a table of one block.
 
     Parameters
@@ -97,7 +99,7 @@ def encode_table(pairs):
     return table + _with_trailer(index) + footer.ljust(_FOOTER - len(_MAGIC), b'\0') + _MAGIC
 
 
-def take(data, position, size):
+def take(data: bytes, position: int, size: int) -> Tuple[bytes, int]:
     """Take the next ``size`` bytes; they and the position after them."""
     if size > len(data) - position:
         raise ValueError('it ends too early')

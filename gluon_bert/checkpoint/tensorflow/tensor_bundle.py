@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import math
 import os
-from typing import NamedTuple, Tuple
+from typing import Dict, Mapping, NamedTuple, Tuple
 
 import numpy as np
 
 from ..._internal.files import atomic_path
 from ..._internal.protobuf import BYTES, FIXED32, VARINT, encode_bytes, encode_varint, read_fields
+from ..._internal.types import PathLike
 from ..arrays import NamedEntries
 from ..tensor_file import printable
 from .sorted_table import MAX_BYTES, MAX_KEY, checksum, encode_table, read_table
@@ -74,7 +75,7 @@ class TensorBundle(NamedEntries):
         stored in slices (a partitioned variable).
     """
 
-    def __init__(self, prefix):
+    def __init__(self, prefix: PathLike) -> None:
         self.prefix = os.fspath(prefix)
         self._index = f'{self.prefix}.index'
         if not os.path.isfile(self._index):
@@ -115,17 +116,17 @@ class TensorBundle(NamedEntries):
         return array.reshape(entry.shape)
 
     @property
-    def shapes(self):
+    def shapes(self) -> Dict[str, Tuple[int, ...]]:
         """Shape of each tensor, as dict of str to tuple of int."""
         return {name: entry.shape for name, entry in self._entries.items()}
 
     @property
-    def dtypes(self):
+    def dtypes(self) -> Dict[str, str]:
         """TensorFlow's name of each tensor's type, as dict of str to str."""
         return {name: _type_name(entry.type) for name, entry in self._entries.items()}
 
 
-def write_bundle(prefix, tensors):
+def write_bundle(prefix: PathLike, tensors: Mapping[str, np.ndarray]) -> None:
     """Write a checkpoint that TensorFlow reads: an index and one data file.
 
     One tensor at a time is in memory if ``tensors`` is lazy. Both files are whole or not there.

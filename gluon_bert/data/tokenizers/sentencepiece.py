@@ -78,6 +78,7 @@ class SentencePieceTokenizer(SubwordTokenizer):
         if style not in STYLES:
             raise ValueError(f'style={style!r}: expected one of {", ".join(STYLES)}')
         self._style = STYLES[style]
+        self.pair_separators = self._style.pair_separators
         self._model = path if isinstance(path, bytes) else read_model(path)
         source = 'the model' if isinstance(path, bytes) else path
         self._segmenter = self._model
@@ -113,11 +114,6 @@ class SentencePieceTokenizer(SubwordTokenizer):
         self._special = re.compile(
             f'({"|".join(map(re.escape, sorted(special, key=len, reverse=True)))})'
         )
-
-    @property
-    def pair_separators(self) -> int:
-        """Number of separators between the two texts of a pair."""
-        return self._style.pair_separators
 
     def __call__(self, text: str) -> list[str]:
         """Tokenize a text; return a list of str."""

@@ -208,11 +208,11 @@ def library_tokenizer(
     steps += [normalizers.Replace(Regex(' {2,}'), ' '), normalizers.Strip()]
     tokenizer.normalizer = normalizers.Sequence(steps)
     tokenizer.pre_tokenizer, tokenizer.decoder = Metaspace(), MetaspaceDecoder()
-    ends = [(token, vocab[token]) for token in (vocab.sep_token, vocab.cls_token)]
+    sep, cls = ((token, vocab[token]) for token in (vocab.sep_token, vocab.cls_token))
     tokenizer.post_processor = (
-        BertProcessing(*ends)
+        BertProcessing(sep, cls)
         if style.pair_separators == 1
-        else RobertaProcessing(*ends, trim_offsets=True, add_prefix_space=True)
+        else RobertaProcessing(sep, cls, trim_offsets=True, add_prefix_space=True)
     )
     special = {vocab[token]: token for token in vocab.reserved_tokens or ()}
     tokenizer.add_special_tokens([vocab.unknown_token, *(special[i] for i in sorted(special))])

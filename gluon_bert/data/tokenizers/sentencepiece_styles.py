@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from gluonnlp.data import count_tokens
 from gluonnlp.vocab import BERTVocab
 from tokenizers import normalizers
 
+from ..._internal.types import PathLike
 from .vocabulary_ids import BERT_TOKENS, ROBERTA_TOKENS, check_names, check_unknown
 
 
@@ -150,7 +151,9 @@ def find_style(model_file: str, *tokenizer_classes: str) -> str:
     return 'plain'
 
 
-def vocab_of(processor, given, source, style='plain') -> BERTVocab:
+def vocab_of(
+    processor: Any, given: Dict[str, str], source: PathLike, style: str = 'plain'
+) -> BERTVocab:
     """Make the vocabulary of a model, as GluonNLP does, with the ids of a style.
 
     Parameters
