@@ -35,7 +35,7 @@ class ResultStream(Iterator):
 
     @property
     def num_cut(self) -> int:
-        """How many inputs were cut so far, for being too long."""
+        """Number of inputs cut so far, for being too long."""
         return self._call.num_cut
 
     def __next__(self):

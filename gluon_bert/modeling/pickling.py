@@ -29,7 +29,7 @@ class SharedBlock(HybridBlock):
 
     @property
     def lock(self) -> threading.RLock:
-        """What a call of the network or of a block in it holds, for MXNet's are not reentrant."""
+        """The lock of a call of the network or of a block in it, for MXNet's are not reentrant."""
         bert: Any = getattr(self, 'bert', self)
         return bert._lock
 

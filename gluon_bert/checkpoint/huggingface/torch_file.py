@@ -272,6 +272,7 @@ _FUNCTIONS = {
     'torch._utils._rebuild_tensor_v2': _rebuild_tensor,
     'torch._utils._rebuild_parameter': lambda pickle, data, requires_grad, hooks: data,
 }
+_CONSTANTS = {'NONE': None, 'NEWTRUE': True, 'NEWFALSE': False, 'EMPTY_TUPLE': ()}
 _ACTIONS = {
     **dict.fromkeys(('PROTO', 'FRAME', 'STOP'), lambda pickle, _: None),
     **dict.fromkeys(
@@ -292,12 +293,7 @@ _ACTIONS = {
     ),
     **{
         name: lambda pickle, _, value=value: pickle.push(value)  # type: ignore[misc]
-        for name, value in (
-            ('NONE', None),
-            ('NEWTRUE', True),
-            ('NEWFALSE', False),
-            ('EMPTY_TUPLE', ()),
-        )
+        for name, value in _CONSTANTS.items()
     },
     'EMPTY_DICT': lambda pickle, _: pickle.push({}),
     'EMPTY_LIST': lambda pickle, _: pickle.push([]),

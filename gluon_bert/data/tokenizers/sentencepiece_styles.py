@@ -14,7 +14,7 @@ from .vocabulary_ids import BERT_TOKENS, ROBERTA_TOKENS, check_names, check_unkn
 
 
 class Style(NamedTuple):
-    """What sets the tokenizers of one family apart.
+    """The properties of one family's SentencePiece tokenizers.
 
     Parameters
     ----------
