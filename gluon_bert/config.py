@@ -1,16 +1,27 @@
-"""What defines a BERT network, as data."""
+"""The hyper-parameters of a BERT network, as data, and as they are saved."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import difflib
+import reprlib
+from dataclasses import MISSING, asdict, dataclass, fields
+from typing import Optional
 
 ACTIVATIONS = ('gelu', 'gelu_tanh', 'relu')
-POOLER_ACTIVATIONS = ('tanh', 'relu')
+POOLER_ACTIVATIONS = ('tanh', 'relu', 'gelu')
+
+VERSION = 1
+"""Version of a saved configuration; files before it have no version, and the same fields."""
+
+_MAX_SHARED = 1000  # layers, which no file bounds where they have one set of parameters
+_MAX_MESSAGE = 300  # characters; the values are out of a file
 
 
 @dataclass(frozen=True)
 class BertConfig:
-    """The hyper-parameters of a BERT encoder (Devlin et al., 2019, section 3). None has a default.
+    """The hyper-parameters of a BERT encoder (Devlin et al., 2019, section 3).
+
+    Those of BERT have no default.
 
     Parameters
     ----------
@@ -37,7 +48,13 @@ class BertConfig:
         Of the feed-forward layer: 'gelu' (exact, with erf), 'gelu_tanh' (the approximation of
         Hendrycks and Gimpel, 2016) or 'relu'.
     pooler_activation : str
-        Of the dense layer on the first token: 'tanh', or 'relu' as in DistilBERT's classifier.
+        Of the dense layer on the first token: 'tanh'; 'relu' as in DistilBERT's classifier, or
+        'gelu' as in ELECTRA's.
+    embedding_units : int, optional
+        Width E of the embeddings, which a dense layer then brings to the width C of the model
+        (Lan et al., 2020, section 3.1); None: they have that width themselves.
+    share_layers : bool
+        Whether all layers have the parameters of one (Lan et al., 2020, section 3.1).
 
     Raises
     ------
@@ -64,6 +81,70 @@ class BertConfig:
     layer_norm_eps: float
     activation: str
     pooler_activation: str
+    embedding_units: Optional[int] = None
+    share_layers: bool = False
+
+    @property
+    def embedding_width(self) -> int:
+        """Width E of the embeddings, that of the model where nothing else is said."""
+        return self.units if self.embedding_units is None else self.embedding_units
+
+    def to_dict(self) -> dict:
+        """Make the object that is saved: the fields, and the version of their meaning.
+
+        Returns
+        -------
+        dict
+            Of text, numbers and None; :meth:`from_dict` reads it.
+        """
+        return {'version': VERSION, **asdict(self)}
+
+    @classmethod
+    def from_dict(cls, values: object) -> BertConfig:
+        """Read what :meth:`to_dict` made, in this version or an older one.
+
+        Parameters
+        ----------
+        values : dict
+            As it stands in a file: anything else is refused. A field that it lacks takes its
+            default.
+
+        Returns
+        -------
+        BertConfig
+
+        Raises
+        ------
+        ValueError
+            If it is no such object, was written by a newer version, lacks a field without a
+            default, has one that is unknown, or a value is out of range.
+        """
+        names = [field.name for field in fields(cls)]
+        if not isinstance(values, dict):
+            raise ValueError(
+                f'the configuration is {reprlib.repr(values)}: expected an object of '
+                f'{", ".join(names)}'
+            )
+        values = dict(values)
+        _check_version(values.pop('version', VERSION))
+        for name in values:
+            if name not in names:
+                raise ValueError(_unknown_field(name, names))
+        missing = [
+            field.name
+            for field in fields(cls)
+            if field.default is MISSING and field.name not in values
+        ]
+        if missing:
+            raise ValueError(
+                f'the configuration is {reprlib.repr(values)}: it has no {", ".join(missing)}'
+            )
+        if any(isinstance(value, (dict, list)) for value in values.values()):
+            raise ValueError('the configuration has a value that is neither text nor a number')
+        try:
+            return cls(**values)
+        except (ValueError, TypeError) as error:
+            raise ValueError(str(error)[:_MAX_MESSAGE]) from None
 
     def __post_init__(self):
         for name, least in (
@@ -74,10 +155,14 @@ class BertConfig:
             ('num_heads', 1),
             ('max_length', 1),
             ('num_token_types', 0),
+            ('embedding_units', 1),
         ):
             value = getattr(self, name)
+            if value is None and name == 'embedding_units':
+                continue
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise ValueError(f'{name}={value!r}: expected a whole number from {least}')
+        _check_sharing(self.share_layers, self.num_layers)
         if self.units % self.num_heads:
             raise ValueError(f'units={self.units} is not a multiple of num_heads={self.num_heads}')
         if not 0 <= self.dropout < 1:
@@ -91,3 +176,34 @@ class BertConfig:
                 f'pooler_activation={self.pooler_activation!r}: expected one of '
                 f'{POOLER_ACTIVATIONS}'
             )
+
+
+def _check_sharing(share_layers, num_layers):
+    if not isinstance(share_layers, bool):
+        raise ValueError(f'share_layers={share_layers!r}: expected True or False')
+    if share_layers and num_layers > _MAX_SHARED:
+        raise ValueError(
+            f'num_layers={num_layers}: expected at most {_MAX_SHARED} with share_layers'
+        )
+
+
+def _check_version(version):
+    if isinstance(version, bool) or not isinstance(version, int) or version < 1:
+        raise ValueError(
+            f'the version of the configuration is {reprlib.repr(version)}: expected a whole '
+            f'number from 1 to {VERSION}'
+        )
+    if version > VERSION:
+        raise ValueError(
+            f'the configuration has version {reprlib.repr(version)}, this gluon_bert reads up to '
+            f'{VERSION}: a newer gluon_bert wrote it'
+        )
+
+
+def _unknown_field(name, names):
+    near = difflib.get_close_matches(str(name)[:100], names, n=1)
+    hint = f'; the nearest is {near[0]!r}' if near else ''
+    return (
+        f'the configuration has an unknown field {reprlib.repr(name)}: expected '
+        f'{", ".join(names)}{hint}'
+    )

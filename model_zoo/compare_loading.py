@@ -64,7 +64,7 @@ def write_model(name, vocab_size, folder):
     import numpy as np
 
     from gluon_bert.checkpoint.arrays import Arrays
-    from gluon_bert.checkpoint.gluonnlp.files import encoder_shapes
+    from gluon_bert.checkpoint.names import encoder_shapes
 
     config = gb.zoo.get_config(name, vocab_size)
     rng = np.random.default_rng(1)

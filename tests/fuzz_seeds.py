@@ -112,7 +112,7 @@ def tiny_checkpoint():
     import numpy as np
 
     from gluon_bert.checkpoint import Checkpoint
-    from gluon_bert.checkpoint.gluonnlp.files import encoder_shapes
+    from gluon_bert.checkpoint.names import encoder_shapes
     from gluon_bert.config import BertConfig
     from gluon_bert.data import BertTokenizer
     from gluon_bert.data.tokenizers.vocabulary_ids import BERT_TOKENS, build_vocab

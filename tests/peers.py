@@ -72,6 +72,8 @@ def random_network(name, seed, **changes):
         sizes = dict(
             hidden_size=24, intermediate_size=40, num_hidden_layers=2, num_attention_heads=3
         )
+    if name.startswith('Albert'):
+        sizes['num_hidden_layers'] = 3
     network = getattr(transformers, name)
     torch.manual_seed(seed)
     network = network(
@@ -107,7 +109,7 @@ def torch_outputs(network, inputs):
     found = {
         'sequence': encoded.last_hidden_state,
         'pooled': encoded.get('pooler_output'),
-        'next_sentence': given.get('seq_relationship_logits'),
+        'next_sentence': given.get('seq_relationship_logits', given.get('sop_logits')),
         'masked_lm': given.get('prediction_logits'),
         'scores': given.get('logits'),
     }

@@ -48,9 +48,11 @@ def bert(config, p, inputs, token_types):
     if config.num_token_types:
         x = x + p['token_type_embed.0.weight'][token_types]
     x = layer_norm(x, p, 'encoder.layer_norm', config.layer_norm_eps)
+    if config.embedding_units is not None:
+        x = dense(x, p, 'embed_project')
     encodings, attentions = [x], []
     for i in range(config.num_layers):
-        name = f'encoder.transformer_cells.{i}.'
+        name = f'encoder.transformer_cells.{0 if config.share_layers else i}.'
         context, probabilities = attention(x, p, name + 'attention_cell', config.num_heads)
         x = layer_norm(
             x + dense(context, p, name + 'proj'), p, name + 'layer_norm', config.layer_norm_eps
@@ -64,7 +66,5 @@ def bert(config, p, inputs, token_types):
         )
         encodings.append(x)
         attentions.append(probabilities)
-    pooled = {'tanh': np.tanh, 'relu': ACTIVATIONS['relu']}[config.pooler_activation](
-        dense(x[0], p, 'pooler')
-    )
+    pooled = {'tanh': np.tanh, **ACTIVATIONS}[config.pooler_activation](dense(x[0], p, 'pooler'))
     return x, pooled, encodings, attentions

@@ -22,6 +22,7 @@ SCRIPTS = sorted(
 ROOMS = (
     '_internal',
     'config',
+    'families',
     'kernels',
     'data',
     'checkpoint',
@@ -39,18 +40,15 @@ ROOMS = (
 )
 
 # What the formatter made longer than the bounds, to be split.
-LONG = {'torch_file.py': 431, 'bert.py': 386}
+LONG = {'torch_file.py': 431}
 # Rooms whose docstrings still await plain first lines; to be emptied.
 NOT_SWEPT = {
-    'checkpoint',
     'cli/predict',
     'cli/quantize',
     'cli/texts',
     'cli/verify_pair',
-    'config',
     'inference',
     'kernels/encoder',
-    'modeling',
     'model',
     'pipelines',
     'tasks',

@@ -6,17 +6,19 @@ A checkpoint of any format is read into a :class:`Checkpoint` and written from o
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, Optional
 
+from .._internal.types import PathLike
 from .schema import Checkpoint
-from .tensor_file import plain
+from .tensor_file import printable
 
 __all__ = ['FORMATS', 'Checkpoint', 'find_format', 'read_checkpoint', 'write_checkpoint']
 
 FORMATS = ('gluonnlp', 'huggingface', 'tensorflow')
 
 
-def find_format(path):
-    """The format of what lies at a path.
+def find_format(path: PathLike) -> str:
+    """Find the format of the checkpoint at a path.
 
     Parameters
     ----------
@@ -38,15 +40,15 @@ def find_format(path):
     path = Path(path)
     if path.is_dir():
         names = [file.name for file in path.iterdir()]
-        found = {_format_of(name) for name in names} - {None}
-        if len(found) != 1:
-            listing = ', '.join(map(plain, sorted(names)[:10])) or 'nothing'
-            what = f'checkpoints of {" and ".join(sorted(found))}' if found else 'no checkpoint'
+        formats = {_format_of(name) for name in names} - {None}
+        if len(formats) != 1:
+            listing = ', '.join(map(printable, sorted(names)[:10])) or 'nothing'
+            what = f'checkpoints of {" and ".join(sorted(formats))}' if formats else 'no checkpoint'
             raise ValueError(
                 f'{path}: holds {what} (there is: {listing}); expected '
                 f'model.safetensors, pytorch_model.bin, *.ckpt.index or *.params'
             )
-        return found.pop()
+        return formats.pop()
     if path.is_file():
         name = _format_of(path.name)
         if name is None:
@@ -59,7 +61,7 @@ def find_format(path):
     raise FileNotFoundError(f'{path}: no such file or folder')
 
 
-def read_checkpoint(path, **options):
+def read_checkpoint(path: PathLike, **options: Any) -> Checkpoint:
     """Read a checkpoint of any format.
 
     Parameters
@@ -94,7 +96,7 @@ def read_checkpoint(path, **options):
     return read_tensorflow(path, **options)
 
 
-def write_checkpoint(checkpoint, path, format=None):
+def write_checkpoint(checkpoint: Checkpoint, path: PathLike, format: Optional[str] = None) -> None:
     """Write a checkpoint.
 
     Parameters
@@ -144,6 +146,6 @@ def _only_params(path):
     if len(files) > 1:
         raise ValueError(
             f'{path}: holds {len(files)} .params files '
-            f'({", ".join(plain(file.name) for file in files[:4])}); name one'
+            f'({", ".join(printable(file.name) for file in files[:4])}); name one'
         )
     return files[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Mapping
+from typing import Any, Tuple
 
 import numpy as np
 
@@ -11,7 +12,9 @@ _MAPPED = 1 << 18  # bytes; each mapping holds an open file, of which there may 
 
 
 class NamedEntries(Mapping):
-    """What all mappings of names to arrays here share; a subclass fills ``_entries``."""
+    """Base of the mappings of names to arrays; a subclass fills ``_entries``."""
+
+    _entries: Mapping[str, Any]
 
     def __iter__(self):
         return iter(self._entries)
@@ -24,7 +27,7 @@ class NamedEntries(Mapping):
 
 
 class Arrays(NamedEntries):
-    """Arrays by name, each made by a function of its own at the time it is asked for.
+    """Arrays by name, each made by a function when it is asked for.
 
     Parameters
     ----------
@@ -33,19 +36,19 @@ class Arrays(NamedEntries):
         holds).
     """
 
-    def __init__(self, entries):
+    def __init__(self, entries: Mapping[str, Any]) -> None:
         self._entries = dict(entries)
 
     def __getitem__(self, name):
         return self._entries[name][1]()
 
-    def shape(self, name):
-        """The shape of an array, without reading it."""
+    def shape(self, name: str) -> Tuple[int, ...]:
+        """Tell the shape of an array, without reading it."""
         return self._entries[name][0]
 
 
-def mapped(file, offset, dtype, count):
-    """An array of a file: if it is large, in memory once it is touched; the caller's to change.
+def mapped(file: Any, offset: int, dtype: np.dtype, count: int) -> np.ndarray:
+    """Map an array of a file; a large one is in memory once it is touched.
 
     Parameters
     ----------
@@ -59,7 +62,7 @@ def mapped(file, offset, dtype, count):
     Returns
     -------
     numpy.ndarray, shape (count,)
-        What is written into it does not get into the file.
+        The caller's to change: what is written into it does not get into the file.
     """
     if count * dtype.itemsize < _MAPPED:
         array = np.empty(count, dtype)
@@ -77,18 +80,19 @@ def mapped(file, offset, dtype, count):
     return np.frombuffer(pages, dtype, count, skipped)
 
 
-def shape_of(arrays, name):
-    """The shape of one of named arrays, without reading it where that can be."""
-    return tuple(arrays.shape(name) if gives_new(arrays) else arrays[name].shape)
+def shape_of(arrays: Mapping[str, np.ndarray], name: str) -> Tuple[int, ...]:
+    """Tell the shape of one of named arrays, without reading it where that can be."""
+    shape = getattr(arrays, 'shape', None)  # of a lazy mapping
+    return tuple(shape(name) if callable(shape) else arrays[name].shape)
 
 
-def gives_new(arrays):
-    """Whether a mapping makes an array anew each time it is asked: one of files, not a dict."""
+def is_lazy(arrays: Mapping[str, np.ndarray]) -> bool:
+    """Tell whether a mapping makes a new array at each access, as one of files does."""
     return callable(getattr(arrays, 'shape', None))
 
 
-def renamed(arrays, names):
-    """The same arrays by other names; those that ``names`` does not list are left out.
+def with_names(arrays: Mapping[str, np.ndarray], names: Mapping[str, str]) -> Arrays:
+    """Give arrays other names; those that ``names`` does not list are left out.
 
     Parameters
     ----------
@@ -100,7 +104,7 @@ def renamed(arrays, names):
     -------
     Arrays
     """
-    new_each_time = gives_new(arrays)
+    new_each_time = is_lazy(arrays)
 
     def read(name):
         return arrays[name] if new_each_time else arrays[name].copy()
@@ -110,8 +114,8 @@ def renamed(arrays, names):
     )
 
 
-def changed(arrays, changes):
-    """The same arrays in the same order, some of them made in another way.
+def with_arrays(arrays: Mapping[str, np.ndarray], changes: Mapping[str, Any]) -> Arrays:
+    """Replace some of the arrays, in the same order.
 
     Parameters
     ----------
@@ -123,6 +127,6 @@ def changed(arrays, changes):
     -------
     Arrays
     """
-    same = renamed(arrays, {name: name for name in arrays})
+    same = with_names(arrays, {name: name for name in arrays})
     entries = {name: (same.shape(name), lambda name=name: same[name]) for name in same}
     return Arrays({name: entry for name, entry in {**entries, **changes}.items() if entry})

@@ -6,13 +6,15 @@ as MXNet's fused attention reads them.
 
 from __future__ import annotations
 
+from typing import Dict, Iterable, Mapping, Sequence, Tuple
+
 import numpy as np
 
 from .arrays import shape_of
 
 
-def fuse(parts, num_heads):
-    """The parameter in memory from its arrays in a file.
+def fuse(parts: Sequence[np.ndarray], num_heads: int) -> np.ndarray:
+    """Make the parameter in memory from its arrays in a file.
 
     Parameters
     ----------
@@ -33,8 +35,10 @@ def fuse(parts, num_heads):
     return np.stack(heads, axis=1).reshape((-1,) + shape[1:])
 
 
-def split(arrays, names, num_heads):
-    """The arrays of a file from the parameters in memory: :func:`fuse` backwards, bit for bit.
+def split(
+    arrays: Mapping[str, np.ndarray], names: Iterable[Tuple[str, Tuple[str, ...]]], num_heads: int
+) -> Dict[str, np.ndarray]:
+    """Make the arrays of a file from the parameters in memory: :func:`fuse` backwards, bit for bit.
 
     Parameters
     ----------
@@ -61,8 +65,8 @@ def split(arrays, names, num_heads):
     return result
 
 
-def fused_shape(arrays, common):
-    """The shape that :func:`fuse` will give, from the shapes of its parts.
+def fused_shape(arrays: Mapping[str, np.ndarray], common: Sequence[str]) -> Tuple[int, ...]:
+    """Tell the shape that :func:`fuse` will give, from the shapes of its parts.
 
     Raises
     ------

@@ -1,31 +1,22 @@
-"""What a checkpoint is, whatever its format."""
+"""Checkpoints, whatever their format."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Mapping, Optional, Tuple
+from typing import Any, Mapping, Optional, Tuple
 
 import numpy as np
 
 from ..config import BertConfig
+from ..families import DEFAULT_FAMILY, FAMILIES
+from .names import HEADS
 
-FAMILIES = ('bert', 'roberta', 'distilbert', 'ernie')
 PROBLEM_TYPES = ('regression', 'single_label_classification', 'multi_label_classification')
-
-# Head -> the array whose presence tells that it is there.
-_HEADS = {
-    'pooler': 'pooler.weight',
-    'next_sentence': 'classifier.weight',
-    'masked_lm': 'decoder.0.weight',
-    'classifier': 'classifier.1.weight',
-    'span': 'span_classifier.weight',
-    'tagger': 'tag_classifier.weight',
-}
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A trained network, as its reader found it.
+    """A trained network, as its reader gives it.
 
     Parameters
     ----------
@@ -35,8 +26,8 @@ class Checkpoint:
         decoder's weight, being the word embedding, is left out.
     config : BertConfig
     family : str
-        'bert', 'roberta', 'distilbert' or 'ernie': how the formats name its arrays and how a pair
-        of texts is put together.
+        Of :data:`.FAMILIES`: how the formats name its arrays and how a pair of texts is put
+        together.
     tokenizer : BertTokenizer, BytePairTokenizer or SentencePieceTokenizer, optional
         With its vocabulary; None if there was none beside the arrays.
     labels : tuple of str
@@ -52,8 +43,8 @@ class Checkpoint:
 
     arrays: Mapping[str, np.ndarray]
     config: BertConfig
-    family: str = 'bert'
-    tokenizer: Optional[object] = None
+    family: str = DEFAULT_FAMILY
+    tokenizer: Optional[Any] = None
     labels: Tuple[str, ...] = ()
     source: str = ''
     problem_type: str = ''
@@ -61,13 +52,13 @@ class Checkpoint:
 
     def __post_init__(self):
         if self.family not in FAMILIES:
-            raise ValueError(f'family={self.family!r}: expected one of {FAMILIES}')
+            raise ValueError(f'family={self.family!r}: expected one of {tuple(FAMILIES)}')
         if self.problem_type not in ('', *PROBLEM_TYPES):
             raise ValueError(f'problem_type={self.problem_type!r}: expected one of {PROBLEM_TYPES}')
 
     @property
-    def heads(self):
+    def heads(self) -> Tuple[str, ...]:
         """Heads that it has, of 'pooler', 'next_sentence', 'masked_lm', 'classifier', 'span',
         'tagger'.
         """
-        return tuple(head for head, array in _HEADS.items() if array in self.arrays)
+        return tuple(head for head, array in HEADS.items() if array in self.arrays)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any, Dict, Sequence, Tuple
 
 import numpy as np
 
+from .._internal.types import PathLike
 from .arrays import NamedEntries, mapped
 
 # Name of a type in a file -> how it is stored; in the order in which the safetensors library puts
@@ -36,22 +38,22 @@ class TensorFile(NamedEntries):
     Nothing is kept open; a file that was replaced in between is noticed and refused.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: PathLike) -> None:
         self.path = existing(path)
-        self._entries = {}
+        self._entries: Dict[str, Any] = {}
         self._stamp = _stamp(self.path.stat())  # which file it was
 
-    def shape(self, name):
+    def shape(self, name: str) -> Tuple[int, ...]:
         """Shape of a tensor, as a tuple, without reading it."""
         return self._entry(name).shape
 
-    def dtype(self, name):
+    def dtype(self, name: str) -> str:
         """Type of a tensor as safetensors calls it, such as 'F32', without reading it."""
         return self._entry(name).dtype
 
     def _entry(self, name):
         if name not in self._entries:
-            raise KeyError(f'{self.path}: no tensor {short(name)}')
+            raise KeyError(f'{self.path}: no tensor {abbreviate(name)}')
         return self._entries[name]
 
     def _read(self, name, position, dtype, count):
@@ -63,20 +65,20 @@ class TensorFile(NamedEntries):
         if dtype == 'BF16':
             return (values.astype('<u4') << np.uint32(16)).view('<f4')
         if dtype == 'BOOL' and (values.view(np.uint8) > 1).any():
-            raise ValueError(f'{self.path}: tensor {short(name)} has a BOOL above 1')
+            raise ValueError(f'{self.path}: tensor {abbreviate(name)} has a BOOL above 1')
         return values
 
 
-def existing(path):
-    """``path`` as a Path; FileNotFoundError if it is not a file."""
+def existing(path: PathLike) -> Path:
+    """Make a Path of ``path``; FileNotFoundError if it is not a file."""
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f'{path}: no such file')
     return path
 
 
-def num_bytes(shape, itemsize):
-    """Bytes that a tensor takes; ValueError for a shape that no array can have."""
+def num_bytes(shape: Sequence[int], itemsize: int) -> int:
+    """Count the bytes that a tensor takes; ValueError for a shape that no array can have."""
     if len(shape) > _MAX_DIMENSIONS:
         raise ValueError(f'it has {len(shape)} dimensions')
     product = itemsize
@@ -88,20 +90,20 @@ def num_bytes(shape, itemsize):
     return 0 if 0 in shape else product
 
 
-def short(name):
-    """A name for a message; those out of a file may be of any length."""
+def abbreviate(name: object) -> str:
+    """Shorten a name for a message; those out of a file may be of any length."""
     text = repr(name) if isinstance(name, str) else f'of type {type(name).__name__}'
     return text if len(text) <= 100 else text[:100] + '...'
 
 
-def plain(name):
-    """A name for a message: as it is, or as :func:`short` where it is long or would not print."""
-    return name if name.isprintable() and len(name) <= 100 else short(name)
+def printable(name: str) -> str:
+    """Give a name for a message, abbreviated where it is long or would not print."""
+    return name if name.isprintable() and len(name) <= 100 else abbreviate(name)
 
 
-def listing(names, limit=4):
-    """The first of several names for a message."""
-    shown = ', '.join(map(plain, names[:limit]))
+def join_names(names: Sequence[str], limit: int = 4) -> str:
+    """Join the first of several names for a message."""
+    shown = ', '.join(map(printable, names[:limit]))
     return shown if len(names) <= limit else f'{shown} and {len(names) - limit} more'
 
 

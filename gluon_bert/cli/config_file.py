@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from .._internal.json import read_object
 from .._internal.types import PathLike
-
-if TYPE_CHECKING:
-    from ..config import BertConfig
+from ..config import BertConfig
 
 
 def read_config_file(path: PathLike) -> BertConfig:
@@ -30,7 +27,6 @@ def read_config_file(path: PathLike) -> BertConfig:
     FileNotFoundError, ValueError
         If it is missing or none of these.
     """
-    from ..checkpoint.gluonnlp.files import config_of
     from ..checkpoint.huggingface.config import read_config
 
     path = Path(path)
@@ -40,6 +36,6 @@ def read_config_file(path: PathLike) -> BertConfig:
         # Google's has no model_type; its keys are those of transformers' BERT.
         return read_config(path, array_names=('bert.embeddings',)).config
     try:
-        return config_of(ours)
+        return BertConfig.from_dict(ours)
     except ValueError as error:
         raise ValueError(f'{path}: {error}') from None

@@ -192,7 +192,7 @@ def _vocabulary(checkpoint):
 
 def _as_kept(checkpoint, to):
     """Return the checkpoint as a format keeps it; report what the format has no place for."""
-    from ..checkpoint.arrays import renamed
+    from ..checkpoint.arrays import with_names
     from ..checkpoint.gluonnlp.files import without_single_token_type
 
     if to != 'tensorflow':
@@ -203,7 +203,7 @@ def _as_kept(checkpoint, to):
         note('the tagger has the names of a classifier, as in the usual scripts for TensorFlow')
         checkpoint = replace(
             checkpoint,
-            arrays=renamed(
+            arrays=with_names(
                 checkpoint.arrays,
                 {
                     name.replace('tag_classifier.', 'classifier.1.'): name

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Optional
 
-from ..checkpoint.schema import FAMILIES
+from ..families import FAMILIES
 from ..modeling.counts import count_parameters, short_count
 from ..zoo import DATASET_ALIASES, VOCABULARIES, WEIGHTS, family_of, get_config, list_models
 from ..zoo.schema import GluonFile, HubFile, InstalledFile, ZipArchive

@@ -163,7 +163,7 @@ def _suffix(file):
 def _check_arrays(key, paths, _):
     """Yield (passed, text) for names, shapes, heads and numbers."""
     from ..checkpoint.arrays import shape_of
-    from ..checkpoint.gluonnlp.files import check_shapes
+    from ..checkpoint.names import check_shapes
     from ..checkpoint.schema import Checkpoint
 
     row = WEIGHTS[key]

@@ -9,6 +9,7 @@ import weakref
 import numpy as np
 
 from . import _functions, _pointer, describe, supports_arrays
+from .support import supports
 
 PRECISIONS = {'float32': 0, 'bfloat16': 1, 'int8': 2}
 PARTS = ('query_key_value', 'output', 'expand', 'contract')  # the dense layers of a layer
@@ -49,6 +50,10 @@ class NativeEncoder:
     def __init__(self, bert, precision='float32', keep=(), num_layers=None, sizes=None):
         keep = tuple(keep)
         if not accepts(bert):
+            if not supports(bert.config):
+                raise ValueError(
+                    f'the native encoder does not compute a network with {bert.config}'
+                )
             raise ValueError(
                 f'the native encoder needs the kernels, and a network in float32 on '
                 f'the CPU (kernels in use: {describe()})'
@@ -257,10 +262,12 @@ def input_sizes(bert, batches):
 
 
 def accepts(bert):
-    """Whether the kernels are there and take the parameters of a BERT."""
+    """Tell whether the kernels are there, compute a BERT and take its parameters."""
     parameters = list(bert.collect_params().values())
-    return all(parameter._data is not None for parameter in parameters) and supports_arrays(
-        [parameter.list_data()[0] for parameter in parameters]
+    return (
+        supports(bert.config)
+        and all(parameter._data is not None for parameter in parameters)
+        and supports_arrays([parameter.list_data()[0] for parameter in parameters])
     )
 
 

@@ -18,6 +18,7 @@ from mxnet.ndarray import NDArray
 from . import _functions, _pointer, describe, is_available
 from .encoder import ACTIVATIONS, PRECISIONS, _address, _check, _parameters
 from .packing import unpad
+from .support import supports
 
 DTYPES = ('float32', 'bfloat16')
 
@@ -70,6 +71,9 @@ def _reason_against(network):
         for parameter in network.collect_params().values()
     ):
         return 'the network is not on one CPU in float32'
+    config = getattr(getattr(network, 'bert', network), 'config', None)
+    if config is not None and not supports(config):
+        return 'they do not support a network of its configuration'
     if not is_available():
         return f'here run {describe()}'
     forward = getattr(network, 'hybrid_forward', None)

@@ -1,4 +1,4 @@
-"""The network that a checkpoint asks for."""
+"""Networks built from checkpoints."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def build_network(
     ValueError
         If the checkpoint has no head for the task; the message says which it has.
     """
-    task = _ALIASES.get(task, task) or default_task(checkpoint)
+    task = _ALIASES.get(task, task) if task else default_task(checkpoint)
     if task not in NETWORKS:
         raise ValueError(f'task={task!r}: expected one of {tuple(NETWORKS)}')
     kind = NETWORKS[task]

@@ -2,6 +2,23 @@
 
 from __future__ import annotations
 
+import math
+from typing import Dict, Iterable
+
+from ..checkpoint.names import encoder_shapes, head_shapes
+from ..config import BertConfig
+
+# Kind of layer -> what the common names of its arrays have, and no others. An array of another kind
+# counts under its own name.
+_KINDS = {
+    'word embedding': 'word_embed.',
+    'position embedding': '.position_weight',
+    'token type embedding': 'token_type_embed.',
+    'attention query, key, value': '.attention_cell.',
+    'attention output': '.proj.',
+    'feed-forward': '.ffn.ffn_',
+    'layer normalisation': 'layer_norm.',
+}
 _TITLES = {
     'masked_lm': 'masked words',
     'span': 'answer',
@@ -11,8 +28,10 @@ _TITLES = {
 }
 
 
-def count_parameters(config, heads=(), num_classes=2):
-    """The parameters of a network by kind of layer.
+def count_parameters(
+    config: BertConfig, heads: Iterable[str] = (), num_classes: int = 2
+) -> Dict[str, int]:
+    """Count the parameters of a network by kind of layer.
 
     Parameters
     ----------
@@ -36,36 +55,21 @@ def count_parameters(config, heads=(), num_classes=2):
     >>> sum(count_parameters(config, heads=['pooler']).values())
     109482240
     """
-    units, layers = config.units, config.num_layers
-    square, norm = units * units + units, 2 * units
-    counts = {
-        'word embedding': config.vocab_size * units,
-        'position embedding': config.max_length * units,
-        'token type embedding': config.num_token_types * units,
-        'attention query, key, value': layers * 3 * square,
-        'attention output': layers * square,
-        'feed-forward': layers * (2 * units * config.hidden_size + config.hidden_size + units),
-        'layer normalisation': (1 + 2 * layers) * norm,
-    }
-    classes = num_classes * units + num_classes
-    of_heads = {
-        'pooler': square,
-        'masked_lm': square + norm + config.vocab_size,
-        'next_sentence': 2 * units + 2,
-        'span': 2 * units + 2,
-        'classifier': classes,
-        'tagger': classes,
-    }
+    counts = dict.fromkeys(_KINDS, 0)
+    for name, shape in encoder_shapes(config).items():
+        kind = next((kind for kind, part in _KINDS.items() if part in name), None)
+        kind = name.partition('.')[0].replace('_', ' ') if kind is None else kind
+        counts[kind] = counts.get(kind, 0) + math.prod(shape)
     for head in heads:
-        counts[head] = of_heads[head]
+        counts[head] = sum(map(math.prod, head_shapes(config, head, num_classes).values()))
     return {kind: count for kind, count in counts.items() if count}
 
 
-def title_of(kind):
-    """A kind of :func:`count_parameters` in words."""
+def title_of(kind: str) -> str:
+    """Put a kind of :func:`count_parameters` into words."""
     return _TITLES.get(kind, kind)
 
 
-def short_count(number):
-    """A number of parameters for people: '1,536', '0.59 M', '109.48 M'."""
+def short_count(number: int) -> str:
+    """Write a number of parameters for people: '1,536', '0.59 M', '109.48 M'."""
     return f'{number:,}' if number < 100_000 else f'{number / 1e6:,.2f} M'

@@ -10,6 +10,8 @@ and log p(y) = s(y) - log sum_y' exp s(y').
 
 from __future__ import annotations
 
+from typing import Any
+
 import mxnet as mx
 import numpy as np
 from mxnet.gluon import HybridBlock
@@ -35,7 +37,7 @@ class LinearChainCRF(HybridBlock):
         If the shapes do not fit, or no tag may begin or end a sentence.
     """
 
-    def __init__(self, num_tags, transitions=None, **kwargs):
+    def __init__(self, num_tags: int, transitions: Any = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if num_tags < 1:
             raise ValueError(f'num_tags={num_tags}: expected 1 or more')
@@ -65,8 +67,10 @@ class LinearChainCRF(HybridBlock):
             self.begin = self.params.get('begin_bias', shape=(num_tags,), init=mx.init.Zero())
             self.end = self.params.get('end_bias', shape=(num_tags,), init=mx.init.Zero())
 
-    def forward(self, emissions, tags, lengths):
-        """The log-likelihood of tags.
+    def forward(
+        self, emissions: mx.nd.NDArray, tags: mx.nd.NDArray, lengths: mx.nd.NDArray
+    ) -> mx.nd.NDArray:
+        """Compute the log-likelihood of tags.
 
         Parameters
         ----------
@@ -118,8 +122,8 @@ class LinearChainCRF(HybridBlock):
     def _pairs(self, context):
         return self.transitions.data(context) + mx.nd.array(self._between, ctx=context)
 
-    def decode(self, emissions):
-        """The best tags of a sentence that are a valid sequence (Viterbi, 1967).
+    def decode(self, emissions: np.ndarray) -> np.ndarray:
+        """Find the best tags of a sentence that are a valid sequence (Viterbi, 1967).
 
         Parameters
         ----------
@@ -131,8 +135,8 @@ class LinearChainCRF(HybridBlock):
         """
         return viterbi(emissions, *self._tables())
 
-    def probabilities(self, emissions):
-        """How probable each tag of each word is, over all sequences of tags.
+    def probabilities(self, emissions: np.ndarray) -> np.ndarray:
+        """Compute the probability of each tag of each word, over all sequences of tags.
 
         Parameters
         ----------
@@ -153,8 +157,10 @@ class LinearChainCRF(HybridBlock):
         return arrays[0] + self._between, arrays[1] + self._begin, arrays[2] + self._end
 
 
-def viterbi(emissions, transitions, begin, end):
-    """The tags with the highest score.
+def viterbi(
+    emissions: np.ndarray, transitions: np.ndarray, begin: np.ndarray, end: np.ndarray
+) -> np.ndarray:
+    """Find the tags with the highest score.
 
     Parameters
     ----------
@@ -188,8 +194,10 @@ def viterbi(emissions, transitions, begin, end):
     return np.array(best[::-1])
 
 
-def marginals(emissions, transitions, begin, end):
-    """The probability of each tag of each word: the forward-backward algorithm.
+def marginals(
+    emissions: np.ndarray, transitions: np.ndarray, begin: np.ndarray, end: np.ndarray
+) -> np.ndarray:
+    """Compute the probability of each tag of each word: the forward-backward algorithm.
 
     Parameters
     ----------

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, List, NamedTuple
 
 from mxnet.gluon import HybridBlock, nn
 
-from ..checkpoint.names import CLASSIFIER, MASKED_LM, NEXT_SENTENCE, SPAN, TAGGER, with_prefix
-from .bert import BertBlock
+from ..checkpoint.names import (
+    CLASSIFIER,
+    MASKED_LM,
+    NEXT_SENTENCE,
+    SPAN,
+    TAGGER,
+    Names,
+    with_prefix,
+)
+from ..config import BertConfig
+from ..families import family_like
+from .bert import BertBlock, BertModel
 from .layers import Activation, dense
 
 
@@ -23,27 +33,29 @@ class BertHead(BertBlock):
     bert : BertModel
     """
 
-    head_names = ()
+    head_names: tuple = ()
     reads = 'sequence'
 
-    def __init__(self, bert, **kwargs):
+    def __init__(self, bert: BertModel, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.config = bert.config
         with self.name_scope():
             self.bert = bert
 
-    def hybrid_forward(self, F, inputs, token_types, valid_length, encoder=None):
+    def hybrid_forward(
+        self, F: Any, inputs: Any, token_types: Any, valid_length: Any, encoder: Any = None
+    ) -> Any:
         encode = getattr(self.bert, self.reads)
         return self.scores(encode(F, inputs, token_types, valid_length, encoder))
 
-    def scores(self, encodings):
+    def scores(self, encodings: Any) -> Any:
         """The scores from encodings, (N, T, C) or (M, C), or from pooled vectors, (N, C).
 
         Abstract.
         """
         raise NotImplementedError
 
-    def checkpoint_names(self):
+    def checkpoint_names(self) -> Names:
         return with_prefix(self.bert.checkpoint_names(), 'bert.') + self.head_names
 
 
@@ -73,7 +85,9 @@ class BertClassifier(BertHead):
     head_names = CLASSIFIER
     reads = 'pooled'
 
-    def __init__(self, bert, num_classes=2, dropout=0.1, **kwargs):
+    def __init__(
+        self, bert: BertModel, num_classes: int = 2, dropout: float = 0.1, **kwargs: Any
+    ) -> None:
         super().__init__(bert, **kwargs)
         if num_classes < 1:
             raise ValueError(f'num_classes={num_classes}: expected 1 (regression) or more')
@@ -84,20 +98,18 @@ class BertClassifier(BertHead):
             self.dropout = nn.Dropout(dropout)
             self.classifier = dense(num_classes, bert.config.units)
 
-    def scores(self, encodings):
+    def scores(self, encodings: Any) -> Any:
         return self.classifier(self.dropout(encodings))  # (N, K)
 
     @property
-    def file_layout(self):
-        """How the like class of GluonNLP spells it; RoBERTa's has two dense layers, no pooler."""
-        config = self.config
-        roberta = not config.num_token_types and config.pooler_activation == 'tanh'
-        name = 'roberta_classifier' if roberta else 'classifier'
+    def file_layout(self) -> str:  # type: ignore[override]
+        """Layout of GluonNLP's like class; RoBERTa's has two dense layers, no pooler."""
+        name = family_like(self.config).gluonnlp_classifier
         return name if self._dropout else f'{name}_without_dropout'
 
 
 class BertForQA(BertHead):
-    """Where in the text the answer to a question begins and ends (Devlin et al., section 4.2).
+    """Scores of the begin and the end of an answer (Devlin et al., 2019, section 4.2).
 
     Parameters
     ----------
@@ -117,12 +129,12 @@ class BertForQA(BertHead):
     file_layout = 'questions'
     head_names = SPAN
 
-    def __init__(self, bert, **kwargs):
+    def __init__(self, bert: BertModel, **kwargs: Any) -> None:
         super().__init__(bert, **kwargs)
         with self.name_scope():
             self.span = dense(2, bert.config.units)
 
-    def scores(self, encodings):
+    def scores(self, encodings: Any) -> Any:
         return self.span(encodings)  # (N, T, 2)
 
 
@@ -151,7 +163,7 @@ class BertTagger(BertHead):
     file_layout = 'tagger'
     head_names = TAGGER
 
-    def __init__(self, bert, num_tags, dropout=0.1, **kwargs):
+    def __init__(self, bert: BertModel, num_tags: int, dropout: float = 0.1, **kwargs: Any) -> None:
         super().__init__(bert, **kwargs)
         if num_tags < 1:
             raise ValueError(f'num_tags={num_tags}: expected 1 or more')
@@ -159,7 +171,7 @@ class BertTagger(BertHead):
             self.dropout = nn.Dropout(dropout)
             self.tagger = dense(num_tags, bert.config.units)
 
-    def scores(self, encodings):
+    def scores(self, encodings: Any) -> Any:
         return self.tagger(self.dropout(encodings))  # (N, T, K)
 
 
@@ -182,17 +194,18 @@ class MaskedLanguageModel(HybridBlock):
     scores : float, shape (N, M, V)
     """
 
-    def __init__(self, config, word, **kwargs):
+    def __init__(self, config: BertConfig, word: nn.Embedding, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        width = word.weight.shape[1]
         with self.name_scope():
-            self.dense = dense(config.units, config.units)
+            self.dense = dense(width, config.units)
             self.activation = Activation(config.activation)
-            self.norm = nn.LayerNorm(epsilon=config.layer_norm_eps, in_channels=config.units)
+            self.norm = nn.LayerNorm(epsilon=config.layer_norm_eps, in_channels=width)
             self.decoder = nn.Dense(
-                config.vocab_size, in_units=config.units, flatten=False, params=word.params
+                config.vocab_size, in_units=width, flatten=False, params=word.params
             )
 
-    def hybrid_forward(self, F, sequence, masked_positions):
+    def hybrid_forward(self, F: Any, sequence: Any, masked_positions: Any) -> Any:
         rows = F.contrib.arange_like(masked_positions, axis=0)  # (N,)
         rows = F.broadcast_like(F.expand_dims(rows, axis=1), masked_positions)  # (N, M)
         positions = F.stack(rows, F.cast(masked_positions, dtype='float32'), axis=0)
@@ -229,7 +242,9 @@ class BertForPretraining(BertHead):
         Logits. With ``use_decoder``.
     """
 
-    def __init__(self, bert, use_classifier=True, use_decoder=True, **kwargs):
+    def __init__(
+        self, bert: BertModel, use_classifier: bool = True, use_decoder: bool = True, **kwargs: Any
+    ) -> None:
         super().__init__(bert, **kwargs)
         if use_classifier and not bert.use_pooler:
             raise ValueError(
@@ -246,7 +261,8 @@ class BertForPretraining(BertHead):
             if used
         ]
         self._use_classifier, self._use_decoder = use_classifier, use_decoder
-        self.output_type = NamedTuple('PretrainingOutput', [(name, object) for name in parts])
+        fields = [(name, object) for name in parts]
+        self.output_type: Any = NamedTuple('PretrainingOutput', fields)  # type: ignore[misc]
         self.head_names = (NEXT_SENTENCE if use_classifier else ()) + (
             MASKED_LM if use_decoder else ()
         )
@@ -256,9 +272,14 @@ class BertForPretraining(BertHead):
             if use_decoder:
                 self.masked_lm = MaskedLanguageModel(bert.config, bert.embeddings.word)
 
-    def __call__(
-        self, inputs, token_types=None, valid_length=None, *masked_positions, encoder=None
-    ):
+    def __call__(  # type: ignore[override]
+        self,
+        inputs: Any,
+        token_types: Any = None,
+        valid_length: Any = None,
+        *masked_positions: Any,
+        encoder: Any = None,
+    ) -> Any:
         arguments = self.arguments(inputs, token_types, valid_length, *masked_positions)
         if len(arguments) != 3 + self._use_decoder:
             raise ValueError(
@@ -267,12 +288,20 @@ class BertForPretraining(BertHead):
             )
         return self.output_type(*super().__call__(*arguments, encoder=encoder))
 
-    def hybrid_forward(self, F, inputs, token_types, valid_length, *masked_positions, encoder=None):
+    def hybrid_forward(
+        self,
+        F: Any,
+        inputs: Any,
+        token_types: Any,
+        valid_length: Any,
+        *masked_positions: Any,
+        encoder: Any = None,
+    ) -> Any:
         encoded = self.bert(inputs, token_types, valid_length, encoder=encoder)
         outputs = list(encoded) if self.bert.use_pooler else [encoded]
         return tuple(outputs + self.scores(outputs, *masked_positions))
 
-    def scores(self, encodings, *masked_positions):
+    def scores(self, encodings: Any, *masked_positions: Any) -> List[Any]:
         """The heads' scores from [sequence, pooled] or [sequence]."""
         outputs = []
         if self._use_classifier:

@@ -1,13 +1,19 @@
 """The blocks a BERT encoder is made of: all the maths.
 
-Letters used in shapes, here and everywhere: N sequences, T tokens, C units, H heads, D = C / H.
+Letters used in shapes, here and everywhere: N sequences, T tokens, C units, H heads, D = C / H,
+E width of the embeddings (C in most networks).
 Blocks here are time-major, (T, N, C), because MXNet's fused attention is.
 """
 
+from __future__ import annotations
+
 import math
+from typing import Any, Optional
 
 import mxnet as mx
 from mxnet.gluon import HybridBlock, nn
+
+from ..config import BertConfig
 
 # Devlin et al. (2019) draw all weights from a normal distribution of this width.
 INITIALIZER = mx.init.Normal(0.02)
@@ -16,15 +22,19 @@ INITIALIZER = mx.init.Normal(0.02)
 MASKED = -1e9
 
 
-def dense(units, in_units, activation=None):
-    """A dense layer on the last axis, (..., in_units) -> (..., units)."""
-    return nn.Dense(
+def dense(units: int, in_units: int, activation: Optional[str] = None) -> nn.Dense:
+    """Make a dense layer on the last axis, (..., in_units) -> (..., units)."""
+    layer = nn.Dense(
         units,
         in_units=in_units,
-        activation=activation,
+        activation=None if activation == 'gelu' else activation,
         flatten=False,
         weight_initializer=INITIALIZER,
     )
+    if activation == 'gelu':  # which is no activation of MXNet's dense layer
+        with layer.name_scope():
+            layer.act = Activation(activation)
+    return layer
 
 
 class Activation(HybridBlock):
@@ -42,11 +52,11 @@ class Activation(HybridBlock):
         'gelu', 'gelu_tanh' or 'relu'.
     """
 
-    def __init__(self, name, **kwargs):
+    def __init__(self, name: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._name = name
 
-    def hybrid_forward(self, F, x):
+    def hybrid_forward(self, F: Any, x: Any) -> Any:
         if self._name == 'gelu':
             return F.LeakyReLU(x, act_type='gelu')
         if self._name == 'relu':
@@ -65,20 +75,22 @@ class AddNorm(nn.LayerNorm):
     Parameters
     ----------
     config : BertConfig
+    units : int
+        Length of the last axis.
 
     Inputs
     ------
-    x, residual : float, shape (..., C)
+    x, residual : float, shape (..., units)
 
     Outputs
     -------
-    normalized : float, shape (..., C)
+    normalized : float, shape (..., units)
     """
 
-    def __init__(self, config, **kwargs):
-        super().__init__(epsilon=config.layer_norm_eps, in_channels=config.units, **kwargs)
+    def __init__(self, config: BertConfig, units: int, **kwargs: Any) -> None:
+        super().__init__(epsilon=config.layer_norm_eps, in_channels=units, **kwargs)
 
-    def hybrid_forward(self, F, x, residual, gamma, beta):
+    def hybrid_forward(self, F: Any, x: Any, residual: Any, gamma: Any, beta: Any) -> Any:
         return super().hybrid_forward(F, F.elemwise_add(x, residual), gamma, beta)
 
 
@@ -86,7 +98,9 @@ class Embeddings(HybridBlock):
     """The sum of word, token type and position embeddings, normalised.
 
     Devlin et al. (2019), section 3, figure 2; dropout comes after the normalisation, as there.
-    Without token types in the configuration they are not added.
+    Without token types in the configuration they are not added. Where the configuration gives the
+    embeddings a width of their own, a dense layer brings them to that of the model (Clark et al.,
+    2020, section 3.2).
 
     Parameters
     ----------
@@ -103,35 +117,36 @@ class Embeddings(HybridBlock):
     hidden : float, shape (T, N, C)
     """
 
-    def __init__(self, config, **kwargs):
+    def __init__(self, config: BertConfig, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        width = config.embedding_width
         with self.name_scope():
-            self.word = nn.Embedding(
-                config.vocab_size, config.units, weight_initializer=INITIALIZER
-            )
+            self.word = nn.Embedding(config.vocab_size, width, weight_initializer=INITIALIZER)
             if config.num_token_types:
                 self.token_type = nn.Embedding(
-                    config.num_token_types, config.units, weight_initializer=INITIALIZER
+                    config.num_token_types, width, weight_initializer=INITIALIZER
                 )
-            self.position = nn.Embedding(
-                config.max_length, config.units, weight_initializer=INITIALIZER
-            )
-            self.norm = AddNorm(config)
+            self.position = nn.Embedding(config.max_length, width, weight_initializer=INITIALIZER)
+            self.norm = AddNorm(config, width)
             self.dropout = nn.Dropout(config.dropout)
+            if config.embedding_units is not None:
+                self.project = dense(config.units, width)
         self._has_token_types = config.num_token_types > 0
+        self._has_projection = config.embedding_units is not None
 
-    def hybrid_forward(self, F, inputs, token_types):
-        words = self.word(F.transpose(inputs))  # (T, N, C)
+    def hybrid_forward(self, F: Any, inputs: Any, token_types: Any) -> Any:
+        words = self.word(F.transpose(inputs))  # (T, N, E)
         if self._has_token_types:
             words = F.elemwise_add(words, self.token_type(F.transpose(token_types)))
         # Any input of this length will do; MXNet complains of one that is not used at all.
-        positions = self.position(F.contrib.arange_like(token_types, axis=1))  # (T, C)
-        positions = F.broadcast_like(F.expand_dims(positions, axis=1), words)  # (T, N, C)
-        return self.dropout(self.norm(words, positions))
+        positions = self.position(F.contrib.arange_like(token_types, axis=1))  # (T, E)
+        positions = F.broadcast_like(F.expand_dims(positions, axis=1), words)  # (T, N, E)
+        hidden = self.dropout(self.norm(words, positions))
+        return self.project(hidden) if self._has_projection else hidden  # (T, N, C)
 
 
 class AttentionMask(HybridBlock):
-    """What is added to the attention scores: 0 for a valid key, a large negative for a padded one.
+    """The mask added to attention scores: 0 for a valid key, a large negative for a padded one.
 
     Parameters
     ----------
@@ -150,11 +165,11 @@ class AttentionMask(HybridBlock):
         Made once for all layers; the same for each query.
     """
 
-    def __init__(self, num_heads, **kwargs):
+    def __init__(self, num_heads: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._num_heads = num_heads
 
-    def hybrid_forward(self, F, hidden, valid_length):
+    def hybrid_forward(self, F: Any, hidden: Any, valid_length: Any) -> Any:
         positions = F.contrib.arange_like(hidden, axis=0)  # (T,)
         padded = F.broadcast_greater_equal(
             F.expand_dims(positions, axis=0), F.expand_dims(valid_length, axis=1)
@@ -189,7 +204,7 @@ class SelfAttention(HybridBlock):
         Unspecified at padded positions.
     """
 
-    def __init__(self, config, **kwargs):
+    def __init__(self, config: BertConfig, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._num_heads = config.num_heads
         with self.name_scope():
@@ -198,11 +213,11 @@ class SelfAttention(HybridBlock):
             self.dropout = nn.Dropout(config.dropout)
             self.output = dense(config.units, config.units)
 
-    def hybrid_forward(self, F, hidden, mask):
+    def hybrid_forward(self, F: Any, hidden: Any, mask: Any) -> Any:
         return self.output(self.context(F, hidden, mask))
 
-    def context(self, F, hidden, mask):
-        """The heads' weighted values, before the output projection: (T, N, C)."""
+    def context(self, F: Any, hidden: Any, mask: Any) -> Any:
+        """Compute the heads' weighted values, before the output projection: (T, N, C)."""
         query_key_value = self.query_key_value(hidden)  # (T, N, 3C)
         weights = self._weights(F, query_key_value, mask)  # (N*H, T, T)
         return F.contrib.interleaved_matmul_selfatt_valatt(
@@ -215,8 +230,8 @@ class SelfAttention(HybridBlock):
         )  # (N*H, T, T)
         return F.softmax(F.elemwise_add(scores, mask), axis=-1)
 
-    def probabilities(self, hidden, mask):
-        """The attention probabilities themselves: NDArrays as above -> NDArray, (N, H, T, T)."""
+    def probabilities(self, hidden: mx.nd.NDArray, mask: mx.nd.NDArray) -> mx.nd.NDArray:
+        """Compute the attention probabilities: NDArrays as above -> NDArray, (N, H, T, T)."""
         weights = self._weights(mx.nd, self.query_key_value(hidden), mask)
         return weights.reshape((-4, -1, self._num_heads, -2))  # (N, H, T, T)
 
@@ -240,22 +255,22 @@ class EncoderLayer(HybridBlock):
     hidden : float, shape (T, N, C)
     """
 
-    def __init__(self, config, **kwargs):
+    def __init__(self, config: BertConfig, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         with self.name_scope():
             self.attention = SelfAttention(config)
-            self.attention_norm = AddNorm(config)
+            self.attention_norm = AddNorm(config, config.units)
             self.expand = dense(config.hidden_size, config.units)
             self.activation = Activation(config.activation)
             self.contract = dense(config.units, config.hidden_size)
-            self.output_norm = AddNorm(config)
+            self.output_norm = AddNorm(config, config.units)
             self.dropout = nn.Dropout(config.dropout)
 
-    def hybrid_forward(self, F, hidden, mask):
+    def hybrid_forward(self, F: Any, hidden: Any, mask: Any) -> Any:
         return self._transform(F, hidden, self.attention(hidden, mask))
 
-    def first_token(self, F, hidden, mask):
-        """The layer's output for the first token only, (1, N, C): what a pooler needs."""
+    def first_token(self, F: Any, hidden: Any, mask: Any) -> Any:
+        """Compute the output for the first token only, (1, N, C), which a pooler reads."""
         context = F.slice_axis(self.attention.context(F, hidden, mask), axis=0, begin=0, end=1)
         return self._transform(
             F, F.slice_axis(hidden, axis=0, begin=0, end=1), self.attention.output(context)
@@ -265,3 +280,28 @@ class EncoderLayer(HybridBlock):
         hidden = self.attention_norm(hidden, self.dropout(attended))
         transformed = self.contract(self.activation(self.expand(hidden)))
         return self.output_norm(hidden, self.dropout(transformed))
+
+
+class EncoderLayers(nn.HybridSequential):
+    """The layers of an encoder, one after another.
+
+    With ``config.share_layers`` they are one layer, again and again (Lan et al., 2020, section
+    3.1).
+
+    Parameters
+    ----------
+    config : BertConfig
+    """
+
+    def __init__(self, config: BertConfig, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._repeats = config.num_layers if config.share_layers else 1
+        with self.name_scope():
+            for _ in range(config.num_layers // self._repeats):
+                self.add(EncoderLayer(config))
+
+    def __len__(self):
+        return self._repeats * len(self._children)
+
+    def __getitem__(self, key):
+        return (self._repeats * list(self._children.values()))[key]

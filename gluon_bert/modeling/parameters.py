@@ -7,6 +7,7 @@ as large as the network before anything is trained.
 from __future__ import annotations
 
 import mmap
+from typing import Any
 
 import mxnet as mx
 import numpy as np
@@ -23,7 +24,13 @@ class _Fresh:
         return self._array
 
 
-def fill(parameter, array, ctx, cast_dtype=False, dtype_source='current'):
+def fill(
+    parameter: mx.gluon.Parameter,
+    array: np.ndarray,
+    ctx: Any,
+    cast_dtype: bool = False,
+    dtype_source: str = 'current',
+) -> None:
     """Set a parameter from an array of the right shape, of which nobody else makes use.
 
     Parameters

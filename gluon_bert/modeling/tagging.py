@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any, List, Sequence
+
 import mxnet as mx
 import numpy as np
 
 from .._internal.numerics import softmax
-from ..checkpoint.names import CRF, with_prefix
-from .bert import BertBlock
+from ..checkpoint.names import CRF, Names, with_prefix
+from .bert import BertBlock, BertModel
 from .crf import LinearChainCRF
 from .heads import BertTagger
 
@@ -32,30 +34,39 @@ class BertCrfTagger(BertBlock):
 
     file_layout = BertTagger.file_layout
 
-    def __init__(self, bert, num_tags, transitions=None, dropout=0.1, **kwargs):
+    def __init__(
+        self,
+        bert: BertModel,
+        num_tags: int,
+        transitions: Any = None,
+        dropout: float = 0.1,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.config = bert.config
         with self.name_scope():
             self.tagger = BertTagger(bert, num_tags, dropout)
             self.crf = LinearChainCRF(num_tags, transitions)
 
-    def hybridize(self, active=True, **kwargs):
+    def hybridize(self, active: bool = True, **kwargs: Any) -> None:
         """Compile the tagger; the CRF's loop has as many turns as there are words."""
         self.tagger.hybridize(active, **kwargs)
 
     @property
-    def bert(self):
+    def bert(self) -> BertModel:
         """The BERT of the tagger."""
         return self.tagger.bert
 
-    def hybrid_forward(self, F, inputs, token_types, valid_length, encoder=None):
+    def hybrid_forward(
+        self, F: Any, inputs: Any, token_types: Any, valid_length: Any, encoder: Any = None
+    ) -> Any:
         return self.tagger(inputs, token_types, valid_length, encoder=encoder)  # (N, T, K)
 
-    def checkpoint_names(self):
+    def checkpoint_names(self) -> Names:
         return with_prefix(self.tagger.checkpoint_names(), 'tagger.') + CRF
 
-    def loss(self, scores, labels):
-        """The negative log-likelihood of each sequence, a mean over its words.
+    def loss(self, scores: mx.nd.NDArray, labels: mx.nd.NDArray) -> mx.nd.NDArray:
+        """Compute the negative log-likelihood of each sequence, a mean over its words.
 
         Parameters
         ----------
@@ -80,8 +91,8 @@ class BertCrfTagger(BertBlock):
         return -likelihood / lengths * mx.nd.array(counts > 0, ctx=scores.context)
 
 
-def best_tags(network, scores):
-    """The numbers of the best tags of sentences.
+def best_tags(network: BertBlock, scores: Sequence[np.ndarray]) -> List[np.ndarray]:
+    """Choose the best tags of sentences, by number.
 
     Parameters
     ----------
@@ -99,8 +110,8 @@ def best_tags(network, scores):
     return [row.argmax(axis=1) if len(row) else np.zeros(0, int) for row in scores]
 
 
-def tag_probabilities(network, scores):
-    """How probable each tag of each word of a sentence is.
+def tag_probabilities(network: BertBlock, scores: np.ndarray) -> np.ndarray:
+    """Compute the probability of each tag of each word of a sentence.
 
     Parameters
     ----------

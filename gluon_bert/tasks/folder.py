@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import reprlib
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
@@ -17,9 +16,9 @@ import mxnet as mx
 from .._internal.files import write_text
 from .._internal.json import read_object
 from ..checkpoint.arrays import shape_of
-from ..checkpoint.gluonnlp.files import check_shapes, config_of
 from ..checkpoint.gluonnlp.names import common_arrays
 from ..checkpoint.gluonnlp.params_file import read_params
+from ..checkpoint.names import check_shapes
 from ..config import BertConfig
 from ..data import get_scheme, read_tokenizer
 from ..inference.batches import bert_of
@@ -166,7 +165,7 @@ def save_task(folder: str | Path, model: TaskModel, parameters: str) -> None:
         'task': model.spec.name,
         'parameters': parameters,
         **model.settings,
-        'config': asdict(model.network.config),
+        'config': model.network.config.to_dict(),
     }
     forget_precision(folder)
     write_text(path, json.dumps(description, indent=1, ensure_ascii=False) + '\n')
@@ -211,7 +210,7 @@ def read_task(source: str | Path) -> TaskFolder:
             f'{path}: parameters is {reprlib.repr(name)}: expected the name of a file beside it'
         )
     try:
-        config = config_of(settings.pop('config', None))
+        config = BertConfig.from_dict(settings.pop('config', None))
     except ValueError as error:
         raise ValueError(f'{path}: {error}') from None
     _check(spec, settings, path)

@@ -14,7 +14,7 @@ import numpy as np
 from .._internal.errors import ArgumentError
 from .._internal.progress import progress_bar
 from ..checkpoint import Checkpoint
-from ..checkpoint.arrays import changed
+from ..checkpoint.arrays import with_arrays
 from ..config import BertConfig
 from ..data import (
     SequenceData,
@@ -312,7 +312,7 @@ def _with_rows(checkpoint, rows):
         # A tag that the network does not know gets no share in any probability.
         return np.where(rows < 0, FORBIDDEN, arrays['tag_classifier.bias'][rows])
 
-    ordered = changed(
+    ordered = with_arrays(
         arrays,
         {
             'tag_classifier.weight': ((len(rows), units), weight),

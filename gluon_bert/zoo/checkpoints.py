@@ -11,13 +11,13 @@ import numpy as np
 
 from .._internal.files import write_text
 from .._internal.types import PathLike
-from ..checkpoint.arrays import changed, shape_of
-from ..checkpoint.gluonnlp.files import check_shapes
+from ..checkpoint.arrays import shape_of, with_arrays
 from ..checkpoint.gluonnlp.names import common_arrays
 from ..checkpoint.gluonnlp.params_file import read_params
 from ..checkpoint.huggingface.folder import huggingface_arrays, write_huggingface
 from ..checkpoint.huggingface.safetensors_file import SafetensorsFile, open_sharded
 from ..checkpoint.huggingface.torch_file import TorchFile
+from ..checkpoint.names import check_shapes
 from ..checkpoint.schema import Checkpoint
 from ..checkpoint.tensorflow.folder import read_tensorflow
 from ..data import (
@@ -196,7 +196,7 @@ def _cut(arrays, size):
 
 def _changed(arrays, names, change, rows):
     """Apply a function to the arrays named ``names``; each result has ``rows`` rows."""
-    return changed(
+    return with_arrays(
         arrays,
         {
             name: ((rows, *shape_of(arrays, name)[1:]), lambda name=name: change(arrays[name]))

@@ -8,6 +8,7 @@ import mxnet as mx
 
 from .._internal.types import Context, PathLike
 from ..checkpoint import read_checkpoint
+from ..families import FAMILIES
 from ..modeling.bert import BertModel
 from ..modeling.build import build_network
 from ..modeling.heads import BertForPretraining
@@ -93,9 +94,7 @@ def get_model(
     dataset_name = _check_arguments(name, dataset_name, vocab, pretrained)
     row = WEIGHTS.get((name, dataset_name))
     if use_pooler is None:
-        use_pooler = (
-            'pooler' in row.heads if row else family_of(name) not in ('roberta', 'distilbert')
-        )
+        use_pooler = 'pooler' in row.heads if row else FAMILIES[family_of(name)].has_pooler
     if use_classifier and not use_pooler:
         raise ValueError('use_classifier needs use_pooler=True')
     heads = tuple(

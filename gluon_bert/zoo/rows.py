@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Optional
 
 from .._internal.suggestions import did_you_mean
 from ..config import BertConfig
+from ..families import DEFAULT_FAMILY
 from .tables.architectures import ARCHITECTURES, FAMILIES
 from .tables.names import DATASET_ALIASES
 from .tables.vocabularies import VOCABULARIES
@@ -37,9 +38,9 @@ def list_models() -> list[ModelName]:
 
 
 def family_of(name: str) -> str:
-    """Return the family of an architecture: 'bert', 'roberta', 'distilbert' or 'ernie'."""
+    """Return the family of an architecture, such as 'bert' or 'roberta'."""
     look_up(ARCHITECTURES, name, 'model')
-    return FAMILIES.get(name, 'bert')
+    return FAMILIES.get(name, DEFAULT_FAMILY)
 
 
 def resolve_dataset(dataset_name: str) -> str:

@@ -1,5 +1,6 @@
 """GluonNLP's files of all its classes, in and out; the names its 0.5 to 0.10 wrote."""
 
+import json
 import re
 
 import mxnet as mx
@@ -17,6 +18,7 @@ from mxnet.gluon import HybridBlock, nn
 
 from gluon_bert.checkpoint.gluonnlp.files import read_gluonnlp, write_gluonnlp
 from gluon_bert.checkpoint.gluonnlp.params_file import read_params, write_params
+from gluon_bert.checkpoint.schema import Checkpoint
 from gluon_bert.modeling.build import build_network
 
 SIZES = dict(num_layers=2, units=128, hidden_size=96, num_heads=2, max_length=20, dropout=0.1)
@@ -226,3 +228,18 @@ def test_existing_files_are_not_overwritten(make_model, tmp_path):
     checkpoint = read_gluonnlp(tmp_path / 'a.params', config=model.config)
     with pytest.raises(ValueError, match=r'a\.params: is there already'):
         write_gluonnlp(checkpoint, tmp_path / 'a.params')
+
+
+def test_configuration_beside_the_file_has_a_version(make_model, tmp_path):
+    model = make_model()
+    write_gluonnlp(Checkpoint(model.checkpoint_arrays(), model.config), tmp_path / 'a.params')
+    path = tmp_path / 'a.json'
+    content = json.loads(path.read_text())
+    assert content['config']['version'] == 1
+    del content['config']['version']  # as it was written before there was one
+    path.write_text(json.dumps(content))
+    assert read_gluonnlp(tmp_path / 'a.params').config == model.config
+    content['config'].update(version=2)
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=r'a\.json: .*newer gluon_bert'):
+        read_gluonnlp(tmp_path / 'a.params')

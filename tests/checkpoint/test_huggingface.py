@@ -24,7 +24,7 @@ from gluon_bert.checkpoint.huggingface.folder import (
     read_huggingface,
     write_huggingface,
 )
-from gluon_bert.checkpoint.huggingface.names import SPELLINGS
+from gluon_bert.checkpoint.huggingface.name_maps import NAME_MAPS
 from gluon_bert.checkpoint.schema import Checkpoint
 
 # Class of transformers, changes of its configuration, heads.
@@ -59,6 +59,33 @@ NETWORKS = [
         'pooler next_sentence masked_lm',
     ),
     ('ErnieForTokenClassification', {}, 'tagger'),
+    ('XLMRobertaModel', {'type_vocab_size': 1}, 'pooler'),
+    ('XLMRobertaForMaskedLM', {'type_vocab_size': 1, 'layer_norm_eps': 1e-5}, 'masked_lm'),
+    ('XLMRobertaForSequenceClassification', {'num_labels': 3}, 'pooler classifier'),
+    ('XLMRobertaForTokenClassification', {'num_labels': 4, 'type_vocab_size': 1}, 'tagger'),
+    ('XLMRobertaForQuestionAnswering', {'pad_token_id': 3}, 'span'),
+    ('ElectraModel', {'embedding_size': 24}, ''),
+    ('ElectraModel', {'embedding_size': 16}, ''),
+    ('ElectraForMaskedLM', {'embedding_size': 16}, 'masked_lm'),
+    ('ElectraForMaskedLM', {'embedding_size': 24, 'type_vocab_size': 1}, 'masked_lm'),
+    (
+        'ElectraForSequenceClassification',
+        {'num_labels': 3, 'embedding_size': 40},
+        'pooler classifier',
+    ),
+    ('ElectraForTokenClassification', {'num_labels': 4, 'embedding_size': 16}, 'tagger'),
+    ('ElectraForQuestionAnswering', {'embedding_size': 16, 'hidden_act': 'relu'}, 'span'),
+    ('AlbertModel', {'embedding_size': 16}, 'pooler'),
+    ('AlbertModel', {'embedding_size': 24}, 'pooler'),
+    ('AlbertForPreTraining', {'embedding_size': 16}, 'pooler next_sentence masked_lm'),
+    ('AlbertForMaskedLM', {'embedding_size': 40, 'hidden_act': 'gelu'}, 'masked_lm'),
+    (
+        'AlbertForSequenceClassification',
+        {'num_labels': 3, 'embedding_size': 16},
+        'pooler classifier',
+    ),
+    ('AlbertForTokenClassification', {'num_labels': 4, 'embedding_size': 16}, 'tagger'),
+    ('AlbertForQuestionAnswering', {'embedding_size': 16}, 'span'),
 ]
 LENGTHS = [9, 1, 12, 5]
 
@@ -119,6 +146,9 @@ def test_transformers_opens_what_we_write(written, tmp_path, seed):
         ('AutoModelForSequenceClassification', 'DistilBertForSequenceClassification'),
         ('AutoModelForQuestionAnswering', 'BertForQuestionAnswering'),
         ('AutoModelForTokenClassification', 'RobertaForTokenClassification'),
+        ('AutoModelForMaskedLM', 'XLMRobertaForMaskedLM'),
+        ('AutoModelForSequenceClassification', 'ElectraForSequenceClassification'),
+        ('AutoModelForPreTraining', 'AlbertForPreTraining'),
     ],
 )
 def test_automatic_classes_find_the_network(auto, name, tmp_path, seed):
@@ -215,10 +245,12 @@ def test_row_of_zeros_is_no_token_type(tmp_path, seed):
     compare(torch_outputs(again, inputs), expected, LENGTHS)
 
 
-@pytest.mark.parametrize('family', SPELLINGS)
+@pytest.mark.parametrize('family', NAME_MAPS)
 def test_network_made_here_opens_in_transformers(family, make_model, tmp_path, seed):
-    types = 0 if family in ('roberta', 'distilbert') else 2
-    model = make_model(use_pooler=family != 'distilbert', num_token_types=types)
+    types = 0 if family in ('roberta', 'distilbert', 'xlm-roberta') else 2
+    pooled = family not in ('distilbert', 'electra')
+    changes = {'share_layers': True, 'embedding_units': 7} if family == 'albert' else {}
+    model = make_model(use_pooler=pooled, num_token_types=types, **changes)
     write_huggingface(Checkpoint(model.checkpoint_arrays(), model.config, family), tmp_path / 'x')
     network, report = transformers.AutoModel.from_pretrained(
         tmp_path / 'x', output_loading_info=True
@@ -306,6 +338,8 @@ def test_arrays_alone_need_no_config(name, tmp_path, seed):
         'BertForTokenClassification',
         'RobertaForTokenClassification',
         'DistilBertForSequenceClassification',
+        'AlbertForSequenceClassification',
+        'AlbertForTokenClassification',
     ],
 )
 def test_old_config_says_neither_family_nor_class(name, tmp_path, seed):

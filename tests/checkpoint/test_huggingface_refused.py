@@ -32,7 +32,7 @@ def change_arrays(folder, **changes):
 @pytest.mark.parametrize(
     'changes, message',
     [
-        ({'model_type': 'xlm-roberta'}, "is 'xlm-roberta': expected .*the nearest is 'roberta'"),
+        ({'model_type': 'roberta-prelayernorm'}, "expected .*the nearest is 'roberta'"),
         ({'model_type': ['bert']}, 'model_type is'),
         ({'position_embedding_type': 'relative_key'}, 'only absolute positions'),
         ({'is_decoder': True}, 'only encoders'),
@@ -179,3 +179,42 @@ def test_folder_is_written_whole_or_not_at_all(make_model, tmp_path):
     with pytest.raises(FileExistsError, match='is there already'):
         write_huggingface(checkpoint, tmp_path / 'x')
     assert sorted(path.name for path in tmp_path.rglob('*')) == before
+
+
+@pytest.mark.parametrize(
+    'family, changes, message',
+    [
+        ('bert', {'embedding_units': 8}, 'embedding_units is 8, every Bert has None'),
+        ('electra', {'embedding_units': 24}, "embedding_units is 24, transformers' electra"),
+        ('electra', {'activation': 'relu'}, None),
+        ('albert', {'share_layers': True}, "embedding_units is None, transformers' albert"),
+        ('albert', {'embedding_units': 7}, 'share_layers is False, every Albert has True'),
+        ('bert', {'share_layers': True}, 'share_layers is True, every Bert has False'),
+    ],
+)
+def test_width_of_the_embeddings_must_have_a_place(make_model, tmp_path, family, changes, message):
+    checkpoint = bare(make_model, family, use_pooler=family != 'electra', **changes)
+    if message is None:
+        write_huggingface(checkpoint, tmp_path / 'x')
+        return
+    with pytest.raises(ValueError, match=message):
+        write_huggingface(checkpoint, tmp_path / 'x')
+
+
+def test_discriminator_of_electra_is_left_out(tmp_path, seed, caplog):
+    random_network('ElectraForPreTraining', seed).save_pretrained(tmp_path)
+    checkpoint = read_huggingface(tmp_path)
+    assert checkpoint.heads == () and 'discriminator_predictions.dense' in caplog.text
+
+
+@pytest.mark.parametrize('key', ['num_hidden_groups', 'inner_group_num'])
+def test_several_groups_of_layers_are_refused(tmp_path, seed, key):
+    random_network('AlbertModel', seed, **{key: 2}).save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match=f'{key} is 2: only layers that are all one'):
+        read_huggingface(tmp_path)
+
+
+def test_multiple_choice_of_electra_is_refused(tmp_path, seed):
+    random_network('ElectraForMultipleChoice', seed).save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match='ElectraForMultipleChoice is not supported'):
+        read_huggingface(tmp_path)

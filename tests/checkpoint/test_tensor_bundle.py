@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from gluon_bert.checkpoint.tensorflow.sorted_table import checksum, encode_varint
+from gluon_bert._internal.protobuf import encode_varint
+from gluon_bert.checkpoint.tensorflow.sorted_table import checksum
 from gluon_bert.checkpoint.tensorflow.tensor_bundle import TensorBundle, write_bundle
 
 TENSORS = {
@@ -146,7 +147,10 @@ HOSTILE = {
         table(block((0, b'', HEADER), *((0, b'%06d' % i, entry()) for i in range(10_001)))),
         'more than 10000',
     ),
-    'entry ends early': (table(block((0, b'', HEADER))[:-10] + b'\x01' + bytes(8)), 'ends too'),
+    'entry ends early': (
+        table(block((0, b'', HEADER))[:-10] + b'\x01' + bytes(8)),
+        'ends inside field',
+    ),
     'not UTF-8': (one(entry(), name=b'\xff\xfe'), 'not UTF-8'),
     'no shards': (one(entry(), header=b''), 'claims 0 data files'),
     'many shards': (one(entry(), header=field(1, 10**6)), 'claims 1000000 data files'),
@@ -163,8 +167,8 @@ HOSTILE = {
     'negative offset': (one(entry(offset=-8)), 'from -8'),
     'negative length': (one(entry(size=-8, dtype=7)), 'claims -8 bytes'),
     'wire type': (one(b'\x0f'), 'the unknown way 7'),
-    'field ends early': (one(b'\x0a\x7f'), 'ends too early'),
-    'number ends early': (one(b'\x08\x80'), 'ends too early'),
+    'field ends early': (one(b'\x0a\x7f'), 'ends inside field 1'),
+    'number ends early': (one(b'\x08\x80'), 'ends inside a number'),
 }
 
 
@@ -223,7 +227,7 @@ def test_compressed_index(tmp_path):
 @pytest.mark.parametrize(
     'packed, reason',
     [
-        (b'', 'ends too early'),
+        (b'', 'ends inside a number'),
         (encode_varint(2**40), 'unpacks to'),
         (b'\x08\x01\x01', 'copies from outside'),
         (b'\x08\x00a\x01\x00', 'copies from outside'),

@@ -3,8 +3,10 @@
 import io
 import json
 import multiprocessing
+import os
 import pickle
 import random
+import re
 import shutil
 import sys
 
@@ -19,6 +21,7 @@ from gluon_bert.data import (
     BertTokenizer,
     BytePairTokenizer,
     SentencePieceTokenizer,
+    SentenceTransform,
     read_sentencepiece_vocab,
     read_tokenizer,
     read_vocab,
@@ -68,9 +71,9 @@ def train_sentencepiece(texts, **options):
         model_writer=model,
         minloglevel=2,
         hard_vocab_limit=False,
-        unk_id=0,
-        unk_piece='[UNK]',
         **{
+            'unk_id': 0,
+            'unk_piece': '[UNK]',
             'vocab_size': 150,
             'pad_id': 1,
             'pad_piece': '[PAD]',
@@ -707,3 +710,161 @@ def test_a_malformed_folder_is_refused_with_the_file(tmp_path, files, message):
 def test_an_absent_folder_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r'nowhere: no such folder'):
         read_tokenizer(tmp_path / 'nowhere')
+
+
+# XLM-R
+
+
+@pytest.fixture(scope='module')
+def fairseq_model():
+    """A tiny SentencePiece model with the ids that fairseq's are made from."""
+    return train_sentencepiece(
+        TEXT, unk_piece='<unk>', bos_id=1, eos_id=2, pad_id=-1, user_defined_symbols=[]
+    )
+
+
+@pytest.fixture
+def fairseq_folder(fairseq_model, tmp_path):
+    (tmp_path / 'sentencepiece.bpe.model').write_bytes(fairseq_model)
+    return tmp_path
+
+
+def test_ids_of_xlm_r_are_those_of_fairseq(fairseq_model, fairseq_folder):
+    sentencepiece = pytest.importorskip('sentencepiece')
+    tokenizer = read_tokenizer(fairseq_folder)
+    vocab = tokenizer.vocab
+    assert vocab.idx_to_token[:4] == ['<s>', '<pad>', '</s>', '<unk>']
+    processor = sentencepiece.SentencePieceProcessor(model_proto=fairseq_model)
+    assert len(vocab) == len(processor) + 2 and vocab['<mask>'] == len(vocab) - 1
+    for number in range(3, len(processor)):
+        assert vocab[processor.id_to_piece(number)] == number + 1
+    for text in [*TEXT, *AWKWARD]:
+        if '<' not in text:
+            unknown = processor.unk_id()
+            expected = [3 if i == unknown else i + 1 for i in processor.encode(text)]
+            assert tokenizer.encode(text).ids == expected, text
+    assert tokenizer.pair_separators == 2 and not tokenizer.uses_token_types
+
+
+def test_pair_of_xlm_r_has_two_separators(fairseq_folder):
+    tokenizer = read_tokenizer(fairseq_folder)
+    features = SentenceTransform(tokenizer, max_length=64)(TEXT[0], TEXT[1])
+    first, second = tokenizer.encode_ids(TEXT[:2])
+    assert list(features.inputs) == [0, *first, 2, 2, *second, 2]
+    assert not any(features.token_types)
+
+
+@pytest.mark.parametrize('name', ['XLMRobertaTokenizer', 'AutoTokenizer'])
+def test_transformers_opens_the_tokenizer_of_xlm_r(name, fairseq_folder, tmp_path):
+    transformers = pytest.importorskip('transformers')
+    tokenizer = read_tokenizer(fairseq_folder)
+    tokenizer.save(tmp_path / 'ours')
+    copy = read_tokenizer(tmp_path / 'ours')
+    assert copy.vocab.to_json() == tokenizer.vocab.to_json()
+    assert copy.encode_batch(TEXT) == tokenizer.encode_batch(TEXT)
+    assert (copy.pair_separators, copy.uses_token_types) == (2, False)
+    theirs = getattr(transformers, name).from_pretrained(tmp_path / 'ours')
+    assert theirs.vocab_size == len(tokenizer.vocab)
+    for text in [*TEXT, 'sea <mask> shells']:
+        assert theirs(text)['input_ids'][1:-1] == tokenizer.encode(text).ids, text
+    first, second = tokenizer.encode_ids(TEXT[:2])
+    encoded = theirs(TEXT[0], TEXT[1])
+    assert encoded['input_ids'] == [0, *first, 2, 2, *second, 2]
+    theirs.save_pretrained(tmp_path / 'again')
+    if (tmp_path / 'again' / 'sentencepiece.bpe.model').exists():
+        assert read_tokenizer(tmp_path / 'again').encode_ids(TEXT) == tokenizer.encode_ids(TEXT)
+
+
+def test_model_under_another_name_is_read_by_its_class(fairseq_folder):
+    expected = read_tokenizer(fairseq_folder).encode_ids(TEXT)
+    os.rename(fairseq_folder / 'sentencepiece.bpe.model', fairseq_folder / 'tokenizer.model')
+    write_files(fairseq_folder, config__json={'model_type': 'xlm-roberta'})
+    assert read_tokenizer(fairseq_folder).encode_ids(TEXT) == expected
+    # A multilingual MiniLM is a BERT with that tokenizer.
+    write_files(
+        fairseq_folder,
+        config__json={'model_type': 'bert'},
+        tokenizer_config__json={'tokenizer_class': 'XLMRobertaTokenizerFast'},
+    )
+    assert read_tokenizer(fairseq_folder).encode_ids(TEXT) == expected
+
+
+def test_model_of_another_family_is_not_taken_for_xlm_r(fairseq_folder, spiece):
+    write_files(fairseq_folder, tokenizer_config__json={'tokenizer_class': 'CamembertTokenizer'})
+    with pytest.raises(ValueError, match="'CamembertTokenizer': sentencepiece.bpe.model is read"):
+        read_tokenizer(fairseq_folder)
+    (fairseq_folder / 'tokenizer_config.json').unlink()
+    shutil.copy(spiece, fairseq_folder / 'sentencepiece.bpe.model')
+    with pytest.raises(ValueError, match=r"begin with \['\[UNK\]'.*expected \['<unk>', '<s>'"):
+        read_tokenizer(fairseq_folder)
+    with pytest.raises(ValueError, match="style='fairseq': expected one of plain, xlm-roberta"):
+        SentencePieceTokenizer(spiece, style='fairseq')
+
+
+# ALBERT
+
+
+@pytest.fixture(scope='module')
+def albert_model():
+    """A tiny SentencePiece model with ALBERT's special tokens, trained on text as it cleans it."""
+    return train_sentencepiece(
+        [*(text.lower() for text in TEXT), *['in 1984, 1985, 1986, 84, 4,'] * 9],
+        unk_id=1,
+        unk_piece='<unk>',
+        pad_id=0,
+        pad_piece='<pad>',
+        control_symbols=['[CLS]', '[SEP]', '[MASK]'],
+        user_defined_symbols=[],
+        vocab_size=170,
+    )
+
+
+@pytest.fixture
+def albert_folder(albert_model, tmp_path):
+    (tmp_path / 'spiece.model').write_bytes(albert_model)
+    write_files(tmp_path, config__json={'model_type': 'albert'})
+    return tmp_path
+
+
+def test_albert_cleans_the_text(albert_folder):
+    tokenizer = read_tokenizer(albert_folder)
+    assert tokenizer.vocab[['<pad>', '<unk>', '[CLS]', '[SEP]', '[MASK]']] == [0, 1, 2, 3, 4]
+    assert tokenizer.lower and tokenizer.uses_token_types and tokenizer.pair_separators == 1
+    assert tokenizer("``Naïve'' Café") == tokenizer('"naive" cafe')
+    text = 'The  Sea ﬁsh'
+    encoded = tokenizer.encode(text)
+    assert ''.join(encoded.tokens) == '▁the▁sea▁fish'
+    assert text[encoded.offsets[-1][0] : encoded.offsets[-1][1]].endswith('h')
+    write_files(
+        albert_folder, tokenizer_config__json={'do_lower_case': False, 'keep_accents': True}
+    )
+    assert read_tokenizer(albert_folder)('Café') != tokenizer('cafe')
+
+
+def test_albert_splits_numbers_from_commas(albert_folder, albert_model):
+    plain = SentencePieceTokenizer(albert_model, lower=True)
+    text = 'in 1984, 84, 4, 1985,'
+    assert any(re.search(r'[0-9],$', token) for token in plain(text))
+    tokens = read_tokenizer(albert_folder)(text)
+    assert ''.join(tokens) == ''.join(plain(text))
+    assert not any(re.search(r'[0-9],$', token) for token in tokens)
+
+
+def test_transformers_opens_the_tokenizer_of_albert(albert_folder, tmp_path):
+    transformers = pytest.importorskip('transformers')
+    tokenizer = read_tokenizer(albert_folder)
+    tokenizer.save(tmp_path / 'ours')
+    copy = read_tokenizer(tmp_path / 'ours')
+    assert copy.encode_batch(TEXT) == tokenizer.encode_batch(TEXT)
+    assert copy.vocab.to_json() == tokenizer.vocab.to_json()
+    theirs = transformers.AutoTokenizer.from_pretrained(tmp_path / 'ours')
+    assert type(theirs).__name__.startswith('Albert')
+    texts = [text for text in TEXT if '한' not in text and '빠' not in text]
+    for text in [*texts, 'sea [MASK] shells', "in 1984, ``The'' Köln  \u00bd"]:
+        assert theirs(text)['input_ids'][1:-1] == tokenizer.encode(text).ids, text
+    first, second = tokenizer.encode_ids(TEXT[:2])
+    encoded = theirs(TEXT[0], TEXT[1], return_token_type_ids=True)
+    assert encoded['input_ids'] == [2, *first, 3, *second, 3]
+    features = SentenceTransform(tokenizer, max_length=64)(TEXT[0], TEXT[1])
+    assert list(features.inputs) == encoded['input_ids']
+    assert list(features.token_types) == encoded['token_type_ids']

@@ -10,7 +10,7 @@ from test_examples import SAMPLE
 import gluon_bert as gb
 from common import cli
 from gluon_bert.checkpoint import Checkpoint, write_checkpoint
-from gluon_bert.checkpoint.arrays import renamed
+from gluon_bert.checkpoint.arrays import with_names
 from gluon_bert.data import BertTokenizer, read_vocab
 
 
@@ -33,7 +33,7 @@ def checkpoint(make_model, tmp_path):
         model = make_model(use_pooler=use_pooler, vocab_size=len(tokens), max_length=64)
         arrays = model.checkpoint_arrays()
         return Checkpoint(
-            renamed(arrays, {name: name for name in arrays}),
+            with_names(arrays, {name: name for name in arrays}),
             model.config,
             tokenizer=BertTokenizer(read_vocab(tmp_path / 'vocab.txt')),
         )

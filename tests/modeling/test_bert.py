@@ -22,6 +22,12 @@ CONFIGURATIONS = [
     {'num_layers': 4, 'units': 32, 'num_heads': 8},
     {'units': 6, 'hidden_size': 5, 'num_heads': 2},
     {'max_length': 9},
+    {'pooler_activation': 'gelu'},
+    {'embedding_units': 7},
+    {'embedding_units': 40, 'num_token_types': 0, 'pooler_activation': 'gelu'},
+    {'embedding_units': 24},
+    {'share_layers': True, 'num_layers': 3},
+    {'share_layers': True, 'embedding_units': 7, 'activation': 'gelu_tanh'},
 ]
 
 
@@ -48,8 +54,9 @@ def test_equals_the_oracle(make_model, ragged, changes, hybridized):
         np.testing.assert_allclose(pooled[row].asnumpy(), expected[1], atol=2e-5)
 
 
-def test_layer_outputs_equal_the_oracle(make_model, ragged):
-    model = make_model()
+@pytest.mark.parametrize('changes', [{}, {'share_layers': True, 'embedding_units': 7}], ids=str)
+def test_layer_outputs_equal_the_oracle(make_model, ragged, changes):
+    model = make_model(**changes)
     batch = ragged(model.config, [6, 3])
     outputs = model.layer_outputs(*batch.arrays())
     assert (len(outputs.encodings), len(outputs.attentions)) == (3, 2)

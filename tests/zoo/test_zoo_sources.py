@@ -12,7 +12,7 @@ import pytest
 import gluon_bert as gb
 from gluon_bert._internal.files import sha256_of
 from gluon_bert.checkpoint import Checkpoint, write_checkpoint
-from gluon_bert.checkpoint.arrays import renamed
+from gluon_bert.checkpoint.arrays import with_names
 from gluon_bert.checkpoint.gluonnlp.params_file import read_params, write_params
 from gluon_bert.data import BertTokenizer, gluonnlp_json, gluonnlp_order, read_vocab
 from gluon_bert.zoo import rows
@@ -53,7 +53,7 @@ def published(tmp_path, seed):
         parameter.set_data(parameter.data() + mx.nd.random.normal(scale=0.1, shape=parameter.shape))
     arrays = model.checkpoint_arrays()
     return Checkpoint(
-        renamed(arrays, {name: name for name in arrays}),
+        with_names(arrays, {name: name for name in arrays}),
         config,
         'bert',
         BertTokenizer(read_vocab(path), lower=True),

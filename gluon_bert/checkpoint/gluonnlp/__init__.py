@@ -1,19 +1,5 @@
 """GluonNLP's .params files, of any of its BERT classes from 0.5 to 0.10."""
 
-from .files import (
-    check_shapes,
-    config_of,
-    encoder_shapes,
-    read_gluonnlp,
-    without_single_token_type,
-    write_gluonnlp,
-)
+from .files import read_gluonnlp, without_single_token_type, write_gluonnlp
 
-__all__ = [
-    'check_shapes',
-    'config_of',
-    'encoder_shapes',
-    'read_gluonnlp',
-    'without_single_token_type',
-    'write_gluonnlp',
-]
+__all__ = ['read_gluonnlp', 'without_single_token_type', 'write_gluonnlp']

@@ -1,4 +1,4 @@
-"""GluonNLP's checkpoints: a .params file, with what describes it beside it.
+"""GluonNLP's checkpoints: a .params file, with its description beside it.
 
 GluonNLP itself keeps no hyper-parameters in a file. What this package writes has them beside it,
 in ``<stem>.json``, with the vocabulary in ``<stem>.vocab``, GluonNLP's form of it.
@@ -9,15 +9,19 @@ from __future__ import annotations
 import json
 import re
 import reprlib
-from dataclasses import asdict, fields, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import Optional
 
 from ..._internal.files import write_text
 from ..._internal.json import read_object
+from ..._internal.types import PathLike
 from ...config import BertConfig
 from ...data import BertTokenizer, looks_lowercase, read_tokenizer, read_vocab, write_vocab_json
-from ..arrays import changed, renamed, shape_of
-from ..schema import FAMILIES, PROBLEM_TYPES, Checkpoint
+from ...families import FAMILIES, family_by_prefix
+from ..arrays import shape_of, with_arrays, with_names
+from ..names import check_shapes
+from ..schema import PROBLEM_TYPES, Checkpoint
 from .names import common_arrays, to_file_names
 from .params_file import read_params, write_params
 
@@ -25,7 +29,12 @@ _HEAD_FEATURES = 64  # D of every BERT published for GluonNLP
 _LAYER = re.compile(r'encoder\.transformer_cells\.(\d+)\.')
 
 
-def read_gluonnlp(path, config=None, family=None, tokenizer=None):
+def read_gluonnlp(
+    path: PathLike,
+    config: Optional[BertConfig] = None,
+    family: Optional[str] = None,
+    tokenizer: Optional[object] = None,
+) -> Checkpoint:
     """Read a .params file of any of GluonNLP's BERT classes, 0.5 to 0.10, or of this package.
 
     Parameters
@@ -35,8 +44,7 @@ def read_gluonnlp(path, config=None, family=None, tokenizer=None):
         By default what ``<stem>.json`` beside the file says; without that, what the shapes say,
         with heads of 64 features and an exact GELU.
     family : str, optional
-        See :class:`.Checkpoint`; by default from ``<stem>.json``, else 'roberta' or 'bert' as the
-        names tell.
+        See :class:`.Checkpoint`; by default from ``<stem>.json``, else as the names tell.
     tokenizer : optional
         By default from ``<stem>.vocab`` or another vocabulary file beside.
 
@@ -53,8 +61,7 @@ def read_gluonnlp(path, config=None, family=None, tokenizer=None):
     raw, described = read_params(path), _read_description(path.with_suffix('.json'))
     try:
         arrays = common_arrays(raw)
-        roberta = any(name.startswith('roberta.') for name in raw)
-        family = family or described.get('family') or ('roberta' if roberta else 'bert')
+        family = family or described.get('family') or family_by_prefix(raw)
         config = config or described.get('config') or _guess_config(arrays, family)
         check_shapes(arrays, config)
     except ValueError as error:
@@ -73,8 +80,8 @@ def read_gluonnlp(path, config=None, family=None, tokenizer=None):
     )
 
 
-def write_gluonnlp(checkpoint, path):
-    """Write a checkpoint as a .params file that GluonNLP 0.10 loads, and what describes it.
+def write_gluonnlp(checkpoint: Checkpoint, path: PathLike) -> None:
+    """Write a checkpoint as a .params file that GluonNLP 0.10 loads, and its description.
 
     Parameters
     ----------
@@ -97,14 +104,14 @@ def write_gluonnlp(checkpoint, path):
     stored = {file: name for name, file in names.items()}
     if 'decoder.3.bias' in names:
         stored['decoder.3.weight'] = 'word_embed.0.weight'
-    write_params(path, renamed(checkpoint.arrays, stored))
+    write_params(path, with_names(checkpoint.arrays, stored))
     tokenizer = checkpoint.tokenizer
     write_text(
         described,
         json.dumps(
             {
                 'family': checkpoint.family,
-                'config': asdict(checkpoint.config),
+                'config': checkpoint.config.to_dict(),
                 'lower': getattr(tokenizer, 'lower', None),
                 'labels': list(checkpoint.labels),
                 'problem_type': checkpoint.problem_type or None,
@@ -119,59 +126,6 @@ def write_gluonnlp(checkpoint, path):
         tokenizer.save(path.parent)
 
 
-def check_shapes(arrays, config):
-    """ValueError if the encoder's arrays are not those that ``config`` needs."""
-    if config.num_layers > len(arrays):
-        raise ValueError(f'has {len(arrays)} arrays, too few for {config.num_layers} layers')
-    for name, shape in encoder_shapes(config).items():
-        if name not in arrays:
-            raise ValueError(f'has no {name}')
-        if shape_of(arrays, name) != shape:
-            raise ValueError(
-                f'{name} has shape {shape_of(arrays, name)}, a network with {config} needs {shape}'
-            )
-
-
-def encoder_shapes(config):
-    """Shape of each array of an encoder without its pooler, by common names."""
-    units, hidden = config.units, config.hidden_size
-    shapes = {
-        'word_embed.0.weight': (config.vocab_size, units),
-        'encoder.position_weight': (config.max_length, units),
-    }
-    if config.num_token_types:
-        shapes['token_type_embed.0.weight'] = (config.num_token_types, units)
-    norms, dense = ['encoder.layer_norm'], {}
-    for i in range(config.num_layers):
-        cell = f'encoder.transformer_cells.{i}'
-        for name in ('query', 'key', 'value'):
-            dense[f'{cell}.attention_cell.proj_{name}'] = (units, units)
-        dense[f'{cell}.proj'] = (units, units)
-        dense[f'{cell}.ffn.ffn_1'] = (hidden, units)
-        dense[f'{cell}.ffn.ffn_2'] = (units, hidden)
-        norms += [f'{cell}.layer_norm', f'{cell}.ffn.layer_norm']
-    for name, shape in dense.items():
-        shapes.update({f'{name}.weight': shape, f'{name}.bias': shape[:1]})
-    for name in norms:
-        shapes.update({f'{name}.gamma': (units,), f'{name}.beta': (units,)})
-    return shapes
-
-
-def config_of(values):
-    """The BertConfig with the values of an object out of a file; ValueError if it is not one."""
-    names = [field.name for field in fields(BertConfig)]
-    if not isinstance(values, dict) or {*values} != {*names}:
-        raise ValueError(
-            f'the configuration is {reprlib.repr(values)}: expected an object of {", ".join(names)}'
-        )
-    if any(isinstance(value, (dict, list)) for value in values.values()):
-        raise ValueError('the configuration has a value that is neither text nor a number')
-    try:
-        return BertConfig(**values)
-    except (ValueError, TypeError) as error:
-        raise ValueError(str(error)[:300]) from None
-
-
 def _layout(checkpoint):
     heads = checkpoint.heads
     if 'span' in heads:
@@ -179,16 +133,17 @@ def _layout(checkpoint):
     if 'tagger' in heads:
         return 'tagger'
     if 'classifier' in heads:
-        return 'roberta_classifier' if checkpoint.family == 'roberta' else 'classifier'
+        return FAMILIES[checkpoint.family].gluonnlp_classifier
     return 'model'
 
 
-def without_single_token_type(checkpoint):
-    """The checkpoint as GluonNLP's classes can hold it.
+def without_single_token_type(checkpoint: Checkpoint) -> Checkpoint:
+    """Change a checkpoint into one that GluonNLP's classes can hold.
 
     Its RoBERTa has no token types: where there is one row of them, it is added to the positions.
     """
-    if checkpoint.family != 'roberta' or checkpoint.config.num_token_types != 1:
+    row = FAMILIES[checkpoint.family]
+    if row.gluonnlp_token_types or checkpoint.config.num_token_types != 1:
         return checkpoint
     types, positions = 'token_type_embed.0.weight', 'encoder.position_weight'
     arrays = checkpoint.arrays
@@ -198,7 +153,7 @@ def without_single_token_type(checkpoint):
     }
     return replace(
         checkpoint,
-        arrays=changed(arrays, entries),
+        arrays=with_arrays(arrays, entries),
         config=replace(checkpoint.config, num_token_types=0),
     )
 
@@ -238,7 +193,7 @@ def _guess_config(arrays, family):
         max_length=shape_of(arrays, 'encoder.position_weight')[0],
         num_token_types=shape_of(arrays, types)[0] if types in arrays else 0,
         dropout=0.1,
-        layer_norm_eps=1e-5 if family == 'roberta' else 1e-12,
+        layer_norm_eps=FAMILIES[family].gluonnlp_eps,
         activation='gelu',
         pooler_activation='tanh',
     )
@@ -271,6 +226,6 @@ def _read_description(path):
             f'{path}: max_tokens is {reprlib.repr(longest)}: expected a whole number from 1'
         )
     try:
-        return {**values, 'config': config_of(values['config']), 'labels': tuple(labels)}
+        return {**values, 'config': BertConfig.from_dict(values['config']), 'labels': tuple(labels)}
     except ValueError as error:
         raise ValueError(f'{path}: {error}') from None

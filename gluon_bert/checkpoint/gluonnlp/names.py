@@ -1,11 +1,13 @@
-"""How GluonNLP's classes spell the common names in their files, as data used in both directions."""
+"""The common names as GluonNLP's classes spell them in their files; data used both ways."""
 
 from __future__ import annotations
 
 import re
-from typing import Mapping, NamedTuple
+from typing import Dict, Iterable, Mapping, NamedTuple
 
-from ..arrays import renamed
+import numpy as np
+
+from ..arrays import Arrays, with_names
 
 
 class Layout(NamedTuple):
@@ -78,8 +80,8 @@ _EXPORTED = (
 )
 
 
-def to_file_names(names, layout):
-    """Common names -> those in the file of a class.
+def to_file_names(names: Iterable[str], layout: str) -> Dict[str, str]:
+    """Map common names to those in the file of a class.
 
     Parameters
     ----------
@@ -95,8 +97,8 @@ def to_file_names(names, layout):
     return {name: head.get(name, prefix + name) for name in names}
 
 
-def to_common_names(names):
-    """Names in a file of any of GluonNLP's classes -> common names.
+def to_common_names(names: Iterable[str]) -> Dict[str, str]:
+    """Map the names in a file of any of GluonNLP's classes to common names.
 
     Parameters
     ----------
@@ -124,7 +126,8 @@ def to_common_names(names):
         '',
     )
     dense = sorted({int(match[1]) for match in map(_CLASSIFIER.match, names) if match})
-    common, seen = {}, {}
+    common: Dict[str, str] = {}
+    seen: Dict[str, str] = {}
     for name in names:
         new = _exported_name(name) if exported else _common_name(name, prefix, dense)
         if new in seen:
@@ -133,8 +136,8 @@ def to_common_names(names):
     return common
 
 
-def common_arrays(arrays):
-    """The arrays of a file of any of GluonNLP's classes, by common names.
+def common_arrays(arrays: Mapping[str, np.ndarray]) -> Arrays:
+    """Give the arrays of a file of any of GluonNLP's classes common names.
 
     The decoder's weight, which is the word embedding stored again, is left out.
 
@@ -159,7 +162,7 @@ def common_arrays(arrays):
             raise ValueError(
                 f"{decoder} differs from {embedding}: BERT's decoder shares the word embedding"
             )
-    return renamed(arrays, present)
+    return with_names(arrays, present)
 
 
 def _exported_name(name):

@@ -10,11 +10,12 @@ import math
 import os
 import struct
 from pathlib import Path
-from typing import NamedTuple, Tuple
+from typing import Mapping, NamedTuple, Tuple
 
 import numpy as np
 
 from ..._internal.files import atomic_path
+from ..._internal.types import PathLike
 from ..arrays import Arrays, mapped
 
 _LIST_MAGIC = 0x112
@@ -28,14 +29,14 @@ _CPU = (1, 0)
 
 
 class _Place(NamedTuple):
-    """Where in the file an array lies."""
+    """Place of an array in the file."""
 
     offset: int
     shape: Tuple[int, ...]
     dtype: np.dtype
 
 
-def read_params(path):
+def read_params(path: PathLike) -> Arrays:
     """Read a .params file.
 
     Parameters
@@ -71,7 +72,7 @@ def read_params(path):
     )
 
 
-def write_params(path, arrays):
+def write_params(path: PathLike, arrays: Mapping[str, np.ndarray]) -> None:
     """Write named arrays as a .params file, whole or not at all.
 
     Parameters

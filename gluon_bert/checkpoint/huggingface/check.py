@@ -1,17 +1,23 @@
-"""What must hold of a network that is in a folder of transformers, or will be."""
+"""Checks of a network that is in a folder of transformers, or will be."""
 
 from __future__ import annotations
 
+from dataclasses import MISSING, fields
+from typing import Dict, Iterable, Optional
+
+from ...config import BertConfig
+from ...families import FAMILIES
 from ..arrays import shape_of
-from ..gluonnlp.files import encoder_shapes
-from .config import DISTILBERT
-from .names import SPELLINGS, huggingface_names
+from ..names import check_count, encoder_shapes, head_shapes, layer_numbers
+from ..schema import Checkpoint
+from .name_maps import NAME_MAPS
+from .names import huggingface_names
 
 _TASKS = {'classifier': 'classifier.1.weight', 'tagger': 'tag_classifier.weight'}
 
 
-def check_network(checkpoint, num_classes):
-    """Whether a checkpoint is a network that transformers has, with all arrays in their shapes.
+def check_network(checkpoint: Checkpoint, num_classes: Optional[int]) -> Dict[str, str]:
+    """Check that a checkpoint is a network that transformers has, with all arrays in their shapes.
 
     Parameters
     ----------
@@ -30,15 +36,19 @@ def check_network(checkpoint, num_classes):
         If it is not.
     """
     config, arrays, heads = checkpoint.config, checkpoint.arrays, checkpoint.heads
-    if config.num_layers > len(arrays):  # and no list of a billion names is made
-        raise ValueError(f'has {len(arrays)} arrays, too few for {config.num_layers} layers')
+    check_count(arrays, config)
     _check_family(config, checkpoint.family, heads)
-    names = all_names(checkpoint.family, config, heads)
-    if not {'pooler', 'classifier', 'next_sentence'} & set(heads):
-        names = {name: theirs for name, theirs in names.items() if not name.startswith('pooler.')}
-    if not config.num_token_types:
-        names.pop('token_type_embed.0.weight', None)
-    shapes = {**encoder_shapes(config), **_head_shapes(config, num_classes)}
+    shapes = encoder_shapes(config)
+    for head in heads:
+        shapes.update(head_shapes(config, head, num_classes))
+    needed = {*shapes}
+    if {'classifier', 'next_sentence'} & set(heads):
+        needed.update(head_shapes(config, 'pooler'))
+    names = {
+        name: theirs
+        for name, theirs in all_names(checkpoint.family, config, heads).items()
+        if name in needed
+    }
     for name, theirs in names.items():
         if name not in arrays:
             raise ValueError(f'has no {theirs}')
@@ -50,60 +60,44 @@ def check_network(checkpoint, num_classes):
     return names
 
 
-def count_classes(checkpoint):
-    """Classes of a checkpoint's classifier or tagger; None if it has neither."""
+def count_classes(checkpoint: Checkpoint) -> Optional[int]:
+    """Count the classes of a checkpoint's classifier or tagger; None if it has neither."""
     for head in checkpoint.heads:
         if head in _TASKS:
             return max(1, (*shape_of(checkpoint.arrays, _TASKS[head]), 1)[0])
     return None
 
 
-def all_names(family, config, heads):
-    """Common names -> transformers' of the encoder, its pooler too, and the heads."""
-    return huggingface_names(
-        family, config.num_layers, [head for head in heads if head in SPELLINGS[family].heads]
-    )
-
-
-def _head_shapes(config, num_classes):
-    units = config.units
-    shapes = {
-        'decoder.2.gamma': (units,),
-        'decoder.2.beta': (units,),
-        'decoder.3.bias': (config.vocab_size,),
-    }
-    for name, rows in (
-        ('pooler', units),
-        ('decoder.0', units),
-        ('classifier', 2),
-        ('span_classifier', 2),
-        ('classifier.1', num_classes),
-        ('tag_classifier', num_classes),
-    ):
-        shapes.update({f'{name}.weight': (rows, units), f'{name}.bias': (rows,)})
-    return shapes
+def all_names(family: str, config: BertConfig, heads: Iterable[str]) -> Dict[str, str]:
+    """Map the common names of the encoder, its pooler too, and the heads to transformers'."""
+    known = [head for head in heads if head in NAME_MAPS[family].heads]
+    return huggingface_names(family, len(layer_numbers(config)), known)
 
 
 def _check_family(config, family, heads):
-    """ValueError if transformers has no network of a family with this configuration."""
+    """Raise ValueError if transformers has no network of a family with this configuration."""
     if {'classifier', 'tagger'} <= set(heads):
         raise ValueError(
             "has a classifier of texts and one of tokens, transformers' networks have one of them"
         )
-    if family == 'distilbert':
-        for field, value in DISTILBERT.items():
-            if getattr(config, field) != value:
-                raise ValueError(
-                    f'{field} is {getattr(config, field)}, every DistilBERT has {value}'
-                )
-    pooled = 'relu' if family == 'distilbert' else 'tanh'
-    if 'pooler' in heads and config.pooler_activation != pooled:
+    row = FAMILIES[family]
+    # A field that config.json cannot say must be what it is in every network of the family.
+    defaults = {
+        field.name: field.default for field in fields(config) if field.default is not MISSING
+    }
+    for field, value in {**defaults, **row.fixed}.items():
+        if field not in row.keys and getattr(config, field) != value:
+            raise ValueError(
+                f'{field} is {getattr(config, field)}, every {row.class_prefix} has {value}'
+            )
+    if 'pooler' in heads and config.pooler_activation != row.pooler_activation:
         raise ValueError(
             f"pooler_activation is {config.pooler_activation!r}, transformers' "
-            f'{family} has {pooled}'
+            f'{family} has {row.pooler_activation}'
         )
-    if family == 'roberta' and 'masked_lm' in heads and config.activation != 'gelu':
+    activation = row.masked_lm_activation or config.activation
+    if 'masked_lm' in heads and config.activation != activation:
         raise ValueError(
-            "the masked-LM head of transformers' RoBERTa has an exact GELU, this "
-            f'network has {config.activation}'
+            f"activation is {config.activation!r}, the masked-LM head of transformers' "
+            f'{row.class_prefix} has {activation!r}'
         )

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import reprlib
-from typing import NamedTuple, Optional, Tuple
+from typing import Any, Collection, Dict, Iterable, Mapping, NamedTuple, Optional, Tuple
 
 from ..._internal.json import read_object
 from ..._internal.suggestions import nearest
+from ..._internal.types import PathLike
 from ...config import BertConfig
+from ...families import FAMILIES, Requirement
 from ..schema import PROBLEM_TYPES
 from ..tensor_file import existing
-from .names import CLASS_NAMES, SPELLINGS
+from .name_maps import NAME_MAPS
 
 _MAX_BYTES = 10 << 20
 
@@ -22,60 +24,24 @@ _ACTIVATIONS = {
 }
 
 
-class _Key(NamedTuple):
-    """Names of a value in config.json, and what transformers takes when it is not there."""
+# What is in front of the arrays of an old folder -> the family; the first of several that share it.
+_FAMILY_OF_PREFIX = {NAME_MAPS[family].prefix: family for family in reversed(tuple(FAMILIES))}
 
-    names: Tuple[str, ...]
-    default: object
-
-
-# Field of BertConfig -> key; of transformers' configuration classes, read from their source.
-_BERT_KEYS = {
-    'vocab_size': _Key(('vocab_size',), 30522),
-    'units': _Key(('hidden_size',), 768),
-    'hidden_size': _Key(('intermediate_size',), 3072),
-    'num_layers': _Key(('num_hidden_layers',), 12),
-    'num_heads': _Key(('num_attention_heads',), 12),
-    'max_length': _Key(('max_position_embeddings',), 512),
-    'num_token_types': _Key(('type_vocab_size',), 2),
-    'dropout': _Key(('hidden_dropout_prob',), 0.1),
-    'layer_norm_eps': _Key(('layer_norm_eps',), 1e-12),
-    'activation': _Key(('hidden_act',), 'gelu'),
-}
-_KEYS = {
-    'bert': _BERT_KEYS,
-    'ernie': _BERT_KEYS,
-    'roberta': {**_BERT_KEYS, 'vocab_size': _Key(('vocab_size',), 50265)},
-    'distilbert': {
-        'vocab_size': _Key(('vocab_size',), 30522),
-        'units': _Key(('dim', 'hidden_size'), 768),
-        'hidden_size': _Key(('hidden_dim',), 3072),
-        'num_layers': _Key(('n_layers', 'num_hidden_layers'), 6),
-        'num_heads': _Key(('n_heads', 'num_attention_heads'), 12),
-        'max_length': _Key(('max_position_embeddings',), 512),
-        'dropout': _Key(('dropout',), 0.1),
-        'activation': _Key(('activation',), 'gelu'),
-    },
-}
-_ATTENTION_DROPOUT = {'distilbert': 'attention_dropout'}
-_PADDING_IDS = {'roberta': 1}
-
-# What a DistilBERT always has.
-DISTILBERT = {'num_token_types': 0, 'layer_norm_eps': 1e-12}
-
-# Key, the values that this network has (absent and null are the same), why not others.
-_REQUIRED = (
-    ('position_embedding_type', ('absolute',), 'only absolute positions are supported'),
-    ('is_decoder', (False,), 'only encoders are supported'),
-    ('add_cross_attention', (False,), 'only encoders are supported'),
-    ('use_task_id', (False,), 'the task embedding of ERNIE 2.0 and 3.0 is not supported'),
-    ('pruned_heads', ({},), 'layers of different widths are not supported'),
-    ('quantization_config', (), 'quantised weights are not supported'),
+# Of every family; a family may have more.
+_REQUIREMENTS = (
+    Requirement('position_embedding_type', ('absolute',), 'only absolute positions are supported'),
+    Requirement('is_decoder', (False,), 'only encoders are supported'),
+    Requirement('add_cross_attention', (False,), 'only encoders are supported'),
+    Requirement(
+        'use_task_id', (False,), 'the task embedding of ERNIE 2.0 and 3.0 is not supported'
+    ),
+    Requirement('pruned_heads', ({},), 'layers of different widths are not supported'),
+    Requirement('quantization_config', (), 'quantised weights are not supported'),
 )
 
 
 class HuggingfaceConfig(NamedTuple):
-    """What a config.json says.
+    """The content of a config.json.
 
     Parameters
     ----------
@@ -84,7 +50,7 @@ class HuggingfaceConfig(NamedTuple):
     architecture : str
         transformers' class; empty if not said.
     padding_id : int
-        Of RoBERTa, whose positions begin at the row after it; else 0.
+        Of a family whose positions begin at the row after it; else 0.
     num_classes : int, optional
         Of a classifier or tagger, if said.
     labels : tuple of str
@@ -102,7 +68,7 @@ class HuggingfaceConfig(NamedTuple):
     problem_type: str
 
 
-def read_config(path, array_names=()):
+def read_config(path: PathLike, array_names: Iterable[str] = ()) -> HuggingfaceConfig:
     """Read a config.json.
 
     Parameters
@@ -134,17 +100,18 @@ def _parse(values, array_names):
     if not isinstance(architectures, list) or not isinstance(architectures[0], str):
         raise _unexpected('architectures', architectures, 'a list of names')
     family = _family(values, architectures[0], array_names)
-    for key, allowed, reason in _REQUIRED:
+    row = FAMILIES[family]
+    for key, allowed, reason in (*_REQUIREMENTS, *row.requirements):
         if values.get(key) is not None and values[key] not in allowed:
             raise ValueError(f'{key} is {reprlib.repr(values[key])}: {reason}')
-    fields = {} if family != 'distilbert' else dict(DISTILBERT)
-    for field, (names, default) in _KEYS[family].items():
+    fields = {'pooler_activation': row.pooler_activation, **row.fixed}
+    for field, (names, default) in row.keys.items():
         key = next((name for name in names if name in values), names[0])
         fields[field] = _CHECKS.get(field, _whole)(key, values.get(key, default))
-    _check_width(values, fields)
-    padding_id = _cut_positions(values, fields) if family == 'roberta' else 0
+    _check_width(values, fields, row)
+    padding_id = _cut_positions(values, fields, row) if row.positions_follow_padding else 0
     num_classes, labels = _classes(values)
-    config = BertConfig(pooler_activation='relu' if family == 'distilbert' else 'tanh', **fields)
+    config = BertConfig(**fields)
     problem_type = values.get('problem_type') or ''
     if problem_type not in ('', *PROBLEM_TYPES):
         raise _unexpected('problem_type', problem_type, f'one of {", ".join(PROBLEM_TYPES)}')
@@ -157,30 +124,28 @@ def _family(values, architecture, array_names):
     family = values.get('model_type')
     if family is None:
         # Not yet written in 2019.
-        found = [
-            name for name, spelled in CLASS_NAMES.items() if architecture.startswith(spelled)
+        candidates = [
+            name for name, row in FAMILIES.items() if architecture.startswith(row.class_prefix)
         ] or [
-            name
-            for name, spelling in SPELLINGS.items()
-            if any(array.startswith(spelling.prefix) for array in array_names)
+            family
+            for prefix, family in _FAMILY_OF_PREFIX.items()
+            if any(array.startswith(prefix) for array in array_names)
         ]
-        if len(found) != 1:
-            raise ValueError(f'has no model_type: add one of {", ".join(SPELLINGS)}')
-        return found[0]
-    if not isinstance(family, str) or family not in SPELLINGS:
-        near = nearest(family, SPELLINGS, cutoff=0.4)
+        if len(candidates) != 1:
+            raise ValueError(f'has no model_type: add one of {", ".join(FAMILIES)}')
+        return candidates[0]
+    if not isinstance(family, str) or family not in FAMILIES:
+        near = nearest(family, FAMILIES, cutoff=0.4)
         hint = f', the nearest is {near!r}' if near else ''
-        raise _unexpected('model_type', family, f'one of {", ".join(SPELLINGS)}{hint}')
+        raise _unexpected('model_type', family, f'one of {", ".join(FAMILIES)}{hint}')
     return family
 
 
-def _cut_positions(values, fields):
-    """RoBERTa's padding id; its positions begin after it."""
+def _cut_positions(values, fields, row):
+    """Leave out the positions up to the padding id, which is returned."""
     padding_id = values.get('pad_token_id')
     padding_id = (
-        _PADDING_IDS['roberta']
-        if padding_id is None
-        else _whole('pad_token_id', padding_id, least=0)
+        row.padding_id if padding_id is None else _whole('pad_token_id', padding_id, least=0)
     )
     if fields['max_length'] < padding_id + 2:
         raise _unexpected(
@@ -192,12 +157,15 @@ def _cut_positions(values, fields):
     return padding_id
 
 
-def _check_width(values, fields):
+def _check_width(values, fields, row):
     width, heads = fields['units'], fields['num_heads']
     if width % heads:
         raise ValueError(f'the width {width} is not a multiple of the {heads} attention heads')
     embedding = values.get('embedding_size')
-    if embedding is not None and embedding != width:
+    if 'embedding_units' in row.keys:
+        if fields['embedding_units'] == width and not row.always_projects:
+            fields['embedding_units'] = None
+    elif embedding is not None and embedding != width:
         raise ValueError(
             f'embedding_size is {reprlib.repr(embedding)}: an embedding narrower or '
             f'wider than the layers ({width}) is not supported'
@@ -261,9 +229,15 @@ def _unexpected(key, value, expected):
 
 
 def config_values(
-    config, family, heads, num_classes=None, labels=(), special_ids=None, problem_type=''
-):
-    """What config.json says of a network.
+    config: BertConfig,
+    family: str,
+    heads: Collection[str],
+    num_classes: Optional[int] = None,
+    labels: Tuple[str, ...] = (),
+    special_ids: Optional[Mapping[str, int]] = None,
+    problem_type: str = '',
+) -> Dict[str, Any]:
+    """Make the content of config.json for a network.
 
     Parameters
     ----------
@@ -284,25 +258,32 @@ def config_values(
     -------
     dict
     """
-    special_ids = {'pad_token_id': _PADDING_IDS.get(family, 0), **(special_ids or {})}
-    values = {
+    row = FAMILIES[family]
+    special_ids = {'pad_token_id': row.padding_id, **(special_ids or {})}
+    values: Dict[str, Any] = {
         'architectures': [_architecture(family, heads)],
         'model_type': family,
         'initializer_range': 0.02,
         'tie_word_embeddings': True,
         **special_ids,
     }
-    for field, (names, _) in _KEYS[family].items():
+    for field, (names, _) in row.keys.items():
         values[names[0]] = getattr(config, field)
-    activation = _KEYS[family]['activation'].names[0]
-    values[activation] = _ACTIVATIONS[config.activation][0]
-    values[_ATTENTION_DROPOUT.get(family, 'attention_probs_dropout_prob')] = config.dropout
-    if family != 'distilbert':
-        values['type_vocab_size'] = max(1, config.num_token_types)
-    if family == 'roberta':
-        values['max_position_embeddings'] += special_ids['pad_token_id'] + 1
+    if 'embedding_units' in row.keys:
+        if config.embedding_units == (None if row.always_projects else config.units):
+            raise ValueError(
+                f"embedding_units is {config.embedding_units}, transformers' {family} of width "
+                f'{config.units} has {"a number" if row.always_projects else "None or another"}'
+            )
+        values[row.keys['embedding_units'].names[0]] = config.embedding_width
+    values[row.keys['activation'].names[0]] = _ACTIVATIONS[config.activation][0]
+    values[row.attention_dropout] = config.dropout
+    if row.needs_token_types:
+        values[row.keys['num_token_types'].names[0]] = max(1, config.num_token_types)
+    if row.positions_follow_padding:
+        values[row.keys['max_length'].names[0]] += special_ids['pad_token_id'] + 1
     if labels or num_classes not in (None, 2):
-        labels = labels or tuple(f'LABEL_{i}' for i in range(num_classes))
+        labels = labels or tuple(f'LABEL_{i}' for i in range(num_classes or 0))
         values['id2label'] = {str(i): label for i, label in enumerate(labels)}
         values['label2id'] = {label: i for i, label in enumerate(labels)}
     if problem_type and 'classifier' in heads:
@@ -313,7 +294,7 @@ def config_values(
 def _architecture(family, heads):
     suffix = next(
         suffix
-        for needed, suffix in SPELLINGS[family].architectures.items()
+        for needed, suffix in NAME_MAPS[family].architectures.items()
         if set(needed) <= set(heads)
     )
-    return CLASS_NAMES[family] + suffix
+    return FAMILIES[family].class_prefix + suffix

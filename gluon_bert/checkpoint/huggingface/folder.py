@@ -1,8 +1,8 @@
-"""Folders of transformers: BERT, RoBERTa, DistilBERT and ERNIE, in and out.
+"""Folders of transformers, of every family of :mod:`gluon_bert.families`, in and out.
 
-RoBERTa's positions begin after the id of its padding token: the rows up to it are cut off when
-reading, and written as zeros. A token type embedding of one row of zeros adds nothing: it is left
-out when reading, and written where transformers wants one.
+The positions of RoBERTa and XLM-R begin after the id of the padding token: the rows up to it are
+cut off when reading, and written as zeros. A token type embedding of one row of zeros adds nothing:
+it is left out when reading, and written where transformers wants one.
 """
 
 from __future__ import annotations
@@ -13,16 +13,20 @@ import os
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Mapping
 
 import numpy as np
 
+from ..._internal.types import PathLike
 from ...data import read_max_tokens, read_tokenizer
-from ..arrays import changed, renamed, shape_of
+from ...families import FAMILIES
+from ..arrays import Arrays, shape_of, with_arrays, with_names
 from ..schema import Checkpoint
-from ..tensor_file import listing, plain
+from ..tensor_file import join_names, printable
 from .check import all_names, check_network, count_classes
 from .config import config_values, read_config
-from .names import SPELLINGS, find_heads, find_names, is_buffer
+from .name_maps import NAME_MAPS
+from .names import find_heads, find_names, is_buffer
 from .safetensors_file import SafetensorsFile, open_sharded, write_safetensors
 from .torch_file import TorchFile
 
@@ -40,7 +44,7 @@ _TOKEN_TYPES, _POSITIONS = 'token_type_embed.0.weight', 'encoder.position_weight
 _ROWS = 4096  # compared at a time
 
 
-def read_huggingface(path):
+def read_huggingface(path: PathLike) -> Checkpoint:
     """Read a folder that transformers wrote, or that it could read.
 
     Parameters
@@ -89,19 +93,24 @@ def read_huggingface(path):
     )
 
 
-def huggingface_arrays(tensors, family='bert', architecture='', padding_id=1):
-    """Arrays by transformers' names, as those of :mod:`gluon_bert.checkpoint.names`.
+def huggingface_arrays(
+    tensors: Mapping[str, np.ndarray],
+    family: str = 'bert',
+    architecture: str = '',
+    padding_id: int = 1,
+) -> Arrays:
+    """Give arrays by transformers' names those of :mod:`gluon_bert.checkpoint.names`.
 
     Parameters
     ----------
     tensors : mapping of str to numpy.ndarray
         Of a network of ``family``, with a head or without.
     family : str
-        'bert', 'roberta', 'distilbert' or 'ernie'.
+        Of :data:`.FAMILIES`.
     architecture : str
         transformers' class, if known; see :func:`.find_heads`.
     padding_id : int
-        Of a RoBERTa, whose positions begin at the row after it.
+        Of a family whose positions begin at the row after it, such as RoBERTa.
 
     Returns
     -------
@@ -119,18 +128,18 @@ def huggingface_arrays(tensors, family='bert', architecture='', padding_id=1):
     for name in names.values():
         if dtype(name) not in _FLOATS:
             raise ValueError(
-                f'{name} is of type {plain(dtype(name))}: expected one of {", ".join(_FLOATS)}'
+                f'{name} is of type {printable(dtype(name))}: expected one of {", ".join(_FLOATS)}'
             )
     known = {*names.values(), *copies}
     _warn_left_out([name for name in tensors if name not in known and not is_buffer(name, family)])
     if _TOKEN_TYPES in names and _adds_nothing(tensors, names[_TOKEN_TYPES]):
         del names[_TOKEN_TYPES]
-    if family == 'roberta' and _POSITIONS in names:
-        return _without_rows(renamed(tensors, names), _POSITIONS, padding_id + 1)
-    return renamed(tensors, names)
+    if FAMILIES[family].positions_follow_padding and _POSITIONS in names:
+        return _without_rows(with_names(tensors, names), _POSITIONS, padding_id + 1)
+    return with_names(tensors, names)
 
 
-def write_huggingface(checkpoint, folder):
+def write_huggingface(checkpoint: Checkpoint, folder: PathLike) -> None:
     """Write a folder that transformers opens: config.json, model.safetensors, tokenizer files.
 
     Parameters
@@ -196,7 +205,7 @@ def _to_checkpoint(tensors, described):
     _warn_left_out([name for name in arrays if name not in names])
     return replace(
         checkpoint,
-        arrays=renamed(arrays, {name: name for name in names}),
+        arrays=with_names(arrays, {name: name for name in names}),
         labels=labels if count_classes(checkpoint) else (),
         problem_type=described.problem_type,
     )
@@ -213,17 +222,17 @@ def _to_huggingface(checkpoint):
     names = check_network(checkpoint, num_classes)
     left = [name for name in arrays if name not in names and name != 'decoder.3.weight']
     if left:
-        raise ValueError(f"has {listing(left)}: transformers' {family} has no place for them")
+        raise ValueError(f"has {join_names(left)}: transformers' {family} has no place for them")
     special_ids = _special_ids(checkpoint)
     values = config_values(
         config, family, checkpoint.heads, num_classes, labels, special_ids, checkpoint.problem_type
     )
-    if family == 'roberta':
+    if FAMILIES[family].positions_follow_padding:
         arrays = _with_zeros(arrays, _POSITIONS, values['pad_token_id'] + 1)
-    if family != 'distilbert' and not config.num_token_types:
+    if FAMILIES[family].needs_token_types and not config.num_token_types:
         names[_TOKEN_TYPES] = all_names(family, config, checkpoint.heads)[_TOKEN_TYPES]
         arrays = _with_token_type(arrays)
-    return renamed(arrays, {theirs: name for name, theirs in names.items()}), values
+    return with_names(arrays, {theirs: name for name, theirs in names.items()}), values
 
 
 def _save_tokenizer(checkpoint, folder):
@@ -241,19 +250,19 @@ def _save_tokenizer(checkpoint, folder):
 def _special_ids(checkpoint):
     """The ids that config.json repeats from the vocabulary."""
     vocab = getattr(checkpoint.tokenizer, 'vocab', None)
-    tokens = {'pad_token_id': getattr(vocab, 'padding_token', None)}
-    if checkpoint.family == 'roberta':
-        tokens['bos_token_id'] = getattr(vocab, 'cls_token', None)
-        tokens['eos_token_id'] = getattr(vocab, 'sep_token', None)
+    tokens = {
+        key: getattr(vocab, token, None)
+        for key, token in FAMILIES[checkpoint.family].special_ids.items()
+    }
     return {key: int(vocab[token]) for key, token in tokens.items() if token is not None}
 
 
 def _check_copies(tensors, names, family):
     """The names of arrays that are there twice; ValueError if the second is another."""
-    spelling, copies = SPELLINGS[family], []
+    name_map, copies = NAME_MAPS[family], []
     for copy, common in (
-        (spelling.decoder_weight, 'word_embed.0.weight'),
-        (spelling.decoder_bias, 'decoder.3.bias'),
+        (name_map.decoder_weight, 'word_embed.0.weight'),
+        (name_map.decoder_bias, 'decoder.3.bias'),
     ):
         if copy in tensors and common in names:
             if not _equal(tensors, copy, names[common]):
@@ -282,7 +291,9 @@ def _adds_nothing(tensors, name):
 def _without_rows(arrays, name, count):
     """The same arrays, one without its first rows."""
     first, *others = shape_of(arrays, name) or (0,)
-    return changed(arrays, {name: ((max(0, first - count), *others), lambda: arrays[name][count:])})
+    return with_arrays(
+        arrays, {name: ((max(0, first - count), *others), lambda: arrays[name][count:])}
+    )
 
 
 def _with_zeros(arrays, name, count):
@@ -293,17 +304,17 @@ def _with_zeros(arrays, name, count):
         array = arrays[name]
         return np.concatenate([np.zeros((count, *others), array.dtype), array])
 
-    return changed(arrays, {name: ((first + count, *others), read)})
+    return with_arrays(arrays, {name: ((first + count, *others), read)})
 
 
 def _with_token_type(arrays):
     """The same arrays, and a token type embedding of one row of zeros."""
     shape = (1, *shape_of(arrays, _POSITIONS)[1:])
-    return changed(
+    return with_arrays(
         arrays, {_TOKEN_TYPES: (shape, lambda: np.zeros(shape, arrays[_POSITIONS].dtype))}
     )
 
 
 def _warn_left_out(names):
     if names:
-        logger.warning('left out, being of no known part of the network: %s', listing(names))
+        logger.warning('left out, being of no known part of the network: %s', join_names(names))

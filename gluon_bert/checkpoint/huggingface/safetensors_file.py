@@ -9,13 +9,15 @@ copied; and no BF16.
 from __future__ import annotations
 
 import json
-from typing import NamedTuple, Tuple
+from pathlib import Path
+from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional, Tuple
 
 import numpy as np
 
 from ..._internal.files import atomic_path
 from ..._internal.json import parse_json
-from ..tensor_file import DTYPES, TensorFile, existing, num_bytes, short
+from ..._internal.types import PathLike
+from ..tensor_file import DTYPES, TensorFile, abbreviate, existing, num_bytes
 
 _WRITTEN = {stored: name for name, stored in DTYPES.items() if name != 'BF16'}
 
@@ -54,7 +56,7 @@ class SafetensorsFile(TensorFile):
         not one of F64, F32, F16, BF16, I64, I32, I16, I8, U8 and BOOL.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: PathLike) -> None:
         super().__init__(path)
         size = self._stamp[1]
         try:
@@ -77,7 +79,7 @@ class SafetensorsFile(TensorFile):
         entry = self._entry(name)
         if entry.dtype not in DTYPES:
             raise ValueError(
-                f'{self.path}: tensor {short(name)} is of type {short(entry.dtype)}: '
+                f'{self.path}: tensor {abbreviate(name)} is of type {abbreviate(entry.dtype)}: '
                 f'expected one of {", ".join(DTYPES)}'
             )
         count = (entry.end - entry.begin) // DTYPES[entry.dtype].itemsize
@@ -87,21 +89,21 @@ class SafetensorsFile(TensorFile):
 class ShardedTensors(TensorFile):
     """Tensors spread over several files; made by :func:`open_sharded`."""
 
-    def __init__(self, path, files):
+    def __init__(self, path: PathLike, files: Mapping[str, Any]) -> None:
         super().__init__(path)
-        self._entries = files  # name -> open file
+        self._entries = dict(files)  # name -> open file
 
     def __getitem__(self, name):
         return self._entry(name)[name]
 
-    def shape(self, name):
+    def shape(self, name: str) -> Tuple[int, ...]:
         return self._entry(name).shape(name)
 
-    def dtype(self, name):
+    def dtype(self, name: str) -> str:
         return self._entry(name).dtype(name)
 
 
-def open_sharded(index_path, open_file):
+def open_sharded(index_path: PathLike, open_file: Callable[[Path], Any]) -> ShardedTensors:
     """Open the shards that a ``*.index.json`` lists.
 
     Parameters
@@ -139,7 +141,7 @@ def open_sharded(index_path, open_file):
                 or any(mark in shard for mark in '/\\:')
             ):
                 raise ValueError(
-                    f'tensor {short(name)} is said to be in {short(shard)}: expected '
+                    f'tensor {abbreviate(name)} is said to be in {abbreviate(shard)}: expected '
                     'a file name in the same folder'
                 )
     except ValueError as error:
@@ -147,11 +149,13 @@ def open_sharded(index_path, open_file):
     files = {shard: open_file(path.parent / shard) for shard in sorted({*shards.values()})}
     for name, shard in shards.items():
         if name not in files[shard]:
-            raise ValueError(f'{path}: lists tensor {short(name)} in {shard}, where it is not')
+            raise ValueError(f'{path}: lists tensor {abbreviate(name)} in {shard}, where it is not')
     return ShardedTensors(path, {name: files[shard] for name, shard in shards.items()})
 
 
-def write_safetensors(path, arrays, metadata=None):
+def write_safetensors(
+    path: PathLike, arrays: Mapping[str, np.ndarray], metadata: Optional[Mapping[str, str]] = None
+) -> None:
     """Write named arrays as a safetensors file, whole or not at all.
 
     One array at a time is in memory: ``arrays`` may be a mapping that reads each when asked for; it
@@ -173,7 +177,8 @@ def write_safetensors(path, arrays, metadata=None):
     described = {name: _describe(name, arrays[name]) for name in arrays}
     order = list(DTYPES)
     names = sorted(described, key=lambda name: (order.index(described[name][0]), name))
-    header, end = {}, 0
+    header: Dict[str, Any] = {}
+    end = 0
     if metadata:
         if not _texts([*metadata, *metadata.values()]):
             raise TypeError('metadata: expected text by text')
@@ -196,7 +201,7 @@ def write_safetensors(path, arrays, metadata=None):
 
 def _check_entry(name, entry, start):
     """An entry of the header; ``start`` is where in the file the tensors begin."""
-    where = f'tensor {short(name)}'
+    where = f'tensor {abbreviate(name)}'
     if not isinstance(entry, dict):
         raise ValueError(f'{where} is not an object')
     dtype, shape, offsets = (entry.get(key) for key in ('dtype', 'shape', 'data_offsets'))
@@ -230,7 +235,7 @@ def _check_cover(entries, start, size):
     for name, entry in sorted(entries.items(), key=lambda item: item[1][2:]):
         if entry.begin != end:
             raise ValueError(
-                f'tensor {short(name)} begins at byte {entry.begin} where the one '
+                f'tensor {abbreviate(name)} begins at byte {entry.begin} where the one '
                 f'before it ends at {end}'
             )
         end = entry.end

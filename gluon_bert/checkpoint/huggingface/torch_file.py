@@ -17,7 +17,8 @@ from collections import namedtuple
 
 import numpy as np
 
-from ..tensor_file import DTYPES, TensorFile, num_bytes, short
+from ..._internal.types import PathLike
+from ..tensor_file import DTYPES, TensorFile, abbreviate, num_bytes
 
 _STORAGES = {
     f'torch.{name}Storage': dtype
@@ -71,7 +72,7 @@ _Tensor = namedtuple('_Tensor', 'key dtype offset shape strides')
 class TorchFile(TensorFile):
     """The state dict of a PyTorch file: name -> numpy.ndarray, each read when asked for.
 
-    A state dict inside a training checkpoint, under ``state_dict`` or ``model``, is found; what is
+    A state dict inside a training checkpoint, under ``state_dict`` or ``model``, is taken; what is
     not a tensor is left out. BF16 comes as float32, bit for bit.
 
     Parameters
@@ -87,7 +88,7 @@ class TorchFile(TensorFile):
         run code to be loaded.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: PathLike) -> None:
         super().__init__(path)
         size = self._stamp[1]
         try:
@@ -146,7 +147,7 @@ class _Window:
 
 
 class _Pickle:
-    """What the pickle at this place of a file describes, as ``value``, and its ``storages``."""
+    """The ``value`` that the pickle at this place of a file describes, and its ``storages``."""
 
     def __init__(self, file, size):
         self.stack, self.outer, self.memo, self.storages = [], [], {}, {}
@@ -202,7 +203,7 @@ class _Pickle:
         self.spend(3)  # it takes as long as three others
         name = '.'.join(parts)
         if name not in _STORAGES and name not in _FUNCTIONS:
-            raise ValueError(f'it names {short(name)}: loading it would run code')
+            raise ValueError(f'it names {abbreviate(name)}: loading it would run code')
         self.push(_Global(name))
 
     def reduce(self, _):
@@ -236,7 +237,7 @@ class _Pickle:
             raise ValueError('its pickle refers to something outside that is not a storage')
         storage = _Storage(key, _STORAGES[storage_class.name], count)
         if self.storages.setdefault(key, storage) != storage:
-            raise ValueError(f'it has storage {short(key)} twice, differently')
+            raise ValueError(f'it has storage {abbreviate(key)} twice, differently')
         self.push(storage)
 
 
@@ -271,6 +272,7 @@ _FUNCTIONS = {
     'torch._utils._rebuild_tensor_v2': _rebuild_tensor,
     'torch._utils._rebuild_parameter': lambda pickle, data, requires_grad, hooks: data,
 }
+_CONSTANTS = {'NONE': None, 'NEWTRUE': True, 'NEWFALSE': False, 'EMPTY_TUPLE': ()}
 _ACTIONS = {
     **dict.fromkeys(('PROTO', 'FRAME', 'STOP'), lambda pickle, _: None),
     **dict.fromkeys(
@@ -290,19 +292,16 @@ _ACTIONS = {
         _Pickle.push,
     ),
     **{
-        name: lambda pickle, _, value=value: pickle.push(value)
-        for name, value in (
-            ('NONE', None),
-            ('NEWTRUE', True),
-            ('NEWFALSE', False),
-            ('EMPTY_TUPLE', ()),
-        )
+        name: lambda pickle, _, value=value: pickle.push(value)  # type: ignore[misc]
+        for name, value in _CONSTANTS.items()
     },
     'EMPTY_DICT': lambda pickle, _: pickle.push({}),
     'EMPTY_LIST': lambda pickle, _: pickle.push([]),
     'MARK': _Pickle.mark,
     **{
-        f'TUPLE{count}': lambda pickle, _, count=count: pickle.push(tuple(pickle.pop(count)))
+        f'TUPLE{count}': lambda pickle, _, count=count: pickle.push(  # type: ignore[misc]
+            tuple(pickle.pop(count))
+        )
         for count in (1, 2, 3)
     },
     'TUPLE': lambda pickle, _: pickle.push(tuple(pickle.since_mark())),
@@ -331,7 +330,7 @@ def _read_zip(file, size):
     archive = next(iter(members), '').split('/')[0]
     for name in members:
         if not name.startswith(f'{archive}/') or '..' in name.split('/') or '\\' in name:
-            raise ValueError(f'its member {short(name)} is outside of {short(archive)}')
+            raise ValueError(f'its member {abbreviate(name)} is outside of {abbreviate(archive)}')
     order, length = members.get(f'{archive}/byteorder', (0, 0))
     file.seek(order)
     if length and file.read(length) != b'little':
@@ -345,7 +344,7 @@ def _read_zip(file, size):
     for key, storage in content.storages.items():
         positions[key], length = members.get(f'{archive}/data/{key}', (0, -1))
         if length != storage.count * DTYPES[storage.dtype].itemsize:
-            raise ValueError(f'its storage {short(key)} is absent or of another size')
+            raise ValueError(f'its storage {abbreviate(key)} is absent or of another size')
     return content.value, positions
 
 
@@ -354,7 +353,7 @@ def _members(file, size):
     members = {}
     with zipfile.ZipFile(_Window(file, 3 * _MAX_DIRECTORY, _MAX_DIRECTORY)) as archive:
         for member in archive.infolist():
-            where = f'its member {short(member.filename)}'
+            where = f'its member {abbreviate(member.filename)}'
             if (
                 member.compress_type != zipfile.ZIP_STORED
                 or member.flag_bits & 1
@@ -399,7 +398,7 @@ def _read_stream(file, size):
         positions[key] = file.tell()
         end = positions[key] + count * DTYPES[storage.dtype].itemsize
         if count != storage.count or end > size:
-            raise ValueError(f'its storage {short(key)} is cut off or of another size')
+            raise ValueError(f'its storage {abbreviate(key)} is cut off or of another size')
         file.seek(end)
     if file.tell() != size:
         raise ValueError(f'its storages end at byte {file.tell()} and the file at {size}')

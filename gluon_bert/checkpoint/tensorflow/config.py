@@ -1,13 +1,16 @@
-"""What lies beside the variables of Google's BERT: ``bert_config.json`` and ``vocab.txt``."""
+"""Files beside the variables of Google's BERT: ``bert_config.json`` and ``vocab.txt``."""
 
 from __future__ import annotations
 
 import re
 import reprlib
+from dataclasses import MISSING, fields
 from pathlib import Path
+from typing import Any, Dict, Optional
 
 from ... import data
 from ..._internal.json import read_json
+from ..._internal.types import PathLike
 from ...config import BertConfig
 
 CONFIG = 'bert_config.json'
@@ -33,8 +36,8 @@ _ACTIVATIONS = {'gelu': 'gelu', 'gelu_new': 'gelu_tanh', 'gelu_tanh': 'gelu_tanh
 _CASES = re.compile(r'(?:^|[^a-z])(uncased|cased|chinese|multilingual)(?![a-z])')
 
 
-def read_config(folder):
-    """The configuration in a folder's ``bert_config.json``; other keys may be there.
+def read_config(folder: PathLike) -> BertConfig:
+    """Read the configuration in a folder's ``bert_config.json``; it may have other keys.
 
     Parameters
     ----------
@@ -71,8 +74,8 @@ def read_config(folder):
         raise ValueError(f'{path}: {error}') from None
 
 
-def config_values(config):
-    """What ``bert_config.json`` says of a network.
+def config_values(config: BertConfig) -> Dict[str, Any]:
+    """Make the content of ``bert_config.json`` for a network.
 
     Parameters
     ----------
@@ -93,6 +96,11 @@ def config_values(config):
         raise ValueError(
             f"pooler_activation={config.pooler_activation!r}, Google's BERT has 'tanh'"
         )
+    for field in fields(config):
+        if field.default is not MISSING and getattr(config, field.name) != field.default:
+            raise ValueError(
+                f"{field.name}={getattr(config, field.name)!r}, Google's BERT has {field.default!r}"
+            )
     values = {key: getattr(config, field) for key, field in _KEYS.items()}
     values.update((key, getattr(config, field)) for key, (field, _) in _NUMBERS.items())
     values['attention_probs_dropout_prob'] = config.dropout
@@ -102,8 +110,8 @@ def config_values(config):
     return values
 
 
-def read_tokenizer(folder, config):
-    """The tokenizer of a folder; None if it has no vocabulary.
+def read_tokenizer(folder: PathLike, config: BertConfig) -> Optional[data.SubwordTokenizer]:
+    """Read the tokenizer of a folder; None if it has no vocabulary.
 
     Whether it lower-cases is taken from ``do_lower_case`` in ``tokenizer_config.json`` or
     ``bert_config.json``, else from the folder's name, else from the vocabulary.

@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from ..._internal.files import write_text
+from ..._internal.types import PathLike
+from ...families import FAMILIES
 from ..arrays import Arrays, shape_of
 from ..schema import Checkpoint
-from ..tensor_file import listing, plain
+from ..tensor_file import join_names, printable
 from .config import CONFIG, VOCAB, config_values, read_config, read_tokenizer
 from .names import HEADS, encoder_variables, head_variables
 from .tensor_bundle import TensorBundle, write_bundle
@@ -26,7 +28,7 @@ _SLOTS = ('adam_m', 'adam_v', 'Adam', 'Adam_1')
 _FLOATS = ('float32', 'float16', 'bfloat16', 'float64')
 
 
-def read_tensorflow(path, tokenizer=True):
+def read_tensorflow(path: PathLike, tokenizer: bool = True) -> Checkpoint:
     """Read a checkpoint of Google's BERT, without TensorFlow.
 
     A variable is read from the data file, and its checksum verified, when it is asked for. Those
@@ -76,7 +78,7 @@ def read_tensorflow(path, tokenizer=True):
     )
 
 
-def write_tensorflow(checkpoint, folder):
+def write_tensorflow(checkpoint: Checkpoint, folder: PathLike) -> None:
     """Write a checkpoint as Google's BERT, which TensorFlow reads.
 
     Parameters
@@ -150,7 +152,7 @@ def _find_prefix(path):
         if name in names:
             return path / name
     raise ValueError(
-        f'{path}: has {len(names)} checkpoints, give the path of one: {listing(names, 10)}'
+        f'{path}: has {len(names)} checkpoints, give the path of one: {join_names(names, 10)}'
     )
 
 
@@ -177,33 +179,33 @@ def _find_variables(bundle, config):
         for name in shapes
         if name.rpartition('/')[0] not in shapes and name.rpartition('/')[2] not in _SLOTS
     ]
-    found = {name: name for name in names}
-    found.update((name[len(scope) :], name) for name in names if name.startswith(scope))
+    variable_names = {name: name for name in names}
+    variable_names.update((name[len(scope) :], name) for name in names if name.startswith(scope))
     wanted = encoder_variables(config)
-    output = shapes.get(found.get('output_weights')) or (1,)
+    output = shapes.get(variable_names.get('output_weights')) or (1,)
     for head in HEADS:
         variables = head_variables(config, head, num_classes=output[0])
-        if any(variable.name in found for variable in variables):
+        if any(variable.name in variable_names for variable in variables):
             wanted += variables
-    _check_names(found, [variable.name for variable in wanted], config)
+    _check_names(variable_names, [variable.name for variable in wanted], config)
     for variable in wanted:
-        stored = found[variable.name]
+        stored = variable_names[variable.name]
         if shapes[stored] != variable.shape or dtypes[stored] not in _FLOATS:
             raise ValueError(
-                f'{plain(stored)} is {dtypes[stored]} of shape {shapes[stored]}, '
+                f'{printable(stored)} is {dtypes[stored]} of shape {shapes[stored]}, '
                 f'{CONFIG} calls for floats of shape {variable.shape}'
             )
-    return [(variable, found[variable.name]) for variable in wanted]
+    return [(variable, variable_names[variable.name]) for variable in wanted]
 
 
-def _check_names(found, wanted, config):
-    missing = [name for name in wanted if name not in found]
+def _check_names(variable_names, wanted, config):
+    missing = [name for name in wanted if name not in variable_names]
     if missing:
-        raise ValueError(f'has no variable {listing(missing)}')
-    unknown = {name for name in found if name.startswith('bert/')} - {*wanted}
+        raise ValueError(f'has no variable {join_names(missing)}')
+    unknown = {name for name in variable_names if name.startswith('bert/')} - {*wanted}
     if unknown:
         raise ValueError(
-            f'has {listing(sorted(unknown))}, which a BERT of {config.num_layers} '
+            f'has {join_names(sorted(unknown))}, which a BERT of {config.num_layers} '
             f'layers does not have'
         )
 
@@ -218,11 +220,11 @@ def _find_scope(names):
     if len(scopes) == 1:
         return scopes[0]
     if scopes:
-        raise ValueError(f'has several networks, in {listing(scopes)}; only one can be read')
+        raise ValueError(f'has several networks, in {join_names(scopes)}; only one can be read')
     kind = (
         'an object-based checkpoint of TensorFlow 2'
         if _OBJECT_GRAPH in names
-        else f'its variables are {listing(sorted(names)) or "none"}'
+        else f'its variables are {join_names(sorted(names)) or "none"}'
     )
     raise ValueError(f"has no variable {_WORD_EMBEDDING}: not Google's BERT ({kind})")
 
@@ -230,8 +232,9 @@ def _find_scope(names):
 def _written_variables(checkpoint):
     """The variables for the arrays of a checkpoint."""
     arrays, heads = checkpoint.arrays, checkpoint.heads
-    if checkpoint.family != 'bert':
-        raise ValueError(f"family={checkpoint.family!r}, only 'bert' can be")
+    if 'tensorflow' not in FAMILIES[checkpoint.family].formats:
+        families = [name for name, row in FAMILIES.items() if 'tensorflow' in row.formats]
+        raise ValueError(f'family={checkpoint.family!r}: expected {" or ".join(families)}')
     if {'classifier', 'tagger'} <= {*heads}:
         raise ValueError('it has a classifier and a tagger, which have the same names')
     variables = encoder_variables(checkpoint.config)
@@ -250,5 +253,5 @@ def _written_variables(checkpoint):
             )
     unknown = sorted(set(arrays) - {variable.common for variable in variables})
     if unknown:
-        raise ValueError(f'{listing(unknown)} has no name there')
+        raise ValueError(f'{join_names(unknown)} has no name there')
     return variables

@@ -7,7 +7,9 @@ the number itself. A ``kernel`` is stored as (in, out), every other matrix as (o
 
 from __future__ import annotations
 
-from typing import NamedTuple, Tuple
+from typing import List, NamedTuple, Tuple
+
+from ...config import BertConfig
 
 EMBEDDINGS = (
     ('word_embed.0.weight', 'bert/embeddings/word_embeddings', 'VC'),
@@ -88,18 +90,18 @@ class Variable(NamedTuple):
     shape: Tuple[int, ...]
 
     @property
-    def transposed(self):
-        """Whether the common array is the variable transposed."""
+    def transposed(self) -> bool:
+        """True if the common array is the variable transposed."""
         return self.name.endswith('/kernel')
 
     @property
-    def common_shape(self):
+    def common_shape(self) -> Tuple[int, ...]:
         """The shape of the common array."""
         return self.shape[::-1] if self.transposed else self.shape
 
 
-def encoder_variables(config):
-    """The variables of an encoder without its pooler.
+def encoder_variables(config: BertConfig) -> List[Variable]:
+    """List the variables of an encoder without its pooler.
 
     Parameters
     ----------
@@ -118,8 +120,8 @@ def encoder_variables(config):
     return _variables([*embeddings, *layers], config)
 
 
-def head_variables(config, head, num_classes=1):
-    """The variables of a head.
+def head_variables(config: BertConfig, head: str, num_classes: int = 1) -> List[Variable]:
+    """List the variables of a head.
 
     Parameters
     ----------

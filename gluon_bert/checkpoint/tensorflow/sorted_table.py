@@ -7,7 +7,11 @@ whatever is wrong with a table is a ValueError that says so, without the name of
 
 from __future__ import annotations
 
+from typing import Any, Iterator, Sequence, Tuple
+
 import google_crc32c
+
+from ..._internal.protobuf import encode_varint, read_varint
 
 MAX_BYTES = 1 << 20  # of a table, packed or not
 MAX_KEY = 2048  # bytes
@@ -19,8 +23,8 @@ _TRAILER = 5  # bytes after a block: how it is compressed, its checksum
 _WORD = 0xFFFFFFFF
 
 
-def checksum(data, chunk=1 << 20):
-    """The masked CRC-32C that tables and tensors have.
+def checksum(data: Any, chunk: int = 1 << 20) -> int:
+    """Compute the masked CRC-32C that tables and tensors have.
 
     Parameters
     ----------
@@ -36,8 +40,8 @@ def checksum(data, chunk=1 << 20):
     return ((value >> 15 | value << 17) + 0xA282EAD8) & _WORD
 
 
-def read_table(data):
-    """The pairs of a table.
+def read_table(data: bytes) -> Iterator[Tuple[bytes, bytes]]:
+    """Read the pairs of a table.
 
     Parameters
     ----------
@@ -74,8 +78,8 @@ def read_table(data):
         yield from _read_pairs(block)
 
 
-def encode_table(pairs):
-    """A table of one block.
+def encode_table(pairs: Sequence[Tuple[bytes, bytes]]) -> bytes:
+    """Make a table of one block.
 
     Parameters
     ----------
@@ -95,32 +99,8 @@ def encode_table(pairs):
     return table + _with_trailer(index) + footer.ljust(_FOOTER - len(_MAGIC), b'\0') + _MAGIC
 
 
-def read_varint(data, position):
-    """A whole number below 2^64, seven bits a byte, and the position after it."""
-    value = 0
-    for shift in range(0, 64, 7):
-        if position >= len(data):
-            raise ValueError('it ends too early')
-        byte = data[position]
-        position += 1
-        value |= (byte & 127) << shift
-        if byte < 128:
-            return value & 0xFFFFFFFFFFFFFFFF, position
-    raise ValueError('a number in it does not end')
-
-
-def encode_varint(value):
-    """The bytes that :func:`read_varint` reads as ``value``."""
-    result = bytearray()
-    while value > 127:
-        result.append(value & 127 | 128)
-        value >>= 7
-    result.append(value)
-    return bytes(result)
-
-
-def take(data, position, size):
-    """The next ``size`` bytes, and the position after them."""
+def take(data: bytes, position: int, size: int) -> Tuple[bytes, int]:
+    """Take the next ``size`` bytes; they and the position after them."""
     if size > len(data) - position:
         raise ValueError('it ends too early')
     return data[position : position + size], position + size

@@ -9,23 +9,16 @@ from __future__ import annotations
 
 import math
 import os
-from typing import NamedTuple, Tuple
+from typing import Dict, Mapping, NamedTuple, Tuple
 
 import numpy as np
 
 from ..._internal.files import atomic_path
+from ..._internal.protobuf import BYTES, FIXED32, VARINT, encode_bytes, encode_varint, read_fields
+from ..._internal.types import PathLike
 from ..arrays import NamedEntries
-from ..tensor_file import plain
-from .sorted_table import (
-    MAX_BYTES,
-    MAX_KEY,
-    checksum,
-    encode_table,
-    encode_varint,
-    read_table,
-    read_varint,
-    take,
-)
+from ..tensor_file import printable
+from .sorted_table import MAX_BYTES, MAX_KEY, checksum, encode_table, read_table
 
 _MAX_TENSORS = 10_000  # BERT-large with its Adam slots has 1200
 _MAX_TENSOR = 1 << 34  # bytes
@@ -59,7 +52,6 @@ _TYPES = {
 _NUMBERS = {
     stored: number for number, (name, stored) in _TYPES.items() if stored and name != 'bfloat16'
 }
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5  # how a field of a protocol buffer is stored
 
 
 class TensorBundle(NamedEntries):
@@ -83,7 +75,7 @@ class TensorBundle(NamedEntries):
         stored in slices (a partitioned variable).
     """
 
-    def __init__(self, prefix):
+    def __init__(self, prefix: PathLike) -> None:
         self.prefix = os.fspath(prefix)
         self._index = f'{self.prefix}.index'
         if not os.path.isfile(self._index):
@@ -104,17 +96,17 @@ class TensorBundle(NamedEntries):
         entry = self._entries[name]
         if entry.is_partitioned:
             raise ValueError(
-                f'{self._index}: {plain(name)} is stored in slices (a partitioned '
+                f'{self._index}: {printable(name)} is stored in slices (a partitioned '
                 f'variable), only whole variables can be read'
             )
         stored = _stored(entry.type)
         if stored is None:
             raise ValueError(
-                f'{self._index}: {plain(name)} is of type {_type_name(entry.type)}, '
+                f'{self._index}: {printable(name)} is of type {_type_name(entry.type)}, '
                 f'only numbers can be read'
             )
         path = f'{self.prefix}.data-{entry.shard:05d}-of-{self._num_shards:05d}'
-        raw = _read_bytes(path, plain(name), entry)
+        raw = _read_bytes(path, printable(name), entry)
         if _type_name(entry.type) == 'bool':
             array = raw.astype(bool)  # any byte but 0 is true
         elif _type_name(entry.type) == 'bfloat16':
@@ -124,17 +116,17 @@ class TensorBundle(NamedEntries):
         return array.reshape(entry.shape)
 
     @property
-    def shapes(self):
+    def shapes(self) -> Dict[str, Tuple[int, ...]]:
         """Shape of each tensor, as dict of str to tuple of int."""
         return {name: entry.shape for name, entry in self._entries.items()}
 
     @property
-    def dtypes(self):
+    def dtypes(self) -> Dict[str, str]:
         """TensorFlow's name of each tensor's type, as dict of str to str."""
         return {name: _type_name(entry.type) for name, entry in self._entries.items()}
 
 
-def write_bundle(prefix, tensors):
+def write_bundle(prefix: PathLike, tensors: Mapping[str, np.ndarray]) -> None:
     """Write a checkpoint that TensorFlow reads: an index and one data file.
 
     One tensor at a time is in memory if ``tensors`` is lazy. Both files are whole or not there.
@@ -261,7 +253,7 @@ def _read_entry(name, value, num_shards):
     name = repr(name[:80])
     fields = _read_message(value)
     shape = _read_message(_bytes(fields, 2))
-    sizes = shape.get((2, _BYTES), [])
+    sizes = shape.get((2, BYTES), [])
     if len(sizes) > _MAX_DIMENSIONS or _number(shape, 3):
         raise ValueError(
             f'{name} has an unknown number of dimensions, or more than {_MAX_DIMENSIONS}'
@@ -272,8 +264,8 @@ def _read_entry(name, value, num_shards):
         shard=_number(fields, 3),
         offset=_number(fields, 4),
         size=_number(fields, 5),
-        checksum=int.from_bytes(fields.get((6, _FIXED32), [b''])[-1], 'little'),
-        is_partitioned=(7, _BYTES) in fields,
+        checksum=int.from_bytes(fields.get((6, FIXED32), [b''])[-1], 'little'),
+        is_partitioned=(7, BYTES) in fields,
     )
     stored = _stored(entry.type)
     item_size = np.dtype(stored).itemsize if stored else 1
@@ -303,11 +295,11 @@ def _write_tensor(file, prefix, name, array):
         raise ValueError(f'{prefix}: {name} is of type {array.dtype}, which cannot be written')
     raw, offset = array.reshape(-1).view('u1'), file.tell()
     file.write(raw)
-    sizes = b''.join(_encode_bytes(2, b'\x08' + encode_varint(size)) for size in array.shape)
+    sizes = b''.join(encode_bytes(2, b'\x08' + encode_varint(size)) for size in array.shape)
     return (
         b'\x08'
         + encode_varint(_NUMBERS[array.dtype.str])
-        + _encode_bytes(2, sizes)
+        + encode_bytes(2, sizes)
         + b'\x20'
         + encode_varint(offset)
         + b'\x28'
@@ -318,33 +310,18 @@ def _write_tensor(file, prefix, name, array):
 
 
 def _read_message(data):
-    """The fields of a protocol buffer: {(number, how it is stored): list of values}."""
-    fields, position = {}, 0
-    while position < len(data):
-        tag, position = read_varint(data, position)
-        stored = tag & 7
-        if stored == _VARINT:
-            value, position = read_varint(data, position)
-        elif stored == _BYTES:
-            size, position = read_varint(data, position)
-            value, position = take(data, position, size)
-        elif stored in (_FIXED32, _FIXED64):
-            value, position = take(data, position, 4 if stored == _FIXED32 else 8)
-        else:
-            raise ValueError(f'a field is stored in the unknown way {stored}')
-        fields.setdefault((tag >> 3, stored), []).append(value)
+    """Gather the fields of a message: {(number, how it is stored): list of values}."""
+    fields = {}
+    for number, stored, value in read_fields(data):
+        fields.setdefault((number, stored), []).append(value)
     return fields
 
 
 def _number(fields, number):
     """A signed whole number of a protocol buffer; 0 if absent."""
-    value = fields.get((number, _VARINT), [0])[-1]
+    value = fields.get((number, VARINT), [0])[-1]
     return value - (1 << 64) if value >> 63 else value
 
 
 def _bytes(fields, number):
-    return fields.get((number, _BYTES), [b''])[-1]
-
-
-def _encode_bytes(number, content):
-    return encode_varint(number << 3 | _BYTES) + encode_varint(len(content)) + content
+    return fields.get((number, BYTES), [b''])[-1]

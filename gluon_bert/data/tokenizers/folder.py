@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Optional
 
 from ..._internal.json import read_json
 from ..._internal.types import PathLike
+from ...families import FAMILIES
 from .base import FILE_ROLES, ROLES
 from .byte_pair import SPACE, BytePairTokenizer
 from .sentencepiece import SentencePieceTokenizer, read_sentencepiece_vocab
+from .sentencepiece_styles import STYLES, find_style
 from .vocabulary import read_vocab
 from .vocabulary_ids import (
     build_vocab,
@@ -33,7 +35,8 @@ def read_tokenizer(folder: PathLike, lower: Optional[bool] = None) -> Optional[S
 
     It is built from the first of these in the folder:
 
-    1. a SentencePiece model: ``tokenizer.model``, ``spiece.model`` or ``*.spiece``;
+    1. a SentencePiece model: ``tokenizer.model``, ``sentencepiece.bpe.model``, ``spiece.model`` or
+       ``*.spiece``;
     2. a byte-level BPE: ``merges.txt`` or GluonNLP's ``*bpe_ranks*.json``, with ``vocab.json`` or
        GluonNLP's ``*.vocab``;
     3. a WordPiece vocabulary: ``vocab.txt``, or GluonNLP's JSON as ``vocab.json`` or ``*.vocab``;
@@ -65,7 +68,7 @@ def read_tokenizer(folder: PathLike, lower: Optional[bool] = None) -> Optional[S
     if not folder.is_dir():
         raise FileNotFoundError(f'{folder}: no such folder')
     settings = _Settings(folder)
-    model = _find(folder, 'tokenizer.model', 'spiece.model', '*.spiece')
+    model = _find(folder, 'tokenizer.model', 'sentencepiece.bpe.model', 'spiece.model', '*.spiece')
     if model is not None:
         return _sentencepiece(model, settings, lower)
     merges = _find(folder, 'merges.txt', '*bpe_ranks*.json')
@@ -118,6 +121,7 @@ class _Settings:
             **_read_object(self._path),
         }
         self.tokenizer_json = _read_object(folder / _TOKENIZER_JSON)
+        self._network = _read_object(folder / 'config.json')
 
     def special_tokens(self, **others):
         """Return the named special tokens by GluonNLP's names, completed from ``others``."""
@@ -142,6 +146,12 @@ class _Settings:
         return next((item for item in (value, *others) if isinstance(item, bool)), None)
 
     @property
+    def strip_accents(self):
+        """Whether accents are removed, or None; ALBERT's files say whether they are kept."""
+        keep = self.flag('keep_accents')
+        return self.flag('strip_accents', None if keep is None else not keep)
+
+    @property
     def max_input_chars_per_word(self):
         """The longest word in characters, or None."""
         name = 'max_input_chars_per_word'
@@ -155,6 +165,14 @@ class _Settings:
         return value
 
     @property
+    def tokenizer_classes(self):
+        """transformers' class as the files name it, then that of the network's family."""
+        family = self._network.get('model_type')
+        row = FAMILIES.get(family) if isinstance(family, str) else None
+        names = self._content.get('tokenizer_class'), row and row.tokenizer
+        return [name for name in names if isinstance(name, str)]
+
+    @property
     def uses_token_types(self):
         """True if the network takes token types; None if not stated."""
         inputs = self._content.get('model_input_names')
@@ -165,15 +183,19 @@ class _Settings:
 
 
 def _sentencepiece(path, settings, lower):
-    vocab = read_sentencepiece_vocab(path, settings.special_tokens())
+    try:
+        style = find_style(path.name, *settings.tokenizer_classes)
+    except ValueError as error:
+        raise ValueError(f'{path}: {error}') from None
+    vocab = read_sentencepiece_vocab(path, settings.special_tokens(), style)
+    lower = settings.flag('do_lower_case', STYLES[style].lower) if lower is None else lower
     return SentencePieceTokenizer(
         path,
         vocab,
-        bool(settings.flag('do_lower_case') if lower is None else lower),
+        bool(lower),
+        style=style,
         split_words=bool(settings.flag('do_basic_tokenize')),
-        **_given(
-            strip_accents=settings.flag('strip_accents'), uses_token_types=settings.uses_token_types
-        ),
+        **_given(strip_accents=settings.strip_accents, uses_token_types=settings.uses_token_types),
     )
 
 

@@ -1,21 +1,20 @@
-"""Tokenize text with SentencePiece models, as KoBERT does."""
+"""Tokenize text with SentencePiece models, as KoBERT and XLM-R do."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Optional, Union
 
-from gluonnlp.data import count_tokens
 from gluonnlp.vocab import BERTVocab
 from tokenizers import PreTokenizedString, Regex
-from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer, Split
 
 from ..._internal.types import PathLike
 from .base import ROLES, Encoded, SubwordTokenizer, checked_text, checked_texts
-from .sentencepiece_file import library_tokenizer, load, pieces_of, read_model
-from .vocabulary_ids import BERT_TOKENS, check_names, check_unknown
+from .sentencepiece_file import library_tokenizer, load, pieces_of, read_model, with_avoided
+from .sentencepiece_styles import STYLES, find_style, vocab_of
 from .wordpiece import normalizer_of
 
 SPACE = '▁'  # how a model spells the space before a word
@@ -23,7 +22,7 @@ MAX_BEST = 512  # the library's limit
 
 
 class SentencePieceTokenizer(SubwordTokenizer):
-    """Tokenizer with a SentencePiece model, such as KoBERT's.
+    """Tokenizer with a SentencePiece model, such as those of KoBERT and XLM-R.
 
     Kudo and Richardson (2018). Special tokens in the text are not split.
 
@@ -46,8 +45,12 @@ class SentencePieceTokenizer(SubwordTokenizer):
         Sample segmentations, to vary training data, among the ``num_best`` most probable ones, or
         all if -1, with probabilities to the power of ``alpha``. With 0 or 1 the most probable is
         always taken. The library's seed is ``sentencepiece.set_random_generator_seed``.
-    uses_token_types : bool
-        Give the second text of a pair token types 1.
+    uses_token_types : bool, optional
+        Give the second text of a pair token types 1. By default as the style has it.
+    style : str
+        How the family uses the model: 'plain' has the model's ids; 'xlm-roberta' those of
+        fairseq, with <s>, <pad>, </s> and <unk> first and <mask> last; 'albert' the model's,
+        with ALBERT's clean-up, and numbers split from commas.
 
     Raises
     ------
@@ -55,7 +58,8 @@ class SentencePieceTokenizer(SubwordTokenizer):
         If the package ``sentencepiece`` is not installed.
     FileNotFoundError
     ValueError
-        If the file is not a SentencePiece model, or ``num_best`` is out of range.
+        If the file is not a SentencePiece model, or none of this style, or ``num_best`` is out of
+        range.
     """
 
     def __init__(
@@ -68,21 +72,32 @@ class SentencePieceTokenizer(SubwordTokenizer):
         split_words: bool = False,
         num_best: int = 0,
         alpha: float = 1.0,
-        uses_token_types: bool = True,
+        uses_token_types: Optional[bool] = None,
+        style: str = 'plain',
     ) -> None:
+        if style not in STYLES:
+            raise ValueError(f'style={style!r}: expected one of {", ".join(STYLES)}')
+        self._style = STYLES[style]
+        self.pair_separators = self._style.pair_separators
         self._model = path if isinstance(path, bytes) else read_model(path)
         source = 'the model' if isinstance(path, bytes) else path
-        self._processor = load(self._model, source)
+        self._segmenter = self._model
+        if self._style.avoid is not None:
+            self._segmenter = with_avoided(self._model, self._style.avoid)
+        self._processor = load(self._segmenter, source)
         if not -1 <= num_best <= MAX_BEST:
             raise ValueError(f'num_best must be from -1 to {MAX_BEST}, got {num_best}')
         super().__init__(
-            _vocab_of(self._processor, {}, source) if vocab is None else vocab,
+            vocab_of(self._processor, {}, source, style) if vocab is None else vocab,
             lower=bool(lower),
             strip_accents=strip_accents,
             split_words=bool(split_words),
             num_best=num_best,
             alpha=alpha,
-            uses_token_types=bool(uses_token_types),
+            uses_token_types=bool(
+                self._style.uses_token_types if uses_token_types is None else uses_token_types
+            ),
+            style=style,
         )
         self._sampling = (
             {}
@@ -92,12 +107,7 @@ class SentencePieceTokenizer(SubwordTokenizer):
         self._normalizer = (
             normalizer_of(lower, strip_accents)
             if split_words
-            else BertNormalizer(
-                clean_text=False,
-                handle_chinese_chars=False,
-                lowercase=bool(lower),
-                strip_accents=bool(lower if strip_accents is None else strip_accents),
-            )
+            else self._style.clean(lower, strip_accents)
         )
         tokens = [getattr(self._vocab, name, None) for name in ROLES]
         special = {token for token in tokens if token is not None}
@@ -187,25 +197,33 @@ class SentencePieceTokenizer(SubwordTokenizer):
 
     def _config(self):
         options = self._options
-        return {
-            'tokenizer_class': 'PreTrainedTokenizerFast',
+        config = {
+            'tokenizer_class': self._style.tokenizer_class,
             'do_lower_case': options['lower'],
             'strip_accents': options['strip_accents'],
             'do_basic_tokenize': options['split_words'],
         }
+        if self._style.library_cleans:  # as ALBERT's files say it
+            config['keep_accents'] = options['strip_accents'] is False
+        return config
 
     def _files(self):
-        files = {'tokenizer.model': self._model}
+        files = {self._style.model_file: self._model}
+        options = self._options
+        cleaning = self._normalizer if self._style.library_cleans else None
         # The tokenizers library recomposes fewer accents, and cleans before it splits.
-        if not any(self._options[name] for name in ('lower', 'strip_accents', 'split_words')):
-            tokenizer = library_tokenizer(self._model, self._vocab)
+        differs = options['split_words'] or (
+            cleaning is None and (options['lower'] or options['strip_accents'])
+        )
+        if not differs:
+            tokenizer = library_tokenizer(self._segmenter, self._vocab, self._style, cleaning)
             if tokenizer is not None:
                 files['tokenizer.json'] = tokenizer.to_str(pretty=True)
         return files
 
 
 def read_sentencepiece_vocab(
-    path: PathLike, special_tokens: Optional[dict[str, str]] = None
+    path: PathLike, special_tokens: Optional[dict[str, str]] = None, style: Optional[str] = None
 ) -> BERTVocab:
     """Read the vocabulary of a SentencePiece model, as GluonNLP builds it.
 
@@ -215,6 +233,8 @@ def read_sentencepiece_vocab(
     special_tokens : dict of str to str, optional
         See :func:`gluon_bert.data.read_vocab`. Special tokens that the model lacks get the ids
         after its pieces.
+    style : str, optional
+        See :class:`SentencePieceTokenizer`; by default according to the file's name.
 
     Returns
     -------
@@ -228,33 +248,6 @@ def read_sentencepiece_vocab(
     ValueError
         If the file is not a SentencePiece model, or has other special tokens.
     """
-    return _vocab_of(load(read_model(path), path), special_tokens or {}, path)
-
-
-def _vocab_of(processor, given, source):
-    check_names(given)
-    tokens = [processor.id_to_piece(number) for number in range(len(processor))]
-    ids = {token: number for number, token in enumerate(tokens)}
-    for number, token in enumerate(tokens):
-        if ids[token] != number:
-            raise ValueError(
-                f'{source}: token {token[:80]!r} occurs twice, with the ids {number} '
-                f'and {ids[token]}'
-            )
-    named = {**BERT_TOKENS, **given}
-    for name, number in (
-        ('unknown_token', processor.unk_id()),
-        ('bos_token', processor.bos_id()),
-        ('eos_token', processor.eos_id()),
-        ('padding_token', processor.pad_id()),
-    ):
-        if number < 0:
-            continue
-        if given.get(name, tokens[number]) != tokens[number]:
-            raise ValueError(
-                f'{source}: {name} is {tokens[number][:80]!r} in the model, '
-                f'not {given[name][:80]!r}'
-            )
-        named[name] = tokens[number]
-    check_unknown(named, source)
-    return BERTVocab(count_tokens(tokens), **named, token_to_idx=ids)
+    path = Path(path)
+    style = find_style(path.name) if style is None else style
+    return vocab_of(load(read_model(path), path), special_tokens or {}, path, style)

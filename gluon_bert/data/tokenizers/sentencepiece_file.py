@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from tokenizers import AddedToken, Regex, Tokenizer, normalizers
 from tokenizers.decoders import Metaspace as MetaspaceDecoder
 from tokenizers.models import Unigram
 from tokenizers.pre_tokenizers import Metaspace
-from tokenizers.processors import BertProcessing
+from tokenizers.processors import BertProcessing, RobertaProcessing
 
+from ..._internal.protobuf import encode_bytes, encode_varint, read_fields
 from ..._internal.types import PathLike
 
 if TYPE_CHECKING:
     from gluonnlp.vocab import BERTVocab
 
+    from .sentencepiece_styles import Style
 
 MAX_BYTES = 8 << 20
 MAX_PIECES = 300_000  # the largest published models have 256000
@@ -129,7 +131,38 @@ def pieces_of(encoded: bytes) -> Iterator[tuple[str, int, int]]:
             yield fields[1].decode('utf-8'), fields.get(4, 0), fields.get(5, 0)
 
 
-def library_tokenizer(data: bytes, vocab: BERTVocab) -> Optional[Tokenizer]:
+def with_avoided(data: bytes, avoid: Callable[[str], object], penalty: float = 100.0) -> bytes:
+    """Lower the scores of pieces, so that a segmentation has them only where nothing else fits.
+
+    Parameters
+    ----------
+    data : bytes
+        A model file.
+    avoid : callable
+        Piece -> whether it is one of them.
+    penalty : float
+
+    Returns
+    -------
+    bytes
+    """
+    fields, changed = [], False
+    for number, value in _fields(data):
+        parts = dict(_fields(value)) if number == 1 else {}
+        if number == 1 and avoid(parts.get(1, b'').decode('utf-8')):
+            changed = True
+            score = struct.unpack('<f', parts.get(2, bytes(4)))[0] - penalty
+            value = encode_bytes(1, parts[1]) + b'\x15' + struct.pack('<f', score)
+            value += b'\x18' + encode_varint(parts.get(3, _NORMAL))
+        fields.append((number, value))
+    if not changed:
+        return data
+    return b''.join(encode_bytes(number, value) for number, value in fields)
+
+
+def library_tokenizer(
+    data: bytes, vocab: BERTVocab, style: Style, cleaning: Optional[normalizers.Normalizer] = None
+) -> Optional[Tokenizer]:
     """Build the same segmentation in the ``tokenizers`` library, if it supports it.
 
     It differs only for full-width letters with a combining accent, which the library does not
@@ -140,6 +173,10 @@ def library_tokenizer(data: bytes, vocab: BERTVocab) -> Optional[Tokenizer]:
     data : bytes
         A model file.
     vocab : gluonnlp.vocab.BERTVocab
+    style : Style
+        Of :mod:`gluon_bert.data.tokenizers.sentencepiece_styles`.
+    cleaning : tokenizers.normalizers.Normalizer, optional
+        Before the model's own.
 
     Returns
     -------
@@ -148,7 +185,8 @@ def library_tokenizer(data: bytes, vocab: BERTVocab) -> Optional[Tokenizer]:
         same ids, whose normalisation rules the library can read.
     """
     model = parse_model(data)
-    tokens = [piece for piece, _, _ in model.pieces]
+    scores = {piece: score for piece, score, _ in model.pieces}
+    tokens = style.tokens(list(scores))
     usual = (
         model.trainer.get(3, _UNIGRAM) == _UNIGRAM
         and not model.trainer.get(24)
@@ -157,18 +195,24 @@ def library_tokenizer(data: bytes, vocab: BERTVocab) -> Optional[Tokenizer]:
     )
     if not usual or vocab.idx_to_token[: len(tokens)] != tokens:
         return None
-    unknown = next(i for i, (_, _, kind) in enumerate(model.pieces) if kind == _UNKNOWN)
-    tokenizer = Tokenizer(Unigram([(piece, score) for piece, score, _ in model.pieces], unknown))
-    cleaning = [normalizers.Replace(Regex(' {2,}'), ' '), normalizers.Strip()]
+    unknown = next(piece for piece, _, kind in model.pieces if kind == _UNKNOWN)
+    tokenizer = Tokenizer(
+        Unigram([(token, scores.get(token, 0.0)) for token in tokens], tokens.index(unknown))
+    )
+    steps = [] if cleaning is None else [cleaning]
     if model.normalizer.get(2):
         try:
-            cleaning.insert(0, normalizers.Precompiled(model.normalizer[2]))
+            steps.append(normalizers.Precompiled(model.normalizer[2]))
         except Exception:  # the library's errors have no class of their own
             return None
-    tokenizer.normalizer = normalizers.Sequence(cleaning)
+    steps += [normalizers.Replace(Regex(' {2,}'), ' '), normalizers.Strip()]
+    tokenizer.normalizer = normalizers.Sequence(steps)
     tokenizer.pre_tokenizer, tokenizer.decoder = Metaspace(), MetaspaceDecoder()
-    tokenizer.post_processor = BertProcessing(
-        *((token, vocab[token]) for token in (vocab.sep_token, vocab.cls_token))
+    sep, cls = ((token, vocab[token]) for token in (vocab.sep_token, vocab.cls_token))
+    tokenizer.post_processor = (
+        BertProcessing(sep, cls)
+        if style.pair_separators == 1
+        else RobertaProcessing(sep, cls, trim_offsets=True, add_prefix_space=True)
     )
     special = {vocab[token]: token for token in vocab.reserved_tokens or ()}
     tokenizer.add_special_tokens([vocab.unknown_token, *(special[i] for i in sorted(special))])
@@ -183,33 +227,5 @@ def library_tokenizer(data: bytes, vocab: BERTVocab) -> Optional[Tokenizer]:
 
 
 def _fields(data):
-    """Yield the fields of a protocol buffer message: (number, int or bytes)."""
-    if isinstance(data, int):
-        raise ValueError(f'expected a message, got the number {data}')
-    place = 0
-    while place < len(data):
-        key, place = _varint(data, place)
-        number, kind = key >> 3, key & 7
-        if kind == 0:
-            value, place = _varint(data, place)
-        elif kind in (1, 2, 5):
-            size, place = _varint(data, place) if kind == 2 else (8 if kind == 1 else 4, place)
-            if place + size > len(data):
-                raise ValueError(f'it ends inside field {number}')
-            value, place = data[place : place + size], place + size
-        else:
-            raise ValueError(f'no field begins at byte {place}')
-        yield number, value
-
-
-def _varint(data, place):
-    value = 0
-    for shift in range(0, 70, 7):
-        if place >= len(data):
-            raise ValueError('it ends inside a number')
-        byte = data[place]
-        value |= (byte & 127) << shift
-        place += 1
-        if byte < 128:
-            return value, place
-    raise ValueError(f'the number at byte {place} has more than 64 bits')
+    """Yield the fields of a message: (number, int or bytes)."""
+    return ((number, value) for number, _, value in read_fields(data))
