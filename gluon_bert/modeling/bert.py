@@ -73,7 +73,7 @@ class BertBlock(SharedBlock):
         if not isinstance(inputs, nd.NDArray):
             raise TypeError(f'an encoder reads NDArrays, got inputs of {type(inputs).__name__}')
         # What is native is no part of a compiled graph; the blocks around it may still be.
-        with inputs.context:
+        with self.lock, inputs.context:
             return self.hybrid_forward(nd, *arguments, encoder=encoder)
 
     def arguments(self, inputs, token_types=None, valid_length=None, *others):
