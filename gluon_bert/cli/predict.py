@@ -14,6 +14,7 @@ examples:
 
 from __future__ import annotations
 
+import argparse
 import collections
 import contextlib
 import json
@@ -26,7 +27,7 @@ from .output import note
 from .texts import FORMATS, STANDARD_INPUT, existing, read_items
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument(
         'model',
@@ -89,7 +90,7 @@ def add_arguments(parser):
     parser.add_argument('--root', help='folder of the cache (default: $MXNET_HOME/models)')
 
 
-def run(args):
+def run(args: argparse.Namespace) -> int:
     """Run the subcommand."""
     if args.texts and args.input:
         raise ValueError('give texts or --input, not both')

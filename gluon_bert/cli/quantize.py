@@ -21,6 +21,7 @@ import shutil
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from .output import columns, note, say
 from .texts import FORMATS, existing, read_items
@@ -28,7 +29,7 @@ from .texts import FORMATS, existing, read_items
 _MOST_INPUTS = 10_000  # that calibration sequences are chosen from
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument('folder', metavar='FOLDER', help='that a fine-tuning script wrote')
     parser.add_argument(
@@ -89,7 +90,7 @@ def add_arguments(parser):
     )
 
 
-def run(args):
+def run(args: argparse.Namespace) -> int:
     """Run the subcommand."""
     from ..inference.precision import choose_precision
     from ..inference.precision_file import write_precision
@@ -102,7 +103,7 @@ def run(args):
     kept = read_task(args.folder)
     calibration = existing(args.calibrate, '--calibrate') if args.calibrate else None
     pipeline = load_pipeline(args.folder, batch_size=args.batch_size)
-    dev = None
+    dev: Any = None
     if args.dev or args.data_dir or calibration is None:
         dev = read_dev(
             pipeline,
@@ -112,7 +113,7 @@ def run(args):
             args.pair_column,
             args.label_column,
         )
-    inputs = dev.inputs if calibration is None else _inputs(args, calibration, pipeline)
+    inputs = _inputs(args, calibration, pipeline) if calibration is not None else dev.inputs
     trials = _Trials(pipeline, args.precision, dev)
     found = choose_precision(
         pipeline.network,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
+from collections.abc import Generator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 FORMATS = ('text', 'table', 'squad', 'conll', 'cluener')
 PAIR_SEPARATORS = ('|||', '\t')
@@ -21,8 +23,8 @@ class Item(NamedTuple):
     told: dict
 
 
-def read_items(args, pipeline):
-    """The inputs that the arguments name, one at a time.
+def read_items(args: argparse.Namespace, pipeline: Any) -> Generator[Item, None, None]:
+    """Read the inputs that the arguments name, one at a time.
 
     Parameters
     ----------
@@ -159,8 +161,8 @@ def _cluener(args, pipeline):
 _READERS = {'text': _lines, 'table': _table, 'squad': _squad, 'conll': _conll, 'cluener': _cluener}
 
 
-def existing(text, flag='--input'):
-    """The path of a file that is there; FileNotFoundError with the flag that named it."""
+def existing(text: str, flag: str = '--input') -> Path:
+    """Return the path of a file; FileNotFoundError with the flag that named it."""
     path = Path(text).expanduser()
     if not path.is_file():
         raise FileNotFoundError(f'{flag} {text}: no such file')

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 from dataclasses import asdict
 from typing import NamedTuple
 
 import numpy as np
 
+from ..checkpoint.schema import Checkpoint
 from ..modeling.counts import title_of
 from .comparing import (
     AS_IT_IS,
@@ -35,7 +37,7 @@ class Batch(NamedTuple):
     positions: np.ndarray
 
 
-def verify_pair(models, args):
+def verify_pair(models: list, args: argparse.Namespace) -> int:
     """Compare two checkpoints.
 
     Parameters
@@ -55,14 +57,15 @@ def verify_pair(models, args):
             f'{letter}: {model.text} ({checkpoint.family}; '
             f'{", ".join(map(title_of, checkpoint.heads)) or "no heads"})'
         )
-    tokens = map_tokens(*pair)
-    _write_configurations(*pair)
-    if pair[0].config.units != pair[1].config.units:
+    first, second = pair
+    tokens = map_tokens(first, second)
+    _write_configurations(first, second)
+    if first.config.units != second.config.units:
         say('different: the widths differ, no output can be compared')
         return 1
     batches = _random_batches(pair, tokens, args)
     largest = _write_outputs(pair, batches, tokens)
-    _write_arrays(*pair, tokens)
+    _write_arrays(first, second, tokens)
     good = largest <= args.tolerance
     say(
         f'{"same" if good else "different"}: the outputs differ by {largest:.3g} at most, '
@@ -71,8 +74,8 @@ def verify_pair(models, args):
     return 0 if good else 1
 
 
-def map_tokens(first, second):
-    """Which ids of two checkpoints stand for the same tokens.
+def map_tokens(first: Checkpoint, second: Checkpoint) -> TokenMap:
+    """Map the ids of two checkpoints that stand for the same tokens.
 
     Parameters
     ----------
@@ -87,7 +90,7 @@ def map_tokens(first, second):
     ValueError
         If the vocabularies have no token in common.
     """
-    vocabs = [
+    vocabs: list = [
         checkpoint.tokenizer and checkpoint.tokenizer.vocab.idx_to_token
         for checkpoint in (first, second)
     ]

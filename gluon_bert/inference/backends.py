@@ -1,4 +1,4 @@
-"""How a Predictor computes: in native code over valid tokens alone, or by the network itself.
+"""Backends of the Predictor: native code over valid tokens alone, or the network itself.
 
 M tokens of N sequences in all, T of one, C units. Both may be called by several threads at once:
 a call of the native encoder has memory of its own, and what MXNet computes is called under the

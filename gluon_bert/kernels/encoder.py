@@ -5,9 +5,12 @@ from __future__ import annotations
 import ctypes
 import itertools
 import weakref
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Optional
 
 import numpy as np
 
+from ..config import BertConfig
 from . import _functions, _pointer, describe, supports_arrays
 from .support import supports
 
@@ -47,7 +50,14 @@ class NativeEncoder:
     MemoryError
     """
 
-    def __init__(self, bert, precision='float32', keep=(), num_layers=None, sizes=None):
+    def __init__(
+        self,
+        bert: Any,
+        precision: str = 'float32',
+        keep: Iterable[str] = (),
+        num_layers: Optional[int] = None,
+        sizes: Optional[Mapping[str, Sequence[float]]] = None,
+    ) -> None:
         keep = tuple(keep)
         if not accepts(bert):
             if not supports(bert.config):
@@ -123,7 +133,15 @@ class NativeEncoder:
             found.append(array)
         return found
 
-    def __call__(self, ids, token_types, lengths, num_threads, sequence=True, pooled=True):
+    def __call__(
+        self,
+        ids: np.ndarray,
+        token_types: np.ndarray,
+        lengths: np.ndarray,
+        num_threads: int,
+        sequence: bool = True,
+        pooled: bool = True,
+    ) -> tuple:
         """Encode sequences that follow each other without padding.
 
         Parameters
@@ -181,58 +199,8 @@ class NativeEncoder:
             raise MemoryError(f'no memory to encode {len(ids)} tokens')
 
 
-class NativeDense:
-    """A dense layer: x W^T + b.
-
-    Parameters
-    ----------
-    weight : numpy.ndarray of float32, shape (out, in)
-    bias : numpy.ndarray of float32, shape (out,)
-    precision : str
-        As for :class:`NativeEncoder`.
-    sizes : numpy.ndarray of float32, shape (in,), optional
-        Of the inputs, as for :class:`NativeEncoder`.
-
-    Raises
-    ------
-    MemoryError
-    """
-
-    def __init__(self, weight, bias, precision='float32', sizes=None):
-        weight, bias = (np.ascontiguousarray(array, 'float32') for array in (weight, bias))
-        functions = _functions()
-        functions.gluon_bert_dense.restype = ctypes.c_void_p
-        handle = functions.gluon_bert_dense(
-            _address(weight),
-            _address(bias),
-            *map(ctypes.c_int64, (*weight.shape, PRECISIONS[precision])),
-            None if sizes is None else _address(sizes),
-        )
-        if not handle:
-            raise MemoryError('no memory for the weights of the native layer')
-        self._shape, self._handle = weight.shape, ctypes.c_void_p(handle)
-        weakref.finalize(self, functions.gluon_bert_free_dense, self._handle)
-
-    def __call__(self, x, num_threads=1, activation=None):
-        """Its output: (rows, in) -> numpy.ndarray of float32, shape (rows, out)."""
-        x = np.ascontiguousarray(x, 'float32')
-        if x.ndim != 2 or x.shape[1] != self._shape[1]:
-            raise ValueError(f'x has shape {x.shape}, expected (rows, {self._shape[1]})')
-        y = np.empty((len(x), self._shape[0]), 'float32')
-        if _functions().gluon_bert_run_dense(
-            self._handle,
-            _address(x),
-            ctypes.c_int64(len(x)),
-            ctypes.c_int(ACTIVATIONS[activation]),
-            ctypes.c_int(num_threads),
-            _address(y),
-        ):
-            raise MemoryError(f'no memory for {len(x)} rows')
-        return y
-
-
-def input_sizes(bert, batches):
-    """How large the inputs of the dense layers are on some texts.
+def input_sizes(bert: Any, batches: Iterable) -> dict[str, np.ndarray]:
+    """Measure the sizes of the dense layers' inputs on some texts.
 
     Parameters
     ----------
@@ -261,8 +229,8 @@ def input_sizes(bert, batches):
     return {name: np.sqrt(found / count).astype('float32') for name, found in zip(widths, squares)}
 
 
-def accepts(bert):
-    """Tell whether the kernels are there, compute a BERT and take its parameters."""
+def accepts(bert: Any) -> bool:
+    """Tell if the kernels are there, compute a BERT and take its parameters."""
     parameters = list(bert.collect_params().values())
     return (
         supports(bert.config)
@@ -271,13 +239,13 @@ def accepts(bert):
     )
 
 
-def dense_layers(num_layers):
-    """The names of all dense layers, such as '0.expand'."""
+def dense_layers(num_layers: int) -> list[str]:
+    """List the names of all dense layers, such as '0.expand'."""
     return [f'{number}.{part}' for number in range(num_layers) for part in PARTS]
 
 
-def layer_widths(config, num_layers=None):
-    """The number of inputs of each dense layer by its name; of all layers, or the first ones."""
+def layer_widths(config: BertConfig, num_layers: Optional[int] = None) -> dict[str, int]:
+    """Count the inputs of each dense layer by its name; of all layers, or the first ones."""
     return {
         name: config.hidden_size if name.endswith('contract') else config.units
         for name in dense_layers(config.num_layers if num_layers is None else num_layers)

@@ -44,7 +44,7 @@ class MultiLabelPipeline(SequencePipeline):
 
     task = 'multi-label-classification'
 
-    def __init__(self, model: TaskModel, batch_size: Optional[int] = None):
+    def __init__(self, model: TaskModel, batch_size: Optional[int] = None) -> None:
         super().__init__(model, batch_size)
         if len(self.thresholds) != len(self.labels):
             raise ValueError(

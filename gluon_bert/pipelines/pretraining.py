@@ -163,7 +163,7 @@ class FillMaskPipeline(_PretrainedPipeline):
 
 
 class NextSentencePipeline(_PretrainedPipeline):
-    """How probable it is that one text follows another.
+    """The probability that one text follows another.
 
     Called on a pair of texts as a tuple it returns a :class:`NextSentence`; see :class:`Pipeline`
     for lists and iterators. Longer pairs are cut, ``num_cut`` counts them.

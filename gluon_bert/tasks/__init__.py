@@ -1,1 +1,1 @@
-"""What a network is fine-tuned for: its folder, its model card, its evaluation."""
+"""Tasks: their rows, fine-tuning, the folder of a fine-tuned network, its model card."""

@@ -1,4 +1,4 @@
-"""What fine-tuning asks of every task: data in, settings, labels, scores and reports out."""
+"""The interface of a task's job: data in, settings, labels, scores and reports out."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 
 class DevSource(NamedTuple):
-    """Where a dev set is: a file, or the folder of a GLUE task; and the columns of a table."""
+    """The place of a dev set: a file, or the folder of a GLUE task; and the columns of a table."""
 
     path: Optional[str | Path] = None
     data_dir: Optional[str | Path] = None
@@ -124,7 +124,7 @@ class Job(ABC):
 
     @property
     def can_evaluate(self) -> bool:
-        """Whether there is a split with right answers to choose the epoch by."""
+        """True if a split has right answers to choose the epoch by."""
         return any(name.startswith('dev') for name in self.splits)
 
     @abstractmethod

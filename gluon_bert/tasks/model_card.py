@@ -6,7 +6,7 @@ import json
 import re
 import shlex
 from pathlib import Path
-from typing import NamedTuple, Optional
+from typing import Any, NamedTuple, Optional
 
 from .._internal.files import write_text
 from ..zoo.rows import resolve
@@ -34,7 +34,9 @@ class SplitReport(NamedTuple):
     report: Optional[str] = None
 
 
-def write_card(folder, model, splits, command):
+def write_card(
+    folder: str | Path, model: Any, splits: list[SplitReport], command: list[str] | str
+) -> None:
     """Write README.md into the folder of a fine-tuned network; whole or not at all.
 
     Parameters
@@ -64,8 +66,8 @@ def write_card(folder, model, splits, command):
     write_text(folder / CARD_FILE, '\n\n'.join(filter(None, parts)) + '\n')
 
 
-def tell_precision(folder, found):
-    """Say in the README.md of a folder which lower precision it may run in.
+def tell_precision(folder: str | Path, found: Any) -> None:
+    """Note in the README.md of a folder which lower precision it may run in.
 
     Parameters
     ----------

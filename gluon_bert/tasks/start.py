@@ -1,4 +1,4 @@
-"""Where training starts from: a model of the zoo, a checkpoint, parameters, or nothing."""
+"""Starting points of training: a model of the zoo, a checkpoint, parameters, or nothing."""
 
 from __future__ import annotations
 

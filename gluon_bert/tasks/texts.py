@@ -61,7 +61,7 @@ class TextJob(Job):
 
     @property
     def is_regression(self) -> bool:
-        """Whether the labels are scores."""
+        """True if the labels are scores."""
         return self.spec.name == 'text-regression'
 
     # --- reading

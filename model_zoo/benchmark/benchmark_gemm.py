@@ -211,7 +211,7 @@ class OurProducts(Products):
 
     def float32(self, inputs, weights, precision='float32'):
         """Multiply in float32."""
-        from gluon_bert.kernels.encoder import NativeDense
+        from gluon_bert.kernels.dense import NativeDense
 
         layer = NativeDense(weights, np.zeros(len(weights), 'float32'), precision)
         return lambda: layer(inputs, self.threads)

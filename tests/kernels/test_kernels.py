@@ -14,7 +14,7 @@ from test_bert import parameters_of
 from test_training import accuracy, toy_data
 
 from gluon_bert import BertClassifier, Predictor, kernels
-from gluon_bert.kernels.encoder import NativeDense
+from gluon_bert.kernels.dense import NativeDense
 from gluon_bert.kernels.training import NativeTrainer, make_trainer
 from gluon_bert.modeling.bert import BertBlock
 from gluon_bert.training.loop import Plan, fit
@@ -295,7 +295,7 @@ def test_encoder_reads_arrays_only(make_model):
         model(mx.sym.var('ids'), mx.sym.var('types'), mx.sym.var('n'), encoder=make_trainer(model))
 
 
-@pytest.mark.parametrize('hybridized', [False, True])
+@pytest.mark.parametrize('hybridized', [None, {}, {'static_alloc': True}], ids=str)
 def test_network_answers_in_other_threads_while_it_is_trained(
     make_classifier, tmp_path, hybridized
 ):
@@ -304,7 +304,7 @@ def test_network_answers_in_other_threads_while_it_is_trained(
     inputs, _ = data.load(np.arange(4))
     for concurrent in (False, True):
         model = make_classifier(dropout=0.1)
-        model.hybridize(hybridized)
+        model.hybridize(hybridized is not None, **(hybridized or {}))
         errors, answers, stop = [], [], threading.Event()
 
         def ask(run, answers=answers, errors=errors, stop=stop):
