@@ -20,6 +20,7 @@ _KINDS = {
     'layer normalisation': 'layer_norm.',
 }
 _TITLES = {
+    'embed project': 'embedding projection',
     'masked_lm': 'masked words',
     'span': 'answer',
     'tagger': 'tags',

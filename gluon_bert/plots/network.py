@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from .._internal.types import PathLike
+from ..checkpoint.names import layer_numbers
 from ..modeling.counts import count_parameters, short_count, title_of
 from .diagram import QUIET, Diagram
 from .style import checked_path, save
@@ -78,15 +79,16 @@ def _draw(config, heads, title, num_classes):
 
 
 def _draw_embeddings(diagram, config, counts):
+    letter = 'C' if config.embedding_units is None else 'E'
     parts = [
-        ('word embedding', '$V \\times C$', 'token ids $(N, T)$'),
-        ('position embedding', f'${config.max_length} \\times C$', 'positions $0 … T-1$'),
+        ('word embedding', f'$V \\times {letter}$', 'token ids $(N, T)$'),
+        ('position embedding', f'${config.max_length} \\times {letter}$', 'positions $0 … T-1$'),
     ]
     if config.num_token_types:
         parts.append(
             (
                 'token type embedding',
-                f'${config.num_token_types} \\times C$',
+                f'${config.num_token_types} \\times {letter}$',
                 'token types $(N, T)$',
             )
         )
@@ -105,15 +107,19 @@ def _draw_embeddings(diagram, config, counts):
             diagram.line((centre, 1.53), (centre, plus), (end, plus))
     diagram.circle(MIDDLE, plus)
     diagram.line((MIDDLE, plus + 0.13), (MIDDLE, 2.5))
-    diagram.strip(MIDDLE, 2.5, (BLOCK, 0.36), 'Layer norm, dropout', 2 * config.units)
+    title, count = 'Layer norm, dropout', 2 * config.embedding_width
+    if config.embedding_units is not None:
+        title, count = f'{title}, $E \\times C$', count + counts['embed project']
+    diagram.strip(MIDDLE, 2.5, (BLOCK, 0.36), title, count)
     return 2.86
 
 
 def _draw_layer(diagram, config, counts, y):
     """Draw one encoder layer in a frame that states the number of layers; return the top."""
     layers, norm = config.num_layers, 2 * config.units
-    attention = (counts['attention query, key, value'] + counts['attention output']) // layers
-    forward = counts['feed-forward'] // layers
+    sets = len(layer_numbers(config))  # of parameters: one for each layer, or one for all
+    attention = (counts['attention query, key, value'] + counts['attention output']) // sets
+    forward = counts['feed-forward'] // sets
     bottom, first = y + 0.42, y + 1.0
     second, right = first + 1.95, MIDDLE + BLOCK / 2
     diagram.rectangle(MIDDLE - 2.45, bottom, 4.9, 4.35, 'layer', edge='#999999', rounding=0.14)
@@ -121,7 +127,9 @@ def _draw_layer(diagram, config, counts, y):
     diagram.text(
         MIDDLE + 2.3,
         bottom + 4.13,
-        f'$L$ × {short_count(of_layer)} = {short_count(layers * of_layer)}',
+        f'$L$ × {short_count(of_layer)} = {short_count(layers * of_layer)}'
+        if sets == layers
+        else f'$L$ × the same {short_count(of_layer)}',
         size=8,
         colour=QUIET,
         ha='right',
@@ -163,11 +171,12 @@ def _draw_layer(diagram, config, counts, y):
 
 def _draw_heads(diagram, config, counts, y, num_classes):
     """Draw the heads on the encoder; return the top of the picture."""
+    letter = 'C' if config.embedding_units is None else 'E'
     activation = _ACTIVATIONS[config.activation]
     heads = {  # lines, output
         'masked_lm': (
-            f'$C \\times C$, {activation}, layer norm;',
-            "$C \\times V$ by the words' weight",
+            f'$C \\times {letter}$, {activation}, layer norm;',
+            f"${letter} \\times V$ by the words' weight",
             'scores $(N, M, V)$',
         ),
         'span': ('$C \\times 2$: begin and end', 'scores $(N, T, 2)$'),
@@ -223,10 +232,12 @@ def _draw_column(diagram, centre, y, width, blocks):
 def _draw_margin(diagram, config, counts, left, y):
     """Write the letters, and each kind of layer's share of the parameters."""
     right = diagram.WIDTH - 0.3
+    letter = 'C' if config.embedding_units is None else 'E'
     letters = [
         ('N', 'texts', ''),
         ('T', 'tokens of a text', f'≤ {config.max_length}'),
         ('C', 'units', f'{config.units:,}'),
+        *([('E', 'width of embeddings', f'{config.embedding_width:,}')] * (letter == 'E')),
         ('H', 'attention heads', f'{config.num_heads}'),
         ('D', 'features, $C / H$', f'{config.units // config.num_heads}'),
         ('F', 'feed-forward', f'{config.hidden_size:,}'),

@@ -91,3 +91,18 @@ def test_other_suffixes_are_refused(tiny_config, tmp_path):
     with pytest.raises(ValueError, match=r'a\.gif: expected a name that ends in \.png, \.svg or'):
         draw_network(tiny_config, tmp_path / 'a.gif')
     assert not list(tmp_path.iterdir())
+
+
+def test_drawing_of_shared_layers_and_narrow_embeddings(tiny_config, tmp_path):
+    config = replace(tiny_config, share_layers=True, embedding_units=8, num_layers=4)
+    path = tmp_path / 'albert.svg'
+    draw_network(config, path, heads=['pooler', 'masked_lm'])
+    plain = tmp_path / 'bert.svg'
+    draw_network(replace(config, share_layers=False), plain, heads=['pooler', 'masked_lm'])
+    assert path.read_bytes().startswith(b'<?xml') and path.read_bytes() != plain.read_bytes()
+    network = BertForPretraining(BertModel(config), use_classifier=False)
+    network.initialize()
+    counted = count_parameters(config, ['pooler', 'masked_lm'])
+    sizes = {name: array.size for name, array in network.checkpoint_arrays().items()}
+    assert sum(counted.values()) == sum(sizes.values())
+    assert counted['embed project'] == sizes['embed_project.weight'] + sizes['embed_project.bias']
