@@ -65,6 +65,8 @@ _MOVED = {
     'checkpoint.tensorflow_config': 'checkpoint.tensorflow.config',
     'checkpoint.tensorflow_names': 'checkpoint.tensorflow.names',
     'checkpoint.tensor_bundle': 'checkpoint.tensorflow.tensor_bundle',
+    'packed': 'kernels.packing',
+    'data.glue': 'data.classification.glue',
     'layers': 'modeling.layers',
     'bert': 'modeling.bert',
     'heads': 'modeling.heads',

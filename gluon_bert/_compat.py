@@ -6,8 +6,11 @@ are read again at run time, so they stay set. Python 3.12 also needs setuptools 
 """
 
 import contextlib
+import functools
+import importlib
 import importlib.util
 import sys
+import warnings
 
 import numpy as np
 
@@ -60,15 +63,17 @@ def forget_failed_import():
             del sys.modules[name]
 
 
-class _MXNetFinder:
-    """Finds MXNet, and spares it what takes as long to import as MXNet itself.
+class _EngineFinder:
+    """Import MXNet and GluonNLP without their warnings, and MXNet without what slows it down.
 
-    It wants scikit-learn for nothing but a base of its deprecated ``FeedForward``, for which it has
-    a substitute, and ``scipy.stats`` when a network is quantised by entropy and in its own tests.
+    MXNet wants scikit-learn for nothing but a base of its deprecated ``FeedForward``, for which it
+    has a substitute, and ``scipy.stats`` when a network is quantised by entropy and in its own
+    tests. Importing either takes as long as MXNet itself. Both packages warn about names of NumPy
+    that they look up at import; nobody who imports this package can mend that.
     """
 
     def find_spec(self, name, path=None, target=None):
-        if name != 'mxnet':
+        if name not in ('mxnet', 'gluonnlp'):
             return None
         sys.meta_path.remove(self)
         try:
@@ -76,15 +81,19 @@ class _MXNetFinder:
         finally:
             sys.meta_path.insert(0, self)
         if spec is not None:
-            load = spec.loader.exec_module
-
-            def load_quickly(module):
-                with _hidden('sklearn'), _hidden('scipy.stats'):
-                    load(module)
-                module.contrib.quantization.stats = module.test_utils.ss = _Later('scipy.stats')
-
-            spec.loader.exec_module = load_quickly
+            spec.loader.exec_module = functools.partial(_load, spec.loader.exec_module)
         return spec
+
+
+def _load(load, module):
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        if module.__name__ != 'mxnet':
+            load(module)
+            return
+        with _hidden('sklearn'), _hidden('scipy.stats'):
+            load(module)
+    module.contrib.quantization.stats = module.test_utils.ss = _Later('scipy.stats')
 
 
 @contextlib.contextmanager
@@ -114,5 +123,4 @@ class _Later:
 
 restore_numpy_names()
 forget_failed_import()
-if 'mxnet' not in sys.modules:
-    sys.meta_path.insert(0, _MXNetFinder())
+sys.meta_path.insert(0, _EngineFinder())

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, NamedTuple, Optional
 
 from .._internal.numerics import sigmoid
-from ..tasks.folder import TaskModel
 from .classification import SequencePipeline, most_probable
 
 
@@ -35,22 +34,9 @@ class MultiLabelPipeline(SequencePipeline):
         Of the task 'multi-label-classification'.
     batch_size : int, optional
         Texts computed at once; by default as in the evaluations of the training, else 32.
-
-    Raises
-    ------
-    ValueError
-        If there are not as many thresholds as labels.
     """
 
     task = 'multi-label-classification'
-
-    def __init__(self, model: TaskModel, batch_size: Optional[int] = None) -> None:
-        super().__init__(model, batch_size)
-        if len(self.thresholds) != len(self.labels):
-            raise ValueError(
-                f'thresholds are {len(self.thresholds)} numbers: expected one for each of '
-                f'{len(self.labels)} labels'
-            )
 
     @property
     def labels(self) -> list[str]:

@@ -316,3 +316,9 @@ def _check(spec, settings, path):
                 get_scheme(settings[name])
             except ValueError as error:
                 raise ValueError(f'{path}: {name}: {error}') from None
+    for name in spec.per_output:
+        if len(settings[name]) != spec.size(settings):
+            raise ValueError(
+                f'{path}: {name} has {len(settings[name])} entries: expected one for each of '
+                f'{spec.size(settings)} outputs'
+            )

@@ -85,6 +85,8 @@ class TaskSpec:
         Whether an input can be two texts.
     has_classes : bool
         Whether ``--top_k`` bounds its classes or candidates.
+    per_output : tuple of str
+        Settings that are lists with an entry for each output.
     reads_glue : bool
         Whether a dev set can be that of the GLUE task of the training.
     """
@@ -111,6 +113,7 @@ class TaskSpec:
     columns: tuple[str, str] | None = None
     takes_pairs: bool = False
     has_classes: bool = False
+    per_output: tuple[str, ...] = ()
     reads_glue: bool = False
 
     def load(self, name: str) -> Any:
@@ -185,6 +188,7 @@ _ROWS = (
         formats=_PREDICT_FORMATS,
         takes_pairs=True,
         has_classes=True,
+        per_output=('thresholds',),
     ),
     TaskSpec(
         name='text-classification',

@@ -94,9 +94,15 @@ def test_labels_reach_their_thresholds(tiny_pipeline):  # noqa: F811
         assert result.probabilities[result.label] == result.probability
 
 
-def test_as_many_thresholds_as_labels(tiny_pipeline):  # noqa: F811
-    with pytest.raises(ValueError, match='thresholds are 2 numbers: expected one for each of 3'):
-        tiny_pipeline('multi-label-classification', thresholds=[0.5, 0.5])
+def test_as_many_thresholds_as_labels(tiny_pipeline, tmp_path):  # noqa: F811
+    pipeline = tiny_pipeline('multi-label-classification', folder=tmp_path / 'out')
+    settings = {**pipeline.settings, 'thresholds': [0.5, 0.5]}
+    with pytest.raises(ValueError, match='thresholds has 2 entries: expected one for each of 3'):
+        gb.task_folder.task_model('multi-label', pipeline.network, pipeline.tokenizer, settings)
+    path = tmp_path / 'out' / 'task.json'
+    path.write_text(json.dumps({**json.loads(path.read_text()), 'thresholds': [0.5, 0.5]}))
+    with pytest.raises(ValueError, match=r'task\.json: thresholds has 2 entries'):
+        gb.load_pipeline(tmp_path / 'out')
 
 
 def test_unknown_labels_of_a_dev_file_are_told(tiny_folder, tables):  # noqa: F811

@@ -56,6 +56,9 @@ class LocalFiles:
     source: str
 
 
+Found = LocalFiles  # its name in 0.1
+
+
 def files_of(source: Source) -> tuple[File, ...]:
     """Return the files of one source as a tuple."""
     return source if isinstance(source, tuple) else (source,)
