@@ -5,4 +5,4 @@ setup sample test lint docs:
 	python3 dev.py $@
 
 clean:
-	rm -rf .venv docs/_build docs/models docs/model_zoo build output *.egg-info
+	rm -rf .venv docs/_build docs/models docs/model_zoo build output/sample *.egg-info

@@ -22,7 +22,6 @@ import venv
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-SAMPLE = HERE / 'examples' / 'sample'
 
 NAMES = HERE / 'gluon_bert' / 'zoo' / 'tables' / 'names.py'
 MODEL, DATASET = runpy.run_path(str(NAMES))['OFFLINE_DEFAULT']

@@ -13,7 +13,7 @@ import warnings
 
 from . import _compat  # noqa: F401 (restores the names)
 
-__version__ = '0.1.0'
+__version__ = '0.2.0.dev0'
 
 # Public name -> its module.
 _HOMES = {
@@ -130,7 +130,7 @@ def __dir__():
 
 
 class _MovedFinder:
-    """Import a module by its former name: ``import gluon_bert.metrics.squad``."""
+    """Import a module by its former name: ``import gluon_bert.squad_metrics``."""
 
     @staticmethod
     def find_spec(name, path=None, target=None):

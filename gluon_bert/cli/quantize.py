@@ -172,7 +172,7 @@ class _Trials:
 
     def __init__(self, pipeline, precision, dev):
         self.pipeline, self.precision, self.dev = pipeline, precision, dev
-        self.tried, self.started = [], time.perf_counter()
+        self.tried: list = []
         self.seconds = 0.0
 
     def score(self, predictor):

@@ -9,7 +9,7 @@ import numpy as np
 from mxnet import nd
 
 from .._internal.types import Context
-from .features import bucketed_batches, pad_batch, sequential_batches
+from .features import bucketed_batches, pad_batch
 
 if TYPE_CHECKING:
     from .classification.rows import Example
@@ -83,10 +83,6 @@ class SequenceData:
     def training_batches(self, epoch: int) -> list[np.ndarray]:
         """Shuffle batches of similar length, by seed and epoch: list of index arrays."""
         return bucketed_batches(self._lengths, self._batch_size, self._seed, epoch)
-
-    def evaluation_batches(self) -> list[np.ndarray]:
-        """Sort sequences into batches by length, the same each time: list of index arrays."""
-        return sequential_batches(self._lengths, self._batch_size)
 
     def load(self, indices: Sequence[int]) -> tuple[tuple, Any]:
         """Load one batch.

@@ -32,7 +32,7 @@ class SentenceTransform:
     """Converter of a text or a pair of texts to one sequence of token ids.
 
     ``[CLS] text [SEP]`` with token types 0, or ``[CLS] text [SEP] pair [SEP]`` with token types 0
-    for the first three and 1 for the rest. Devlin et al. (2019), section 3. The tokenizer
+    up to the first ``[SEP]`` and 1 after it. Devlin et al. (2019), section 3. The tokenizer
     determines the number of separators and the token types: RoBERTa's pairs are
     ``<s> text </s></s> pair </s>``, with token types all 0.
 

@@ -1,4 +1,1 @@
-"""The networks: configuration and layers to BERT and its heads, and how they are built.
-
-Read ``config.py``, ``layers.py`` and ``bert.py`` in this order.
-"""
+"""Networks: the layers, BERT, its heads, and how a network is built for a checkpoint."""

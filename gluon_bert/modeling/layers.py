@@ -13,9 +13,9 @@ from typing import Any, Optional
 import mxnet as mx
 from mxnet.gluon import HybridBlock, nn
 
-from ..config import BertConfig
+from ..config import ACTIVATIONS, BertConfig
 
-# Devlin et al. (2019) draw all weights from a normal distribution of this width.
+# Standard deviation of the weights; Google's code truncates the distribution, this does not.
 INITIALIZER = mx.init.Normal(0.02)
 
 # Added to the score of a padded key. Its softmax weight is then exactly zero in float32.
@@ -54,6 +54,8 @@ class Activation(HybridBlock):
 
     def __init__(self, name: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        if name not in ACTIVATIONS:
+            raise ValueError(f'name={name!r}: expected one of {ACTIVATIONS}')
         self._name = name
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
@@ -97,7 +99,8 @@ class AddNorm(nn.LayerNorm):
 class Embeddings(HybridBlock):
     """The sum of word, token type and position embeddings, normalised.
 
-    Devlin et al. (2019), section 3, figure 2; dropout comes after the normalisation, as there.
+    Devlin et al. (2019), section 3, figure 2; dropout comes after the normalisation, as in Google's
+    code.
     Without token types in the configuration they are not added. Where the configuration gives the
     embeddings a width of their own, a dense layer brings them to that of the model (Clark et al.,
     2020, section 3.2).

@@ -47,9 +47,9 @@ def load_pipeline(
     root : str or Path, optional
         Of the zoo's cache, for a model of the zoo.
     precision : str, optional
-        Of the dense layers, on the CPU with the native kernels: 'float32', the default;
-        'bfloat16' or 'int8', where the layers stay in float32 that ``precision.json`` in the folder
-        keeps for it, none where there is no such file; or 'saved', the precision of that file.
+        Of the dense layers, on the CPU with the native kernels: 'float32', the default; 'bfloat16'
+        or 'int8', in which the layers listed in ``precision.json`` of the folder stay in float32,
+        without that file none; or 'saved', the precision of that file.
 
     Returns
     -------

@@ -130,7 +130,8 @@ class LossTerm:
     Parameters
     ----------
     loss : callable
-        ``loss(outputs, *labels)`` gives values of any shape, which are added up.
+        ``loss(outputs, *labels)`` gives values that are added up: one for each sequence, (N,), or
+        one for each thing that is counted.
     count : callable
         ``count(inputs, labels)`` is what the mean of a batch is over.
     """

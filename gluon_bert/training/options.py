@@ -41,7 +41,8 @@ class TrainingOptions:
     early_stop : int, optional
         Stop after this number of evaluations without a better score.
     seed : int
-        Of dropout; the data have their own.
+        Of dropout. In :func:`.finetune` and ``gluon-bert train`` also of the head's first
+        parameters and of the order of the batches.
     log_interval, checkpoint_interval : int
         In steps.
     dtype : str

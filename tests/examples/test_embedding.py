@@ -234,12 +234,12 @@ def test_search_finds_what_comparing_all_finds(monkeypatch, tmp_path, block):
 @pytest.mark.parametrize(
     'content, message',
     [
-        (b'', 'not a whole'),
-        (b'\x93NUMPY\x01\x00\xff', 'not a whole'),
-        (None, 'not a whole'),
+        (b'', 'not a complete'),
+        (b'\x93NUMPY\x01\x00\xff', 'not a complete'),
+        (None, 'not a complete'),
         (np.zeros(3), 'shape'),
         (np.zeros((2, 2), int), 'int64'),
-        (np.array([{}], object), 'not a whole'),
+        (np.array([{}], object), 'not a complete'),
     ],
 )
 def test_files_that_are_no_vectors_are_refused(tmp_path, content, message):

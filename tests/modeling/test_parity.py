@@ -232,7 +232,8 @@ def test_sentence_vectors_give_the_published_correlation(shared_data, real_model
         features, _ = transform.transform_batch(texts)
         data = SequenceData(features, None, 0, batch_size=64)
         result = np.zeros((len(features), 384))
-        for batch in data.evaluation_batches():
+        lengths = [feature.valid_length for feature in data.features]
+        for batch in gb.data.sequential_batches(lengths, data.batch_size):
             inputs, _ = data.load(batch)
             result[batch] = gb.mean_pool(model(*inputs).sequence, inputs[2]).asnumpy()
         vectors.append(result)
