@@ -51,7 +51,7 @@ def get_model(
     vocab : gluonnlp.vocab.BERTVocab, optional
         Used instead of the data set's vocabulary, with ``pretrained=False``.
     pretrained : bool
-        Load the trained parameters; otherwise they are initialised: normal, standard deviation 0.02.
+        Load the trained parameters; otherwise they are drawn: normal, standard deviation 0.02.
     ctx : mxnet.Context or list of them, optional
         Device of the parameters; by default the CPU.
     root : str or Path, optional
