@@ -51,15 +51,16 @@ class Start:
     from_scratch : bool
         Start from random parameters.
     vocab_file : Path, optional
-        Of ``from_scratch``, by default that of ``bert_dataset``; or of a TensorFlow checkpoint.
+        Vocabulary for training from scratch, by default that of ``bert_dataset``; or that of a
+        TensorFlow checkpoint, by default beside it.
     bert_config_file : Path, optional
-        Of a TensorFlow checkpoint, by default beside it.
+        Configuration of a TensorFlow checkpoint, by default beside it.
     do_lower_case : bool, optional
-        Of a folder or a TensorFlow checkpoint; by default as it was trained.
+        Casing of the text for a folder or a TensorFlow checkpoint; by default as it was trained.
     uncased : bool
         Refuse a model that does not lower-case its text.
     sentencepiece : str, optional
-        Cut words with this SentencePiece model.
+        Tokenize with this SentencePiece model.
     """
 
     bert_model: Optional[str] = None
@@ -85,7 +86,7 @@ class Start:
         """Fill in the model's names where they were not given."""
         if self.bert_model is None and self.bert_dataset is None:
             self.bert_model, self.bert_dataset = DEFAULT
-            # A file of parameters is of the model that GluonNLP defaults to.
+            # A .params file is taken to be for GluonNLP's default model.
             if self.base is not None:
                 self._fall_back()
         elif self.bert_dataset is None:
@@ -102,7 +103,8 @@ class Start:
             logger.debug('%s', error)
             self.bert_model, self.bert_dataset = OFFLINE_DEFAULT
             logger.warning(
-                '%s on %s could not be fetched: starting from %s on %s (name the first to see why)',
+                '%s on %s could not be fetched: training starts from %s on %s instead; name the '
+                'model you want to see the reason',
                 *DEFAULT,
                 *OFFLINE_DEFAULT,
             )
@@ -114,7 +116,7 @@ class Start:
         ----------
         ctx : mxnet.Context or list of them
         seed : int
-            Of random parameters.
+            Seed of random parameters.
         use_pooler : bool
 
         Returns
@@ -125,15 +127,15 @@ class Start:
         Raises
         ------
         FileNotFoundError, ValueError
-            If there is no such model, it is damaged, or arguments do not go together.
+            If there is no such model, it is damaged, or arguments conflict.
         """
         self._check()
         bert, tokenizer = self._load(ctx, seed, use_pooler)
         if self.uncased and not tokenizer.lower:
             raise ArgumentError(
                 'uncased',
-                f'{self.bert_dataset} is cased, its model was trained on text that is not '
-                f'lower-cased',
+                f'{self.pretrained_bert_parameters or self.bert_dataset} is cased: its model was '
+                f'trained on text that is not lower-cased',
             )
         if self.sentencepiece:
             tokenizer = SentencePieceTokenizer(
@@ -193,7 +195,7 @@ def load_checkpoint(
 ) -> tuple[BertModel, Any]:
     """Load the BERT of a checkpoint, and its tokenizer.
 
-    A pooler that the checkpoint lacks begins as initialised, which is logged.
+    If the checkpoint has no pooler, it is randomly initialised, with a warning.
 
     Raises
     ------
@@ -206,7 +208,7 @@ def load_checkpoint(
     bert.load_checkpoint(checkpoint, ctx=ctx, allow_missing=True)
     absent = [parameter for parameter in bert.collect_params().values() if parameter._data is None]
     if absent:
-        logger.warning('%s has no pooler: it begins as initialised', checkpoint.source)
+        logger.warning('%s has no pooler: it is randomly initialised', checkpoint.source)
     for parameter in absent:
         parameter.initialize(ctx=ctx)
     return bert, checkpoint.tokenizer
@@ -218,7 +220,7 @@ def gathered(
 ) -> Iterator[Union[str, Path]]:
     """Give the path of a checkpoint with its configuration and vocabulary beside it.
 
-    Where they are named elsewhere, it is in a folder of links, there while the block lasts.
+    If they are elsewhere, the path is in a temporary folder of symbolic links.
     """
     if not (config_file or vocab_file):
         yield source

@@ -178,9 +178,22 @@ class Objective:
             Of a batch, or of a device's share of one.
         encoder : NativeTrainer, optional
             Passed to the network's call.
+
+        Raises
+        ------
+        ValueError
+            If a loss that is a mean over sequences has not one value for each.
         """
         outputs = network(*inputs) if encoder is None else network(*inputs, encoder=encoder)
-        return {name: term.loss(outputs, *labels).sum() for name, term in self.terms.items()}
+        losses = {name: term.loss(outputs, *labels) for name, term in self.terms.items()}
+        for name, values in losses.items():
+            # A mean over the batch would be divided by its size a second time.
+            if self.terms[name].count is count_sequences and len(values) != len(inputs[0]):
+                raise ValueError(
+                    f'{name} has shape {values.shape}: expected one value for each of '
+                    f'{len(inputs[0])} sequences'
+                )
+        return {name: values.sum() for name, values in losses.items()}
 
     def __call__(
         self,

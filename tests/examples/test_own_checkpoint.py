@@ -68,7 +68,7 @@ def test_a_folder_is_started_from(checkpoint, tmp_path, capsys, format, use_pool
     )
     log = capsys.readouterr().err
     assert code == 0, log
-    assert ('has no pooler: it begins as initialised' in log) == (not use_pooler)
+    assert ('has no pooler: it is randomly initialised' in log) == (not use_pooler)
     saved = gb.checkpoint.read_checkpoint(
         next((tmp_path / 'out').glob('*.params')), config=checkpoint().config
     )

@@ -223,3 +223,10 @@ def test_regression_by_name_is_regression_by_function(make_classifier, tmp_path)
         fit(model, toy_data(), loss, TrainingOptions(epochs=1), tmp_path, overwrite=True)
         finals.append(parameters_of(model))
     assert all(np.array_equal(finals[1][name], array) for name, array in finals[0].items())
+
+
+def test_a_loss_that_is_a_mean_already_is_refused():
+    objective = make_objective(lambda outputs, labels: (outputs - labels).mean())
+    arrays = [mx.nd.ones((3,))], [mx.nd.ones((3,))]
+    with pytest.raises(ValueError, match='expected one value for each of 3 sequences'):
+        objective.sums(lambda inputs: inputs, *arrays)
