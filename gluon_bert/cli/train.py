@@ -32,25 +32,25 @@ _OPTIONS = {
     'evaluate_every': (int, 'steps between evaluations; by default at the end of each epoch'),
     'accumulate': (int, 'batches whose gradients make one step'),
     'optimizer': (str, 'bertadam, adam or adamw'),
-    'learning_rate': (float, 'at its peak'),
-    'epsilon': (float, 'of the optimizer'),
-    'weight_decay': (float, 'default: 0.01, for adam 0'),
-    'warmup_ratio': (float, 'fraction of the steps in which the rate rises'),
-    'max_grad_norm': (float, 'longer gradients are scaled down to this norm'),
-    'early_stop': (int, 'stop after so many evaluations without a better score'),
-    'seed': (int, 'of head, order and dropout'),
-    'log_interval': (int, 'steps'),
-    'checkpoint_interval': (int, 'steps between savings of the whole state'),
-    'dtype': (str, 'of the products of dense layers: float32 or bfloat16'),
-    'recompute': (None, 'take less memory and more time'),
+    'learning_rate': (float, 'peak learning rate'),
+    'epsilon': (float, 'epsilon of the optimizer'),
+    'weight_decay': (float, 'weight decay (default: 0.01, for adam 0)'),
+    'warmup_ratio': (float, 'fraction of the steps used for warm-up'),
+    'max_grad_norm': (float, 'clip gradients to this norm'),
+    'early_stop': (int, 'stop after this many evaluations without a better score'),
+    'seed': (int, 'seed of the head, the order of batches and dropout'),
+    'log_interval': (int, 'steps between lines of the log'),
+    'checkpoint_interval': (int, 'steps between saved states'),
+    'dtype': (str, 'precision of the dense layers: float32 or bfloat16'),
+    'recompute': (None, 'recompute activations: less memory, more time'),
 }
 _START = {
-    'bert_dataset': (str, 'data set of the model of the zoo, where --model has only its name'),
+    'bert_dataset': (str, 'data set of the zoo model, if --model is only a name'),
     'root': (str, 'folder of local weights (default: $MXNET_HOME/models)'),
     'model_parameters': (Path, 'start from this .params file of the whole fine-tuned network'),
     'from_scratch': (None, 'start from random parameters'),
-    'vocab_file': (Path, 'of --from_scratch, or of a TensorFlow checkpoint'),
-    'bert_config_file': (Path, 'of a TensorFlow checkpoint (default: beside it)'),
+    'vocab_file': (Path, 'vocabulary for --from_scratch, or of a TensorFlow checkpoint'),
+    'bert_config_file': (Path, 'configuration of a TensorFlow checkpoint (default: beside it)'),
 }
 # Fields whose flag has another name.
 _FLAGS = {'pretrained_bert_parameters': 'model'}
@@ -147,10 +147,10 @@ def _add_run_flags(group):
         type=Path,
         default=Path('output_dir'),
         metavar='FOLDER',
-        help='gets everything the run writes',
+        help='output folder',
     )
-    _add_flag(group, ('resume',), None, 'go on where a run in the folder broke off', False)
-    _add_flag(group, ('overwrite',), None, 'start anew although it holds an unfinished run', False)
+    _add_flag(group, ('resume',), None, 'resume the run in the output folder', False)
+    _add_flag(group, ('overwrite',), None, 'replace an unfinished run in the output folder', False)
     place = group.add_mutually_exclusive_group()
     place.add_argument(
         '--gpu',
@@ -166,7 +166,7 @@ def _add_run_flags(group):
         '--cpu-workers',
         type=int,
         metavar='N',
-        help='share each batch among so many workers on the CPU',
+        help='share each batch among this many workers on the CPU',
     )
     group.add_argument('--traceback', action='store_true', help='show where an error came from')
 
