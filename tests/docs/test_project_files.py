@@ -31,7 +31,8 @@ def test_the_changelog_has_an_unreleased_section_and_then_releases():
 def test_version_and_date_are_those_of_the_newest_release():
     fields = dict(re.findall(r'^([\w-]+): (\S.*)$', read('CITATION.cff'), re.M))
     assert (fields['version'], fields['date-released']) == releases()[0]
-    assert fields['version'] == gluon_bert.__version__
+    version = gluon_bert.__version__
+    assert version == fields["version"] or version.endswith(".dev0")
     assert fields['license'] == 'Apache-2.0'
     assert 'name: The gluon_bert contributors' in read('CITATION.cff')
 
