@@ -32,7 +32,7 @@ def test_version_and_date_are_those_of_the_newest_release():
     fields = dict(re.findall(r'^([\w-]+): (\S.*)$', read('CITATION.cff'), re.M))
     assert (fields['version'], fields['date-released']) == releases()[0]
     version = gluon_bert.__version__
-    assert version == fields["version"] or version.endswith(".dev0")
+    assert version == fields['version'] or version.endswith('.dev0')
     assert fields['license'] == 'Apache-2.0'
     assert 'name: The gluon_bert contributors' in read('CITATION.cff')
 
