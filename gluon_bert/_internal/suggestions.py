@@ -46,3 +46,12 @@ def did_you_mean(name: object, names: Iterable[object], cutoff: float = 0.5) -> 
     """
     match = nearest(name, names, cutoff)
     return '' if match is None else f'; did you mean {match!r}?'
+
+
+def unknown_name(kind: str, name: object, allowed: Iterable[object]) -> ValueError:
+    """Make the error for a name that is not allowed, with the nearest allowed one."""
+    name = str(name)[:80]
+    choices = [str(choice) for choice in allowed]
+    hint = did_you_mean(name, choices)
+    shown = choices[:20] + (['...'] if len(choices) > 20 else [])
+    return ValueError(f'{kind} {name!r} is unknown{hint} (allowed: {", ".join(shown)})')

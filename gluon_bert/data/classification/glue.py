@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Optional, Union
 
+from ..._internal.suggestions import unknown_name
 from ..._internal.types import PathLike
 from .glue_tasks import TASKS, Task
 from .rows import (
@@ -22,7 +23,6 @@ from .rows import (
     read_lines,
     score_parser,
     tsv_rows,
-    unknown_name,
 )
 
 __all__ = ['TASKS', 'Task', 'get_task', 'glue_folder', 'read_task', 'task_folder']

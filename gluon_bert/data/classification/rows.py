@@ -14,7 +14,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, BinaryIO, NamedTuple, Optional, Union
 
-from ..._internal.suggestions import did_you_mean
+from ..._internal.suggestions import unknown_name
 from ..._internal.types import PathLike
 
 MAX_LINE = 1 << 20  # bytes; BERT reads about 3000 characters at most
@@ -57,15 +57,6 @@ class Columns(NamedTuple):
     pair: Union[str, int, None] = None
     label: Union[str, int, None] = None
     index: Union[str, int, None] = None  # type: ignore[assignment]
-
-
-def unknown_name(kind: str, name: object, allowed: Iterable[object]) -> ValueError:
-    """Make the error for a name that is not allowed, with the nearest allowed one."""
-    name = str(name)[:80]
-    choices = [str(choice) for choice in allowed]
-    hint = did_you_mean(name, choices, cutoff=0.5)
-    shown = choices[:20] + (['...'] if len(choices) > 20 else [])
-    return ValueError(f'{kind} {name!r} is unknown{hint} (allowed: {", ".join(shown)})')
 
 
 def read_lines(path: PathLike, max_bytes: int = MAX_FILE) -> Iterator[tuple[int, str]]:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Optional
 
-from ..classification.rows import unknown_name
+from ..._internal.suggestions import unknown_name
 
 OUTSIDE = 'O'
 

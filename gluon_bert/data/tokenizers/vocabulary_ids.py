@@ -8,8 +8,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from gluonnlp.data import count_tokens
 from gluonnlp.vocab import BERTVocab
 
+from ..._internal.suggestions import unknown_name
 from ..._internal.types import PathLike
-from ..classification.rows import unknown_name
 
 SPECIAL_TOKENS = ('[UNK]', '[PAD]', '[CLS]', '[SEP]', '[MASK]')  # GluonNLP's ids 0 to 4
 
