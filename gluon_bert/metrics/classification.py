@@ -9,7 +9,7 @@ import numpy as np
 from scipy import stats
 from sklearn import metrics as sklearn_metrics
 
-from .._internal.suggestions import did_you_mean
+from .._internal.suggestions import unknown_name
 
 if TYPE_CHECKING:
     from .._internal.types import Numbers
@@ -90,8 +90,7 @@ def evaluate_metrics(
     """
     for name in names:
         if name not in METRICS:
-            hint = did_you_mean(name, METRICS)
-            raise ValueError(f'metric {name!r} is unknown{hint} (allowed: {", ".join(METRICS)})')
+            raise unknown_name('metric', name, METRICS)
     arrays = _checked(labels, predictions)
     return {name: float(METRICS[name](*arrays)) for name in names}
 

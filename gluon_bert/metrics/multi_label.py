@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from sklearn import metrics as sklearn_metrics
 
-from .._internal.suggestions import did_you_mean
+from .._internal.suggestions import unknown_name
 from .classification import ClassScores, format_report
 
 
@@ -62,10 +62,7 @@ def evaluate_label_sets(
     """
     for name in names:
         if name not in METRICS:
-            raise ValueError(
-                f'metric {name!r} is unknown{did_you_mean(name, METRICS)} '
-                f'(allowed: {", ".join(METRICS)})'
-            )
+            raise unknown_name('metric', name, METRICS)
     labels, predictions = _checked(labels, predictions)
     return {name: float(METRICS[name](labels, predictions)) for name in names}
 
