@@ -68,7 +68,32 @@ class SequencePipeline(TaskPipeline):
                 )
 
 
-class ClassificationPipeline(SequencePipeline):
+class LabelsPipeline(SequencePipeline):
+    """Results with the probability of every label, by name.
+
+    Parameters
+    ----------
+    model : TaskModel
+    batch_size : int, optional
+        Texts computed at once; by default as in the evaluations of the training, else 32.
+    """
+
+    @property
+    def labels(self) -> list[str]:
+        """The names of the labels, in the order of their numbers."""
+        return self.settings['labels']
+
+    def as_json(
+        self, result: Any, top_k: Optional[int] = None, words: Optional[list] = None
+    ) -> dict[str, Any]:
+        row = super().as_json(result)
+        if top_k is not None:
+            best = sorted(row['probabilities'].items(), key=lambda pair: -pair[1])
+            row['probabilities'] = dict(best[:top_k])
+        return row
+
+
+class ClassificationPipeline(LabelsPipeline):
     """The classes of texts or of pairs of texts.
 
     Called on a text, or on a pair as a tuple of two, it returns a :class:`Classification`; see
@@ -84,11 +109,6 @@ class ClassificationPipeline(SequencePipeline):
 
     task = 'text-classification'
 
-    @property
-    def labels(self) -> list[str]:
-        """The names of the classes, in the order of their numbers."""
-        return self.settings['labels']
-
     def _results(self, call, features, num_cut):
         scores = self._scores(call, features, num_cut)
         shares = softmax(scores)
@@ -97,20 +117,6 @@ class ClassificationPipeline(SequencePipeline):
             Classification(self.labels[number], row[number], dict(zip(self.labels, row)))
             for number, row in zip(best.tolist(), shares.tolist())
         ]
-
-    def as_json(
-        self, result: Classification, top_k: Optional[int] = None, words: Optional[list] = None
-    ) -> dict[str, Any]:
-        row = super().as_json(result)
-        row['probabilities'] = most_probable(row['probabilities'], top_k)
-        return row
-
-
-def most_probable(probabilities: dict[str, float], top_k: Optional[int]) -> dict[str, float]:
-    """Keep the ``top_k`` most probable classes, the most probable first; None keeps all."""
-    if top_k is None:
-        return probabilities
-    return dict(sorted(probabilities.items(), key=lambda pair: -pair[1])[:top_k])
 
 
 class RegressionPipeline(SequencePipeline):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Optional
+from typing import NamedTuple
 
 from .._internal.numerics import sigmoid
-from .classification import SequencePipeline, most_probable
+from .classification import LabelsPipeline
 
 
 class LabelSet(NamedTuple):
@@ -22,7 +22,7 @@ class LabelSet(NamedTuple):
     probabilities: dict[str, float]
 
 
-class MultiLabelPipeline(SequencePipeline):
+class MultiLabelPipeline(LabelsPipeline):
     """The labels of texts or of pairs of texts.
 
     Called on a text, or on a pair as a tuple of two, it gives a :class:`LabelSet`; see
@@ -37,11 +37,6 @@ class MultiLabelPipeline(SequencePipeline):
     """
 
     task = 'multi-label-classification'
-
-    @property
-    def labels(self) -> list[str]:
-        """The names of the labels, in the order of their numbers."""
-        return self.settings['labels']
 
     @property
     def thresholds(self) -> list[float]:
@@ -64,10 +59,3 @@ class MultiLabelPipeline(SequencePipeline):
             )
             for number, row in zip(best.tolist(), sigmoid(scores).tolist())
         ]
-
-    def as_json(
-        self, result: LabelSet, top_k: Optional[int] = None, words: Optional[list] = None
-    ) -> dict[str, Any]:
-        row = super().as_json(result)
-        row['probabilities'] = most_probable(row['probabilities'], top_k)
-        return row
