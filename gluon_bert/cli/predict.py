@@ -24,7 +24,7 @@ from pathlib import Path
 from .._internal.files import atomic_path
 from .models import read_model
 from .output import note
-from .texts import FORMATS, STANDARD_INPUT, existing, read_items
+from .texts import STANDARD_INPUT, add_format_arguments, existing, read_items
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,13 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='what to predict for (default: --input, else standard input)',
     )
     parser.add_argument('--input', metavar='FILE', help='read inputs from this file')
-    parser.add_argument('--format', choices=FORMATS, help='of --input (default: by its name)')
-    parser.add_argument(
-        '--text_column',
-        metavar='NAME',
-        help='of a table (default: as in training, else sentence, text, ...)',
-    )
-    parser.add_argument('--pair_column', metavar='NAME', help='of the second text, or the context')
+    add_format_arguments(parser, '--input')
     parser.add_argument(
         '--output',
         metavar='FILE',

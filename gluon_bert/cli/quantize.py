@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from .output import columns, note, say
-from .texts import FORMATS, existing, read_items
+from .texts import add_format_arguments, existing, read_items
 
 _MOST_INPUTS = 10_000  # that calibration sequences are chosen from
 
@@ -66,13 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '0.005); or without a dev set, how large the relative error of the '
         'outputs (default: 0.05)',
     )
-    parser.add_argument('--format', choices=FORMATS, help='of --calibrate (default: by its name)')
-    parser.add_argument(
-        '--text_column',
-        metavar='NAME',
-        help='of a table (default: as in training, else sentence, text, ...)',
-    )
-    parser.add_argument('--pair_column', metavar='NAME', help='of the second text, or the context')
+    add_format_arguments(parser, '--calibrate')
     parser.add_argument(
         '--label_column',
         metavar='NAME',

@@ -23,6 +23,17 @@ class Item(NamedTuple):
     told: dict
 
 
+def add_format_arguments(parser: argparse.ArgumentParser, option: str) -> None:
+    """Declare the format and the columns of the file that ``option`` names."""
+    parser.add_argument('--format', choices=FORMATS, help=f'of {option} (default: by its name)')
+    parser.add_argument(
+        '--text_column',
+        metavar='NAME',
+        help='of a table (default: as in training, else sentence, text, ...)',
+    )
+    parser.add_argument('--pair_column', metavar='NAME', help='of the second text, or the context')
+
+
 def read_items(args: argparse.Namespace, pipeline: Any) -> Generator[Item, None, None]:
     """Read the inputs that the arguments name, one at a time.
 
