@@ -22,18 +22,7 @@ import sys
 from pathlib import Path
 
 from common import cli, training
-from gluon_bert.tasks.options import DEBUG_QUESTIONS
-
-SETTINGS = (
-    'max_seq_length',
-    'doc_stride',
-    'max_query_length',
-    'n_best_size',
-    'max_answer_length',
-    'version_2',
-    'null_score_diff_threshold',
-    'character_f1',
-)
+from gluon_bert.tasks.options import DEBUG_QUESTIONS, QUESTION_SETTINGS
 
 # Fields of the library -> flags with other names.
 FLAGS = {'dev_file': 'predict_file', 'dev_batch_size': 'test_batch_size'}
@@ -149,7 +138,7 @@ def parse(argv):
         parser,
         argv,
         ('question-answering',),
-        {**{name: name for name in SETTINGS}, 'batch_size': 'test_batch_size'},
+        {**{name: name for name in QUESTION_SETTINGS}, 'batch_size': 'test_batch_size'},
     )
     if args.only_predict and not args.model_parameters:
         parser.error('--only_predict needs --model_parameters')

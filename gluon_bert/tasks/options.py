@@ -14,6 +14,17 @@ DEBUG_QUESTIONS = 24
 DEBUG_SENTENCES = 32
 MAX_LEN = 128  # tokens of a text, by default
 LONGEST_WINDOW = 384  # of a paragraph, by default; Devlin et al. (2019) have it, and transformers
+# What a network reads and answers by, kept with it.
+QUESTION_SETTINGS = (
+    'max_seq_length',
+    'doc_stride',
+    'max_query_length',
+    'n_best_size',
+    'max_answer_length',
+    'version_2',
+    'null_score_diff_threshold',
+    'character_f1',
+)
 MAX_WINDOW = 180  # of a sentence, by default; GluonNLP's script has it
 
 

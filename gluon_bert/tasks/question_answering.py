@@ -20,21 +20,10 @@ from ..zoo.fetch.store import default_root
 from . import model_card
 from .base import DevSet, DevSource, Job
 from .folder import TaskModel
-from .options import DEBUG_QUESTIONS, LONGEST_WINDOW, SquadData
+from .options import DEBUG_QUESTIONS, LONGEST_WINDOW, QUESTION_SETTINGS, SquadData
 
 logger = logging.getLogger(__name__)
 
-# What a network reads and answers by, kept with it.
-SETTINGS = (
-    'max_seq_length',
-    'doc_stride',
-    'max_query_length',
-    'n_best_size',
-    'max_answer_length',
-    'version_2',
-    'null_score_diff_threshold',
-    'character_f1',
-)
 _CANDIDATE = ('text', 'probability', 'start_logit', 'end_logit')  # of nbest_predictions.json
 
 
@@ -114,7 +103,7 @@ class QuestionAnsweringJob(Job):
             )
         return {
             'name': 'SQuAD 2.0' if data.version_2 else 'SQuAD 1.1',
-            **{name: getattr(data, name) for name in SETTINGS},
+            **{name: getattr(data, name) for name in QUESTION_SETTINGS},
             'batch_size': data.dev_batch_size,
             'base': base,
         }
