@@ -11,7 +11,7 @@ import numpy as np
 
 from ..._internal.types import PathLike
 from .rows import Split, class_parser, collect, parse_object
-from .tables import LABEL_COLUMN, MAX_LABELS, _open
+from .tables import LABEL_COLUMN, MAX_LABELS, open_table
 
 DEFAULT_SEPARATOR = '|'
 
@@ -65,10 +65,10 @@ def read_label_sets(
     (('film', 'war'), [(0, 1), ()])
     >>> folder.cleanup()
     """
-    rows, columns, select = _open(path, text, pair, label)
+    rows, columns, select = open_table(path, text, pair, label)
     if columns.label is not None and labels is None:
         labels = discover_label_sets(
-            path, label=columns.label, separator=separator, skip_malformed=skip_malformed
+            path, label=label, separator=separator, skip_malformed=skip_malformed
         )
     names = tuple(labels or ())
     parse = _set_parser(class_parser(names), separator)
@@ -101,7 +101,7 @@ def discover_label_sets(
     ValueError
         If there are fewer than two, or more than 1000.
     """
-    rows, _, select = _open(path, None, None, label or LABEL_COLUMN, needs_text=False)
+    rows, _, select = open_table(path, None, None, label or LABEL_COLUMN, needs_text=False)
     select = _with_lists(select, path, label or LABEL_COLUMN, separator)
     examples, _ = collect(path, rows, select, _set_parser(str, separator), skip_malformed)
     names = sorted({name for example in examples for name in example.label})

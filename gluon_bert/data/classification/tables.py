@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Optional, Union
 
@@ -98,7 +98,7 @@ def read_table(
         raise ValueError(f'labels must be None with regression=True, got {labels!r}')
     if labels is not None and (isinstance(labels, str) or not 0 < len(set(labels)) == len(labels)):
         raise ValueError(f'labels must be a list of different names, got {labels!r}')
-    rows, columns, select = _open(path, text, pair, label)
+    rows, columns, select = open_table(path, text, pair, label)
     parse_label = score_parser() if regression else _label_text
     if labels is not None:
         parse_label = class_parser(labels)
@@ -153,7 +153,7 @@ def discover_labels(
     paths = [paths] if isinstance(paths, (str, Path)) else list(paths)
     values = []
     for path in paths:
-        rows, _, select = _open(path, None, None, label or LABEL_COLUMN, needs_text=False)
+        rows, _, select = open_table(path, None, None, label or LABEL_COLUMN, needs_text=False)
         examples, _ = collect(path, rows, select, _label_text, skip_malformed)
         values += [example.label for example in examples]
     return _label_set(values, ', '.join(map(str, paths)))
@@ -197,7 +197,7 @@ def iterate_texts(
         header = range(1 + max(positions, default=0))
         rows, select = tsv_rows(path), field_selector(path, header, columns)
     else:
-        rows, _, select = _open(path, text, pair, None, usual=usual, labelled=False)
+        rows, _, select = open_table(path, text, pair, None, usual=usual, labelled=False)
     with closed_on_error(rows):
         for number, row in rows:
             try:
@@ -207,7 +207,15 @@ def iterate_texts(
             yield number, first, second
 
 
-def _open(path, text, pair, label, needs_text=True, usual=(), labelled=True):
+def open_table(
+    path: PathLike,
+    text: Optional[str],
+    pair: Optional[str],
+    label: Optional[str],
+    needs_text: bool = True,
+    usual: Sequence[tuple[Union[str, int], Union[str, int, None]]] = (),
+    labelled: bool = True,
+) -> tuple[Iterator, Columns, Callable]:
     """Open a table: its numbered rows, its columns and the selector for ``rows.collect``."""
     suffix = Path(path).suffix.lower()
     if suffix not in ('.tsv', '.csv', '.jsonl', '.json'):
