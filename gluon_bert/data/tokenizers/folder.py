@@ -147,7 +147,7 @@ class _Settings:
 
     @property
     def strip_accents(self):
-        """Whether accents are removed, or None; ALBERT's files say whether they are kept."""
+        """Tell whether accents are removed, or None; ALBERT's files tell whether they are kept."""
         keep = self.flag('keep_accents')
         return self.flag('strip_accents', None if keep is None else not keep)
 
