@@ -181,15 +181,12 @@ _ELECTRA = Family(
 _ALBERT = Family(
     class_prefix='Albert',
     keys={
+        **_BERT_KEYS,
         'vocab_size': Key(('vocab_size',), 30000),
         'units': Key(('hidden_size',), 4096),
         'hidden_size': Key(('intermediate_size',), 16384),
-        'num_layers': Key(('num_hidden_layers',), 12),
         'num_heads': Key(('num_attention_heads',), 64),
-        'max_length': Key(('max_position_embeddings',), 512),
-        'num_token_types': Key(('type_vocab_size',), 2),
         'dropout': Key(('hidden_dropout_prob',), 0.0),
-        'layer_norm_eps': Key(('layer_norm_eps',), 1e-12),
         'activation': Key(('hidden_act',), 'gelu_new'),
         'embedding_units': Key(('embedding_size',), 128),
     },
