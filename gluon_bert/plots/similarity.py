@@ -80,16 +80,7 @@ def plot_similarity(
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
         if len(texts) <= _MAX_VALUES:
-            for (row, column), value in np.ndenumerate(shown):
-                axes.text(
-                    column,
-                    row,
-                    _two_digits(value),
-                    ha='center',
-                    va='center',
-                    fontsize=7,
-                    color=ink_on(image.cmap(image.norm(value))),
-                )
+            _write_values(axes, image, shown)
         axes.set_title(
             clean(title) or 'Cosine similarity of sentence vectors',
             loc='right' if len(texts) < 8 else 'left',
@@ -100,6 +91,20 @@ def plot_similarity(
         bar.ax.set_ylim(min(0, shown.min()), 1)
         bar.outline.set_visible(False)
     return similarities
+
+
+def _write_values(axes, image, values):
+    """Write each value into its cell, in an ink that stands out from the colour."""
+    for (row, column), value in np.ndenumerate(values):
+        axes.text(
+            column,
+            row,
+            _two_digits(value),
+            ha='center',
+            va='center',
+            fontsize=7,
+            color=ink_on(image.cmap(image.norm(value))),
+        )
 
 
 def _key(figure, names, clean):
