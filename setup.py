@@ -79,7 +79,12 @@ setup(
             'vulture>=2.11,<3',
             'sentencepiece>=0.2.2,<1',
         ],
-        'docs': ['sphinx>=7,<10', 'furo>=2024.1'],
+        'docs': [
+            'sphinx>=7,<10',
+            'furo>=2024.1',
+            'sphinx-design>=0.6,<1',
+            'sphinx-copybutton>=0.5.2,<1',
+        ],
         'tensorflow': ['tensorflow-cpu>=2.14,<2.18'],  # in an environment of its own
         'peers': ['torch>=2.2,<3', 'transformers>=4.40,<6'],
         'bench': [

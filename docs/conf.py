@@ -20,11 +20,14 @@ version = release = __version__
 
 extensions = [
     'sphinx.ext.autodoc',
-    'sphinx.ext.mathjax',
     'sphinx.ext.napoleon',
     'sphinx.ext.viewcode',
+    'sphinx_copybutton',
+    'sphinx_design',
+    'mathml',
     'zoo',
     'benchmark_tables',
+    'summaries',
 ]
 exclude_patterns = ['_build']
 highlight_language = 'none'
@@ -35,6 +38,11 @@ html_theme = 'furo'
 html_title = f'gluon_bert {version}'
 html_static_path = ['_static']
 html_css_files = ['zoo.css']
+html_math_renderer = 'mathml'
+
+# Of code with prompts, the button copies the code alone.
+copybutton_prompt_text = r'>>> |\.\.\. |\$ '
+copybutton_prompt_is_regexp = True
 
 autodoc_default_options = {'members': True, 'show-inheritance': True}
 autodoc_inherit_docstrings = False

@@ -6,7 +6,7 @@ from benchmark_report import RANKED, cell_name, geometric_mean, latest, read_row
 from benchmark_systems import SYSTEMS
 from result_tables import RESULTS, image_lines
 from zoo import Generated
-from zoo_markup import list_table, literal, plain
+from zoo_markup import dropdown, list_table, literal, plain
 
 HEADER = [
     'Work',
@@ -110,29 +110,32 @@ def standing_table(rows):
 
 
 def benchmark_lines(path):
-    """Yield the lines for a file: for each mode and network tables, plots, unranked systems."""
-    rows = read_rows(path)
-    for (mode, model), group in benchmark_groups(rows).items():
+    """Yield the lines for a file: for each mode and network a part that opens on a click."""
+    for (mode, model), group in benchmark_groups(read_rows(path)).items():
         flags = max((row['flags'] for row in group), key=len)
-        yield from (f'.. rubric:: {mode}, {model} ({flags})', '')
-        header, standing = standing_table(group)
-        if standing:
-            yield from list_table(header, standing)
-        yield from list_table(*benchmark_table(group))
-        for suffix, meaning in PLOTS.items():
-            plot = path.with_name(f'{path.stem}_{mode}_{model}{suffix}.png')
-            if plot.is_file():
-                yield from image_lines(plot, f'speed {meaning}, {mode}, {model}')
-        unranked = sorted(
-            {
-                f'{literal(row["system"])}: {plain(row["status"])}'
-                for row in group
-                if row['status'] != RANKED
-            }
-        )
-        if unranked:
-            yield from ('Not ranked in some cells: ' + '; '.join(unranked) + '.', '')
-        yield from (plain(line) for line in origin_lines(group))
+        yield from dropdown(f'{mode}, {model} ({flags})', _group_lines(path, mode, model, group))
+
+
+def _group_lines(path, mode, model, rows):
+    """Yield tables, plots and unranked systems of a mode and network."""
+    header, standing = standing_table(rows)
+    if standing:
+        yield from list_table(header, standing)
+    for suffix, meaning in PLOTS.items():
+        plot = path.with_name(f'{path.stem}_{mode}_{model}{suffix}.png')
+        if plot.is_file():
+            yield from image_lines(plot, f'speed {meaning}, {mode}, {model}')
+    yield from list_table(*benchmark_table(rows))
+    unranked = sorted(
+        {
+            f'{literal(row["system"])}: {plain(row["status"])}'
+            for row in rows
+            if row['status'] != RANKED
+        }
+    )
+    if unranked:
+        yield from ('Not ranked in some cells: ' + '; '.join(unranked) + '.', '')
+    yield from (plain(line) for line in origin_lines(rows))
 
 
 def origin_lines(rows):

@@ -14,7 +14,7 @@ from parser_tables import command_parsers, description_lines, flag_tables, parse
 from result_tables import RESULTS, image_lines, read_results, results_lines
 from sphinx.util.docutils import SphinxDirective, nodes
 from zoo_bundle import write_bundle
-from zoo_markup import code_block, grid_table, list_table, literal, literals
+from zoo_markup import code_block, dropdown, grid_table, list_table, literal, literals
 from zoo_pages import write_pages
 
 ZOO = Path(inspect.getfile(zoo_tables.list_models)).parent
@@ -185,7 +185,8 @@ class ResultsTable(Generated):
                     '',
                 ]
             )
-        lines = results_lines(header, rows)
+        title = f'All {len(rows)} rows of model_zoo/results/{path.name}'
+        lines = dropdown(title, results_lines(header, rows))
         for plot in sorted(RESULTS.glob(f'{path.stem}_*.png')):
             lines += image_lines(plot, plot.stem.replace('_', ' '))
         return self.parse(lines)

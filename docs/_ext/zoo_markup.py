@@ -75,3 +75,8 @@ def code_block(text, language='text'):
 def heading(text, line='='):
     """Make the lines of a heading."""
     return [text, line * len(text), '']
+
+
+def dropdown(title, lines):
+    """Make the lines of a part of the page that opens on a click."""
+    return [f'.. dropdown:: {title}', '', *(f'   {line}'.rstrip() for line in lines), '']

@@ -1,5 +1,6 @@
 """The manual: its code runs, its tables have every row, its commands exist."""
 
+import csv
 import doctest
 import importlib.util
 import os
@@ -115,7 +116,7 @@ def code_of(path):
 
 
 @pytest.mark.weights
-@pytest.mark.parametrize('name', ['README.rst', 'docs/quickstart.rst'])
+@pytest.mark.parametrize('name', ['README.rst', 'docs/index.rst', 'docs/quickstart.rst'])
 def test_code_runs_and_gives_what_the_page_shows(name, real_folder):
     test, report = code_of(ROOT / name), []
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
@@ -127,6 +128,7 @@ def test_code_runs_and_gives_what_the_page_shows(name, real_folder):
 def test_code_with_prompts_is_on_tested_pages_only():
     assert [path.name for path in PAGES if code_of(path).examples] == [
         'README.rst',
+        'index.rst',
         'quickstart.rst',
     ]
 
@@ -317,6 +319,66 @@ def test_results_come_from_the_file(extension, tmp_path):
     assert header == ['task', 'score', 'command']
     assert rows == [['MRPC', '0.5', '1'], ['RTE', '0.6', '2'], ['WNLI', '0.7', '1']]
     assert commands == ['python a.py', 'python b.py']
+
+
+def test_pages_load_nothing_from_elsewhere(site):
+    """A script, style or picture of another host fails without a network."""
+    for name, page in site.items():
+        if name.endswith('.html'):
+            text = page.path.read_text(encoding='utf-8')
+            assert not re.findall(r'<(?:script|img|iframe)[^>]*src="(?:https?:)?//', text), name
+            assert not re.findall(r'<link[^>]*stylesheet[^>]*href="(?:https?:)?//', text), name
+    assert '<math' in site['benchmark.html'].path.read_text(encoding='utf-8')
+    assert '<math' in site['api/modeling.html'].path.read_text(encoding='utf-8')
+
+
+def test_every_job_has_a_model_of_the_zoo(site):
+    with open(ROOT / 'docs' / 'jobs.csv', newline='', encoding='utf-8') as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) > 10
+    pages = {address for address, _ in site['choosing.html'].links}
+    for row in rows:
+        assert (row['model'], row['dataset']) in WEIGHTS
+        assert f'models/{row["model"]}/{row["dataset"]}.html' in pages
+
+
+def test_results_begin_with_a_summary(site):
+    for name, figure in (('benchmark', 'speed.svg'), ('results', 'accuracy.svg')):
+        text = site[f'{name}.html'].path.read_text(encoding='utf-8')
+        assert text.index('class="summary') < text.index(figure) < text.index('<details')
+
+
+def test_speeds_are_means_over_the_cells(extension, tmp_path):
+    summaries, report = extension('summaries'), importlib.import_module('benchmark_report')
+    cell = dict.fromkeys(report.FIELDS, '')
+    cell |= dict(
+        mode='grid', model='m', system='gluon_bert', precision='fp32', flags='avx2 avx512f'
+    )
+    cells = [
+        {**cell, 'status': 'ok', 'batch': 1, 'speed_to_best_peer': 0.5},
+        {**cell, 'status': 'ok', 'batch': 8, 'speed_to_best_peer': 8},
+        {**cell, 'status': 'disagrees', 'batch': 9, 'speed_to_best_peer': 100},
+        {**cell, 'status': 'ok', 'batch': 1, 'speed_to_best_peer': 2},  # measured again
+        {**cell, 'status': 'ok', 'batch': 1, 'system': 'gluon_bert_block', 'speed_to_best_peer': 9},
+        {**cell, 'status': 'ok', 'mode': 'train', 'flags': 'avx2', 'speed_to_best_peer': 3},
+    ]
+    report.append_rows(tmp_path / 'benchmark_a.csv', cells)
+    found = summaries.speeds(tmp_path)
+    assert found == {('AVX-512', 'grid', 'fp32'): [2, 8], ('AVX2', 'train', 'fp32'): [3]}
+    header, rows = summaries.speed_table(found)
+    assert header == ['Work', 'AVX-512 float32', 'AVX2 float32']
+    assert rows == [['Inference, equal lengths', '4.00', ''], ['Training step', '', '3.00']]
+
+
+def test_comparisons_are_over_the_same_runs(extension):
+    summaries = extension('summaries')
+    lines = (('a', 1, 0.5), ('a', 2, 0.7), ('b', 1, 0.6), ('b', 3, 0.1), ('a', 3, 0.9))
+    runs = [
+        dict(task='T', metric='f1', way=way, seed=seed, score=score) for way, seed, score in lines
+    ]
+    (found,) = summaries._compare(runs, 'way', 'a', {'b': 'B'}, ())
+    assert found == ('T', 'f1', 2, pytest.approx(0.7), 'B', pytest.approx(0.35))
+    assert summaries.comparison_table([found])[1] == [['T', 'F1', '2', '70.0', 'B', '35.0']]
 
 
 def test_the_rooms_are_listed_in_their_order():

@@ -428,7 +428,7 @@ def test_the_manual_shows_what_was_measured(tmp_path, monkeypatch):
     ]
     assert rows[1][:4] == ['8x32', '1', '``gluon_bert_block``', 'failed: no memory']
     text = '\n'.join(benchmark_tables.benchmark_lines(path))
-    assert '.. rubric:: grid, m' in text and '``openvino``: disagrees' in text
+    assert '.. dropdown:: grid, m' in text and '``openvino``: disagrees' in text
 
 
 def test_rows_do_not_tell_where_a_machine_keeps_its_files():

@@ -320,7 +320,7 @@ def test_the_manual_tells_which_cells_were_lost(tmp_path, monkeypatch):
     for ending in ('', '_sizes', '_others'):
         (tmp_path / f'b_growth_m{ending}.png').touch()
     lines = list(tables.benchmark_lines(path))
-    assert sum(line.startswith('.. image::') for line in lines) == 2
+    assert sum(line.strip().startswith('.. image::') for line in lines) == 2
 
 
 def test_a_row_does_not_tell_where_files_are_kept():
