@@ -154,14 +154,19 @@ def _label(cell):
     return '\n'.join(filter(None, [parts, size, f'{threads} thr']))
 
 
-def main(argv=None):
-    """Plot files again."""
+def make_parser():
+    """Make the parser of the command line."""
     parser = cli.make_parser(__doc__)
     parser.add_argument('files', nargs='+', type=Path, help='file of benchmark.py --output')
     parser.add_argument(
         '--traceback', action='store_true', help='show the Python traceback of an error'
     )
-    for path in parser.parse_args(argv).files:
+    return parser
+
+
+def main(argv=None):
+    """Plot files again."""
+    for path in make_parser().parse_args(argv).files:
         if not path.is_file():
             raise cli.Failure(f'{path}: there is no such file')
         for drawn in plot_file(path):
