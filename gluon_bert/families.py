@@ -23,6 +23,9 @@ class Key(NamedTuple):
     default: object
 
 
+_HEAD_DROPOUT = Key(('classifier_dropout',), None)
+
+
 class Requirement(NamedTuple):
     """A key of config.json, the values that a network here can have, and why not others.
 
@@ -77,6 +80,10 @@ class Family:
     tokenizer : str, optional
         transformers' class of its tokenizer, where the name of the vocabulary's file does not tell
         which it is.
+    tokenizer_kind : str
+        Class of this package's tokenizer that the published networks have.
+    head_dropout : Key
+        Of the dropout in front of a classifier; None is that of the other layers.
     formats : tuple of str
         Formats that can hold a network of the family.
     """
@@ -101,6 +108,8 @@ class Family:
     gluonnlp_token_types: bool = True
     gluonnlp_eps: float = 1e-12
     tokenizer: Optional[str] = None
+    tokenizer_kind: str = 'BertTokenizer'
+    head_dropout: Key = _HEAD_DROPOUT
     formats: Tuple[str, ...] = ('gluonnlp', 'huggingface')
 
 
@@ -147,6 +156,7 @@ _ROBERTA = Family(
     gluonnlp_classifier='roberta_classifier',
     gluonnlp_token_types=False,
     gluonnlp_eps=1e-5,
+    tokenizer_kind='BytePairTokenizer',
 )
 _DISTILBERT = Family(
     class_prefix='DistilBert',
@@ -157,11 +167,16 @@ _DISTILBERT = Family(
     has_pooler=False,
     needs_token_types=False,
     gluonnlp_token_types=False,
+    head_dropout=Key(('seq_classif_dropout',), 0.2),
 )
 _ERNIE = Family(class_prefix='Ernie', keys=_BERT_KEYS)
 
 _XLM_ROBERTA = replace(
-    _ROBERTA, class_prefix='XLMRoberta', keys=_BERT_KEYS, tokenizer='XLMRobertaTokenizer'
+    _ROBERTA,
+    class_prefix='XLMRoberta',
+    keys=_BERT_KEYS,
+    tokenizer='XLMRobertaTokenizer',
+    tokenizer_kind='SentencePieceTokenizer',
 )
 
 _ELECTRA = Family(
@@ -198,6 +213,8 @@ _ALBERT = Family(
     always_projects=True,
     special_ids=_ROBERTA.special_ids,
     tokenizer='AlbertTokenizer',
+    tokenizer_kind='SentencePieceTokenizer',
+    head_dropout=Key(('classifier_dropout_prob',), 0.1),
 )
 
 FAMILIES = {

@@ -450,6 +450,6 @@ def _unpack(folder):
 
 
 def _read_config_file(folder):
-    from gluon_bert.cli.config_file import read_config_file
+    from gluon_bert.checkpoint.gluonnlp.description import read_description
 
-    read_config_file(folder / 'tiny.json')
+    read_description(folder / 'tiny.json')

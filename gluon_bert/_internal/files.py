@@ -51,6 +51,19 @@ def digests_of(path: PathLike, algorithms: Iterable[str], chunk: int = 1 << 20) 
     return {name: digest.hexdigest() for name, digest in made.items()}
 
 
+def is_running(process: int) -> bool:
+    """Tell if another process of this machine with a number is running."""
+    if process == os.getpid():
+        return False
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
+
+
 def _umask():
     mask = os.umask(0)
     os.umask(mask)

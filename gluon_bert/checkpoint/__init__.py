@@ -10,6 +10,7 @@ from typing import Any, Optional
 
 from .._internal.types import PathLike
 from .schema import Checkpoint
+from .task_file import has_task, read_task_file
 from .tensor_file import printable
 
 __all__ = ['FORMATS', 'Checkpoint', 'find_format', 'read_checkpoint', 'write_checkpoint']
@@ -37,28 +38,28 @@ def find_format(path: PathLike) -> str:
     ValueError
         If nothing there is a checkpoint, or files of several formats are.
     """
-    path = Path(path)
-    if path.is_dir():
-        names = [file.name for file in path.iterdir()]
+    place = _named_by_task(Path(path))
+    if place.is_dir():
+        names = [file.name for file in place.iterdir()]
         formats = {_format_of(name) for name in names} - {None}
         if len(formats) != 1:
             listing = ', '.join(map(printable, sorted(names)[:10])) or 'nothing'
             what = f'checkpoints of {" and ".join(sorted(formats))}' if formats else 'no checkpoint'
             raise ValueError(
-                f'{path}: holds {what} (there is: {listing}); expected '
+                f'{place}: holds {what} (there is: {listing}); expected '
                 f'model.safetensors, pytorch_model.bin, *.ckpt.index or *.params'
             )
         return formats.pop()
-    if path.is_file():
-        name = _format_of(path.name)
+    if place.is_file():
+        name = _format_of(place.name)
         if name is None:
             raise ValueError(
-                f'{path}: expected a file named *.safetensors, *.bin, *.index or *.params'
+                f'{place}: expected a file named *.safetensors, *.bin, *.index or *.params'
             )
         return name
-    if path.with_name(path.name + '.index').is_file():
+    if place.with_name(place.name + '.index').is_file():
         return 'tensorflow'
-    raise FileNotFoundError(f'{path}: no such file or folder')
+    raise FileNotFoundError(f'{place}: no such file or folder')
 
 
 def read_checkpoint(path: PathLike, **options: Any) -> Checkpoint:
@@ -67,8 +68,8 @@ def read_checkpoint(path: PathLike, **options: Any) -> Checkpoint:
     Parameters
     ----------
     path : str or Path
-        A Hugging Face folder, a folder or prefix of a TensorFlow checkpoint, a .params file of
-        GluonNLP or a folder with one.
+        A fine-tuned folder of this package, in any of the formats; a Hugging Face folder, a folder
+        or prefix of a TensorFlow checkpoint, a .params file of GluonNLP or a folder with one.
     options
         Passed on to the reader: :func:`.read_gluonnlp`, :func:`.read_huggingface` or
         :func:`.read_tensorflow`.
@@ -82,7 +83,7 @@ def read_checkpoint(path: PathLike, **options: Any) -> Checkpoint:
     FileNotFoundError, ValueError
         If there is none, or it is damaged or of an unknown kind.
     """
-    name = find_format(path)
+    name, path = find_format(path), _named_by_task(Path(path))
     if name == 'gluonnlp':
         from .gluonnlp.files import read_gluonnlp
 
@@ -129,6 +130,18 @@ def write_checkpoint(checkpoint: Checkpoint, path: PathLike, format: Optional[st
         from .tensorflow.folder import write_tensorflow
 
         write_tensorflow(checkpoint, path)
+
+
+def _named_by_task(path):
+    """The parameters that the task.json of a folder names; other paths as they are."""
+    if path.is_dir() and has_task(path):
+        described = read_task_file(path)
+        path = described.parameters
+        if not (path.is_file() or path.with_name(path.name + '.index').is_file()):
+            raise FileNotFoundError(
+                f'{path}: no such parameter file, which {described.path.name} names'
+            )
+    return path
 
 
 def _format_of(name):

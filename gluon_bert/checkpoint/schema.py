@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from dataclasses import dataclass
 from typing import Any, Mapping, Optional, Tuple
 
@@ -39,6 +40,11 @@ class Checkpoint:
     max_tokens : int, optional
         The longest sequence, special tokens included, that the tokenizer is set to; None if not
         known.
+    dropout : float, optional
+        In front of a fine-tuned head; None if it is that of the configuration.
+    task : mapping of str to object, optional
+        'task', what this package fine-tuned the network for, and the settings of
+        :mod:`gluon_bert.tasks.settings`; None if another package did, or it is pre-trained only.
     """
 
     arrays: Mapping[str, np.ndarray]
@@ -49,12 +55,24 @@ class Checkpoint:
     source: str = ''
     problem_type: str = ''
     max_tokens: Optional[int] = None
+    dropout: Optional[float] = None
+    task: Optional[Mapping[str, Any]] = None
 
     def __post_init__(self):
         if self.family not in FAMILIES:
             raise ValueError(f'family={self.family!r}: expected one of {tuple(FAMILIES)}')
         if self.problem_type not in ('', *PROBLEM_TYPES):
             raise ValueError(f'problem_type={self.problem_type!r}: expected one of {PROBLEM_TYPES}')
+        tokens, dropout = self.max_tokens, self.dropout
+        if tokens is not None and (type(tokens) is not int or not 1 <= tokens < 2**31):
+            raise ValueError(f'max_tokens={reprlib.repr(tokens)}: expected a whole number from 1')
+        if dropout is not None and (type(dropout) not in (int, float) or not 0 <= dropout < 1):
+            raise ValueError(f'dropout={reprlib.repr(dropout)}: expected a number in [0, 1)')
+
+    @property
+    def head_dropout(self) -> float:
+        """Dropout in front of a fine-tuned head."""
+        return self.config.dropout if self.dropout is None else self.dropout
 
     @property
     def heads(self) -> Tuple[str, ...]:

@@ -11,29 +11,35 @@ examples:
 
 from __future__ import annotations
 
+import glob
 import os
+import shutil
 import tempfile
 from argparse import ArgumentParser, Namespace
 from dataclasses import replace
 from pathlib import Path
 
+from .._internal.files import is_running
 from .comparing import names_of_both, same_bits, with_dtype
-from .models import read_model
+from .models import add_config_arguments, read_model
 from .output import note, say, size_text
 
 _FORMATS = ('gluonnlp', 'huggingface', 'tensorflow')
 # Files that a folder to be replaced may hold.
 _REPLACEABLE = (
-    '*.safetensors',
-    '*.bin',
-    '*.index',
-    '*.data-*',
-    '*.meta',
-    '*.json',
-    '*.txt',
-    '*.model',
-    '*.vocab',
-    'checkpoint',
+    *('*.safetensors', '*.safetensors.index.json', '*.bin', '*.bin.index.json'),
+    *('*.index', '*.data-*', '*.meta', 'checkpoint', 'config.json', 'bert_config.json'),
+    *('task.json', 'precision.json', 'vocab.txt', 'vocab.json', 'merges.txt', '*.model', '*.vocab'),
+    *('tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json', 'added_tokens.json'),
+    *('spiece.model', 'generation_config.json', 'source.json'),
+)
+# Fields of a checkpoint that are read back as they were.
+_COMPARED = ('config', 'family', 'task', 'problem_type', 'head_dropout')
+# Endings of files that are none of OUT's formats.
+_OTHER_FILES = frozenset(
+    '.onnx .bin .safetensors .pt .pth .ckpt .h5 .hdf5 .keras .pb .tflite .mlmodel .gguf .ggml '
+    '.msgpack .npz .npy .pkl .pickle .zip .tar .gz .tgz .mar .json .jsonl .yaml .yml .xml .index '
+    '.meta .txt .csv .tsv .md .vocab .model .spiece .py .so'.split()
 )
 
 
@@ -50,11 +56,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         choices=_FORMATS,
         help='format of OUT (default: gluonnlp if it ends in .params, else huggingface)',
     )
-    parser.add_argument(
-        '--config',
-        metavar='FILE',
-        help='hyper-parameters of a .params file without a configuration',
-    )
+    add_config_arguments(parser)
     case = parser.add_mutually_exclusive_group()
     case.add_argument(
         '--lower',
@@ -82,17 +84,53 @@ def run(args: Namespace) -> int:
         raise ValueError('expected IN and OUT')
     target = Path(os.path.abspath(os.path.expanduser(args.paths[-1])))
     to = args.to or ('gluonnlp' if target.suffix == '.params' else 'huggingface')
+    _check_name(target, to)
+    _finish(target)
+    _refuse(_places(target, to), args.overwrite)
+    model = read_model(args.paths[:-1])
+    checkpoint = _changed(model.checkpoint(args.root, args.config, args.num_heads), args)
+    _check_task(checkpoint)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    prefix = f'.{target.name}.{os.getpid()}.'
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=target.parent) as temporary:
+        _write(checkpoint, Path(temporary) / 'new', target, to, args)
+    return 0
+
+
+def _check_name(target, to):
+    """Raise ValueError if a path is not one to write a format to."""
+    if target.suffix.lower() in _OTHER_FILES:
+        raise ValueError(
+            f'{target}: a {target.suffix} file is not written; OUT is a name that ends in .params '
+            f'for GluonNLP, or a folder for --to huggingface and tensorflow'
+        )
     if (target.suffix == '.params') != (to == 'gluonnlp'):
         raise ValueError(
             f'{target}: --to gluonnlp needs a name that ends in .params; other formats a folder'
         )
-    _refuse([target], args.overwrite)
-    model = read_model(args.paths[:-1])
-    checkpoint = _changed(model.checkpoint(args.root, args.config), args)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f'.{target.name}.', dir=target.parent) as temporary:
-        _write(checkpoint, Path(temporary) / 'new', target, to, args)
-    return 0
+    for place in target.parents:
+        if place.exists() and not place.is_dir():
+            raise ValueError(f'{target}: {place} is a file, there can be no folder in it')
+    if target.exists() and target.is_dir() == (to == 'gluonnlp'):
+        what = 'folder; --to gluonnlp writes a file' if target.is_dir() else 'file; OUT is a folder'
+        raise ValueError(f'{target}: is a {what}')
+
+
+def _places(target, to):
+    """The paths that the output may take, and those that would be read with it."""
+    suffixes = ('.json', '.vocab', '.tokenizer') if to == 'gluonnlp' else ()
+    return [target, *map(target.with_suffix, suffixes)]
+
+
+def _finish(target):
+    """Finish what a killed process left beside the target: put back what it had taken away."""
+    for left in target.parent.glob(f'.{glob.escape(target.name)}.*.*'):
+        process = left.name[len(target.name) + 2 :].partition('.')[0]
+        if not left.is_dir() or not process.isdecimal() or is_running(int(process)):
+            continue
+        if (left / 'old').exists() and not target.exists():
+            os.rename(left / 'old', target)
+        shutil.rmtree(left)
 
 
 def _write(checkpoint, folder, target, to, args):
@@ -105,14 +143,9 @@ def _write(checkpoint, folder, target, to, args):
     write_checkpoint(checkpoint, written, to)
     if not args.no_check:
         _check(checkpoint, written, to)
-    size = sum(path.stat().st_size for path in folder.iterdir())
+    size = sum(path.stat().st_size for path in folder.rglob('*') if path.is_file())
     if to == 'gluonnlp':
-        moves = {path: target.with_name(path.name) for path in sorted(folder.iterdir())}
-        stale = target.with_suffix('.vocab')  # left from a replaced file; it would be read with OUT
-        _refuse([*moves.values(), stale], args.overwrite)
-        stale.unlink(missing_ok=True)
-        for path, place in moves.items():
-            os.replace(path, place)
+        _move(folder, target, to)
     else:
         if target.exists():
             os.rename(target, folder.with_name('old'))
@@ -120,6 +153,20 @@ def _write(checkpoint, folder, target, to, args):
     say(f'{target}: {to}, {len(checkpoint.arrays)} arrays, {size_text(size)}')
     if not args.no_check:
         say('read back: equal bit by bit')
+
+
+def _move(folder, target, to):
+    """Move the files of GluonNLP's format; without its .json a file is refused, so that is last."""
+    for place in reversed(_places(target, to)):
+        if place.is_dir():
+            shutil.rmtree(place)
+        elif place != target:
+            place.unlink(missing_ok=True)
+    names = sorted(
+        (path.name for path in folder.iterdir()), key=lambda name: name.endswith('.json')
+    )
+    for name in names:
+        os.replace(folder / name, target.with_name(name))
 
 
 def _refuse(targets, overwrite):
@@ -139,19 +186,38 @@ def _refuse(targets, overwrite):
                 raise ValueError(
                     f'{target}: has {strange[0]}, which is not part of a checkpoint; not replaced'
                 )
+        elif target.suffix == '.json':
+            _refuse_others(target)
+
+
+def _refuse_others(path):
+    """Raise ValueError if a file is not the description of a .params file."""
+    from ..checkpoint.gluonnlp.description import read_description
+
+    try:
+        read_description(path)
+    except ValueError as error:
+        raise ValueError(f'{error}; not replaced') from None
+
+
+def _check_task(checkpoint):
+    """Raise ValueError if the settings of a fine-tuned network are damaged."""
+    if checkpoint.task is not None:
+        from ..tasks.folder import read_settings
+
+        read_settings(checkpoint.task, checkpoint.config, checkpoint.source)
 
 
 def _changed(checkpoint, args):
     """Apply the case and the type that were asked for."""
+    tokenizer = checkpoint.tokenizer
     if args.lower is not None:
         from ..data import BertTokenizer
 
-        if not isinstance(checkpoint.tokenizer, BertTokenizer):
-            has = type(checkpoint.tokenizer).__name__ if checkpoint.tokenizer else 'none'
+        if not isinstance(tokenizer, BertTokenizer):
+            has = type(tokenizer).__name__ if tokenizer else 'none'
             raise ValueError(f'--lower and --cased are for a WordPiece tokenizer; IN has {has}')
-        checkpoint = replace(
-            checkpoint, tokenizer=BertTokenizer(checkpoint.tokenizer.vocab, lower=args.lower)
-        )
+        checkpoint = replace(checkpoint, tokenizer=tokenizer.with_lower(args.lower))
     if args.dtype:
         checkpoint = with_dtype(checkpoint, args.dtype)
     return checkpoint
@@ -171,13 +237,13 @@ def _check(checkpoint, written, to):
     ]
     problems += [
         f'{field} was {getattr(expected, field)}, is {getattr(again, field)}'
-        for field in ('config', 'family')
+        for field in _COMPARED
         if getattr(expected, field) != getattr(again, field)
     ]
     if expected.labels and expected.labels != again.labels:
         problems.append('the labels differ')
-    if _vocabulary(expected) != _vocabulary(again):
-        problems.append('the vocabulary differs')
+    if not _is_like(expected.tokenizer, again.tokenizer):
+        problems.append('the tokenizer differs')
     if problems:
         raise ValueError(
             f'the output differs when read back: {problems[0]}'
@@ -185,9 +251,8 @@ def _check(checkpoint, written, to):
         )
 
 
-def _vocabulary(checkpoint):
-    tokenizer = checkpoint.tokenizer
-    return tokenizer and (tokenizer.vocab.idx_to_token, tokenizer.lower)
+def _is_like(first, second):
+    return first is second if first is None else first.is_like(second)
 
 
 def _as_kept(checkpoint, to):
@@ -197,6 +262,9 @@ def _as_kept(checkpoint, to):
 
     if to != 'tensorflow':
         return without_single_token_type(checkpoint) if to == 'gluonnlp' else checkpoint
+    if checkpoint.task is not None:
+        note('TensorFlow has no place for the task, its labels and settings: task.json has them')
+        return checkpoint
     if checkpoint.labels:
         note('not written: the labels, for which TensorFlow has no place')
     if 'tagger' in checkpoint.heads:
@@ -211,4 +279,4 @@ def _as_kept(checkpoint, to):
                 },
             ),
         )
-    return replace(checkpoint, labels=())
+    return replace(checkpoint, labels=(), problem_type='', dropout=None)

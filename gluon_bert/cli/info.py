@@ -22,7 +22,7 @@ from ..zoo.fetch.sources import url_of
 from ..zoo.schema import GluonFile
 from .cache_contents import cached_row
 from .listing import SOURCES
-from .models import read_model
+from .models import add_config_arguments, read_model
 from .output import columns, note, say, size_text
 
 if TYPE_CHECKING:
@@ -46,11 +46,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument('model', nargs='+', metavar='MODEL', help='see gluon-bert --help')
     parser.add_argument('--root', help='folder of the cache (default: $MXNET_HOME/models)')
-    parser.add_argument(
-        '--config',
-        metavar='FILE',
-        help='hyper-parameters of a .params file without a configuration',
-    )
+    add_config_arguments(parser)
     parser.add_argument(
         '--draw', metavar='FILE', help='draw the network into this .svg, .png or .pdf file'
     )
@@ -64,7 +60,7 @@ def run(args: Namespace) -> int:
         config, facts = _of_row(model.key, args.root)
         title, num_classes = ', '.join(model.key), 2
     else:
-        checkpoint = model.checkpoint(config=args.config)
+        checkpoint = model.checkpoint(config=args.config, num_heads=args.num_heads)
         num_classes = class_number(checkpoint)
         config, facts = _of_checkpoint(checkpoint, model.folder(), num_classes)
         title = model.text
@@ -154,6 +150,10 @@ def _of_checkpoint(checkpoint, path, num_classes):
         'file_bytes': _size_of(path),
         'vocabulary': None,
         'labels': list(checkpoint.labels),
+        'problem_type': checkpoint.problem_type,
+        'max_tokens': checkpoint.max_tokens,
+        'head_dropout': checkpoint.dropout,
+        'task': None if checkpoint.task is None else dict(checkpoint.task),
     }
     rest = _size(shape_of(checkpoint.arrays, name) for name in checkpoint.arrays) - facts['total']
     if rest:
@@ -235,4 +235,7 @@ def _text(name, value):
                 *([f'ids {value["ids"]}'] if 'ids' in value else ()),
             ]
         )
+    if name == 'task':
+        settings = [f'{key} {setting}' for key, setting in value.items() if key != 'task']
+        return f'{value["task"]}: {", ".join(settings)}'
     return ', '.join(map(str, value)) if isinstance(value, list) else str(value)

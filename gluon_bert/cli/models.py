@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from argparse import ArgumentParser
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,8 +36,20 @@ class Model:
     key: Optional[ModelName] = None
     path: Optional[Path] = None
 
+    @property
+    def source(self) -> str:
+        """Name it in one word, as :func:`.open_checkpoint` takes it."""
+        if self.key is not None:
+            return '/'.join(self.key)
+        path = self.folder()
+        # Absolute where a path looks like a name of the zoo.
+        return str(path.absolute() if path.parts[:1] and path.parts[0] in ARCHITECTURES else path)
+
     def checkpoint(
-        self, root: Optional[PathLike] = None, config: Optional[PathLike] = None
+        self,
+        root: Optional[PathLike] = None,
+        config: Optional[PathLike] = None,
+        num_heads: Optional[int] = None,
     ) -> Checkpoint:
         """Open its :class:`.Checkpoint`, fetching it if need be.
 
@@ -46,27 +59,32 @@ class Model:
             Folder of the zoo's cache.
         config : str or Path, optional
             File of hyper-parameters for a .params file without a configuration.
+        num_heads : int, optional
+            Its number of attention heads instead.
         """
-        if self.key is not None:
-            from ..zoo import zoo_checkpoint
+        from ..zoo import open_checkpoint
 
-            return zoo_checkpoint(*self.key, root=root)
-        from ..checkpoint import find_format, read_checkpoint
-
-        folder = self.folder()
-        if config is None:
-            return read_checkpoint(folder)
-        if find_format(folder) != 'gluonnlp':
-            raise ValueError(
-                f'--config: {folder} has a configuration; expected a .params file without one'
-            )
-        from .config_file import read_config_file
-
-        return read_checkpoint(folder, config=read_config_file(config))
+        return open_checkpoint(self.source, root, config, num_heads)
 
     def folder(self) -> Path:
         """Return the path of a model outside the zoo; a repository of the hub is fetched."""
         return self.path if self.path is not None else _fetched(self.text)
+
+
+def add_config_arguments(parser: ArgumentParser) -> None:
+    """Declare the arguments for a .params file without a configuration."""
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument(
+        '--config',
+        metavar='FILE',
+        help='hyper-parameters of a .params file without a configuration',
+    )
+    group.add_argument(
+        '--num_heads',
+        type=int,
+        metavar='N',
+        help="attention heads of such a file; activation and epsilon are then GluonNLP's",
+    )
 
 
 def read_models(words: Iterable[str]) -> list[Model]:

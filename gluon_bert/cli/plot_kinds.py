@@ -153,12 +153,8 @@ def entities(args: Namespace, look: dict[str, Any]) -> None:
 def _network(words, root):
     """Load the network of a model and its tokenizer."""
     from ..modeling.build import build_network
-    from ..tasks.folder import has_task, load_task
 
     model = read_model(words)
-    if model.path is not None and has_task(model.path):
-        task = load_task(model.path)
-        return task.network, task.tokenizer
     checkpoint = model.checkpoint(root)
     if checkpoint.tokenizer is None:
         raise ValueError(f'{model.text}: has no vocabulary')
@@ -168,15 +164,10 @@ def _network(words, root):
 def _pipeline(folder, task):
     """Load the pipeline of a folder that was fine-tuned for a task."""
     from ..pipelines import load_pipeline
-    from ..tasks.folder import has_task
 
-    if not folder.exists():
-        raise FileNotFoundError(f'{folder}: no such folder')
-    if not has_task(folder):
-        raise ValueError(f'{folder}: is not the folder of a fine-tuned network')
-    pipeline = load_pipeline(folder)
+    pipeline = load_pipeline(read_model([str(folder)]).source)
     if pipeline.task != task:
-        raise ValueError(f'{folder}: was fine-tuned for {pipeline.task}; expected one for {task}')
+        raise ValueError(f'{folder}: is for {pipeline.task}; expected a network for {task}')
     return pipeline
 
 

@@ -22,7 +22,7 @@ import sys
 from pathlib import Path
 
 from .._internal.files import atomic_path
-from .models import read_model
+from .models import add_config_arguments, read_model
 from .output import note
 from .texts import STANDARD_INPUT, add_format_arguments, existing, read_items
 
@@ -82,6 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='run on a GPU, the first one when no index is given',
     )
     parser.add_argument('--root', help='folder of the cache (default: $MXNET_HOME/models)')
+    add_config_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -109,20 +110,19 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _pipeline(args):
-    from ..pipelines import checkpoint_pipeline, load_pipeline
-    from ..tasks.folder import has_task
+    from ..pipelines import load_pipeline
 
     if args.batch_size is not None and args.batch_size < 1:
         raise ValueError(f'--batch_size {args.batch_size}: expected 1 or more')
-    ctx = _context(args.gpu)
-    if Path(args.model).exists() and has_task(args.model):
-        return load_pipeline(args.model, ctx, args.batch_size, args.task, precision=args.precision)
-    return checkpoint_pipeline(
-        read_model([args.model]).checkpoint(args.root),
-        ctx,
+    return load_pipeline(
+        read_model([args.model]).source,
+        _context(args.gpu),
         args.batch_size,
         args.task,
+        args.root,
         args.precision,
+        args.config,
+        args.num_heads,
     )
 
 

@@ -31,7 +31,11 @@ _MOST_INPUTS = 10_000  # that calibration sequences are chosen from
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument('folder', metavar='FOLDER', help='that a fine-tuning script wrote')
+    parser.add_argument(
+        'folder',
+        metavar='FOLDER',
+        help='that a fine-tuning script wrote, or of a fine-tuned checkpoint of another format',
+    )
     parser.add_argument(
         '--precision',
         choices=('bfloat16', 'int8'),
@@ -90,13 +94,13 @@ def run(args: argparse.Namespace) -> int:
     from ..inference.precision_file import write_precision
     from ..pipelines import load_pipeline
     from ..tasks.evaluation import features_of, read_dev
-    from ..tasks.folder import read_task
     from ..tasks.model_card import tell_precision
 
     _check(args)
-    kept = read_task(args.folder)
+    source = _folder(args.folder)
     calibration = existing(args.calibrate, '--calibrate') if args.calibrate else None
-    pipeline = load_pipeline(args.folder, batch_size=args.batch_size)
+    pipeline = load_pipeline(source, batch_size=args.batch_size)
+    _check_task(pipeline, source)
     dev: Any = None
     if args.dev or args.data_dir or calibration is None:
         dev = read_dev(
@@ -123,7 +127,7 @@ def run(args: argparse.Namespace) -> int:
         say(line)
     if len(found.keep) == len(trials.tried[0][0]):
         note('within the tolerance only with every dense layer in float32: nothing is gained')
-    with _target(args, kept) as folder:
+    with _target(args, source) as folder:
         write_precision(folder, found)
         tell_precision(folder, found)
     note(f'{args.output or args.folder}: precision.json is written')
@@ -143,6 +147,25 @@ def _check(args):
         raise ValueError(f'--tolerance {args.tolerance}: expected a number from 0')
     if args.output and os.path.lexists(os.path.expanduser(args.output)):
         raise ValueError(f'--output {args.output}: is there already')
+
+
+def _folder(text):
+    """The folder to quantize; precision.json goes into it."""
+    path = Path(text).expanduser()
+    if not path.is_dir():
+        what = 'is a file' if path.is_file() else 'no such folder'
+        raise ValueError(f'{text}: {what}; expected a folder, such as gluon-bert convert writes')
+    return path
+
+
+def _check_task(pipeline, source):
+    from ..tasks.registry import TASKS
+
+    if pipeline.task not in TASKS:
+        raise ValueError(
+            f'{source}: is for {pipeline.task}; expected a network that was fine-tuned for '
+            f'{", ".join(TASKS)}'
+        )
 
 
 def _inputs(args, path, pipeline):
@@ -204,12 +227,8 @@ class _Trials:
 
 
 @contextlib.contextmanager
-def _target(args, kept):
+def _target(args, source):
     """The folder to write into: the one given, or a copy that is whole or not at all."""
-    from ..tasks.folder import TASK_FILE, TOKENIZER_FOLDER
-    from ..tasks.model_card import CARD_FILE
-
-    source = kept.parameters.parent
     if not args.output:
         yield source
         return
@@ -218,17 +237,23 @@ def _target(args, kept):
     with tempfile.TemporaryDirectory(prefix=f'.{output.name}.', dir=output.parent) as temporary:
         folder = Path(temporary) / 'new'
         folder.mkdir()
-        for path in (
-            source / TASK_FILE,
-            kept.parameters,
-            source / CARD_FILE,
-            *source.glob('*.png'),
-        ):
-            if path.is_file():
-                shutil.copyfile(path, folder / path.name)
-        shutil.copytree(source / TOKENIZER_FOLDER, folder / TOKENIZER_FOLDER)
+        for path in _files_of(source):
+            copy = shutil.copytree if path.is_dir() else shutil.copyfile
+            copy(path, folder / path.name)
         yield folder
         os.rename(folder, output)
+
+
+def _files_of(source):
+    """What belongs to the network of a folder: of a training, one file of parameters."""
+    from ..checkpoint.task_file import TASK_FILE, TOKENIZER_FOLDER, has_task, read_task_file
+    from ..tasks.model_card import CARD_FILE
+
+    parameters = read_task_file(source).parameters if has_task(source) else None
+    if parameters is None or parameters.suffix != '.params':
+        return sorted(source.iterdir())
+    names = (TASK_FILE, parameters.name, TOKENIZER_FOLDER, CARD_FILE)
+    return [*filter(Path.exists, map(source.joinpath, names)), *source.glob('*.png')]
 
 
 def _name(path):

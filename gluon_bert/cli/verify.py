@@ -19,7 +19,7 @@ from __future__ import annotations
 import argparse
 from argparse import ArgumentParser, Namespace
 
-from .models import read_models
+from .models import add_config_arguments, read_models
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -28,11 +28,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         'models', nargs='+', metavar='MODEL', help='one or two, see gluon-bert --help'
     )
     parser.add_argument('--root', help='folder of the cache (default: $MXNET_HOME/models)')
-    parser.add_argument(
-        '--config',
-        metavar='FILE',
-        help='hyper-parameters of a .params file without a configuration',
-    )
+    add_config_arguments(parser)
     one = parser.add_argument_group('with one model')
     one.add_argument('--row', metavar='NAME/DATASET', help='the row to verify a file against')
     two = parser.add_argument_group('with two models')

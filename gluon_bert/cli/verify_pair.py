@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..checkpoint.gluonnlp.description import is_described
 from ..checkpoint.schema import Checkpoint
 from ..modeling.counts import title_of
 from .comparing import (
@@ -44,7 +45,7 @@ def verify_pair(models: list, args: argparse.Namespace) -> int:
     ----------
     models : list of Model
     args : argparse.Namespace
-        With ``root``, ``config``, ``batches``, ``tolerance`` and ``seed``.
+        With ``root``, ``config``, ``num_heads``, ``batches``, ``tolerance`` and ``seed``.
 
     Returns
     -------
@@ -114,8 +115,10 @@ def map_tokens(first: Checkpoint, second: Checkpoint) -> TokenMap:
 
 
 def _open(model, args):
-    config = args.config if model.path is not None and model.path.suffix == '.params' else None
-    return model.checkpoint(args.root, config)
+    # Options are for those of the two that need them.
+    needs = model.path is not None and not is_described(model.path)
+    options = (args.config, args.num_heads) if needs else (None, None)
+    return model.checkpoint(args.root, *options)
 
 
 def _write_configurations(first, second):

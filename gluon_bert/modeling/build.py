@@ -9,8 +9,10 @@ import mxnet as mx
 
 from ..checkpoint.arrays import shape_of
 from ..checkpoint.schema import Checkpoint
+from ..data import valid_transitions
 from .bert import BertBlock, BertModel
 from .heads import BertClassifier, BertForPretraining, BertForQA, BertTagger
+from .tagging import BertCrfTagger
 
 
 class NetworkKind(NamedTuple):
@@ -22,6 +24,15 @@ class NetworkKind(NamedTuple):
 
 def _rows(checkpoint, name):
     return shape_of(checkpoint.arrays, name)[0]
+
+
+def _tagger(bert, checkpoint):
+    rows, dropout = _rows(checkpoint, 'tag_classifier.weight'), checkpoint.head_dropout
+    if 'crf.transitions' not in checkpoint.arrays:
+        return BertTagger(bert, rows, dropout)
+    scheme = (checkpoint.task or {}).get('scheme')
+    transitions = valid_transitions(checkpoint.labels, scheme) if scheme else None
+    return BertCrfTagger(bert, rows, transitions, dropout)
 
 
 # Named by the head of :attr:`.Checkpoint.heads`, but for the encoder alone and pre-training.
@@ -37,13 +48,12 @@ NETWORKS = {
     ),
     'classifier': NetworkKind(
         ('classifier',),
-        lambda bert, checkpoint: BertClassifier(bert, _rows(checkpoint, 'classifier.1.weight')),
+        lambda bert, checkpoint: BertClassifier(
+            bert, _rows(checkpoint, 'classifier.1.weight'), dropout=checkpoint.head_dropout
+        ),
     ),
     'span': NetworkKind(('span',), lambda bert, checkpoint: BertForQA(bert)),
-    'tagger': NetworkKind(
-        ('tagger',),
-        lambda bert, checkpoint: BertTagger(bert, _rows(checkpoint, 'tag_classifier.weight')),
-    ),
+    'tagger': NetworkKind(('tagger',), _tagger),
 }
 _ALIASES = {'questions': 'span'}  # of 0.1
 
@@ -66,8 +76,8 @@ def build_network(
     task : str, optional
         'encoder' (:class:`.BertModel`), 'pretraining' (:class:`.BertForPretraining`),
         'classifier' (:class:`.BertClassifier`), 'span' (:class:`.BertForQA`) or 'tagger'
-        (:class:`.BertTagger`); by default the head that the checkpoint was fine-tuned with, else
-        the encoder.
+        (:class:`.BertTagger`, with a CRF :class:`.BertCrfTagger`); by default the head that the
+        checkpoint was fine-tuned with, else the encoder.
     ctx : mxnet.Context or list of them, optional
         By default the CPU.
 

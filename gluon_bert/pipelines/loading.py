@@ -8,13 +8,14 @@ from typing import Any, Optional, Union
 import mxnet as mx
 
 from ..checkpoint import Checkpoint
+from ..config import BertConfig
 from ..inference.precision_file import resolve_precision
 from ..inference.predictor import Predictor
 from ..modeling.build import build_network
 from ..tasks.checkpoint import checkpoint_task, task_of
 from ..tasks.folder import TaskModel, has_task, load_task
 from ..tasks.registry import get_spec
-from ..zoo import ARCHITECTURES, open_checkpoint, resolve, zoo_checkpoint
+from ..zoo import open_checkpoint
 from .base import Pipeline, TaskPipeline
 from .pretraining import FillMaskPipeline, NextSentencePipeline
 
@@ -28,6 +29,8 @@ def load_pipeline(
     task: Optional[str] = None,
     root: Union[str, Path, None] = None,
     precision: Optional[str] = None,
+    config: Union[BertConfig, str, Path, None] = None,
+    num_heads: Optional[int] = None,
 ) -> Pipeline:
     """Load a fine-tuned or pre-trained model as a pipeline.
 
@@ -50,6 +53,8 @@ def load_pipeline(
         Of the dense layers, on the CPU with the native kernels: 'float32', the default; 'bfloat16'
         or 'int8', in which the layers listed in ``precision.json`` of the folder stay in float32,
         without that file none; or 'saved', the precision of that file.
+    config, num_heads
+        Of a .params file beside which no file states them; see :func:`.open_checkpoint`.
 
     Returns
     -------
@@ -62,17 +67,11 @@ or NextSentencePipeline
         If there is no such source, it is damaged, or is not for the task; or a lower precision is
         asked for that cannot be had.
     """
-    name, _, dataset_name = str(source).partition('/')
-    if name in ARCHITECTURES and dataset_name:
-        return checkpoint_pipeline(
-            zoo_checkpoint(*resolve(name, dataset_name), root=root),
-            ctx,
-            batch_size,
-            task,
-            precision,
-        )
     if not Path(source).exists() or not has_task(source):
-        return checkpoint_pipeline(open_checkpoint(source), ctx, batch_size, task, precision)
+        checkpoint = open_checkpoint(source, root, config, num_heads)
+        return checkpoint_pipeline(checkpoint, ctx, batch_size, task, precision)
+    if config is not None or num_heads is not None:
+        raise ValueError(f'{source}: is a fine-tuned folder, whose task.json has a configuration')
     model = load_task(source, mx.cpu() if ctx is None else ctx)
     if _task_name(task) not in (None, model.task):
         raise ValueError(f'task={task!r}: {source} was fine-tuned for {model.task}')

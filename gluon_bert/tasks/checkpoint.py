@@ -1,20 +1,21 @@
-"""A fine-tuned checkpoint of another maker: its task, and how texts are read for it.
+"""A fine-tuned checkpoint: its task, and how texts are read for it.
 
-It says less than a folder of :mod:`gluon_bert.tasks.folder`; missing settings get the usual
-defaults.
+One of another maker says less than those of this package; missing settings get the usual defaults.
 """
 
 from __future__ import annotations
 
+import reprlib
+from collections.abc import Sequence
 from typing import Optional
 
 import mxnet as mx
 
 from ..checkpoint import Checkpoint
 from ..checkpoint.arrays import shape_of
-from ..inference.batches import bert_of
-from .folder import TaskModel, make_network, task_model
-from .registry import TASKS, TaskSpec
+from ..checkpoint.task_file import task_file_of
+from .folder import TaskModel, build_task, read_settings, task_model
+from .registry import TASKS, TaskSpec, get_spec
 
 
 def task_of(checkpoint: Checkpoint) -> Optional[str]:
@@ -29,6 +30,8 @@ def task_of(checkpoint: Checkpoint) -> Optional[str]:
     str or None
         A key of ``TASKS``; None if it has no such head.
     """
+    if checkpoint.task is not None:
+        return get_spec(checkpoint.task.get('task')).name
     for spec in TASKS.values():
         if spec.head.checkpoint in checkpoint.heads:
             size = (*shape_of(checkpoint.arrays, spec.head.weight), 0)[0]
@@ -61,6 +64,12 @@ def checkpoint_task(checkpoint: Checkpoint, ctx: Optional[mx.Context] = None) ->
         If its labels are not as many as its classes, or not unique, a score has several outputs,
         sequences would be too short, or there is no tokenizer.
     """
+    ctx = mx.cpu() if ctx is None else ctx
+    if checkpoint.task is not None:
+        path = task_file_of(checkpoint.source)
+        place = path if path.is_file() else checkpoint.source
+        spec, settings = read_settings(checkpoint.task, checkpoint.config, place)
+        return build_task(checkpoint, spec, settings, checkpoint.tokenizer, ctx)
     task = task_of(checkpoint)
     try:
         if task is None:
@@ -70,13 +79,9 @@ def checkpoint_task(checkpoint: Checkpoint, ctx: Optional[mx.Context] = None) ->
         job = TASKS[task].load('job')
         settings, checkpoint = job.checkpoint_settings(checkpoint, _longest(checkpoint))
         model = task_model(task, None, checkpoint.tokenizer, settings)
-        network = make_network(task, checkpoint.config, settings)
-        bert_of(network, checkpoint.tokenizer)
     except ValueError as error:
         raise ValueError(f'{checkpoint.source}: {error}') from None
-    network.load_checkpoint(checkpoint, ctx=mx.cpu() if ctx is None else ctx)
-    network.hybridize(static_alloc=True)
-    return model._replace(network=network)
+    return build_task(checkpoint, model.spec, model.settings, checkpoint.tokenizer, ctx)
 
 
 def class_labels(checkpoint: Checkpoint, spec: TaskSpec) -> tuple[str, ...]:
@@ -102,6 +107,17 @@ def class_labels(checkpoint: Checkpoint, spec: TaskSpec) -> tuple[str, ...]:
     if len(labels) != count:
         raise ValueError(f'has {len(labels)} labels for {count} classes')
     return labels
+
+
+def check_unique(labels: Sequence[str]) -> None:
+    """Raise ValueError if two classes have one name, by which no result could tell them apart."""
+    for number, label in enumerate(labels):
+        first = labels.index(label)
+        if first != number:
+            raise ValueError(
+                f'classes {first} and {number} have one name, {reprlib.repr(label)}: give them '
+                f'different names in id2label of config.json'
+            )
 
 
 def count_outputs(checkpoint: Checkpoint, spec: TaskSpec) -> int:

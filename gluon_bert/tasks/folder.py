@@ -1,24 +1,29 @@
 """The folder of a fine-tuned network: parameters with all that is needed to use them.
 
 ``task.json`` beside the parameter file says what the network does and how texts are read for it;
-``tokenizer/`` has its vocabulary. Nothing outside the folder is needed.
+``tokenizer/`` has its vocabulary. Nothing outside the folder is needed. A converted folder has
+``task.json``, too, beside the files of its format.
 """
 
 from __future__ import annotations
 
-import json
-import reprlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
 import mxnet as mx
 
-from .._internal.files import write_text
-from .._internal.json import read_object
+from ..checkpoint import Checkpoint, read_checkpoint
 from ..checkpoint.arrays import shape_of
-from ..checkpoint.gluonnlp.names import common_arrays
-from ..checkpoint.gluonnlp.params_file import read_params
-from ..checkpoint.names import check_shapes
+from ..checkpoint.task_file import (
+    TASK_FILE,
+    TOKENIZER_FOLDER,
+    VERSION,
+    find_folder_tokenizer,
+    read_task_file,
+    write_task_file,
+)
+from ..checkpoint.task_file import has_task as has_task
 from ..config import BertConfig
 from ..data import get_scheme, read_tokenizer
 from ..inference.batches import bert_of
@@ -27,9 +32,22 @@ from ..modeling.bert import BertBlock, BertModel
 from .registry import TaskSpec, get_spec
 from .settings import check_settings
 
-TASK_FILE = 'task.json'
-TOKENIZER_FOLDER = 'tokenizer'
-VERSION = 1
+__all__ = [
+    'TASK_FILE',
+    'TOKENIZER_FOLDER',
+    'VERSION',
+    'TaskFolder',
+    'TaskModel',
+    'build_task',
+    'load_task',
+    'make_network',
+    'num_outputs',
+    'read_settings',
+    'read_task',
+    'save_task',
+    'save_tokenizer',
+    'task_model',
+]
 
 
 class TaskModel(NamedTuple):
@@ -160,20 +178,9 @@ def save_task(folder: str | Path, model: TaskModel, parameters: str) -> None:
     """
     path = Path(folder) / TASK_FILE
     _check(model.spec, model.settings, path)
-    description = {
-        'version': VERSION,
-        'task': model.spec.name,
-        'parameters': parameters,
-        **model.settings,
-        'config': model.network.config.to_dict(),
-    }
     forget_precision(folder)
-    write_text(path, json.dumps(description, indent=1, ensure_ascii=False) + '\n')
-
-
-def has_task(source: str | Path) -> bool:
-    """Tell if :func:`read_task` has something to read there."""
-    return _task_file(source).is_file()
+    task = {'task': model.spec.name, **model.settings}
+    write_task_file(folder, task, model.network.config, parameters)
 
 
 def read_task(source: str | Path) -> TaskFolder:
@@ -194,39 +201,59 @@ def read_task(source: str | Path) -> TaskFolder:
     FileNotFoundError, ValueError
         If there is no such folder, or it is damaged.
     """
-    source, path = Path(source), _task_file(source)
-    if not path.is_file():
-        raise FileNotFoundError(f'{path}: there is no fine-tuned network in this folder')
-    settings = {key: value for key, value in read_object(path).items() if value is not None}
-    spec = _read_spec(path, settings)
-    name = settings.pop('parameters', None)
-    if (
-        not isinstance(name, str)
-        or not name.isprintable()
-        or name in ('', '.', '..')
-        or Path(name).name != name
-    ):
-        raise ValueError(
-            f'{path}: parameters is {reprlib.repr(name)}: expected the name of a file beside it'
-        )
+    path, task, config, parameters = read_task_file(source)
+    spec, settings = read_settings(task, config, path)
+    places = [find_folder_tokenizer(path), None if parameters.suffix == '.params' else path.parent]
+    tokenizer = None
+    for place in filter(None, places):
+        tokenizer = tokenizer or read_tokenizer(place)
+    if tokenizer is None:
+        raise FileNotFoundError(f'{path.parent / TOKENIZER_FOLDER}: there is no tokenizer')
+    if config.num_token_types < 2:
+        tokenizer = tokenizer.without_token_types()
+    return TaskFolder(spec.name, settings, config, tokenizer, parameters)
+
+
+def read_settings(
+    task: Mapping[str, Any], config: BertConfig, place: str | Path
+) -> tuple[TaskSpec, dict[str, Any]]:
+    """Check the settings of a fine-tuned network as a file has them.
+
+    Parameters
+    ----------
+    task : mapping of str to object
+        See ``task`` of :class:`.Checkpoint`.
+    config : BertConfig
+    place : str or Path
+        Where they stand, for messages.
+
+    Returns
+    -------
+    spec : TaskSpec
+    settings : dict
+
+    Raises
+    ------
+    ValueError
+        If the task is unknown, or a setting is not as it must be.
+    """
+    settings = {name: value for name, value in task.items() if value is not None}
     try:
-        config = BertConfig.from_dict(settings.pop('config', None))
+        spec = get_spec(settings.pop('task', None))
     except ValueError as error:
-        raise ValueError(f'{path}: {error}') from None
-    _check(spec, settings, path)
+        raise ValueError(f'{place}: {error}') from None
+    # 0.1 had the labels of multi-label texts as a flag of classification.
+    if settings.pop('multi_label', False) is True and 'labels' in settings:
+        spec = get_spec('multi-label')
+        settings.setdefault('thresholds', [0.5] * len(settings['labels']))
+    _check(spec, settings, place)
     length = settings[spec.max_length]
     if not 3 <= length <= config.max_length:
         raise ValueError(
-            f'{path}: sequences of {length} tokens: expected 3 to '
+            f'{place}: sequences of {length} tokens: expected 3 to '
             f'{config.max_length}, the longest that the network takes'
         )
-    tokenizer = None
-    if (path.parent / TOKENIZER_FOLDER).is_dir():
-        tokenizer = read_tokenizer(path.parent / TOKENIZER_FOLDER)
-    if tokenizer is None:
-        raise FileNotFoundError(f'{path.parent / TOKENIZER_FOLDER}: there is no tokenizer')
-    parameters = source if source.is_file() else path.parent / name
-    return TaskFolder(spec.name, settings, config, tokenizer, parameters)
+    return spec, settings
 
 
 def load_task(source: str | Path | TaskFolder, ctx: Optional[mx.Context] = None) -> TaskModel:
@@ -250,27 +277,55 @@ def load_task(source: str | Path | TaskFolder, ctx: Optional[mx.Context] = None)
         If there is no such folder, it is damaged, or its files do not belong together.
     """
     folder = source if isinstance(source, TaskFolder) else read_task(source)
-    task, settings, path = folder.task, folder.settings, folder.parameters
+    # Before a network is built, the reader has bounded what is claimed by what the file holds.
+    checkpoint = read_checkpoint(folder.parameters)
+    return build_task(checkpoint, folder.spec, folder.settings, folder.tokenizer, ctx)
+
+
+def build_task(
+    checkpoint: Checkpoint,
+    spec: TaskSpec,
+    settings: dict[str, Any],
+    tokenizer: Any,
+    ctx: Optional[mx.Context] = None,
+) -> TaskModel:
+    """Build the network of a task with the parameters of a checkpoint.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+    spec : TaskSpec
+    settings : dict
+        Checked.
+    tokenizer : BertTokenizer, BytePairTokenizer or SentencePieceTokenizer
+    ctx : mxnet.Context, optional
+        Where the parameters go; by default the current context.
+
+    Returns
+    -------
+    TaskModel
+        Hybridized.
+
+    Raises
+    ------
+    ValueError
+        If the checkpoint has no head for the settings, or the tokenizer is another network's.
+    """
     try:
-        arrays = common_arrays(read_params(path))
-        # Before a network is built: what is claimed is bounded by what the file holds.
-        check_shapes(arrays, folder.config)
-        _check_head(arrays, folder)
+        _check_head(checkpoint, spec, settings)
+        network = make_network(spec.name, checkpoint.config, settings)
+        bert_of(network, tokenizer)
     except ValueError as error:
-        raise ValueError(
-            str(error) if str(error).startswith(str(path)) else f'{path}: {error}'
-        ) from None
-    network = make_network(task, folder.config, settings)
-    bert_of(network, folder.tokenizer)
-    network.load_arrays(arrays, str(path), ctx=ctx)
+        raise ValueError(f'{checkpoint.source}: {error}') from None
+    network.load_checkpoint(checkpoint, ctx=ctx)
     network.hybridize(static_alloc=True)
-    return TaskModel(task, network, folder.tokenizer, settings)
+    return TaskModel(spec.name, network, tokenizer, settings)
 
 
-def _check_head(arrays, folder):
-    spec, settings = folder.spec, folder.settings
+def _check_head(checkpoint, spec, settings):
+    arrays = checkpoint.arrays
     weight, rows = spec.head.weight, spec.size(settings)
-    shape = (rows, folder.config.units)
+    shape = (rows, checkpoint.config.units)
     if weight not in arrays or shape_of(arrays, weight) != shape:
         present = (
             f'{weight} of shape {shape_of(arrays, weight)}' if weight in arrays else f'no {weight}'
@@ -278,34 +333,12 @@ def _check_head(arrays, folder):
         raise ValueError(
             f'has {present}; for {spec.name} of {TASK_FILE}, {weight} of shape {shape} is needed'
         )
-    if settings.get('crf') and (
-        'crf.transitions' not in arrays or shape_of(arrays, 'crf.transitions') != (rows, rows)
-    ):
-        raise ValueError(f'has no crf.transitions of shape {(rows, rows)}')
-
-
-def _read_spec(path, settings):
-    """Take version and task out of the settings of a file."""
-    version = settings.pop('version', VERSION)
-    if type(version) is not int or not 1 <= version <= VERSION:
-        raise ValueError(
-            f'{path}: version is {reprlib.repr(version)}: expected {VERSION} at most; a newer '
-            f'gluon_bert wrote this file'
-        )
-    try:
-        spec = get_spec(settings.pop('task', None))
-    except ValueError as error:
-        raise ValueError(f'{path}: {error}') from None
-    # 0.1 had the labels of multi-label texts as a flag of classification.
-    if settings.pop('multi_label', False) is True and 'labels' in settings:
-        spec = get_spec('multi-label')
-        settings.setdefault('thresholds', [0.5] * len(settings['labels']))
-    return spec
-
-
-def _task_file(source):
-    source = Path(source)
-    return (source if source.is_dir() else source.parent) / TASK_FILE
+    transitions = 'crf.transitions'
+    if not settings.get('crf'):
+        if transitions in arrays:
+            raise ValueError(f'has {transitions}, but {TASK_FILE} says that there is no CRF')
+    elif transitions not in arrays or shape_of(arrays, transitions) != (rows, rows):
+        raise ValueError(f'has no {transitions} of shape {(rows, rows)}')
 
 
 def _check(spec, settings, path):

@@ -24,7 +24,7 @@ from ..metrics.multi_label import (
     label_report,
 )
 from .base import DevSet, DevSource
-from .checkpoint import class_labels
+from .checkpoint import check_unique, class_labels
 from .options import TextData, option
 from .registry import TASKS
 from .text_files import inputs_of
@@ -119,11 +119,12 @@ class MultiLabelJob(TextJob):
     @staticmethod
     def checkpoint_settings(checkpoint: Checkpoint, longest: int) -> tuple[dict, Checkpoint]:
         labels = class_labels(checkpoint, TASKS['multi-label-classification'])
+        check_unique(labels)
         return {
             'labels': list(labels),
             'thresholds': [THRESHOLD] * len(labels),
             'max_len': longest,
-            'dropout': checkpoint.config.dropout,
+            'dropout': checkpoint.head_dropout,
         }, checkpoint
 
     @staticmethod

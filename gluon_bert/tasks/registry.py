@@ -13,7 +13,7 @@ from typing import Any
 
 from .._internal.suggestions import did_you_mean
 from ..data.ner.transitions import tag_names
-from .settings import COUNT, FLAG, NAMES, NUMBER, SHARE, SHARES, TEXT, Setting
+from .settings import COUNT, FLAG, LABELS, NAMES, NUMBER, SHARE, SHARES, TEXT, Setting
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,7 @@ _ROWS = (
         aliases=('multi-label',),
         title='Multi-label classification',
         head=_CLASSIFIER,
-        settings={'labels': NAMES, 'max_len': COUNT, 'dropout': SHARE, 'thresholds': SHARES},
+        settings={'labels': LABELS, 'max_len': COUNT, 'dropout': SHARE, 'thresholds': SHARES},
         size=lambda settings: len(settings['labels']),
         is_trained_for=lambda problem, size: problem == 'multi_label_classification',
         job='gluon_bert.tasks.multi_label:MultiLabelJob',
@@ -195,7 +195,7 @@ _ROWS = (
         aliases=('classification',),
         title='Text classification',
         head=_CLASSIFIER,
-        settings={'labels': NAMES, 'max_len': COUNT, 'dropout': SHARE},
+        settings={'labels': LABELS, 'max_len': COUNT, 'dropout': SHARE},
         size=lambda settings: len(settings['labels']),
         is_trained_for=lambda problem, size: True,
         job='gluon_bert.tasks.texts:TextJob',

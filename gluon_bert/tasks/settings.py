@@ -29,9 +29,14 @@ def is_number(value: Any) -> bool:
 
 def are_names(value: Any) -> bool:
     """Tell if a value is a list of different names, one or more."""
+    return are_labels(value) and all(value)
+
+
+def are_labels(value: Any) -> bool:
+    """Tell if a value is a list of different texts, one or more; one may be empty."""
     return (
         isinstance(value, list)
-        and all(isinstance(name, str) and name for name in value)
+        and all(isinstance(name, str) for name in value)
         and 0 < len(value) == len(set(value))
     )
 
@@ -61,7 +66,8 @@ def _are_columns(value: Any) -> bool:
 
 COUNT = Setting('a whole number from 1', is_count)
 FLAG = Setting('true or false', lambda value: type(value) is bool)
-NAMES = Setting('different names', are_names)
+LABELS = Setting('different names', are_labels)
+NAMES = Setting('different names, none of them empty', are_names)
 NUMBER = Setting('a number', is_number)
 SHARE = Setting('a number in [0, 1)', lambda value: is_number(value) and 0 <= value < 1)
 TEXT = Setting('text', lambda value: isinstance(value, str))

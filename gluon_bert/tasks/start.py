@@ -256,4 +256,4 @@ def with_casing(tokenizer: Any, lower: Optional[bool]) -> Any:
         return tokenizer
     if not isinstance(tokenizer, BertTokenizer):
         raise ArgumentError('do_lower_case', 'this model has no WordPiece vocabulary')
-    return BertTokenizer(tokenizer.vocab, lower=lower, uses_token_types=tokenizer.uses_token_types)
+    return tokenizer.with_lower(lower)

@@ -30,7 +30,7 @@ from ..metrics.classification import class_report, confusion_matrix, evaluate_me
 from ..plots import plot_confusion
 from . import model_card
 from .base import DevSet, DevSource, Job
-from .checkpoint import class_labels, count_outputs
+from .checkpoint import check_unique, class_labels, count_outputs
 from .folder import TASK_FILE, TaskModel
 from .options import DEBUG_ROWS, MAX_LEN, TextData
 from .registry import TASKS
@@ -323,11 +323,12 @@ class TextJob(Job):
 
     @staticmethod
     def checkpoint_settings(checkpoint: Checkpoint, longest: int) -> tuple[dict, Checkpoint]:
-        settings = {'max_len': longest, 'dropout': checkpoint.config.dropout}
+        settings = {'max_len': longest, 'dropout': checkpoint.head_dropout}
         if checkpoint.problem_type != 'regression' and (
             count_outputs(checkpoint, TASKS['text-classification']) > 1
         ):
             labels = class_labels(checkpoint, TASKS['text-classification'])
+            check_unique(labels)
             return {'labels': list(labels), **settings}, checkpoint
         count = count_outputs(checkpoint, TASKS['text-regression'])
         if count != 1:

@@ -266,7 +266,7 @@ class TokenClassificationJob(Job):
             'scheme': scheme,
             'file_scheme': scheme,
             'crf': False,
-            'dropout': checkpoint.config.dropout,
+            'dropout': checkpoint.head_dropout,
             'max_len': longest,
             'characters': False,
         }

@@ -19,7 +19,7 @@ _HOMES = {
     'get_tokenizer': 'models',
     'get_vocab': 'models',
     'load_model': 'models',
-    'open_checkpoint': 'models',
+    'open_checkpoint': 'opening',
     'fetch_model': 'checkpoints',
     'fetch_repository': 'checkpoints',
     'zoo_checkpoint': 'checkpoints',

@@ -28,9 +28,9 @@ from ..data import (
     read_vocab,
     to_published_order,
 )
-from .fetch.local_files import files_of
+from .fetch.local_files import LocalFiles, files_of
 from .fetch.store import fetch_vocabulary, fetch_weights
-from .rows import family_of, get_config, resolve
+from .rows import ModelName, family_of, get_config, resolve
 from .schema import GluonFile
 from .tables.architectures import ARCHITECTURES
 from .tables.vocabularies import VOCABULARIES
@@ -85,6 +85,33 @@ def zoo_checkpoint(
         progress=progress,
         convert=_converter(name, dataset_name, row, order),
     )
+    return _row_checkpoint(files, ModelName(name, dataset_name), tokenizer, order)
+
+
+def row_checkpoint(
+    key: ModelName, files: LocalFiles, root: Optional[PathLike] = None
+) -> Checkpoint:
+    """Read files that are those of a row, wherever they are.
+
+    Parameters
+    ----------
+    key : ModelName
+    files : LocalFiles
+    root : str or Path, optional
+        Where the vocabulary is looked for, and fetched to.
+
+    Returns
+    -------
+    Checkpoint
+        As from :func:`zoo_checkpoint`.
+    """
+    tokenizer = read_tokenizer_of(key.dataset_name, root)
+    order = _order(tokenizer.vocab) if VOCABULARIES[key.dataset_name].swapped else None
+    return _row_checkpoint(files, key, tokenizer, order)
+
+
+def _row_checkpoint(files, key, tokenizer, order):
+    name, row, vocabulary = key.name, WEIGHTS[key], VOCABULARIES[key.dataset_name]
     arrays, in_published_order = _read_arrays(files, name, vocabulary.size)
     if order is not None:
         # In GluonNLP's official files only the decoder's bias is not in the order of the ids.

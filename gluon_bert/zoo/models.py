@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, Optional, Union
 
 import mxnet as mx
 
 from .._internal.types import Context, PathLike
-from ..checkpoint import read_checkpoint
+from ..config import BertConfig
 from ..families import FAMILIES
 from ..modeling.bert import BertModel
 from ..modeling.build import build_network
 from ..modeling.heads import BertForPretraining
-from .checkpoints import fetch_repository, read_tokenizer_of, zoo_checkpoint
-from .fetch.hub import is_hub_url, parse_hub_url
+from .checkpoints import read_tokenizer_of, zoo_checkpoint
+from .opening import open_checkpoint
 from .rows import family_of, get_config, look_up, resolve, resolve_dataset
 from .tables.architectures import ARCHITECTURES
 from .tables.vocabularies import VOCABULARIES
@@ -22,7 +22,6 @@ from .tables.weights import WEIGHTS
 if TYPE_CHECKING:
     from gluonnlp.vocab import BERTVocab
 
-    from ..checkpoint.schema import Checkpoint
     from ..data.tokenizers.base import SubwordTokenizer
 
 
@@ -159,19 +158,26 @@ def get_tokenizer(
 
 
 def load_model(
-    source: PathLike, task: Optional[str] = None, ctx: Optional[Context] = None
+    source: PathLike,
+    task: Optional[str] = None,
+    ctx: Optional[Context] = None,
+    *,
+    config: Optional[Union[BertConfig, PathLike]] = None,
+    num_heads: Optional[int] = None,
 ) -> tuple[Any, Optional[SubwordTokenizer]]:
     """Build a network and its tokenizer from a checkpoint outside the zoo.
 
     Parameters
     ----------
     source : str or Path
-        A folder or file of :func:`.read_checkpoint`, or ``'hf://owner/name'``, a repository of the
-        Hugging Face hub, optionally followed by ``@revision``.
+        A fine-tuned folder; a folder or file of :func:`.read_checkpoint`; or ``'hf://owner/name'``,
+        a repository of the Hugging Face hub, optionally followed by ``@revision``.
     task : str, optional
         See :func:`.build_network`.
     ctx : mxnet.Context or list of them, optional
         By default the CPU.
+    config, num_heads
+        Of a .params file beside which no file states them; see :func:`.open_checkpoint`.
 
     Returns
     -------
@@ -185,16 +191,9 @@ def load_model(
     FileNotFoundError, ValueError
         If there is no such checkpoint, or it is damaged or of an unknown kind.
     """
-    checkpoint = open_checkpoint(source)
+    checkpoint = open_checkpoint(source, config=config, num_heads=num_heads)
     tokenizer: Any = checkpoint.tokenizer
     return build_network(checkpoint, task, ctx), tokenizer
-
-
-def open_checkpoint(source: PathLike) -> Checkpoint:
-    """Open the :class:`.Checkpoint` of a source as :func:`load_model` takes it."""
-    if is_hub_url(source):
-        source = fetch_repository(*parse_hub_url(source))
-    return read_checkpoint(source)
 
 
 def _check_arguments(name, dataset_name, vocab, pretrained):

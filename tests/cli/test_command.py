@@ -213,7 +213,9 @@ def test_convert_replaces_a_folder_with_itself(folder, checkpoint, run):
 def test_convert_takes_hyper_parameters_from_a_file(folder, checkpoint, tmp_path, run):
     write_checkpoint(checkpoint, tmp_path / 'a.params')
     os.rename(tmp_path / 'a.json', tmp_path / 'elsewhere.json')
-    assert 'multiple of 64' in error_of(run, 'info', tmp_path / 'a.params')
+    assert 'the number of attention heads is not in the file' in error_of(
+        run, 'info', tmp_path / 'a.params'
+    )
     for number, config in enumerate((tmp_path / 'elsewhere.json', folder / 'config.json')):
         target = tmp_path / f'out{number}'
         assert run('convert', tmp_path / 'a.params', target, '--config', config)[0] == 0

@@ -149,7 +149,10 @@ def test_command_with_fine_tuned_folders(drawn, fine_tuned, tmp_path):
             '--groups names 1 groups for 2',
         ),
         (['training', 'MODEL'], 'metrics.jsonl'),
-        (['entities', 'MODEL', 'Ada'], 'is not the folder'),
+        (
+            ['entities', 'MODEL', 'Ada'],
+            'is for fill-mask; expected a network for token-classification',
+        ),
         (['confusion', 'MODEL'], 'give the texts to classify as --data'),
         (['answer', 'MODEL', '--question', 'Who?'], 'expected --question with --context'),
     ],

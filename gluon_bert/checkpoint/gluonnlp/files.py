@@ -1,32 +1,34 @@
 """GluonNLP's checkpoints: a .params file, with its description beside it.
 
 GluonNLP itself keeps no hyper-parameters in a file. What this package writes has them beside it,
-in ``<stem>.json``, with the vocabulary in ``<stem>.vocab``, GluonNLP's form of it.
+in ``<stem>.json``, with the vocabulary in ``<stem>.vocab``, GluonNLP's form of it. A tokenizer that
+this form cannot hold is in the folder ``<stem>.tokenizer``.
 """
 
 from __future__ import annotations
 
 import json
-import re
-import reprlib
+import logging
 from dataclasses import replace
 from pathlib import Path
 from typing import Optional
 
 from ..._internal.files import write_text
-from ..._internal.json import read_object
 from ..._internal.types import PathLike
 from ...config import BertConfig
 from ...data import BertTokenizer, looks_lowercase, read_tokenizer, read_vocab, write_vocab_json
-from ...families import FAMILIES, family_by_prefix
+from ...families import DEFAULT_FAMILY, FAMILIES, family_by_prefix
 from ..arrays import shape_of, with_arrays, with_names
 from ..names import check_shapes
-from ..schema import PROBLEM_TYPES, Checkpoint
+from ..schema import Checkpoint
+from ..task_file import find_folder_tokenizer, likely_family, with_task
+from .description import Description, MissingHyperParameters, find_description, guess_config
 from .names import common_arrays, to_file_names
 from .params_file import read_params, write_params
 
-_HEAD_FEATURES = 64  # D of every BERT published for GluonNLP
-_LAYER = re.compile(r'encoder\.transformer_cells\.(\d+)\.')
+logger = logging.getLogger(__name__)
+
+_TOKENIZER = '.tokenizer'
 
 
 def read_gluonnlp(
@@ -34,6 +36,7 @@ def read_gluonnlp(
     config: Optional[BertConfig] = None,
     family: Optional[str] = None,
     tokenizer: Optional[object] = None,
+    num_heads: Optional[int] = None,
 ) -> Checkpoint:
     """Read a .params file of any of GluonNLP's BERT classes, 0.5 to 0.10, or of this package.
 
@@ -41,12 +44,15 @@ def read_gluonnlp(
     ----------
     path : str or Path
     config : BertConfig, optional
-        By default what ``<stem>.json`` beside the file says; without that, what the shapes say,
-        with heads of 64 features and an exact GELU.
+        By default what the files beside it say, see :func:`.find_description`.
     family : str, optional
-        See :class:`.Checkpoint`; by default from ``<stem>.json``, else as the names tell.
+        See :class:`.Checkpoint`; by default from the same file, else as the names tell.
     tokenizer : optional
-        By default from ``<stem>.vocab`` or another vocabulary file beside.
+        By default from ``<stem>.tokenizer`` or ``<stem>.vocab``, from ``tokenizer`` of a fine-tuned
+        folder, or from another vocabulary file beside.
+    num_heads : int, optional
+        Number of attention heads where no file states it. Activation, epsilon and dropout are then
+        GluonNLP's, which the log says.
 
     Returns
     -------
@@ -54,29 +60,78 @@ def read_gluonnlp(
 
     Raises
     ------
-    FileNotFoundError, ValueError
-        If the file is absent, damaged, or no BERT.
+    FileNotFoundError
+        If the file is absent.
+    MissingHyperParameters
+        If nothing states the number of heads, or the family of a network without token types.
+    ValueError
+        If the file is damaged or no BERT, or an argument contradicts the files beside it.
     """
     path = Path(path)
-    raw, described = read_params(path), _read_description(path.with_suffix('.json'))
+    raw, described = read_params(path), find_description(path)
+    if config is not None and described.place != path.with_suffix('.json'):
+        described = Description()  # of other files in the folder
     try:
+        _check_arguments(described, config, num_heads)
         arrays = common_arrays(raw)
-        family = family or described.get('family') or family_by_prefix(raw)
-        config = config or described.get('config') or _guess_config(arrays, family)
+        family = family or described.family
+        config = config or described.config or guess_config(arrays, raw, family, num_heads)
         check_shapes(arrays, config)
+    except MissingHyperParameters as error:
+        raise MissingHyperParameters(f'{path}: {error}') from None
     except ValueError as error:
         raise ValueError(f'{path}: {error}') from None
+    if num_heads is not None:
+        _warn_guesses(path, config)
     if tokenizer is None:
-        tokenizer = _find_tokenizer(path, described.get('lower'))
-    return Checkpoint(
+        tokenizer = _find_tokenizer(path, described, config)
+    if family is None:
+        family = _family(raw, config, tokenizer)
+    checkpoint = Checkpoint(
         arrays,
         config,
         family,
         tokenizer,
-        described.get('labels', ()),
+        described.labels,
         str(path),
-        described.get('problem_type') or '',
-        described.get('max_tokens'),
+        described.problem_type,
+        described.max_tokens,
+        described.dropout,
+    )
+    return (
+        checkpoint
+        if described.task is None
+        else with_task(checkpoint, described.task, described.place)
+    )
+
+
+def _check_arguments(described, config, num_heads):
+    """Raise ValueError where an argument is not needed or contradicts the files."""
+    if num_heads is not None and (config or described.config):
+        raise ValueError(
+            f'num_heads={num_heads}: is for a file without a configuration; '
+            f'{described.place or "config"} states it'
+        )
+    if config is not None and described.config not in (None, config):
+        raise ValueError(
+            f'config is {config}, but {described.place} has another; leave it out, or correct that '
+            f'file'
+        )
+
+
+def _family(names, config, tokenizer):
+    family = family_by_prefix(names)
+    return likely_family(config, tokenizer) if family == DEFAULT_FAMILY else family
+
+
+def _warn_guesses(path, config):
+    logger.warning(
+        '%s: says nothing of activation, epsilon and dropout: %s, %s and %s are taken, as in '
+        "GluonNLP's classes; a configuration states others",
+        path,
+        config.activation,
+        config.layer_norm_eps,
+        config.dropout,
     )
 
 
@@ -95,8 +150,8 @@ def write_gluonnlp(checkpoint: Checkpoint, path: PathLike) -> None:
         If a file of these names is there already.
     """
     path = Path(path)
-    described, vocabulary = path.with_suffix('.json'), path.with_suffix('.vocab')
-    for target in (path, described, vocabulary):
+    described = path.with_suffix('.json')
+    for target in (path, described, path.with_suffix('.vocab'), path.with_suffix(_TOKENIZER)):
         if target.exists():
             raise ValueError(f'{target}: is there already; give another name or remove it')
     checkpoint = without_single_token_type(checkpoint)
@@ -105,25 +160,18 @@ def write_gluonnlp(checkpoint: Checkpoint, path: PathLike) -> None:
     if 'decoder.3.bias' in names:
         stored['decoder.3.weight'] = 'word_embed.0.weight'
     write_params(path, with_names(checkpoint.arrays, stored))
-    tokenizer = checkpoint.tokenizer
-    write_text(
-        described,
-        json.dumps(
-            {
-                'family': checkpoint.family,
-                'config': checkpoint.config.to_dict(),
-                'lower': getattr(tokenizer, 'lower', None),
-                'labels': list(checkpoint.labels),
-                'problem_type': checkpoint.problem_type or None,
-                'max_tokens': checkpoint.max_tokens,
-            },
-            indent=1,
-        ),
-    )
-    if isinstance(tokenizer, BertTokenizer):
-        write_vocab_json(vocabulary, tokenizer.vocab)
-    elif tokenizer is not None:
-        tokenizer.save(path.parent)
+    content = {
+        'family': checkpoint.family,
+        'config': checkpoint.config.to_dict(),
+        'lower': getattr(checkpoint.tokenizer, 'lower', None),
+        'labels': list(checkpoint.labels),
+        'problem_type': checkpoint.problem_type or None,
+        'max_tokens': checkpoint.max_tokens,
+        'dropout': checkpoint.dropout,
+        'task': checkpoint.task,
+    }
+    write_text(described, json.dumps(content, indent=1, ensure_ascii=False) + '\n')
+    _write_tokenizer(path, checkpoint.tokenizer, checkpoint.config)
 
 
 def _layout(checkpoint):
@@ -158,74 +206,39 @@ def without_single_token_type(checkpoint: Checkpoint) -> Checkpoint:
     )
 
 
-def _find_tokenizer(path, lower):
-    vocabulary = path.with_suffix('.vocab')
+def _find_tokenizer(path, described, config):
+    """Read the tokenizer that belongs to a .params file; None if there is none."""
+    if path.with_suffix(_TOKENIZER).is_dir():
+        return read_tokenizer(path.with_suffix(_TOKENIZER))
+    vocabulary, folder = path.with_suffix('.vocab'), find_folder_tokenizer(path)
     if not vocabulary.is_file():
-        return read_tokenizer(path.parent, lower=lower)
-    vocab = read_vocab(vocabulary)
+        tokenizer = read_tokenizer(folder or path.parent, lower=described.lower)
+    else:
+        tokenizer = _word_piece(read_vocab(vocabulary), described.lower)
+    if tokenizer is not None and len(tokenizer.vocab) > config.vocab_size:
+        raise ValueError(
+            f'{path}: the tokenizer beside it has {len(tokenizer.vocab)} tokens, its word '
+            f'embedding {config.vocab_size} rows'
+        )
+    if tokenizer is None or config.num_token_types > 1:
+        return tokenizer
+    return tokenizer.without_token_types()
+
+
+def _word_piece(vocab, lower):
+    """The tokenizer of a vocabulary of GluonNLP; None if it is not one of WordPiece."""
     if '[CLS]' not in vocab:
-        return None  # not of WordPiece: the file alone does not tell how to split text
+        return None  # the file alone does not tell how to split text
     return BertTokenizer(vocab, lower=looks_lowercase(vocab) if lower is None else lower)
 
 
-def _guess_config(arrays, family):
-    for name in (
-        'word_embed.0.weight',
-        'encoder.position_weight',
-        'encoder.transformer_cells.0.ffn.ffn_1.weight',
-    ):
-        if name not in arrays or len(shape_of(arrays, name)) != 2:
-            raise ValueError(f'has no {name}: not a BERT of GluonNLP')
-    vocab_size, units = shape_of(arrays, 'word_embed.0.weight')
-    layers = {int(match[1]) for match in map(_LAYER.match, arrays) if match}
-    types = 'token_type_embed.0.weight'
-    if units % _HEAD_FEATURES:
-        raise ValueError(
-            f'width {units} is not a multiple of {_HEAD_FEATURES}: the number of '
-            f'attention heads cannot be told; give config'
-        )
-    return BertConfig(
-        vocab_size=vocab_size,
-        units=units,
-        num_layers=len(layers),
-        hidden_size=shape_of(arrays, 'encoder.transformer_cells.0.ffn.ffn_1.weight')[0],
-        num_heads=units // _HEAD_FEATURES,
-        max_length=shape_of(arrays, 'encoder.position_weight')[0],
-        num_token_types=shape_of(arrays, types)[0] if types in arrays else 0,
-        dropout=0.1,
-        layer_norm_eps=FAMILIES[family].gluonnlp_eps,
-        activation='gelu',
-        pooler_activation='tanh',
-    )
-
-
-def _read_description(path):
-    """What ``<stem>.json`` says; nothing if it is not there."""
-    if not path.is_file():
-        return {}
-    described = read_object(path)
-    values = {
-        key: described.get(key)
-        for key in ('config', 'family', 'lower', 'labels', 'problem_type', 'max_tokens')
-    }
-    for key, allowed in (
-        ('family', (None, *FAMILIES)),
-        ('lower', (None, True, False)),
-        ('problem_type', (None, *PROBLEM_TYPES)),
-    ):
-        if values[key] not in allowed:
-            raise ValueError(
-                f'{path}: {key} is {reprlib.repr(values[key])}: expected one of {allowed}'
-            )
-    labels = [] if values['labels'] is None else values['labels']
-    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
-        raise ValueError(f'{path}: labels is {reprlib.repr(labels)}: expected names')
-    longest = values['max_tokens']
-    if longest is not None and (type(longest) is not int or not 1 <= longest < 2**31):
-        raise ValueError(
-            f'{path}: max_tokens is {reprlib.repr(longest)}: expected a whole number from 1'
-        )
-    try:
-        return {**values, 'config': BertConfig.from_dict(values['config']), 'labels': tuple(labels)}
-    except ValueError as error:
-        raise ValueError(f'{path}: {error}') from None
+def _write_tokenizer(path, tokenizer, config):
+    """Write GluonNLP's vocabulary, and the tokenizer's own files if that does not hold all."""
+    if tokenizer is None:
+        return
+    if isinstance(tokenizer, BertTokenizer):
+        write_vocab_json(path.with_suffix('.vocab'), tokenizer.vocab)
+        described = Description(lower=tokenizer.lower)
+        if tokenizer.is_like(_find_tokenizer(path, described, config)):
+            return
+    tokenizer.save(path.with_suffix(_TOKENIZER))

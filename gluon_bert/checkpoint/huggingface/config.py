@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import reprlib
 from typing import Any, Collection, Dict, Iterable, Mapping, NamedTuple, Optional, Tuple
 
@@ -13,6 +14,8 @@ from ...families import FAMILIES, Requirement
 from ..schema import PROBLEM_TYPES
 from ..tensor_file import existing
 from .name_maps import NAME_MAPS
+
+logger = logging.getLogger(__name__)
 
 _MAX_BYTES = 10 << 20
 
@@ -57,6 +60,8 @@ class HuggingfaceConfig(NamedTuple):
         Their names; empty if not said.
     problem_type : str
         Of ``PROBLEM_TYPES``; empty if not said.
+    dropout : float, optional
+        In front of a classifier, if it is not that of the other layers.
     """
 
     config: BertConfig
@@ -66,6 +71,7 @@ class HuggingfaceConfig(NamedTuple):
     num_classes: Optional[int]
     labels: Tuple[str, ...]
     problem_type: str
+    dropout: Optional[float] = None
 
 
 def read_config(path: PathLike, array_names: Iterable[str] = ()) -> HuggingfaceConfig:
@@ -115,9 +121,36 @@ def _parse(values, array_names):
     problem_type = values.get('problem_type') or ''
     if problem_type not in ('', *PROBLEM_TYPES):
         raise _unexpected('problem_type', problem_type, f'one of {", ".join(PROBLEM_TYPES)}')
+    _warn_attention_dropout(values, config, row)
     return HuggingfaceConfig(
-        config, family, architectures[0], padding_id, num_classes, labels, problem_type
+        config,
+        family,
+        architectures[0],
+        padding_id,
+        num_classes,
+        labels,
+        problem_type,
+        _head_dropout(values, config, row),
     )
+
+
+def _head_dropout(values, config, row):
+    (key,), default = row.head_dropout
+    value = values.get(key)
+    value = default if value is None else _fraction(key, value)
+    return None if value == config.dropout else value
+
+
+def _warn_attention_dropout(values, config, row):
+    value = values.get(row.attention_dropout)
+    if value is not None and _fraction(row.attention_dropout, value) != config.dropout:
+        logger.warning(
+            '%s is %s: a network has one dropout here, and %s is taken in its place; it has no '
+            'effect on predictions',
+            row.attention_dropout,
+            value,
+            config.dropout,
+        )
 
 
 def _family(values, architecture, array_names):
@@ -236,6 +269,7 @@ def config_values(
     labels: Tuple[str, ...] = (),
     special_ids: Optional[Mapping[str, int]] = None,
     problem_type: str = '',
+    dropout: Optional[float] = None,
 ) -> Dict[str, Any]:
     """Make the content of config.json for a network.
 
@@ -253,6 +287,8 @@ def config_values(
         'pad_token_id', and others that config.json may have.
     problem_type : str
         Of a classifier, if known.
+    dropout : float, optional
+        In front of it, if it is not that of the configuration.
 
     Returns
     -------
@@ -278,6 +314,10 @@ def config_values(
         values[row.keys['embedding_units'].names[0]] = config.embedding_width
     values[row.keys['activation'].names[0]] = _ACTIVATIONS[config.activation][0]
     values[row.attention_dropout] = config.dropout
+    if {'classifier', 'tagger'} & {*heads}:
+        (key,), default = row.head_dropout
+        if dropout != (None if default == config.dropout else default):
+            values[key] = config.dropout if dropout is None else dropout
     if row.needs_token_types:
         values[row.keys['num_token_types'].names[0]] = max(1, config.num_token_types)
     if row.positions_follow_padding:

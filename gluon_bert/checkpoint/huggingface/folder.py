@@ -22,6 +22,7 @@ from ...data import read_max_tokens, read_tokenizer
 from ...families import FAMILIES
 from ..arrays import Arrays, shape_of, with_arrays, with_names
 from ..schema import Checkpoint
+from ..task_file import join_task, write_task_file
 from ..tensor_file import join_names, printable
 from .check import all_names, check_network, count_classes
 from .config import config_values, read_config
@@ -88,9 +89,10 @@ def read_huggingface(path: PathLike) -> Checkpoint:
         )
     if tokenizer is not None and checkpoint.config.num_token_types < 2:
         tokenizer = tokenizer.without_token_types()  # older files do not say so
-    return replace(
+    checkpoint = replace(
         checkpoint, tokenizer=tokenizer, source=str(path), max_tokens=read_max_tokens(file.parent)
     )
+    return join_task(checkpoint, file)
 
 
 def huggingface_arrays(
@@ -170,7 +172,9 @@ def write_huggingface(checkpoint: Checkpoint, folder: PathLike) -> None:
         (whole / 'config.json').write_text(json.dumps(config, indent=2) + '\n', encoding='utf-8')
         if checkpoint.tokenizer is not None:
             _save_tokenizer(checkpoint, whole)
-        write_safetensors(whole / 'model.safetensors', tensors, metadata={'format': 'pt'})
+        write_safetensors(whole / _FILES[0], tensors, metadata={'format': 'pt'})
+        if checkpoint.task is not None:
+            write_task_file(whole, checkpoint.task, checkpoint.config, _FILES[0])
         os.replace(whole, folder)
 
 
@@ -208,6 +212,7 @@ def _to_checkpoint(tensors, described):
         arrays=with_names(arrays, {name: name for name in names}),
         labels=labels if count_classes(checkpoint) else (),
         problem_type=described.problem_type,
+        dropout=described.dropout if count_classes(checkpoint) else None,
     )
 
 
@@ -225,7 +230,14 @@ def _to_huggingface(checkpoint):
         raise ValueError(f"has {join_names(left)}: transformers' {family} has no place for them")
     special_ids = _special_ids(checkpoint)
     values = config_values(
-        config, family, checkpoint.heads, num_classes, labels, special_ids, checkpoint.problem_type
+        config,
+        family,
+        checkpoint.heads,
+        num_classes,
+        labels,
+        special_ids,
+        checkpoint.problem_type,
+        checkpoint.dropout,
     )
     if FAMILIES[family].positions_follow_padding:
         arrays = _with_zeros(arrays, _POSITIONS, values['pad_token_id'] + 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,9 @@ import numpy as np
 from ..._internal.files import write_text
 from ..._internal.types import PathLike
 from ...families import FAMILIES
-from ..arrays import Arrays, shape_of
+from ..arrays import Arrays, shape_of, with_names
 from ..schema import Checkpoint
+from ..task_file import TASK_FILE, join_task, write_task_file
 from ..tensor_file import join_names, printable
 from .config import CONFIG, VOCAB, config_values, read_config, read_tokenizer
 from .names import HEADS, encoder_variables, head_variables
@@ -47,7 +49,8 @@ def read_tensorflow(path: PathLike, tokenizer: bool = True) -> Checkpoint:
     Returns
     -------
     Checkpoint
-        A head named ``output_weights`` is a classifier, also if it was trained to find entities.
+        A head named ``output_weights`` is a classifier, also if it was trained to find entities,
+        unless a ``task.json`` of this package says so.
 
     Raises
     ------
@@ -70,12 +73,13 @@ def read_tensorflow(path: PathLike, tokenizer: bool = True) -> Checkpoint:
             for variable, stored in variables
         }
     )
-    return Checkpoint(
+    checkpoint = Checkpoint(
         arrays,
         config,
         source=str(prefix),
         tokenizer=read_tokenizer(prefix.parent, config) if tokenizer else None,
     )
+    return _as_tagger(join_task(checkpoint, prefix))
 
 
 def write_tensorflow(checkpoint: Checkpoint, folder: PathLike) -> None:
@@ -104,7 +108,7 @@ def write_tensorflow(checkpoint: Checkpoint, folder: PathLike) -> None:
         raise ValueError(
             f'{checkpoint.source or "checkpoint"}: cannot be written for TensorFlow: {error}'
         ) from None
-    for name in (f'{_PREFIX}.index', CONFIG, VOCAB, _LATEST):
+    for name in (f'{_PREFIX}.index', CONFIG, VOCAB, _LATEST, TASK_FILE):
         if (folder / name).exists():
             raise ValueError(f'{folder / name}: is there already; give another folder')
     folder.mkdir(parents=True, exist_ok=True)
@@ -120,10 +124,20 @@ def write_tensorflow(checkpoint: Checkpoint, folder: PathLike) -> None:
         ),
     )
     write_text(folder / CONFIG, json.dumps(values, indent=2, sort_keys=True) + '\n')
+    if checkpoint.task is not None:
+        write_task_file(folder, checkpoint.task, checkpoint.config, _PREFIX)
     write_text(
         folder / _LATEST,
         f'model_checkpoint_path: "{_PREFIX}"\nall_model_checkpoint_paths: "{_PREFIX}"\n',
     )
+
+
+def _as_tagger(checkpoint):
+    """The same checkpoint, its classifier one of tokens where its task has types of entity."""
+    if checkpoint.task is None or 'kinds' not in checkpoint.task:
+        return checkpoint
+    names = {name.replace('classifier.1.', 'tag_classifier.'): name for name in checkpoint.arrays}
+    return replace(checkpoint, arrays=with_names(checkpoint.arrays, names))
 
 
 def _reader(bundle, stored, variable):

@@ -93,6 +93,31 @@ class SubwordTokenizer(ABC):
         """True if the second text of a pair has token types 1."""
         return self._options.get('uses_token_types', True)
 
+    def is_like(self, other: object) -> bool:
+        """Tell if another tokenizer makes the same ids of every text."""
+        return (
+            isinstance(other, SubwordTokenizer)
+            and type(self) is type(other)
+            and self._settings() == other._settings()
+            and self._vocab.idx_to_token == other._vocab.idx_to_token
+            and all(
+                getattr(self._vocab, role, None) == getattr(other._vocab, role, None)
+                for role in FILE_ROLES
+            )
+        )
+
+    def _settings(self):
+        """The options, where accents are removed with the capitals by default."""
+        strips = self._options.get('strip_accents')
+        return {**self._options, 'strip_accents': self.lower if strips is None else strips}
+
+    def with_lower(self, lower: bool) -> SubwordTokenizer:
+        """Copy the tokenizer to lower-case text or not; accents go with the capitals."""
+        options = {**self._options, 'lower': lower}
+        if options.get('strip_accents') in (None, self.lower) and 'strip_accents' in options:
+            options['strip_accents'] = None
+        return type(self)(*self._arguments(), **options)
+
     def without_token_types(self) -> SubwordTokenizer:
         """Copy the tokenizer for a network that has no token types."""
         if not self.uses_token_types:
