@@ -23,7 +23,7 @@ from ..names import check_shapes
 from ..schema import Checkpoint
 from ..task_file import find_folder_tokenizer, likely_family, with_task
 from .description import Description, MissingHyperParameters, find_description, guess_config
-from .names import common_arrays, to_file_names
+from .names import common_arrays, to_file_names, unwrapped
 from .params_file import read_params, write_params
 
 logger = logging.getLogger(__name__)
@@ -68,10 +68,11 @@ def read_gluonnlp(
         If the file is damaged or no BERT, or an argument contradicts the files beside it.
     """
     path = Path(path)
-    raw, described = read_params(path), find_description(path)
+    file, described = read_params(path), find_description(path)
     if config is not None and described.place != path.with_suffix('.json'):
         described = Description()  # of other files in the folder
     try:
+        raw = unwrapped(file)
         _check_arguments(described, config, num_heads)
         arrays = common_arrays(raw)
         family = family or described.family

@@ -8,6 +8,7 @@ from typing import Dict, Iterable, Mapping, NamedTuple
 import numpy as np
 
 from ..arrays import Arrays, with_names
+from ..wrappers import without_wrapper
 
 
 class Layout(NamedTuple):
@@ -38,6 +39,9 @@ LAYOUTS = {
     'questions': Layout('bert.', _dense('span_classifier', 'span_classifier')),
     'tagger': Layout('bert_model.', _dense('tag_classifier', 'tag_classifier')),
 }
+
+# The word embedding, under one of its names.
+_ANCHORS = ('word_embed.0.weight', 'decoder.3.weight')
 
 # BERTRegression of 0.6 to 0.8.
 _REGRESSION = re.compile(r'regression\.[01]\.(weight|bias)$')
@@ -154,6 +158,7 @@ def common_arrays(arrays: Mapping[str, np.ndarray]) -> Arrays:
     ValueError
         If the decoder's weight is another than the word embedding.
     """
+    arrays = unwrapped(arrays)
     present = {common: name for name, common in to_common_names(arrays).items()}
     decoder = present.pop('decoder.3.weight', None)
     if decoder is not None:
@@ -163,6 +168,15 @@ def common_arrays(arrays: Mapping[str, np.ndarray]) -> Arrays:
                 f"{decoder} differs from {embedding}: BERT's decoder shares the word embedding"
             )
     return with_names(arrays, present)
+
+
+def unwrapped(arrays: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
+    """Take off what a block around one of GluonNLP's has put in front of its names."""
+    prefixes = {layout.prefix for layout in LAYOUTS.values()} - {''}
+    for anchor in _ANCHORS:
+        if any(name == anchor or name.endswith('.' + anchor) for name in arrays):
+            return without_wrapper(arrays, anchor, prefixes)
+    return arrays
 
 
 def _exported_name(name):

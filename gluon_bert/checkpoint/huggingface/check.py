@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import MISSING, fields
-from typing import Dict, Iterable, Optional
+from typing import Collection, Dict, Iterable, Optional
 
 from ...config import BertConfig
 from ...families import FAMILIES
 from ..arrays import shape_of
 from ..names import check_count, encoder_shapes, head_shapes, layer_numbers
 from ..schema import Checkpoint
-from .name_maps import NAME_MAPS
+from ..tensor_file import join_names, printable
+from .name_maps import FAMILY_PREFIXES, NAME_MAPS, WORD_EMBEDDING
 from .names import huggingface_names
 
+_LAYER = re.compile(r'encoder\.transformer_cells\.(\d+)\.')
+_ADAPTER = re.compile(r'\.(lora_[A-Za-z_]+|base_layer|adapter_[a-z]+|ia3_l)\b')
 _TASKS = {'classifier': 'classifier.1.weight', 'tagger': 'tag_classifier.weight'}
 
 
@@ -58,6 +62,35 @@ def check_network(checkpoint: Checkpoint, num_classes: Optional[int]) -> Dict[st
                 f'needs {shapes[name]}'
             )
     return names
+
+
+def check_names(tensors: Collection[str], family: str) -> None:
+    """Raise ValueError if the names of arrays are not those of a network of a family."""
+    adapters = [name for name in tensors if _ADAPTER.search(name)]
+    if adapters:
+        raise ValueError(
+            f'has adapters, such as {printable(adapters[0])}: merge them into the network first '
+            '(merge_and_unload of peft)'
+        )
+    prefix = NAME_MAPS[family].prefix
+    if any(name in tensors for name in (WORD_EMBEDDING, prefix + WORD_EMBEDDING)):
+        return
+    others = [other for other in FAMILY_PREFIXES if other + WORD_EMBEDDING in tensors]
+    if others:
+        raise ValueError(
+            f'its arrays are those of another family: their names begin with {others[0]}, for '
+            f'model_type {family} with {prefix}'
+        )
+    raise ValueError(
+        f'has no {prefix}{WORD_EMBEDDING}, nor another word embedding; it has '
+        f'{len(tensors)} arrays: {join_names(sorted(tensors)[:5]) or "none"}'
+    )
+
+
+def layer_of(name: str) -> int:
+    """The number of the layer that a common name belongs to; -1 if to none."""
+    match = _LAYER.match(name)
+    return int(match[1]) if match else -1
 
 
 def count_classes(checkpoint: Checkpoint) -> Optional[int]:

@@ -21,12 +21,14 @@ from ..._internal.types import PathLike
 from ...data import read_max_tokens, read_tokenizer
 from ...families import FAMILIES
 from ..arrays import Arrays, shape_of, with_arrays, with_names
+from ..names import layer_numbers
 from ..schema import Checkpoint
 from ..task_file import join_task, write_task_file
 from ..tensor_file import join_names, printable
-from .check import all_names, check_network, count_classes
+from ..wrappers import without_wrapper
+from .check import all_names, check_names, check_network, count_classes, layer_of
 from .config import config_values, read_config
-from .name_maps import NAME_MAPS
+from .name_maps import FAMILY_PREFIXES, NAME_MAPS, WORD_EMBEDDING
 from .names import find_heads, find_names, is_buffer
 from .safetensors_file import SafetensorsFile, open_sharded, write_safetensors
 from .torch_file import TorchFile
@@ -75,6 +77,10 @@ def read_huggingface(path: PathLike) -> Checkpoint:
     """
     file = _find_file(Path(path))
     tensors = _open(file)
+    try:
+        tensors = without_wrapper(tensors, WORD_EMBEDDING, FAMILY_PREFIXES)
+    except ValueError as error:
+        raise ValueError(f'{file}: {error}') from None
     described = read_config(file.parent / 'config.json', tensors)
     try:
         checkpoint = _to_checkpoint(tensors, described)
@@ -124,6 +130,8 @@ def huggingface_arrays(
     ValueError
         If the decoder has weights of its own, an array is not of floats, or two have one name.
     """
+    tensors = without_wrapper(tensors, WORD_EMBEDDING, FAMILY_PREFIXES)
+    check_names(tensors, family)
     names = find_names(tensors, family, find_heads(tensors, family, architecture))
     copies = _check_copies(tensors, names, family)
     dtype = getattr(tensors, 'dtype', lambda name: _FLOATS[0])
@@ -206,7 +214,13 @@ def _to_checkpoint(tensors, described):
             raise ValueError(f'the head of {described.architecture} is not supported')
         num_classes, labels = 1, ()
     names = check_network(checkpoint, num_classes or count_classes(checkpoint))
-    _warn_left_out([name for name in arrays if name not in names])
+    further = {name for name in arrays if layer_of(name) >= len(layer_numbers(config))}
+    if further:
+        layers = sorted(set(map(layer_of, further)))
+        logger.warning(
+            'left out: layers %s, since the configuration has %s', layers, config.num_layers
+        )
+    _warn_left_out([name for name in arrays if name not in names and name not in further])
     return replace(
         checkpoint,
         arrays=with_names(arrays, {name: name for name in names}),

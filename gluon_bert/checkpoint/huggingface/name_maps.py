@@ -222,3 +222,8 @@ NAME_MAPS = {
     'electra': _ELECTRA,
     'albert': _ALBERT,
 }
+
+WORD_EMBEDDING = 'embeddings.word_embeddings.weight'
+"""The end of its name, in every family."""
+
+FAMILY_PREFIXES = tuple({name_map.prefix: None for name_map in NAME_MAPS.values()})
