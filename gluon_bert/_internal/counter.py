@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import threading
 
+from .locks import hold_at_fork
+
+_LOCK = threading.Lock()  # one for all, as a fork waits for it
+hold_at_fork(_LOCK)
+
 
 class Counter:
     """A total that several threads add to; copies and pickles go on from its value.
@@ -15,7 +20,6 @@ class Counter:
 
     def __init__(self, value: int = 0) -> None:
         self._value = value
-        self._lock = threading.Lock()
 
     @property
     def value(self) -> int:
@@ -24,7 +28,7 @@ class Counter:
 
     def add(self, count: int) -> None:
         """Add to the total."""
-        with self._lock:
+        with _LOCK:
             self._value += count
 
     def __reduce__(self):

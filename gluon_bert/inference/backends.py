@@ -111,7 +111,7 @@ class NativeBackend:
         if isinstance(head, BertForPretraining):
             parts = [packed.split(rows)] + ([] if pooled is None else [pooled])
             if hasattr(head, 'next_sentence'):
-                parts.append(self._run(head.next_sentence, pooled).asnumpy())  # (N, 2)
+                parts.append(self._rows(head.next_sentence, pooled))  # (N, 2)
             if hasattr(head, 'masked_lm'):
                 parts.append(self._masked_scores(packed, rows, positions))
             return head.output_type(*parts)
@@ -119,8 +119,8 @@ class NativeBackend:
             encodings = packed.split(rows)
             return encodings if pooled is None else BertOutput(encodings, pooled)
         if pooled is not None:
-            return self._run(head.scores, pooled).asnumpy()
-        return packed.split(self._run(head.scores, rows).asnumpy())
+            return self._rows(head.scores, pooled)
+        return packed.split(self._rows(head.scores, rows))
 
     def _masked_scores(self, packed, rows, positions):
         """The scores of all words at the positions in each sequence: list of (P, V)."""
@@ -130,7 +130,7 @@ class NativeBackend:
         scores = np.zeros((0, self._encoder.config.vocab_size), 'float32')
         if len(indices):
             places = nd.arange(len(indices), ctx=self._ctx).expand_dims(0)
-            scores = self._run(self._head.masked_lm, rows[indices][None], places)[0].asnumpy()
+            scores = self._rows(self._head.masked_lm, rows[indices][None], places)[0]
         return np.split(scores, np.cumsum([len(row) for row in positions])[:-1])
 
     def _padded_outputs(self, sequence, pooled, valid, others):
@@ -148,12 +148,17 @@ class NativeBackend:
             return head.output_type(*encodings, *scores)
         if head.reads == 'pooled':
             return self._run(head.scores, pooled)
-        return self._padded(self._run(head.scores, sequence).asnumpy(), valid)
+        return self._padded(self._rows(head.scores, sequence), valid)
 
     def _run(self, part, rows, *others):
         """The output of a part of the head, an NDArray, from rows in NumPy."""
         with self._head.lock:
             return part(self._array(rows), *others)
+
+    def _rows(self, part, rows, *others):
+        """The same in NumPy; the lock is held until it is computed, which a fork waits for."""
+        with self._head.lock:
+            return self._run(part, rows, *others).asnumpy()
 
     def _array(self, rows):
         return nd.from_numpy(np.ascontiguousarray(rows)).as_in_context(self._ctx)

@@ -18,6 +18,7 @@ COMPILERS = ('c++', 'g++', 'clang++')
 OPTIONS = ('-std=c++17', '-O3', '-fPIC', '-fopenmp', '-fno-math-errno')
 # Source file -> further options. Code compiled for some processors runs on those alone.
 SOURCES: dict[str, tuple[str, ...]] = {
+    'parallel.cc': (),
     'optimizer.cc': (),
     'encoder.cc': (),
     'training_encoder.cc': (),

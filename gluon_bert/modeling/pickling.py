@@ -9,12 +9,15 @@ import mxnet as mx
 import numpy as np
 from mxnet.gluon import HybridBlock
 
+from .._internal.locks import hold_at_fork
 from .parameters import fill
 
 # One for all networks. MXNet's blocks are not reentrant: two threads that trace one share its name
 # scope. And its engine may wait for ever once two threads push operators at the same time that have
 # several variables in common, such as parameters, or the work space of all networks.
 _LOCK = threading.RLock()
+# A fork stops MXNet's engine: what it has not computed yet would be lost, and waited for for ever.
+hold_at_fork(_LOCK, mx.nd.waitall)
 
 
 class SharedBlock(HybridBlock):

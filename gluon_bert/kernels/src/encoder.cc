@@ -6,12 +6,11 @@
 //
 // Letters: M rows, N sequences, C units, D features of a head.
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <new>
 #include <vector>
-
-#include <omp.h>
 
 #include "backend.h"
 #include "encoder.h"
@@ -116,14 +115,13 @@ void encode_in_parts(const Encoder& e, const Batch& b, const std::vector<int64_t
   for (int i = 0; i < threads; ++i) {
     leases.emplace_back(e, rows, attention_scratch_size(e, b));
   }
-#pragma omp parallel num_threads(threads)
-  {
-    const Workspace& workspace = leases[omp_get_thread_num()].get();
-#pragma omp for schedule(dynamic)
-    for (int64_t i = 0; i < count; ++i) {
+  std::atomic<int64_t> next{0};
+  run_parallel(threads, [&](const ThreadGroup& group) {
+    const Workspace& workspace = leases[group.rank].get();
+    for (int64_t i = next++; i < count; i = next++) {
       encode(e, b, parts[i], parts[i + 1], workspace, workspace.attention.get(), ThreadGroup());
     }
-  }
+  });
 }
 
 // Run the batch with all threads as one group.
@@ -131,12 +129,10 @@ void encode_as_group(const Encoder& e, const Batch& b, int threads) {
   const int64_t each = (attention_scratch_size(e, b) + kCacheLine - 1) / kCacheLine * kCacheLine;
   const WorkspaceLease lease(e, b.row_offsets.back(), each * threads);
   const Workspace& workspace = lease.get();
-#pragma omp parallel num_threads(threads)
-  {
-    const ThreadGroup group{omp_get_thread_num(), omp_get_num_threads()};
+  run_parallel(threads, [&](const ThreadGroup& group) {
     encode(e, b, 0, static_cast<int64_t>(b.row_offsets.size()) - 1, workspace,
            workspace.attention.get() + group.rank * each, group);
-  }
+  });
 }
 
 }  // namespace
@@ -200,15 +196,13 @@ int gluon_bert_run_dense(const void* dense, const float* x, int64_t rows, int ac
   const int64_t in = layer.get().in, out = layer.get().out, width = pad_columns(out);
   const ConvertedRows converted(rows, layer.get().words);
   const FloatBuffer results(rows * width);
-#pragma omp parallel num_threads(threads)
-  {
-    const ThreadGroup group{omp_get_thread_num(), omp_get_num_threads()};
+  run_parallel(threads, [&](const ThreadGroup& group) {
     run_dense(layer.get(), static_cast<Activation>(activation), x, in, rows, results.get(), width,
               converted, group);
     for (int64_t r = group.begin(rows); r < group.end(rows); ++r) {
       std::copy_n(results.get() + r * width, out, y + r * out);
     }
-  }
+  });
   return 0;
 } catch (const std::bad_alloc&) {
   return 1;

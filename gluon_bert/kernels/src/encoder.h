@@ -30,8 +30,8 @@ struct Encoder {
   Norm norm;
   std::vector<EncoderLayer> layers;
   std::unique_ptr<DenseLayer> pooler;
-  // Workspaces of earlier calls, for reuse: the first write to fresh memory is slow.
-  mutable std::mutex mutex;
+  // Workspaces of earlier calls, for reuse: the first write to fresh memory is slow. Guarded by
+  // workspace_mutex().
   mutable std::vector<std::unique_ptr<Workspace>> idle;
 
   Encoder();
@@ -63,7 +63,7 @@ class WorkspaceLease {
  public:
   WorkspaceLease(const Encoder& e, int64_t rows, int64_t attention_size) : encoder_(e) {
     {
-      std::lock_guard<std::mutex> lock(e.mutex);
+      std::lock_guard<std::mutex> lock(workspace_mutex());
       if (!e.idle.empty()) {
         workspace_ = std::move(e.idle.back());
         e.idle.pop_back();
@@ -77,7 +77,7 @@ class WorkspaceLease {
   WorkspaceLease(WorkspaceLease&&) = default;
   ~WorkspaceLease() {
     if (workspace_) {
-      std::lock_guard<std::mutex> lock(encoder_.mutex);
+      std::lock_guard<std::mutex> lock(workspace_mutex());
       encoder_.idle.push_back(std::move(workspace_));
     }
   }

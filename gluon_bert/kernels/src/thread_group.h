@@ -1,4 +1,4 @@
-// Shared by the native encoders: memory, groups of threads and dense layers.
+// Shared by the native encoders: memory, and dense layers run by groups of threads.
 #ifndef GLUON_BERT_THREAD_GROUP_H_
 #define GLUON_BERT_THREAD_GROUP_H_
 
@@ -14,6 +14,7 @@
 #endif
 
 #include "backend.h"
+#include "parallel.h"
 
 constexpr int64_t kCacheLine = 64;  // bytes; buffers are aligned to it
 // Floats added to each row, so that the rows of a tile do not compete for the same cache lines.
@@ -60,20 +61,6 @@ struct ConvertedRows {
   int64_t max_words;
   FloatBuffer words;
   mutable std::vector<RowScale> scales;
-};
-
-// Threads that work on the same rows.
-struct ThreadGroup {
-  int64_t rank = 0, size = 1;
-
-  void barrier() const {
-    if (size > 1) {
-#pragma omp barrier
-    }
-  }
-  // This thread's share of `count` items.
-  int64_t begin(int64_t count) const { return count * rank / size; }
-  int64_t end(int64_t count) const { return count * (rank + 1) / size; }
 };
 
 // Rows in the precision that a layer reads.

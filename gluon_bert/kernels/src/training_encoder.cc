@@ -8,8 +8,6 @@
 #include <cstring>
 #include <new>
 
-#include <omp.h>
-
 Scratch::Scratch(const Network& net, int64_t rows, int64_t part_rows, int64_t attention_size)
     : rows(rows), part_rows(part_rows), attention_size(attention_size),
       hidden(rows * pad_columns(net.units)), gradient(rows * pad_columns(net.units)),
@@ -258,7 +256,7 @@ void* gluon_bert_trainer(const int64_t* sizes, float eps) try {
   return nullptr;
 }
 
-int gluon_bert_threads() { return omp_get_max_threads(); }
+int gluon_bert_threads() { return default_threads(); }
 
 void gluon_bert_free_trainer(void* trainer) {
   delete static_cast<std::shared_ptr<Trainer>*>(trainer);
@@ -290,10 +288,8 @@ void* gluon_bert_train_forward(void* handle, const float* const* arrays, const i
   std::lock_guard<std::mutex> lock(trainer->mutex);
   reserve_scratch(trainer.get(), *pass);
   pass->saved = take_saved(trainer.get(), *pass, for_backward != 0);
-#pragma omp parallel num_threads(threads)
-  {
-    const Work work{trainer->net, *pass, *trainer->scratch, arrays,
-                    ThreadGroup{omp_get_thread_num(), omp_get_num_threads()}, 0, N};
+  run_parallel(threads, [&](const ThreadGroup& group) {
+    const Work work{trainer->net, *pass, *trainer->scratch, arrays, group, 0, N};
     embed(work);
     for (int64_t layer = 0; layer < work.net.layers; ++layer) {
       for (int64_t number = 0; number < pass->num_parts(); ++number) {
@@ -303,7 +299,7 @@ void* gluon_bert_train_forward(void* handle, const float* const* arrays, const i
       }
     }
     write_output(work, output);
-  }
+  });
   return pass.release();
 } catch (const std::bad_alloc&) {
   return nullptr;
@@ -318,12 +314,10 @@ int gluon_bert_train_backward(void* handle, const float* const* arrays, const fl
   Trainer& trainer = *pass.trainer;
   std::lock_guard<std::mutex> lock(trainer.mutex);
   reserve_scratch(&trainer, pass);
-#pragma omp parallel num_threads(pass.threads)
-  {
-    const Work work{trainer.net, pass, *trainer.scratch, arrays,
-                    ThreadGroup{omp_get_thread_num(), omp_get_num_threads()}, 0, pass.sequences()};
+  run_parallel(pass.threads, [&](const ThreadGroup& group) {
+    const Work work{trainer.net, pass, *trainer.scratch, arrays, group, 0, pass.sequences()};
     run_backward(work, gradient, gradients, adds);
-  }
+  });
   return 0;
 } catch (const std::bad_alloc&) {
   return 1;
