@@ -309,21 +309,16 @@ def test_pieces_ids_and_offsets_agree(spiece, lower, split_words):
 
 
 @pytest.mark.parametrize(
-    ('options', 'city'),
-    [
-        ({}, 'Ko\u0308ln'),
-        ({'lower': True}, 'Koln'),
-        ({'split_words': True}, 'Ko\u0308ln'),
-        ({'lower': True, 'split_words': True}, 'Koln'),
-    ],
+    'options',
+    [{}, {'lower': True}, {'split_words': True}, {'lower': True, 'split_words': True}],
     ids=str,
 )
-def test_offsets_of_pieces_cut_them_out_of_the_original(options, city):
+def test_offsets_of_pieces_cut_them_out_of_the_original(options):
     model = train_sentencepiece(['sea Köln, köln koln ,'] * 9, vocab_size=30)
     text = ' sea [MASK]  Ko\u0308ln,'
     encoded = SentencePieceTokenizer(model, **options).encode(text)
     spans = [text[start:end] for start, end in encoded.offsets]
-    assert ''.join(spans) == f'sea[MASK]{city},'  # the accent was removed after its letter
+    assert ''.join(spans) == 'sea[MASK]Ko\u0308ln,'
     assert encoded.offsets[encoded.tokens.index('[MASK]')] == (5, 11)
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_VERSION = 1  # to be raised when the same questions give other windows
+_VERSION = 2  # to be raised when the same questions give other windows
 
 
 def cached_windows(

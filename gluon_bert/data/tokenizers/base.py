@@ -36,8 +36,9 @@ class Encoded(NamedTuple):
     """The tokens of a text, their ids, and their positions in the text.
 
     ``text[start:end]`` with (start, end) of ``offsets`` is the text that the token was made from,
-    without the space before a word and without characters removed at its ends, such as a combining
-    accent after the last letter.
+    without the space before a word. Characters that the tokenizer removes, such as combining
+    accents, belong to the token before them, or at the start of a word to its first token, so that
+    the tokens of a word together cover all of it.
     """
 
     tokens: list[str]
@@ -144,7 +145,8 @@ class SubwordTokenizer(ABC):
         TypeError
             If ``text`` is not a str.
         """
-        return self._encoded(self._run_one(checked_text(text)))
+        text = checked_text(text)
+        return self._encoded(text, self._run_one(text))
 
     def encode_batch(self, texts: Iterable[str]) -> list[Encoded]:
         """Tokenize many texts at once, as :meth:`encode` does one.
@@ -157,7 +159,8 @@ class SubwordTokenizer(ABC):
         -------
         list of Encoded
         """
-        return [self._encoded(encoding) for encoding in self._run(checked_texts(texts))]
+        texts = checked_texts(texts)
+        return [self._encoded(text, encoding) for text, encoding in zip(texts, self._run(texts))]
 
     def encode_ids(self, texts: Iterable[str]) -> list[list[int]]:
         """Compute only the ids of many texts, faster than :meth:`encode_batch`.
@@ -269,8 +272,9 @@ class SubwordTokenizer(ABC):
     def _ids(self, encoding):
         return encoding.ids
 
-    def _encoded(self, encoding):
-        return Encoded(encoding.tokens, self._ids(encoding), encoding.offsets)
+    def _encoded(self, text, encoding):
+        offsets = cover_removed(text, encoding.offsets)
+        return Encoded(encoding.tokens, self._ids(encoding), offsets)
 
     def _special_entry(self, key, token):
         """Return a special token as transformers' files state it: the token, or an object."""
@@ -320,6 +324,40 @@ def checked_texts(texts: Iterable[str]) -> list[str]:
     if isinstance(texts, (str, bytes)):
         raise TypeError('texts must be a list of str, got one text')
     return [checked_text(text) for text in texts]
+
+
+def cover_removed(text: str, offsets: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Extend tokens over the characters beside them that no token covers, up to white space.
+
+    Parameters
+    ----------
+    text : str
+    offsets : list of (int, int)
+        In order; tokens made from no character are left as they are.
+
+    Returns
+    -------
+    list of (int, int)
+
+    Examples
+    --------
+    >>> cover_removed('caf\u0065\u0301 \u200bau', [(0, 3), (3, 4), (7, 9)])
+    [(0, 3), (3, 5), (6, 9)]
+    """
+    covered, last, reached = list(offsets), None, 0
+    for number, (start, end) in enumerate([*offsets, (len(text), len(text) + 1)]):
+        gap = text[reached:start]
+        if gap and not gap.isspace() and start < end:
+            before, *between = re.split(r'\s+', gap)
+            if not between and last is None:  # no token precedes the removed characters
+                before, between = '', [before]
+            if before and last is not None:
+                covered[last] = covered[last][0], reached + len(before)
+            if between and number < len(covered):
+                covered[number] = start - len(between[-1]), end
+        if start < end:
+            last, reached = number, max(reached, end)
+    return covered
 
 
 def ordered_tokens(vocab: BERTVocab, form: str) -> list[str]:

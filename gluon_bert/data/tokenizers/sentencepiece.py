@@ -187,6 +187,13 @@ class SentencePieceTokenizer(SubwordTokenizer):
             encoded = self._processor.encode(word, out_type='serialized_proto', **self._sampling)
             for piece, begin, end in pieces_of(encoded):
                 first, last = chars[begin], chars[end]
+                while first < last and word[last - 1].isspace():
+                    last -= 1
+                if SPACE not in piece[1:]:  # of white space and what the model takes for it
+                    first += max(
+                        (n for n, char in enumerate(word[first:last], 1) if char.isspace()),
+                        default=0,
+                    )
                 while first < last and word[first].isspace():
                     first += 1
                 if first < last:
