@@ -40,8 +40,9 @@ from .ner.windows import Window, join_windows, make_windows, window_labels
 from .squad.cache import cached_windows
 from .squad.files import Answer, Question, QuestionSet, read_squad
 from .squad.windows import Windows, build_windows
-from .tokenizers.base import Encoded, SubwordTokenizer
+from .tokenizers.base import SubwordTokenizer
 from .tokenizers.byte_pair import BytePairTokenizer, read_merges
+from .tokenizers.encoding import Encoded
 from .tokenizers.folder import read_max_tokens, read_tokenizer
 from .tokenizers.sentencepiece import SentencePieceTokenizer, read_sentencepiece_vocab
 from .tokenizers.vocabulary import read_vocab

@@ -12,7 +12,7 @@ from tokenizers.pre_tokenizers import BertPreTokenizer
 from ..data import Span, join_windows, make_windows, spans_to_tags, tag_names, tag_spans
 from ..data.ner.windows import Window
 from ..data.streams import chunk
-from ..data.tokenizers.base import checked_text
+from ..data.tokenizers.encoding import checked_text
 from ..modeling.tagging import best_tags, tag_probabilities
 from ..tasks.folder import TaskModel
 from .base import Progress, TaskPipeline

@@ -12,7 +12,8 @@ from tokenizers import PreTokenizedString, Regex
 from tokenizers.pre_tokenizers import BertPreTokenizer, Split
 
 from ..._internal.types import PathLike
-from .base import ROLES, Encoded, SubwordTokenizer, checked_text, checked_texts
+from .base import ROLES, SubwordTokenizer
+from .encoding import Encoded, checked_text, checked_texts
 from .sentencepiece_file import library_tokenizer, load, pieces_of, read_model, with_avoided
 from .sentencepiece_styles import STYLES, find_style, vocab_of
 from .wordpiece import normalizer_of
