@@ -15,6 +15,7 @@ from ..modeling.bert import BertBlock
 from .batches import inner_bert
 from .precision_file import LOWER, LowPrecision
 from .predictor import Predictor, unwrap_head
+from .scale_codes import round_scales
 
 SCORE_TOLERANCE, ERROR_TOLERANCE = 0.005, 0.05
 
@@ -119,8 +120,8 @@ def calibrate(network: BertBlock, features: Sequence[Features]) -> dict[str, tup
     Returns
     -------
     dict of str to tuple of float
-        For ``LowPrecision('int8', activation_scales=...)``: the root mean square of each input, in
-        four figures, by the layer's name.
+        For ``LowPrecision('int8', activation_scales=...)``: the root mean square of each input,
+        rounded to steps of 4 percent, by the layer's name.
 
     Raises
     ------
@@ -132,7 +133,7 @@ def calibrate(network: BertBlock, features: Sequence[Features]) -> dict[str, tup
         pack(features[begin : begin + _BATCH]) for begin in range(0, max(1, len(features)), _BATCH)
     )
     return {
-        name: tuple(float(f'{scale:.3e}') for scale in scales.tolist())
+        name: round_scales(scales.tolist())
         for name, scales in input_sizes(inner_bert(head), batches).items()
     }
 

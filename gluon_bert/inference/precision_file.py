@@ -13,6 +13,7 @@ from .._internal.files import write_text
 from .._internal.json import read_object
 from ..config import BertConfig
 from ..kernels.encoder import PARTS, PRECISIONS, layer_widths
+from .scale_codes import decode_scales, encode_scales
 
 PRECISION_FILE = 'precision.json'
 LOWER = tuple(name for name in PRECISIONS if name != 'float32')
@@ -93,10 +94,25 @@ def write_precision(folder: Union[str, Path], precision: LowPrecision) -> None:
     """
     content = [
         f'{json.dumps(name)}: {_text(value)}'
-        for name, value in precision._asdict().items()
+        for name, value in {**precision._asdict(), **_encoded(precision)}.items()
         if value is not None
     ]
     write_text(Path(folder) / PRECISION_FILE, '{\n' + ',\n'.join(content) + '\n}\n')
+
+
+def _encoded(precision):
+    """The scales as they are written: as text, where that holds them exactly."""
+    scales = precision.activation_scales or {}
+    encoded = {name: encode_scales(row) or list(row) for name, row in scales.items()}
+    return {'activation_scales': encoded} if encoded else {}
+
+
+def _decoded(scales):
+    """The scales of a file, numbers in each row; what is not as written stays as it is."""
+    if not isinstance(scales, dict):
+        return scales
+    decoded = {name: decode_scales(row) for name, row in scales.items() if isinstance(row, str)}
+    return {**scales, **{name: row and list(row) for name, row in decoded.items()}}
 
 
 def _text(value):
@@ -145,7 +161,10 @@ def read_precision(folder: Union[str, Path], config: BertConfig) -> LowPrecision
         )
     if path.stat().st_size > _MAX_BYTES:
         raise ValueError(f'{path}: the file is larger than {_MAX_BYTES} bytes')
-    content = read_object(path)
+    content = {
+        name: _decoded(value) if _FORMER.get(name, name) == 'activation_scales' else value
+        for name, value in read_object(path).items()
+    }
     for name, value in content.items():
         if _FORMER.get(name, name) not in _CHECKS:
             raise ValueError(
