@@ -42,11 +42,12 @@ from .squad.files import Answer, Question, QuestionSet, read_squad
 from .squad.windows import Windows, build_windows
 from .tokenizers.base import SubwordTokenizer
 from .tokenizers.byte_pair import BytePairTokenizer, read_merges
+from .tokenizers.casing import looks_lowercase
 from .tokenizers.encoding import Encoded
 from .tokenizers.folder import read_max_tokens, read_tokenizer
 from .tokenizers.sentencepiece import SentencePieceTokenizer, read_sentencepiece_vocab
 from .tokenizers.vocabulary import read_vocab
-from .tokenizers.vocabulary_ids import gluonnlp_order, looks_lowercase
+from .tokenizers.vocabulary_ids import gluonnlp_order
 from .tokenizers.vocabulary_json import (
     gluonnlp_json,
     to_published_order,

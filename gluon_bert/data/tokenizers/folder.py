@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
@@ -10,21 +11,18 @@ from ..._internal.types import PathLike
 from ...families import FAMILIES
 from .base import FILE_ROLES, ROLES
 from .byte_pair import SPACE, BytePairTokenizer
+from .casing import has_accents, looks_lowercase
 from .sentencepiece import SentencePieceTokenizer, read_sentencepiece_vocab
 from .sentencepiece_styles import STYLES, find_style
 from .vocabulary import read_vocab
-from .vocabulary_ids import (
-    build_vocab,
-    clipped,
-    find_special_tokens,
-    ids_to_tokens,
-    looks_lowercase,
-)
+from .vocabulary_ids import build_vocab, clipped, find_special_tokens, ids_to_tokens
 from .wordpiece import SUBWORD_PREFIX, BertTokenizer
 
 if TYPE_CHECKING:
     from .base import SubwordTokenizer
 
+
+logger = logging.getLogger(__name__)
 
 _CONFIG = 'tokenizer_config.json'
 _TOKENIZER_JSON = 'tokenizer.json'
@@ -50,7 +48,8 @@ def read_tokenizer(folder: PathLike, lower: Optional[bool] = None) -> Optional[S
     folder : str or Path
     lower : bool, optional
         Lower-case the text. By default as stated in ``tokenizer_config.json`` or
-        ``tokenizer.json``; if in neither, for WordPiece, if the vocabulary has no capital letters.
+        ``tokenizer.json``; if in neither, for WordPiece, by the share of the vocabulary's tokens
+        that have capital letters, which is logged.
 
     Returns
     -------
@@ -212,11 +211,21 @@ def _word_piece(vocab, settings, lower):
     normalizer = _object(settings.tokenizer_json.get('normalizer'))
     if lower is None:
         lower = settings.flag('do_lower_case', normalizer.get('lowercase'))
+    strip_accents = settings.flag('strip_accents', normalizer.get('strip_accents'))
+    guessed = lower is None
+    lower = looks_lowercase(vocab) if guessed else lower
+    if lower and strip_accents is None and has_accents(vocab):
+        strip_accents = False if guessed else None
+        logger.warning(
+            'strip_accents is stated nowhere, and the vocabulary has tokens with accents: they are '
+            '%s',
+            'kept' if guessed else "removed, as by do_lower_case in transformers' tokenizers",
+        )
     return BertTokenizer(
         vocab,
-        looks_lowercase(vocab) if lower is None else lower,
+        lower,
         **_given(
-            strip_accents=settings.flag('strip_accents', normalizer.get('strip_accents')),
+            strip_accents=strip_accents,
             split_chinese=settings.flag(
                 'tokenize_chinese_chars', normalizer.get('handle_chinese_chars')
             ),

@@ -157,30 +157,6 @@ def check_unknown(special_tokens: Mapping[str, str], source: PathLike) -> None:
             raise ValueError(f'{source}: {token[:80]!r} is both unknown_token and {name}')
 
 
-def looks_lowercase(vocab: BERTVocab) -> bool:
-    """Tell if a vocabulary seems made of lower-cased text.
-
-    Parameters
-    ----------
-    vocab : gluonnlp.vocab.BERTVocab
-
-    Returns
-    -------
-    bool
-        False if a token outside [] and <> has a capital letter.
-
-    Examples
-    --------
-    >>> looks_lowercase(build_vocab([*SPECIAL_TOKENS, 'berlin'], BERT_TOKENS))
-    True
-    """
-    return not any(
-        token != token.lower()
-        for token in vocab.idx_to_token
-        if token[:1] + token[-1:] not in ('[]', '<>')
-    )
-
-
 def ids_to_tokens(ids: object, source: PathLike) -> list[str]:
     """List the tokens by id, given an object with the id of each token.
 
