@@ -1,7 +1,8 @@
-"""Packaging; all version limits of the project are here."""
+"""Packaging; all version limits of the project are here, but for MXNet's in _platform.py."""
 
 import re
 import runpy
+import sys
 from pathlib import Path
 
 from setuptools import Distribution, find_packages, setup
@@ -13,15 +14,34 @@ VERSION = re.search(
     (HERE / 'gluon_bert' / '__init__.py').read_text(encoding='utf-8'),
     re.M,
 )[1]
+PLATFORM = runpy.run_path(str(HERE / 'gluon_bert' / '_platform.py'))
+HOOK = HERE / 'gluon_bert' / '_import_hook.py'
 
 
-class BuildWithKernels(build_py):
-    """Compile the native kernels where a compiler is found; the package does without them."""
+class Build(build_py):
+    """Add the import hook and the native kernels.
+
+    The kernels are compiled where a compiler is found; the package does without them. The hook is
+    a file of site-packages, so that pip removes it with the package.
+    """
 
     def run(self):
         super().run()
         if getattr(self, 'editable_mode', False):
-            return  # python -m gluon_bert.kernels builds them in place
+            # python -m gluon_bert.kernels builds them in place
+            self.add_hook(self.get_finalized_command('install').install_lib)
+            return
+        self.add_hook(self.build_lib)
+        self.add_kernels()
+
+    def add_hook(self, folder):
+        # Python runs a line of such a file if it begins with 'import'.
+        code = HOOK.read_text(encoding='ascii')
+        line = f"import sys; exec({code!r}, {{'__name__': 'gluon_bert._import_hook'}})\n"
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        (Path(folder) / 'gluon_bert_import_hook.pth').write_text(line, encoding='ascii')
+
+    def add_kernels(self):
         kernels = HERE / 'gluon_bert' / 'kernels'
         try:
             runpy.run_path(str(kernels / 'compiling.py'))['build'](
@@ -38,8 +58,11 @@ class BinaryDistribution(Distribution):
         return True
 
 
+if PLATFORM['describe_obstacle']() and 'sdist' not in sys.argv:
+    sys.exit(PLATFORM['describe_obstacle']())
+
 setup(
-    cmdclass={'build_py': BuildWithKernels},
+    cmdclass={'build_py': Build},
     distclass=BinaryDistribution,
     name='gluon_bert',
     version=VERSION,
@@ -49,11 +72,16 @@ setup(
     license='Apache-2.0',
     packages=find_packages(include=['gluon_bert', 'gluon_bert.*']),
     package_data={'gluon_bert': ['py.typed'], 'gluon_bert.kernels': ['src/*.cc', 'src/*.h']},
-    python_requires='>=3.9,<3.13',
+    # Newer Pythons are tried, with a warning.
+    python_requires='>=3.9',
     install_requires=[
-        'mxnet==1.9.1',
+        # Its metadata exclude NumPy 2, without which there is no Python 3.13: there it is installed
+        # with PLATFORM['INSTALL_MXNET'], and its requirements are those below.
+        f'{PLATFORM["MXNET"]}; python_version < "3.13"',
+        'graphviz>=0.8.1,<0.9',
         'gluonnlp==0.10.0',
-        'numpy>=1.22,<2',
+        'numpy>=1.22,<3',
+        'numpy>=2.1; python_version >= "3.13"',
         'setuptools; python_version >= "3.12"',
         'tokenizers>=0.15,<1',
         'safetensors>=0.4,<1',

@@ -1,8 +1,7 @@
 """BERT for Apache MXNet/Gluon: a model zoo with an example suite.
 
-Importing the package restores the NumPy names that MXNet 1.9.1 needs. MXNet itself is imported
-when a name is first used, so that scripts can set its environment variables after their arguments
-are known.
+MXNet is imported when a name is first used, so that scripts can set its environment variables after
+their arguments are known. NumPy then gets back the names that MXNet 1.9.1 needs.
 """
 
 import importlib
@@ -11,7 +10,9 @@ import importlib.util
 import sys
 import warnings
 
-from . import _compat  # noqa: F401 (restores the names)
+from . import _compat
+
+_compat.say_what_is_missing()
 
 __version__ = '0.2.0.dev0'
 

@@ -44,7 +44,7 @@ LONG = {'torch_file.py': 431}
 # Rooms whose docstrings still await plain first lines; to be emptied.
 NOT_SWEPT: set = set()
 # The public face: it forwards names and may know every room.
-FACE = ('__init__', '__main__', '_compat', 'model')
+FACE = ('__init__', '__main__', '_compat', 'model', '_import_hook', '_platform')
 
 
 def relative(path):
@@ -163,7 +163,7 @@ def public_functions(node):
 @pytest.mark.parametrize('path', MODULES, ids=relative)
 def test_public_functions_are_annotated(path):
     parts = path.relative_to(PACKAGE).with_suffix('').parts
-    if parts[0] in NOT_SWEPT | {'_compat'} or '/'.join(parts[:2]) in NOT_SWEPT:
+    if parts[0] in NOT_SWEPT | {'_compat', '_import_hook'} or '/'.join(parts[:2]) in NOT_SWEPT:
         return
     for function in public_functions(ast.parse(path.read_text())):
         arguments = function.args
