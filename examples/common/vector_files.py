@@ -12,7 +12,7 @@ import numpy as np
 import gluon_bert as gb
 from common import cli, training
 from gluon_bert._internal.files import atomic_path
-from gluon_bert.data.classification.rows import read_lines
+from gluon_bert.data.classification.lines import read_lines
 
 STDIN = '/dev/stdin'
 

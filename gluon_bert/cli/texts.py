@@ -47,7 +47,7 @@ def read_items(args: argparse.Namespace, pipeline: Any) -> Generator[Item, None,
     ------
     Item
     """
-    from ..data.classification.rows import drop_trailing_blanks, lines_of
+    from ..data.classification.lines import drop_trailing_blanks, lines_of
 
     takes_pairs, names = _takes_pairs(pipeline), _columns(pipeline)
     if args.texts:
@@ -122,7 +122,7 @@ def _item(where, text, takes_pairs, names, pair=None):
 
 
 def _lines(args, pipeline):
-    from ..data.classification.rows import drop_trailing_blanks, read_lines
+    from ..data.classification.lines import drop_trailing_blanks, read_lines
 
     takes_pairs, names = _takes_pairs(pipeline), _columns(pipeline)
     for number, line in drop_trailing_blanks(read_lines(args.input)):

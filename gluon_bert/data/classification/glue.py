@@ -11,18 +11,16 @@ from typing import Optional, Union
 from ..._internal.suggestions import unknown_name
 from ..._internal.types import PathLike
 from .glue_tasks import TASKS, Task
+from .lines import drop_trailing_blanks, read_lines, tsv_rows
 from .rows import (
     Split,
     class_parser,
     closed_on_error,
     collect,
-    drop_trailing_blanks,
     field_selector,
     object_selector,
     read_header,
-    read_lines,
     score_parser,
-    tsv_rows,
 )
 
 __all__ = ['TASKS', 'Task', 'get_task', 'glue_folder', 'read_task', 'task_folder']

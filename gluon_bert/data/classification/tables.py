@@ -9,20 +9,18 @@ from pathlib import Path
 from typing import Optional, Union
 
 from ..._internal.types import PathLike
+from .lines import drop_trailing_blanks, read_lines, tsv_rows
 from .rows import (
     Columns,
     Split,
     class_parser,
     closed_on_error,
     collect,
-    drop_trailing_blanks,
     field_selector,
     object_selector,
     parse_object,
     read_header,
-    read_lines,
     score_parser,
-    tsv_rows,
 )
 
 # Tried in this order if no text column is named; both columns of a pair must exist.

@@ -13,7 +13,7 @@ from typing import NamedTuple, Optional
 from ..._internal.files import atomic_path
 from ..._internal.suggestions import unknown_name
 from ..._internal.types import PathLike
-from ..classification.rows import read_lines
+from ..classification.lines import read_lines
 from .json_lines import add_entities, read_json_sentences
 from .schemes import detect_scheme, get_scheme, repair_tags, split_tag, tag_problems, tag_spans
 

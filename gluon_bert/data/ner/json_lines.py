@@ -8,7 +8,7 @@ from typing import Optional
 
 from ..._internal.json import parse_json
 from ..._internal.types import PathLike
-from ..classification.rows import read_lines
+from ..classification.lines import read_lines
 from .schemes import OUTSIDE, Span, spans_to_tags, tag_spans
 
 

@@ -14,7 +14,7 @@ from tokenizers.pre_tokenizers import ByteLevel
 from tokenizers.processors import RobertaProcessing
 
 from ..._internal.types import PathLike
-from ..classification.rows import drop_trailing_blanks, read_lines
+from ..classification.lines import drop_trailing_blanks, read_lines
 from .base import ROLES, LibraryTokenizer, ordered_tokens
 from .vocabulary import read_vocab
 from .vocabulary_ids import check_num_lines

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Optional
 
 from ..._internal.json import read_json
 from ..._internal.types import PathLike
-from ..classification.rows import read_lines
+from ..classification.lines import read_lines
 from .sentencepiece import read_sentencepiece_vocab
 from .vocabulary_ids import build_vocab, check_num_lines, find_special_tokens, gluonnlp_order
 from .vocabulary_json import vocab_from_json
