@@ -107,7 +107,8 @@ def read_data(args):
         labels = (
             None
             if args.regression
-            else gb.data.discover_labels(
+            else args.labels
+            or gb.data.discover_labels(
                 args.train_file, label=args.label_column, skip_malformed=args.skip_malformed
             )
         )

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from common import cli
-from gluon_bert.tasks.options import DEBUG_ROWS
+from gluon_bert.tasks.options import DEBUG_ROWS, comma_separated
 
 
 def add_task_arguments(group, default):
@@ -19,6 +19,12 @@ def add_task_arguments(group, default):
     group.add_argument('--text_column', help='of the tables (default: sentence, text, ...)')
     group.add_argument('--pair_column', help='of the second text, where there is one')
     group.add_argument('--label_column', default='label', help='of the label or score')
+    group.add_argument(
+        '--labels',
+        type=comma_separated,
+        help='the classes of the tables, separated by commas, in the order of their numbers '
+        '(default: those of --train_file)',
+    )
     group.add_argument('--regression', action='store_true', help='the label column holds scores')
     group.add_argument(
         '--skip_malformed',

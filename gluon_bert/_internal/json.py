@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, Optional
 
 from .types import PathLike
@@ -10,6 +11,7 @@ from .types import PathLike
 MAX_BYTES = 24 << 20
 MAX_VALUES = 1_200_000  # twice what a vocabulary of 500000 tokens needs
 _MAX_DIGITS = 100
+_SURROGATE = re.compile(rb'\\u[dD][89a-fA-F]')
 
 
 def read_json(path: PathLike) -> Optional[Any]:
@@ -47,25 +49,40 @@ def read_object(path: PathLike) -> dict[str, Any]:
     return content
 
 
-def parse_json(raw: bytes, max_values: int = MAX_VALUES) -> Any:
+def parse_json(raw: bytes, max_values: int = MAX_VALUES, allow_nan: bool = False) -> Any:
     """Parse JSON given as bytes.
+
+    Parameters
+    ----------
+    raw : bytes
+    max_values : int
+    allow_nan : bool
+        Read NaN and Infinity, which are not JSON, as numbers.
 
     Raises
     ------
     ValueError
         If it is not UTF-8, not JSON, has more than ``max_values`` values, is nested too deeply,
-        has a key twice in one object, or a number that is NaN, infinite or too long.
+        has a key twice in one object, half of a surrogate pair in a string, or a number that is
+        NaN, infinite or too long.
     """
     # Checked before parsing: a value of two bytes takes a hundred in memory.
     if sum(map(raw.count, (b',', b'[', b'{'))) > max_values:
         raise ValueError(f'the JSON holds more than {max_values} values')
     try:
-        return json.loads(
+        content = json.loads(
             raw.decode('utf-8-sig'),
             object_pairs_hook=_unique,
             parse_int=_integer,
-            parse_constant=_no_constant,
+            parse_constant=float if allow_nan else _no_constant,
         )
+        # Surrogates come from escapes alone: no others are UTF-8.
+        if _SURROGATE.search(raw):
+            json.dumps(content, ensure_ascii=False).encode()
+        return content
+    except UnicodeEncodeError as error:
+        half = error.object[error.start].encode('unicode_escape').decode()
+        raise ValueError(f'the JSON holds {half}, half of a surrogate pair') from None
     except UnicodeDecodeError as error:
         raise ValueError(
             f'not UTF-8: byte 0x{raw[error.start]:02x} at offset {error.start}'

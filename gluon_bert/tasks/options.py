@@ -5,6 +5,8 @@ Their fields are keyword arguments of :func:`.finetune` and flags of ``gluon-ber
 
 from __future__ import annotations
 
+import csv
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Optional
@@ -43,6 +45,11 @@ def option(help: str, default: Any = None, type: Any = None, **more: Any) -> Any
     return field(default=default, metadata={'help': help, 'type': type, **more})
 
 
+def comma_separated(text: str) -> list[str]:
+    """Split a list of the command line at its commas; one in double quotes is part of a name."""
+    return [name.strip() for name in next(csv.reader([text], skipinitialspace=True), [])]
+
+
 @dataclass
 class TextData:
     """The files of a text task, and how they are read."""
@@ -59,6 +66,11 @@ class TextData:
     text_column: Optional[str] = option('of the tables (default: sentence, text, ...)', type=str)
     pair_column: Optional[str] = option('of the second text, where there is one', type=str)
     label_column: str = option('of the label or score', 'label', str)
+    labels: Optional[Sequence[str]] = option(
+        'the classes of the tables, separated by commas, in the order of their numbers (default: '
+        'those of train_file)',
+        type=comma_separated,
+    )
     skip_malformed: bool = option('leave bad rows out and say how many, instead of stopping', False)
     max_len: Optional[int] = option(
         'tokens of a sequence, special tokens included; longer ones are cut (default: '

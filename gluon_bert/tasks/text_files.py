@@ -8,9 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Optional
 
+from .._internal.errors import ArgumentError
 from .._internal.files import write_text
 from ..data import Split, get_task, glue_folder, read_table, read_task
 from .base import DevSource
+from .folder import TaskFolder
+from .settings import are_names
 
 logger = logging.getLogger(__name__)
 
@@ -21,6 +24,26 @@ def inputs_of(examples: list) -> list:
         example.text if example.pair is None else (example.text, example.pair)
         for example in examples
     ]
+
+
+def known_labels(
+    given: Optional[Sequence[str]], regression: bool, saved: Optional[TaskFolder]
+) -> Optional[tuple[str, ...]]:
+    """Return the classes that a caller names or a network was trained for; None if neither.
+
+    Raises
+    ------
+    ArgumentError
+        If they are named for scores, are no different names, or not those of the network.
+    """
+    if given is not None and regression:
+        raise ArgumentError('labels', 'goes with classes, not with scores', given)
+    if given is not None and not are_names(list(given)):
+        raise ArgumentError('labels', 'expected different names', given)
+    trained = saved and saved.settings.get('labels')
+    if given is not None and trained and list(given) != trained:
+        raise ArgumentError('labels', f'the network was trained for {", ".join(trained)}', given)
+    return None if regression else tuple(trained or given or ()) or None
 
 
 def table_dev(settings: dict[str, Any], source: DevSource, labels: Optional[list[str]]) -> Split:

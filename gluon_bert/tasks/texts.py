@@ -28,13 +28,12 @@ from ..data import (
 )
 from ..metrics.classification import class_report, confusion_matrix, evaluate_metrics, format_report
 from ..plots import plot_confusion
-from . import model_card
+from . import model_card, text_files
 from .base import DevSet, DevSource, Job
 from .checkpoint import check_unique, class_labels, count_outputs
 from .folder import TASK_FILE, TaskModel
 from .options import DEBUG_ROWS, MAX_LEN, TextData
 from .registry import TASKS
-from .text_files import glue_dev, inputs_of, table_dev, write_predictions, write_probabilities
 
 logger = logging.getLogger(__name__)
 
@@ -104,6 +103,8 @@ class TextJob(Job):
         data = self.data
         if data.task_name is None:
             raise ArgumentError('train_file', 'is needed, or {task_name} of GLUE')
+        if data.labels is not None:
+            raise ArgumentError('labels', 'goes with {train_file}', data.labels)
         self.task = task = get_task(data.task_name)
         self.spec = TASKS['text-regression' if task.is_regression else 'text-classification']
         folder = Path(data.data_dir or glue_folder(task))
@@ -162,10 +163,9 @@ class TextJob(Job):
 
     def _table_labels(self):
         """The classes of tables: those that were learned, else those of the training file."""
-        if self.is_regression:
-            return None
-        if self.saved is not None:
-            return tuple(self.saved.settings['labels'])
+        known = text_files.known_labels(self.data.labels, self.is_regression, self.saved)
+        if known or self.is_regression:
+            return known
         if not self.trains or self.data.train_file is None:
             raise ArgumentError(
                 'model_parameters', f'its classes are not known, there is no {TASK_FILE} beside it'
@@ -244,7 +244,7 @@ class TextJob(Job):
 
     def _predict(self, pipeline, name, split):
         """The results of the examples, and how many of them were cut."""
-        inputs = inputs_of(split.examples)
+        inputs = text_files.inputs_of(split.examples)
         with progress_bar(name, len(inputs)) as bar:
             stream = pipeline.stream(inputs, progress=bar.update)
             return list(stream), stream.num_cut
@@ -312,9 +312,9 @@ class TextJob(Job):
 
     def _write_predictions(self, path, examples, results):
         texts = [self._prediction_text(result) for result in results]
-        write_predictions(path, examples, texts)
+        text_files.write_predictions(path, examples, texts)
         if not self.is_regression:
-            write_probabilities(path, examples, texts, results, self.task.labels)
+            text_files.write_probabilities(path, examples, texts, results, self.task.labels)
 
     def _prediction_text(self, result):
         return f'{result.value:.3f}' if self.is_regression else result.label
@@ -339,9 +339,9 @@ class TextJob(Job):
     def dev_set(pipeline: Any, source: DevSource) -> DevSet:
         settings, labels = pipeline.settings, pipeline.settings.get('labels')
         split = (
-            glue_dev(settings, source)
+            text_files.glue_dev(settings, source)
             if source.path is None
-            else table_dev(settings, source, labels)
+            else text_files.table_dev(settings, source, labels)
         )
         right = label_array(split.examples)
         if right is None:
@@ -355,4 +355,5 @@ class TextJob(Job):
             ]
             return evaluate_metrics([metric], answers, predicted)[metric]
 
-        return DevSet(split.path, inputs_of(split.examples), list(right), metric, measure)
+        inputs = text_files.inputs_of(split.examples)
+        return DevSet(split.path, inputs, list(right), metric, measure)

@@ -192,7 +192,7 @@ def write_header(path, header, data=bytes(8), length=None):
         ({'a': entry(0, 4, shape=(1,)), 'b': entry()}, "'b' begins at byte"),
         (b'{"a":{},"a":{}}', 'twice'),
         ({'__metadata__': {'a': 1}}, '__metadata__'),
-        ({'\ud800': entry()}, 'surrogates'),
+        ({'\ud800': entry()}, 'half of a surrogate pair'),
         (b'{"\xff":1}', 'not UTF-8'),
         (b'{', 'Expecting'),
         (b'[]', 'not an object'),

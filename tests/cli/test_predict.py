@@ -365,13 +365,14 @@ def test_output_is_whole_or_not_there(run, folder, tmp_path):
     assert {item.name for item in tmp_path.iterdir()} == {'kept', 'lines.jsonl', 'a.csv'}
 
 
-def test_half_characters_and_cut_texts(run, folder, tmp_path):
+def test_half_characters_are_refused_and_long_texts_are_cut(run, folder, tmp_path):
     kept, _ = folder('regression')
-    (tmp_path / 'a.jsonl').write_text(
-        '{"text": "\\ud800"}\n' + json.dumps({'text': 'cat ' * 20}) + '\n'
-    )
-    status, out, err = run('predict', kept, '--input', tmp_path / 'a.jsonl')
-    assert status == 0 and json.loads(out.split('\n')[0])['text'] == '\ud800'
+    path = tmp_path / 'a.jsonl'
+    path.write_text('{"text": "\\ud800"}\n')
+    assert 'a.jsonl:1: ' in error_of(run, 'predict', kept, '--input', path)
+    path.write_text(json.dumps({'text': 'cat ' * 20}) + '\n')
+    status, out, err = run('predict', kept, '--input', path)
+    assert status == 0 and json.loads(out)['text'] == 'cat ' * 20
     assert err == '1 inputs were longer than the model reads and were cut\n'
 
 

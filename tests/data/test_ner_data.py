@@ -241,9 +241,9 @@ def test_unknown_type_is_told(write):
         ('b.conll', 'a 1 B-x\n\nb 2 O', 'a 1 B-x I-y\n\nb 2 O B-y\n'),
         (
             'c.json',
-            '{"id": 0, "text": "a"}\n{"text": "b\\ud800"}\n',
+            '{"id": 0, "text": "a"}\n{"text": "b\\u2028"}\n',
             '{"id": 0, "text": "a", "label": {"y": {"a": [[0, 0]]}}}\n'
-            '{"text": "b\\ud800", "label": {"y": {"b": [[0, 0]]}}}\n',
+            '{"text": "b\u2028", "label": {"y": {"b": [[0, 0]]}}}\n',
         ),
     ],
 )

@@ -112,6 +112,9 @@ def test_a_finished_folder_is_where_the_next_run_starts(tiny_folder, tmp_path): 
         ('text-classification', {'model': 'bert_12_786_12'}, FileNotFoundError, ['bert_12_768_12']),
         ('text-classification', {'model': 'bert_2_128_2/nowhere'}, ValueError, ['nowhere']),
         ('multi-label-classification', {'train': None}, ValueError, ['tables of your own']),
+        ('text-classification', {'labels': ['cat']}, ValueError, ["label 'dog' is unknown"]),
+        ('text-classification', {'labels': ['a', 'a']}, ValueError, ['different names']),
+        ('text-regression', {'labels': ['a', 'b']}, ValueError, ['not with scores']),
         ('text-classification', {'optimizer': 'sgd'}, ValueError, ['sgd', 'bertadam']),
     ],
 )
@@ -128,6 +131,27 @@ def test_wrong_arguments_are_named(tiny_folder, tmp_path, task, options, error, 
         finetune(task, **arguments)
     for part in parts:
         assert part in str(caught.value)
+
+
+def test_classes_are_those_that_are_named(tiny_folder, tmp_path):  # noqa: F811
+    source, _ = tiny_folder()
+    rows = [(text, 'None' if label == 'dog' else label) for text, label in ROWS]
+    arguments = {'train': table(tmp_path / 'train.csv', rows * 2), **FAST}
+    with pytest.raises(ValueError, match=r"train\.csv:3: the label is 'None'.*labels"):
+        finetune('text-classification', source, output_dir=tmp_path / 'a', **arguments)
+    labels = ['None', 'cat', 'mouse']
+    done = finetune(
+        'text-classification', source, output_dir=tmp_path / 'b', labels=labels, **arguments
+    )
+    assert list(done.pipeline.labels) == labels
+    with pytest.raises(ValueError, match='was trained for None, cat, mouse'):
+        finetune(
+            'text-classification',
+            tmp_path / 'b',
+            output_dir=tmp_path / 'c',
+            labels=['cat', 'None'],
+            **arguments,
+        )
 
 
 def test_the_log_is_in_the_folder_and_logging_is_as_before(tiny_folder, tmp_path):  # noqa: F811

@@ -11,17 +11,10 @@ from typing import Optional, Union
 from ..._internal.suggestions import unknown_name
 from ..._internal.types import PathLike
 from .glue_tasks import TASKS, Task
-from .lines import drop_trailing_blanks, read_lines, tsv_rows
-from .rows import (
-    Split,
-    class_parser,
-    closed_on_error,
-    collect,
-    field_selector,
-    object_selector,
-    read_header,
-    score_parser,
-)
+from .json_rows import json_rows, object_selector
+from .labels import class_parser, score_parser
+from .rows import Split, closed_on_error, collect, field_selector, read_header
+from .separated import tsv_rows
 
 __all__ = ['TASKS', 'Task', 'get_task', 'glue_folder', 'read_task', 'task_folder']
 
@@ -172,7 +165,7 @@ def read_task(
 def _open(path, columns):
     """Open an official file: its numbered rows and the selector for ``rows.collect``."""
     if path.suffix == '.json':
-        return drop_trailing_blanks(read_lines(path)), object_selector(columns)
+        return json_rows(path), object_selector(columns)
     rows = tsv_rows(path)
     with closed_on_error(rows):
         if isinstance(columns.text, str):

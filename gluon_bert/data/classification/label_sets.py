@@ -10,8 +10,10 @@ from typing import Any, Optional
 import numpy as np
 
 from ..._internal.types import PathLike
-from .rows import Split, class_parser, collect, parse_object
-from .tables import LABEL_COLUMN, MAX_LABELS, open_table
+from .json_rows import parse_object
+from .labels import MAX_LABELS, class_parser, name_parser
+from .rows import Split, collect
+from .tables import LABEL_COLUMN, open_table
 
 DEFAULT_SEPARATOR = '|'
 
@@ -103,7 +105,7 @@ def discover_label_sets(
     """
     rows, _, select = open_table(path, None, None, label or LABEL_COLUMN, needs_text=False)
     select = _with_lists(select, path, label or LABEL_COLUMN, separator)
-    examples, _ = collect(path, rows, select, _set_parser(str, separator), skip_malformed)
+    examples, _ = collect(path, rows, select, _set_parser(name_parser(), separator), skip_malformed)
     names = sorted({name for example in examples for name in example.label})
     if len(names) < 2:
         raise ValueError(

@@ -3,21 +3,42 @@
 from __future__ import annotations
 
 import codecs
+import io
 import itertools
 import math
 from collections.abc import Iterable, Iterator
-from typing import BinaryIO
+from typing import BinaryIO, Union
 
 from ..._internal.types import PathLike
 
 MAX_LINE = 1 << 20  # bytes; BERT reads about 3000 characters at most
 MAX_FILE = 2 << 30  # bytes; the largest official file, MNLI's train.tsv, has 78 million
 
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
-def read_lines(path: PathLike, max_bytes: int = MAX_FILE) -> Iterator[tuple[int, str]]:
+
+class MalformedRow(ValueError):
+    """A row that cannot be read.
+
+    Parameters
+    ----------
+    reason : str
+    num_lines : int
+        Lines that are lost with it.
+    """
+
+    def __init__(self, reason: str, num_lines: int = 1) -> None:
+        super().__init__(reason)
+        self.num_lines = num_lines
+
+
+Line = Union[str, MalformedRow]
+
+
+def read_lines(path: PathLike, max_bytes: float = MAX_FILE) -> Iterator[tuple[int, str]]:
     r"""Read the lines of a UTF-8 file with their numbers, one at a time.
 
-    Only ``'\n'`` and ``'\r\n'`` end a line: other characters at which ``str.splitlines``
+    ``'\n'``, ``'\r\n'`` and ``'\r'`` end a line: other characters at which ``str.splitlines``
     splits, such as U+2028, are text. A byte-order mark at the start is dropped.
 
     Parameters
@@ -46,45 +67,29 @@ def lines_of(
     file: BinaryIO, path: PathLike, max_bytes: float = math.inf
 ) -> Iterator[tuple[int, str]]:
     """Read lines as :func:`read_lines` does, from an open file that messages call ``path``."""
-    offset = 0
-    for number in itertools.count(1):
-        raw = file.readline(MAX_LINE + 1)
-        if not raw:
-            return
-        if len(raw) > MAX_LINE:
-            raise ValueError(f'{path}:{number}: the line is longer than {MAX_LINE} bytes')
-        if offset + len(raw) > max_bytes:
-            raise ValueError(f'{path}: the file is larger than {max_bytes} bytes')
-        yield number, _decode(raw, path, number, offset)
-        offset += len(raw)
+    for number, line in _whole_lines(file, path, max_bytes):
+        if isinstance(line, MalformedRow):
+            raise ValueError(f'{path}:{number}: {line}')
+        yield number, without_end(line)
 
 
-def _decode(raw, path, number, offset):
-    if offset == 0 and raw.startswith(codecs.BOM_UTF8):
-        raw = raw[len(codecs.BOM_UTF8) :]
-        offset = len(codecs.BOM_UTF8)
-    try:
-        line = raw.decode('utf-8')
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f'{path}:{number}: not UTF-8: byte 0x{raw[error.start]:02x} at offset '
-            f'{offset + error.start} of the file; convert it, for example with '
-            f'iconv -f <its encoding> -t UTF-8'
-        ) from None
-    if '\0' in line:
-        raise ValueError(
-            f'{path}:{number}: holds a NUL character at column {line.index(chr(0))}; '
-            f'is the file UTF-16, or binary?'
-        )
+def checked_lines(path: PathLike) -> Iterator[tuple[int, Line]]:
+    """Read lines with their ends; a malformed one is yielded as its error, and reading goes on."""
+    with open(path, 'rb') as file:
+        yield from _whole_lines(file, path, MAX_FILE)
+
+
+def without_end(line: str) -> str:
+    """Return a line without the line end that it may have."""
     line = line[:-1] if line.endswith('\n') else line
     return line[:-1] if line.endswith('\r') else line
 
 
-def drop_trailing_blanks(lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+def drop_trailing_blanks(lines: Iterable[tuple[int, Line]]) -> Iterator[tuple[int, Line]]:
     """Drop the empty lines at the end of the file."""
     first = None  # of the empty lines just passed
     for number, line in lines:
-        if not line:
+        if line == '':
             first = first or number
             continue
         if first:
@@ -93,7 +98,48 @@ def drop_trailing_blanks(lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int
         yield number, line
 
 
-def tsv_rows(path: PathLike) -> Iterator[tuple[int, list[str]]]:
-    """Read the rows of a tab-separated file with line numbers; quotes are text, as in GLUE."""
-    for number, line in drop_trailing_blanks(read_lines(path)):
-        yield number, line.split('\t')
+def _whole_lines(file, path, max_bytes):
+    """Number the lines, ends included; Latin-1 gives back the very bytes, split at every end."""
+    text = io.TextIOWrapper(file, encoding='latin-1', newline='')
+    try:
+        offset = 0
+        for number in itertools.count(1):
+            raw = text.readline(MAX_LINE + 1).encode('latin-1')
+            if not raw:
+                return
+            offset += len(raw)
+            if offset > max_bytes:
+                raise ValueError(f'{path}: the file is larger than {max_bytes} bytes')
+            if len(raw) <= MAX_LINE:
+                yield number, _decode(raw, offset - len(raw))
+                continue
+            while raw and raw[-1:] not in (b'\n', b'\r'):
+                raw = text.readline(MAX_LINE).encode('latin-1')
+                offset += len(raw)
+            yield number, MalformedRow(f'the line is longer than {MAX_LINE} bytes')
+    finally:
+        text.detach()  # or the file would be closed with it
+
+
+def _decode(raw, offset):
+    """Decode a line that begins at ``offset``; return the error if that cannot be done."""
+    if offset == 0 and raw.startswith(_UTF_16):
+        return MalformedRow(
+            'the file is UTF-16, expected UTF-8; convert it, for example with '
+            'iconv -f UTF-16 -t UTF-8'
+        )
+    if offset == 0 and raw.startswith(codecs.BOM_UTF8):
+        raw = raw[len(codecs.BOM_UTF8) :]
+        offset = len(codecs.BOM_UTF8)
+    try:
+        line = raw.decode('utf-8')
+    except UnicodeDecodeError as error:
+        return MalformedRow(
+            f'not UTF-8: byte 0x{raw[error.start]:02x} at offset {offset + error.start} of the '
+            f'file; convert it, for example with iconv -f <its encoding> -t UTF-8'
+        )
+    if '\0' in line:
+        return MalformedRow(
+            f'holds a NUL character at column {line.index(chr(0))}; is the file UTF-16, or binary?'
+        )
+    return line

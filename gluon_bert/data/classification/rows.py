@@ -7,13 +7,15 @@ and the line.
 from __future__ import annotations
 
 import contextlib
-import json
-import math
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, Optional, Union
 
 from ..._internal.suggestions import unknown_name
 from ..._internal.types import PathLike
+from .lines import MalformedRow
+
+logger = logging.getLogger(__name__)
 
 
 class Example(NamedTuple):
@@ -73,16 +75,14 @@ def read_header(path: PathLike, rows: Iterator[tuple[int, list[str]]]) -> list[s
     Raises
     ------
     ValueError
-        If there is no row, or a name occurs twice.
+        If there is no row, or it is malformed.
     """
     number, fields = next(rows, (1, None))
     if fields is None:
         raise ValueError(f'{path}: the file is empty')
-    header = [field.strip() for field in fields]
-    repeated = sorted({name for name in header if header.count(name) > 1})
-    if repeated:
-        raise ValueError(f'{path}:{number}: the header names {repeated[0]!r} twice')
-    return header
+    if isinstance(fields, MalformedRow):
+        raise ValueError(f'{path}:{number}: {fields}')
+    return [field.strip() for field in fields]
 
 
 def field_selector(
@@ -101,16 +101,23 @@ def field_selector(
     Raises
     ------
     ValueError
-        If a column is missing in the header. The function raises it for a row with another number
-        of fields.
+        If a column is missing in the header, or is there twice. The function raises it for a row
+        with another number of fields; columns without a name at the end may be absent.
     """
-    for name in columns:
+    for role, name in columns._asdict().items():
         if isinstance(name, str) and name not in header:
-            raise ValueError(f'{path}:1: {unknown_name("column", name, header)}')
+            raise ValueError(
+                f'{path}:1: {unknown_name("column", name, header)}; {role} must name one of them'
+            )
+        if isinstance(name, str) and header.count(name) > 1:
+            raise ValueError(f'{path}:1: the header names {name!r} twice')
     positions = [header.index(name) if isinstance(name, str) else name for name in columns]
+    fewest = len(header)
+    while fewest and header[fewest - 1] == '':
+        fewest -= 1
 
     def select(fields):
-        if len(fields) != len(header):
+        if not fewest <= len(fields) <= len(header):
             hint = '' if len(fields) < len(header) else '; is there a separator inside a text?'
             raise ValueError(
                 f'the row has {len(fields)} column{"s" * (len(fields) != 1)}, '
@@ -119,87 +126,6 @@ def field_selector(
         return [None if position is None else fields[position] for position in positions]
 
     return select
-
-
-def parse_object(line: str) -> dict[str, Any]:
-    """Parse the JSON object in a line; ValueError if it is none."""
-    try:
-        value = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f'not JSON: {error}') from None
-    if not isinstance(value, dict):
-        raise ValueError(f'expected a JSON object, got {type(value).__name__}')
-    return value
-
-
-def object_selector(columns: Columns) -> Callable[[str], list]:
-    """Make a function like :func:`field_selector`'s for a JSON object a line, by its keys."""
-
-    def select(line):
-        row = parse_object(line)
-        for name in columns:
-            if name is not None and name not in row:
-                raise unknown_name('key', name, row)
-        for name in (columns.text, columns.pair):
-            if name is not None and not isinstance(row[name], str):
-                raise ValueError(f'{name!r} must be a string, got {type(row[name]).__name__}')
-        return [
-            row.get(columns.text),
-            row.get(columns.pair),
-            scalar(row, columns.label),
-            scalar(row, columns.index),
-        ]
-
-    def scalar(row, name):
-        if name is None:
-            return None
-        value = row[name]
-        if not isinstance(value, (str, bool, int, float)):
-            raise ValueError(
-                f'{name!r} must be a string, a number or a Boolean, got {type(value).__name__}'
-            )
-        return value if isinstance(value, str) else json.dumps(value)
-
-    return select
-
-
-def class_parser(
-    labels: Sequence[str], aliases: Sequence[tuple[str, str]] = ()
-) -> Callable[[str], int]:
-    """Make a function that converts the name of a class to its number.
-
-    Parameters
-    ----------
-    labels : sequence of str
-    aliases : sequence of (str, str)
-        Other spellings, as (spelling, label).
-    """
-    numbers = {label: number for number, label in enumerate(labels)}
-    numbers.update((other, numbers[label]) for other, label in aliases)
-
-    def parse(value):
-        number = numbers.get(value.strip())
-        if number is None:
-            raise unknown_name('label', value.strip(), labels)
-        return number
-
-    return parse
-
-
-def score_parser(low: float = -math.inf, high: float = math.inf) -> Callable[[str], float]:
-    """Make a function that parses a finite number within [low, high]."""
-
-    def parse(value):
-        try:
-            score = float(value)
-        except ValueError:
-            raise ValueError(f'score {value[:80]!r} is not a number') from None
-        if not (math.isfinite(score) and low <= score <= high):
-            allowed = 'finite' if math.isinf(low) else f'from {low:g} to {high:g}'
-            raise ValueError(f'score {value[:80]!r} is not allowed: it must be {allowed}')
-        return score
-
-    return parse
 
 
 def collect(
@@ -222,7 +148,7 @@ def collect(
     parse_label : function
         Converts the text of a label to its value; raises ValueError.
     skip_malformed : bool
-        Count malformed rows instead of raising.
+        Count malformed rows, and tell the first one's error in the log, instead of raising.
 
     Returns
     -------
@@ -238,6 +164,8 @@ def collect(
     with closed_on_error(rows):
         for position, (number, row) in enumerate(rows):
             try:
+                if isinstance(row, MalformedRow):
+                    raise row
                 text, pair, label, index = select(row)
                 label = None if label is None else parse_label(label)
                 examples.append(
@@ -247,7 +175,9 @@ def collect(
                 first_error = first_error or ValueError(f'{path}:{number}: {error}')
                 if not skip_malformed:
                     raise first_error from None
-                num_skipped += 1
+                num_skipped += getattr(error, 'num_lines', 1)
     if not examples:
         raise first_error or ValueError(f'{path}: the file has no rows')
+    if num_skipped:
+        logger.warning('malformed rows left out: %d; the first: %s', num_skipped, first_error)
     return examples, num_skipped

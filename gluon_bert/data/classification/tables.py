@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Optional, Union
 
 from ..._internal.types import PathLike
-from .lines import drop_trailing_blanks, read_lines, tsv_rows
-from .rows import (
-    Columns,
-    Split,
-    class_parser,
-    closed_on_error,
-    collect,
-    field_selector,
-    object_selector,
-    parse_object,
-    read_header,
-    score_parser,
-)
+from .json_rows import first_keys, json_rows, object_selector
+from .labels import check_labels, class_parser, label_set, name_parser, score_parser
+from .lines import MalformedRow
+from .rows import Columns, Split, closed_on_error, collect, field_selector, read_header
+from .separated import csv_rows, separator_advice, tsv_rows, without_blanks
 
 # Tried in this order if no text column is named; both columns of a pair must exist.
 TEXT_COLUMNS = (
@@ -34,7 +24,6 @@ TEXT_COLUMNS = (
     ('text_a', None),
 )
 LABEL_COLUMN = 'label'
-MAX_LABELS = 1000
 
 
 def read_table(
@@ -49,9 +38,10 @@ def read_table(
 ) -> Split:
     """Read the examples of a table.
 
-    The suffix determines the format: ``.tsv``, tabs without quoting; ``.csv``, commas and double
-    quotes; both start with a line of column names; ``.jsonl`` or ``.json``, a JSON object a line.
-    Files are UTF-8.
+    The suffix determines the format: ``.tsv``, tabs without quoting; ``.csv``, double quotes, and
+    commas, or else the semicolons, tabs or ``|`` of its first line; both start with a line of
+    column names; ``.jsonl`` or ``.json``, a JSON object a line, or an array of objects. Files are
+    UTF-8. Rows without any text are left out.
 
     Parameters
     ----------
@@ -65,6 +55,7 @@ def read_table(
     labels : sequence of str, optional
         The classes, in the order of their numbers. By default those of this file, see
         :func:`discover_labels`: take them from the training file, and pass them for the others.
+        A class with a name that stands for a missing label, such as 'None', must be given here.
     regression : bool
         Read the labels as scores.
     skip_malformed : bool
@@ -92,19 +83,16 @@ def read_table(
     (('no', 'yes'), Example(text='Good, very good', pair=None, label=1, index='0'))
     >>> folder.cleanup()
     """
-    if regression and labels is not None:
-        raise ValueError(f'labels must be None with regression=True, got {labels!r}')
-    if labels is not None and (isinstance(labels, str) or not 0 < len(set(labels)) == len(labels)):
-        raise ValueError(f'labels must be a list of different names, got {labels!r}')
+    check_labels(labels, regression)
     rows, columns, select = open_table(path, text, pair, label)
-    parse_label = score_parser() if regression else _label_text
+    parse_label = score_parser() if regression else name_parser()
     if labels is not None:
         parse_label = class_parser(labels)
     examples, num_skipped = collect(path, rows, select, parse_label, skip_malformed)
     if columns.label is None or regression:
         return Split(examples, num_skipped, str(path), None)
     if labels is None:
-        labels = _label_set([example.label for example in examples], path)
+        labels = label_set((example.label for example in examples), str(path))
         number = {name: position for position, name in enumerate(labels)}
         examples = [example._replace(label=number[example.label]) for example in examples]
     return Split(examples, num_skipped, str(path), tuple(labels))
@@ -135,8 +123,9 @@ def discover_labels(
     Raises
     ------
     ValueError
-        If there are fewer than two labels, or too many for classes: more than 1000, or more than
-        half as many as rows.
+        If there are fewer than two labels; too many for classes: more than 1000, or numbers more
+        than half as many as rows; one that stands for a missing one, such as 'nan'; or one in two
+        spellings, such as 1 and 1.0. Classes that are named are not looked for.
 
     Examples
     --------
@@ -149,12 +138,12 @@ def discover_labels(
     >>> folder.cleanup()
     """
     paths = [paths] if isinstance(paths, (str, Path)) else list(paths)
-    values = []
+    values, parse_label = [], name_parser()
     for path in paths:
         rows, _, select = open_table(path, None, None, label or LABEL_COLUMN, needs_text=False)
-        examples, _ = collect(path, rows, select, _label_text, skip_malformed)
+        examples, _ = collect(path, rows, select, parse_label, skip_malformed)
         values += [example.label for example in examples]
-    return _label_set(values, ', '.join(map(str, paths)))
+    return label_set(values, ', '.join(map(str, paths)))
 
 
 def iterate_texts(
@@ -199,6 +188,8 @@ def iterate_texts(
     with closed_on_error(rows):
         for number, row in rows:
             try:
+                if isinstance(row, MalformedRow):
+                    raise row
                 first, second = select(row)[:2]
             except ValueError as error:
                 raise ValueError(f'{path}:{number}: {error}') from None
@@ -222,10 +213,10 @@ def open_table(
             f'which determines the format'
         )
     if suffix in ('.jsonl', '.json'):
-        names = _first_keys(path)
+        names = first_keys(path)
         columns = _choose_columns(path, names, text, pair, label, needs_text, usual, labelled)
-        return drop_trailing_blanks(read_lines(path)), columns, object_selector(columns)
-    rows = tsv_rows(path) if suffix == '.tsv' else _csv_rows(path)
+        return json_rows(path), columns, object_selector(columns)
+    rows = without_blanks(tsv_rows(path) if suffix == '.tsv' else csv_rows(path))
     with closed_on_error(rows):
         header = read_header(path, rows)
         columns = _choose_columns(path, header, text, pair, label, needs_text, usual, labelled)
@@ -233,8 +224,13 @@ def open_table(
 
 
 def _choose_columns(path, names, text, pair, label, needs_text, usual, labelled):
-    if label is None and labelled and LABEL_COLUMN in names:
+    if label is None and labelled and LABEL_COLUMN in names and text != LABEL_COLUMN:
         label = LABEL_COLUMN
+    given = [name for name in (text, pair, label) if name is not None]
+    if len(set(given)) < len(given):
+        raise ValueError(
+            f'text={text!r}, pair={pair!r}, label={label!r}: expected different columns'
+        )
     if text is not None or not needs_text:
         return Columns(text, pair, label)
     if pair is not None:
@@ -245,67 +241,5 @@ def _choose_columns(path, names, text, pair, label, needs_text, usual, labelled)
     raise ValueError(
         f'{path}:1: no column has a usual name for a text; '
         f'name it with text=, one of: {", ".join(map(str, names))[:500]}'
+        f'{separator_advice(path, names)}'
     )
-
-
-def _csv_rows(path):
-    lines = drop_trailing_blanks(read_lines(path))
-    reader = csv.reader((line + '\n' for _, line in lines), strict=True)
-    number = 1
-    while True:
-        try:
-            fields = next(reader, None)
-        except csv.Error as error:
-            raise ValueError(
-                f'{path}:{number}: not CSV: {error} (in the row that starts here)'
-            ) from None
-        if fields is None:
-            return
-        yield number, fields
-        number = reader.line_num + 1
-
-
-def _first_keys(path):
-    """Read the keys of the first JSON object, to choose columns by."""
-    first_error = ValueError(f'{path}: the file is empty')
-    for number, line in read_lines(path):
-        try:
-            return list(parse_object(line))
-        except ValueError as error:
-            if number == 1:
-                first_error = ValueError(f'{path}:1: {error}')
-    raise first_error
-
-
-def _label_text(value):
-    if not value.strip():
-        raise ValueError('the label is empty')
-    return value.strip()
-
-
-def _label_set(column, path):
-    labels = set(column)
-    if len(labels) < 2:
-        raise ValueError(
-            f'{path}: the only label is {labels.pop()!r}, expected two or more; '
-            f'for a file other than the training file, pass labels='
-        )
-    values = [_number(label) for label in labels]
-    are_numbers = None not in values
-    if len(labels) > MAX_LABELS or (len(labels) > 20 and len(labels) > len(column) / 2):
-        advice = 'for scores set regression=True' if are_numbers else 'is it the right column?'
-        raise ValueError(
-            f'{path}: {len(labels)} different labels in {len(column)} rows, '
-            f'at most {MAX_LABELS} and half as many as rows are allowed; {advice}'
-        )
-    if are_numbers:
-        return tuple(sorted(labels, key=lambda label: (_number(label), label)))
-    return tuple(sorted(labels))
-
-
-def _number(label):
-    try:
-        value = float(label)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None

@@ -70,12 +70,7 @@ def add_entities(line: str, tags: Sequence[str]) -> str:
     for begin, end, kind in tag_spans(tags):
         places = labels.setdefault(kind, {}).setdefault(content['text'][begin:end], [])
         places.append([begin, end - 1])
-    text = json.dumps({**content, 'label': labels}, ensure_ascii=False)
-    try:
-        text.encode()
-    except UnicodeEncodeError:  # an unpaired surrogate, from an escape in the file
-        text = json.dumps({**content, 'label': labels})
-    return text
+    return json.dumps({**content, 'label': labels}, ensure_ascii=False)
 
 
 def _json_spans(where, text, label):
