@@ -6,21 +6,24 @@ import contextlib
 import logging
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Optional, Union
 
 import mxnet as mx
 
 from .._internal.errors import ArgumentError
-from ..checkpoint import Checkpoint
+from ..checkpoint import Checkpoint, read_checkpoint
+from ..checkpoint.gluonnlp.description import MissingHyperParameters, is_described
 from ..data import BertTokenizer, SentencePieceTokenizer, looks_lowercase, read_vocab
 from ..modeling.bert import BertModel
 from ..zoo import (
     DEFAULT,
     OFFLINE_DEFAULT,
     WEIGHTS,
+    family_of,
     fetch_model,
+    get_config,
     get_model,
     get_tokenizer,
     open_checkpoint,
@@ -44,8 +47,9 @@ class Start:
     root : str or Path, optional
         Folder of local weights.
     pretrained_bert_parameters : str, optional
-        Start from this BERT instead: a .params file of ``bert_model``, a folder of Hugging Face or
-        TensorFlow, or 'hf://owner/name'.
+        Start from this BERT instead: a .params file, a folder of Hugging Face or TensorFlow, or
+        'hf://owner/name'. A .params file is one of ``bert_model``, unless a file beside it, its
+        digest or its name tells which network it is.
     model_parameters : Path, optional
         Start from this .params file of the whole fine-tuned network.
     from_scratch : bool
@@ -85,8 +89,9 @@ class Start:
     def choose_model(self) -> None:
         """Fill in the model's names where they were not given."""
         if self.bert_model is None and self.bert_dataset is None:
+            if self._is_params_file():
+                return
             self.bert_model, self.bert_dataset = DEFAULT
-            # A .params file is taken to be for GluonNLP's default model.
             if self.base is not None:
                 self._fall_back()
         elif self.bert_dataset is None:
@@ -147,16 +152,39 @@ class Start:
         source = self.pretrained_bert_parameters
         if self.from_scratch or (self.model_parameters and not source):
             return self._random(ctx, seed, use_pooler)
-        if source and source.endswith('.params'):
-            bert, tokenizer = self._random(ctx, seed, use_pooler)
-            bert.load_parameters(source, ctx=ctx, ignore_extra=True)
-            return bert, tokenizer
+        if self._is_params_file():
+            return load_checkpoint(self._params_checkpoint(source), ctx, use_pooler)
         if not source:
             checkpoint = zoo_checkpoint(self.bert_model, self.bert_dataset, self.root)
             return load_checkpoint(checkpoint, ctx, use_pooler)
         with gathered(source, self.bert_config_file, self.vocab_file) as path:
             bert, tokenizer = load_checkpoint(open_checkpoint(path), ctx, use_pooler)
         return bert, with_casing(tokenizer, self.do_lower_case)
+
+    def _is_params_file(self):
+        return str(self.pretrained_bert_parameters or '').endswith('.params')
+
+    def _params_checkpoint(self, source):
+        """Read a .params file as the files beside it or the model's names describe it."""
+        if self.bert_model is None or is_described(source):
+            try:
+                checkpoint = open_checkpoint(source, self.root)
+            except MissingHyperParameters as error:
+                reason = (
+                    f'is needed: {str(error).partition(":")[0]} does not tell which network it is'
+                )
+                raise ArgumentError('bert_model', reason) from None
+            if checkpoint.tokenizer is not None or self.bert_dataset is None:
+                return checkpoint
+            return replace(checkpoint, tokenizer=get_tokenizer(*self._names, self.root))
+        tokenizer = get_tokenizer(*self._names, self.root)
+        config = get_config(self.bert_model, len(tokenizer.vocab))
+        checkpoint = read_checkpoint(source, config=config, family=family_of(self.bert_model))
+        return replace(checkpoint, tokenizer=tokenizer)
+
+    @property
+    def _names(self):
+        return str(self.bert_model or DEFAULT[0]), str(self.bert_dataset)
 
     def _check(self):
         source = self.pretrained_bert_parameters
