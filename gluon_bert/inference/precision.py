@@ -126,16 +126,20 @@ def calibrate(network: BertBlock, features: Sequence[Features]) -> dict[str, tup
     Raises
     ------
     ValueError
-        If there are no features, no kernels, or the features are not for the network.
+        If there are no features, no kernels, the features are not for the network, or what it
+        computes is not finite.
     """
     head = unwrap_head(network)
     batches = (
         pack(features[begin : begin + _BATCH]) for begin in range(0, max(1, len(features)), _BATCH)
     )
-    return {
-        name: round_scales(scales.tolist())
-        for name, scales in input_sizes(inner_bert(head), batches).items()
-    }
+    sizes = input_sizes(inner_bert(head), batches)
+    for name, scales in sizes.items():
+        if not np.isfinite(scales).all():
+            raise ValueError(
+                f'the inputs of {name} are not finite: the network computes no numbers'
+            )
+    return {name: round_scales(scales.tolist()) for name, scales in sizes.items()}
 
 
 def layer_errors(

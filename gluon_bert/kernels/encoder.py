@@ -121,7 +121,11 @@ class NativeEncoder:
                 raise ValueError(f'sizes of inputs are for int8, not for {precision}')
             return None
         if sizes is None:
-            sizes = input_sizes(bert, [_random_words(bert.config)])
+            # A network with NaN or infinity in it has no sizes, and NaN as its outputs.
+            sizes = {
+                name: np.where(np.isfinite(array), array, 0)
+                for name, array in input_sizes(bert, [_random_words(bert.config)]).items()
+            }
         found = []
         for name, width in layer_widths(bert.config, num_layers).items():
             array = np.ascontiguousarray(sizes.get(name, ()), 'float32')

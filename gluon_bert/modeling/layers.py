@@ -24,14 +24,16 @@ MASKED = -1e9
 
 def dense(units: int, in_units: int, activation: Optional[str] = None) -> nn.Dense:
     """Make a dense layer on the last axis, (..., in_units) -> (..., units)."""
+    # MXNet's dense layer has no GELU, and its ReLU makes 0 of NaN.
+    is_apart = activation in ACTIVATIONS
     layer = nn.Dense(
         units,
         in_units=in_units,
-        activation=None if activation == 'gelu' else activation,
+        activation=None if is_apart else activation,
         flatten=False,
         weight_initializer=INITIALIZER,
     )
-    if activation == 'gelu':  # which is no activation of MXNet's dense layer
+    if is_apart:
         with layer.name_scope():
             layer.act = Activation(activation)
     return layer

@@ -141,7 +141,7 @@ inline Head read_head(const Attention& a, float* scratch) {
 // return their sum.
 inline float exp_row(float* row, int64_t length, int64_t keys, float scale) {
   for (int64_t j = length; j < keys; ++j) {
-    row[j] = -1e30f;
+    row[j] = -__builtin_inff();
   }
   Floats highest = load(row);
   for (int64_t j = kLanes; j < keys; j += kLanes) {

@@ -21,7 +21,7 @@ constexpr int64_t kCachedWords = VECTOR_BYTES == 64 ? 262144 : 65536;
 constexpr float kTail = 5.4f;
 
 inline Floats normal_distribution(Floats x) {
-  const Floats clamped = smaller(larger(x, broadcast(-kTail)), broadcast(kTail));
+  const Floats clamped = smaller(broadcast(kTail), larger(broadcast(-kTail), x));
   const Floats t = clamped * clamped;
   Floats p = broadcast(2.280334601e-8f), q = broadcast(1.207498016e-6f);
   p = p * t + 6.465293558e-6f;
@@ -37,22 +37,24 @@ inline Floats normal_distribution(Floats x) {
   return clamped * p / q + 0.5f;
 }
 
-// NaN stays NaN.
-inline Floats gelu(Floats x) { return larger(broadcast(-kTail), x) * normal_distribution(x); }
+// x Phi(x). As in the formula it is NaN for NaN and for minus infinity, which the last term is then.
+inline Floats gelu(Floats x, Floats distribution) {
+  return larger(broadcast(-kTail), x) * distribution + smaller(Floats{}, x) * 0.0f;
+}
 
 inline Floats hyperbolic_tangent(Floats x) {
-  const Floats clamped = smaller(larger(x, broadcast(-15.0f)), broadcast(15.0f));
+  const Floats clamped = smaller(broadcast(15.0f), larger(broadcast(-15.0f), x));
   return 1.0f - 2.0f / (exponential(2.0f * clamped) + 1.0f);
 }
 
 inline Floats activate(Activation activation, Floats x) {
   switch (activation) {
     case kGelu:
-      return gelu(x);
+      return gelu(x, normal_distribution(x));
     case kGeluTanh:
       return 0.5f * x * (1.0f + hyperbolic_tangent(0.79788456f * (x + 0.044715f * x * x * x)));
     case kRelu:
-      return larger(x, Floats{});
+      return larger(Floats{}, x);
     case kTanh:
       return hyperbolic_tangent(x);
     default:
@@ -60,48 +62,58 @@ inline Floats activate(Activation activation, Floats x) {
   }
 }
 
-// The largest absolute value.
+// The largest absolute value; NaN if not all are finite.
 inline float max_abs(const float* x, int64_t count) {
-  Floats sizes{};
+  Floats sizes{}, zeros{};
   int64_t i = 0;
   for (; i + kLanes <= count; i += kLanes) {
     const Floats y = load(x + i);
     sizes = larger(sizes, larger(y, -y));
+    zeros += y * 0.0f;
   }
-  float max_value = largest(sizes);
+  float max_value = largest(sizes), zero = sum(zeros);
   for (; i < count; ++i) {
     const float size = x[i] < 0 ? -x[i] : x[i];
     max_value = size > max_value ? size : max_value;
+    zero += x[i] * 0.0f;
   }
-  return max_value;
+  return max_value + zero;
 }
 
-// The smallest and the largest of x times factors, and of 0.
+// The smallest and the largest of x times factors, and of 0; NaN if not all are finite.
 inline void scaled_range(const float* x, const float* factors, int64_t count, float* lowest,
                          float* highest) {
-  Floats low{}, high{};
+  Floats low{}, high{}, zeros{};
   int64_t i = 0;
   for (; i + kLanes <= count; i += kLanes) {
     const Floats y = load(x + i) * load(factors + i);
     low = smaller(low, y);
     high = larger(high, y);
+    zeros += y * 0.0f;
   }
+  float zero = sum(zeros);
   *lowest = -largest(-low);
   *highest = largest(high);
   for (; i < count; ++i) {
     const float y = x[i] * factors[i];
     *lowest = y < *lowest ? y : *lowest;
     *highest = y > *highest ? y : *highest;
+    zero += y * 0.0f;
   }
+  *lowest += zero;
+  *highest += zero;
 }
+
+inline bool is_nan(float x) { return x != x; }
 
 // Round half away from zero.
 inline int32_t nearest(float x) { return static_cast<int32_t>(x < 0 ? x - 0.5f : x + 0.5f); }
 
-// The scale of weights in int8: weight = scale * int8.
+// The scale of weights in int8: weight = scale * int8. NaN, as all products will be, if not all
+// weights are finite.
 inline float weight_scale(const float* weights, int64_t count) {
   const float largest = max_abs(weights, count);
-  return largest > 0 ? largest / kWeightLimit : 1.0f;
+  return largest <= 1e-30f ? 1.0f : largest / kWeightLimit;
 }
 
 // Pack the next numbers of a row, of which `left` are left, into a word.
@@ -129,10 +141,12 @@ inline void pack(Precision precision, const float* weight, int64_t out, int64_t 
   for (int64_t j = 0; j < pad_columns(out); ++j) {
     const float* row = weight + j * in;
     float scale = 1.0f;
+    bool is_used = j < out;
     if (precision == Precision::kInt8) {
       int32_t total = 0;
-      scale = j < out ? weight_scale(row, in) : 1.0f;
-      for (int64_t k = 0; k < in && j < out; ++k) {
+      scale = is_used ? weight_scale(row, in) : 1.0f;
+      is_used = is_used && !is_nan(scale);
+      for (int64_t k = 0; k < in && is_used; ++k) {
         total += nearest(row[k] * (1.0f / scale));
       }
       scales[j] = scale;
@@ -140,18 +154,23 @@ inline void pack(Precision precision, const float* weight, int64_t out, int64_t 
     }
     for (int64_t k = 0; k < words; ++k) {
       target[(j / kColumns * words + k) * kColumns + j % kColumns] =
-          j < out ? pack_word(precision, row + k * per_word, in - k * per_word, 1.0f / scale) : 0;
+          is_used ? pack_word(precision, row + k * per_word, in - k * per_word, 1.0f / scale) : 0;
     }
   }
 }
 
 // Quantize a row, times its factors, to unsigned bytes over its own range: after GELU nearly all
-// numbers are above 0. The lowest and highest byte are spare, because rounding may reach them.
+// numbers are above 0. The lowest and highest byte are spare, because rounding may reach them. The
+// scale is NaN, as all products of the row will be, if its numbers or their range are not finite.
 inline RowScale convert_int8(const float* x, const float* factors, int64_t count, uint8_t* bytes,
                              int64_t padded_count) {
   float lowest, highest;
   scaled_range(x, factors, count, &lowest, &highest);
   const float range = highest - lowest;
+  if (is_nan(range * 0.0f)) {
+    std::memset(bytes, 0, padded_count);
+    return {range * 0.0f, 0};
+  }
   const float scale = range > 1e-30f ? range / (kInputLimit - 2.0f) : 1.0f;
   const float inverse = 1.0f / scale;
   const int32_t zero_point = 1 + nearest(-lowest * inverse);

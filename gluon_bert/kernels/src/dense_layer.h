@@ -22,7 +22,8 @@ std::vector<float> smoothing_factors(const float* weight, int64_t out, int64_t i
   for (int64_t k = 0; activation_scales && k < in; ++k) {
     float largest = 1e-5f;
     for (int64_t j = 0; j < out; ++j) {
-      largest = std::max(largest, std::abs(weight[j * in + k]));
+      const float size = std::abs(weight[j * in + k]);
+      largest = std::isfinite(size) ? std::max(largest, size) : largest;
     }
     factors[k] = std::sqrt(largest / std::max(activation_scales[k], 1e-5f));
   }

@@ -58,11 +58,12 @@ constexpr bool kHasBFloat16 = true;
 constexpr bool kHasBFloat16 = false;
 #endif
 
-// The upper half of a float, rounded to nearest.
+// The upper half of a float, rounded to nearest. NaN, which rounding could carry over to a number,
+// becomes a quiet NaN.
 inline uint32_t bfloat16(float x) {
   uint32_t bits;
   std::memcpy(&bits, &x, sizeof bits);
-  return (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+  return (x == x ? bits + 0x7fff + (bits >> 16 & 1) : bits | 0x400000u) >> 16;
 }
 
 typedef uint32_t Words __attribute__((vector_size(VECTOR_BYTES)));
@@ -70,7 +71,7 @@ typedef uint32_t Words __attribute__((vector_size(VECTOR_BYTES)));
 inline Words rounded(Floats x) {
   Words bits;
   std::memcpy(&bits, &x, sizeof bits);
-  return bits + 0x7fff + (bits >> 16 & 1);
+  return x == x ? bits + 0x7fff + (bits >> 16 & 1) : bits | 0x400000u;
 }
 
 // Pack two vectors into words of two numbers each.

@@ -99,7 +99,7 @@ inline void activate_row(Activation activation, const float* x, int64_t count, f
 inline Floats derivative(Activation activation, Floats x, Floats* y) {
   if (activation == kGelu) {
     const Floats share = normal_distribution(x);
-    *y = larger(broadcast(-kTail), x) * share;
+    *y = gelu(x, share);
     return share + x * exponential(-0.5f * x * x) * 0.39894228f;
   }
   if (activation == kGeluTanh) {
@@ -108,7 +108,7 @@ inline Floats derivative(Activation activation, Floats x, Floats* y) {
     return 0.5f * (1.0f + t)
            + 0.5f * x * (1.0f - t * t) * 0.79788456f * (1.0f + 0.134145f * x * x);
   }
-  *y = larger(x, Floats{});
+  *y = larger(Floats{}, x);
   return x > 0.0f ? broadcast(1.0f) : Floats{};
 }
 

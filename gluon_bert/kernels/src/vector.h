@@ -43,7 +43,8 @@ inline Floats as_floats(Ints x) {
 
 inline Floats broadcast(float x) { return x - Floats{}; }
 
-// Maximum, as the processor computes it: y if either is NaN.
+// Maximum and minimum, as the processor computes them: y if either is NaN. So that NaN stays NaN, a
+// bound comes first, and the number that is bounded second.
 inline Floats larger(Floats x, Floats y) {
 #if VECTOR_BYTES == 64
   return (Floats)_mm512_max_ps((__m512)x, (__m512)y);
@@ -101,10 +102,10 @@ inline float largest(Floats x) {
 }
 
 // exp(x) for x <= 88, with a relative error of at most 4e-7. Below -80 it is exp(-80), so that
-// products with it are not denormal, which would be slow. x = n log 2 + r; exp(r) is a polynomial,
+// products with it are not denormal, which would be slow. NaN stays NaN. x = n log 2 + r; exp(r) is a polynomial,
 // fitted by weighted least squares with an error of at most 1.1e-7 for |r| <= log(2) / 2.
 inline Floats exponential(Floats x) {
-  const Floats clamped = larger(x, broadcast(-80.0f));
+  const Floats clamped = larger(broadcast(-80.0f), x);
   // Adding 1.5 * 2^23 rounds to an integer, which the lowest bits of the float then hold. With 127
   // more they are the exponent of 2^n.
   const Floats magic = broadcast(12582912.0f + 127.0f), shifted = clamped * 1.44269504f + magic;
