@@ -244,6 +244,8 @@ def parse(argv=None):
 
 def choose_dataset(args):
     """Begin from the cased BERT, as GluonNLP's script does, where its weights can be had."""
+    if args.bert_model is not None:
+        args.bert_model, args.bert_dataset = gb.zoo.expand_name(args.bert_model, args.bert_dataset)
     own = args.from_scratch or args.pretrained_bert_parameters or args.model_parameters
     if args.bert_dataset is not None or (own and args.cased is None):
         return

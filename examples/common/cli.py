@@ -17,9 +17,9 @@ from common import peer_flags
 # The scripts take device, devices and prepare_engine from here.
 from gluon_bert._internal.engine import device, devices, gpu_indices, prepare_engine  # noqa: F401
 from gluon_bert._internal.errors import ArgumentError
-from gluon_bert._internal.suggestions import did_you_mean
+from gluon_bert._internal.suggestions import unknown_name
 from gluon_bert.cli.output import error_text
-from gluon_bert.zoo import ARCHITECTURES, DATASET_ALIASES, VOCABULARIES
+from gluon_bert.zoo import ARCHITECTURES, DATASET_ALIASES, VOCABULARIES, hub_names
 
 # GluonNLP's scripts start from the first; where it cannot be had, from the second, which needs no
 # download but the package registry.
@@ -49,16 +49,13 @@ def fraction(text):
     return value
 
 
-def one_of(kind, names):
+def one_of(kind, names, others=()):
     """An argument that is one of many names; a wrong one is told the nearest."""
 
     def parse(text):
-        if text in names:
-            return text
-        hint = did_you_mean(text, names, cutoff=0.4)
-        raise argparse.ArgumentTypeError(
-            f'unknown {kind} {text!r}{hint} (allowed: {", ".join(sorted(names))})'
-        )
+        if text not in names and text not in others:
+            raise argparse.ArgumentTypeError(str(unknown_name(kind, text, sorted(names), others)))
+        return text
 
     return parse
 
@@ -81,9 +78,10 @@ def add_model_arguments(parser):
     group = parser.add_argument_group('model')
     group.add_argument(
         '--bert_model',
-        type=one_of('model', ARCHITECTURES),
+        type=one_of('model', ARCHITECTURES, hub_names()),
         metavar='NAME',
-        help=f'architecture (default: {DEFAULT_MODEL[0]} where its weights can be '
+        help='architecture, or a name on the hub such as bert-base-uncased '
+        f'(default: {DEFAULT_MODEL[0]} where its weights can be '
         f'had, else {OFFLINE_MODEL[0]}, which needs no download)',
     )
     datasets = {**VOCABULARIES, **DATASET_ALIASES}

@@ -8,6 +8,8 @@ here is refused with the reason.
 import argparse
 import sys
 
+from gluon_bert._internal.arguments import Parser as BaseParser
+
 # Another script's name -> ours; the first that the script at hand has.
 RENAMED = {
     '--init_checkpoint': ('--pretrained_bert_parameters',),
@@ -72,7 +74,7 @@ REFUSED = {
 }
 
 
-class Parser(argparse.ArgumentParser):
+class Parser(BaseParser):
     """A parser that knows the flags of other scripts by the tables above."""
 
     def parse_known_args(self, args=None, namespace=None):
@@ -84,6 +86,9 @@ class Parser(argparse.ArgumentParser):
         while args:
             item = args.pop(0)
             name, equals, value = item.partition('=')
+            if name not in known and name.startswith('--'):
+                name = name.replace('-', '_').replace('__', '--', 1)
+                item = f'{name}{equals}{value}'
             ours = next((ours for ours in RENAMED.get(name, ()) if ours in known), None)
             if name in known and equals and known[name].nargs == 0:
                 yield from [name] * self._is_true(name, value)  # Google's --flag=True

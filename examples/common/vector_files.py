@@ -30,8 +30,9 @@ def add_model_arguments(parser):
         '--bert_model',
         '--model',
         metavar='NAME',
-        type=cli.one_of('model', gb.zoo.ARCHITECTURES),
-        help='architecture (default: as for fine-tuning, see cli.py)',
+        type=cli.one_of('model', gb.zoo.ARCHITECTURES, gb.zoo.hub_names()),
+        help='architecture, or a name on the hub such as bert-base-uncased '
+        '(default: as for fine-tuning, see cli.py)',
     )
     datasets = {**gb.zoo.VOCABULARIES, **gb.zoo.DATASET_ALIASES}
     group.add_argument(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Optional, Tuple
 
-from .suggestions import did_you_mean
+from .suggestions import unknown_name
 
 
 def check_positive(**counts: Optional[int]) -> None:
@@ -33,6 +33,4 @@ def check_choice(choices: Tuple[str, ...], **values: object) -> None:
     """Refuse values that are none of the choices."""
     for name, value in values.items():
         if value not in choices:
-            *others, last = map(repr, choices)
-            near = did_you_mean(str(value), choices)
-            raise ValueError(f'{name}={value!r}: expected {", ".join(others)} or {last}{near}')
+            raise unknown_name(name, value, choices)

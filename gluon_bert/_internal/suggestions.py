@@ -48,10 +48,32 @@ def did_you_mean(name: object, names: Iterable[object], cutoff: float = 0.5) -> 
     return '' if match is None else f'; did you mean {match!r}?'
 
 
-def unknown_name(kind: str, name: object, allowed: Iterable[object]) -> ValueError:
-    """Make the error for a name that is not allowed, with the nearest allowed one."""
+def unknown_name(
+    kind: str, name: object, allowed: Iterable[object], others: Iterable[object] = ()
+) -> ValueError:
+    """Make the error for a name that is not allowed, with the nearest allowed one.
+
+    Parameters
+    ----------
+    kind : str
+        Kind of the name, such as 'data set', or the argument that it was given for.
+    name : object
+    allowed : iterable
+        The names to list; of many, the first 20.
+    others : iterable
+        Further allowed names, which may be suggested but are not listed.
+
+    Returns
+    -------
+    ValueError
+
+    Examples
+    --------
+    >>> unknown_name('colour', 'gren', ['red', 'green'])
+    ValueError("colour 'gren' is unknown; did you mean 'green'? (allowed: red, green)")
+    """
     name = str(name)[:80]
     choices = [str(choice) for choice in allowed]
-    hint = did_you_mean(name, choices)
+    hint = did_you_mean(name, [*choices, *others])
     shown = choices[:20] + (['...'] if len(choices) > 20 else [])
     return ValueError(f'{kind} {name!r} is unknown{hint} (allowed: {", ".join(shown)})')

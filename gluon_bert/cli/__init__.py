@@ -11,45 +11,49 @@ from argparse import ArgumentParser
 from typing import Optional
 
 from .. import __version__
-from .output import error_text
+from .._internal.arguments import Parser
+from .output import error_text, say
 
-__all__ = ['COMMANDS', 'main', 'make_parser']
+__all__ = ['COMMANDS', 'GROUPS', 'main', 'make_parser']
 
-# Subcommand -> (module, summary). A module has add_arguments(parser) and run(args).
-COMMANDS = {
-    'list': ('listing', 'list the models of the zoo'),
-    'info': ('info', 'show hyper-parameters, parameter counts and sources; draw the network'),
-    'fetch': ('fetch', 'fetch models into the cache'),
-    'train': ('train', 'fine-tune for a task, from data files to a folder'),
-    'predict': ('predict', 'predict labels, answers, entities or words for texts'),
-    'quantize': ('quantize', 'lower the precision of a fine-tuned model without loss of accuracy'),
-    'convert': ('convert', 'convert a checkpoint to another format'),
-    'verify': ('verify', 'verify a file against its row, or compare two checkpoints'),
-    'plot': ('plot', 'plot attention, vectors, answers, entities or training runs'),
-    'cache': ('cache', 'list or clear the cache'),
+# Group -> subcommand -> (module, summary). A module has add_arguments(parser) and run(args).
+GROUPS = {
+    'models of the zoo': {
+        'list': ('listing', 'list the models of the zoo'),
+        'info': ('info', 'show hyper-parameters, counts and sources; draw the network'),
+        'fetch': ('fetch', 'fetch models into the cache'),
+        'cache': ('cache', 'list or clear the cache'),
+    },
+    'training and prediction': {
+        'train': ('train', 'fine-tune for a task, from data files to a folder'),
+        'predict': ('predict', 'predict labels, answers, entities or words for texts'),
+        'quantize': ('quantize', 'lower the precision of a fine-tuned model without loss'),
+        'plot': ('plot', 'plot attention, vectors, answers, entities or training runs'),
+    },
+    'checkpoints': {
+        'convert': ('convert', 'convert a checkpoint to another format'),
+        'verify': ('verify', 'verify a file against its row, or compare two checkpoints'),
+    },
+    'shell': {'completion': ('completion', 'print what makes a shell complete commands')},
 }
+COMMANDS = {name: row for group in GROUPS.values() for name, row in group.items()}
+_WIDTH = max(map(len, COMMANDS))
 _INTERRUPTED, _NO_READER = 130, 141  # as a shell reports SIGINT and SIGPIPE
 _DESCRIPTION = """\
 The zoo of BERT models for Apache MXNet, and checkpoints of GluonNLP, Hugging Face and TensorFlow.
 
-MODEL is a model of the zoo as two words, NAME DATASET, or as one, NAME/DATASET; the path of a
-checkpoint; or hf://owner/name[@revision], a repository of the Hugging Face hub. Write ./ before a
-path that looks like a name of the zoo.
+commands:
+{commands}
+gluon-bert COMMAND --help describes a command.
+
+MODEL is a model of the zoo as two words, NAME DATASET, as one, NAME/DATASET, or by its name on the
+Hugging Face hub, such as bert-base-uncased; the path of a checkpoint; or any repository of the hub,
+hf://owner/name[@revision]. Write ./ before a path that looks like a name of the zoo.
 """
 _EPILOGUE = """\
 exit status: 0 success, 1 verify found a difference, 2 wrong input. Results go to standard
 output, everything else to standard error.
 """
-
-
-class _Parser(argparse.ArgumentParser):
-    """Parser that reports a wrong argument in one line."""
-
-    def __init__(self, **options):
-        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, **options)
-
-    def error(self, message):
-        self.exit(2, f'{self.prog}: error: {message}\n')
 
 
 def make_parser() -> ArgumentParser:
@@ -59,18 +63,36 @@ def make_parser() -> ArgumentParser:
     -------
     argparse.ArgumentParser
     """
-    parser = _Parser(prog='gluon-bert', description=_DESCRIPTION, epilog=_EPILOGUE)
+    options: dict = {'formatter_class': argparse.RawDescriptionHelpFormatter}
+    parser = Parser(
+        prog='gluon-bert',
+        usage='gluon-bert COMMAND ...',
+        description=_DESCRIPTION.format(commands=_list_commands()),
+        epilog=_EPILOGUE,
+        **options,
+    )
     parser.add_argument('--version', action='version', version=f'gluon-bert {__version__}')
-    commands = parser.add_subparsers(dest='command', required=True, metavar='COMMAND')
-    for name, (module_name, summary) in COMMANDS.items():
+    # The description lists the commands in their groups.
+    commands = parser.add_subparsers(dest='command', metavar='COMMAND', help=argparse.SUPPRESS)
+    for name, (module_name, _) in COMMANDS.items():
         module = importlib.import_module(f'.{module_name}', __name__)
-        command = commands.add_parser(name, help=summary, description=inspect.getdoc(module))
+        command = commands.add_parser(
+            name, prog=f'gluon-bert {name}', description=inspect.getdoc(module), **options
+        )
         module.add_arguments(command)
         command.add_argument(
             '--traceback', action='store_true', help='show the traceback of an error'
         )
         command.set_defaults(run=module.run)
     return parser
+
+
+def _list_commands():
+    lines = []
+    for title, group in GROUPS.items():
+        lines.append(f'  {title}')
+        lines += [f'    {name:<{_WIDTH}}  {summary}' for name, (_, summary) in group.items()]
+    return '\n'.join(lines) + '\n'
 
 
 def main(argv: Optional[list[str]] = None) -> int:
@@ -88,7 +110,11 @@ def main(argv: Optional[list[str]] = None) -> int:
     """
     args = None
     try:
-        args = make_parser().parse_args(argv)
+        parser = make_parser()
+        args = parser.parse_args(argv)
+        if args.command is None:
+            say(parser.format_help().rstrip())
+            return 0
         status = args.run(args)
         sys.stdout.flush()
         return status

@@ -1,10 +1,12 @@
 """List the models of the zoo.
 
 Reads only the tables and the names and sizes of cached files. A size is that of the download, or,
-if that is unknown, with ~ that of the parameters in single precision.
+if that is unknown, with ~ that of the parameters in single precision. --format json and tsv also
+have the family, the heads, the sources, the licence and the name on the Hugging Face hub.
 
-example:
+examples:
   gluon-bert list --name 'bert_*' --max-params 30M --sort params
+  gluon-bert list --language zh
 """
 
 from __future__ import annotations
@@ -17,8 +19,16 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Optional
 
 from ..families import FAMILIES
-from ..modeling.counts import count_parameters, short_count
-from ..zoo import DATASET_ALIASES, VOCABULARIES, WEIGHTS, family_of, get_config, list_models
+from ..modeling.counts import count_parameters
+from ..zoo import (
+    DATASET_ALIASES,
+    VOCABULARIES,
+    WEIGHTS,
+    family_of,
+    get_config,
+    hub_names,
+    list_models,
+)
 from ..zoo.schema import GluonFile, HubFile, InstalledFile, ZipArchive
 from .cache_contents import cached_row
 from .output import columns, note, say, size_text
@@ -38,6 +48,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument('--name', metavar='GLOB', default='*', help='architectures that match')
     parser.add_argument('--dataset', metavar='GLOB', default='*', help='data sets that match')
     parser.add_argument('--family', choices=FAMILIES, help='models of this family')
+    parser.add_argument(
+        '--language',
+        choices=sorted({row.language for row in VOCABULARIES.values()}),
+        help='models for this language',
+    )
     parser.add_argument('--source', choices=SOURCES, help='models available from this source')
     parser.add_argument('--head', choices=_HEADS, help='models with this trained head')
     parser.add_argument(
@@ -94,16 +109,19 @@ def download_size(row: Weights) -> Optional[int]:
 
 def _describe(key):
     row = WEIGHTS[key]
+    hub = {key: name for name, key in reversed(hub_names().items()) if '/' in name}
     config = get_config(key.name, VOCABULARIES[key.dataset_name].size)
     return {
         'name': key.name,
         'dataset_name': key.dataset_name,
+        'language': VOCABULARIES[key.dataset_name].language,
         'family': family_of(key.name),
         'parameters': row.num_params,
         'download_bytes': download_size(row),
         'float32_bytes': expected_size(config, row.heads),
         'heads': list(row.heads),
         'sources': source_names(row),
+        'hub_name': hub.get(key),
         'licence': row.licence,
     }
 
@@ -120,6 +138,7 @@ def _wanted(model, args):
     return (
         fnmatchcase(model['name'], args.name)
         and fnmatchcase(model['dataset_name'], dataset)
+        and args.language in (None, model['language'])
         and args.family in (None, model['family'])
         and (args.source is None or args.source in model['sources'])
         and (args.head is None or args.head in model['heads'])
@@ -128,21 +147,20 @@ def _wanted(model, args):
 
 
 def _write_table(models):
-    rows = [('model', 'data set', 'parameters', 'size', 'heads', 'sources', 'cached')]
+    rows = [('model', 'data set', 'language', 'params', 'size', 'cached')]
     for model in models:
         download = model['download_bytes']
         rows.append(
             (
                 model['name'],
                 model['dataset_name'],
-                short_count(model['parameters']),
+                model['language'],
+                f'{model["parameters"] / 1e6:.1f}M',
                 size_text(download) if download else f'~{size_text(model["float32_bytes"])}',
-                ' '.join(model['heads']),
-                ' '.join(model['sources']),
                 _cached_text(model),
             )
         )
-    for line in columns(rows, right=(2, 3)):
+    for line in columns(rows, right=(3, 4)):
         say(line)
 
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Optional
 
 from .._internal.suggestions import did_you_mean
 from .._internal.types import PathLike
-from ..zoo import ARCHITECTURES, ModelName, resolve
+from ..zoo import ARCHITECTURES, ModelName, find_model, hub_names, resolve
 from ..zoo.fetch.hub import is_hub_url, parse_hub_url
+from .output import note
 
 if TYPE_CHECKING:
     from ..checkpoint.schema import Checkpoint
@@ -106,12 +107,10 @@ def read_models(words: Iterable[str]) -> list[Model]:
     words, models = list(words), []
     while words:
         word = words.pop(0)
-        name, slash, dataset_name = word.partition('/')
+        name = word.partition('/')[0]
         if is_hub_url(word):
             models.append(Model(word))
-        elif name in ARCHITECTURES and slash:
-            models.append(Model(word, key=resolve(name, dataset_name)))
-        elif name in ARCHITECTURES:
+        elif word in ARCHITECTURES:
             if not words:
                 raise ValueError(
                     f'{name}: give a data set: NAME DATASET; gluon-bert list --name {name} '
@@ -119,7 +118,11 @@ def read_models(words: Iterable[str]) -> list[Model]:
                 )
             models.append(Model(f'{word} {words[0]}', key=resolve(name, words.pop(0))))
         else:
-            models.append(Model(word, path=_existing(word)))
+            key = find_model(word)
+            if key is not None and name not in ARCHITECTURES:
+                note(f'{word} is {key.name} {key.dataset_name}')
+            path = None if key is not None else _existing(word)
+            models.append(Model(word, key=key, path=path))
     return models
 
 
@@ -157,5 +160,7 @@ def _existing(word):
     path = Path(word).expanduser()
     if path.exists() or path.with_name(path.name + '.index').is_file():
         return path
-    hint = did_you_mean(word.split('/')[0], ARCHITECTURES, cutoff=0.7)
+    hint = did_you_mean(word.split('/')[0], ARCHITECTURES, 0.7) or did_you_mean(
+        word, hub_names(), 0.7
+    )
     raise FileNotFoundError(f'{word}: no such file or folder, and no model of the zoo{hint}')

@@ -9,7 +9,7 @@ examples:
   gluon-bert predict output_dir "A fine film." "A waste of time."
   gluon-bert predict output_dir --input dev.tsv --output predictions.jsonl
   gluon-bert predict hf://owner/name "A fine film."
-  gluon-bert predict NAME/DATASET "The capital of France is [MASK]." --top_k 3
+  gluon-bert predict bert-base-uncased "The capital of France is [MASK]." --top_k 3
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import sys
 from pathlib import Path
 
 from .._internal.files import atomic_path
-from .models import add_config_arguments, read_model
+from .models import add_config_arguments, read_model, split_model
 from .output import note
 from .texts import STANDARD_INPUT, add_format_arguments, existing, read_items
 
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='MODEL',
         help='a folder that a fine-tuning script wrote; a checkpoint of '
         'another maker, fine-tuned or pre-trained: its path or '
-        'hf://owner/name; or a model of the zoo: NAME/DATASET',
+        'hf://owner/name; or a model of the zoo: NAME DATASET, NAME/DATASET or its name on the hub',
     )
     parser.add_argument(
         'texts',
@@ -87,12 +87,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the subcommand."""
+    words, args.texts = split_model([args.model, *args.texts])
     if args.texts and args.input:
         raise ValueError('give texts or --input, not both')
     if args.top_k is not None and args.top_k < 1:
         raise ValueError(f'--top_k {args.top_k}: expected 1 or more')
     args.input = existing(args.input) if args.input else None
-    pipeline = _pipeline(args)
+    pipeline = _pipeline(args, words)
     if args.top_k is not None:
         _limit(pipeline, args.top_k)
     if not args.texts and args.input is None:
@@ -109,13 +110,13 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _pipeline(args):
+def _pipeline(args, words):
     from ..pipelines import load_pipeline
 
     if args.batch_size is not None and args.batch_size < 1:
         raise ValueError(f'--batch_size {args.batch_size}: expected 1 or more')
     return load_pipeline(
-        read_model([args.model]).source,
+        read_model(words).source,
         _context(args.gpu),
         args.batch_size,
         args.task,

@@ -21,6 +21,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from .._internal.arguments import Parser
 from .._internal.engine import devices, gpu_indices, prepare_engine
 from .._internal.errors import ArgumentError
 from .output import note
@@ -108,7 +109,7 @@ def make_parser(spec: Any, preset: dict[str, Any]) -> argparse.ArgumentParser:
     from ..tasks.start import Start
     from ..training import TrainingOptions
 
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=f'gluon-bert train {spec.name}',
         usage='%(prog)s [FLAGS]',
         description=f'{spec.title}.',
@@ -143,7 +144,6 @@ def _add_fields(group, kind, flags):
 def _add_run_flags(group):
     group.add_argument(
         '--output_dir',
-        '--output-dir',
         type=Path,
         default=Path('output_dir'),
         metavar='FOLDER',
@@ -163,7 +163,6 @@ def _add_run_flags(group):
     )
     place.add_argument(
         '--cpu_workers',
-        '--cpu-workers',
         type=int,
         metavar='N',
         help='share each batch among this many workers on the CPU',
@@ -173,7 +172,6 @@ def _add_run_flags(group):
 
 def _add_flag(group, names, type, help, default):
     spellings = [f'--{name}' for name in names]
-    spellings += [name.replace('_', '-') for name in spellings if '_' in name]
     if default not in (None, False):
         # The default is told, but left to the library.
         help = f'{help} (default: {default})'

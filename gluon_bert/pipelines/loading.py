@@ -39,7 +39,8 @@ def load_pipeline(
     source : str or Path
         A folder that a fine-tuning script wrote. Or a checkpoint, fine-tuned or pre-trained: a
         folder or file of :func:`.read_checkpoint`, such as transformers writes, or
-        'hf://owner/name'. Or a model of the zoo: 'name/data_set'.
+        'hf://owner/name'. Or a model of the zoo: 'name/data_set' or its name on the hub, such as
+        'bert-base-uncased', unless a file or folder has this name.
     ctx : mxnet.Context, optional
         By default the CPU.
     batch_size : int, optional

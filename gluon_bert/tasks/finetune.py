@@ -12,7 +12,7 @@ from .._internal.errors import ArgumentError
 from .._internal.suggestions import did_you_mean
 from ..data import get_task
 from ..training import TrainingOptions
-from ..zoo import ARCHITECTURES, WEIGHTS
+from ..zoo import ARCHITECTURES, WEIGHTS, find_model, hub_names
 from .folder import TaskFolder, has_task, read_task
 from .registry import TASKS, TaskSpec, get_spec
 from .run import FineTuned, Run, run_job
@@ -38,9 +38,9 @@ def finetune(
         'question-answering' or 'token-classification'; or a task of GLUE such as 'MRPC', whose
         files are in ``data_dir`` or $GLUE_DIR.
     model : str or Path, optional
-        What to start from: a model of the zoo, 'NAME/DATASET' or NAME; a fine-tuned folder; a
-        checkpoint's path; 'hf://owner/name'. By default GluonNLP's where it can be fetched, else
-        the model that needs no download.
+        What to start from: a model of the zoo, 'NAME/DATASET', NAME, or its name on the hub such as
+        'bert-base-uncased'; a fine-tuned folder; a checkpoint's path; 'hf://owner/name'. By default
+        GluonNLP's where it can be fetched, else the model that needs no download.
     output_dir : str or Path
         Made if absent. Gets parameters, ``task.json``, tokenizer, model card, metrics, predictions,
         reports and pictures.
@@ -153,6 +153,10 @@ def find_start(
     """Tell what a model names: a row of the zoo, a fine-tuned folder, or a checkpoint."""
     if model is None:
         return Start(), None
+    if str(model) in hub_names():
+        key = find_model(str(model))
+        if key is not None:
+            return Start(*key), None
     name, _, dataset = str(model).partition('/')
     if name in ARCHITECTURES:
         if dataset and (name, dataset) not in WEIGHTS and not options.get('from_scratch'):
@@ -168,7 +172,7 @@ def find_start(
     if not str(model).startswith('hf://') and not Path(model).exists():
         raise FileNotFoundError(
             f'model={str(model)!r}: no such file or folder, and no model of the zoo'
-            f'{did_you_mean(str(model), ARCHITECTURES)}'
+            f'{did_you_mean(str(model), [*ARCHITECTURES, *hub_names()])}'
         )
     return Start(pretrained_bert_parameters=str(model)), None
 

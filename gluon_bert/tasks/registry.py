@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .._internal.suggestions import did_you_mean
+from .._internal.suggestions import unknown_name
 from ..data.ner.transitions import tag_names
 from .settings import COUNT, FLAG, LABELS, NAMES, NUMBER, SHARE, SHARES, TEXT, Setting
 
@@ -309,7 +309,4 @@ def get_spec(name: object) -> TaskSpec:
     for spec in _ROWS:
         if isinstance(name, str) and name in (spec.name, *spec.aliases):
             return spec
-    raise ValueError(
-        f'task is {str(name)[:80]!r}{did_you_mean(str(name), TASKS)}: expected one of '
-        f'{", ".join(TASKS)}'
-    )
+    raise unknown_name('task', name, TASKS)

@@ -21,6 +21,7 @@ from ..zoo import (
     DEFAULT,
     OFFLINE_DEFAULT,
     WEIGHTS,
+    expand_name,
     family_of,
     fetch_model,
     get_config,
@@ -42,8 +43,9 @@ class Start:
     Parameters
     ----------
     bert_model, bert_dataset : str, optional
-        Architecture and data set of a model of the zoo. Without either GluonNLP's default where its
-        weights can be fetched, else the model that needs no download.
+        Architecture and data set of a model of the zoo, or its name on the hub alone. Without
+        either GluonNLP's default where its weights can be fetched, else the model that needs no
+        download.
     root : str or Path, optional
         Folder of local weights.
     pretrained_bert_parameters : str, optional
@@ -88,6 +90,8 @@ class Start:
 
     def choose_model(self) -> None:
         """Fill in the model's names where they were not given."""
+        if self.bert_model is not None:
+            self.bert_model, self.bert_dataset = expand_name(self.bert_model, self.bert_dataset)
         if self.bert_model is None and self.bert_dataset is None:
             if self._is_params_file():
                 return

@@ -12,7 +12,7 @@ from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence, Tuple, U
 
 import mxnet as mx
 
-from .._internal.suggestions import did_you_mean
+from .._internal.suggestions import unknown_name
 
 
 def cross_entropy(scores: mx.nd.NDArray, labels: mx.nd.NDArray) -> mx.nd.NDArray:
@@ -267,8 +267,7 @@ def make_objective(loss: Union[str, Objective, Callable[..., mx.nd.NDArray]]) ->
     if not isinstance(loss, str):
         return _one(getattr(loss, '__name__', 'loss'), loss)
     if loss not in OBJECTIVES:
-        near = did_you_mean(loss, OBJECTIVES)
-        raise ValueError(f'loss={loss!r}: expected one of {", ".join(OBJECTIVES)}{near}')
+        raise unknown_name('loss', loss, OBJECTIVES)
     return OBJECTIVES[loss]
 
 

@@ -8,7 +8,17 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from .rows import ModelName, family_of, get_config, list_models, resolve, resolve_dataset
+from .rows import (
+    ModelName,
+    expand_name,
+    family_of,
+    find_model,
+    get_config,
+    hub_names,
+    list_models,
+    resolve,
+    resolve_dataset,
+)
 from .tables.architectures import ARCHITECTURES, FAMILIES
 from .tables.names import DATASET_ALIASES, DEFAULT, DEFAULT_CASED, OFFLINE_DEFAULT
 from .tables.vocabularies import VOCABULARIES
@@ -35,8 +45,11 @@ __all__ = [
     'OFFLINE_DEFAULT',
     'VOCABULARIES',
     'WEIGHTS',
+    'expand_name',
     'family_of',
+    'find_model',
     'get_config',
+    'hub_names',
     'list_models',
     'resolve',
     'resolve_dataset',

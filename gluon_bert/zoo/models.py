@@ -14,7 +14,7 @@ from ..modeling.build import build_network
 from ..modeling.heads import BertForPretraining
 from .checkpoints import read_tokenizer_of, zoo_checkpoint
 from .opening import open_checkpoint
-from .rows import family_of, get_config, look_up, resolve, resolve_dataset
+from .rows import expand_name, family_of, get_config, look_up, resolve, resolve_dataset
 from .tables.architectures import ARCHITECTURES
 from .tables.vocabularies import VOCABULARIES
 from .tables.weights import WEIGHTS
@@ -44,7 +44,8 @@ def get_model(
     Parameters
     ----------
     name : str
-        The architecture, such as 'bert_12_768_12': layers, units, heads.
+        The architecture, such as 'bert_12_768_12': layers, units, heads. Or the model's name on the
+        Hugging Face hub, such as 'bert-base-uncased', which stands for both.
     dataset_name : str, optional
         The data set it was trained on, such as 'book_corpus_wiki_en_uncased'.
     vocab : gluonnlp.vocab.BERTVocab, optional
@@ -90,6 +91,7 @@ def get_model(
     >>> sequence.shape, pooled.shape
     ((1, 3, 384), (1, 384))
     """
+    name, dataset_name = expand_name(name, dataset_name if vocab is None or pretrained else None)
     dataset_name = _check_arguments(name, dataset_name, vocab, pretrained)
     row = WEIGHTS.get((name, dataset_name))
     if use_pooler is None:
@@ -138,7 +140,7 @@ def get_vocab(dataset_name: str, root: Optional[PathLike] = None) -> BERTVocab:
 
 
 def get_tokenizer(
-    name: str, dataset_name: str, root: Optional[PathLike] = None
+    name: str, dataset_name: Optional[str] = None, root: Optional[PathLike] = None
 ) -> SubwordTokenizer:
     """Read the tokenizer that belongs to a model.
 
@@ -153,7 +155,10 @@ def get_tokenizer(
     BertTokenizer, BytePairTokenizer or SentencePieceTokenizer
         It lower-cases text if the vocabulary was made from lower-cased text.
     """
+    name, dataset_name = expand_name(name, dataset_name)
     look_up(ARCHITECTURES, name, 'model')
+    if dataset_name is None:
+        raise ValueError(f'give dataset_name (one of {", ".join(sorted(VOCABULARIES))})')
     return read_tokenizer_of(resolve_dataset(dataset_name), root)
 
 
@@ -170,8 +175,10 @@ def load_model(
     Parameters
     ----------
     source : str or Path
-        A fine-tuned folder; a folder or file of :func:`.read_checkpoint`; or ``'hf://owner/name'``,
-        a repository of the Hugging Face hub, optionally followed by ``@revision``.
+        A fine-tuned folder; a folder or file of :func:`.read_checkpoint`; ``'hf://owner/name'``, a
+        repository of the Hugging Face hub, optionally followed by ``@revision``; or a model of the
+        zoo, 'name/data_set' or its name on the hub, such as 'bert-base-uncased', unless a file or
+        folder has this name.
     task : str, optional
         See :func:`.build_network`.
     ctx : mxnet.Context or list of them, optional

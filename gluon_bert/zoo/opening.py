@@ -17,7 +17,7 @@ from ..config import BertConfig
 from .checkpoints import fetch_repository, row_checkpoint, zoo_checkpoint
 from .fetch.hub import is_hub_url, parse_hub_url
 from .fetch.local_files import LocalFiles, files_of
-from .rows import ModelName, family_of, get_config, list_models, resolve
+from .rows import ModelName, family_of, find_model, get_config, list_models
 from .schema import GluonFile
 from .tables.architectures import ARCHITECTURES
 from .tables.weights import WEIGHTS
@@ -45,7 +45,7 @@ def open_checkpoint(
     source : str or Path
         A fine-tuned folder; a folder or file of :func:`.read_checkpoint`; 'hf://owner/name', a
         repository of the Hugging Face hub, optionally followed by '@revision'; or a model of the
-        zoo, 'name/data_set'.
+        zoo, 'name/data_set' or its name on the hub, unless a file or folder has this name.
     root : str or Path, optional
         Folder of the zoo's cache.
     config : BertConfig, str or Path, optional
@@ -66,10 +66,10 @@ def open_checkpoint(
         If it is damaged, or does not determine the network; or if it does, and ``config`` or
         ``num_heads`` is given too.
     """
-    name, _, dataset_name = str(source).partition('/')
-    if name in ARCHITECTURES and dataset_name:
+    key = find_model(str(source))
+    if key is not None:
         _refuse_options(source, config, num_heads)
-        return zoo_checkpoint(*resolve(name, dataset_name), root=root)
+        return zoo_checkpoint(*key, root=root)
     if is_hub_url(source):
         source = fetch_repository(*parse_hub_url(str(source)))
     if find_format(source) != 'gluonnlp':

@@ -126,6 +126,8 @@ class Vocabulary:
         Of the published vocab.txt, if known.
     gluonnlp_sha1s : tuple of str
         Of GluonNLP's files of this vocabulary, the newest first.
+    language : str
+        Of its text: an ISO 639-1 code, or 'multi' for many.
     """
 
     kind: str
@@ -135,6 +137,7 @@ class Vocabulary:
     sources: Tuple[Source, ...]
     sha256: Optional[str] = None
     gluonnlp_sha1s: Tuple[str, ...] = ()
+    language: str = 'en'
 
 
 @dataclass(frozen=True)

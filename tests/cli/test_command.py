@@ -42,6 +42,10 @@ def test_list_has_every_row(run):
         (('--family', 'roberta'), lambda key, row: key.name.startswith('roberta')),
         (('--head', 'next_sentence'), lambda key, row: 'next_sentence' in row.heads),
         (('--max-params', '30M'), lambda key, row: row.num_params <= 30_000_000),
+        (
+            ('--language', 'zh'),
+            lambda key, row: key.dataset_name in ('wiki_cn_cased', 'baidu_ernie_uncased'),
+        ),
         (('--source', 'installed'), lambda key, row: key.name == 'bert_6_384_12'),
     ],
 )
@@ -81,10 +85,9 @@ def test_module_runs(tmp_path):
         'model',
         'data',
         'set',
-        'parameters',
+        'language',
+        'params',
         'size',
-        'heads',
-        'sources',
         'cached',
     ]
 
@@ -141,7 +144,7 @@ def test_info_knows_the_classes(make_model, tmp_path, run):
     [
         (['bert_12_768_13'], "did you mean 'bert_12_768_12'?"),
         (['bert_12_768_12'], 'give a data set: NAME DATASET'),
-        (['bert_12_768_12', 'nothing'], "unknown data set 'nothing'"),
+        (['bert_12_768_12', 'nothing'], "data set 'nothing' is unknown"),
         (
             ['bert_6_384_12', list_models()[0].dataset_name],
             'no trained parameters of bert_6_384_12',

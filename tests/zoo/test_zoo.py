@@ -62,11 +62,11 @@ def num_params(block):
     [
         (
             dict(name='bert_12_786_12', dataset_name='all_minilm_l6_v2'),
-            "unknown model 'bert_12_786_12'; did you mean 'bert_12_768_12'",
+            "model 'bert_12_786_12' is unknown; did you mean 'bert_12_768_12'",
         ),
         (
             dict(name='bert_6_384_12', dataset_name='all_minilm_l6'),
-            "unknown data set 'all_minilm_l6'; did you mean 'all_minilm_l6_v2'",
+            "data set 'all_minilm_l6' is unknown; did you mean 'all_minilm_l6_v2'",
         ),
         (dict(name='bert_6_384_12'), 'give dataset_name'),
         (

@@ -1,8 +1,8 @@
 """The vocabularies: name of the data set -> row.
 
-The sources are in the order of ``weights.py``. GluonNLP's get_tokenizer confuses the case of the
-two multilingual data sets; here 'uncased' is lower-cased and 'cased' is not. As in GluonNLP, the
-Chinese one is not lower-cased.
+Languages are ISO 639-1 codes, or 'multi'. The sources are in the order of ``weights.py``.
+GluonNLP's get_tokenizer confuses the case of the two multilingual data sets; here 'uncased' is
+lower-cased and 'cased' is not. As in GluonNLP, the Chinese one is not lower-cased.
 """
 
 from ..schema import GluonFile, HubFile, InstalledFile, Vocabulary, ZipArchive
@@ -127,6 +127,7 @@ VOCABULARIES = {
     'wiki_multilingual_uncased': Vocabulary(
         kind='wordpiece',
         size=105879,
+        language='multi',
         lowercase=True,
         swapped=True,
         sha256=_MULTILINGUAL_UNCASED,
@@ -150,6 +151,7 @@ VOCABULARIES = {
     'wiki_multilingual_cased': Vocabulary(
         kind='wordpiece',
         size=119547,
+        language='multi',
         lowercase=False,
         swapped=True,
         sha256=_MULTILINGUAL_CASED,
@@ -173,6 +175,7 @@ VOCABULARIES = {
     'wiki_cn_cased': Vocabulary(
         kind='wordpiece',
         size=21128,
+        language='zh',
         lowercase=False,
         swapped=True,
         sha256=_CHINESE,
@@ -299,6 +302,7 @@ VOCABULARIES = {
     'kobert_news_wiki_ko_cased': Vocabulary(
         kind='sentencepiece',
         size=8002,
+        language='ko',
         lowercase=False,
         swapped=False,
         gluonnlp_sha1s=('f86b1a8355819ba5ab55e7ea4a4ec30fdb5b084f',),
@@ -344,6 +348,7 @@ VOCABULARIES = {
     'baidu_ernie_uncased': Vocabulary(
         kind='wordpiece',
         size=17964,
+        language='zh',
         lowercase=True,
         swapped=False,
         gluonnlp_sha1s=('223553643220255e2a0d4c60e946f4ad7c719080',),
