@@ -4,8 +4,8 @@ bash, for this session or in ~/.bashrc:
   eval "$(gluon-bert completion bash)"
 zsh, in ~/.zshrc behind compinit:
   eval "$(gluon-bert completion zsh)"
-fish:
-  gluon-bert completion fish > ~/.config/fish/completions/gluon-bert.fish
+fish, in ~/.config/fish/config.fish:
+  gluon-bert completion fish | source
 """
 
 from __future__ import annotations
