@@ -5,7 +5,7 @@ bash, for this session or in ~/.bashrc:
 zsh, in ~/.zshrc behind compinit:
   eval "$(gluon-bert completion zsh)"
 fish, in ~/.config/fish/config.fish:
-  gluon-bert completion fish | source
+  source (gluon-bert completion fish | psub)
 """
 
 from __future__ import annotations
