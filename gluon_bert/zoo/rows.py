@@ -64,7 +64,8 @@ def find_model(text: str) -> Optional[ModelName]:
     name, slash, dataset_name = str(text).partition('/')
     if slash and name in ARCHITECTURES:
         return resolve(name, dataset_name)
-    return None if Path(text).exists() else _find_hub_name(str(text))
+    is_name = str(text) in hub_names() and not Path(text).exists()
+    return _find_hub_name(str(text)) if is_name else None
 
 
 def expand_name(name: str, dataset_name: Optional[str]) -> Tuple[str, Optional[str]]:
