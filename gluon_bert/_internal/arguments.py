@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable, Iterator
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Optional
 
 from .suggestions import nearest
 
@@ -17,7 +17,9 @@ class Parser(argparse.ArgumentParser):
     is reported in one line.
     """
 
-    def parse_known_args(self, args=None, namespace=None):
+    def parse_known_args(  # type: ignore[override]
+        self, args: Optional[Iterable[str]] = None, namespace: Any = None
+    ) -> tuple[Any, list[str]]:
         """Parse the arguments; an unknown flag is an error, in a subcommand too."""
         args = list(sys.argv[1:] if args is None else args)
         namespace, extras = super().parse_known_args(list(self._respelled(args)), namespace)
