@@ -79,6 +79,14 @@ def real_model():
 
 
 @pytest.fixture(scope='session')
+def hooked_python(tmp_path_factory):
+    """The Python of an environment in which the package is installed with its import hook."""
+    from hooked_environment import make_environment
+
+    return make_environment(tmp_path_factory.mktemp('environment') / 'venv')
+
+
+@pytest.fixture(scope='session')
 def real_folder():
     """The folder of the same model as transformers reads it."""
     from gluon_bert.zoo import WEIGHTS

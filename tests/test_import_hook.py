@@ -1,17 +1,13 @@
 """MXNet can be imported before the package, in an environment where the package is installed."""
 
-import os
 import runpy
-import subprocess
 import sys
 import sysconfig
-import venv
-from pathlib import Path
 
 import numpy as np
 import pytest
+from hooked_environment import ROOT, run
 
-ROOT = Path(__file__).resolve().parents[1]
 HOOK = ROOT / 'gluon_bert' / '_import_hook.py'
 # Without the hook, MXNet 1.9.1 cannot be imported with this NumPy.
 NEEDS_HOOK = tuple(map(int, np.__version__.split('.')[:2])) >= (1, 24)
@@ -30,72 +26,39 @@ ORDERS = {
 }
 
 
-def write_hook(folder):
-    """Write the file as setup.py does: by its own command."""
-    program = (
-        'import sys, setuptools, runpy\n'
-        'setuptools.setup = lambda **keywords: globals().update(keywords)\n'
-        'runpy.run_path("setup.py")\n'
-        'command = cmdclass["build_py"](setuptools.Distribution())\n'
-        'command.add_hook(sys.argv[1])'
-    )
-    subprocess.run([sys.executable, '-c', program, folder], cwd=ROOT, check=True)
-
-
-@pytest.fixture(scope='module')
-def python(tmp_path_factory):
-    """The Python of an environment with the packages of this one and the hook of this tree."""
-    folder = tmp_path_factory.mktemp('environment') / 'venv'
-    venv.create(folder, with_pip=False)
-    python = folder / 'bin' / 'python'
-    query = 'import sysconfig; print(sysconfig.get_paths()["purelib"])'
-    site = Path(subprocess.check_output([python, '-c', query], text=True).strip())
-    outer = Path(sysconfig.get_paths()['purelib'])
-    (site / 'a_path.pth').write_text(f'{ROOT}\n{outer}\n')
-    distutils = outer / 'distutils-precedence.pth'
-    if distutils.is_file():
-        (site / distutils.name).write_bytes(distutils.read_bytes())
-    write_hook(site)
-    return python
-
-
-def run(python, code, *options, **variables):
-    kept = {name: value for name, value in os.environ.items() if name != 'PYTHONPATH'}
-    program = [python, *options, *([] if Path(code).suffix == '.py' else ['-c']), code]
-    return subprocess.run(program, capture_output=True, text=True, env={**kept, **variables})
-
-
 @pytest.mark.parametrize('order', ORDERS)
-def test_every_order_of_imports_works_with_warnings_as_errors(python, order):
+def test_every_order_of_imports_works_with_warnings_as_errors(hooked_python, order):
     options = () if 'scikit-learn' in order else ('-W', 'error')  # it warns by itself
-    result = run(python, ORDERS[order] + USE, *options)
+    result = run(hooked_python, ORDERS[order] + USE, *options)
     assert (result.stdout, result.stderr) == ('2.0\n', ''), result.stderr
 
 
 @pytest.mark.parametrize('options', [('-I',), ('-E', '-s'), ('-O',), ('-X', 'utf8')])
-def test_the_hook_works_with_options_of_python(python, options):
-    result = run(python, 'import mxnet as mx\n' + USE, *options)
+def test_the_hook_works_with_options_of_python(hooked_python, options):
+    result = run(hooked_python, 'import mxnet as mx\n' + USE, *options)
     assert result.stdout == '2.0\n', result.stderr
 
 
 @pytest.mark.skipif(not NEEDS_HOOK, reason='MXNet needs no hook with this NumPy')
 @pytest.mark.parametrize('order, works', [('mxnet', False), ('gluon_bert, mxnet', True)])
-def test_a_variable_switches_the_hook_off(python, order, works):
-    result = run(python, ORDERS[order] + USE, GLUON_BERT_IMPORT_HOOK='0')
+def test_a_variable_switches_the_hook_off(hooked_python, order, works):
+    result = run(hooked_python, ORDERS[order] + USE, GLUON_BERT_IMPORT_HOOK='0')
     assert (result.returncode == 0) == works
     assert works or 'AttributeError' in result.stderr
 
 
-def test_without_site_the_package_goes_first(python):
+def test_without_site_the_package_goes_first(hooked_python):
     paths = [str(ROOT), sysconfig.get_paths()['purelib']]
     result = run(
-        python, f'import sys; sys.path += {paths}; import gluon_bert, mxnet as mx\n{USE}', '-S'
+        hooked_python,
+        f'import sys; sys.path += {paths}; import gluon_bert, mxnet as mx\n{USE}',
+        '-S',
     )
     assert result.stdout == '2.0\n', result.stderr
 
 
 @pytest.mark.parametrize('method', ['spawn', 'forkserver', 'fork'])
-def test_worker_processes_import_mxnet_first(python, tmp_path, method):
+def test_worker_processes_import_mxnet_first(hooked_python, tmp_path, method):
     script = tmp_path / 'script.py'
     script.write_text(
         'import multiprocessing\n'
@@ -106,11 +69,11 @@ def test_worker_processes_import_mxnet_first(python, tmp_path, method):
         f'    with multiprocessing.get_context("{method}").Pool(1) as pool:\n'
         '        print(pool.map(work, [2, 3]))\n'
     )
-    result = run(python, str(script))
+    result = run(hooked_python, str(script))
     assert result.stdout == '[2.0, 3.0]\n', result.stderr
 
 
-def test_two_threads_import_both_at_once(python):
+def test_two_threads_import_both_at_once(hooked_python):
     code = (
         'import importlib, threading\n'
         'names = ["mxnet", "gluonnlp", "mxnet", "gluon_bert"]\n'
@@ -118,24 +81,24 @@ def test_two_threads_import_both_at_once(python):
         '[thread.start() for thread in threads]; [thread.join() for thread in threads]\n'
         'import mxnet as mx\n'
     )
-    result = run(python, code + USE)
+    result = run(hooked_python, code + USE)
     assert (result.stdout, result.stderr) == ('2.0\n', '')
 
 
-def test_nothing_is_imported_at_the_start_but_what_python_has(python):
+def test_nothing_is_imported_at_the_start_but_what_python_has(hooked_python):
     code = 'import sys; print(*[getattr(sys.meta_path[0], "__name__", 0), *sorted(sys.modules)])'
-    name, *modules = run(python, code).stdout.split()
-    _, *others = run(python, code, GLUON_BERT_IMPORT_HOOK='0').stdout.split()
+    name, *modules = run(hooked_python, code).stdout.split()
+    _, *others = run(hooked_python, code, GLUON_BERT_IMPORT_HOOK='0').stdout.split()
     assert name == 'MXNetImportHook'
     assert modules == others
 
 
-def test_asking_whether_mxnet_is_installed_imports_nothing(python):
+def test_asking_whether_mxnet_is_installed_imports_nothing(hooked_python):
     code = (
         'import importlib.util, sys\n'
         'print(importlib.util.find_spec("mxnet").name, {"mxnet", "numpy"} & {*sys.modules})'
     )
-    assert run(python, code).stdout == 'mxnet set()\n'
+    assert run(hooked_python, code).stdout == 'mxnet set()\n'
 
 
 def test_a_package_that_is_gone_leaves_other_imports_alone(tmp_path):
@@ -164,16 +127,18 @@ MISSING = (
 )
 
 
-def test_without_mxnet_the_command_that_installs_it_is_named(python):
+def test_without_mxnet_the_command_that_installs_it_is_named(hooked_python):
     command = runpy.run_path(str(ROOT / 'gluon_bert' / '_platform.py'))['INSTALL_MXNET']
     assert command == 'pip install --no-deps mxnet==1.9.1'
-    result = run(python, MISSING + 'import gluon_bert; print("goes on"); gluon_bert.BertModel')
+    result = run(
+        hooked_python, MISSING + 'import gluon_bert; print("goes on"); gluon_bert.BertModel'
+    )
     assert result.stdout == 'goes on\n'
     assert f'UserWarning: MXNet is not installed: {command}' in result.stderr
     assert result.stderr.endswith(f"ModuleNotFoundError: No module named 'mxnet': {command}\n")
 
 
-def test_without_mxnet_others_may_ask_for_it(python):
+def test_without_mxnet_others_may_ask_for_it(hooked_python):
     code = (
         'import warnings; warnings.simplefilter("ignore")\n'
         'import gluon_bert, importlib.util\n'
@@ -183,5 +148,5 @@ def test_without_mxnet_others_may_ask_for_it(python):
         'except ImportError as error:\n'
         '    print(error.name)'
     )
-    result = run(python, MISSING + code)
+    result = run(hooked_python, MISSING + code)
     assert (result.stdout, result.stderr) == ('None\nmxnet\n', '')
