@@ -5,35 +5,133 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Optional
 
 from .types import PathLike
+
+try:
+    import fcntl
+except ImportError:  # Windows, where an open file cannot be removed anyway
+    fcntl = None  # type: ignore[assignment]
+
+_TEMPORARY = re.compile(r'\.(?P<name>.+)\.[a-z0-9_]{8}\.part', re.DOTALL)
+
+
+_TEMPORARY = re.compile(r'\.(?P<name>.+)\.[a-z0-9_]{8}\.part', re.DOTALL)
 
 
 @contextlib.contextmanager
 def atomic_path(path: PathLike) -> Iterator[Path]:
-    """Yield a temporary path beside ``path``; rename it to ``path`` unless the block fails."""
+    """Yield a temporary path beside ``path``; rename it to ``path`` unless the block fails.
+
+    What a killed process left of an earlier attempt is removed.
+    """
     path = Path(path)
-    handle, name = tempfile.mkstemp(prefix=f'.{path.name}.', suffix='.part', dir=path.parent)
-    os.close(handle)
-    try:
-        yield Path(name)
-        with open(name, 'rb+') as file:
-            os.fsync(file.fileno())
-        os.chmod(name, 0o666 & ~_umask())
-        os.replace(name, path)
-    except BaseException:
+    with _locked_temporary(path, _make_file) as temporary:
+        try:
+            yield temporary
+            with open(temporary, 'rb+') as file:
+                os.fsync(file.fileno())
+            os.chmod(temporary, 0o666 & ~_umask())
+            os.replace(temporary, path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+@contextlib.contextmanager
+def staging_folder(target: PathLike) -> Iterator[Path]:
+    """Yield a temporary folder beside ``target``, to be filled and moved; remove what remains.
+
+    What a killed process left of an earlier attempt is removed.
+    """
+    with _locked_temporary(Path(target), tempfile.mkdtemp) as temporary:
+        try:
+            yield temporary
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def remove_leftovers(folder: PathLike, name: Optional[str] = None) -> None:
+    """Remove the temporary files and folders in ``folder`` whose process was killed.
+
+    Those of a living process are locked and stay.
+
+    Parameters
+    ----------
+    folder : str or Path
+    name : str, optional
+        Only those that were to become this file or folder.
+    """
+    with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in entries:
+            match = _TEMPORARY.fullmatch(entry.name)
+            if match is None or name not in (None, match['name']) or entry.is_symlink():
+                continue
+            with contextlib.suppress(OSError), _opened(entry.path) as handle:
+                if _lock(handle):
+                    if entry.is_dir():
+                        shutil.rmtree(entry.path)
+                    else:
+                        os.unlink(entry.path)
+
+
+@contextlib.contextmanager
+def _locked_temporary(target, make):
+    """Make a temporary file or folder that no other process takes for a leftover."""
+    remove_leftovers(target.parent, target.name)
+    names = {'prefix': f'.{target.name}.', 'suffix': '.part', 'dir': target.parent}
+    path, handle = make(**names), None
+    while fcntl is not None and handle is None:
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(name)
-        raise
+            handle = os.open(path, os.O_RDONLY)
+            _lock(handle)
+        if not os.path.exists(path):  # removed by another process before it was locked
+            if handle is not None:
+                os.close(handle)
+            path, handle = make(**names), None
+    try:
+        yield Path(path)
+    finally:
+        if handle is not None:
+            os.close(handle)
 
 
-def write_text(path: PathLike, text: str) -> None:
-    """Write ``text`` to ``path`` as UTF-8, atomically."""
+def _make_file(**names):
+    handle, path = tempfile.mkstemp(**names)
+    os.close(handle)
+    return path
+
+
+@contextlib.contextmanager
+def _opened(path):
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def _lock(handle):
+    """Lock an open file until it is closed or its process ends; False if that is not possible."""
+    if fcntl is None:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:  # another process has it, or the file system has no locks
+        return False
+    return True
+
+
+def write_text(path: PathLike, text: str, errors: str = 'strict') -> None:
+    """Write ``text`` to ``path`` as UTF-8, atomically; ``errors`` is as for :func:`open`."""
     with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding='utf-8')
+        temporary.write_text(text, encoding='utf-8', errors=errors)
 
 
 def sha256_of(path: PathLike) -> str:
@@ -68,3 +166,25 @@ def _umask():
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def digest_of_rows(rows: Iterable[tuple]) -> str:
+    """Compute a digest of tuples of text, numbers and the like, as 32 hexadecimal digits."""
+    digest = hashlib.sha256()
+    for row in rows:
+        digest.update(repr(tuple(row)).encode())
+    return digest.hexdigest()[:32]
+
+
+def portable_path(path: PathLike) -> str:
+    """Write a path without the folders of this machine.
+
+    An absolute path becomes relative to the current folder if it is in there, else its name.
+    """
+    text = str(path)
+    absolute = Path(os.path.expanduser(text))
+    if not absolute.is_absolute() or not absolute.name:
+        return text
+    with contextlib.suppress(ValueError):
+        return str(absolute.relative_to(Path.cwd()))
+    return absolute.name
