@@ -142,7 +142,7 @@ def run_script(args, script, *arguments):
         seconds_of_epoch(
             [row['seconds'] for row in rows if row['epoch'] == epoch and 'loss' in row]
         )
-        for epoch in range(args.epochs)
+        for epoch in range(1, args.epochs + 1)
     ]
     metrics = [row['metrics'] for row in rows if 'metrics' in row][-1]
     return metrics, statistics.median(seconds)

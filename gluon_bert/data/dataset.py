@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Optional
 
@@ -80,6 +81,22 @@ class SequenceData:
         """The labels in the order of the data set, or None."""
         return self._labels
 
+    def fingerprint(self) -> dict[str, Any]:
+        """Describe what the training batches depend on, contents by digests, as a JSON object.
+
+        A resumed training run compares it.
+        """
+        return {
+            'tokens': _digest([feature.inputs for feature in self._features]),
+            'token_types': _digest([feature.token_types for feature in self._features]),
+            'labels': None if self._labels is None else _digest(self._labels),
+            'batch_size': self._batch_size,
+            'seed': self._seed,
+            'pad_id': self._pad_id,
+            'round_to': self._round_to,
+            'fixed_length': self._fixed_length,
+        }
+
     def training_batches(self, epoch: int) -> list[np.ndarray]:
         """Shuffle batches of similar length, by seed and epoch: list of index arrays."""
         return bucketed_batches(self._lengths, self._batch_size, self._seed, epoch)
@@ -114,6 +131,17 @@ class SequenceData:
             else _pad_labels([self._labels[i] for i in indices], arrays[0].shape[1])
         )
         return inputs, nd.array(labels, dtype='float32', ctx=self._ctx)
+
+
+def _digest(rows):
+    """Compute a digest of an array, or of arrays or lists of several lengths, as numbers."""
+    if isinstance(rows, np.ndarray):
+        shape, values = rows.shape, rows
+    else:
+        shape = tuple(np.shape(row) for row in rows)
+        values = np.concatenate([np.ravel(row) for row in rows])
+    values = np.ascontiguousarray(values, 'float64')
+    return hashlib.sha256(repr(shape).encode() + values.tobytes()).hexdigest()[:32]
 
 
 def _pad_labels(labels, length):

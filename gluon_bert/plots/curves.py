@@ -58,6 +58,13 @@ def read_metrics(path: PathLike) -> list[dict[str, Any]]:
     return rows
 
 
+def count_from_one(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Make the epochs of a log count from 1: in those of gluon_bert 0.1, the first one is 0."""
+    if all(row.get('epoch') != 0 for row in rows):
+        return rows
+    return [{**row, 'epoch': row['epoch'] + 1} if 'epoch' in row else row for row in rows]
+
+
 def _checked_row(row):
     if not isinstance(row, dict):
         raise ValueError(f'expected an object, got {type(row).__name__}')
@@ -85,6 +92,7 @@ def plot_training(
     ----------
     rows : list of dict
         Of metrics.jsonl: 'step' with 'loss' and 'learning_rate', or with 'epoch' and 'metrics'.
+        Epochs count from 1, in the logs of gluon_bert 0.1 from 0.
     path : str or Path
     title : str
     font : str or Path, optional
@@ -115,6 +123,7 @@ def plot_runs(
     """
     if not 1 <= len(runs) <= len(PALETTE):
         raise ValueError(f'expected 1 to {len(PALETTE)} runs, got {len(runs)}')
+    runs = {name: count_from_one(rows) for name, rows in runs.items()}
     metrics = list(
         dict.fromkeys(
             name for rows in runs.values() for row in rows for name in row.get('metrics', ())
@@ -240,9 +249,9 @@ def _are_by_step(runs):
 
 
 def _evaluations(rows, name, by_step):
-    """Pair a metric's values with their steps or, counted from 1, epochs."""
+    """Pair a metric's values with their steps or epochs."""
     return [
-        (row['step'] if by_step else row['epoch'] + 1, row['metrics'][name])
+        (row['step'] if by_step else row['epoch'], row['metrics'][name])
         for row in rows
         if name in row.get('metrics', ())
     ]

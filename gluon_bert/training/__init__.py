@@ -1,5 +1,6 @@
 """The training loop, its options, objectives and optimizers."""
 
+from .log import TrainingLog
 from .loop import FitResult, Interrupted, fit, predict, set_seed
 from .objectives import OBJECTIVES, Objective
 from .options import Plan, TrainingOptions
@@ -12,6 +13,7 @@ __all__ = [
     'Interrupted',
     'Objective',
     'Plan',
+    'TrainingLog',
     'TrainingOptions',
     'TrainingRun',
     'TrainingStep',

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional
 
 from .._internal.files import write_text
+from ..plots.curves import count_from_one
 from .state import Progress
 from .step import StepResult
 
@@ -21,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 class TrainingLog:
     """The rows of a run, in memory and in a file with one JSON object to a line.
+
+    In the rows epochs count from 1.
 
     Parameters
     ----------
@@ -80,12 +83,15 @@ class TrainingLog:
         )
 
     def metrics(self, epoch: Optional[int], step: Optional[int] = None) -> Dict[str, float]:
-        """Find the evaluation of an epoch, or after a step; empty if there was none."""
+        """Find the evaluation of an epoch from 0, or after a step; empty if there was none."""
         return next(
             (
                 row['metrics']
                 for row in self.rows
-                if 'metrics' in row and row['epoch'] == epoch and step in (None, row['step'])
+                if 'metrics' in row
+                and epoch is not None
+                and row['epoch'] == epoch + 1
+                and step in (None, row['step'])
             ),
             {},
         )
@@ -98,7 +104,7 @@ class TrainingLog:
 
     def _append(self, progress, values):
         seconds = round(time.perf_counter() - self._started, 3)
-        row = {'step': progress.step, 'epoch': progress.epoch, **values, 'seconds': seconds}
+        row = {'step': progress.step, 'epoch': progress.epoch + 1, **values, 'seconds': seconds}
         self.rows.append(row)
         if self._path is not None:
             with open(self._path, 'a', encoding='utf-8') as file:
@@ -112,7 +118,7 @@ class TrainingLog:
             # A line cut short by a kill is later than the state and not needed.
             with contextlib.suppress(ValueError):
                 rows.append(json.loads(line))
-        return rows
+        return count_from_one(rows)
 
 
 def _line(row):

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional, Union
+from typing import Any, Callable, Dict, List, Mapping, Optional, Union
 
 import mxnet as mx
 import numpy as np
 
 from .._internal.progress import progress_bar
-from .._internal.signals import stop_signals
 from ..inference.predictor import Predictor
 from .files import RESULT_FILE, STATE_FILE, FitResult, RunFiles
 from .objectives import Objective
 from .options import Plan, TrainingOptions
-from .reduction import DeviceReduction, Reduction, share
-from .run import Interrupted, TrainingRun, load_best
+from .reduction import Reduction
+from .run import Interrupted, TrainingRun
 
 __all__ = [
     'RESULT_FILE',
@@ -29,8 +27,6 @@ __all__ = [
     'predict',
     'set_seed',
 ]
-
-logger = logging.getLogger(__name__)
 
 
 def set_seed(seed: int) -> None:
@@ -50,6 +46,7 @@ def fit(
     resume: bool = False,
     overwrite: bool = False,
     reduction: Optional[Reduction] = None,
+    identity: Optional[Mapping[str, Any]] = None,
 ) -> FitResult:
     """Train a network.
 
@@ -61,7 +58,9 @@ def fit(
         dropout.
     data : SequenceData
         Or anything with ``training_batches(epoch)`` and ``load(batch)`` like it; or with
-        ``batches(rank, size)``, which makes a :class:`.BatchIterator`, such as a stream.
+        ``batches(rank, size)``, which makes a :class:`.BatchIterator`, such as a stream. Its
+        ``fingerprint()``, if it has one, gives a JSON value that says what its batches depend on;
+        without one a resumed run compares their order and those it was trained on.
     loss : str, Objective or callable
         A name of :data:`.OBJECTIVES`, a row like those, or a function: ``loss(outputs, *labels)``
         gives one value for each sequence, shape (N,).
@@ -70,20 +69,26 @@ def fit(
         Made if it does not exist. Gets the parameters of the best evaluation: at the end of an
         epoch ``<name>_<epoch>.params``, with ``evaluate_every`` ``<name>_step<steps>.params``;
         metrics.jsonl, training_curve.png, result.json and, until the run is complete,
-        training_state.safetensors.
+        training_state.safetensors. Both tell what the run was: options, data, network and its first
+        parameters.
     name : str
         Stem of the parameter files.
     evaluate : callable, optional
         ``evaluate(model)`` gives metrics as a dict; the first one, the higher the better, decides
         which epoch, or step, is best. Without it the last one is.
     resume : bool
-        Continue from the state in ``output_dir``, to the same result as an unbroken run; start anew
-        if there is none.
+        Continue from the state in ``output_dir``, to the same result as an unbroken run; give the
+        result of a finished run; start anew if there is neither. All that determines the training
+        must be as it was. The network comes with the parameters that the run began with, or with
+        those that an interrupted or finished run left in it.
     overwrite : bool
-        Start anew although there is a state.
+        Start anew, and remove the parameters of the earlier run in ``output_dir``.
     reduction : Reduction, optional
         Of several processes, each of which calls this function with the same arguments and sees
         the same folder. They share the batches; process 0 evaluates and writes the files.
+    identity : mapping of str to object, optional
+        What else must be as it was when the run is resumed, as JSON values: names of classes, the
+        tokenizer, data that ``evaluate`` reads.
 
     Returns
     -------
@@ -97,28 +102,16 @@ def fit(
     FloatingPointError
         If the loss or a gradient is not finite.
     ValueError
-        If the state belongs to another run, or there is one and neither ``resume`` nor
-        ``overwrite`` is set; or no batch has a sequence for each device; or the length of the data
+        If there is a run in ``output_dir``, and neither ``resume`` nor ``overwrite`` is set, or
+        with ``resume`` it is not this one: the message has all that differs, and nothing is
+        written. Or no batch has a sequence for each device; or the length of the data
         is not known and neither is the number of steps; or the options ask for bfloat16 or
         recomputation and the native kernels are not there or do not fit.
     """
     files = RunFiles(Path(output_dir), name)
-    reduction = DeviceReduction() if reduction is None else reduction
-    if reduction.rank == 0:
-        files.folder.mkdir(parents=True, exist_ok=True)
-    if resume:
-        record = files.read_result() if reduction.rank == 0 and files.result.is_file() else None
-        record = share(reduction, record)
-        if record is not None:
-            logger.info('the run in %s is complete', files.folder)
-            result = files.fit_result(record)
-            load_best(model, result.best_path, reduction)
-            return result
-    with stop_signals() as stop:
-        run = TrainingRun(model, data, loss, options, files, evaluate, reduction)
-        run.start(resume, overwrite)
-        run.train(stop)
-        return run.finish()
+    run = TrainingRun(model, data, loss, options, files, evaluate, reduction, identity)
+    run.check(resume, overwrite)
+    return run.fit()
 
 
 def predict(

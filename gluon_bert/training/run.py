@@ -5,22 +5,23 @@ from __future__ import annotations
 import logging
 import math
 import threading
-from dataclasses import asdict
 from itertools import islice
-from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Optional, Union
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Union
 
 import mxnet as mx
 
 from .._internal.progress import progress_bar
+from .._internal.signals import stop_signals
 from ..plots import plot_training
-from .batches import Batch, open_batches, read_batches
+from .batches import Batch, count_steps, open_batches, read_batches
 from .files import FitResult, RunFiles
+from .identity import digest_of_arrays, digest_of_batch, make_identity
 from .log import TrainingLog
 from .objectives import Objective
 from .options import TrainingOptions
+from .previous import Previous, find_previous
 from .reduction import DeviceReduction, Reduction, share, sum_numbers
-from .state import Progress, load_state, save_state
+from .state import Progress, load_best, read_state, restore_state, save_state
 from .step import StepResult, TrainingStep
 
 logger = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ class TrainingRun:
     files : RunFiles
     evaluate : callable, optional
     reduction : Reduction, optional
+    identity : mapping of str to object, optional
     """
 
     def __init__(
@@ -53,42 +55,27 @@ class TrainingRun:
         files: RunFiles,
         evaluate: Optional[Callable[[Any], Dict[str, float]]] = None,
         reduction: Optional[Reduction] = None,
+        identity: Optional[Mapping[str, Any]] = None,
     ) -> None:
         self.network, self.options = network, options
         self.files, self.evaluate = files, evaluate
         self.reduction = DeviceReduction() if reduction is None else reduction
         self.batches = open_batches(data, self.reduction.rank, self.reduction.size)
-        self.steps_per_epoch, self.num_steps = self._count_steps()
+        self.steps_per_epoch, self.num_steps = count_steps(
+            self.batches.num_batches, options, self.reduction.size
+        )
         self.training_step = TrainingStep(network, loss, options, self.num_steps, self.reduction)
         self._check_batch_size()
-        self.settings = {
-            **asdict(options),
-            'sequences': len(data) if hasattr(data, '__len__') else None,
-            'name': files.name,
-            'native_kernels': self.training_step.encoder is not None,
-            'devices': len(self.training_step.devices),
-        }
-        if self.reduction.size > 1:
-            self.settings['processes'] = self.reduction.size
-        self.progress = Progress()
+        self.identity = make_identity(self.training_step, data, self.batches, identity)
+        self._previous: Optional[Previous] = None
+        self._finished: Optional[FitResult] = None
+        self.progress = Progress(trained={'batches': 0, 'digest': ''})
         self.log = TrainingLog(
             files.metrics if self.reduction.rank == 0 else None,
             self.num_steps,
             self.steps_per_epoch,
         )
         self._is_stopping = False
-
-    def _count_steps(self):
-        """Count the steps of an epoch, None if unknown, and of the run."""
-        options, num_batches = self.options, self.batches.num_batches
-        if num_batches is None:
-            if options.training_steps is None:
-                raise ValueError(
-                    'training_steps is needed: the number of batches in the data is not known'
-                )
-            return None, options.training_steps
-        steps_per_epoch = math.ceil(num_batches / (options.accumulate * self.reduction.size))
-        return steps_per_epoch, options.training_steps or options.epochs * steps_per_epoch
 
     def _check_batch_size(self):
         largest, devices = getattr(self.batches, 'largest_batch', None), self.training_step.devices
@@ -98,41 +85,96 @@ class TrainingRun:
                 f'sequences; use fewer devices or a larger batch size'
             )
 
+    def check(self, resume: bool = False, overwrite: bool = False) -> Optional[FitResult]:
+        """Compare the run with an earlier one in its folder; nothing is written.
+
+        Parameters
+        ----------
+        resume, overwrite : bool
+
+        Returns
+        -------
+        FitResult or None
+            That of the earlier run, if it is finished.
+
+        Raises
+        ------
+        ValueError
+            If there is an earlier run and neither is set, or it is not the same.
+        """
+        previous, error = Previous(), None
+        if self.reduction.rank == 0:
+            try:
+                previous = find_previous(self.files, self.identity, self.batches, resume, overwrite)
+            except ValueError as reason:
+                error = str(reason)
+        error = share(self.reduction, error)
+        if error is not None:
+            raise ValueError(error)
+        if share(self.reduction, previous.state is not None) and self.reduction.rank:
+            previous = Previous(state=read_state(self.files.state))
+        record = share(self.reduction, previous.record)
+        self._previous = previous
+        self._finished = None if record is None else self.files.fit_result(record)
+        return self._finished
+
+    @property
+    def begins_anew(self) -> bool:
+        """True if no earlier run is continued or given back, once :meth:`check` was called."""
+        return self._finished is None and (self._previous is None or self._previous.state is None)
+
     def start(self, resume: bool = False, overwrite: bool = False) -> None:
         """Begin the run, or continue the one whose state is in the folder.
 
         Parameters
         ----------
         resume, overwrite : bool
+            As for :meth:`check`, which is called unless it was before.
 
         Raises
         ------
         ValueError
-            If there is a state and neither is set, or it belongs to another run.
+            As :meth:`check`.
         """
+        if self._previous is None:
+            self.check(resume, overwrite)
+        assert self._previous is not None
         files, writes = self.files, self.reduction.rank == 0
-        has_state = share(self.reduction, writes and files.state.is_file())
-        if has_state and not overwrite:
-            if not resume:
-                raise ValueError(
-                    f'{files.state}: there is an unfinished run; resume or overwrite it, '
-                    f'or choose another folder'
-                )
-            self.progress = load_state(
-                files.state,
-                self.settings,
-                self.training_step.parameters,
-                self.training_step.trainer,
-            )
-            self.batches.load_state_dict(self.progress.batches)
-            self.log.begin(self.progress.step)
+        state, _, stale = self._previous
+        if state is not None:
+            restore_state(state, self.training_step.parameters, self.training_step.trainer)
+            self.progress = state.progress
+            if state.progress.step:
+                self.batches.load_state_dict(self.progress.batches)
             logger.info('resumed at step %d of %d', self.progress.step, self.num_steps)
-        else:
-            if writes:
-                files.state.unlink(missing_ok=True)
-            self.log.begin()
+        elif writes:
+            files.folder.mkdir(parents=True, exist_ok=True)
+            # First of all: from here on the folder is this run's, whatever is still in it.
+            self._save()
+            files.curve.unlink(missing_ok=True)
+        self.log.begin(self.progress.step)
         if writes:
+            files.clean(stale)
             files.result.unlink(missing_ok=True)
+
+    def fit(self) -> FitResult:
+        """Carry out the run from its start to its end, or give the result of a finished one.
+
+        The first SIGINT or SIGTERM stops it after the step under way; see :func:`.fit`.
+
+        Returns
+        -------
+        FitResult
+        """
+        finished = self.check() if self._previous is None else self._finished
+        if finished is not None:
+            logger.info('the run in %s is complete', self.files.folder)
+            load_best(self.network, finished.best_path, self.reduction)
+            return finished
+        with stop_signals() as stop:
+            self.start()
+            self.train(stop)
+            return self.finish()
 
     def train(self, stop: Optional[threading.Event] = None) -> None:
         """Train to the end.
@@ -188,6 +230,11 @@ class TrainingRun:
     def step(self, batches: List[Batch]) -> StepResult:
         """Make one step on batches of this process, and log it when it is due."""
         progress = self.progress
+        if progress.epoch == 0 and progress.trained:
+            for batch in batches:
+                digest = digest_of_batch(progress.trained['digest'], batch)
+                number = progress.trained['batches'] + 1
+                progress.trained = {'batches': number, 'digest': digest}
         result = self.training_step(batches, progress.step)
         progress.step += 1
         progress.position += 1
@@ -266,7 +313,7 @@ class TrainingRun:
         FitResult
         """
         progress = self.progress
-        record = {
+        record: Dict[str, Any] = {
             'best_epoch': progress.best_epoch,
             'best_metrics': self.log.metrics(progress.best_epoch, progress.best_step),
             'best_path': progress.best_file,
@@ -275,6 +322,14 @@ class TrainingRun:
         result = self.files.fit_result(share(self.reduction, record))
         load_best(self.network, result.best_path, self.reduction)
         if self.reduction.rank == 0:
+            parameters = self.training_step.parameters
+            record.update(
+                identity=self.identity,
+                trained=progress.trained,
+                final=digest_of_arrays(
+                    parameters[name].list_data()[0].asnumpy() for name in sorted(parameters)
+                ),
+            )
             self.files.write_result(record)
             self.files.state.unlink(missing_ok=True)
         return result
@@ -296,18 +351,9 @@ class TrainingRun:
         if self.reduction.rank == 0:
             self.progress.batches = self.batches.state_dict()
             state, step = self.files.state, self.training_step
-            save_state(state, self.progress, self.settings, step.parameters, step.trainer)
+            save_state(state, self.progress, self.identity, step.parameters, step.trainer)
 
 
 def _is_higher(score, best):
     """Compare two scores, of which the second may not be there; any is higher than NaN."""
     return best is None or score > best or (math.isnan(best) and not math.isnan(score))
-
-
-def load_best(network: Any, path: Path, reduction: Reduction) -> None:
-    """Load parameters that process 0 has written, in all processes."""
-    if reduction.rank == 0:
-        network.load_parameters(path)
-    if reduction.size > 1:
-        parameters = network._collect_params_with_prefix().values()
-        reduction.broadcast([parameter.list_data() for parameter in parameters])

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Dict, Optional, Union
+from typing import Any, Dict, List, NamedTuple, Optional, Union
 
 import mxnet as mx
+import numpy as np
 from mxnet import nd
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from .._internal.files import atomic_path
+from .identity import Identity, former_identity
+from .reduction import Reduction
 
 
 @dataclass
@@ -37,6 +40,9 @@ class Progress:
         The same for each term of the loss, if there are several.
     batches : dict
         State of the iterator of batches.
+    trained : dict
+        Of the batches of the first epoch that the run was trained on: how many ``batches``, and
+        their ``digest``. Empty if they are not known.
     """
 
     epoch: int = 0
@@ -52,16 +58,30 @@ class Progress:
     loss_count: int = 0
     term_sums: Dict[str, float] = field(default_factory=dict)
     batches: Dict[str, Any] = field(default_factory=dict)
+    trained: Dict[str, Any] = field(default_factory=dict)
 
 
-VERSION = 2  # of the file
+VERSION = 3  # of the file
 Parameters = Dict[str, mx.gluon.Parameter]
+
+
+class SavedState(NamedTuple):
+    """Content of a state: progress, identity of the run and, but for its start, the arrays."""
+
+    path: Path
+    progress: Progress
+    identity: Identity
+    tensors: Dict[str, np.ndarray]
+
+    def parameters(self) -> List[np.ndarray]:
+        """List the parameters by name."""
+        return [self.tensors[name] for name in sorted(self.tensors) if name[:10] == 'parameter/']
 
 
 def save_state(
     path: Union[str, Path],
     progress: Progress,
-    settings: Dict[str, Any],
+    identity: Identity,
     parameters: Parameters,
     trainer: mx.gluon.Trainer,
 ) -> None:
@@ -71,82 +91,107 @@ def save_state(
     ----------
     path : str or Path
     progress : Progress
-    settings : dict
+        Before the first step no arrays are written: the run begins with those of the network.
+    identity : dict
         What must be the same when the run is resumed.
     parameters : dict of str to mxnet.gluon.Parameter
     trainer : mxnet.gluon.Trainer
         Of these parameters. Only those of the first device are saved: all are alike.
     """
-    tensors = {
-        f'parameter/{name}': parameter.list_data()[0].asnumpy()
-        for name, parameter in parameters.items()
-    }
-    for name, moments in _moments(parameters, trainer).items():
-        for kind, moment in zip(('mean', 'variance'), moments):
-            tensors[f'{kind}/{name}'] = moment.asnumpy()
+    tensors = {}
+    if progress.step:
+        for name, parameter in parameters.items():
+            tensors[f'parameter/{name}'] = parameter.list_data()[0].asnumpy()
+        for name, moments in _moments(parameters, trainer).items():
+            for kind, moment in zip(('mean', 'variance'), moments):
+                tensors[f'{kind}/{name}'] = moment.asnumpy()
     metadata = {
         'version': str(VERSION),
         'progress': json.dumps(asdict(progress)),
-        'settings': json.dumps(settings),
+        'identity': json.dumps(identity),
     }
     with atomic_path(path) as temporary:
         save_file(tensors, temporary, metadata=metadata)
 
 
-def load_state(
-    path: Union[str, Path],
-    settings: Dict[str, Any],
-    parameters: Parameters,
-    trainer: mx.gluon.Trainer,
-) -> Progress:
-    """Restore a state that :func:`save_state` wrote.
+def read_state(path: Union[str, Path], with_arrays: bool = True) -> SavedState:
+    """Read a state that :func:`save_state` wrote.
 
     Parameters
     ----------
-    path, settings, parameters, trainer
-        As there.
+    path : str or Path
+    with_arrays : bool
 
     Returns
     -------
-    Progress
+    SavedState
 
     Raises
     ------
     ValueError
-        If the file is damaged, or belongs to a run with other settings or another network.
+        If the file is damaged, or from a later version.
     """
     try:
         with safe_open(path, 'np') as file:
             metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        saved = json.loads(metadata['settings'])
+            names = file.keys() if with_arrays else ()
+            tensors = {name: file.get_tensor(name) for name in names}
         version = int(metadata.get('version', 1))
         if version > VERSION:
             raise ValueError(f'version {version}: gluon_bert is older than the run')
-        progress = _read_progress(json.loads(metadata['progress']), saved, version)
+        fields = json.loads(metadata['progress'])
+        if version < 3:
+            settings = json.loads(metadata['settings'])
+            progress, identity = _former_progress(fields, settings), former_identity(settings)
+        else:
+            progress, identity = Progress(**fields), json.loads(metadata['identity'])
     except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
         raise ValueError(f'{path}: not a whole training state ({error})') from None
-    differing = sorted(
-        name for name in {**saved, **settings} if saved.get(name) != settings.get(name)
-    )
-    if differing:
-        changes = ', '.join(
-            f'{name}: {saved.get(name)!r} then, {settings.get(name)!r} now' for name in differing
-        )
-        raise ValueError(f'{path}: belongs to a run with other settings ({changes})')
-    expected = {
-        f'{kind}/{name}' for name in parameters for kind in ('parameter', 'mean', 'variance')
+    return SavedState(Path(path), progress, identity, tensors)
+
+
+def restore_state(state: SavedState, parameters: Parameters, trainer: mx.gluon.Trainer) -> None:
+    """Give a network and its trainer the arrays of a state.
+
+    Parameters
+    ----------
+    state : SavedState
+    parameters, trainer
+        As for :func:`save_state`.
+
+    Raises
+    ------
+    ValueError
+        If they are those of another network; nothing is changed then.
+    """
+    tensors, step = state.tensors, state.progress.step
+    if not step:
+        return
+    shapes = {
+        f'{kind}/{name}': parameter.shape
+        for name, parameter in parameters.items()
+        for kind in ('parameter', 'mean', 'variance')
     }
-    if set(tensors) - expected or {f'parameter/{name}' for name in parameters} - set(tensors):
-        raise ValueError(f'{path}: belongs to another network')
+    missing = {f'parameter/{name}' for name in parameters} - set(tensors)
+    if missing or any(shapes.get(name) != array.shape for name, array in tensors.items()):
+        raise ValueError(f'{state.path}: belongs to another network')
     for name, parameter in parameters.items():
         parameter.set_data(nd.array(tensors[f'parameter/{name}']))
-    _restore_moments(tensors, progress.step, parameters, trainer)
-    return progress
+    _restore_moments(tensors, step, parameters, trainer)
 
 
-def _read_progress(fields, settings, version):
-    if version == 1:  # 0.1.0: evaluations at the ends of epochs alone, batches by number
+def load_best(network: Any, path: Path, reduction: Reduction) -> None:
+    """Load parameters that process 0 has written, in all processes."""
+    if reduction.rank == 0:
+        network.load_parameters(path)
+    if reduction.size > 1:
+        parameters = network._collect_params_with_prefix().values()
+        reduction.broadcast([parameter.list_data() for parameter in parameters])
+
+
+def _former_progress(fields, settings):
+    """The progress of 0.1: in its first state evaluations at the ends of epochs alone."""
+    if 'epochs_without_gain' in fields:
         fields['evaluations_without_gain'] = fields.pop('epochs_without_gain')
         position = fields['position'] * settings['accumulate']
         fields['batches'] = {'epoch': fields['epoch'], 'position': position}

@@ -9,6 +9,7 @@ import pytest
 from gluon_bert import plots
 from gluon_bert.data import Question, build_windows
 from gluon_bert.plots import labels, style
+from gluon_bert.plots.curves import count_from_one
 from gluon_bert.plots.highlight import num_lines, runs_of, set_text
 
 SVG = '{http://www.w3.org/2000/svg}'
@@ -221,6 +222,13 @@ def test_metrics_that_are_none(lines, message, tmp_path):
 def test_a_training_that_has_just_begun(rows, tmp_path):
     plots.plot_training(rows, tmp_path / 'a.png')
     assert (tmp_path / 'a.png').stat().st_size
+
+
+def test_epochs_count_from_one_in_old_logs_too():
+    old = [{'step': 1, 'epoch': 0, 'loss': 1.0}, {'step': 2, 'epoch': 1, 'metrics': {'f1': 0.5}}]
+    new = [{**row, 'epoch': row['epoch'] + 1} for row in old]
+    assert count_from_one(old) == count_from_one(new) == new
+    assert count_from_one([{'step': 1, 'loss': 1.0}]) == [{'step': 1, 'loss': 1.0}]
 
 
 @pytest.mark.parametrize('num_runs', [1, 2])

@@ -162,7 +162,7 @@ def test_a_stream_is_resumed_to_the_same_end(make_classifier, tmp_path, limit, b
     assert all(np.array_equal(array, second[name]) for name, array in first.items())
     # Passes of 7 or 8 batches are 4 steps; without an end there is one.
     epochs = [row['epoch'] for row in results[0][1] if 'loss' in row]
-    assert epochs == [0] * 13 if limit is None else [step // 4 for step in range(13)]
+    assert epochs == [1] * 13 if limit is None else [1 + step // 4 for step in range(13)]
 
 
 def test_evaluations_by_steps_name_their_files(make_classifier, tmp_path):  # noqa: F811
@@ -181,8 +181,9 @@ def test_evaluations_by_steps_name_their_files(make_classifier, tmp_path):  # no
     assert [path.name for path in tmp_path.glob('*.params')] == ['toy_step6.params']
     assert all(np.array_equal(steps[1][name], a) for name, a in parameters_of(model).items())
     record = json.loads((tmp_path / 'result.json').read_text())
-    assert record == {
-        'best_epoch': 1,
+    assert {name: record[name] for name in ('version', *result._fields)} == {
+        'version': 2,
+        'best_epoch': 2,  # counted from 1
         'best_metrics': {'score': 0.9},
         'best_path': 'toy_step6.params',
         'steps': 10,

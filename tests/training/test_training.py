@@ -375,8 +375,26 @@ def rewrite_state(path, change):
     save_file(tensors, path, metadata=metadata)
 
 
+def as_version_2(metadata):
+    """Make a state's metadata those of version 2, and give its progress."""
+    assert metadata.pop('version') == '3'
+    identity, progress = json.loads(metadata.pop('identity')), json.loads(metadata['progress'])
+    assert progress.pop('trained')['batches']
+    options = {**identity['options'], 'log_interval': 1, 'checkpoint_interval': 1}
+    assert options.pop('loss') == 'cross_entropy'
+    settings = {
+        **options,
+        'sequences': identity['data']['sequences'],
+        'name': 'model',
+        'native_kernels': identity['execution']['native_kernels'],
+        'devices': 1,
+    }
+    metadata.update(version='2', progress=json.dumps(progress), settings=json.dumps(settings))
+    return progress
+
+
 @pytest.mark.parametrize('accumulate', [1, 2])
-def test_states_of_the_first_release_are_resumed(make_classifier, tmp_path, accumulate):
+def test_states_of_the_first_release_are_resumed(make_classifier, tmp_path, accumulate, caplog):
     """It had no evaluations by steps, and counted the batches of an epoch by steps."""
     plan = Plan(epochs=3, log_interval=1, checkpoint_interval=1, accumulate=accumulate)
     data, dev = toy_data(), toy_data(seed=5)
@@ -386,8 +404,8 @@ def test_states_of_the_first_release_are_resumed(make_classifier, tmp_path, accu
         fit(make_classifier(), data, *arguments, evaluate=accuracy(dev))
 
     def change(metadata):
-        assert metadata.pop('version') == '2'
-        progress = json.loads(metadata['progress'])
+        progress = as_version_2(metadata)
+        del metadata['version']
         progress['epochs_without_gain'] = progress.pop('evaluations_without_gain')
         for name in ('batches', 'best_file', 'best_step', 'evaluated_step', 'term_sums'):
             del progress[name]
@@ -398,6 +416,7 @@ def test_states_of_the_first_release_are_resumed(make_classifier, tmp_path, accu
     rewrite_state(tmp_path / 'broken' / STATE_FILE, change)
     model, other = make_classifier(), make_classifier()
     resumed = fit(model, toy_data(), *arguments, evaluate=accuracy(dev), resume=True)
+    assert 'did not tell data, network and first parameters' in caplog.text
     arguments = (cross_entropy, plan, tmp_path / 'unbroken')
     unbroken = fit(other, toy_data(), *arguments, evaluate=accuracy(dev))
     assert resumed[:2] == unbroken[:2] and resumed.best_path.name == unbroken.best_path.name
@@ -413,8 +432,8 @@ def test_states_of_a_later_release_are_refused(make_classifier, tmp_path):
     data.__class__, data.remaining = BrokenOff, 7
     with pytest.raises(Stop):
         fit(make_classifier(), data, cross_entropy, PLAN, tmp_path)
-    rewrite_state(tmp_path / STATE_FILE, lambda metadata: metadata.update(version='3'))
-    with pytest.raises(ValueError, match='version 3: gluon_bert is older than the run'):
+    rewrite_state(tmp_path / STATE_FILE, lambda metadata: metadata.update(version='4'))
+    with pytest.raises(ValueError, match='version 4: gluon_bert is older than the run'):
         fit(make_classifier(), toy_data(), cross_entropy, PLAN, tmp_path, resume=True)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
@@ -31,6 +32,7 @@ def cached_windows(
     questions: list[Question],
     tokenizer: SubwordTokenizer,
     progress: Optional[Progress] = None,
+    later: Optional[list[Callable[[], None]]] = None,
     **settings: Any,
 ) -> Windows:
     """Read the windows of questions from a file in ``folder``, or build and cache them.
@@ -42,6 +44,8 @@ def cached_windows(
         tokenizer with its vocabulary and the settings. A damaged file is rewritten.
     questions, tokenizer, progress, **settings
         As for :func:`.build_windows`.
+    later : list, optional
+        Gets the function that writes the file, which is not called then.
 
     Returns
     -------
@@ -60,12 +64,16 @@ def cached_windows(
         except (SafetensorError, OSError, KeyError, ValueError) as error:
             logger.warning('%s: damaged (%s), rewritten', path, error)
     windows = build_windows(questions, tokenizer, progress=progress, **settings)
-    with atomic_path(path) as temporary:
-        save_file(
-            {field.name: getattr(windows, field.name) for field in fields(windows)},
-            temporary,
-            metadata={'key': key},
-        )
+
+    def write() -> None:
+        with atomic_path(path) as temporary:
+            arrays = {field.name: getattr(windows, field.name) for field in fields(windows)}
+            save_file(arrays, temporary, metadata={'key': key})
+
+    if later is None:
+        write()
+    else:
+        later.append(write)
     return windows
 
 

@@ -214,6 +214,21 @@ class SubwordTokenizer(ABC):
         ValueError
             If these files cannot hold the vocabulary.
         """
+        contents = self.contents()
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in contents.items():
+            with atomic_path(folder / name) as path:
+                path.write_bytes(content)
+
+    def contents(self) -> dict[str, bytes]:
+        """Give the files of :meth:`save` by their names.
+
+        Raises
+        ------
+        ValueError
+            If these files cannot hold the vocabulary.
+        """
         special = {
             key: token
             for name, key in FILE_ROLES.items()
@@ -232,11 +247,10 @@ class SubwordTokenizer(ABC):
             'tokenizer_config.json': json.dumps(config, indent=2) + '\n',
             'special_tokens_map.json': json.dumps(special, indent=2) + '\n',
         }
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, content in contents.items():
-            with atomic_path(folder / name) as path:
-                path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return {
+            name: content.encode() if isinstance(content, str) else content
+            for name, content in contents.items()
+        }
 
     def _arguments(self):
         """Return the positional arguments of a copy."""
