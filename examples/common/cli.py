@@ -191,12 +191,10 @@ def add_run_arguments(parser):
         '--output_dir', default='./output_dir', type=Path, help='gets everything the run writes'
     )
     group.add_argument(
-        '--resume', action='store_true', help='go on where a run in output_dir broke off'
+        '--resume', action='store_true', help='resume the run in output_dir, or give its result'
     )
     group.add_argument(
-        '--overwrite',
-        action='store_true',
-        help='start anew although output_dir holds an unfinished run',
+        '--overwrite', action='store_true', help='start anew, and replace the run in output_dir'
     )
     place = group.add_mutually_exclusive_group()
     place.add_argument(

@@ -149,8 +149,10 @@ def _add_run_flags(group):
         metavar='FOLDER',
         help='output folder',
     )
-    _add_flag(group, ('resume',), None, 'resume the run in the output folder', False)
-    _add_flag(group, ('overwrite',), None, 'replace an unfinished run in the output folder', False)
+    _add_flag(
+        group, ('resume',), None, 'resume the run in the output folder, or give its result', False
+    )
+    _add_flag(group, ('overwrite',), None, 'replace the run in the output folder', False)
     place = group.add_mutually_exclusive_group()
     place.add_argument(
         '--gpu',

@@ -109,7 +109,24 @@ class Job(ABC):
         """
 
     def prepare(self, pipeline: Any, folder: Path) -> None:  # noqa: B027 (most need none)
-        """Make windows and the like of the splits, where the task needs them."""
+        """Make windows and the like of the splits, where the task needs them; write nothing."""
+
+    def keep_prepared(self) -> None:  # noqa: B027 (most need none)
+        """Write what :meth:`prepare` made and a second run can use."""
+
+    @abstractmethod
+    def examples(self, split: Any) -> list:
+        """List the examples of a split, tuples."""
+
+    def dev_examples(self) -> dict[str, list]:
+        """List the examples by which the best epoch is chosen, by split."""
+        if not self.can_evaluate:
+            return {}
+        return {
+            name: self.examples(split)
+            for name, split in self.splits.items()
+            if name.startswith('dev')
+        }
 
     @abstractmethod
     def training_data(self, model: TaskModel, pipeline: Any, seed: int, ctx: Any) -> Any:

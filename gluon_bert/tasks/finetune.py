@@ -9,6 +9,7 @@ from typing import Any, Optional, Union
 import mxnet as mx
 
 from .._internal.errors import ArgumentError
+from .._internal.files import portable_path
 from .._internal.suggestions import did_you_mean
 from ..data import get_task
 from ..training import TrainingOptions
@@ -200,10 +201,14 @@ def _saved_data(job_class, saved):
 
 
 def _call_text(task, model, output_dir, options):
-    arguments = [repr(task), *([repr(str(model))] if model is not None else [])]
-    arguments += [f'{name}={_literal(value)}' for name, value in options.items() if name != 'ctx']
+    arguments = [repr(task), *([_literal(str(model))] if model is not None else [])]
+    arguments += [
+        f'{name}={_literal(value)}'
+        for name, value in options.items()
+        if name not in ('ctx', 'arguments')
+    ]
     return f'gluon_bert.finetune({", ".join(arguments)}, output_dir={_literal(output_dir)})'
 
 
 def _literal(value):
-    return repr(str(value) if isinstance(value, Path) else value)
+    return repr(portable_path(value) if isinstance(value, (str, Path)) else value)

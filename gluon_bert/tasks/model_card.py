@@ -8,7 +8,7 @@ import shlex
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
-from .._internal.files import write_text
+from .._internal.files import portable_path, write_text
 from ..zoo.rows import resolve
 from ..zoo.schema import HubFile
 from ..zoo.tables.weights import WEIGHTS
@@ -46,7 +46,8 @@ def write_card(
     model : TaskModel
     splits : list of SplitReport
     command : list of str, or str
-        The command line of the training, or the call as text.
+        The command line of the training, or the call as text. Paths in it and in ``splits`` are
+        written without the folders of this machine.
     """
     folder = Path(folder)
     row = _row_of(model)
@@ -54,7 +55,8 @@ def write_card(
         _header(model, splits, row),
         _title(model, row),
         _data(splits),
-        '## Training\n\n' + _code(command if isinstance(command, str) else shlex.join(command)),
+        '## Training\n\n'
+        + _code(command if isinstance(command, str) else shlex.join(map(_argument, command))),
     ]
     if (folder / 'training_curve.png').is_file():
         parts[-1] += '\n\n![loss, learning rate and metrics](training_curve.png)'
@@ -196,7 +198,10 @@ def _title(model, row):
 
 
 def _data(splits):
-    rows = [f'| {split.name} | {_plain(split.path)} | {split.num_examples} |' for split in splits]
+    rows = [
+        f'| {split.name} | {_plain(portable_path(split.path))} | {split.num_examples} |'
+        for split in splits
+    ]
     return '\n'.join(['## Data', '', '| | File | Examples |', '|---|---|---|', *rows])
 
 
@@ -243,6 +248,18 @@ def _licence(row):
         f'## Licence\n\nThe weights it was made from are published under: {row.licence} '
         f'(<{row.source}>). {row.citation}'
     )
+
+
+def _command_text(command):
+    return command if isinstance(command, str) else shlex.join(map(_argument, command))
+
+
+def _argument(text):
+    """An argument of a command line; a path in it is portable."""
+    name, equals, value = text.partition('=')
+    if equals and name.startswith('--'):
+        return f'{name}={portable_path(value)}'
+    return portable_path(text)
 
 
 def _code(text):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Optional
 
 from .._internal.errors import ArgumentError
+from .._internal.files import write_text
 from .._internal.progress import progress_bar
 from ..checkpoint import Checkpoint
 from ..config import BertConfig
@@ -33,6 +34,7 @@ class QuestionAnsweringJob(Job):
 
     Data: ClassVar[type] = SquadData
     windows: dict[str, Any] = field(default_factory=dict)
+    unsaved: list = field(default_factory=list)
 
     @property
     def stem(self) -> str:
@@ -117,11 +119,19 @@ class QuestionAnsweringJob(Job):
             with progress_bar(f'{name}: tokens', texts) as bar:
                 self.windows[name] = pipeline.windows(
                     questions,
-                    partial(cached_windows, folder),
+                    partial(cached_windows, folder, later=self.unsaved),
                     progress=bar.update,
                     with_spans=name == 'train',
                 )
             logger.info('%s: %d windows', name, len(self.windows[name]))
+
+    def keep_prepared(self) -> None:
+        for write in self.unsaved:
+            write()
+        self.unsaved.clear()
+
+    def examples(self, split: Any) -> list:
+        return split.questions
 
     def training_data(self, model: TaskModel, pipeline: Any, seed: int, ctx: Any) -> SequenceData:
         vocab, windows = model.tokenizer.vocab, self.windows['train']
@@ -202,11 +212,8 @@ class QuestionAnsweringJob(Job):
             logger.info('%s has no answers: predicted, not evaluated', split.path)
         for file, content in files.items():
             # Half a character, from an escape in the file, becomes that escape again.
-            (folder / file).write_text(
-                json.dumps(content, indent=1, ensure_ascii=False) + '\n',
-                encoding='utf-8',
-                errors='backslashreplace',
-            )
+            text = json.dumps(content, indent=1, ensure_ascii=False) + '\n'
+            write_text(folder / file, text, errors='backslashreplace')
         logger.info('answers: %s', folder / 'predictions.json')
         return row
 

@@ -5,20 +5,34 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import os
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from logging.handlers import MemoryHandler
 from pathlib import Path
 from typing import Any, NamedTuple, Optional, Union
 
 import mxnet as mx
 
 from .._internal.errors import ArgumentError
+from .._internal.files import digest_of_rows, portable_path, remove_leftovers, write_text
 from ..modeling.bert import BertBlock, BertModel
-from ..training import FitResult, TrainingOptions, fit
+from ..training import FitResult, TrainingOptions, TrainingRun
+from ..training.files import RunFiles
+from ..training.previous import refuse_unasked
 from .base import Job
-from .folder import TaskModel, save_task, save_tokenizer, task_model
-from .model_card import write_card
+from .folder import (
+    TASK_FILE,
+    TOKENIZER_FOLDER,
+    TaskModel,
+    has_task,
+    save_task,
+    save_tokenizer,
+    task_model,
+)
+from .model_card import CARD_FILE, write_card
 from .start import Contexts, Start
 
 logger = logging.getLogger(__name__)
@@ -88,25 +102,41 @@ def run_job(run: Run) -> FineTuned:
         If data, model or settings are not as they must be.
     """
     job, folder = run.job, Path(run.output_dir)
+    if job.trains:
+        _refuse_unasked(folder, run)
     make_folder(folder)
     if job.saved is None:
         run.start.choose_model()
-    job.read()
-    with _log_file(folder / job.log_file):
-        if run.arguments is not None:
-            text = json.dumps(run.arguments, indent=1, default=str)
-            (folder / 'arguments.json').write_text(text + '\n', encoding='utf-8')
+    with _log_file() as open_log:
+        job.read()
         model = _build(run)
         pipeline = model.spec.load('pipeline')(model)
         job.prepare(pipeline, folder)
+        training = _compare(run, model, pipeline) if job.trains else None
+        # Up to here nothing is written: the folder may be that of another run.
+        is_anew = training is not None and training.begins_anew
+        open_log(folder / job.log_file, 'w' if is_anew else 'a')
+        _write_arguments(run)
+        job.keep_prepared()
         result = None
-        if job.trains:
-            result, model, pipeline = _train(run, model, pipeline)
+        if training is not None:
+            result, model, pipeline = _train(run, training, model, pipeline)
         splits = job.write(pipeline, folder)
         if job.trains:
             write_card(folder, model, splits, run.command)
     metrics = {split.name: split.metrics for split in splits if split.metrics}
     return FineTuned(folder, pipeline, result, metrics)
+
+
+def _refuse_unasked(folder, run):
+    """Refuse to replace what is in the folder, before anything is read."""
+    files = RunFiles(folder)
+    refuse_unasked(files, run.resume, run.overwrite)
+    if has_task(folder) and not files.has_run and not run.overwrite:
+        raise ValueError(
+            f'{folder / TASK_FILE}: there is a fine-tuned network without the result of its run; '
+            f'overwrite it, or choose another folder'
+        )
 
 
 def make_folder(folder: Path) -> None:
@@ -155,24 +185,43 @@ def _initialize_head(network: BertBlock, bert: BertModel, ctx: Contexts) -> None
             parameter.initialize(ctx=ctx)
 
 
-def _train(run: Run, model: TaskModel, pipeline: Any) -> tuple[FitResult, TaskModel, Any]:
+def _compare(run: Run, model: TaskModel, pipeline: Any) -> TrainingRun:
+    """Make the training run, and compare it with an earlier one in the folder."""
+    job, files = run.job, RunFiles(Path(run.output_dir), run.stem or run.job.stem)
+    evaluate = (lambda network: job.evaluate(pipeline)) if job.can_evaluate else None
+    if evaluate is None and run.options.early_stop:
+        raise ArgumentError('early_stop', 'needs data to evaluate on', run.options.early_stop)
+    # Names of the run, and how many sequences an evaluation computes at once, change no result.
+    settings = {
+        name: value for name, value in model.settings.items() if name not in ('name', 'batch_size')
+    }
+    identity = {
+        'task': model.task,
+        **settings,
+        'tokenizer': digest_of_rows(model.tokenizer.contents().items()),
+        'dev data': {name: digest_of_rows(rows) for name, rows in job.dev_examples().items()},
+    }
+    data = job.training_data(model, pipeline, run.options.seed, run.ctx)
+    training = TrainingRun(
+        model.network, data, job.objective(model), run.options, files, evaluate, identity=identity
+    )
+    training.check(run.resume, run.overwrite)
+    return training
+
+
+def _train(
+    run: Run, training: TrainingRun, model: TaskModel, pipeline: Any
+) -> tuple[FitResult, TaskModel, Any]:
     """Train; the network ends with the parameters of the best evaluation."""
     job, folder = run.job, Path(run.output_dir)
-    data = job.training_data(model, pipeline, run.options.seed, run.ctx)
     if not job.can_evaluate:
         logger.warning('no data to evaluate on: the last epoch will be kept')
+    if training.begins_anew:
+        for name in (TASK_FILE, CARD_FILE):  # of an earlier run
+            (folder / name).unlink(missing_ok=True)
+        remove_leftovers(folder / TOKENIZER_FOLDER)
     save_tokenizer(folder, model.tokenizer)
-    result = fit(
-        model.network,
-        data,
-        job.objective(model),
-        run.options,
-        folder,
-        name=run.stem or job.stem,
-        evaluate=(lambda network: job.evaluate(pipeline)) if job.can_evaluate else None,
-        resume=run.resume,
-        overwrite=run.overwrite,
-    )
+    result = training.fit()
     chosen = job.after_training(pipeline)
     if chosen:
         model = task_model(model.task, model.network, model.tokenizer, {**model.settings, **chosen})
@@ -182,18 +231,56 @@ def _train(run: Run, model: TaskModel, pipeline: Any) -> tuple[FitResult, TaskMo
     return result, model, pipeline
 
 
+def _write_arguments(run):
+    """Write the arguments, unless those of the training of a network in the folder are there."""
+    folder, path = Path(run.output_dir), Path(run.output_dir) / 'arguments.json'
+    if run.arguments is None:
+        return
+    if not run.job.trains and path.is_file() and (has_task(folder) or RunFiles(folder).has_run):
+        logger.info('%s: those of the training are kept', path)
+        return
+    arguments = {name: _portable(value) for name, value in run.arguments.items()}
+    write_text(path, json.dumps(arguments, indent=1, default=str) + '\n')
+
+
+def _portable(value):
+    return portable_path(value) if isinstance(value, (str, Path)) else value
+
+
+class _Formatter(logging.Formatter):
+    """Formatter of lines that name no folder of the user."""
+
+    def format(self, record):
+        text = super().format(record).replace(f'{os.getcwd()}{os.sep}', '')
+        home = os.path.expanduser('~')
+        return text if len(home) < 2 else text.replace(home, '~')
+
+
 @contextlib.contextmanager
-def _log_file(path: Path) -> Iterator[None]:
-    """Write what the package logs to a file meanwhile."""
+def _log_file() -> Iterator[Callable[[Path, str], None]]:
+    """Keep what the package logs meanwhile, and write it to a file once that is opened.
+
+    Gives the function that opens it, of its path and mode.
+    """
     package = logging.getLogger(__name__.partition('.')[0])
-    handler, level = logging.FileHandler(path, encoding='utf-8'), package.level
-    handler.setFormatter(logging.Formatter('%(asctime)s %(message)s', '%H:%M:%S'))
-    package.addHandler(handler)
+    level, never = package.level, logging.CRITICAL + 1
+    memory = MemoryHandler(sys.maxsize, never, flushOnClose=False)
+
+    def open_log(path: Path, mode: str) -> None:
+        file = logging.FileHandler(path, mode, encoding='utf-8')
+        file.setFormatter(_Formatter('%(asctime)s %(message)s', '%H:%M:%S'))
+        memory.setTarget(file)
+        memory.flush()
+        memory.capacity = 0  # from now on at once
+
+    package.addHandler(memory)
     if package.getEffectiveLevel() > logging.INFO:
         package.setLevel(logging.INFO)
     try:
-        yield
+        yield open_log
     finally:
-        package.removeHandler(handler)
+        package.removeHandler(memory)
         package.setLevel(level)
-        handler.close()
+        if memory.target is not None:
+            memory.target.close()
+        memory.close()

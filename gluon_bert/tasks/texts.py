@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Optional
 import numpy as np
 
 from .._internal.errors import ArgumentError
+from .._internal.files import write_text
 from .._internal.progress import progress_bar
 from ..checkpoint import Checkpoint
 from ..config import BertConfig
@@ -206,6 +207,9 @@ class TextJob(Job):
             'base': base,
         }
 
+    def examples(self, split: Any) -> list:
+        return split.examples
+
     def training_data(self, model: TaskModel, pipeline: Any, seed: int, ctx: Any) -> SequenceData:
         data, examples = self.data, self.splits['train'].examples
         transform = SentenceTransform(model.tokenizer, data.max_len)
@@ -297,7 +301,7 @@ class TextJob(Job):
         )
         report = self._class_report(folder, name, split, results)
         if report is not None:
-            (folder / f'{name}_report.txt').write_text(report + '\n', encoding='utf-8')
+            write_text(folder / f'{name}_report.txt', report + '\n')
             logger.info('%s by class:\n%s', name, report)
         return metrics, report
 

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, NamedTuple, Optional
 import numpy as np
 
 from .._internal.errors import ArgumentError
+from .._internal.files import write_text
 from .._internal.progress import progress_bar
 from ..checkpoint import Checkpoint
 from ..checkpoint.arrays import with_arrays
@@ -166,6 +167,9 @@ class TokenClassificationJob(Job):
             ]
         return TaggedSplit(file, windows, gold)
 
+    def examples(self, split: Any) -> list:
+        return split.file.sentences
+
     def training_data(self, model: TaskModel, pipeline: Any, seed: int, ctx: Any) -> SequenceData:
         split = self.splits['train']
         numbers = {tag: number for number, tag in enumerate(pipeline.tags)}
@@ -229,7 +233,7 @@ class TokenClassificationJob(Job):
     def _report(self, pipeline, folder, split, predicted, row):
         report = self._measure(pipeline, split, predicted)
         text = format_entity_report(report)
-        (folder / f'{row.name}_report.txt').write_text(text + '\n', encoding='utf-8')
+        write_text(folder / f'{row.name}_report.txt', text + '\n')
         scores = {
             **scores_of(report.overall),
             'macro_f1': report.macro_f1,
@@ -239,8 +243,9 @@ class TokenClassificationJob(Job):
                 kind.name: {**kind._asdict(), **scores_of(kind)} for kind in report.by_type
             },
         }
-        (folder / f'{row.name}_metrics.json').write_text(
-            json.dumps(scores, indent=1, ensure_ascii=False) + '\n', encoding='utf-8'
+        write_text(
+            folder / f'{row.name}_metrics.json',
+            json.dumps(scores, indent=1, ensure_ascii=False) + '\n',
         )
         logger.info('%s: f1=%.4f\n%s', row.name, report.overall.f1, text)
         return row._replace(metrics=scores_of(report.overall), report=text)
