@@ -3,7 +3,6 @@
 import contextlib
 import json
 import struct
-import tempfile
 import zipfile
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import numpy as np
 
 import gluon_bert as gb
 from common import cli, training
-from gluon_bert._internal.files import atomic_path
+from gluon_bert._internal.files import atomic_path, staging_folder
 from gluon_bert.data.classification.lines import read_lines
 
 STDIN = '/dev/stdin'
@@ -172,12 +171,7 @@ def array_writer(path, row_shape):
 @contextlib.contextmanager
 def archive_writer(path, name, row_shape, **arrays):
     """The same for a .npz file: its growing array, and a dict for others, known in the end."""
-    with (
-        atomic_path(path) as part,
-        tempfile.TemporaryDirectory(
-            prefix=f'.{Path(path).name}.', suffix='.part', dir=Path(path).absolute().parent
-        ) as own,
-    ):
+    with atomic_path(path) as part, staging_folder(f'{path}.rows') as own:
         with array_writer(Path(own) / 'rows.npy', row_shape) as file:
             yield file, arrays
         with zipfile.ZipFile(part, 'w', zipfile.ZIP_STORED) as archive:

@@ -18,11 +18,11 @@ import contextlib
 import itertools
 import os
 import shutil
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
+from .._internal.files import staging_folder
 from .output import columns, note, say
 from .texts import add_format_arguments, existing, read_items
 
@@ -234,8 +234,8 @@ def _target(args, source):
         return
     output = Path(os.path.abspath(os.path.expanduser(args.output)))
     output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f'.{output.name}.', dir=output.parent) as temporary:
-        folder = Path(temporary) / 'new'
+    with staging_folder(output) as temporary:
+        folder = temporary / 'new'
         folder.mkdir()
         for path in _files_of(source):
             copy = shutil.copytree if path.is_dir() else shutil.copyfile

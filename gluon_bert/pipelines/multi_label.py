@@ -48,14 +48,15 @@ class MultiLabelPipeline(LabelsPipeline):
         best = scores.argmax(axis=1)
         return [
             LabelSet(
-                [
-                    label
-                    for label, share, least in zip(self.labels, row, self.thresholds)
-                    if share >= least
-                ],
-                self.labels[number],
-                row[number],
-                dict(zip(self.labels, row)),
+                self._chosen(row), self.labels[number], row[number], dict(zip(self.labels, row))
             )
             for number, row in zip(best.tolist(), sigmoid(scores).tolist())
         ]
+
+    def with_thresholds(self, result: LabelSet) -> LabelSet:
+        """Choose the labels of a result anew, by the thresholds of this pipeline."""
+        return result._replace(labels=self._chosen(result.probabilities.values()))
+
+    def _chosen(self, shares):
+        rows = zip(self.labels, shares, self.thresholds)
+        return [label for label, share, least in rows if share >= least]

@@ -55,8 +55,7 @@ def write_card(
         _header(model, splits, row),
         _title(model, row),
         _data(splits),
-        '## Training\n\n'
-        + _code(command if isinstance(command, str) else shlex.join(map(_argument, command))),
+        '## Training\n\n' + _code(_command_text(command)),
     ]
     if (folder / 'training_curve.png').is_file():
         parts[-1] += '\n\n![loss, learning rate and metrics](training_curve.png)'

@@ -47,6 +47,7 @@ class MultiLabelJob(TextJob):
     """Any number of labels of a text; an empty label column means none of them."""
 
     Data: ClassVar[type] = MultiLabelData
+    predicted: Any = None  # results of the dev split by the final parameters, and how many were cut
 
     def _read_table(self, path, labels, label_column):
         data = self.data
@@ -100,7 +101,7 @@ class MultiLabelJob(TextJob):
         split = next((split for name, split in self.splits.items() if name == 'dev'), None)
         if split is None:
             return {}
-        results, _ = self._predict(pipeline, 'dev', split)
+        self.predicted = results, _ = self._predict(pipeline, 'dev', split)
         shares = np.array([list(result.probabilities.values()) for result in results])
         thresholds = best_thresholds(self._label_array(split), shares)
         logger.info(
@@ -108,6 +109,13 @@ class MultiLabelJob(TextJob):
             ', '.join(f'{label} {least:g}' for label, least in zip(self.task.labels, thresholds)),
         )
         return {'thresholds': thresholds}
+
+    def _predict(self, pipeline, name, split):
+        if name != 'dev' or self.predicted is None:
+            return super()._predict(pipeline, name, split)
+        # The thresholds were chosen by these probabilities, of the final parameters.
+        (results, num_cut), self.predicted = self.predicted, None
+        return [pipeline.with_thresholds(result) for result in results], num_cut
 
     def _class_report(self, folder: Path, name, split, results):
         rows = label_report(self._label_array(split), self._predictions(results), self.task.labels)

@@ -271,16 +271,18 @@ def _log_file() -> Iterator[Callable[[Path, str], None]]:
         file.setFormatter(_Formatter('%(asctime)s %(message)s', '%H:%M:%S'))
         memory.setTarget(file)
         memory.flush()
-        memory.capacity = 0  # from now on at once
+        package.removeHandler(memory)
+        package.addHandler(file)
+        opened.append(file)
 
+    opened: list[logging.Handler] = [memory]
     package.addHandler(memory)
     if package.getEffectiveLevel() > logging.INFO:
         package.setLevel(logging.INFO)
     try:
         yield open_log
     finally:
-        package.removeHandler(memory)
         package.setLevel(level)
-        if memory.target is not None:
-            memory.target.close()
-        memory.close()
+        for handler in opened:
+            package.removeHandler(handler)
+            handler.close()

@@ -180,7 +180,8 @@ class TextJob(Job):
             skip_malformed=self.data.skip_malformed,
         )
 
-    # --- the network
+    def examples(self, split: Any) -> list:
+        return split.examples
 
     def settings(self, config: BertConfig, base: Optional[list[str]]) -> dict[str, Any]:
         data, task = self.data, self.task
@@ -206,9 +207,6 @@ class TextJob(Job):
             'batch_size': data.dev_batch_size,
             'base': base,
         }
-
-    def examples(self, split: Any) -> list:
-        return split.examples
 
     def training_data(self, model: TaskModel, pipeline: Any, seed: int, ctx: Any) -> SequenceData:
         data, examples = self.data, self.splits['train'].examples
@@ -248,9 +246,8 @@ class TextJob(Job):
 
     def _predict(self, pipeline, name, split):
         """The results of the examples, and how many of them were cut."""
-        inputs = text_files.inputs_of(split.examples)
-        with progress_bar(name, len(inputs)) as bar:
-            stream = pipeline.stream(inputs, progress=bar.update)
+        with progress_bar(name, len(split.examples)) as bar:
+            stream = pipeline.stream(text_files.inputs_of(split.examples), progress=bar.update)
             return list(stream), stream.num_cut
 
     def _predictions(self, results):

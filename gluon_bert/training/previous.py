@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 
 class Previous(NamedTuple):
-    """What an output folder has of an earlier run, of which one is to be used.
+    """The earlier run in an output folder, as far as it is to be used.
 
     ``state`` is that of an unfinished run to continue, ``record`` the result of a finished one to
     give back; with neither, a run begins anew. ``stale`` names the files of the earlier run that a

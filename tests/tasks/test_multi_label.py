@@ -9,6 +9,8 @@ from sklearn import metrics as sklearn_metrics
 
 import gluon_bert as gb
 from gluon_bert.cli import main
+from gluon_bert.metrics.multi_label import evaluate_label_sets
+from gluon_bert.pipelines.multi_label import MultiLabelPipeline
 from gluon_bert.tasks.evaluation import read_dev
 
 ANIMALS, ACTIONS = ('cat', 'dog'), ('sleeps', 'barks')
@@ -80,6 +82,38 @@ def test_the_folder_has_thresholds_report_and_predictions(trained, tables, capsy
     assert main(['predict', str(folder), text, '--top_k', '2']) == 0
     row = json.loads(capsys.readouterr().out)
     assert row['labels'] == loaded(text).labels and len(row['probabilities']) == 2
+
+
+def test_the_dev_set_is_predicted_once_for_thresholds_and_report(
+    tiny_folder,  # noqa: F811
+    tables,
+    monkeypatch,
+):
+    source, _ = tiny_folder()
+    calls, stream = [], MultiLabelPipeline.stream
+
+    def counted(pipeline, inputs, **options):
+        calls.append(len(inputs))
+        return stream(pipeline, inputs, **options)
+
+    monkeypatch.setattr(MultiLabelPipeline, 'stream', counted)
+    done = gb.finetune(
+        'multi-label-classification', source, train=tables / 'train.csv', dev=tables / 'dev.csv',
+        test=tables / 'train.csv', output_dir=tables / 'out', epochs=2, max_len=16,
+    )  # fmt: skip
+    assert calls == [40, 40, 40, 96]  # two epochs, then the thresholds, the test set
+    split = read_dev(done.pipeline, tables / 'dev.csv')
+    expected = evaluate_label_sets(
+        ['micro_f1'],
+        np.array(split.answers),
+        np.array(
+            [
+                [name in row.labels for name in done.pipeline.labels]
+                for row in done.pipeline(split.inputs)
+            ]
+        ).astype(int),
+    )
+    assert done.metrics['dev']['micro_f1'] == expected['micro_f1']
 
 
 def test_labels_reach_their_thresholds(tiny_pipeline):  # noqa: F811

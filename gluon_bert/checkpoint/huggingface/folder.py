@@ -10,13 +10,13 @@ from __future__ import annotations
 import json
 import logging
 import os
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Mapping
 
 import numpy as np
 
+from ..._internal.files import staging_folder
 from ..._internal.types import PathLike
 from ...data import read_max_tokens, read_tokenizer
 from ...families import FAMILIES
@@ -174,8 +174,8 @@ def write_huggingface(checkpoint: Checkpoint, folder: PathLike) -> None:
     except ValueError as error:
         raise ValueError(f'{checkpoint.source or "checkpoint"}: {error}') from None
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f'.{folder.name}.', dir=folder.parent) as temporary:
-        whole = Path(temporary) / 'folder'
+    with staging_folder(folder) as temporary:
+        whole = temporary / 'folder'
         whole.mkdir()
         (whole / 'config.json').write_text(json.dumps(config, indent=2) + '\n', encoding='utf-8')
         if checkpoint.tokenizer is not None:
