@@ -92,9 +92,9 @@ def test_the_dev_set_is_predicted_once_for_thresholds_and_report(
     source, _ = tiny_folder()
     calls, stream = [], MultiLabelPipeline.stream
 
-    def counted(pipeline, inputs, **options):
+    def counted(pipeline, inputs, *options, **more):
         calls.append(len(inputs))
-        return stream(pipeline, inputs, **options)
+        return stream(pipeline, inputs, *options, **more)
 
     monkeypatch.setattr(MultiLabelPipeline, 'stream', counted)
     done = gb.finetune(
