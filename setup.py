@@ -96,6 +96,7 @@ setup(
     ],
     entry_points={'console_scripts': ['gluon-bert = gluon_bert.cli:main']},
     extras_require={
+        'onnx': ['onnx>=1.15,<2'],
         'parquet': ['pyarrow>=14,<20'],
         'sentencepiece': ['sentencepiece>=0.2.2,<1'],
         'test': [
@@ -114,7 +115,12 @@ setup(
             'sphinx-copybutton>=0.5.2,<1',
         ],
         'tensorflow': ['tensorflow-cpu>=2.14,<2.18'],  # in an environment of its own
-        'peers': ['torch>=2.2,<3', 'transformers>=4.40,<6'],
+        'peers': [
+            'torch>=2.2,<3',
+            'transformers>=4.40,<6',
+            'onnx>=1.15,<2',
+            'onnxruntime>=1.17,<2',
+        ],
         'bench': [
             'torch>=2.2,<3',
             'transformers>=4.40,<6',

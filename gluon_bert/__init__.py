@@ -46,6 +46,7 @@ _ROOMS = (
     'checkpoint',
     'config',
     'data',
+    'export',
     'inference',
     'kernels',
     'metrics',

@@ -32,6 +32,7 @@ GROUPS = {
     },
     'checkpoints': {
         'convert': ('convert', 'convert a checkpoint to another format'),
+        'export': ('export', 'export a model to another runtime, such as ONNX'),
         'verify': ('verify', 'verify a file against its row, or compare two checkpoints'),
     },
     'shell': {'completion': ('completion', 'print what makes a shell complete commands')},

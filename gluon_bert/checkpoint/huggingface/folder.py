@@ -20,7 +20,7 @@ from ..._internal.files import staging_folder
 from ..._internal.types import PathLike
 from ...data import read_max_tokens, read_tokenizer
 from ...families import FAMILIES
-from ..arrays import Arrays, shape_of, with_arrays, with_names
+from ..arrays import Arrays, shape_of, with_names
 from ..names import layer_numbers
 from ..schema import Checkpoint
 from ..task_file import join_task, write_task_file
@@ -28,6 +28,7 @@ from ..tensor_file import join_names, printable
 from ..wrappers import without_wrapper
 from .check import all_names, check_names, check_network, count_classes, layer_of
 from .config import config_values, read_config
+from .embedding_tables import POSITIONS, TOKEN_TYPES, with_token_type, with_zeros, without_rows
 from .name_maps import FAMILY_PREFIXES, NAME_MAPS, WORD_EMBEDDING
 from .names import find_heads, find_names, is_buffer
 from .safetensors_file import SafetensorsFile, open_sharded, write_safetensors
@@ -43,7 +44,6 @@ _FILES = (
     'pytorch_model.bin.index.json',
 )
 _FLOATS = ('F64', 'F32', 'F16', 'BF16')
-_TOKEN_TYPES, _POSITIONS = 'token_type_embed.0.weight', 'encoder.position_weight'
 _ROWS = 4096  # compared at a time
 
 
@@ -142,10 +142,10 @@ def huggingface_arrays(
             )
     known = {*names.values(), *copies}
     _warn_left_out([name for name in tensors if name not in known and not is_buffer(name, family)])
-    if _TOKEN_TYPES in names and _adds_nothing(tensors, names[_TOKEN_TYPES]):
-        del names[_TOKEN_TYPES]
-    if FAMILIES[family].positions_follow_padding and _POSITIONS in names:
-        return _without_rows(with_names(tensors, names), _POSITIONS, padding_id + 1)
+    if TOKEN_TYPES in names and _adds_nothing(tensors, names[TOKEN_TYPES]):
+        del names[TOKEN_TYPES]
+    if FAMILIES[family].positions_follow_padding and POSITIONS in names:
+        return without_rows(with_names(tensors, names), POSITIONS, padding_id + 1)
     return with_names(tensors, names)
 
 
@@ -169,21 +169,45 @@ def write_huggingface(checkpoint: Checkpoint, folder: PathLike) -> None:
     folder = Path(os.path.abspath(folder))
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise FileExistsError(f'{folder}: is there already; give another name or remove it')
-    try:
-        tensors, config = _to_huggingface(checkpoint)
-    except ValueError as error:
-        raise ValueError(f'{checkpoint.source or "checkpoint"}: {error}') from None
     folder.parent.mkdir(parents=True, exist_ok=True)
     with staging_folder(folder) as temporary:
         whole = temporary / 'folder'
         whole.mkdir()
-        (whole / 'config.json').write_text(json.dumps(config, indent=2) + '\n', encoding='utf-8')
-        if checkpoint.tokenizer is not None:
-            _save_tokenizer(checkpoint, whole)
+        tensors = describe_huggingface(checkpoint, whole)
         write_safetensors(whole / _FILES[0], tensors, metadata={'format': 'pt'})
         if checkpoint.task is not None:
             write_task_file(whole, checkpoint.task, checkpoint.config, _FILES[0])
         os.replace(whole, folder)
+
+
+def describe_huggingface(checkpoint: Checkpoint, folder: PathLike) -> Arrays:
+    """Write config.json and the files of the tokenizer, all but the arrays.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+    folder : str or Path
+        Must exist.
+
+    Returns
+    -------
+    Arrays
+        Those of the checkpoint by transformers' names.
+
+    Raises
+    ------
+    ValueError
+        If transformers has no such network, or an array is missing.
+    """
+    folder = Path(folder)
+    try:
+        tensors, config = _to_huggingface(checkpoint)
+    except ValueError as error:
+        raise ValueError(f'{checkpoint.source or "checkpoint"}: {error}') from None
+    (folder / 'config.json').write_text(json.dumps(config, indent=2) + '\n', encoding='utf-8')
+    if checkpoint.tokenizer is not None:
+        _save_tokenizer(checkpoint, folder)
+    return tensors
 
 
 def _find_file(path):
@@ -206,7 +230,7 @@ def _to_checkpoint(tensors, described):
     family, config = described.family, described.config
     num_classes, labels = described.num_classes, described.labels
     arrays = huggingface_arrays(tensors, family, described.architecture, described.padding_id)
-    if config.num_token_types == 1 and _TOKEN_TYPES not in arrays:
+    if config.num_token_types == 1 and TOKEN_TYPES not in arrays:
         config = replace(config, num_token_types=0)
     checkpoint = Checkpoint(arrays, config, family)
     if described.architecture.endswith('ForMultipleChoice'):
@@ -254,10 +278,10 @@ def _to_huggingface(checkpoint):
         checkpoint.dropout,
     )
     if FAMILIES[family].positions_follow_padding:
-        arrays = _with_zeros(arrays, _POSITIONS, values['pad_token_id'] + 1)
+        arrays = with_zeros(arrays, POSITIONS, values['pad_token_id'] + 1)
     if FAMILIES[family].needs_token_types and not config.num_token_types:
-        names[_TOKEN_TYPES] = all_names(family, config, checkpoint.heads)[_TOKEN_TYPES]
-        arrays = _with_token_type(arrays)
+        names[TOKEN_TYPES] = all_names(family, config, checkpoint.heads)[TOKEN_TYPES]
+        arrays = with_token_type(arrays)
     return with_names(arrays, {theirs: name for name, theirs in names.items()}), values
 
 
@@ -312,33 +336,6 @@ def _equal(tensors, first, second):
 
 def _adds_nothing(tensors, name):
     return shape_of(tensors, name)[:1] == (1,) and not tensors[name].any()
-
-
-def _without_rows(arrays, name, count):
-    """The same arrays, one without its first rows."""
-    first, *others = shape_of(arrays, name) or (0,)
-    return with_arrays(
-        arrays, {name: ((max(0, first - count), *others), lambda: arrays[name][count:])}
-    )
-
-
-def _with_zeros(arrays, name, count):
-    """The same arrays, one with rows of zeros in front of it."""
-    first, *others = shape_of(arrays, name)
-
-    def read():
-        array = arrays[name]
-        return np.concatenate([np.zeros((count, *others), array.dtype), array])
-
-    return with_arrays(arrays, {name: ((first + count, *others), read)})
-
-
-def _with_token_type(arrays):
-    """The same arrays, and a token type embedding of one row of zeros."""
-    shape = (1, *shape_of(arrays, _POSITIONS)[1:])
-    return with_arrays(
-        arrays, {_TOKEN_TYPES: (shape, lambda: np.zeros(shape, arrays[_POSITIONS].dtype))}
-    )
 
 
 def _warn_left_out(names):

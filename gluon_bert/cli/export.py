@@ -1,0 +1,75 @@
+"""Export a model to the format of another runtime.
+
+MODEL is a fine-tuned folder, a checkpoint or a model of the zoo. onnx writes a folder in the layout
+of optimum and transformers.js; symbol MXNet's symbol and parameters; huggingface a folder that
+transformers opens. What a format has no place for, such as windows, thresholds and the transitions
+of a CRF, is written to settings.json beside it.
+
+examples:
+  gluon-bert export output/sample --to onnx sample_onnx
+  gluon-bert export bert_6_384_12/all_minilm_l6_v2 --to onnx vectors --pooling mean
+  gluon-bert export output/sample --to symbol sample_symbol --probabilities
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from ..export import EXPORTS, export
+from .models import add_config_arguments, read_model
+from .output import note, say, size_text
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument('model', metavar='MODEL', help='a folder, a checkpoint or NAME/DATASET')
+    parser.add_argument('out', metavar='OUT', type=Path, help='a folder that is not there yet')
+    parser.add_argument(
+        '--to',
+        required=True,
+        choices=EXPORTS,
+        help='; '.join(f'{name}: {row.meaning}' for name, row in EXPORTS.items()),
+    )
+    parser.add_argument('--root', help="folder of the zoo's cache")
+    add_config_arguments(parser)
+    onnx = parser.add_argument_group('onnx')
+    onnx.add_argument('--head', help='masked_lm, next_sentence, or none for the encoder alone')
+    onnx.add_argument('--opset', type=int, help='version of the operators (default: 14)')
+    onnx.add_argument(
+        '--dtype', choices=('float32', 'float16'), help='of the stored weights (default: float32)'
+    )
+    onnx.add_argument('--pooling', choices=('mean', 'cls'), help='also give a vector for each text')
+    onnx.add_argument(
+        '--no_normalize',
+        dest='normalize',
+        action='store_false',
+        default=None,
+        help='do not scale these vectors to length 1',
+    )
+    symbol = parser.add_argument_group('symbol')
+    symbol.add_argument(
+        '--probabilities',
+        action='store_true',
+        default=None,
+        help='give probabilities of classes instead of scores',
+    )
+
+
+def run(args: Namespace) -> int:
+    """Run the subcommand."""
+    target = args.out.expanduser()
+    names = {name for row in EXPORTS.values() for name in row.options}
+    options = {
+        name: getattr(args, name) for name in sorted(names) if getattr(args, name) is not None
+    }
+    checkpoint = read_model([args.model]).checkpoint(args.root, args.config, args.num_heads)
+    try:
+        export(checkpoint, target, args.to, options)
+    except ImportError as error:
+        raise ValueError(str(error)) from None
+    for path in sorted(path for path in target.rglob('*') if path.is_file()):
+        say(f'{path}: {size_text(path.stat().st_size)}')
+    if (target / 'settings.json').is_file():
+        note(f'{args.to} has no place for labels and settings: settings.json has them')
+    return 0

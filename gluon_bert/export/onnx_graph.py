@@ -1,0 +1,224 @@
+"""A BERT as a graph of ONNX operators: the maths of modeling/layers.py and modeling/heads.py again.
+
+Weights stand in the graph by the common names of :mod:`gluon_bert.checkpoint.names`. Inputs and
+outputs have transformers' names, and the same number of dimensions. Letters in shapes: N sequences,
+T tokens, C units, H heads, D = C / H, E width of the embeddings, K classes, V words.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, List, Mapping, Optional, Sequence, Tuple
+
+import numpy as np
+
+from ..config import BertConfig
+
+OPSETS = (13, 21)
+"""The oldest and the newest version of the operators that a graph can be written in."""
+
+MASKED = -1e9  # as in modeling/layers.py
+_CELL = 'encoder.transformer_cells.'
+
+
+class Graph:
+    """Nodes, weights and outputs of a graph in the making.
+
+    Parameters
+    ----------
+    arrays : mapping of str to numpy.ndarray
+        The network's weights by common names; one is read when it is used.
+    opset : int
+    dtype : numpy dtype
+        Of the stored weights, float32 or float16; the graph computes in float32.
+    """
+
+    def __init__(
+        self, arrays: Mapping[str, np.ndarray], opset: int, dtype: Any = np.float32
+    ) -> None:
+        self.nodes: List[Any] = []
+        self.weights: List[Any] = []
+        self.outputs: List[Tuple[str, Sequence[Any]]] = []
+        self._arrays, self._opset, self._dtype = arrays, opset, np.dtype(dtype)
+        self._values: dict = {}
+
+    def op(self, kind: str, *inputs: str, output: Optional[str] = None, **attributes: Any) -> str:
+        """Add a node and return the name of its output."""
+        from onnx import helper
+
+        output = output or f'{kind}_{len(self.nodes)}'
+        self.nodes.append(helper.make_node(kind, list(inputs), [output], **attributes))
+        return output
+
+    def constant(self, value: Any, dtype: Any = np.float32) -> str:
+        """Store a number or a short list of numbers."""
+        name = f'constant_{value}_{np.dtype(dtype)}'.replace(' ', '')
+        return self._stored(name, lambda: np.array(value, dtype))
+
+    def weight(self, name: str, transposed: bool = False) -> str:
+        """Store a weight of the network, and widen it where the file has float16."""
+        stored = self._stored(
+            f'{name}.T' if transposed else name,
+            lambda: (self._arrays[name].T if transposed else self._arrays[name]).astype(
+                self._dtype
+            ),
+        )
+        if self._dtype == np.float32:
+            return stored
+        if (name, transposed) not in self._values:
+            self._values[name, transposed] = self.op('Cast', stored, to=_float32())
+        return self._values[name, transposed]
+
+    def has(self, name: str) -> bool:
+        """Tell whether the network has a weight."""
+        return name in self._arrays
+
+    def give(self, name: str, value: str, shape: Sequence[Any]) -> None:
+        """Make a value an output of the graph."""
+        self.op('Identity', value, output=name)
+        self.outputs.append((name, shape))
+
+    def _stored(self, name, make):
+        from onnx import numpy_helper
+
+        if name not in self._values:
+            self._values[name] = name
+            self.weights.append(numpy_helper.from_array(np.array(make(), order='C'), name))
+        return name
+
+    def dense(self, x: str, name: str) -> str:
+        """x W' + b, (..., in) -> (..., out)."""
+        product = self.op('MatMul', x, self.weight(f'{name}.weight', transposed=True))
+        return self.op('Add', product, self.weight(f'{name}.bias'))
+
+    def norm(self, x: str, name: str, epsilon: float) -> str:
+        """Layer normalisation over the last axis (Ba et al., 2016)."""
+        gamma, beta = self.weight(f'{name}.gamma'), self.weight(f'{name}.beta')
+        if self._opset >= 17:
+            return self.op('LayerNormalization', x, gamma, beta, axis=-1, epsilon=epsilon)
+        centred = self.op('Sub', x, self.reduce('ReduceMean', x, -1))
+        variance = self.reduce('ReduceMean', self.op('Mul', centred, centred), -1)
+        deviation = self.op('Sqrt', self.op('Add', variance, self.constant(epsilon)))
+        return self.op('Add', self.op('Mul', self.op('Div', centred, deviation), gamma), beta)
+
+    def reduce(self, kind: str, x: str, axis: int) -> str:
+        """Reduce an axis, which is kept with length 1."""
+        # ReduceSum takes its axes as an input since version 13, the others since 18.
+        if kind == 'ReduceSum' or self._opset >= 18:
+            return self.op(kind, x, self.constant([axis], np.int64), keepdims=1)
+        return self.op(kind, x, axes=[axis], keepdims=1)
+
+    def activation(self, x: str, name: str) -> str:
+        """An activation of the configuration."""
+        return _ACTIVATIONS[name](self, x)
+
+    def gelu(self, x: str) -> str:
+        """x / 2 (1 + erf(x / sqrt 2)) (Hendrycks and Gimpel, 2016, section 2)."""
+        erf = self.op('Erf', self.op('Mul', x, self.constant(math.sqrt(0.5))))
+        return self._half(x, self.op('Add', erf, self.constant(1.0)))
+
+    def gelu_tanh(self, x: str) -> str:
+        """The approximation of gelu with tanh."""
+        cubed = self.op('Mul', self.op('Mul', x, x), x)
+        inner = self.op('Add', x, self.op('Mul', cubed, self.constant(0.044715)))
+        tanh = self.op('Tanh', self.op('Mul', inner, self.constant(math.sqrt(2 / math.pi))))
+        return self._half(x, self.op('Add', tanh, self.constant(1.0)))
+
+    def _half(self, x, factor):
+        return self.op('Mul', self.op('Mul', x, factor), self.constant(0.5))
+
+
+_ACTIVATIONS = {
+    'gelu': Graph.gelu,
+    'gelu_tanh': Graph.gelu_tanh,
+    'relu': lambda graph, x: graph.op('Relu', x),
+    'tanh': lambda graph, x: graph.op('Tanh', x),
+}
+
+
+def inputs_of(config: BertConfig) -> List[str]:
+    """List the graph's inputs, each int64 of shape (N, T)."""
+    return ['input_ids', 'attention_mask'] + ['token_type_ids'] * bool(config.num_token_types)
+
+
+def add_encoder(graph: Graph, config: BertConfig) -> str:
+    """Add the embeddings and all layers; return the encodings, (N, T, C)."""
+    hidden = _embeddings(graph, config)
+    valid = graph.op('Cast', 'attention_mask', to=_float32())  # (N, T)
+    padded = graph.op('Sub', graph.constant(1.0), valid)
+    mask = graph.op(
+        'Unsqueeze',
+        graph.op('Mul', padded, graph.constant(MASKED)),
+        graph.constant([1, 2], np.int64),
+    )  # (N, 1, 1, T)
+    for number in range(config.num_layers):
+        cell = f'{_CELL}{0 if config.share_layers else number}.'
+        hidden = _layer(graph, config, cell, hidden, mask)
+    return hidden
+
+
+def _embeddings(graph, config):
+    axis = graph.constant([0], np.int64)
+    length = graph.op(
+        'Slice', graph.op('Shape', 'input_ids'), graph.constant([1], np.int64),
+        graph.constant([2], np.int64),
+    )  # fmt: skip
+    hidden = graph.op(
+        'Add',
+        graph.op('Gather', graph.weight('word_embed.0.weight'), 'input_ids'),
+        graph.op('Slice', graph.weight('encoder.position_weight'), axis, length, axis),
+    )
+    if config.num_token_types:
+        table = graph.weight('token_type_embed.0.weight')
+        hidden = graph.op('Add', hidden, graph.op('Gather', table, 'token_type_ids'))
+    hidden = graph.norm(hidden, 'encoder.layer_norm', config.layer_norm_eps)  # (N, T, E)
+    return graph.dense(hidden, 'embed_project') if config.embedding_units else hidden
+
+
+def _layer(graph, config, cell, hidden, mask):
+    attended = graph.dense(_attention(graph, config, cell, hidden, mask), f'{cell}proj')
+    hidden = graph.norm(
+        graph.op('Add', hidden, attended), f'{cell}layer_norm', config.layer_norm_eps
+    )
+    inner = graph.activation(graph.dense(hidden, f'{cell}ffn.ffn_1'), config.activation)
+    transformed = graph.dense(inner, f'{cell}ffn.ffn_2')
+    return graph.norm(
+        graph.op('Add', hidden, transformed), f'{cell}ffn.layer_norm', config.layer_norm_eps
+    )
+
+
+def _attention(graph, config, cell, hidden, mask):
+    """Vaswani et al. (2017), section 3.2.2: (N, T, C)."""
+    units, heads = config.units, config.num_heads
+    by_head = graph.constant([0, 0, heads, units // heads], np.int64)
+
+    def part(name, order):
+        projected = graph.dense(hidden, f'{cell}attention_cell.proj_{name}')
+        return graph.op('Transpose', graph.op('Reshape', projected, by_head), perm=order)
+
+    query, value = part('query', [0, 2, 1, 3]), part('value', [0, 2, 1, 3])  # (N, H, T, D)
+    scores = graph.op('MatMul', query, part('key', [0, 2, 3, 1]))  # (N, H, T, T)
+    scores = graph.op('Mul', scores, graph.constant(1 / math.sqrt(units // heads)))
+    weights = graph.op('Softmax', graph.op('Add', scores, mask), axis=-1)
+    context = graph.op('Transpose', graph.op('MatMul', weights, value), perm=[0, 2, 1, 3])
+    return graph.op('Reshape', context, graph.constant([0, 0, units], np.int64))
+
+
+def add_pooler(graph: Graph, config: BertConfig, sequence: str) -> str:
+    """Add the dense layer on the first token; return the pooled vectors, (N, C)."""
+    first = graph.op('Gather', sequence, graph.constant(0, np.int64), axis=1)
+    return graph.activation(graph.dense(first, 'pooler'), config.pooler_activation)
+
+
+def add_masked_lm(graph: Graph, config: BertConfig, sequence: str) -> str:
+    """Add the scores of all words at all tokens, (N, T, V)."""
+    hidden = graph.activation(graph.dense(sequence, 'decoder.0'), config.activation)
+    hidden = graph.norm(hidden, 'decoder.2', config.layer_norm_eps)
+    scores = graph.op('MatMul', hidden, graph.weight('word_embed.0.weight', transposed=True))
+    return graph.op('Add', scores, graph.weight('decoder.3.bias'))
+
+
+def _float32():
+    from onnx import TensorProto
+
+    return TensorProto.FLOAT

@@ -1,0 +1,86 @@
+"""Networks as MXNet's symbol and parameters, for its C, Java, Scala and other interfaces."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import mxnet as mx
+from mxnet.gluon import HybridBlock
+
+from .._internal.types import PathLike
+from ..checkpoint.schema import Checkpoint
+from ..modeling.build import build_network
+from .folder import new_folder, without_crf, write_settings
+
+NAME = 'bert'
+
+
+class Probabilities(HybridBlock):
+    """A network whose scores become probabilities.
+
+    Parameters
+    ----------
+    network : HybridBlock
+        With scores of classes on the last axis.
+    is_multi_label : bool
+        Whether each class has a probability of its own.
+    """
+
+    def __init__(self, network: HybridBlock, is_multi_label: bool, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._is_multi_label = is_multi_label
+        with self.name_scope():
+            self.network = network
+
+    def hybrid_forward(self, F: Any, inputs: Any, token_types: Any, valid_length: Any) -> Any:
+        scores = self.network(inputs, token_types, valid_length)
+        return F.sigmoid(scores) if self._is_multi_label else F.softmax(scores, axis=-1)
+
+
+def write_symbol(checkpoint: Checkpoint, folder: PathLike, probabilities: bool = False) -> None:
+    """Write ``bert-symbol.json`` and ``bert-0000.params``, with a vocabulary for DJL beside them.
+
+    :meth:`mxnet.gluon.SymbolBlock.imports` and MXNet's C interface read them. The inputs are
+    ``data0``, token ids (N, T); ``data1``, token types (N, T); and ``data2``, valid lengths (N,);
+    float32, with N and T free. The output is that of the
+    network: sequence and pooled vectors of an encoder, scores of a fine-tuned one.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+    folder : str or Path
+        Made here; it appears when it is whole.
+    probabilities : bool
+        Give the probabilities of classes instead of scores.
+
+    Raises
+    ------
+    FileExistsError
+        If the folder is there already and not empty.
+    ValueError
+        If probabilities are asked of a network without classes.
+    """
+    # The transitions of a CRF are no part of the graph.
+    network = build_network(without_crf(checkpoint))
+    if probabilities:
+        if 'classifier' not in checkpoint.heads or checkpoint.problem_type == 'regression':
+            raise ValueError(
+                'probabilities are those of classes: this network is no classifier of texts'
+            )
+        network = Probabilities(network, checkpoint.problem_type.startswith('multi_label'))
+        network.hybridize()
+    tokens = mx.nd.zeros((1, 3))
+    arguments = [tokens, mx.nd.zeros_like(tokens), mx.nd.array([3])]
+    if 'masked_lm' in checkpoint.heads:
+        arguments.append(mx.nd.zeros((1, 1)))
+    network(*arguments)  # which makes the graph
+    with new_folder(folder) as whole:
+        network.export(str(whole / NAME))
+        write_settings(checkpoint, whole)
+        if checkpoint.tokenizer is not None:
+            checkpoint.tokenizer.save(whole)
+            tokens = checkpoint.tokenizer.vocab.idx_to_token
+            text = json.dumps({'token_to_idx': {token: n for n, token in enumerate(tokens)},
+                               'idx_to_token': tokens}, ensure_ascii=False)  # fmt: skip
+            (whole / 'vocab.json').write_text(text, encoding='utf-8')
