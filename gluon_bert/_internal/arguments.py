@@ -17,7 +17,7 @@ class Parser(argparse.ArgumentParser):
     is reported in one line.
     """
 
-    def parse_known_args(  # type: ignore[override]
+    def parse_known_args(
         self, args: Optional[Iterable[str]] = None, namespace: Any = None
     ) -> tuple[Any, list[str]]:
         """Parse the arguments; an unknown flag is an error, in a subcommand too."""

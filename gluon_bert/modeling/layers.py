@@ -25,17 +25,17 @@ MASKED = -1e9
 def dense(units: int, in_units: int, activation: Optional[str] = None) -> nn.Dense:
     """Make a dense layer on the last axis, (..., in_units) -> (..., units)."""
     # MXNet's dense layer has no GELU, and its ReLU makes 0 of NaN.
-    is_apart = activation in ACTIVATIONS
+    apart = activation if activation in ACTIVATIONS else None
     layer = nn.Dense(
         units,
         in_units=in_units,
-        activation=None if is_apart else activation,
+        activation=None if apart else activation,
         flatten=False,
         weight_initializer=INITIALIZER,
     )
-    if is_apart:
+    if apart is not None:
         with layer.name_scope():
-            layer.act = Activation(activation)
+            layer.act = Activation(apart)
     return layer
 
 

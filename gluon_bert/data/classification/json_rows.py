@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from typing import Any, Optional
 
 from ..._internal.json import parse_json
@@ -21,7 +21,7 @@ _BEGINS_ARRAY = re.compile(rb'(\xef\xbb\xbf)?[ \t\r\n]*\[')
 _SCAN = json.JSONDecoder()
 
 
-def json_rows(path: PathLike) -> Iterator[tuple[int, Line]]:
+def json_rows(path: PathLike) -> Generator[tuple[int, Line], None, None]:
     """Read the texts of the objects of a file, with the numbers of the lines they begin in."""
     with open(path, 'rb') as file:
         is_array = _BEGINS_ARRAY.match(file.read(256)) is not None

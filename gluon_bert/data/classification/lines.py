@@ -6,8 +6,8 @@ import codecs
 import io
 import itertools
 import math
-from collections.abc import Iterable, Iterator
-from typing import BinaryIO, Union
+from collections.abc import Generator, Iterable, Iterator
+from typing import BinaryIO, TypeVar, Union
 
 from ..._internal.types import PathLike
 
@@ -33,6 +33,7 @@ class MalformedRow(ValueError):
 
 
 Line = Union[str, MalformedRow]
+AnyLine = TypeVar('AnyLine', bound=Line)
 
 
 def read_lines(path: PathLike, max_bytes: float = MAX_FILE) -> Iterator[tuple[int, str]]:
@@ -73,7 +74,7 @@ def lines_of(
         yield number, without_end(line)
 
 
-def checked_lines(path: PathLike) -> Iterator[tuple[int, Line]]:
+def checked_lines(path: PathLike) -> Generator[tuple[int, Line], None, None]:
     """Read lines with their ends; a malformed one is yielded as its error, and reading goes on."""
     with open(path, 'rb') as file:
         yield from _whole_lines(file, path, MAX_FILE)
@@ -85,7 +86,9 @@ def without_end(line: str) -> str:
     return line[:-1] if line.endswith('\r') else line
 
 
-def drop_trailing_blanks(lines: Iterable[tuple[int, Line]]) -> Iterator[tuple[int, Line]]:
+def drop_trailing_blanks(
+    lines: Iterable[tuple[int, AnyLine]],
+) -> Iterator[tuple[int, Union[AnyLine, str]]]:
     """Drop the empty lines at the end of the file."""
     first = None  # of the empty lines just passed
     for number, line in lines:
@@ -93,7 +96,8 @@ def drop_trailing_blanks(lines: Iterable[tuple[int, Line]]) -> Iterator[tuple[in
             first = first or number
             continue
         if first:
-            yield from ((blank, '') for blank in range(first, number))
+            for blank in range(first, number):
+                yield blank, ''
             first = None
         yield number, line
 

@@ -69,7 +69,9 @@ def closed_on_error(rows: Any) -> Iterator[None]:
         raise
 
 
-def read_header(path: PathLike, rows: Iterator[tuple[int, list[str]]]) -> list[str]:
+def read_header(
+    path: PathLike, rows: Iterator[tuple[int, Union[list[str], MalformedRow]]]
+) -> list[str]:
     """Read the column names in the first row.
 
     Raises
