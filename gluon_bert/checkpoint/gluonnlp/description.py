@@ -124,6 +124,11 @@ def read_description(path: PathLike) -> Description:
         return _read_ours(path, content)
     if 'units' in content:
         return Description(path, _config(path, content))
+    if not {'model_type', 'hidden_size', 'dim'} & {*content}:
+        raise ValueError(
+            f'{path}: states no configuration of a network: it has none of config, units, '
+            'hidden_size, model_type'
+        )
     # Google's has no model_type; its keys are those of transformers' BERT.
     theirs = read_config(path, array_names=('bert.embeddings',))
     return Description(
