@@ -5,6 +5,7 @@ A checkpoint of any format is read into a :class:`Checkpoint` and written from o
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any, Optional
 
@@ -14,6 +15,8 @@ from .task_file import has_task, read_task_file
 from .tensor_file import printable
 
 __all__ = ['FORMATS', 'Checkpoint', 'find_format', 'read_checkpoint', 'write_checkpoint']
+
+logger = logging.getLogger(__name__)
 
 FORMATS = ('gluonnlp', 'huggingface', 'tensorflow')
 
@@ -38,7 +41,7 @@ def find_format(path: PathLike) -> str:
     ValueError
         If nothing there is a checkpoint, or files of several formats are.
     """
-    place = _named_by_task(Path(path))
+    place = _place_of(Path(path))
     if place.is_dir():
         names = [file.name for file in place.iterdir()]
         formats = {_format_of(name) for name in names} - {None}
@@ -83,7 +86,7 @@ def read_checkpoint(path: PathLike, **options: Any) -> Checkpoint:
     FileNotFoundError, ValueError
         If there is none, or it is damaged or of an unknown kind.
     """
-    name, path = find_format(path), _named_by_task(Path(path))
+    name, path = find_format(path), _place_of(Path(path))
     if name == 'gluonnlp':
         from .gluonnlp.files import read_gluonnlp
 
@@ -118,6 +121,12 @@ def write_checkpoint(checkpoint: Checkpoint, path: PathLike, format: Optional[st
         format = 'gluonnlp' if str(path).endswith('.params') else 'huggingface'
     if format not in FORMATS:
         raise ValueError(f'format={format!r}: expected one of {FORMATS}')
+    if format != 'huggingface' and checkpoint.sentence is not None:
+        logger.warning(
+            "%s: left out: pooling, length and modules of the sentence model; only Hugging Face's "
+            'format has a place for them',
+            path,
+        )
     if format == 'gluonnlp':
         from .gluonnlp.files import write_gluonnlp
 
@@ -132,8 +141,12 @@ def write_checkpoint(checkpoint: Checkpoint, path: PathLike, format: Optional[st
         write_tensorflow(checkpoint, path)
 
 
-def _named_by_task(path):
-    """The parameters that the task.json of a folder names; other paths as they are."""
+def _place_of(path):
+    """The checkpoint of a folder: what its task.json or modules.json names; else the path."""
+    from .huggingface.sentence_files import transformer_folder
+
+    if path.is_dir():
+        path = transformer_folder(path)
     if path.is_dir() and has_task(path):
         described = read_task_file(path)
         path = described.parameters

@@ -11,6 +11,7 @@ import numpy as np
 from ..config import BertConfig
 from ..families import DEFAULT_FAMILY, FAMILIES
 from .names import HEADS
+from .sentence import SentenceSettings
 
 PROBLEM_TYPES = ('regression', 'single_label_classification', 'multi_label_classification')
 
@@ -45,6 +46,8 @@ class Checkpoint:
     task : mapping of str to object, optional
         'task', what this package fine-tuned the network for, and the settings of
         :mod:`gluon_bert.tasks.settings`; None if another package did, or it is pre-trained only.
+    sentence : SentenceSettings, optional
+        How a sentence model pools its encodings, and what follows; None if it is none.
     """
 
     arrays: Mapping[str, np.ndarray]
@@ -57,6 +60,7 @@ class Checkpoint:
     max_tokens: Optional[int] = None
     dropout: Optional[float] = None
     task: Optional[Mapping[str, Any]] = None
+    sentence: Optional[SentenceSettings] = None
 
     def __post_init__(self):
         if self.family not in FAMILIES:

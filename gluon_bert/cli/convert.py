@@ -31,10 +31,11 @@ _REPLACEABLE = (
     *('*.index', '*.data-*', '*.meta', 'checkpoint', 'config.json', 'bert_config.json'),
     *('task.json', 'precision.json', 'vocab.txt', 'vocab.json', 'merges.txt', '*.model', '*.vocab'),
     *('tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json', 'added_tokens.json'),
+    *('modules.json', 'sentence_*_config.json', 'config_sentence_transformers.json'),
     *('spiece.model', 'generation_config.json', 'source.json'),
 )
 # Fields of a checkpoint that are read back as they were.
-_COMPARED = ('config', 'family', 'task', 'problem_type', 'head_dropout')
+_COMPARED = ('config', 'family', 'task', 'problem_type', 'head_dropout', 'sentence')
 # Endings of files that are none of OUT's formats.
 _OTHER_FILES = frozenset(
     '.onnx .bin .safetensors .pt .pth .ckpt .h5 .hdf5 .keras .pb .tflite .mlmodel .gguf .ggml '
@@ -180,7 +181,8 @@ def _refuse(targets, overwrite):
             strange = [
                 path.name
                 for path in sorted(target.iterdir())
-                if path.is_dir() or not any(map(path.match, _REPLACEABLE))
+                if not _is_module(path)
+                and (path.is_dir() or not any(map(path.match, _REPLACEABLE)))
             ]
             if strange:
                 raise ValueError(
@@ -188,6 +190,16 @@ def _refuse(targets, overwrite):
                 )
         elif target.suffix == '.json':
             _refuse_others(target)
+
+
+def _is_module(path):
+    """Tell if a path is the folder of a module of sentence-transformers."""
+    files = ('config.json', 'model.safetensors', 'pytorch_model.bin')
+    return (
+        path.is_dir()
+        and path.name.partition('_')[0].isdecimal()
+        and all(file.name in files for file in path.iterdir())
+    )
 
 
 def _refuse_others(path):
@@ -260,6 +272,8 @@ def _as_kept(checkpoint, to):
     from ..checkpoint.arrays import with_names
     from ..checkpoint.gluonnlp.files import without_single_token_type
 
+    if to != 'huggingface':
+        checkpoint = replace(checkpoint, sentence=None)
     if to != 'tensorflow':
         return without_single_token_type(checkpoint) if to == 'gluonnlp' else checkpoint
     if checkpoint.task is not None:

@@ -23,8 +23,7 @@ from ..modeling.heads import BertForPretraining, BertHead
 from ..modeling.pooling import mean_pool
 from .batches import inner_bert
 from .devices import devices_of, run_batches
-
-POOLINGS = ('mean', 'cls', 'max', 'pooler')
+from .pooling import POOLINGS, Pooling, pool_rows  # noqa: F401 (POOLINGS' home in 0.1)
 
 _TOKENS = 2048  # of a batch without padding, for each thread: enough to keep all of them busy
 
@@ -84,7 +83,7 @@ class NativeBackend:
     def outputs(
         self,
         batches: Iterable[Sequence[Features]],
-        pooling: Optional[str] = None,
+        pooling: Optional[Pooling] = None,
         positions: Optional[Positions] = None,
     ) -> Iterator[Any]:
         """Compute the outputs of batches of features, as of :meth:`.Predictor.batches`."""
@@ -94,12 +93,12 @@ class NativeBackend:
             if pooling is None:
                 yield self._outputs(packed, rows, pooled, positions)
             else:
-                yield pooled if rows is None else _POOL[pooling](packed, rows)
+                yield pooled if rows is None else pool_rows(pooling, packed, rows)
 
     def _encode(self, packed, pooling=None):
         """The encodings of the tokens, (M, C), and pooled vectors, (N, C), as they are needed."""
         if pooling is not None:
-            needed = pooling != 'pooler', pooling == 'pooler'
+            needed = not pooling.reads_pooler, pooling.reads_pooler
         elif isinstance(self._head, (BertModel, BertForPretraining)):
             needed = True, self._encoder.use_pooler
         else:
@@ -207,7 +206,7 @@ class GluonBackend:
     def outputs(
         self,
         batches: Iterable[Sequence[Features]],
-        pooling: Optional[str] = None,
+        pooling: Optional[Pooling] = None,
         positions: Optional[Positions] = None,
     ) -> Iterator[Any]:
         """Compute the outputs of batches of features, as of :meth:`.Predictor.batches`."""
@@ -224,7 +223,11 @@ class GluonBackend:
         for features, outputs in zip(batches, run_batches(run, arrays, devices)):
             lengths = [feature.valid_length for feature in features]
             others = {} if positions is None else {'masked_lm': [len(row) for row in positions]}
-            if isinstance(outputs, nd.NDArray):
+            if pooling is not None and outputs.ndim == 3:
+                none = np.zeros(0, 'int32')
+                packed = Packed(none, none, np.array(lengths, 'int32'))
+                yield pool_rows(pooling, packed, np.concatenate(_without_padding(outputs, lengths)))
+            elif isinstance(outputs, nd.NDArray):
                 yield _without_padding(outputs, lengths)
             else:
                 yield type(outputs)(
@@ -235,22 +238,27 @@ class GluonBackend:
                 )
 
     def _pool(self, pooling, inputs, token_types, lengths):
-        """NDArrays (N, T), (N, T), (N,) -> (N, C)."""
+        """NDArrays (N, T), (N, T), (N,) -> (N, C), or (N, T, C) to be pooled in NumPy."""
         run = self if self._network is self._bert else self._bert
         output = run(inputs, token_types, lengths)
-        if pooling == 'pooler':
+        if pooling.reads_pooler:
             return output.pooled
         sequence = output.sequence if isinstance(output, BertOutput) else output  # (N, T, C)
-        if pooling == 'mean':
-            return mean_pool(sequence, lengths, normalize=False)
-        if pooling == 'cls':
-            return sequence[:, 0]
-        return nd.SequenceMask(
-            sequence, lengths, use_sequence_length=True, value=-1e30, axis=1
-        ).max(axis=1)
+        on_device = _POOL.get(pooling)
+        return sequence if on_device is None else on_device(sequence, lengths)
 
 
-_POOL = {'mean': Packed.mean, 'cls': Packed.first, 'max': Packed.max}
+def _max_pool(sequence, lengths):
+    masked = nd.SequenceMask(sequence, lengths, use_sequence_length=True, value=-1e30, axis=1)
+    return masked.max(axis=1)
+
+
+# What is computed on the device.
+_POOL = {
+    Pooling(('mean',)): functools.partial(mean_pool, normalize=False),
+    Pooling(('cls',)): lambda sequence, lengths: sequence[:, 0],
+    Pooling(('max',)): _max_pool,
+}
 
 
 def _pad_positions(positions):

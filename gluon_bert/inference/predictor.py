@@ -18,8 +18,9 @@ from ..kernels import encoder
 from ..modeling.bert import BertBlock, BertModel
 from ..modeling.heads import BertHead
 from ..modeling.tagging import BertCrfTagger
-from .backends import POOLINGS, GluonBackend, NativeBackend, Positions
+from .backends import GluonBackend, NativeBackend, Positions
 from .batches import inner_bert
+from .pooling import Pooling, parse_pooling
 from .precision_file import LowPrecision
 
 _BLOCK_BYTES = 1 << 28  # of the encodings that a stream sorts together
@@ -104,6 +105,8 @@ class Predictor:
                 f'num_layers={num_layers}: expected 1 to {head.config.num_layers}, of a BertModel'
             )
         self._bert = inner_bert(head)
+        self.num_layers = num_layers
+        """The layers after which it stops; None for all."""
         self._has_pooler = self._bert.use_pooler and num_layers is None
         self._needs_positions = hasattr(head, 'masked_lm')
         scales = None
@@ -193,7 +196,10 @@ class Predictor:
         return next(self._backend.outputs([features], None, positions))
 
     def batches(
-        self, features: Sequence[Features], batch_size: int = 32, pooling: Optional[str] = None
+        self,
+        features: Sequence[Features],
+        batch_size: int = 32,
+        pooling: Optional[Union[str, Pooling]] = None,
     ) -> Iterator[tuple[np.ndarray, Any]]:
         """Compute the outputs of a list of sequences, batch by batch.
 
@@ -207,15 +213,17 @@ class Predictor:
             Sequences in a batch, where they are padded.
         pooling : str, optional
             The vector of each sequence to compute instead of the network's outputs: 'mean' over all
-            tokens; 'cls', the first token; 'max' of each unit over all tokens; 'pooler', the pooled
-            vector.
+            tokens; 'cls', the first token; 'max' of each unit over all tokens; 'mean_sqrt_len', the
+            sum divided by the square root of the length; 'weightedmean', by weights that grow with
+            the position; 'lasttoken'; several of these, such as 'cls+mean', side by side; or
+            'pooler', the pooled vector.
 
         Yields
         ------
         indices : numpy.ndarray of int
             Of the sequences of the batch.
         outputs
-            As of :meth:`batch`; with ``pooling`` a numpy.ndarray, (N, C).
+            As of :meth:`batch`; with ``pooling`` a numpy.ndarray, (N, C) for each way.
 
         Raises
         ------
@@ -223,12 +231,13 @@ class Predictor:
             If an argument or an input is out of range.
         """
         _check_positive(batch_size=batch_size)
-        self._check_pooling(pooling)
+        way = parse_pooling(pooling)
+        self._check_pooling(way)
         lengths = np.array([feature.valid_length for feature in features], 'int64')
         groups = self._backend.divide(lengths, batch_size)
         yield from zip(
             groups,
-            self._backend.outputs(([features[i] for i in indices] for indices in groups), pooling),
+            self._backend.outputs(([features[i] for i in indices] for indices in groups), way),
         )
 
     def stream(
@@ -288,9 +297,7 @@ class Predictor:
             raise ValueError(
                 'a network with a decoder of masked words needs their positions: call batch'
             )
-        if pooling not in (None, *POOLINGS):
-            raise ValueError(f'pooling={pooling!r}: expected one of {POOLINGS}')
-        if pooling == 'pooler' and not self._has_pooler:
+        if pooling is not None and pooling.reads_pooler and not self._has_pooler:
             raise ValueError("pooling='pooler': the model has no pooler")
 
 

@@ -91,6 +91,53 @@ def cosine_search(
     >>> indices.tolist(), cosines.round(3).tolist()
     ([[2, 1]], [[1.0, 0.7070000171661377]])
     """
+    return similarity_search(queries, vectors, k)
+
+
+def similarity_matrix(
+    first: np.ndarray, second: np.ndarray, similarity: str = 'cosine'
+) -> np.ndarray:
+    """Compare each of some vectors with each of others.
+
+    Parameters
+    ----------
+    first : numpy.ndarray, shape (A, C)
+    second : numpy.ndarray, shape (B, C)
+    similarity : str
+        'cosine', 'dot', or 'euclidean' or 'manhattan', of which minus the distance is given.
+
+    Returns
+    -------
+    numpy.ndarray, float32, shape (A, B)
+
+    Raises
+    ------
+    ValueError
+        If there is no such similarity, or the widths differ.
+
+    Examples
+    --------
+    >>> similarity_matrix(np.array([[1.0, 0.0]]), np.array([[4.0, 4.0]]), 'euclidean').tolist()
+    [[-5.0]]
+    """
+    if similarity not in _SIMILARITIES:
+        raise ValueError(f'similarity={similarity!r}: expected one of {tuple(_SIMILARITIES)}')
+    first, second = np.asarray(first, 'float32'), np.asarray(second, 'float32')
+    if first.ndim != 2 or second.ndim != 2 or first.shape[1] != second.shape[1]:
+        raise ValueError(
+            f'vectors of shapes {first.shape} and {second.shape}: expected two dimensions, the '
+            f'second one alike'
+        )
+    return _SIMILARITIES[similarity](first, second)
+
+
+def similarity_search(
+    queries: np.ndarray, vectors: np.ndarray, k: int = 10, similarity: str = 'cosine'
+) -> tuple[np.ndarray, np.ndarray]:
+    """Find the vectors most similar to each query, by any of :func:`similarity_matrix`.
+
+    The parameters, results and errors are those of :func:`cosine_search`.
+    """
     if k < 1:
         raise ValueError(f'k={k}: expected 1 or more')
     if queries.ndim != 2 or vectors.ndim != 2 or queries.shape[1] != vectors.shape[1]:
@@ -98,11 +145,10 @@ def cosine_search(
             f'queries have shape {queries.shape}, vectors {vectors.shape}; expected '
             f'(queries, units) and (texts, units) with the same units'
         )
-    queries = _unit(queries)
     indices = np.zeros((len(queries), 0), 'int64')
     cosines = np.zeros((len(queries), 0), 'float32')
     for begin in range(0, len(vectors), _BLOCK):
-        products = queries @ _unit(vectors[begin : begin + _BLOCK]).T  # (Q, block)
+        products = similarity_matrix(queries, vectors[begin : begin + _BLOCK], similarity)
         numbers = np.broadcast_to(np.arange(begin, begin + products.shape[1]), products.shape)
         cosines = np.concatenate([cosines, products], axis=1)
         indices = np.concatenate([indices, numbers], axis=1)
@@ -117,3 +163,26 @@ def cosine_search(
 def _unit(vectors):
     vectors = np.asarray(vectors, 'float32')
     return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True).clip(1e-12)
+
+
+def _minus_euclidean(first, second):
+    return -_row_by_row(lambda row: np.sqrt(((second - row) ** 2).sum(axis=1)), first, second)
+
+
+def _minus_manhattan(first, second):
+    return -_row_by_row(lambda row: np.abs(second - row).sum(axis=1), first, second)
+
+
+def _row_by_row(function, first, second):
+    result = np.empty((len(first), len(second)), 'float32')
+    for row, out in zip(first, result):
+        out[:] = function(row)
+    return result
+
+
+_SIMILARITIES = {
+    'cosine': lambda first, second: _unit(first) @ _unit(second).T,
+    'dot': lambda first, second: first @ second.T,
+    'euclidean': _minus_euclidean,
+    'manhattan': _minus_manhattan,
+}

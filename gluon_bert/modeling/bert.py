@@ -8,6 +8,7 @@ from typing import Any, List, NamedTuple, Optional
 from mxnet import nd
 
 from ..checkpoint.names import Names, encoder_names
+from ..checkpoint.sentence import SentenceSettings
 from ..config import BertConfig
 from .block import BertBlock, check_inputs
 from .layers import AttentionMask, Embeddings, EncoderLayers, dense
@@ -40,6 +41,8 @@ class BertModel(BertBlock):
     config : BertConfig
     use_pooler : bool
         With the pooler the output is a :class:`BertOutput`; without it, the sequence alone.
+    sentence : SentenceSettings, optional
+        Of a sentence model: how a :class:`.SentenceEncoder` makes vectors of the encodings.
 
     Inputs
     ------
@@ -64,9 +67,16 @@ class BertModel(BertBlock):
         On calling with shapes that do not fit or more than ``config.max_length`` tokens.
     """
 
-    def __init__(self, config: BertConfig, use_pooler: bool = True, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        config: BertConfig,
+        use_pooler: bool = True,
+        sentence: Optional[SentenceSettings] = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.config = config
+        self.sentence = sentence
         self.use_pooler = use_pooler
         with self.name_scope():
             self.embeddings = Embeddings(config)

@@ -100,7 +100,10 @@ def build_network(
             f'{", ".join(checkpoint.heads) or "none"}'
         )
     network = kind.make(
-        BertModel(checkpoint.config, use_pooler='pooler' in checkpoint.heads), checkpoint
+        BertModel(
+            checkpoint.config, use_pooler='pooler' in checkpoint.heads, sentence=checkpoint.sentence
+        ),
+        checkpoint,
     )
     network.load_checkpoint(checkpoint, ctx=mx.cpu() if ctx is None else ctx)
     network.hybridize()

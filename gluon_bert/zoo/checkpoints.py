@@ -19,6 +19,7 @@ from ..checkpoint.huggingface.safetensors_file import SafetensorsFile, open_shar
 from ..checkpoint.huggingface.torch_file import TorchFile
 from ..checkpoint.names import check_shapes
 from ..checkpoint.schema import Checkpoint
+from ..checkpoint.sentence import Normalize, SentenceSettings
 from ..checkpoint.tensorflow.folder import read_tensorflow
 from ..data import (
     BertTokenizer,
@@ -31,7 +32,7 @@ from ..data import (
 from .fetch.local_files import LocalFiles, files_of
 from .fetch.store import fetch_vocabulary, fetch_weights
 from .rows import ModelName, family_of, get_config, resolve
-from .schema import GluonFile
+from .schema import GluonFile, Weights
 from .tables.architectures import ARCHITECTURES
 from .tables.vocabularies import VOCABULARIES
 from .tables.weights import WEIGHTS
@@ -122,7 +123,21 @@ def _row_checkpoint(files, key, tokenizer, order):
         check_shapes(arrays, config)
     except ValueError as error:
         raise ValueError(f'{files.paths[0]}: {error}') from None
-    return Checkpoint(arrays, config, family_of(name), tokenizer, source=str(files.paths[0]))
+    return Checkpoint(
+        arrays,
+        config,
+        family_of(name),
+        tokenizer,
+        source=str(files.paths[0]),
+        sentence=sentence_settings_of(row),
+    )
+
+
+def sentence_settings_of(row: Weights) -> Optional[SentenceSettings]:
+    """Return how a row's sentence vectors are made; None if it is no sentence model."""
+    if row.sentence_tokens is None:
+        return None
+    return SentenceSettings(modules=(Normalize(),), max_length=row.sentence_tokens)
 
 
 def read_tokenizer_of(

@@ -110,7 +110,11 @@ def get_model(
     else:
         vocab_size = len(vocab) if vocab is not None else VOCABULARIES[dataset_name].size
         vocab = vocab if vocab is not None else get_vocab(dataset_name, root)
-    model = BertModel(get_config(name, vocab_size, dropout), use_pooler=use_pooler)
+    model = BertModel(
+        get_config(name, vocab_size, dropout),
+        use_pooler=use_pooler,
+        sentence=checkpoint.sentence if checkpoint is not None else None,
+    )
     if use_decoder or use_classifier:
         model = BertForPretraining(model, use_classifier=use_classifier, use_decoder=use_decoder)
     _set_parameters(model, checkpoint, mx.cpu() if ctx is None else ctx, pretrained_allow_missing)

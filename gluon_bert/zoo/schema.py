@@ -160,6 +160,9 @@ class Weights:
     citation : str
     sources : tuple
         Sources, tried in order after the local folder.
+    sentence_tokens : int, optional
+        Of a sentence model: tokens of the longest text that it makes a vector of, special tokens
+        included. Its pooling is the mean, normalised.
     """
 
     num_params: int
@@ -169,3 +172,4 @@ class Weights:
     source: str
     citation: str
     sources: Tuple[Source, ...]
+    sentence_tokens: Optional[int] = None

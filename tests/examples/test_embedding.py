@@ -67,7 +67,7 @@ def test_a_predictor_in_place_of_a_model(model, tokenizer):
     encoder = gb.SentenceEncoder(gb.Predictor(model, num_layers=1), tokenizer)
     np.testing.assert_allclose(encoder.encode(TEXTS), expected, atol=1e-5)
     assert encoder.num_tokens == sum(
-        feature.valid_length for feature in encoder._features(TEXTS, None)[0]
+        feature.valid_length for feature in encoder._read_texts(TEXTS, None)[0]
     )
     with pytest.raises(ValueError, match=r'Predictor\(model, num_layers=2\) and pooling'):
         gb.SentenceEncoder(gb.Predictor(model), tokenizer, 'mean_of_layer:-1')

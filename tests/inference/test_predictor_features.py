@@ -109,6 +109,11 @@ def test_pooling(make_network, tiny_config, seed, pooling, head):
         'cls': lambda output: output.sequence[0],
         'max': lambda output: output.sequence.max(axis=0),
         'pooler': lambda output: output.pooled,
+        'mean_sqrt_len': lambda output: output.sequence.sum(axis=0) / len(output.sequence) ** 0.5,
+        'weightedmean': lambda output: np.average(
+            output.sequence, axis=0, weights=range(1, len(output.sequence) + 1)
+        ),
+        'lasttoken': lambda output: output.sequence[-1],
     }[pooling]
     found = np.empty((len(features), tiny_config.units), 'float32')
     for indices, vectors in Predictor(network).batches(features, 3, pooling):

@@ -32,6 +32,7 @@ from .embedding_tables import POSITIONS, TOKEN_TYPES, with_token_type, with_zero
 from .name_maps import FAMILY_PREFIXES, NAME_MAPS, WORD_EMBEDDING
 from .names import find_heads, find_names, is_buffer
 from .safetensors_file import SafetensorsFile, open_sharded, write_safetensors
+from .sentence_files import read_sentence_settings, transformer_folder, write_sentence_files
 from .torch_file import TorchFile
 
 logger = logging.getLogger(__name__)
@@ -95,8 +96,16 @@ def read_huggingface(path: PathLike) -> Checkpoint:
         )
     if tokenizer is not None and checkpoint.config.num_token_types < 2:
         tokenizer = tokenizer.without_token_types()  # older files do not say so
+    longest = checkpoint.config.max_length
+    max_tokens = read_max_tokens(file.parent)
     checkpoint = replace(
-        checkpoint, tokenizer=tokenizer, source=str(path), max_tokens=read_max_tokens(file.parent)
+        checkpoint,
+        tokenizer=tokenizer,
+        source=str(path),
+        max_tokens=max_tokens,
+        sentence=read_sentence_settings(
+            file.parent, checkpoint.config.units, min(max_tokens or longest, longest)
+        ),
     )
     return join_task(checkpoint, file)
 
@@ -175,6 +184,8 @@ def write_huggingface(checkpoint: Checkpoint, folder: PathLike) -> None:
         whole.mkdir()
         tensors = describe_huggingface(checkpoint, whole)
         write_safetensors(whole / _FILES[0], tensors, metadata={'format': 'pt'})
+        if checkpoint.sentence is not None:
+            write_sentence_files(checkpoint.sentence, whole, checkpoint.config.units)
         if checkpoint.task is not None:
             write_task_file(whole, checkpoint.task, checkpoint.config, _FILES[0])
         os.replace(whole, folder)
@@ -215,6 +226,7 @@ def _find_file(path):
         return path
     if not path.is_dir():
         raise FileNotFoundError(f'{path}: no such file or folder')
+    path = transformer_folder(path)
     for name in _FILES:
         if (path / name).is_file():
             return path / name

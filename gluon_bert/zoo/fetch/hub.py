@@ -9,6 +9,13 @@ from pathlib import Path
 from typing import Optional
 
 from ..._internal.types import PathLike
+from ...checkpoint.huggingface.sentence_files import (
+    MODULES_FILE,
+    SETTINGS_FILE,
+    TRANSFORMER_FILES,
+    read_modules,
+)
+from ...checkpoint.huggingface.sentence_modules import MODULES_WITH_ARRAYS
 from ..schema import HubFile
 from .errors import (
     FULL,
@@ -39,6 +46,7 @@ _TOKENIZER_FILES = (
     'tokenizer.model',
     'spiece.model',
 )
+_SENTENCE_FILES = (SETTINGS_FILE, *TRANSFORMER_FILES[:1])
 _SCHEME = 'hf://'
 _COMMIT = re.compile(r'[0-9a-f]{40}')
 _SHA256 = re.compile(r'[0-9a-f]{64}')
@@ -170,6 +178,8 @@ def fetch_folder(repository: str, revision: str = 'main', progress: bool = True)
         commit = config.parent.name  # so that all files come from one commit
         for path in _TOKENIZER_FILES:
             get(path, commit)
+        if get(MODULES_FILE, commit) is not None:
+            _fetch_modules(config.parent, lambda path: get(path, commit))
         for path in _WEIGHTS:
             weights = get(path, commit)
             if weights is not None and all(
@@ -178,7 +188,9 @@ def fetch_folder(repository: str, revision: str = 'main', progress: bool = True)
             ):
                 return config.parent
     reasons = [
-        f'{path}: {error}' for path, error in failures.items() if path not in _TOKENIZER_FILES
+        f'{path}: {error}'
+        for path, error in failures.items()
+        if path not in (*_TOKENIZER_FILES, MODULES_FILE)
     ]
     raise FileNotFoundError(
         '\n  - '.join(
@@ -188,6 +200,15 @@ def fetch_folder(repository: str, revision: str = 'main', progress: bool = True)
             ]
         )
     )
+
+
+def _fetch_modules(folder, get):
+    """Fetch the files of the modules of a sentence model."""
+    for path in _SENTENCE_FILES:
+        get(path)
+    for entry in read_modules(folder)[1:]:
+        if get(f'{entry.path}/config.json') is not None and entry.kind in MODULES_WITH_ARRAYS:
+            get(f'{entry.path}/model.safetensors') or get(f'{entry.path}/pytorch_model.bin')
 
 
 def _metadata(client, file):

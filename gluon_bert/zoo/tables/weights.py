@@ -19,6 +19,7 @@ WEIGHTS = {
     ('bert_6_384_12', 'all_minilm_l6_v2'): Weights(
         num_params=22713216,
         heads=('pooler',),
+        sentence_tokens=256,
         description='Sentence vectors (mean pooling, normalised), distilled from BERT and tuned '
         'on a billion sentence pairs; a good start for fine-tuning.',
         licence='Apache-2.0',
