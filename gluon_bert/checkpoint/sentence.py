@@ -1,4 +1,4 @@
-"""How a sentence model makes one vector of the encodings of a text: pooling and what follows it.
+"""Settings of a sentence model: pooling of the encodings of a text, and the modules after it.
 
 N vectors of C units. The modules are those of sentence-transformers.
 """
@@ -131,7 +131,7 @@ class Normalize(SentenceModule):
 
 @dataclass(frozen=True)
 class SentenceSettings:
-    """What a sentence model says about its vectors.
+    """Settings of the vectors of a sentence model.
 
     Parameters
     ----------

@@ -28,7 +28,7 @@ class Pooling(NamedTuple):
 
     @property
     def reads_pooler(self) -> bool:
-        """Whether it is the pooled vector, not one of the tokens' encodings."""
+        """True if it is the pooled vector, not one of the tokens' encodings."""
         return self.modes == ('pooler',)
 
 

@@ -162,7 +162,7 @@ class SentenceEncoder:
 
     @property
     def settings(self) -> SentenceSettings:
-        """What the model says about its vectors, and what the arguments changed."""
+        """Settings of the vectors: those of the model, changed by the arguments."""
         return self._settings
 
     def encode(

@@ -1,4 +1,4 @@
-"""What a sentence encoder is made from: a source, pooling, modules, prompts."""
+"""Parts of a sentence encoder: source, pooling, modules, prompts."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ def role_prompt(settings: SentenceSettings, role: Optional[str]) -> Optional[str
 
 
 class Prompt:
-    """What is put in front of texts, and how many tokens of it pooling leaves out.
+    """A text in front of others, and the number of its tokens that pooling leaves out.
 
     Parameters
     ----------

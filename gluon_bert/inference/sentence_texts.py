@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from typing import Any, Optional
 
 import numpy as np
 
@@ -26,8 +26,10 @@ class TextReader:
         self._tokenizer: Any = tokenizer
         self._transform, self._long = SentenceTransform(tokenizer, max_length), long
 
-    def __call__(self, texts, pairs):
-        """The sequences of texts, how many each text has, and how many texts were cut."""
+    def __call__(
+        self, texts: list[str], pairs: Optional[list]
+    ) -> tuple[list[Features], list[int], int]:
+        """Return the sequences of texts, how many each text has, and how many texts were cut."""
         features, num_cut = self._transform.transform_batch(texts, pairs)
         if self._long == 'cut' or not num_cut:
             return features, [1] * len(features), num_cut
