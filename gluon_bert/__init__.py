@@ -10,7 +10,7 @@ import importlib.util
 import sys
 import warnings
 
-from . import _compat
+from . import _compat, _gluonnlp
 
 _compat.say_what_is_missing()
 
@@ -40,6 +40,7 @@ _HOMES = {
     'get_model': 'zoo',
     'get_tokenizer': 'zoo',
     'list_models': 'zoo',
+    'Vocab': 'gluonnlp.vocab',
     'load_model': 'zoo',
 }
 _ROOMS = (
@@ -106,6 +107,7 @@ _MOVED = {
     'entity_metrics': 'metrics.entities',
     'squad_metrics': 'metrics.squad',
 }
+_MOVED.update(_gluonnlp.MODULES)
 _MODULES = (*_ROOMS, *(name for name in _MOVED if '.' not in name))
 
 __all__ = ['__version__', *_HOMES, *_MODULES]
@@ -118,13 +120,18 @@ def __getattr__(name):
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')  # MXNet and GluonNLP warn about themselves on import
         try:
-            module = importlib.import_module(f'.{home}', __name__)
+            module = _import(home)
         except AttributeError as error:
             # Left as it is, Python would take it for 'no such name' and hide the reason.
             raise ImportError(f'{__name__}.{name} cannot be imported: {error}') from error
     value = getattr(module, name) if name in _HOMES else module
     globals()[name] = value
     return value
+
+
+def _import(home):
+    """Import a module of this package, or one of GluonNLP's."""
+    return importlib.import_module(home if home.startswith('gluonnlp.') else f'.{home}', __name__)
 
 
 def __dir__():
@@ -145,7 +152,7 @@ class _MovedFinder:
 class _MovedLoader:
     @staticmethod
     def create_module(spec):
-        module = importlib.import_module('.' + _MOVED[spec.name.partition('.')[2]], __name__)
+        module = _import(_MOVED[spec.name.partition('.')[2]])
         spec.loader_state = module.__spec__
         return module
 

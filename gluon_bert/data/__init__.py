@@ -1,7 +1,11 @@
 """Read text files and turn them into batches of arrays."""
 
+import importlib
+from typing import Any
+
 from gluonnlp.data import BERTSentenceTransform
 
+from .._gluonnlp import MODULES, forward
 from .classification.glue import TASKS, Task, get_task, glue_folder, read_task, task_folder
 from .classification.rows import Columns, Example, Split
 from .classification.tables import discover_labels, iterate_texts, read_table
@@ -127,3 +131,10 @@ __all__ = [
     'write_tagged',
     'write_vocab_json',
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # batchify, TSVDataset, FixedBucketSampler, ...
+    if f'data.{name}' in MODULES:
+        return importlib.import_module(MODULES[f'data.{name}'])
+    return forward('data', name)
