@@ -1,9 +1,9 @@
 """Labels, scores, answers or entities by a fine-tuned model; words for masks by a pre-trained one.
 
-Each input makes one line of JSON. Inputs are the texts given, the lines of a file or of standard
-input; of a .tsv, .csv or .jsonl file the text columns; of SQuAD's .json the questions; for entities
-CoNLL columns or CLUENER's .json. The two texts of a pair, a question and its context, are parted by
-||| or a tab.
+Each input makes one line of JSON, or a row of --output. Inputs are the texts given, the lines of a
+file or of standard input; of a .tsv, .csv or .jsonl file the text columns; of SQuAD's .json the
+questions; for entities CoNLL columns or CLUENER's .json. The two texts of a pair, a question and
+its context, are parted by ||| or a tab.
 
 examples:
   gluon-bert predict output_dir "A fine film." "A waste of time."
@@ -17,13 +17,11 @@ from __future__ import annotations
 import argparse
 import collections
 import contextlib
-import json
 import sys
-from pathlib import Path
 
-from .._internal.files import atomic_path
 from .models import add_config_arguments, read_model, split_model
 from .output import note
+from .result_files import check_output, result_writer
 from .texts import STANDARD_INPUT, add_format_arguments, existing, read_items
 
 
@@ -47,7 +45,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--output',
         metavar='FILE',
-        help='write here, whole or not at all (default: standard output)',
+        help='write here, whole or not at all: a name in .jsonl, .json, .csv or .tsv '
+        '(default: standard output)',
     )
     parser.add_argument(
         '--task',
@@ -93,6 +92,7 @@ def run(args: argparse.Namespace) -> int:
     if args.top_k is not None and args.top_k < 1:
         raise ValueError(f'--top_k {args.top_k}: expected 1 or more')
     args.input = existing(args.input) if args.input else None
+    check_output(args.output, args.input)
     pipeline = _pipeline(args, words)
     if args.top_k is not None:
         _limit(pipeline, args.top_k)
@@ -103,7 +103,10 @@ def run(args: argparse.Namespace) -> int:
             pipeline.batch_size = 1
             note('one text a line; Ctrl-D ends')
     # The file of the inputs is closed where one of them is refused, too.
-    with _writer(args.output) as write, contextlib.closing(read_items(args, pipeline)) as items:
+    with (
+        result_writer(args.output) as write,
+        contextlib.closing(read_items(args, pipeline)) as items,
+    ):
         _predict(items, pipeline, args, write)
     if pipeline.num_cut:
         note(f'{pipeline.num_cut} inputs were longer than the model reads and were cut')
@@ -184,33 +187,3 @@ def _predict(items, pipeline, args, write):
         bar.close()
     if not num_done:
         raise ValueError(f'{args.input or STANDARD_INPUT}: is empty')
-
-
-@contextlib.contextmanager
-def _writer(path):
-    """A function that writes an object as a line."""
-    if path is None:
-
-        def write(content):
-            sys.stdout.write(_line(content))
-            sys.stdout.flush()
-
-        yield write
-        return
-    path = Path(path).expanduser()
-    if path.is_dir() or not path.absolute().parent.is_dir():
-        raise ValueError(
-            f'--output {path}: '
-            + ('is a folder' if path.is_dir() else 'there is no such folder to write in')
-        )
-    with atomic_path(path) as temporary, open(temporary, 'w', encoding='utf-8') as file:
-        yield lambda content: file.write(_line(content))
-
-
-def _line(content):
-    text = json.dumps(content, ensure_ascii=False, allow_nan=False)
-    try:
-        text.encode()
-    except UnicodeEncodeError:  # half a character, from an escape in the input
-        text = json.dumps(content, allow_nan=False)
-    return text + '\n'

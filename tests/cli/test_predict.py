@@ -1,6 +1,7 @@
 # ruff: noqa: F811 (fixtures are imported)
 """gluon-bert predict as a user runs it: the scores of training, every kind of input, its errors."""
 
+import csv
 import io
 import json
 import os
@@ -426,3 +427,38 @@ def test_sources_that_are_none_are_told(run, checkpoint, tmp_path):
     assert 'no head to predict with' in error_of(run, 'predict', tmp_path / 'bare', 'a')
     write_checkpoint(checkpoint, tmp_path / 'theirs')
     assert 'text 2: has no [MASK]' in error_of(run, 'predict', tmp_path / 'theirs', '[MASK]', 'a')
+
+
+@pytest.mark.parametrize(
+    'task, settings, text',
+    [
+        ('classification', {'pair': False}, 'the cat'),
+        ('regression', {'pair': False}, 'the cat'),
+        ('questions', {}, 'what barks ||| a dog barks'),
+        ('entities', {}, 'the cat'),
+    ],
+)
+def test_output_has_the_form_of_its_ending(run, folder, tmp_path, task, settings, text):
+    kept, _ = folder(task, **settings)
+    (line,) = lines_of(run, kept, text)
+    for name, read in (
+        ('a.json', json.loads),
+        ('a.csv', lambda content: list(csv.DictReader(io.StringIO(content)))),
+        (
+            'a.tsv',
+            lambda content: list(csv.DictReader(io.StringIO(content), delimiter='\t', quoting=3)),
+        ),
+    ):
+        assert run('predict', kept, text, '--output', tmp_path / name)[:2] == (0, '')
+        (row,) = read((tmp_path / name).read_text(encoding='utf-8'))
+        if name == 'a.json':
+            assert row == line
+            continue
+        flat = {}
+        for key, value in line.items():
+            parts = value.items() if isinstance(value, dict) else [('', value)]
+            flat.update({f'{key}.{part}' if part else key: item for part, item in parts})
+        assert row == {
+            key: value if isinstance(value, str) else '' if value is None else json.dumps(value)
+            for key, value in flat.items()
+        }
