@@ -16,6 +16,7 @@ from .._internal.progress import progress_bar
 from ..checkpoint import Checkpoint
 from ..config import BertConfig
 from ..data import SequenceData, cached_windows, read_squad
+from ..data.squad.windows import AnswersWithoutTokens
 from ..metrics.squad import evaluate_squad
 from ..zoo.fetch.store import default_root
 from . import model_card
@@ -113,17 +114,35 @@ class QuestionAnsweringJob(Job):
     def prepare(self, pipeline: Any, folder: Path) -> None:
         folder = Path(self.data.feature_cache or folder)
         folder.mkdir(parents=True, exist_ok=True)
-        for name, split in self.splits.items():
-            questions = split.questions
-            texts = len(questions) + len({question.context for question in questions})
-            with progress_bar(f'{name}: tokens', texts) as bar:
-                self.windows[name] = pipeline.windows(
-                    questions,
-                    partial(cached_windows, folder, later=self.unsaved),
-                    progress=bar.update,
-                    with_spans=name == 'train',
-                )
+        for name in self.splits:
+            try:
+                self.windows[name] = self._windows(pipeline, folder, name)
+            except AnswersWithoutTokens as error:
+                if not self.data.skip_bad:
+                    raise ValueError(f'{self.splits[name].path}: {error}') from None
+                self._leave_out(name, error)
+                self.windows[name] = self._windows(pipeline, folder, name)
             logger.info('%s: %d windows', name, len(self.windows[name]))
+
+    def _windows(self, pipeline, folder, name):
+        questions = self.splits[name].questions
+        texts = len(questions) + len({question.context for question in questions})
+        with progress_bar(f'{name}: tokens', texts) as bar:
+            return pipeline.windows(
+                questions,
+                partial(cached_windows, folder, later=self.unsaved),
+                progress=bar.update,
+                with_spans=name == 'train',
+            )
+
+    def _leave_out(self, name, error):
+        """Leave out the questions whose answers have no tokens."""
+        split, bad = self.splits[name], set(error.positions)
+        kept = [row for number, row in enumerate(split.questions) if number not in bad]
+        if not kept:
+            raise ValueError(f'{split.path}: no questions remain; {error}')
+        logger.warning('%s: %d bad ones left out: %s', name, len(bad), error)
+        self.splits[name] = split._replace(questions=kept, num_skipped=split.num_skipped + len(bad))
 
     def keep_prepared(self) -> None:
         for write in self.unsaved:

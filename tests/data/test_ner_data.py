@@ -161,6 +161,13 @@ def test_columns_can_be_chosen_and_tags_be_absent(write):
     [
         ('科0\tO\n技1\tO\n20\tO\n', ['科', '技', '2']),
         ('科0\tO\n技技\tO\n', ['科0', '技技']),
+        ('科0\tO\n技0\tO\n', ['科0', '技0']),
+        ('科0\tO\n技00\tO\n', ['科0', '技00']),
+        ('100\tO\n20\tO\n5000\tO\n', ['100', '20', '5000']),
+        ('10\tO\n11\tO\n12\tO\n', ['10', '11', '12']),
+        ('H0\tO\nT0\tO\n', ['H0', 'T0']),
+        ('A0\tO\nB1\tO\nC2\tO\n', ['A0', 'B1', 'C2']),
+        ('第10\tO\n第20\tO\n', ['第10', '第20']),
         ('2019\tO\n2017\tO\n', ['2019', '2017']),
     ],
 )
@@ -421,3 +428,18 @@ def test_scores_come_back_to_their_words(tokenizer, seed):
 def test_windows_that_cannot_be_are_told(tokenizer, max_length, overlap, message):
     with pytest.raises(ValueError, match=message):
         make_windows(tokenizer, [['a']], max_length, overlap)
+
+
+@pytest.mark.parametrize('end', ['\n', '\r\n', '\r'])
+def test_every_line_end_ends_a_line(write, end):
+    tagged = read_tagged(write(f'Ada B-PER{end}ran O{end}{end}Bob B-PER{end}', 'mac.conll'))
+    assert tagged.sentences == [(['Ada', 'ran'], ['B-PER', 'O'], 1), (['Bob'], ['B-PER'], 4)]
+
+
+def test_numbers_that_are_left_out_are_told_once(write, caplog):
+    caplog.set_level('INFO')
+    read_tagged(write('科0\tO\n技1\tO\n', 'weibo.conll'))
+    assert caplog.text.count('the numbers after its characters are left out') == 1
+    caplog.clear()
+    read_tagged(write('科0\tO\n技1\tO\n', 'weibo.conll'), segmented=False)
+    assert caplog.text == ''

@@ -154,6 +154,28 @@ def test_classes_are_those_that_are_named(tiny_folder, tmp_path):  # noqa: F811
         )
 
 
+@pytest.mark.parametrize('bad', ['\ue000', '\u200b\u200c', '\ufffd'])
+def test_answers_without_tokens_are_left_out_on_request(
+    tiny_folder,  # noqa: F811
+    tmp_path,
+    caplog,
+    bad,
+):
+    source, _ = tiny_folder()
+    path = squad(tmp_path / 'train.json')
+    content = json.loads(path.read_text())
+    for number in range(2):
+        row = {'id': f'bad{number}', 'question': 'who', 'answers': [{'text': bad}]}
+        row['answers'][0]['answer_start'] = 4
+        content['data'][0]['paragraphs'].append({'context': f'the {bad} cat', 'qas': [row]})
+    path.write_text(json.dumps(content))
+    options = {'train': path, 'max_seq_length': 24, 'doc_stride': 6, **FAST}
+    with pytest.raises(ValueError, match=r"train\.json: question 'bad0': .* no tokens.* 1 others"):
+        finetune('question-answering', source, output_dir=tmp_path / 'a', **options)
+    finetune('question-answering', source, output_dir=tmp_path / 'b', skip_bad=True, **options)
+    assert "2 bad ones left out: question 'bad0'" in caplog.text
+
+
 def test_the_log_is_in_the_folder_and_logging_is_as_before(tiny_folder, tmp_path):  # noqa: F811
     source, _ = tiny_folder()
     package = logging.getLogger('gluon_bert')

@@ -5,6 +5,7 @@ Errors name the file and the line.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +21,10 @@ from .schemes import detect_scheme, get_scheme, repair_tags, split_tag, tag_prob
 DOCUMENT_START = '-DOCSTART-'
 _BLANKS = ' \t'
 # Weibo's characters carry their position in their word: '科0' '技1'.
-_SEGMENTED = re.compile(r'(.+?)([0-9]{1,3})', re.DOTALL)
+_SEGMENTED = re.compile(r'(.+?)(0|[1-9][0-9]{0,2})', re.DOTALL)
+_CJK = '\u2e80'  # Chinese, Japanese and Korean characters begin here
+
+logger = logging.getLogger(__name__)
 
 
 class TaggedSentence(NamedTuple):
@@ -105,8 +109,9 @@ def read_tagged(
     tag_column : int or None
         Column of the tag; None for a file without tags. A file of one column has none.
     segmented : bool, optional
-        Remove the number after each word that states its position in a longer word (Weibo). By
-        default if all words have one.
+        Remove the number after each character that states its place in a word (Weibo). By default
+        if all have one, the numbers count on from 0, and most are Chinese, Japanese or Korean; the
+        log says so.
 
     Returns
     -------
@@ -253,7 +258,10 @@ def _read_columns(path, word_column, tag_column, segmented):
         rows.append((_field(path, number, fields, word_column), tag, number))
     if rows:
         sentences.append(_sentence(rows))
-    if segmented or (segmented is None and _have_places(sentences)):
+    if segmented is None and _have_places(sentences):
+        logger.info('%s: the numbers after its characters are left out (segmented)', path)
+        segmented = True
+    if segmented:
         sentences = [_without_places(path, sentence) for sentence in sentences]
     has_tags = tag_column is not None and columns != 1
     return TaggedFile(sentences, str(path), 'columns', '' if has_tags else None, [])
@@ -281,8 +289,12 @@ def _sentence(rows):
 
 
 def _have_places(sentences):
-    """Tell if the numbers after words count from 0 within longer words, errors aside."""
-    total = fitting = 0
+    """Tell if words are characters with their places in longer words, errors aside.
+
+    So they are if the places count on from 0, not all are 0, and most characters are those of
+    scripts without spaces: 'H0', '100' and '5000' are words of their own.
+    """
+    total = fitting = beyond = unspaced = 0
     for sentence in sentences:
         before = -1
         for word in sentence.words:
@@ -291,9 +303,11 @@ def _have_places(sentences):
                 return False
             place = int(match[2])
             total += 1
-            fitting += place in (0, before + 1)
+            fitting += len(match[1]) == 1 and place in (0, before + 1)
+            beyond += place > 0
+            unspaced += match[1][0] >= _CJK
             before = place
-    return fitting > 0.99 * total
+    return fitting > 0.99 * total and unspaced >= total / 2 and beyond > 0
 
 
 def _without_places(path, sentence):

@@ -196,6 +196,26 @@ def token_span(offsets: np.ndarray, start: int, end: int) -> Optional[tuple[int,
     return (int(touching[0]), int(touching[-1])) if len(touching) else None
 
 
+class AnswersWithoutTokens(ValueError):
+    """Answers of which no token was made.
+
+    Parameters
+    ----------
+    questions : list of Question
+    positions : list of int
+        Of the questions with such answers.
+    """
+
+    def __init__(self, questions: list[Question], positions: list[int]) -> None:
+        self.positions = positions
+        question = questions[positions[0]]
+        others = f', nor have those of {len(positions) - 1} others' * (len(positions) > 1)
+        super().__init__(
+            f'question {question.id[:80]!r}: its answer {question.answers[0].text[:80]!r} has no '
+            f'tokens{others}'
+        )
+
+
 def build_windows(
     questions: list[Question],
     tokenizer: SubwordTokenizer,
@@ -231,8 +251,9 @@ def build_windows(
     Raises
     ------
     ValueError
-        If a setting is below 1, a question leaves no room for its paragraph, or an answer has no
-        tokens.
+        If a setting is below 1, or a question leaves no room for its paragraph.
+    AnswersWithoutTokens
+        If answers have no tokens, such as those of characters that the tokenizer drops.
     """
     for name, value in (
         ('max_seq_length', max_seq_length),
@@ -248,7 +269,7 @@ def build_windows(
         for ids, _ in _encoded(tokenizer, [question.question for question in questions], progress)
     ]
     documents = list(_encoded(tokenizer, list(numbers), progress))
-    rows = []
+    rows, without = [], []
     for number, question in enumerate(questions):
         before = len(queries[number]) + 1 + tokenizer.pair_separators
         room = max_seq_length - before - 1
@@ -260,9 +281,13 @@ def build_windows(
             )
         offsets = documents[paragraph[number]][1]
         span = _answer_span(question, offsets) if with_spans else None
+        if span is None and with_spans and question.answers and not question.is_impossible:
+            without.append(number)
         for start in window_starts(len(offsets), room, doc_stride):
             length = min(room, len(offsets) - start)
             rows.append((number, start, length, *_place(span, start, length, before)))
+    if without:
+        raise AnswersWithoutTokens(questions, without)
     table = np.array(rows, 'int32').reshape(-1, 5)
     token_ids, token_bounds = _joined([ids for ids, _ in documents])
     return Windows(
@@ -305,14 +330,11 @@ def _encoded(tokenizer, texts, progress):
 
 
 def _answer_span(question, offsets):
-    """Find the first answer's first and last token in the paragraph; None if impossible."""
+    """Find the first answer's first and last token in the paragraph; None if it has none."""
     if question.is_impossible or not question.answers:
         return None
     text, start = question.answers[0]
-    span = token_span(offsets, start, start + len(text))
-    if span is None:
-        raise ValueError(f'question {question.id[:80]!r}: its answer {text[:80]!r} has no tokens')
-    return span
+    return token_span(offsets, start, start + len(text))
 
 
 def _place(span, start, length, before):
