@@ -87,6 +87,8 @@ _MOVED = {
     'devices': 'training.data_parallel',
     'drawing': 'plots.network',
     'zoo.store': 'zoo.fetch.store',
+    'zoo.download': 'zoo.fetch.http',
+    'zoo.failures': 'zoo.fetch.errors',
     'zoo.found': 'zoo.fetch.local_files',
     'zoo.reading': 'zoo.checkpoints',
     'zoo.architectures': 'zoo.tables.architectures',

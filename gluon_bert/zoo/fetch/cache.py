@@ -16,6 +16,7 @@ from typing import Optional, Union
 from ..._internal.files import sha256_of, write_text
 from ..schema import Vocabulary, Weights
 from .errors import explain_disk_full
+from .http import forget_old_states
 from .local_files import RECORD, LocalFiles, find_files, id_order, plain_files, stamp_of
 
 WAIT = 5  # seconds to wait for another process before logging it
@@ -89,6 +90,7 @@ def staging_dir(entry: CacheEntry) -> Iterator[Path]:
     """Make a temporary folder beside the partial downloads; the entry's lock is held."""
     with explain_disk_full(entry.root):
         entry.downloads.mkdir(parents=True, exist_ok=True)
+        forget_old_states(entry.downloads)
         for path in entry.downloads.iterdir():
             if path.is_dir():  # left by a killed process
                 shutil.rmtree(path, ignore_errors=True)

@@ -12,7 +12,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Optional
-from urllib.parse import urlsplit
+
+from .printable import scrub, shown
 
 CONNECT_TIMEOUT = 10  # seconds
 READ_TIMEOUT = 30  # seconds without a byte
@@ -20,6 +21,13 @@ BACK_OFF = 0.5  # seconds before the second attempt, doubled for each further on
 MAX_RETRY_AFTER = 30  # seconds
 TRY_AGAIN = (408, 429, 500, 502, 503, 504)  # of HTTP's answers
 FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+_WITH_URLS = ('requests', 'urllib3', 'httpx', 'httpcore')
+_KNOWN = re.compile(
+    r'certificate verify failed(: [\w ,-]+)?|Exceeded \d+ redirects|Tunnel connection failed: \d+|'
+    r'No connection adapters|Connection aborted|Remote end closed connection without response|'
+    r'hostname mismatch|wrong version number|IncompleteRead|Name or service not known|'
+    r'Temporary failure in name resolution|Failed to parse'
+)
 
 _log = logging.getLogger(__name__)
 _sleep = time.sleep
@@ -38,14 +46,6 @@ class SourceError(Exception):
     def __init__(self, reason: str, absent: bool = False) -> None:
         super().__init__(reason)
         self.absent = absent
-
-
-def shown(url: str) -> str:
-    """Remove passwords and signatures from a URL, for messages."""
-    parts = urlsplit(url)
-    if parts.scheme not in ('http', 'https'):
-        return url
-    return parts._replace(netloc=parts.netloc.rpartition('@')[2], query='', fragment='').geturl()
 
 
 def timeouts() -> tuple[float, float]:
@@ -98,7 +98,14 @@ def short_reason(error: BaseException) -> str:
     if match:
         return f'interrupted, {match.group(1)} bytes are missing'
     match = re.search(r'\[Errno -?\d+\] [^\'")]+', text)
-    return match.group() if match else f'{type(error).__name__}: {text[:150]}'
+    if match:
+        return match.group()
+    name = type(error).__name__
+    if type(error).__module__.partition('.')[0] not in _WITH_URLS:
+        return f'{name}: {scrub(text)[:150]}'
+    # Their texts hold addresses, whole or in parts: only what is known to hold none is repeated.
+    match = _KNOWN.search(text)
+    return f'{name}: {match.group()}' if match else name
 
 
 @contextlib.contextmanager

@@ -23,9 +23,9 @@ from .errors import (
     pause,
     retry_after,
     short_reason,
-    shown,
     timeouts,
 )
+from .printable import scrubbed_logs, shown, url_key
 
 ATTEMPTS = 4
 MAX_SIZE = 8 << 30  # bytes, for a file of unknown size
@@ -98,27 +98,40 @@ def download(
 
 def _transfer(url, part, size, progress):
     """Complete ``part``, in several attempts if need be."""
-    from requests import exceptions
-
-    with _session() as session:
+    timeouts()  # checked here: below, a ValueError is of an address
+    with _session() as session, scrubbed_logs():
         for attempt in range(ATTEMPTS):
-            try:
-                return _stream(session, url, part, size, progress)
-            except (exceptions.SSLError, exceptions.ProxyError) as error:
-                raise SourceError(short_reason(error)) from None
-            except (
-                exceptions.ConnectionError,
-                exceptions.Timeout,
-                exceptions.ChunkedEncodingError,
-            ) as error:
-                failure = _Again(short_reason(error))
-            except exceptions.RequestException as error:
-                raise SourceError(short_reason(error)) from None
-            except _Again as error:
-                failure = error
+            failure = _try(session, url, part, size, progress)
+            if failure is None:
+                return
+            if isinstance(failure, SourceError):
+                raise failure
             if attempt + 1 < ATTEMPTS:
                 pause(url, failure, attempt, failure.after)
     raise SourceError(f'{failure} ({ATTEMPTS} attempts)')
+
+
+def _try(session, url, part, size, progress):
+    """Make one attempt; return its failure, without the client's own, which holds the URL."""
+    from requests import exceptions
+
+    try:
+        _stream(session, url, part, size, progress)
+    except (exceptions.SSLError, exceptions.ProxyError) as error:
+        return SourceError(short_reason(error))
+    except (
+        exceptions.ConnectionError,
+        exceptions.Timeout,
+        exceptions.ChunkedEncodingError,
+    ) as error:
+        return _Again(short_reason(error))
+    except exceptions.RequestException as error:
+        return SourceError(short_reason(error))
+    except (_Again, SourceError) as error:
+        return error.with_traceback(None)
+    except ValueError:  # of urllib.parse, with the URL
+        return SourceError('its address, or one it redirects to, cannot be read')
+    return None
 
 
 def _session():
@@ -236,18 +249,30 @@ def _read_state(part, url):
     try:
         with open(_state_path(part), encoding='utf-8') as file:
             state = json.loads(file.read(1 << 16))
-        if state['url'] == url and state['validator'] and part.is_file():
+        if 'url' in state:  # of an earlier version, with what is secret in it
+            state['key'] = url_key(state['url'])
+            _state_path(part).unlink()
+        if state['key'] == url_key(url) and state['validator'] and part.is_file():
             return {'validator': str(state['validator']), 'total': state['total']}
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
         pass
     return None
+
+
+def forget_old_states(folder: Path) -> None:
+    """Remove the states that earlier versions left in a folder: they hold whole URLs."""
+    for path in folder.glob('*.part.json'):
+        with contextlib.suppress(OSError):
+            if b'"url"' in path.read_bytes()[: 1 << 16]:
+                path.unlink()
 
 
 def _write_state(part, url, response, total):
     tag = response.headers.get('ETag', '')
     # A weak tag does not guarantee equal bytes.
     validator = response.headers.get('Last-Modified') if tag[:2] in ('', 'W/') else tag
-    write_text(_state_path(part), json.dumps({'url': url, 'validator': validator, 'total': total}))
+    state = {'key': url_key(url), 'validator': validator, 'total': total}
+    write_text(_state_path(part), json.dumps(state))
 
 
 def _remove(part):

@@ -28,6 +28,7 @@ from .errors import (
     timeouts,
 )
 from .local_files import mismatch, shard_names
+from .printable import scrubbed_logs, shown
 
 # In order of preference.
 _WEIGHTS = (
@@ -195,7 +196,8 @@ def fetch_folder(repository: str, revision: str = 'main', progress: bool = True)
     raise FileNotFoundError(
         '\n  - '.join(
             [
-                f'{endpoint()}/{repository}, revision {revision}: no checkpoint could be fetched',
+                f'{shown(endpoint())}/{repository}, revision {revision}: no checkpoint could be '
+                'fetched',
                 *reasons,
             ]
         )
@@ -216,12 +218,16 @@ def _metadata(client, file):
     url = client.hf_hub_url(file.repository, file.path, revision=file.revision, endpoint=endpoint())
     for last in (False, True):
         try:
-            metadata = client.get_hf_file_metadata(url, timeout=timeouts()[0])
+            with scrubbed_logs():
+                metadata = client.get_hf_file_metadata(url, timeout=timeouts()[0])
             break
         except Exception as error:  # another source may still work
-            if last or _status(error) not in TRY_AGAIN:
-                raise SourceError(_reason(error), absent=_status(error) == 404) from None
-            pause(url, _reason(error), 0, retry_after(error.response))
+            reason, status = _reason(error), _status(error)
+            after = retry_after(error.response) if status in TRY_AGAIN else None
+        # Not within the handler: the client's error holds the URL.
+        if last or status not in TRY_AGAIN:
+            raise SourceError(reason, absent=status == 404)
+        pause(url, reason, 0, after)
     named = metadata.etag if _SHA256.fullmatch(metadata.etag or '') else None
     return named, metadata.size
 
@@ -232,7 +238,11 @@ def _download(client, file, sha256, size, progress):
     problem = None
     for again in (False, True):
         try:
-            with _bars(progress), explain_disk_full(Path(constants.HF_HUB_CACHE), size):
+            with (
+                _bars(progress),
+                scrubbed_logs(),
+                explain_disk_full(Path(constants.HF_HUB_CACHE), size),
+            ):
                 path = client.hf_hub_download(
                     file.repository,
                     file.path,
@@ -243,7 +253,11 @@ def _download(client, file, sha256, size, progress):
         except Exception as error:
             if isinstance(error, OSError) and error.errno in FULL:
                 raise
-            raise SourceError(_reason(error)) from None
+            reason = _reason(error)
+        else:
+            reason = None
+        if reason is not None:
+            raise SourceError(reason)
         problem = _problem(Path(path), sha256, size)
         if problem is None:
             return Path(path)

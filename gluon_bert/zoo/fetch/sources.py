@@ -12,7 +12,7 @@ from urllib.request import url2pathname
 
 from ..schema import GluonFile, HubFile, InstalledFile, Vocabulary, Weights, ZipArchive
 from .archives import extract
-from .errors import SourceError, shown
+from .errors import SourceError
 from .http import download
 from .hub import endpoint, fetch_from_hub, offline
 from .local_files import (
@@ -25,6 +25,7 @@ from .local_files import (
     kind_of,
     mismatch,
 )
+from .printable import shown
 
 if TYPE_CHECKING:
     from ..schema import File
@@ -140,13 +141,16 @@ def _store_folder(file):
 def _local_store():
     """Return the folder of the mirror; None if the mirror is a server."""
     store = _store()
-    scheme = urlsplit(store).scheme
+    try:
+        scheme = urlsplit(store).scheme
+    except ValueError:
+        raise SourceError(f'{MIRROR}={shown(store)}: is no URL') from None
     if scheme in ('http', 'https'):
         return None
     if scheme == 'file':
         return Path(url2pathname(urlsplit(store).path))
     if '://' in store:
-        raise SourceError(f'{MIRROR}={store}: expected http, https, file:// or a folder')
+        raise SourceError(f'{MIRROR}={shown(store)}: expected http, https, file:// or a folder')
     return Path(store).expanduser()
 
 
