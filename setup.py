@@ -101,6 +101,7 @@ setup(
         'sentencepiece': ['sentencepiece>=0.2.2,<1'],
         'test': [
             'pytest>=8.2,<10',
+            'setuptools>=70.1',
             'pytest-xdist>=3.6,<4',
             'pytest-cov>=5,<8',
             'ruff>=0.6,<1',
