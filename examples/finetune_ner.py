@@ -24,7 +24,6 @@ import gluon_bert as gb
 from common import cli, peer_flags, training
 from gluon_bert.tasks.options import DEBUG_SENTENCES
 
-DEBUG_STEPS = 4
 # Fields of the library -> flags with other names.
 FLAGS = {
     'train_file': 'train_path',
@@ -129,8 +128,7 @@ def add_data_arguments(group):
     group.add_argument(
         '--debug',
         action='store_true',
-        help=f'the first {DEBUG_SENTENCES} sentences of each file and '
-        f'{DEBUG_STEPS} steps, to try out',
+        help=f'the first {DEBUG_SENTENCES} sentences of each file, to try out',
     )
 
 
@@ -237,8 +235,6 @@ def parse(argv=None):
     default = Path(parser.get_default('output_dir'))
     if prefix and prefix.parent != Path() and args.output_dir == default:
         args.output_dir = prefix.parent
-    if args.debug:
-        args.training_steps = min(args.training_steps or DEBUG_STEPS, DEBUG_STEPS)
     return args, saved
 
 

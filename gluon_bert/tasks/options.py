@@ -7,9 +7,16 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Optional
+
+from .._internal.checks import (
+    check_fraction,
+    check_not_negative,
+    check_positive,
+    check_positive_number,
+)
 
 DEBUG_ROWS = 32
 DEBUG_QUESTIONS = 24
@@ -40,7 +47,8 @@ def option(help: str, default: Any = None, type: Any = None, **more: Any) -> Any
     type : callable, optional
         Text of the command line -> value; a flag without one takes no value.
     **more
-        ``names``: further spellings of the flag.
+        ``names``: further spellings of the flag; ``check``: a function of
+        :mod:`gluon_bert._internal.checks`.
     """
     return field(default=default, metadata={'help': help, 'type': type, **more})
 
@@ -50,8 +58,19 @@ def comma_separated(text: str) -> list[str]:
     return [name.strip() for name in next(csv.reader([text], skipinitialspace=True), [])]
 
 
+class _Checked:
+    """Data options whose numbers are checked as they are given."""
+
+    def __post_init__(self) -> None:
+        for row in fields(self):  # type: ignore[arg-type]
+            check = row.metadata.get('check')
+            value = getattr(self, row.name)
+            if check is not None and value is not None:
+                check(**{row.name: value})
+
+
 @dataclass
-class TextData:
+class TextData(_Checked):
     """The files of a text task, and how they are read."""
 
     task_name: Optional[str] = option(
@@ -76,17 +95,24 @@ class TextData:
         'tokens of a sequence, special tokens included; longer ones are cut (default: '
         f'{MAX_LEN}, or what the model takes)',
         type=int,
+        check=check_positive,
     )
-    batch_size: int = option('sequences in a batch, on all devices together', 32, int)
-    dev_batch_size: int = option('sequences in a batch of evaluation', 8, int)
-    max_train_examples: Optional[int] = option('train on the first rows only', type=int)
-    round_to: Optional[int] = option('pad lengths to a multiple of this', type=int)
+    batch_size: int = option(
+        'sequences in a batch, on all devices together', 32, int, check=check_positive
+    )
+    dev_batch_size: int = option('sequences in a batch of evaluation', 8, int, check=check_positive)
+    max_train_examples: Optional[int] = option(
+        'train on the first rows only', type=int, check=check_positive
+    )
+    round_to: Optional[int] = option(
+        'pad lengths to a multiple of this', type=int, check=check_positive
+    )
     pad: bool = option('pad all sequences to max_len', False)
     debug: bool = option(f'use {DEBUG_ROWS} rows of each split, to try out', False)
 
 
 @dataclass
-class SquadData:
+class SquadData(_Checked):
     """The files of questions, and how paragraphs are read and answers chosen."""
 
     train_file: Optional[Path] = option(
@@ -109,19 +135,30 @@ class SquadData:
         f'{LONGEST_WINDOW}, or what the model takes)',
         type=int,
         names=('max_len',),
+        check=check_positive,
     )
-    doc_stride: int = option('tokens from one window of a long paragraph to the next', 128, int)
-    max_query_length: int = option('tokens of a question; longer ones are cut', 64, int)
+    doc_stride: int = option(
+        'tokens from one window of a long paragraph to the next', 128, int, check=check_positive
+    )
+    max_query_length: int = option(
+        'tokens of a question; longer ones are cut', 64, int, check=check_positive
+    )
     version_2: bool = option('as SQuAD 2.0: a question may have no answer', False)
     null_score_diff_threshold: float = option(
         'null odds above which no answer is given', 0.0, float
     )
-    n_best_size: int = option('candidates for an answer', 20, int)
-    max_answer_length: int = option('tokens of an answer', 30, int)
+    n_best_size: int = option('candidates for an answer', 20, int, check=check_positive)
+    max_answer_length: int = option('tokens of an answer', 30, int, check=check_positive)
     character_f1: bool = option('evaluate Chinese by characters, as CMRC 2018', False)
-    batch_size: int = option('sequences in a batch, on all devices together', 32, int)
-    dev_batch_size: int = option('sequences in a batch of evaluation', 24, int)
-    round_to: Optional[int] = option('pad lengths to a multiple of this', type=int)
+    batch_size: int = option(
+        'sequences in a batch, on all devices together', 32, int, check=check_positive
+    )
+    dev_batch_size: int = option(
+        'sequences in a batch of evaluation', 24, int, check=check_positive
+    )
+    round_to: Optional[int] = option(
+        'pad lengths to a multiple of this', type=int, check=check_positive
+    )
     feature_cache: Optional[Path] = option(
         'keep the windows here (default: in the output folder)', type=Path
     )
@@ -131,7 +168,7 @@ class SquadData:
 
 
 @dataclass
-class TaggedData:
+class TaggedData(_Checked):
     """Tagged files, and how they are read."""
 
     train_file: Optional[Path] = option(
@@ -161,22 +198,31 @@ class TaggedData:
         f'tokens of a window, special tokens included (default: {MAX_WINDOW}, or as trained)',
         type=int,
         names=('seq_len',),
+        check=check_positive,
     )
     overlap: Optional[int] = option(
-        'tokens that windows share at most (default: a quarter of max_len)', type=int
+        'tokens that windows share at most (default: a quarter of max_len)',
+        type=int,
+        check=check_not_negative,
     )
     crf: bool = option('decode with a CRF, which gives valid sequences only', False)
-    crf_lr: float = option("learning rate of the CRF's transitions", 1e-3, float)
+    crf_lr: float = option(
+        "learning rate of the CRF's transitions", 1e-3, float, check=check_positive_number
+    )
     model_scheme: Optional[str] = option(
         'in which the network tags (default: that of the files; IOB2 for IOB1)', type=str
     )
-    dropout: float = option('dropout on the encodings', 0.1, float)
+    dropout: float = option('dropout on the encodings', 0.1, float, check=check_fraction)
     strict: bool = option(
         "count only entities tagged as the scheme has it: seqeval's strict mode; without it as "
         'conlleval',
         False,
     )
-    batch_size: int = option('sequences in a batch, on all devices together', 32, int)
-    dev_batch_size: int = option('windows in a batch of evaluation', 32, int)
-    round_to: Optional[int] = option('pad lengths to a multiple of this', type=int)
+    batch_size: int = option(
+        'sequences in a batch, on all devices together', 32, int, check=check_positive
+    )
+    dev_batch_size: int = option('windows in a batch of evaluation', 32, int, check=check_positive)
+    round_to: Optional[int] = option(
+        'pad lengths to a multiple of this', type=int, check=check_positive
+    )
     debug: bool = option(f'the first {DEBUG_SENTENCES} sentences of each file, to try out', False)

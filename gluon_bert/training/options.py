@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Optional
 
-from .._internal.checks import check_choice, check_fraction, check_positive, check_positive_number
+from .._internal.checks import (
+    check_choice,
+    check_fraction,
+    check_not_negative,
+    check_positive,
+    check_positive_number,
+    check_range,
+)
 
 OPTIMIZERS = ('bertadam', 'adam', 'adamw')
 DTYPES = ('float32', 'bfloat16')
@@ -94,6 +101,8 @@ class TrainingOptions:
             learning_rate=self.learning_rate, epsilon=self.epsilon, max_grad_norm=self.max_grad_norm
         )
         check_fraction(warmup_ratio=self.warmup_ratio)
+        check_not_negative(weight_decay=self.weight_decay)
+        check_range(0, 2**31 - 1, seed=self.seed)
         check_choice(OPTIMIZERS, optimizer=self.optimizer)
         check_choice(DTYPES, dtype=self.dtype)
 

@@ -211,10 +211,15 @@ def test_other_schemes_and_untagged_files_are_predicted_in_their_layout(run, sma
 
 
 def test_debug_is_short(run, small, tmp_path):
-    small.train.write_text(TRAIN * 10)
-    code, log = run(*small.arguments[:-2], '--debug', '--training_steps', '1000')
-    assert code == 0, log
-    assert json.loads((tmp_path / 'out' / 'result.json').read_text())['steps'] == 4
+    """Few sentences, for as many epochs as are asked for."""
+    small.train.write_text(TRAIN * 40)
+    for number, (epochs, steps) in enumerate([(1, 4), (3, 12)]):
+        code, log = run(
+            *small.arguments, '--debug', '--epochs', epochs, '--batch_size', 16,
+            output_dir=tmp_path / str(number),
+        )  # fmt: skip
+        assert code == 0, log
+        assert json.loads((tmp_path / str(number) / 'result.json').read_text())['steps'] == steps
 
 
 def test_complete_run_is_resumed_to_the_same_result(run, small, tmp_path):

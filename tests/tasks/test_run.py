@@ -139,3 +139,27 @@ def test_early_stop_needs_data_to_evaluate_on(run, tmp_path):
     with pytest.raises(ValueError, match='early_stop=2: needs data to evaluate on'):
         run(dev=None, early_stop=2)
     assert not any(Path(tmp_path / 'out').iterdir())
+
+
+@pytest.mark.parametrize(
+    'task, option, value',
+    [
+        ('text-classification', 'batch_size', 0),
+        ('text-classification', 'dev_batch_size', -1),
+        ('text-classification', 'max_train_examples', -1),
+        ('text-classification', 'round_to', 0),
+        ('text-classification', 'max_len', 2.5),
+        ('multi-label-classification', 'batch_size', 0),
+        ('question-answering', 'doc_stride', 0),
+        ('question-answering', 'n_best_size', 0),
+        ('token-classification', 'dropout', 1.5),
+        ('token-classification', 'crf_lr', 0.0),
+        ('token-classification', 'overlap', -1),
+        ('text-classification', 'optimizer', 'bertadm'),
+        ('text-classification', 'learning_rate', -1.0),
+    ],
+)
+def test_impossible_options_are_refused_before_anything_is_read(tmp_path, task, option, value):
+    with pytest.raises(ValueError, match=f'^{option}='):
+        finetune(task, train='none', output_dir=tmp_path / 'out', **{option: value})
+    assert not (tmp_path / 'out').exists()

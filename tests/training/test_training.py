@@ -463,6 +463,14 @@ def test_loss_that_is_not_finite_stops_the_run(make_classifier, tmp_path):
         ('epsilon', float('inf')),
         ('optimizer', 'sgd'),
         ('dtype', 'float16'),
+        ('epochs', 2.5),
+        ('epochs', True),
+        ('learning_rate', '3e-5'),
+        ('weight_decay', -0.01),
+        ('weight_decay', float('nan')),
+        ('seed', -1),
+        ('seed', 2**31),
+        ('seed', 1.5),
     ],
 )
 def test_options_refuse_values_out_of_range(field, value):
