@@ -52,13 +52,13 @@ def run(folder, times, rng, kinds=KINDS):
     with serve() as server:
         address = prepare(folder, server)
         cases = {kind: Case(kind, folder, address) for kind in kinds}
-        number = 0
-        while sum(count['kills'] for count in counts.values()) < times:
+        number, kills = 0, 0
+        while kills < times or number < len(kinds):
             kind = kinds[number % len(kinds)]
-            remaining = times - sum(count['kills'] for count in counts.values())
-            counts[kind]['kills'] += cases[kind].round(number, rng, min(4, remaining))
+            more = cases[kind].round(number, rng, max(1, min(4, times - kills)))
+            counts[kind]['kills'] += more
             counts[kind]['rounds'] += 1
-            number += 1
+            number, kills = number + 1, kills + more
     return counts
 
 
