@@ -43,11 +43,13 @@ class TrainingLog:
         self._started = time.perf_counter()
         self.rows: List[Row] = []
 
-    def begin(self, last_step: Optional[int] = None) -> None:
-        """Start a new file; of a run that is resumed, keep the rows up to its last step."""
-        self.rows = (
-            [] if last_step is None else [row for row in self._read() if row['step'] <= last_step]
-        )
+    def begin(self, progress: Progress) -> None:
+        """Start the file: of a run that is resumed, keep what its state has behind it."""
+        self.rows = [
+            row
+            for row in self._read()
+            if row['step'] <= (progress.evaluated_step if 'metrics' in row else progress.step)
+        ]
         if self._path is not None:
             write_text(self._path, ''.join(map(_line, self.rows)))
 

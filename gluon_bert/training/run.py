@@ -152,7 +152,7 @@ class TrainingRun:
             # First of all: from here on the folder is this run's, whatever is still in it.
             self._save()
             files.curve.unlink(missing_ok=True)
-        self.log.begin(self.progress.step)
+        self.log.begin(self.progress)
         if writes:
             files.clean(stale)
             files.result.unlink(missing_ok=True)
@@ -330,6 +330,8 @@ class TrainingRun:
                     parameters[name].list_data()[0].asnumpy() for name in sorted(parameters)
                 ),
             )
+            if not self.begins_anew:  # it may have been killed before the last picture
+                plot_training(self.log.rows, self.files.curve)
             self.files.write_result(record)
             self.files.state.unlink(missing_ok=True)
         return result
