@@ -322,14 +322,9 @@ class TrainingRun:
         result = self.files.fit_result(share(self.reduction, record))
         load_best(self.network, result.best_path, self.reduction)
         if self.reduction.rank == 0:
-            parameters = self.training_step.parameters
-            record.update(
-                identity=self.identity,
-                trained=progress.trained,
-                final=digest_of_arrays(
-                    parameters[name].list_data()[0].asnumpy() for name in sorted(parameters)
-                ),
-            )
+            named = sorted(self.training_step.parameters.items())
+            final = digest_of_arrays(array.list_data()[0].asnumpy() for _, array in named)
+            record.update(identity=self.identity, trained=progress.trained, final=final)
             if not self.begins_anew:  # it may have been killed before the last picture
                 plot_training(self.log.rows, self.files.curve)
             self.files.write_result(record)

@@ -193,6 +193,7 @@ def _former_progress(fields, settings):
     """The progress of 0.1: in its first state evaluations at the ends of epochs alone."""
     if 'epochs_without_gain' in fields:
         fields['evaluations_without_gain'] = fields.pop('epochs_without_gain')
+        fields['evaluated_step'] = fields['step'] - fields['position']
         position = fields['position'] * settings['accumulate']
         fields['batches'] = {'epoch': fields['epoch'], 'position': position}
         if fields['best_epoch'] is not None:
