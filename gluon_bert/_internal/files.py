@@ -22,9 +22,6 @@ except ImportError:  # Windows, where an open file cannot be removed anyway
 _TEMPORARY = re.compile(r'\.(?P<name>.+)\.[a-z0-9_]{8}\.part', re.DOTALL)
 
 
-_TEMPORARY = re.compile(r'\.(?P<name>.+)\.[a-z0-9_]{8}\.part', re.DOTALL)
-
-
 @contextlib.contextmanager
 def atomic_path(path: PathLike) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; rename it to ``path`` unless the block fails.

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Dict
 
+from .._internal.files import staging_folder
 from .._internal.types import PathLike
 from ..checkpoint.arrays import with_names
 from ..checkpoint.schema import Checkpoint
@@ -32,8 +32,8 @@ def new_folder(path: PathLike) -> Iterator[Path]:
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
         raise FileExistsError(f'{path}: is there already; give another name or remove it')
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f'.{path.name}.', dir=path.parent) as temporary:
-        whole = Path(temporary) / 'folder'
+    with staging_folder(path) as temporary:
+        whole = temporary / 'folder'
         whole.mkdir()
         yield whole
         os.replace(whole, path)
