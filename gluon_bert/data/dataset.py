@@ -55,6 +55,8 @@ class SequenceData:
             raise ValueError('features: a data set needs at least one sequence')
         if labels is not None and len(labels) != len(features):
             raise ValueError(f'labels has {len(labels)} entries for {len(features)} sequences')
+        if isinstance(labels, np.ndarray):
+            _check_labels(labels)
         if batch_size < 1:
             raise ValueError(f'batch_size={batch_size}: expected 1 or more')
         self._features, self._labels = features, labels
@@ -142,6 +144,19 @@ def _digest(rows):
         values = np.concatenate([np.ravel(row) for row in rows])
     values = np.ascontiguousarray(values, 'float64')
     return hashlib.sha256(repr(shape).encode() + values.tobytes()).hexdigest()[:32]
+
+
+def _check_labels(labels):
+    """Refuse scores that are not finite, and negative numbers of classes, by their row."""
+    if labels.dtype.kind == 'f':
+        bad, allowed = ~np.isfinite(labels), 'a finite number'
+    elif labels.dtype.kind == 'i' and labels.ndim == 1:
+        bad, allowed = labels < 0, 'the number of a class, from 0'
+    else:
+        return
+    if bad.any():
+        place = tuple(int(axis[0]) for axis in np.nonzero(bad))
+        raise ValueError(f'labels: row {place[0]} has {labels[place]}: expected {allowed}')
 
 
 def _pad_labels(labels, length):
