@@ -669,8 +669,8 @@ def altered(part, **changes):
         ({'tokenizer__json': altered('model', vocab={'a': 1})}, r"token 'a' has the id 1"),
         ({'tokenizer__json': altered('model', continuing_subword_prefix='@@')}, r"begin with '@@'"),
         (
-            {'tokenizer__json': altered('normalizer', type='Lowercase')},
-            r'not cleaned and split as B',
+            {'tokenizer__json': altered('pre_tokenizer', type='Whitespace')},
+            r'the pre_tokenizer is Whitespace, expected BertPreTokenizer',
         ),
         (
             {'tokenizer__json': altered('model', type='BPE', continuing_subword_prefix='')},

@@ -12,6 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from ..._internal.files import atomic_path
 from ..._internal.types import PathLike
+from .added_tokens import (
+    ADDED_TOKENS,
+    AnyAdded,
+    added_entries,
+    added_ids,
+    check_added,
+    library_tokens,
+)
 from .encoding import Encoded, checked_text, checked_texts, cover_removed
 
 if TYPE_CHECKING:
@@ -57,6 +65,9 @@ class SubwordTokenizer(ABC):
         self._vocab = vocab
         self._options = options
         self._unknown_id = vocab.token_to_idx[vocab.unknown_token]
+        self._added = self._options['added_tokens'] = check_added(
+            options.get('added_tokens'), vocab
+        )
 
     def __reduce__(self) -> tuple:
         return functools.partial(type(self), *self._arguments(), **self._options), ()
@@ -99,10 +110,16 @@ class SubwordTokenizer(ABC):
 
     def with_lower(self, lower: bool) -> SubwordTokenizer:
         """Copy the tokenizer to lower-case text or not; accents go with the capitals."""
+        if self._options.get('normalizer') is not None and lower != self.lower:
+            raise ValueError(f'lower={lower}: the normalizer of this tokenizer decides the casing')
         options = {**self._options, 'lower': lower}
         if options.get('strip_accents') in (None, self.lower) and 'strip_accents' in options:
             options['strip_accents'] = None
         return type(self)(*self._arguments(), **options)
+
+    def with_added_tokens(self, added_tokens: Iterable[AnyAdded]) -> SubwordTokenizer:
+        """Copy the tokenizer with other added tokens, which the vocabulary has."""
+        return type(self)(*self._arguments(), **{**self._options, 'added_tokens': added_tokens})
 
     def without_token_types(self) -> SubwordTokenizer:
         """Copy the tokenizer for a network that has no token types."""
@@ -112,7 +129,7 @@ class SubwordTokenizer(ABC):
 
     def __call__(self, text: str) -> list[str]:
         """Tokenize a text; return a list of str."""
-        return self._run_one(checked_text(text)).tokens
+        return self._tokens(self._run_one(checked_text(text)))
 
     def encode(self, text: str) -> Encoded:
         """Tokenize a text with ids and offsets.
@@ -239,11 +256,13 @@ class SubwordTokenizer(ABC):
             key: {'__type': 'AddedToken', **entry} if isinstance(entry, dict) else entry
             for key, entry in special.items()
         }
-        config = {**typed, **self._config()}
+        config = {**typed, **self._config(), **added_entries(self._vocab, self._added)}
         if not self.uses_token_types:
             config['model_input_names'] = ['input_ids', 'attention_mask']
+        added = added_ids(self._vocab, self._added)
         contents = {
             **self._files(),
+            **({ADDED_TOKENS: json.dumps(added, indent=2) + '\n'} if added else {}),
             'tokenizer_config.json': json.dumps(config, indent=2) + '\n',
             'special_tokens_map.json': json.dumps(special, indent=2) + '\n',
         }
@@ -273,7 +292,10 @@ class SubwordTokenizer(ABC):
 
     def _encoded(self, text, encoding):
         offsets = cover_removed(text, encoding.offsets)
-        return Encoded(encoding.tokens, self._ids(encoding), offsets)
+        return Encoded(self._tokens(encoding), self._ids(encoding), offsets)
+
+    def _tokens(self, encoding):
+        return encoding.tokens
 
     def _special_entry(self, key, token):
         """Return a special token as transformers' files state it: the token, or an object."""
@@ -298,6 +320,18 @@ class LibraryTokenizer(SubwordTokenizer):
     """
 
     _tokenizer = None  # a tokenizers.Tokenizer, made by the class
+
+    def __init__(self, vocab: BERTVocab, **options: Any) -> None:
+        super().__init__(vocab, **options)
+        self._whole = {
+            vocab.token_to_idx[token.content]: token.content
+            for token in library_tokens(vocab, self._added)
+        }
+
+    def _tokens(self, encoding):
+        # The library gives an added token as it stands in the text.
+        whole = self._whole
+        return [whole.get(number, token) for number, token in zip(encoding.ids, encoding.tokens)]
 
     def _run_one(self, text):
         return self._tokenizer.encode(text, add_special_tokens=False)

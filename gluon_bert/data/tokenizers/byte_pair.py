@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import reprlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Optional
 
-from tokenizers import AddedToken, Tokenizer
+from tokenizers import Tokenizer
 from tokenizers.decoders import ByteLevel as ByteLevelDecoder
 from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import ByteLevel
@@ -15,9 +15,11 @@ from tokenizers.processors import RobertaProcessing
 
 from ..._internal.types import PathLike
 from ..classification.lines import drop_trailing_blanks, read_lines
-from .base import ROLES, LibraryTokenizer, ordered_tokens
+from .added_tokens import AnyAdded, library_tokens, num_model_tokens
+from .base import LibraryTokenizer, ordered_tokens
 from .vocabulary import read_vocab
 from .vocabulary_ids import check_num_lines
+from .wordpiece import model_ids
 
 if TYPE_CHECKING:
     from gluonnlp.vocab import BERTVocab
@@ -44,6 +46,8 @@ class BytePairTokenizer(LibraryTokenizer):
         The pairs, the most frequent first.
     add_prefix_space : bool
         Treat the first word like the others, as if a space preceded it.
+    added_tokens : iterable of str or tokenizers.AddedToken, optional
+        See :class:`BertTokenizer`.
     uses_token_types : bool
         Give the second text of a pair token types 1; RoBERTa has none.
 
@@ -73,10 +77,14 @@ class BytePairTokenizer(LibraryTokenizer):
         merges: Sequence[tuple[str, str]],
         *,
         add_prefix_space: bool = False,
+        added_tokens: Optional[Iterable[AnyAdded]] = None,
         uses_token_types: bool = False,
     ) -> None:
         super().__init__(
-            vocab, add_prefix_space=bool(add_prefix_space), uses_token_types=bool(uses_token_types)
+            vocab,
+            add_prefix_space=bool(add_prefix_space),
+            added_tokens=added_tokens,
+            uses_token_types=bool(uses_token_types),
         )
         self._merges = [tuple(pair) for pair in merges]
         known = vocab.token_to_idx
@@ -95,6 +103,7 @@ class BytePairTokenizer(LibraryTokenizer):
         vocab_path: PathLike,
         merges_path: PathLike,
         special_tokens: Optional[dict[str, str]] = None,
+        added_ids: Optional[Mapping[str, Optional[int]]] = None,
         **options: Any,
     ) -> BytePairTokenizer:
         """Read the tokenizer from its two files.
@@ -107,6 +116,8 @@ class BytePairTokenizer(LibraryTokenizer):
             ``merges.txt``, or GluonNLP's ``openai_webtext_bpe_ranks-396d4d8e.json``; both have a
             pair a line.
         special_tokens : dict of str to str, optional
+            See :func:`gluon_bert.data.read_vocab`.
+        added_ids : mapping of str to int or None, optional
             See :func:`gluon_bert.data.read_vocab`.
         **options
             As for the class.
@@ -121,7 +132,7 @@ class BytePairTokenizer(LibraryTokenizer):
         ValueError
             If a file is malformed, or they do not belong together.
         """
-        vocab = read_vocab(vocab_path, special_tokens=special_tokens)
+        vocab = read_vocab(vocab_path, special_tokens=special_tokens, added_ids=added_ids)
         try:
             return cls(vocab, read_merges(merges_path), **options)
         except ValueError as error:
@@ -134,7 +145,7 @@ class BytePairTokenizer(LibraryTokenizer):
     def _build(self):
         vocab, space = self._vocab, self._options['add_prefix_space']
         tokenizer = Tokenizer(
-            BPE(dict(vocab.token_to_idx), self._merges, unk_token=vocab.unknown_token)
+            BPE(model_ids(vocab, self._added), self._merges, unk_token=vocab.unknown_token)
         )
         tokenizer.pre_tokenizer = ByteLevel(add_prefix_space=space)
         tokenizer.decoder = ByteLevelDecoder()
@@ -143,13 +154,7 @@ class BytePairTokenizer(LibraryTokenizer):
             trim_offsets=True,
             add_prefix_space=space,
         )
-        tokenizer.add_special_tokens(
-            [
-                AddedToken(token, lstrip=name == 'mask_token', normalized=False)
-                for name in ROLES
-                if (token := getattr(vocab, name, None)) is not None
-            ]
-        )
+        tokenizer.add_tokens(library_tokens(vocab, self._added, vocab.mask_token))
         return tokenizer
 
     @staticmethod
@@ -190,6 +195,7 @@ class BytePairTokenizer(LibraryTokenizer):
 
     def _files(self):
         tokens = ordered_tokens(self._vocab, 'vocab.json')
+        tokens = tokens[: num_model_tokens(self._vocab, self._added)]
         ids = {token: number for number, token in enumerate(tokens)}
         return {
             'vocab.json': json.dumps(ids, ensure_ascii=False) + '\n',

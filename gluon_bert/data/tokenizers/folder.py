@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
@@ -9,14 +10,16 @@ from typing import TYPE_CHECKING, Optional
 from ..._internal.json import read_json
 from ..._internal.types import PathLike
 from ...families import FAMILIES
+from .added_tokens import TOKENIZER_CONFIG, TOKENIZER_JSON, AddedTokens, extended_vocab, with_added
 from .base import FILE_ROLES, ROLES
 from .byte_pair import SPACE, BytePairTokenizer
 from .casing import has_accents, looks_lowercase
+from .library_json import check_same_tokens, check_steps, is_bert_normalizer, pairs_of, warn_flags
 from .sentencepiece import SentencePieceTokenizer, read_sentencepiece_vocab
 from .sentencepiece_styles import STYLES, find_style
 from .vocabulary import read_vocab
 from .vocabulary_ids import build_vocab, clipped, find_special_tokens, ids_to_tokens
-from .wordpiece import SUBWORD_PREFIX, BertTokenizer
+from .wordpiece import SUBWORD_PREFIX, BertTokenizer, normalizer_from_json
 
 if TYPE_CHECKING:
     from .base import SubwordTokenizer
@@ -24,8 +27,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_CONFIG = 'tokenizer_config.json'
-_TOKENIZER_JSON = 'tokenizer.json'
+_CONFIG = TOKENIZER_CONFIG
 
 
 def read_tokenizer(folder: PathLike, lower: Optional[bool] = None) -> Optional[SubwordTokenizer]:
@@ -40,8 +42,9 @@ def read_tokenizer(folder: PathLike, lower: Optional[bool] = None) -> Optional[S
     3. a WordPiece vocabulary: ``vocab.txt``, or GluonNLP's JSON as ``vocab.json`` or ``*.vocab``;
     4. ``tokenizer.json`` with a WordPiece or byte-level BPE model.
 
-    ``tokenizer_config.json`` and ``special_tokens_map.json`` hold the settings. Words added after
-    the vocabulary are ignored.
+    ``tokenizer_config.json`` and ``special_tokens_map.json`` hold the settings. Added tokens are
+    read from ``tokenizer.json``, ``tokenizer_config.json`` and ``added_tokens.json``. A
+    ``tokenizer.json`` beside a vocabulary must have the same tokens; its normalizer is used.
 
     Parameters
     ----------
@@ -73,13 +76,19 @@ def read_tokenizer(folder: PathLike, lower: Optional[bool] = None) -> Optional[S
     merges = _find(folder, 'merges.txt', '*bpe_ranks*.json')
     vocab = _find(folder, *(() if merges else ('vocab.txt',)), 'vocab.json', '*.vocab')
     if merges is not None and vocab is not None:
-        return BytePairTokenizer.from_files(
-            vocab, merges, settings.special_tokens(), **_byte_pair_options(settings, {})
+        tokenizer = BytePairTokenizer.from_files(
+            vocab,
+            merges,
+            settings.special_tokens(),
+            settings.added.ids,
+            **_byte_pair_options(settings, _object(settings.tokenizer_json.get('pre_tokenizer'))),
         )
+        return _checked_with(folder / TOKENIZER_JSON, settings, _with_added(tokenizer, settings))
     if vocab is not None:
-        return _word_piece(_word_piece_vocab(vocab, settings), settings, lower)
+        tokenizer = _word_piece(_word_piece_vocab(vocab, settings), settings, lower)
+        return _checked_with(folder / TOKENIZER_JSON, settings, tokenizer)
     if settings.tokenizer_json:
-        return _from_tokenizer_json(folder / _TOKENIZER_JSON, settings, lower)
+        return _from_tokenizer_json(folder / TOKENIZER_JSON, settings, lower)
     return None
 
 
@@ -114,12 +123,14 @@ class _Settings:
     """Checked settings from the JSON files of a folder."""
 
     def __init__(self, folder):
-        self._path = folder / _CONFIG
+        self.path = folder / _CONFIG
         self._content = {
             **_read_object(folder / 'special_tokens_map.json'),
-            **_read_object(self._path),
+            **_read_object(self.path),
         }
-        self.tokenizer_json = _read_object(folder / _TOKENIZER_JSON)
+        self.tokenizer_json = _read_object(folder / TOKENIZER_JSON)
+        check_steps(folder / TOKENIZER_JSON, self.tokenizer_json)
+        self.added = AddedTokens(folder, self.tokenizer_json, self._content)
         self._network = _read_object(folder / 'config.json')
 
     def special_tokens(self, **others):
@@ -132,7 +143,7 @@ class _Settings:
                 continue
             if not isinstance(token, str) or not token:
                 raise ValueError(
-                    f'{self._path}: {FILE_ROLES[name]} is {clipped(token)!r}, not a token'
+                    f'{self.path}: {FILE_ROLES[name]} is {clipped(token)!r}, not a token'
                 )
             tokens[name] = token
         return tokens
@@ -141,7 +152,7 @@ class _Settings:
         """Return a boolean setting, or the first boolean of ``others`` if it is missing."""
         value = self._content.get(name)
         if value is not None and not isinstance(value, bool):
-            raise ValueError(f'{self._path}: {name} is {clipped(value)!r}, expected true or false')
+            raise ValueError(f'{self.path}: {name} is {clipped(value)!r}, expected true or false')
         return next((item for item in (value, *others) if isinstance(item, bool)), None)
 
     @property
@@ -159,7 +170,7 @@ class _Settings:
             isinstance(value, bool) or not isinstance(value, int) or not 1 <= value < 2**31
         ):
             raise ValueError(
-                f'{self._path}: {name} is {clipped(value)!r}, expected 1 or more and less than 2^31'
+                f'{self.path}: {name} is {clipped(value)!r}, expected 1 or more and less than 2^31'
             )
         return value
 
@@ -187,6 +198,7 @@ def _sentencepiece(path, settings, lower):
     except ValueError as error:
         raise ValueError(f'{path}: {error}') from None
     vocab = read_sentencepiece_vocab(path, settings.special_tokens(), style)
+    vocab = extended_vocab(vocab, settings.added.ids, path)
     lower = settings.flag('do_lower_case', STYLES[style].lower) if lower is None else lower
     return SentencePieceTokenizer(
         path,
@@ -194,12 +206,13 @@ def _sentencepiece(path, settings, lower):
         bool(lower),
         style=style,
         split_words=bool(settings.flag('do_basic_tokenize')),
+        added_tokens=settings.added.flags(vocab),
         **_given(strip_accents=settings.strip_accents, uses_token_types=settings.uses_token_types),
     )
 
 
 def _word_piece_vocab(path, settings):
-    vocab = read_vocab(path, special_tokens=settings.special_tokens())
+    vocab = read_vocab(path, special_tokens=settings.special_tokens(), added_ids=settings.added.ids)
     if not any(token.startswith(SUBWORD_PREFIX) for token in vocab.idx_to_token) and any(
         token.startswith(SPACE) for token in vocab.idx_to_token
     ):
@@ -209,6 +222,12 @@ def _word_piece_vocab(path, settings):
 
 def _word_piece(vocab, settings, lower):
     normalizer = _object(settings.tokenizer_json.get('normalizer'))
+    further = {}
+    if settings.tokenizer_json and not is_bert_normalizer(settings.tokenizer_json):
+        lower, further = _own_normalizer(settings, lower)
+        normalizer = {'strip_accents': lower}
+    elif lower is None:
+        warn_flags(settings.path, settings.flag, normalizer)
     if lower is None:
         lower = settings.flag('do_lower_case', normalizer.get('lowercase'))
     strip_accents = settings.flag('strip_accents', normalizer.get('strip_accents'))
@@ -231,8 +250,40 @@ def _word_piece(vocab, settings, lower):
             ),
             max_input_chars_per_word=settings.max_input_chars_per_word,
             uses_token_types=settings.uses_token_types,
+            added_tokens=settings.added.flags(vocab) or None,
         ),
+        **further,
     )
+
+
+def _own_normalizer(settings, lower):
+    """Return the casing and the options of a normalizer of tokenizer.json that is not BERT's."""
+    content = json.dumps(settings.tokenizer_json.get('normalizer'), sort_keys=True)
+    lowers = normalizer_from_json(content).normalize_str('A') == 'a'
+    if lower not in (None, lowers):
+        raise ValueError(
+            f'lower={lower}: the normalizer of {settings.path.with_name(TOKENIZER_JSON)} '
+            f'{"lower-cases" if lowers else "does not lower-case"} the text'
+        )
+    if settings.flag('do_lower_case') not in (None, lowers):
+        logger.warning(
+            '%s: do_lower_case is not used, the normalizer of %s is', settings.path, TOKENIZER_JSON
+        )
+    return lowers, {'normalizer': content}
+
+
+def _with_added(tokenizer, settings):
+    """Give a byte-level BPE the flags of its added tokens."""
+    flags = settings.added.flags(tokenizer.vocab, tokenizer.vocab.mask_token)
+    return tokenizer.with_added_tokens(flags) if flags else tokenizer
+
+
+def _checked_with(path, settings, tokenizer):
+    """Compare the vocabulary with that of tokenizer.json beside it."""
+    model = _object(settings.tokenizer_json.get('model'))
+    if isinstance(model.get('vocab'), dict):
+        check_same_tokens(path, model['vocab'], tokenizer.vocab)
+    return tokenizer
 
 
 def _byte_pair_options(settings, splitter):
@@ -249,48 +300,27 @@ def _from_tokenizer_json(path, settings, lower):
     if kind not in ('WordPiece', 'BPE'):
         kind = repr(clipped(kind)).strip('\'"')
         raise ValueError(f'{path}: a {kind} model, expected WordPiece or BPE')
-    tokens = ids_to_tokens(model.get('vocab'), path)
+    tokens = with_added(ids_to_tokens(model.get('vocab'), path), settings.added.ids, path)
     vocab = build_vocab(
         tokens,
         find_special_tokens(
             tokens, settings.special_tokens(unknown_token=model.get('unk_token')), path
         ),
     )
-    prefix = model.get('continuing_subword_prefix') or ''
-    if prefix != (SUBWORD_PREFIX if kind == 'WordPiece' else ''):
-        raise ValueError(f'{path}: tokens inside a word begin with {clipped(prefix)!r}')
     cleaning, splitter = (_object(content.get(name)) for name in ('normalizer', 'pre_tokenizer'))
     if kind == 'WordPiece':
-        if cleaning.get('type') != 'BertNormalizer' or splitter.get('type') != 'BertPreTokenizer':
+        if splitter.get('type') != 'BertPreTokenizer':
             raise ValueError(f"{path}: the text is not cleaned and split as BERT's")
         return _word_piece(vocab, settings, lower)
     if cleaning or splitter.get('type') != 'ByteLevel':
         raise ValueError(f"{path}: the text is not split as RoBERTa's")
     try:
-        return BytePairTokenizer(
-            vocab, _merges(model.get('merges'), path), **_byte_pair_options(settings, splitter)
+        tokenizer = BytePairTokenizer(
+            vocab, pairs_of(model.get('merges')), **_byte_pair_options(settings, splitter)
         )
+        return _with_added(tokenizer, settings)
     except ValueError as error:
         raise ValueError(f'{path}: {error}') from None
-
-
-def _merges(merges, path):
-    pairs = [
-        tuple(pair.split(' ', 2) if isinstance(pair, str) else pair)
-        for pair in (merges if isinstance(merges, list) else [None])
-        if isinstance(pair, (str, list))
-    ]
-    if (
-        not isinstance(merges, list)
-        or len(pairs) < len(merges)
-        or any(
-            len(pair) != 2 or not all(isinstance(token, str) for token in pair) for pair in pairs
-        )
-    ):
-        raise ValueError('merges is not a list of pairs of tokens')
-    if len(set(pairs)) < len(pairs):
-        raise ValueError('merges has a pair twice')
-    return pairs
 
 
 def _find(folder, *patterns):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Optional, Union
@@ -12,7 +11,8 @@ from tokenizers import PreTokenizedString, Regex
 from tokenizers.pre_tokenizers import BertPreTokenizer, Split
 
 from ..._internal.types import PathLike
-from .base import ROLES, SubwordTokenizer
+from .added_tokens import AnyAdded, splitter_of
+from .base import SubwordTokenizer
 from .encoding import Encoded, checked_text, checked_texts
 from .sentencepiece_file import library_tokenizer, load, pieces_of, read_model, with_avoided
 from .sentencepiece_styles import STYLES, find_style, vocab_of
@@ -48,6 +48,9 @@ class SentencePieceTokenizer(SubwordTokenizer):
         always taken. The library's seed is ``sentencepiece.set_random_generator_seed``.
     uses_token_types : bool, optional
         Give the second text of a pair token types 1. By default as the style has it.
+    added_tokens : iterable of str or tokenizers.AddedToken, optional
+        Tokens of the vocabulary, after those of the model, that are found in the text before the
+        model gets it.
     style : str
         How the family uses the model: 'plain' has the model's ids; 'xlm-roberta' those of
         fairseq, with <s>, <pad>, </s> and <unk> first and <mask> last; 'albert' the model's,
@@ -74,6 +77,7 @@ class SentencePieceTokenizer(SubwordTokenizer):
         num_best: int = 0,
         alpha: float = 1.0,
         uses_token_types: Optional[bool] = None,
+        added_tokens: Optional[Iterable[AnyAdded]] = None,
         style: str = 'plain',
     ) -> None:
         if style not in STYLES:
@@ -98,6 +102,7 @@ class SentencePieceTokenizer(SubwordTokenizer):
             uses_token_types=bool(
                 self._style.uses_token_types if uses_token_types is None else uses_token_types
             ),
+            added_tokens=added_tokens,
             style=style,
         )
         self._sampling = (
@@ -110,20 +115,16 @@ class SentencePieceTokenizer(SubwordTokenizer):
             if split_words
             else self._style.clean(lower, strip_accents)
         )
-        tokens = [getattr(self._vocab, name, None) for name in ROLES]
-        special = {token for token in tokens if token is not None}
-        self._special = re.compile(
-            f'({"|".join(map(re.escape, sorted(special, key=len, reverse=True)))})'
-        )
+        self._split = splitter_of(self._vocab, self._added, self._normalizer)
 
     def __call__(self, text: str) -> list[str]:
         """Tokenize a text; return a list of str."""
-        tokens = []
-        for number, part in enumerate(self._special.split(checked_text(text))):
-            if number % 2:
-                tokens.append(part)
+        tokens, text = [], checked_text(text)
+        for token, begin, end in self._split(text):
+            if token is not None:
+                tokens.append(token)
                 continue
-            for word, _, _ in self._prepared(part).get_splits():
+            for word, _, _ in self._prepared(text[begin:end]).get_splits():
                 tokens += self._processor.encode(word, out_type=str, **self._sampling)
         return tokens
 
@@ -155,16 +156,15 @@ class SentencePieceTokenizer(SubwordTokenizer):
         return self._model, self._vocab
 
     def _run_one(self, text):
-        tokens, offsets, start = [], [], 0
-        for number, part in enumerate(self._special.split(text)):
-            if number % 2:
-                tokens.append(part)
-                offsets.append((start, start + len(part)))
-            else:
-                for token, (begin, end) in self._placed(part):
-                    tokens.append(token)
-                    offsets.append((start + begin, start + end))
-            start += len(part)
+        tokens, offsets = [], []
+        for token, start, stop in self._split(text):
+            if token is not None:
+                tokens.append(token)
+                offsets.append((start, stop))
+                continue
+            for piece, (begin, end) in self._placed(text[start:stop]):
+                tokens.append(piece)
+                offsets.append((start + begin, start + end))
         return Encoded(tokens, self._vocab[tokens], offsets)
 
     def _prepared(self, text):
@@ -224,7 +224,9 @@ class SentencePieceTokenizer(SubwordTokenizer):
             cleaning is None and (options['lower'] or options['strip_accents'])
         )
         if not differs:
-            tokenizer = library_tokenizer(self._segmenter, self._vocab, self._style, cleaning)
+            tokenizer = library_tokenizer(
+                self._segmenter, self._vocab, self._style, cleaning, self._added
+            )
             if tokenizer is not None:
                 files['tokenizer.json'] = tokenizer.to_str(pretty=True)
         return files

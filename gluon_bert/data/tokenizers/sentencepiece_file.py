@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from tokenizers import AddedToken, Regex, Tokenizer, normalizers
@@ -15,10 +15,12 @@ from tokenizers.processors import BertProcessing, RobertaProcessing
 
 from ..._internal.protobuf import encode_bytes, encode_varint, read_fields
 from ..._internal.types import PathLike
+from .added_tokens import library_tokens
 
 if TYPE_CHECKING:
     from gluonnlp.vocab import BERTVocab
 
+    from .added_tokens import Added
     from .sentencepiece_styles import Style
 
 MAX_BYTES = 8 << 20
@@ -161,7 +163,11 @@ def with_avoided(data: bytes, avoid: Callable[[str], object], penalty: float = 1
 
 
 def library_tokenizer(
-    data: bytes, vocab: BERTVocab, style: Style, cleaning: Optional[normalizers.Normalizer] = None
+    data: bytes,
+    vocab: BERTVocab,
+    style: Style,
+    cleaning: Optional[normalizers.Normalizer] = None,
+    added: Sequence[Added] = (),
 ) -> Optional[Tokenizer]:
     """Build the same segmentation in the ``tokenizers`` library, if it supports it.
 
@@ -177,6 +183,8 @@ def library_tokenizer(
         Of :mod:`gluon_bert.data.tokenizers.sentencepiece_styles`.
     cleaning : tokenizers.normalizers.Normalizer, optional
         Before the model's own.
+    added : sequence of Added
+        Tokens that were added after the model's.
 
     Returns
     -------
@@ -214,13 +222,14 @@ def library_tokenizer(
         if style.pair_separators == 1
         else RobertaProcessing(sep, cls, trim_offsets=True, add_prefix_space=True)
     )
-    special = {vocab[token]: token for token in vocab.reserved_tokens or ()}
-    tokenizer.add_special_tokens([vocab.unknown_token, *(special[i] for i in sorted(special))])
+    further = library_tokens(vocab, added)
+    known = {token.content for token in further}
+    tokenizer.add_tokens(further)
     tokenizer.add_tokens(
         [
             AddedToken(piece, normalized=False)
             for piece, _, kind in model.pieces
-            if kind == _USER_DEFINED and piece not in special.values()
+            if kind == _USER_DEFINED and piece not in known
         ]
     )
     return tokenizer

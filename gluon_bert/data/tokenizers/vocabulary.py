@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
 from ..._internal.json import read_json
 from ..._internal.types import PathLike
 from ..classification.lines import read_lines
+from .added_tokens import extended_vocab, with_added
 from .sentencepiece import read_sentencepiece_vocab
 from .vocabulary_ids import build_vocab, check_num_lines, find_special_tokens, gluonnlp_order
 from .vocabulary_json import vocab_from_json
@@ -22,7 +24,10 @@ MAX_BYTES = 16 << 20
 
 
 def read_vocab(
-    path: PathLike, swap: bool = False, special_tokens: Optional[dict[str, str]] = None
+    path: PathLike,
+    swap: bool = False,
+    special_tokens: Optional[dict[str, str]] = None,
+    added_ids: Optional[Mapping[str, Optional[int]]] = None,
 ) -> BERTVocab:
     r"""Read a vocabulary in any form in which BERTs are published.
 
@@ -45,6 +50,8 @@ def read_vocab(
         Special tokens that differ from the usual ones, such as
         ``{'mask_token': '<mask>'}``: of unknown_token, padding_token, cls_token, sep_token,
         mask_token, bos_token, eos_token.
+    added_ids : mapping of str to int or None, optional
+        Tokens added after those of the file, with their ids; None: the next one.
 
     Returns
     -------
@@ -73,10 +80,10 @@ def read_vocab(
     """
     path = Path(path)
     if path.suffix in ('.spiece', '.model'):
-        return read_sentencepiece_vocab(path, special_tokens)
+        return extended_vocab(read_sentencepiece_vocab(path, special_tokens), added_ids or {}, path)
     if path.suffix != '.txt' and _begins_as_json(path):
-        return vocab_from_json(read_json(path), path, special_tokens)
-    tokens = _read_tokens(path)
+        return vocab_from_json(read_json(path), path, special_tokens, added_ids)
+    tokens = with_added(_read_tokens(path), added_ids or {}, path)
     special_tokens = find_special_tokens(tokens, special_tokens or {}, path)
     if swap:
         tokens = [tokens[file_id] for file_id in gluonnlp_order(tokens)]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from ..._internal.files import write_text
 from ..._internal.types import PathLike
+from .added_tokens import extended_vocab, with_added
 from .vocabulary_ids import (
     BERT_TOKENS,
     SPECIAL_TOKENS,
@@ -167,7 +168,10 @@ unswapped = to_published_order  # its name in 0.1
 
 
 def vocab_from_json(
-    content: object, source: PathLike, special_tokens: Optional[Mapping[str, str]] = None
+    content: object,
+    source: PathLike,
+    special_tokens: Optional[Mapping[str, str]] = None,
+    added_ids: Optional[Mapping[str, Optional[int]]] = None,
 ) -> BERTVocab:
     """Build the vocabulary in a JSON of GluonNLP, or in an object with each token's id.
 
@@ -179,6 +183,8 @@ def vocab_from_json(
         For the messages.
     special_tokens : dict of str to str, optional
         Used instead of those in the content.
+    added_ids : mapping of str to int or None, optional
+        See :func:`gluon_bert.data.read_vocab`.
 
     Returns
     -------
@@ -198,7 +204,7 @@ def vocab_from_json(
     if not isinstance(content, dict):
         raise ValueError(f'{source}: holds a {type(content).__name__}, not an object')
     if 'idx_to_token' not in content:
-        tokens = ids_to_tokens(content, source)
+        tokens = with_added(ids_to_tokens(content, source), added_ids or {}, source)
         return build_vocab(tokens, find_special_tokens(tokens, special_tokens or {}, source))
     tokens, ids = _indices(content, source)
     named = {**_named_tokens(content, source), **(special_tokens or {})}
@@ -214,7 +220,7 @@ def vocab_from_json(
                 f'{source}: token {tokens[number][:80]!r} occurs twice, with the ids '
                 f'{number} and {ids[tokens[number]]}'
             )
-    return _build(tokens, named, reserved, repeated)
+    return extended_vocab(_build(tokens, named, reserved, repeated), added_ids or {}, source)
 
 
 def _build(tokens, named, reserved, repeated):

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import collections.abc
+import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Optional
 
 from tokenizers import AddedToken, Tokenizer
 from tokenizers.decoders import WordPiece as WordPieceDecoder
 from tokenizers.models import WordPiece
-from tokenizers.normalizers import BertNormalizer
+from tokenizers.normalizers import BertNormalizer, Normalizer, Sequence
 from tokenizers.pre_tokenizers import BertPreTokenizer
 from tokenizers.processors import BertProcessing
 
-from .base import ROLES, LibraryTokenizer, ordered_tokens
+from .added_tokens import Added, AnyAdded, library_tokens, num_model_tokens
+from .base import LibraryTokenizer, ordered_tokens
 
 if TYPE_CHECKING:
     from gluonnlp.vocab import BERTVocab
@@ -43,6 +46,12 @@ class BertTokenizer(LibraryTokenizer):
     never_split : iterable of str, optional
         Words that are not split, in this spelling. Those missing in the vocabulary get the id of
         its unknown token.
+    added_tokens : iterable of str or tokenizers.AddedToken, optional
+        Tokens of the vocabulary that are found in the text before it is split. Those at its end
+        are used in no other way.
+    normalizer : str, optional
+        JSON of a normalizer of the ``tokenizers`` library, used instead of the one that ``lower``,
+        ``strip_accents`` and ``split_chinese`` describe.
     uses_token_types : bool
         Give the second text of a pair token types 1; False for networks without token types
         (DistilBERT).
@@ -79,6 +88,8 @@ class BertTokenizer(LibraryTokenizer):
         split_chinese: bool = True,
         max_input_chars_per_word: int = 200,
         never_split: Optional[Iterable[str]] = None,
+        added_tokens: Optional[Iterable[AnyAdded]] = None,
+        normalizer: Optional[str] = None,
         uses_token_types: bool = True,
     ) -> None:
         super().__init__(
@@ -88,6 +99,8 @@ class BertTokenizer(LibraryTokenizer):
             split_chinese=split_chinese,
             max_input_chars_per_word=max_input_chars_per_word,
             never_split=_checked_words(never_split),
+            added_tokens=added_tokens,
+            normalizer=normalizer,
             uses_token_types=bool(uses_token_types),
         )
         if max_input_chars_per_word < 1:
@@ -100,23 +113,25 @@ class BertTokenizer(LibraryTokenizer):
         options, vocab = self._options, self._vocab
         tokenizer = Tokenizer(
             WordPiece(
-                dict(vocab.token_to_idx),
+                model_ids(vocab, self._added),
                 unk_token=vocab.unknown_token,
                 continuing_subword_prefix=SUBWORD_PREFIX,
                 max_input_chars_per_word=options['max_input_chars_per_word'],
             )
         )
-        tokenizer.normalizer = normalizer_of(
-            **{name: options[name] for name in ('lower', 'strip_accents', 'split_chinese')}
+        names = ('lower', 'strip_accents', 'split_chinese')
+        tokenizer.normalizer = (
+            normalizer_of(**{name: options[name] for name in names})
+            if options['normalizer'] is None
+            else normalizer_from_json(options['normalizer'])
         )
         tokenizer.pre_tokenizer = BertPreTokenizer()
         tokenizer.decoder = WordPieceDecoder(SUBWORD_PREFIX)
-        special = {name: getattr(vocab, name, None) for name in ROLES}
-        if special['cls_token'] is not None and special['sep_token'] is not None:
+        if None not in (vocab.cls_token, vocab.sep_token):
             tokenizer.post_processor = BertProcessing(
-                *((special[name], vocab[special[name]]) for name in ('sep_token', 'cls_token'))
+                *((token, vocab[token]) for token in (vocab.sep_token, vocab.cls_token))
             )
-        tokenizer.add_special_tokens([token for token in special.values() if token is not None])
+        tokenizer.add_tokens(library_tokens(vocab, self._added))
         tokenizer.add_tokens(
             [AddedToken(word, single_word=True, normalized=False) for word in never_split]
         )
@@ -151,6 +166,7 @@ class BertTokenizer(LibraryTokenizer):
 
     def _files(self):
         tokens = ordered_tokens(self._vocab, 'vocab.txt')
+        tokens = tokens[: num_model_tokens(self._vocab, self._added)]
         for number, token in enumerate(tokens):
             if not token or '\n' in token or token != (token.strip() or token):
                 raise ValueError(f'token {number} is {token!r}: vocab.txt cannot hold that')
@@ -189,6 +205,29 @@ def normalizer_of(
         strip_accents=lower if strip_accents is None else strip_accents,
         lowercase=lower,
     )
+
+
+def model_ids(vocab: BERTVocab, added: collections.abc.Sequence[Added]) -> dict[str, int]:
+    """Return the ids of the tokens of which the ``tokenizers`` library makes words."""
+    size = num_model_tokens(vocab, added)
+    return {token: number for token, number in vocab.token_to_idx.items() if number < size}
+
+
+def normalizer_from_json(content: str) -> Normalizer:
+    """Make a normalizer of the ``tokenizers`` library from its JSON.
+
+    Raises
+    ------
+    ValueError
+        If it is not one.
+    """
+    try:
+        state = json.loads(content)
+        model = {'type': 'WordLevel', 'vocab': {}, 'unk_token': ''}
+        whole = {'version': '1.0', 'added_tokens': [], 'normalizer': state, 'model': model}
+        return Tokenizer.from_str(json.dumps(whole)).normalizer or Sequence([])
+    except Exception as error:  # the library's errors have no class of their own
+        raise ValueError(f'normalizer is {content[:80]!r}: {error}') from None
 
 
 def _checked_words(words):
