@@ -16,9 +16,8 @@ import gluon_bert as gb
 def main(argv=None):
     file, *queries = sys.argv[1:] if argv is None else argv
     lines = [line for line in Path(file).read_text(encoding='utf-8').split('\n') if line.strip()]
-    model, _ = gb.get_model(*gb.zoo.OFFLINE_DEFAULT)
-    encoder = gb.SentenceEncoder(model, gb.get_tokenizer(*gb.zoo.OFFLINE_DEFAULT))
-    matches, scores = gb.cosine_search(encoder.encode(queries), encoder.encode(lines), 3)
+    encoder = gb.SentenceEncoder('all_minilm_l6_v2')
+    matches, scores = encoder.search(queries, lines, min(3, len(lines)))
     for query, numbers, shares in zip(queries, matches, scores):
         print(query)
         for number, share in zip(numbers, shares):

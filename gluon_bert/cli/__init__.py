@@ -27,6 +27,8 @@ GROUPS = {
     'training and prediction': {
         'train': ('train', 'fine-tune for a task, from data files to a folder'),
         'predict': ('predict', 'predict labels, answers, entities or words for texts'),
+        'embed': ('embed', 'compute sentence vectors of texts'),
+        'search': ('search', 'find the lines of a file that are most similar to a query'),
         'quantize': ('quantize', 'lower the precision of a fine-tuned model without loss'),
         'plot': ('plot', 'plot attention, vectors, answers, entities or training runs'),
     },
