@@ -146,6 +146,7 @@ def _write_data(folder):
         (folder / 'glue_data' / 'RTE' / f'{name}.tsv').write_text(
             rows + '1\tthe sun\ta moon\tnot_entailment\n'
         )
+    (folder / 'lines.txt').write_text('A cat sleeps.\nShares fell.\nIt rains.\n')
     (folder / 'unseen.tsv').write_text('#1 String\t#2 String\nthe cat\ta dog\n')
 
 
