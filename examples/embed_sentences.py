@@ -32,7 +32,6 @@ from gluon_bert._internal.files import atomic_path
 from gluon_bert.inference.search import cosine, cosine_search, open_vectors
 
 FORMATS = ('npy', 'npz', 'jsonl', 'tsv')
-POOLING = 'mean'
 RECALLED = (
     'bert_model',
     'bert_dataset',
@@ -60,7 +59,8 @@ def make_parser():
     group.add_argument('--pairs', action='store_true', help='write the cosine of pairs instead')
     group = parser.add_argument_group('vectors')
     group.add_argument(
-        '--pooling', help=f'mean, cls, max, pooler or mean_of_layer:-2 (default: {POOLING})'
+        '--pooling',
+        help='mean, cls, max, pooler or mean_of_layer:-2 (default: as the model says, else mean)',
     )
     group.add_argument(
         '--normalize',
@@ -72,7 +72,7 @@ def make_parser():
         '--max_seq_length',
         '--max_len',
         type=cli.positive,
-        help="tokens of a sequence, special tokens included (default: the model's longest)",
+        help='tokens of a sequence, special tokens included (default: as the model says)',
     )
     group.add_argument(
         '--long',
@@ -113,7 +113,6 @@ def main(argv=None):
 
 def make_encoder(args):
     bert, tokenizer = vector_files.load(args)
-    args.pooling = args.pooling or POOLING
     return gb.SentenceEncoder(
         bert,
         tokenizer,

@@ -108,7 +108,7 @@ def _add_texts(parser):
         '--groups', metavar='NAMES', help='groups of the texts given as arguments, comma-separated'
     )
     group.add_argument(
-        '--pooling', default='mean', help='pooling of token vectors: mean, cls, max or pooler'
+        '--pooling', help='such as mean, cls, max or pooler (default: as the model says, else mean)'
     )
     group.add_argument('--max_length', type=int, metavar='N', help='cut the texts to N tokens')
     _add_root(parser)
