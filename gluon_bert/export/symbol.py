@@ -14,6 +14,12 @@ from ..modeling.build import build_network
 from .folder import new_folder, without_crf, write_settings
 
 NAME = 'bert'
+# Problem type of a classifier, '' if unknown -> what makes probabilities of its scores.
+_OPERATORS = {
+    '': 'softmax',
+    'single_label_classification': 'softmax',
+    'multi_label_classification': 'sigmoid',
+}
 
 
 class Probabilities(HybridBlock):
@@ -23,19 +29,19 @@ class Probabilities(HybridBlock):
     ----------
     network : HybridBlock
         With scores of classes on the last axis.
-    is_multi_label : bool
-        Whether each class has a probability of its own.
+    operator : str
+        'softmax', or 'sigmoid' where each class has a probability of its own.
     """
 
-    def __init__(self, network: HybridBlock, is_multi_label: bool, **kwargs: Any) -> None:
+    def __init__(self, network: HybridBlock, operator: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._is_multi_label = is_multi_label
+        self._operator = operator
         with self.name_scope():
             self.network = network
 
     def hybrid_forward(self, F: Any, inputs: Any, token_types: Any, valid_length: Any) -> Any:
         scores = self.network(inputs, token_types, valid_length)
-        return F.sigmoid(scores) if self._is_multi_label else F.softmax(scores, axis=-1)
+        return getattr(F, self._operator)(scores)
 
 
 def write_symbol(checkpoint: Checkpoint, folder: PathLike, probabilities: bool = False) -> None:
@@ -64,11 +70,12 @@ def write_symbol(checkpoint: Checkpoint, folder: PathLike, probabilities: bool =
     # The transitions of a CRF are no part of the graph.
     network = build_network(without_crf(checkpoint))
     if probabilities:
-        if 'classifier' not in checkpoint.heads or checkpoint.problem_type == 'regression':
+        operator = _OPERATORS.get(checkpoint.problem_type)
+        if 'classifier' not in checkpoint.heads or operator is None:
             raise ValueError(
                 'probabilities are those of classes: this network is no classifier of texts'
             )
-        network = Probabilities(network, checkpoint.problem_type.startswith('multi_label'))
+        network = Probabilities(network, operator)
         network.hybridize()
     tokens = mx.nd.zeros((1, 3))
     arguments = [tokens, mx.nd.zeros_like(tokens), mx.nd.array([3])]

@@ -13,10 +13,18 @@ from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence, Tuple, U
 import mxnet as mx
 
 from .._internal.suggestions import unknown_name
+from .labels import FINITE, FLAGS, check_labels, class_limits, position_limits, tag_limits
 
 
 def cross_entropy(scores: mx.nd.NDArray, labels: mx.nd.NDArray) -> mx.nd.NDArray:
-    """Compute the softmax cross-entropy: scores (N, K), class numbers (N,) -> losses (N,)."""
+    """Compute the softmax cross-entropy: scores (N, K), class numbers (N,) -> losses (N,).
+
+    Raises
+    ------
+    LabelError
+        If a label is not the number of a class.
+    """
+    check_labels(labels, class_limits(scores.shape[1]))
     return -mx.nd.pick(mx.nd.log_softmax(scores), labels)
 
 
@@ -25,6 +33,7 @@ def squared_error(scores: mx.nd.NDArray, labels: mx.nd.NDArray) -> mx.nd.NDArray
 
     This is GluonNLP's L2Loss.
     """
+    check_labels(labels, FINITE)
     return 0.5 * mx.nd.square(scores.reshape((-1,)) - labels)
 
 
@@ -41,7 +50,13 @@ def span_loss(scores: mx.nd.NDArray, spans: mx.nd.NDArray) -> mx.nd.NDArray:
     Returns
     -------
     NDArray, shape (N,)
+
+    Raises
+    ------
+    LabelError
+        If a position is none of the sequence.
     """
+    check_labels(spans, position_limits(scores.shape[1]))
     log_probabilities = mx.nd.log_softmax(scores, axis=1)  # (N, T, 2)
     begin_and_end = mx.nd.pick(log_probabilities.transpose((0, 2, 1)), spans)  # (N, 2)
     return -begin_and_end.mean(axis=1)
@@ -60,7 +75,13 @@ def tag_loss(scores: mx.nd.NDArray, tags: mx.nd.NDArray) -> mx.nd.NDArray:
     Returns
     -------
     NDArray, shape (N,)
+
+    Raises
+    ------
+    LabelError
+        If a tag has no score.
     """
+    check_labels(tags, tag_limits(scores.shape[2]))
     counted = tags >= 0  # (N, T)
     losses = -mx.nd.pick(mx.nd.log_softmax(scores), mx.nd.maximum(tags, 0)) * counted
     return losses.sum(axis=1) / mx.nd.maximum(counted.sum(axis=1), 1)
@@ -80,6 +101,7 @@ def multi_label_loss(scores: mx.nd.NDArray, labels: mx.nd.NDArray) -> mx.nd.NDAr
     -------
     NDArray, shape (N,)
     """
+    check_labels(labels, FLAGS)
     # -y log s(x) - (1 - y) log(1 - s(x)), without overflow
     losses = mx.nd.relu(scores) - scores * labels + mx.nd.log1p(mx.nd.exp(-mx.nd.abs(scores)))
     return losses.mean(axis=1)
@@ -103,6 +125,7 @@ def masked_word_loss(
     -------
     NDArray, shape (N, M)
     """
+    check_labels(words, class_limits(scores.shape[2]))
     return -mx.nd.pick(mx.nd.log_softmax(scores), words) * weights
 
 

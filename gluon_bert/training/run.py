@@ -16,6 +16,7 @@ from ..plots import plot_training
 from .batches import Batch, count_steps, open_batches, read_batches
 from .files import FitResult, RunFiles
 from .identity import digest_of_arrays, digest_of_batch, make_identity
+from .labels import named_rows
 from .log import TrainingLog
 from .objectives import Objective
 from .options import TrainingOptions
@@ -57,7 +58,7 @@ class TrainingRun:
         reduction: Optional[Reduction] = None,
         identity: Optional[Mapping[str, Any]] = None,
     ) -> None:
-        self.network, self.options = network, options
+        self.network, self.options, self.data = network, options, data
         self.files, self.evaluate = files, evaluate
         self.reduction = DeviceReduction() if reduction is None else reduction
         self.batches = open_batches(data, self.reduction.rank, self.reduction.size)
@@ -235,7 +236,8 @@ class TrainingRun:
                 digest = digest_of_batch(progress.trained['digest'], batch)
                 number = progress.trained['batches'] + 1
                 progress.trained = {'batches': number, 'digest': digest}
-        result = self.training_step(batches, progress.step)
+        with named_rows(self.data):
+            result = self.training_step(batches, progress.step)
         progress.step += 1
         progress.position += 1
         progress.loss_sum += result.loss
