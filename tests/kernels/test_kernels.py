@@ -198,7 +198,7 @@ def test_training_without_dropout_is_the_same_with_and_without(
             toy_data(),
             cross_entropy,
             Plan(epochs=2, learning_rate=1e-3),
-            tmp_path,
+            tmp_path / setting,
             name=f'kernels{setting}',
         )
         finals.append(parameters_of(model))
