@@ -11,13 +11,16 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import logging
 import os
-from typing import TYPE_CHECKING, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Optional, Sequence, Union
 
 import numpy as np
 from mxnet.base import _LIB, check_call
 
-from .compiling import build, library
+from . import compiling
+from .compiling import FOLDER, library
 
 if TYPE_CHECKING:
     import mxnet as mx
@@ -36,12 +39,37 @@ __all__ = [
     'supports_arrays',
 ]
 
+logger = logging.getLogger(__name__)
+
+# What the library has to have, each with gluon_bert_ before it.
+_NAMES = (
+    'adam',
+    'dense',
+    'encode',
+    'encoder',
+    'free_dense',
+    'free_encoder',
+    'free_pass',
+    'free_trainer',
+    'processor',
+    'run_dense',
+    'sum_of_squares',
+    'threads',
+    'train_backward',
+    'train_forward',
+    'trainer',
+)
+_BUILD = 'python -m gluon_bert.kernels'
+
 
 def is_available() -> bool:
-    """Check that the kernels are built and not switched off by GLUON_BERT_KERNELS=0."""
-    return (
-        os.environ.get('GLUON_BERT_KERNELS') != '0' and library().is_file() and bool(_functions())
-    )
+    """Check that the kernels are built, load, and are not switched off by GLUON_BERT_KERNELS=0.
+
+    If they are built and do not load, that is logged once.
+    """
+    if os.environ.get('GLUON_BERT_KERNELS') == '0' or not library().is_file():
+        return False
+    return _failure(library()) is None
 
 
 def processor() -> str:
@@ -57,9 +85,31 @@ def describe() -> str:
     """Describe in words which kernels are used here."""
     if os.environ.get('GLUON_BERT_KERNELS') == '0':
         return "MXNet's own operators (native kernels switched off by GLUON_BERT_KERNELS=0)"
-    if not is_available():
-        return "MXNet's own operators (native kernels not built: python -m gluon_bert.kernels)"
-    return f'native, for {processor()}'
+    if is_available():
+        return f'native, for {processor()}'
+    if library().is_file():
+        return (
+            f"MXNet's own operators (native kernels do not load, {_failure(library())}; "
+            f'build them again: {_BUILD})'
+        )
+    return f"MXNet's own operators (native kernels not built: {_BUILD})"
+
+
+def build(folder: Union[str, Path] = FOLDER) -> Path:
+    """Compile the kernels, unless they are compiled already and load.
+
+    Parameters, results and errors are those of :func:`gluon_bert.kernels.compiling.build`.
+    """
+    is_broken = False
+    if library(folder).is_file():
+        try:
+            _open(library(folder))
+        except OSError:
+            is_broken = True
+    path = compiling.build(folder, rebuild=is_broken)
+    if is_broken:
+        _failure.cache_clear()
+    return path
 
 
 def adam(
@@ -125,8 +175,32 @@ load, state, accept = is_available, describe, supports_arrays
 
 
 @functools.cache
+def _failure(path) -> Optional[str]:
+    """Say why a library that is there does not load, in the log too; None if it does."""
+    try:
+        _open(path)
+    except OSError as error:
+        logger.warning(
+            "the native kernels do not load (%s): MXNet's own operators run, which are slower. "
+            'Build them again: %s',
+            error,
+            _BUILD,
+        )
+        return str(error)
+    return None
+
+
 def _functions():
-    functions = ctypes.CDLL(str(library()))
+    return _open(library())
+
+
+@functools.cache
+def _open(path):
+    compiling.check_intact(path)
+    functions = ctypes.CDLL(str(path))
+    for name in _NAMES:
+        if not hasattr(functions, f'gluon_bert_{name}'):
+            raise OSError(f'{path} has no function gluon_bert_{name}')
     functions.gluon_bert_adam.restype = None
     functions.gluon_bert_processor.restype = ctypes.c_char_p
     functions.gluon_bert_sum_of_squares.restype = ctypes.c_double

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import functools
 import hashlib
 import os
 import platform
 import shutil
+import struct
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Union
 
 FOLDER = Path(__file__).parent
 SOURCE = FOLDER / 'src'
+_STAGING = 'building-'
 COMPILERS = ('c++', 'g++', 'clang++')
 OPTIONS = ('-std=c++17', '-O3', '-fPIC', '-fopenmp', '-fno-math-errno')
+# Written after the library's own bytes, which do not mind, and followed by their digest.
+_SEAL = b'gluon_bert kernels, sha256 '
 # Source file -> further options. Code compiled for some processors runs on those alone.
 SOURCES: dict[str, tuple[str, ...]] = {
     'parallel.cc': (),
@@ -46,13 +53,35 @@ def library(folder: Union[str, Path] = FOLDER) -> Path:
     return Path(folder) / f'kernels-{digest.hexdigest()[:12]}.so'
 
 
-def build(folder: Union[str, Path] = FOLDER) -> Path:
+def check_intact(path: Path) -> None:
+    """Raise OSError if a built library is damaged: to load such a file can end the process."""
+    data = path.read_bytes()
+    body, seal, digest = data.rpartition(_SEAL)
+    if seal:
+        if hashlib.sha256(body).digest() != digest:
+            raise OSError(f'{path} is damaged: its bytes do not have the digest at its end')
+    elif data[:6] == b'\x7fELF\x02\x01' and len(data) >= 64:  # a tool took the digest away
+        table, size, count = (
+            *struct.unpack_from('<Q', data, 40),
+            *struct.unpack_from('<2H', data, 58),
+        )
+        if table + size * count > len(data):
+            raise OSError(f'{path} is damaged: {len(data)} bytes are not all of it')
+    elif not data:
+        raise OSError(f'{path} is empty')
+
+
+def build(folder: Union[str, Path] = FOLDER, rebuild: bool = False) -> Path:
     """Compile the kernels, unless they are compiled already.
+
+    Several processes may do so at once: one compiles, the others wait for it.
 
     Parameters
     ----------
     folder : str or Path
         Gets the library; by default the package's, from where it is loaded.
+    rebuild : bool
+        Compile them even if they are compiled already.
 
     Returns
     -------
@@ -66,28 +95,59 @@ def build(folder: Union[str, Path] = FOLDER) -> Path:
         If the compiler fails; with its messages.
     """
     target = library(folder)
-    if target.is_file():
+    before = _stamp(target)
+    if before and not rebuild:
         return target
     names = [os.environ['CXX']] if os.environ.get('CXX') else COMPILERS
     compilers = [path for path in map(shutil.which, names) if path]
     if not compilers:
         raise FileNotFoundError(f'no C++ compiler found, looked for {", ".join(names)}')
-    _compile_into(target, compilers[0])
-    for old in target.parent.glob('kernels-*.so'):
-        if old != target:
-            old.unlink()
+    with _locked(target.parent):
+        if _stamp(target) == before:  # else another process has built it meanwhile
+            for abandoned in target.parent.glob(f'{_STAGING}*'):
+                shutil.rmtree(abandoned, ignore_errors=True)
+            _compile_into(target, compilers[0])
+        for old in target.parent.glob('kernels-*.so'):
+            if old != target:
+                old.unlink()
     return target
+
+
+def _stamp(path):
+    """What changes when a file is replaced; None if there is none."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_ino, status.st_mtime_ns, status.st_size
+
+
+@contextlib.contextmanager
+def _locked(folder) -> Iterator[None]:
+    """Hold the folder's lock, where its file system has locks. It ends with the process."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _compile_into(target, compiler):
     # In the target's folder, so that it is moved into place whole.
-    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=_STAGING) as folder:
         common = [compiler, *OPTIONS]
         objects = [str(Path(folder) / f'{name}.o') for name in SOURCES]
         for (name, options), result in zip(SOURCES.items(), objects):
             _run(*common, *options, '-c', str(SOURCE / name), '-o', result)
         whole = Path(folder) / target.name
         _run(*common, '-shared', *objects, '-o', str(whole))
+        with whole.open('rb+') as file:
+            digest = hashlib.sha256(file.read()).digest()
+            file.write(_SEAL + digest)
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(whole, target)
 
 
