@@ -19,6 +19,7 @@ from ..data import Features, pad_batch, sequential_batches
 from ..kernels.encoder import NativeEncoder
 from ..kernels.packing import Packed, pack, unpad
 from ..modeling.bert import BertBlock, BertModel, BertOutput
+from ..modeling.block import check_inputs, check_values
 from ..modeling.heads import BertForPretraining, BertHead
 from ..modeling.pooling import mean_pool
 from .batches import inner_bert
@@ -68,6 +69,9 @@ class NativeBackend:
         inputs, token_types, valid_length, *others = self._head.arguments(
             inputs, token_types, valid_length, *others
         )
+        check_inputs(self._head.config, inputs, inputs if token_types is None else token_types)
+        if valid_length is None or valid_length.shape == inputs.shape[:1]:  # else unpad says so
+            check_values(self._head.config, inputs, token_types, valid_length)
         packed, valid = unpad(inputs, token_types, valid_length)
         rows, pooled = self._encode(packed)
         return self._padded_outputs(rows, pooled, valid, others)

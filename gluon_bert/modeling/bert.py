@@ -10,7 +10,7 @@ from mxnet import nd
 from ..checkpoint.names import Names, encoder_names
 from ..checkpoint.sentence import SentenceSettings
 from ..config import BertConfig
-from .block import BertBlock, check_inputs
+from .block import BertBlock, check_inputs, check_values
 from .layers import AttentionMask, Embeddings, EncoderLayers, dense
 from .pooling import mean_pool  # noqa: F401 (its home in 0.1)
 
@@ -64,7 +64,8 @@ class BertModel(BertBlock):
     Raises
     ------
     ValueError
-        On calling with shapes that do not fit or more than ``config.max_length`` tokens.
+        On calling with shapes that do not fit or more than ``config.max_length`` tokens; on the
+        CPU also with a token's id or type, or a length, out of range.
     """
 
     def __init__(
@@ -171,6 +172,7 @@ class BertModel(BertBlock):
         check_inputs(self.config, inputs, token_types)
         if valid_length is None:
             valid_length = nd.full((inputs.shape[0],), inputs.shape[1], ctx=inputs.context)
+        check_values(self.config, inputs, token_types, valid_length)
         layers = range(self.config.num_layers + 1) if layers is None else layers
         with self.lock:
             hidden, mask, lengths = self._embed(nd, inputs, token_types, valid_length)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Mapping
+from typing import Any, Dict, Mapping, Optional
 
 import numpy as np
 from mxnet import nd
@@ -40,7 +40,8 @@ class BertBlock(SharedBlock):
 
         ``encoder`` computes the encodings of NDArrays instead of the network's layers, see
         :func:`~gluon_bert.kernels.training.make_trainer`; the network's forward hooks are not
-        called then.
+        called then. On the CPU, ids, token types and lengths are checked too; on a GPU, and in a
+        block of one's own that is hybridized around this one, their shapes alone.
         """
         inputs, token_types, valid_length, *others = self.arguments(
             inputs, token_types, valid_length, *others
@@ -56,6 +57,7 @@ class BertBlock(SharedBlock):
                     f'valid_length has shape {valid_length.shape}, expected '
                     f'{inputs.shape[:1]}: one length for each sequence'
                 )
+            check_values(self.config, inputs, token_types, valid_length)
         arguments = (inputs, token_types, valid_length, *others)
         if encoder is None:
             return super().__call__(*arguments)
@@ -234,4 +236,38 @@ def check_inputs(config: BertConfig, inputs: nd.NDArray, token_types: nd.NDArray
         raise ValueError(
             f'inputs has {inputs.shape[1]} tokens a sequence; the model takes at '
             f'most max_length={config.max_length}'
+        )
+
+
+def check_values(
+    config: BertConfig,
+    inputs: nd.NDArray,
+    token_types: Optional[nd.NDArray],
+    valid_length: Optional[nd.NDArray],
+) -> None:
+    """Raise ValueError if a token's id or type, or a length, is out of range; on the CPU only.
+
+    MXNet would take the nearest row of an embedding for them, or none of the tokens. What stands in
+    the padding has no influence and is not checked.
+    """
+    if not inputs.context.device_type.startswith('cpu'):
+        return
+    ids = inputs.asnumpy()
+    size, width = ids.shape
+    lengths = np.full(size, width) if valid_length is None else valid_length.asnumpy()
+    _check_range('valid_length', lengths, 1, width)
+    valid = np.arange(width) < lengths[:, None]
+    _check_range('inputs', np.where(valid, ids, 0), 0, config.vocab_size - 1)
+    if token_types is not None and config.num_token_types:
+        types = np.where(valid, token_types.asnumpy(), 0)
+        _check_range('token_types', types, 0, config.num_token_types - 1)
+
+
+def _check_range(name, array, least, most):
+    right = (array >= least) & (array <= most) & (array == np.floor(array))
+    if not right.all():
+        place = np.argwhere(~right)[0].tolist()
+        raise ValueError(
+            f'{name}[{", ".join(map(str, place))}] is {array[tuple(place)]:.10g}: expected a '
+            f'whole number from {least} to {most}'
         )

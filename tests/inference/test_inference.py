@@ -175,11 +175,11 @@ def test_too_many_tokens_are_refused(form, make_model, tiny_config):
 @pytest.mark.parametrize(
     'inputs,types,lengths,message',
     [
-        ([[97]], [[0]], [1], 'ids are from 97 to 97, expected 0 to 96'),
-        ([[-1]], [[0]], [1], 'ids are from -1'),
-        ([[1]], [[2]], [1], 'token_types are from 2'),
-        ([[1, 2]], [[0, 0]], [3], 'does not fit'),
-        ([[1, 2]], [[0, 0]], [0], 'lengths from 1 to 2'),
+        ([[97]], [[0]], [1], r'inputs\[0, 0\] is 97: expected a whole number from 0 to 96'),
+        ([[-1]], [[0]], [1], r'inputs\[0, 0\] is -1'),
+        ([[1]], [[2]], [1], r'token_types\[0, 0\] is 2'),
+        ([[1, 2]], [[0, 0]], [3], r'valid_length\[0\] is 3'),
+        ([[1, 2]], [[0, 0]], [0], 'whole number from 1 to 2'),
     ],
 )
 def test_inputs_out_of_range_are_refused(make_model, inputs, types, lengths, message):

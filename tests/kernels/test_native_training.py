@@ -336,10 +336,10 @@ def test_bfloat16_is_near_and_recomputed_the_same(tiny_config, ragged):
 @pytest.mark.parametrize(
     'change, message',
     [
-        (lambda ids, types, lengths: (ids + 200, types, lengths), 'inputs are from .* expected 0'),
-        (lambda ids, types, lengths: (ids, types + 2, lengths), 'token_types are from'),
-        (lambda ids, types, lengths: (ids, types, lengths + 9), 'expected . lengths from 1 to'),
-        (lambda ids, types, lengths: (ids, types, lengths * 0), 'expected . lengths from 1 to'),
+        (lambda ids, types, lengths: (ids + 200, types, lengths), r'inputs\[0, 0\] is .* from 0'),
+        (lambda ids, types, lengths: (ids, types + 2, lengths), r'token_types\[0, 0\] is [23]: '),
+        (lambda ids, types, lengths: (ids, types, lengths + 9), r'valid_length\[0\] is 18: '),
+        (lambda ids, types, lengths: (ids, types, lengths * 0), r'valid_length\[0\] is 0: '),
     ],
 )
 def test_inputs_out_of_range_are_told(make_model, tiny_config, ragged, change, message):
