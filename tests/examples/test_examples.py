@@ -263,7 +263,7 @@ def test_glue_dir_without_the_task_is_told(run, monkeypatch, tmp_path):
     [
         (['--batch_size', '0'], ['--batch_size', '0', '1 or more']),
         (['--lr', 'fast'], ['--lr', 'fast']),
-        (['--lr', '-1'], ['learning_rate', '-1']),
+        (['--lr', '-1'], ['--lr', '-1']),
         (['--warmup_ratio', '2'], ['--warmup_ratio', 'fraction']),
         (['--optimizer', 'lamb'], ['--optimizer', 'lamb', 'bertadam']),
         (['--max_len', '600'], ['--max_len 600', '512']),
