@@ -111,7 +111,24 @@ def _load(load, module):
         _provide_distutils()
         with _hidden('sklearn'), _hidden('scipy.stats'):
             load(module)
+    for part in ('ndarray', 'symbol'):
+        importlib.import_module(f'mxnet._ctypes.{part}').str = _write_argument
     module.contrib.quantization.stats = module.test_utils.ss = _Later('scipy.stats')
+
+
+def _write_argument(value):
+    """Write an operator's argument for MXNet's library, which reads no ``[np.float64(1.0)]``.
+
+    NumPy 2 writes its numbers so where they are in a list or a tuple.
+    """
+    return str(_with_plain_numbers(value))
+
+
+def _with_plain_numbers(value):
+    if isinstance(value, (list, tuple)):
+        items = map(_with_plain_numbers, value)
+        return list(items) if isinstance(value, list) else tuple(items)
+    return value.item() if isinstance(value, importlib.import_module('numpy').generic) else value
 
 
 def _provide_distutils():

@@ -115,6 +115,46 @@ def test_restored_functions_compute_what_numpy_did():
     ], result.stderr
 
 
+def test_operators_take_numbers_of_numpy_in_sequences():
+    code = (
+        'import gluon_bert, mxnet as mx, numpy as np\n'
+        'x = mx.nd.arange(6)\n'
+        'print(x.reshape((np.int64(2), np.int32(3))).shape)\n'
+        'print(x.reshape(tuple(np.array([3, 2]))).shape)\n'
+        'print(mx.nd.slice(x, begin=[np.int64(1)], end=(np.int32(3),)).asnumpy().tolist())\n'
+        'shape = mx.sym.reshape(mx.sym.var("x"), shape=(np.int64(3), -1)).infer_shape(x=(6,))[1]\n'
+        'print(shape)\n'
+        'print(mx.nd.clip(x, np.float64(1.5), np.float32(2.5)).asnumpy().tolist())\n'
+        'print(mx.nd.zeros((2, np.int64(1)), dtype=np.float16).dtype)'
+    )
+    result = run(code, '-W', 'error')
+    assert result.stdout.splitlines() == [
+        '(2, 3)',
+        '(3, 2)',
+        '[1.0, 2.0]',
+        '[(3, 2)]',
+        '[1.5, 1.5, 2.0, 2.5, 2.5, 2.5]',
+        "<class 'numpy.float16'>",
+    ], result.stderr
+
+
+def test_the_optimizer_of_gluonnlp_makes_a_step():
+    code = (
+        'import mxnet as mx, gluonnlp\n'
+        'weight = mx.gluon.Parameter("weight", shape=(2,))\n'
+        'weight.initialize(mx.init.One())\n'
+        'trainer = mx.gluon.Trainer([weight], "bertadam", {"learning_rate": 0.1, "wd": 0})\n'
+        'with mx.autograd.record():\n'
+        '    loss = weight.data().sum()\n'
+        'loss.backward()\n'
+        'trainer.step(1)\n'
+        'print(weight.data().asnumpy().tolist())'
+    )
+    result = run('import gluon_bert\n' + code)
+    # 1 - 0.1 * 0.1 / (sqrt(0.001) + 1e-6): without correction of the bias
+    assert eval(result.stdout) == pytest.approx([0.6837822, 0.6837822], abs=1e-5), result.stderr
+
+
 def test_unknown_attribute_is_an_attribute_error():
     result = run('import gluon_bert; print(hasattr(gluon_bert, "get_modle"))')
     assert result.stdout == 'False\n'
