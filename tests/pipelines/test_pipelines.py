@@ -208,7 +208,7 @@ def test_folder_gives_the_same_pipeline(tiny_pipeline, tmp_path, task):
 @pytest.mark.parametrize(
     'changes, message',
     [
-        ({'task': 'tags'}, "task is 'tags'"),
+        ({'task': 'tags'}, "task 'tags' is unknown"),
         ({'parameters': '../tiny.params'}, 'parameters is'),
         ({'parameters': '..'}, 'parameters is'),
         ({'labels': ['low', 'low', 'mid']}, 'labels is'),
