@@ -45,7 +45,9 @@ from .squad.cache import cached_windows
 from .squad.files import Answer, Question, QuestionSet, read_squad
 from .squad.windows import Windows, build_windows
 from .tokenizers.base import SubwordTokenizer
+from .tokenizers.batch import TextBatch
 from .tokenizers.byte_pair import BytePairTokenizer, read_merges
+from .tokenizers.calls import TokenizerCalls
 from .tokenizers.casing import looks_lowercase
 from .tokenizers.encoding import Encoded
 from .tokenizers.folder import read_max_tokens, read_tokenizer
@@ -84,6 +86,8 @@ __all__ = [
     'TaggedFile',
     'TaggedSentence',
     'Task',
+    'TextBatch',
+    'TokenizerCalls',
     'Transitions',
     'Window',
     'Windows',

@@ -6,13 +6,17 @@ N sequences, T tokens.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import TYPE_CHECKING, NamedTuple, Optional
 
 import numpy as np
 
 from .._internal.types import Progress
+from .tokenizers.encoding import checked_list, checked_text, checked_texts
 
 if TYPE_CHECKING:
+    from gluonnlp.vocab import BERTVocab
+
     from .._internal.types import Integers
     from .tokenizers.base import SubwordTokenizer
 
@@ -50,7 +54,7 @@ class SentenceTransform:
     Raises
     ------
     ValueError
-        If ``max_length`` is too small.
+        If ``max_length`` is too small, or the vocabulary has no [CLS] or [SEP].
 
     Examples
     --------
@@ -66,14 +70,15 @@ class SentenceTransform:
     """
 
     def __init__(self, tokenizer: SubwordTokenizer, max_length: int) -> None:
-        if max_length < 3:
+        is_whole = isinstance(max_length, Integral) and not isinstance(max_length, bool)
+        if not is_whole or max_length < 3:
             raise ValueError(
-                f'max_length must be 3 or more, for [CLS], a token and [SEP]; got {max_length}'
+                f'max_length must be 3 or more, for [CLS], a token and [SEP]; got {max_length!r}'
             )
         self._tokenizer = tokenizer
         self._max_length = max_length
         self._cls_id, self._sep_id = tokenizer.convert_tokens_to_ids(
-            [tokenizer.vocab.cls_token, tokenizer.vocab.sep_token]
+            [role_token(tokenizer.vocab, role) for role in ('cls_token', 'sep_token')]
         )
         self._separators = [self._sep_id] * tokenizer.pair_separators
         self._pair_type = int(tokenizer.uses_token_types)
@@ -95,7 +100,8 @@ class SentenceTransform:
         -------
         Features
         """
-        ids, pair_ids = self._tokenizer.encode_ids([text, '' if pair is None else pair])
+        second = '' if pair is None else checked_text(pair, 'pair')
+        ids, pair_ids = self._tokenizer.encode_ids([checked_text(text), second])
         self._check_room(pair is not None)
         return self._join(ids, pair_ids)[0]
 
@@ -110,7 +116,7 @@ class SentenceTransform:
         Parameters
         ----------
         texts : sequence of str
-        pairs : sequence of str, optional
+        pairs : sequence of str or None, optional
             As many as ``texts``; None for a single text.
         progress : callable, optional
             Called with the number of texts done since its last call, such as ``tqdm.update``.
@@ -123,21 +129,20 @@ class SentenceTransform:
 
         Raises
         ------
+        TypeError
+            If one is no list of str.
         ValueError
             If ``pairs`` and ``texts`` differ in number.
         """
-        if pairs is not None and len(pairs) != len(texts):
-            raise ValueError(f'pairs must be as many as texts, got {len(pairs)} and {len(texts)}')
+        texts = checked_texts(texts)
+        second = None if pairs is None else _checked_pairs(pairs, len(texts))
         self._check_room(pairs is not None)
         features, num_truncated = [], 0
         for start in range(0, len(texts), _CHUNK):
             ids = self._tokenizer.encode_ids(texts[start : start + _CHUNK])
             pair_ids: list[list[int]] = [[]] * len(ids)
-            if pairs is not None:
-                chunk = pairs[start : start + _CHUNK]
-                pair_ids = self._tokenizer.encode_ids(
-                    ['' if pair is None else pair for pair in chunk]
-                )
+            if second is not None:
+                pair_ids = self._tokenizer.encode_ids(second[start : start + _CHUNK])
             for row in zip(ids, pair_ids):
                 joined, is_cut = self._join(*row)
                 features.append(joined)
@@ -166,6 +171,24 @@ class SentenceTransform:
             token_types[1 + keep + len(separators) :] = self._pair_type
         is_cut = keep < len(ids) or keep_pair < len(pair_ids)
         return Features(np.array(sequence, 'int32'), token_types, len(sequence)), is_cut
+
+
+def role_token(vocab: BERTVocab, role: str) -> str:
+    """Return the token of a role, such as 'cls_token'; ValueError if there is none."""
+    token = getattr(vocab, role, None)
+    if token is None:
+        raise ValueError(f'the vocabulary has no {role}, which sequences need')
+    return token
+
+
+def _checked_pairs(pairs, num_texts):
+    """The second texts of pairs, '' where there is none."""
+    if not isinstance(pairs, (str, bytes)):
+        pairs = ['' if pair is None else pair for pair in checked_list(pairs, 'pairs', 'str')]
+    pairs = checked_texts(pairs, 'pairs')
+    if len(pairs) != num_texts:
+        raise ValueError(f'pairs must be as many as texts, got {len(pairs)} and {num_texts}')
+    return pairs
 
 
 def truncated_lengths(length: int, pair_length: int, max_length: int) -> tuple[int, int]:

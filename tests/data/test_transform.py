@@ -163,7 +163,7 @@ def test_pairs_of_another_number_are_refused(tokenizer):
 
 @pytest.mark.parametrize('arguments', [(b'a',), ('a', 3), (None,)])
 def test_text_that_is_no_str_is_refused(tokenizer, arguments):
-    with pytest.raises(TypeError, match='text must be str'):
+    with pytest.raises(TypeError, match=f'{"pair" if arguments[1:] else "text"} must be str'):
         SentenceTransform(tokenizer, 8)(*arguments)
 
 

@@ -67,6 +67,10 @@ class SubwordTokenizer(TokenizerCalls):
         self._added = self._options['added_tokens'] = check_added(
             options.get('added_tokens'), vocab
         )
+        tokens = library_tokens(vocab, self._added)
+        # What is not split: id -> token.
+        self._whole = {vocab.token_to_idx[token.content]: token.content for token in tokens}
+        self._special = frozenset(token.content for token in tokens if token.special)
 
     def __reduce__(self) -> tuple:
         return functools.partial(type(self), *self._arguments(), **self._options), ()
@@ -207,17 +211,13 @@ class LibraryTokenizer(SubwordTokenizer):
 
     _tokenizer = None  # a tokenizers.Tokenizer, made by the class
 
-    def __init__(self, vocab: BERTVocab, **options: Any) -> None:
-        super().__init__(vocab, **options)
-        self._whole = {
-            vocab.token_to_idx[token.content]: token.content
-            for token in library_tokens(vocab, self._added)
-        }
-
     def _tokens(self, encoding):
         # The library gives an added token as it stands in the text.
         whole = self._whole
         return [whole.get(number, token) for number, token in zip(encoding.ids, encoding.tokens)]
+
+    def _join(self, tokens):
+        return self._tokenizer.decoder.decode(tokens)
 
     def _run_one(self, text):
         return self._tokenizer.encode(text, add_special_tokens=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import reprlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -172,6 +173,14 @@ class BytePairTokenizer(LibraryTokenizer):
 
     def _arguments(self):
         return self._vocab, self._merges
+
+    def _join(self, tokens):
+        # Special and added tokens are spelled in characters, not in bytes.
+        parts = itertools.groupby(tokens, set(self._whole.values()).__contains__)
+        return ''.join(
+            ''.join(part) if is_whole else super(BytePairTokenizer, self)._join(list(part))
+            for is_whole, part in parts
+        )
 
     def _special_entry(self, key, token):
         return (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Optional, Union
@@ -13,7 +14,7 @@ from tokenizers.pre_tokenizers import BertPreTokenizer, Split
 from ..._internal.types import PathLike
 from .added_tokens import AnyAdded, splitter_of
 from .base import SubwordTokenizer
-from .encoding import Encoded, checked_text, checked_texts
+from .encoding import Encoded, checked_texts
 from .sentencepiece_file import library_tokenizer, load, pieces_of, read_model, with_avoided
 from .sentencepiece_styles import STYLES, find_style, vocab_of
 from .wordpiece import normalizer_of
@@ -117,17 +118,6 @@ class SentencePieceTokenizer(SubwordTokenizer):
         )
         self._split = splitter_of(self._vocab, self._added, self._normalizer)
 
-    def __call__(self, text: str) -> list[str]:
-        """Tokenize a text; return a list of str."""
-        tokens, text = [], checked_text(text)
-        for token, begin, end in self._split(text):
-            if token is not None:
-                tokens.append(token)
-                continue
-            for word, _, _ in self._prepared(text[begin:end]).get_splits():
-                tokens += self._processor.encode(word, out_type=str, **self._sampling)
-        return tokens
-
     def encode_ids(self, texts: Iterable[str]) -> list[list[int]]:
         """Compute only the ids of many texts, faster than :meth:`encode_batch`.
 
@@ -139,7 +129,7 @@ class SentencePieceTokenizer(SubwordTokenizer):
         -------
         list of list of int
         """
-        return [self._vocab[self(text)] for text in checked_texts(texts)]
+        return [self._vocab[self._tokenize(text)] for text in checked_texts(texts)]
 
     @staticmethod
     def is_first_subword(token: str) -> bool:
@@ -154,6 +144,26 @@ class SentencePieceTokenizer(SubwordTokenizer):
 
     def _arguments(self):
         return self._model, self._vocab
+
+    def _tokenize(self, text):
+        tokens = []
+        for token, begin, end in self._split(text):
+            if token is not None:
+                tokens.append(token)
+                continue
+            for word, _, _ in self._prepared(text[begin:end]).get_splits():
+                tokens += self._processor.encode(word, out_type=str, **self._sampling)
+        return tokens
+
+    def _join(self, tokens):
+        parts = []
+        for is_whole, part in itertools.groupby(tokens, set(self._whole.values()).__contains__):
+            pieces = list(part)
+            text = ''.join(pieces) if is_whole else self._processor.decode(pieces)
+            # The library leaves out the space before the first piece.
+            spaced = parts and not is_whole and pieces[0].startswith(SPACE)
+            parts.append(f' {text}' if spaced else text)
+        return ''.join(parts)
 
     def _run_one(self, text):
         tokens, offsets = [], []
