@@ -147,6 +147,7 @@ def _write_data(folder):
             rows + '1\tthe sun\ta moon\tnot_entailment\n'
         )
     (folder / 'lines.txt').write_text('A cat sleeps.\nShares fell.\nIt rains.\n')
+    (folder / 'corpus.txt').write_text('the cat sleeps\na dog barks\nthe sun\n')
     (folder / 'unseen.tsv').write_text('#1 String\t#2 String\nthe cat\ta dog\n')
 
 
@@ -160,7 +161,9 @@ def _tiny(words):
     flag = '--model' if words[0] == 'gluon-bert' else '--pretrained_bert_parameters'
     epochs = '--num_train_epochs' if published else '--epochs'
     start = [] if published else [flag, 'folder/of/transformers']
-    return [*kept, *start, epochs, '1']
+    # A page's commands are alternatives: those that name no folder have the same one.
+    again = [] if any(word.startswith('--output_dir') for word in words) else ['--overwrite']
+    return [*kept, *start, epochs, '1', *again]
 
 
 @pytest.mark.weights
