@@ -162,7 +162,7 @@ class SentenceEncoder:
 
     @property
     def settings(self) -> SentenceSettings:
-        """Settings of the vectors: those of the model, changed by the arguments."""
+        """The settings of the model, changed by the arguments."""
         return self._settings
 
     def encode(

@@ -48,7 +48,7 @@ def option(help: str, default: Any = None, type: Any = None, **more: Any) -> Any
         Text of the command line -> value; a flag without one takes no value.
     **more
         ``names``: further spellings of the flag; ``check``: a function of
-        :mod:`gluon_bert._internal.checks`.
+        ``gluon_bert._internal.checks``.
     """
     return field(default=default, metadata={'help': help, 'type': type, **more})
 

@@ -121,7 +121,7 @@ def test_code_runs_and_gives_what_the_page_shows(name, real_folder):
     test, report = code_of(ROOT / name), []
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
     runner.run(test, out=report.append)
-    assert runner.tries > 5
+    assert runner.tries >= 5
     assert not runner.failures, ''.join(report)
 
 
