@@ -43,7 +43,7 @@ from .ner.transitions import Transitions, tag_names, valid_transitions
 from .ner.windows import Window, join_windows, make_windows, window_labels
 from .squad.cache import cached_windows
 from .squad.files import Answer, Question, QuestionSet, read_squad
-from .squad.windows import Windows, build_windows
+from .squad.windows import AnswersWithoutTokens, Windows, build_windows
 from .tokenizers.base import SubwordTokenizer
 from .tokenizers.batch import TextBatch
 from .tokenizers.byte_pair import BytePairTokenizer, read_merges
@@ -63,6 +63,7 @@ from .tokenizers.vocabulary_json import (
 from .tokenizers.wordpiece import BERTTokenizer, BertTokenizer
 
 __all__ = [
+    'AnswersWithoutTokens',
     'TASKS',
     'Answer',
     'BERTSentenceTransform',
