@@ -57,10 +57,32 @@ def device(gpu: Optional[int]) -> Context:
         return mx.cpu()
     count = mx.context.num_gpus()
     if not 0 <= gpu < count:
-        built = mx.runtime.Features().is_enabled('CUDA')
-        reason = f'{count} usable GPUs exist' if built else 'this MXNet is built without CUDA'
-        raise ValueError(f'--gpu {gpu}: no such GPU, {reason}; leave --gpu out to run on the CPU')
+        raise ValueError(f'--gpu {gpu}: no such GPU, {_gpus()}; leave --gpu out to run on the CPU')
     return mx.gpu(gpu)
+
+
+def check_context(ctx: Optional[Context]) -> None:
+    """Raise ValueError if one of the contexts is a GPU that is not there."""
+    import mxnet as mx
+
+    for context in ctx if isinstance(ctx, (list, tuple)) else (ctx,):
+        if context is None:
+            continue
+        if not isinstance(context, mx.Context):
+            raise TypeError(f'ctx={context!r}: expected an mxnet.Context, such as mx.cpu()')
+        if context.device_type == 'gpu' and context.device_id >= mx.context.num_gpus():
+            raise ValueError(f'ctx={context}: no such GPU, {_gpus()}; use mx.cpu()')
+
+
+def _gpus():
+    import mxnet as mx
+
+    built = mx.runtime.Features().is_enabled('CUDA')
+    return (
+        f'{mx.context.num_gpus()} usable GPUs exist'
+        if built
+        else 'this MXNet is built without CUDA'
+    )
 
 
 def devices(args: argparse.Namespace) -> list[Context]:

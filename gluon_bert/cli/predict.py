@@ -19,6 +19,7 @@ import collections
 import contextlib
 import sys
 
+from .._internal.engine import device
 from .models import add_config_arguments, read_model, split_model
 from .output import note
 from .result_files import check_output, result_writer
@@ -120,7 +121,7 @@ def _pipeline(args, words):
         raise ValueError(f'--batch_size {args.batch_size}: expected 1 or more')
     return load_pipeline(
         read_model(words).source,
-        _context(args.gpu),
+        device(args.gpu),
         args.batch_size,
         args.task,
         args.root,
@@ -128,19 +129,6 @@ def _pipeline(args, words):
         args.config,
         args.num_heads,
     )
-
-
-def _context(gpu):
-    import mxnet as mx
-
-    if gpu is None:
-        return mx.cpu()
-    if not 0 <= gpu < mx.context.num_gpus():
-        raise ValueError(
-            f'--gpu {gpu}: no such GPU, there are {mx.context.num_gpus()} usable '
-            f'ones; leave --gpu out to run on the CPU'
-        )
-    return mx.gpu(gpu)
 
 
 def _limit(pipeline, top_k):

@@ -16,6 +16,7 @@ from ..data import Features
 from ..data.streams import heap_trimmer
 from ..kernels import encoder
 from ..modeling.bert import BertBlock, BertModel
+from ..modeling.block import check_arrays
 from ..modeling.heads import BertHead
 from ..modeling.tagging import BertCrfTagger
 from .backends import GluonBackend, NativeBackend, Positions
@@ -163,6 +164,7 @@ class Predictor:
         ValueError
             If an input is out of range.
         """
+        check_arrays(inputs, token_types, valid_length, *others)
         return self._backend(inputs, token_types, valid_length, *others)
 
     def batch(self, features: Sequence[Features], positions: Optional[Positions] = None) -> Any:
@@ -187,6 +189,7 @@ class Predictor:
         ValueError
             If an input is out of range.
         """
+        _check_features(features)
         if not len(features):
             raise ValueError('features must hold one sequence or more, got none')
         if not self._needs_positions and positions is not None:
@@ -231,6 +234,7 @@ class Predictor:
             If an argument or an input is out of range.
         """
         _check_positive(batch_size=batch_size)
+        _check_features(features)
         way = parse_pooling(pooling)
         self._check_pooling(way)
         lengths = np.array([feature.valid_length for feature in features], 'int64')
@@ -266,6 +270,7 @@ class Predictor:
             As for :meth:`batches`.
         """
         _check_positive(batch_size=batch_size, look_ahead=look_ahead)
+        _check_features(features)
         trim = heap_trimmer()
         for block in self._blocks(features, batch_size * look_ahead):
             yield from self._in_order(block, batch_size)
@@ -274,6 +279,7 @@ class Predictor:
     def _blocks(self, features, size):
         block, room = [], _BLOCK_BYTES // (4 * self.config.units)
         for feature in features:
+            _check_features([feature])
             block.append(feature)
             room -= feature.valid_length
             if len(block) == size or room <= 0:
@@ -305,7 +311,10 @@ def unwrap_head(network: BertBlock) -> Union[BertModel, BertHead]:
     """Return the BertModel or BertHead inside a network, which may be the network itself."""
     head = network.tagger if isinstance(network, BertCrfTagger) else network
     if not isinstance(head, (BertModel, BertHead)):
-        raise TypeError(f'{type(network).__name__} is no network around a BERT')
+        raise TypeError(
+            f'{type(network).__name__} is no network around a BERT; give a model, such as the '
+            'first of what gluon_bert.get_model(...) returns'
+        )
     return head
 
 
@@ -328,6 +337,17 @@ def _check_positions(features, positions):
             raise ValueError(
                 f'positions {list(row)} are not all in a sequence of {feature.valid_length} tokens'
             )
+
+
+def _check_features(features):
+    """Raise TypeError for a text, or a list that begins with no Features."""
+    first = features[0] if isinstance(features, (list, tuple)) and features else None
+    wrong = features if isinstance(features, (str, bytes, dict)) else first
+    if wrong is not None and not hasattr(wrong, 'valid_length'):
+        raise TypeError(
+            f'features must be a list of Features, got {type(wrong).__name__}; make them of texts '
+            f'with gluon_bert.data.SentenceTransform'
+        )
 
 
 def _check_positive(**arguments):

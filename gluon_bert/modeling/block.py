@@ -6,6 +6,7 @@ from typing import Any, Dict, Mapping, Optional
 
 import numpy as np
 from mxnet import nd
+from mxnet.symbol import Symbol
 
 from .._internal.types import Context, PathLike
 from ..checkpoint.gluonnlp.names import common_arrays, to_file_names
@@ -73,6 +74,7 @@ class BertBlock(SharedBlock):
         """The inputs in their places, if they were given as GluonNLP's RoBERTa and DistilBERT
         take them: without token types.
         """
+        check_arrays(inputs, token_types, valid_length, *others)
         if self.config.num_token_types or getattr(token_types, 'ndim', 2) != 1:
             return (inputs, token_types, valid_length, *others)
         others = others if valid_length is None else (valid_length, *others)
@@ -223,6 +225,24 @@ class BertBlock(SharedBlock):
                     f'{name} has shape {shape}, the model needs {parameters[name].shape}'
                 )
         return fitting
+
+
+def check_arrays(inputs: Any, *others: Any) -> None:
+    """Raise TypeError unless what a network is called on are arrays of MXNet, or its symbols."""
+    for value in (inputs, *others):
+        if isinstance(value, (nd.NDArray, Symbol)) or (value is None and inputs is not None):
+            continue
+        first = value[0] if isinstance(value, (list, tuple)) and value else value
+        if isinstance(first, (str, bytes, dict)):
+            cure = (
+                'a network reads ids of tokens: make them with its tokenizer and '
+                'gluon_bert.data.SentenceTransform, or call gluon_bert.load_pipeline on texts'
+            )
+        else:
+            cure = 'convert it with mx.nd.array(...)'
+        raise TypeError(
+            f'a network is called on arrays of mxnet.nd, got {type(value).__name__}; {cure}'
+        )
 
 
 def check_inputs(config: BertConfig, inputs: nd.NDArray, token_types: nd.NDArray) -> None:

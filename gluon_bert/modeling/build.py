@@ -7,6 +7,7 @@ from typing import NamedTuple, Optional, Union
 
 import mxnet as mx
 
+from .._internal.engine import check_context
 from ..checkpoint.arrays import shape_of
 from ..checkpoint.schema import Checkpoint
 from ..data import valid_transitions
@@ -90,6 +91,7 @@ def build_network(
     ValueError
         If the checkpoint has no head for the task; the message says which it has.
     """
+    check_context(ctx)
     task = _ALIASES.get(task, task) if task else default_task(checkpoint)
     if task not in NETWORKS:
         raise ValueError(f'task={task!r}: expected one of {tuple(NETWORKS)}')

@@ -38,6 +38,7 @@ class BertHead(BertBlock):
 
     def __init__(self, bert: BertModel, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        _check_bert(bert)
         self.config = bert.config
         with self.name_scope():
             self.bert = bert
@@ -57,6 +58,20 @@ class BertHead(BertBlock):
 
     def checkpoint_names(self) -> Names:
         return with_prefix(self.bert.checkpoint_names(), 'bert.') + self.head_names
+
+
+def _check_bert(bert):
+    """Raise TypeError unless a head is put on a BertModel."""
+    if isinstance(bert, BertModel):
+        return
+    cure = 'build one first: bert, vocab = gluon_bert.get_model(...)'
+    if isinstance(bert, str):
+        cure = f'build it first: bert, vocab = gluon_bert.get_model({bert!r}, ...)'
+    elif isinstance(bert, tuple):
+        cure = 'get_model returns the model and its vocabulary; give the model alone'
+    elif isinstance(bert, BertHead):
+        cure = 'it has a head already; give its .bert'
+    raise TypeError(f'bert must be a BertModel, got {type(bert).__name__}; {cure}')
 
 
 class BertClassifier(BertHead):
@@ -92,7 +107,9 @@ class BertClassifier(BertHead):
         if num_classes < 1:
             raise ValueError(f'num_classes={num_classes}: expected 1 (regression) or more')
         if not bert.use_pooler:
-            raise ValueError('a classifier reads the pooled vector: bert must have its pooler')
+            raise ValueError(
+                'a classifier reads the pooled vector: bert must have its pooler (use_pooler=True)'
+            )
         self._dropout = dropout
         with self.name_scope():
             self.dropout = nn.Dropout(dropout)

@@ -12,6 +12,7 @@ from typing import Any, NoReturn, Optional
 import numpy as np
 
 from .._internal.counter import Counter
+from .._internal.suggestions import unknown_name
 from ..data import Features
 from ..data.streams import Call, ResultStream, chunk_texts, prefetch
 from ..data.tokenizers.base import SubwordTokenizer
@@ -88,6 +89,9 @@ class Pipeline(ABC):
     """The ``progress`` of calls that are given none. Calls at the same time share it: better give
     each its own."""
 
+    keys: tuple[str, ...] = ('text', 'pair')
+    """Names of the parts of an input that is a dict."""
+
     _predictor: Optional[Predictor] = None
 
     def __init__(
@@ -109,7 +113,8 @@ class Pipeline(ABC):
 
         Parameters
         ----------
-        inputs : str, (str, str), list or iterable
+        inputs : str, (str, str), dict, list or iterable
+            A dict has the text, and its pair, by the names in ``keys``.
         progress : callable, optional
             As for :meth:`stream`.
 
@@ -118,7 +123,7 @@ class Pipeline(ABC):
         NamedTuple, list or ResultStream
             One result for one input, a list for a list, else a stream.
         """
-        if self._is_one(inputs):
+        if isinstance(inputs, dict) or self._is_one(inputs):
             return next(self.stream([inputs], progress))
         results = self.stream(inputs, progress)
         return list(results) if isinstance(inputs, list) else results
@@ -138,6 +143,11 @@ class Pipeline(ABC):
             An iterator of results, each as the call returns for one input. Its ``num_cut`` is how
             many of these inputs were cut so far, for being too long.
         """
+        if isinstance(inputs, (str, bytes, dict)) or not isinstance(inputs, Iterable):
+            raise TypeError(
+                f'expected texts in a list or another iterable, got {type(inputs).__name__}'
+            )
+        inputs = (self._as_input(item, number) for number, item in enumerate(inputs))
         call = self._new_call(progress)
         return ResultStream(self._computed(inputs, call), call)
 
@@ -177,6 +187,18 @@ class Pipeline(ABC):
     def _count_cut(self, call, count):
         call.num_cut += count
         self._num_cut.add(count)
+
+    def _as_input(self, item, number):
+        """An input, that of a dict as a text or a tuple."""
+        if not isinstance(item, dict):
+            return item
+        wrong = next((key for key in item if key not in self.keys), None)
+        if wrong is not None:
+            raise InputError(number, str(unknown_name('key', wrong, self.keys)))
+        parts = tuple(item[key] for key in self.keys if item.get(key) is not None)
+        if self.keys[0] not in item or not parts:
+            raise InputError(number, f'has no {self.keys[0]!r}')
+        return parts[0] if len(parts) == 1 else parts
 
     def _is_one(self, inputs):
         """Tell a single input: a text, or a pair of texts as a tuple."""

@@ -57,6 +57,7 @@ class EntityPipeline(TaskPipeline):
 
     task = 'token-classification'
     look_ahead = 16
+    keys = ('text',)
 
     def __init__(self, model: TaskModel, batch_size: Optional[int] = None) -> None:
         super().__init__(model, batch_size)

@@ -7,6 +7,7 @@ from typing import Any, Optional, Union
 
 import mxnet as mx
 
+from .._internal.engine import check_context
 from ..checkpoint import Checkpoint
 from ..config import BertConfig
 from ..inference.precision_file import resolve_precision
@@ -68,6 +69,7 @@ or NextSentencePipeline
         If there is no such source, it is damaged, or is not for the task; or a lower precision is
         asked for that cannot be had.
     """
+    check_context(ctx)
     if not Path(source).exists() or not has_task(source):
         checkpoint = open_checkpoint(source, root, config, num_heads)
         return checkpoint_pipeline(checkpoint, ctx, batch_size, task, precision)

@@ -44,6 +44,7 @@ class QuestionPipeline(TaskPipeline):
 
     task = 'question-answering'
     look_ahead = 8
+    keys = ('question', 'context')
 
     def __call__(  # type: ignore[override]
         self,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 import mxnet as mx
 
+from .._internal.engine import check_context
+from .._internal.suggestions import did_you_mean
 from .._internal.types import Context, PathLike
 from ..config import BertConfig
 from ..families import FAMILIES
@@ -24,6 +27,17 @@ if TYPE_CHECKING:
 
     from ..data.tokenizers.base import SubwordTokenizer
 
+# Arguments of GluonNLP's get_model -> what to use instead.
+_REMOVED = {
+    'allow_missing': "its name here is GluonNLP's, pretrained_allow_missing",
+    'output_all_encodings': 'use model.layer_outputs(...).encodings',
+    'output_attention': 'use model.layer_outputs(...).attentions',
+    'use_token_type_embed': 'the architecture decides',
+    'ignore_extra': 'heads that are not asked for are left out',
+    'hparam_allow_override': 'only dropout can be given; for others build a BertConfig',
+    'model_name': 'it is called name',
+}
+
 
 def get_model(
     name: str,
@@ -38,6 +52,7 @@ def get_model(
     use_classifier: bool = False,
     pretrained_allow_missing: bool = False,
     dropout: Optional[float] = None,
+    **unknown: Any,
 ) -> tuple[Any, BERTVocab]:
     """Build a BERT of the zoo and read its vocabulary.
 
@@ -91,6 +106,8 @@ def get_model(
     >>> sequence.shape, pooled.shape
     ((1, 3, 384), (1, 384))
     """
+    _refuse_arguments(unknown)
+    check_context(ctx)
     name, dataset_name = expand_name(name, dataset_name if vocab is None or pretrained else None)
     dataset_name = _check_arguments(name, dataset_name, vocab, pretrained)
     row = WEIGHTS.get((name, dataset_name))
@@ -231,9 +248,23 @@ def _check_arguments(name, dataset_name, vocab, pretrained):
     return dataset_name
 
 
+def _refuse_arguments(unknown):
+    """Raise TypeError for an argument that get_model does not take, with what to use instead."""
+    for name in unknown:
+        taken = [other for other in inspect.signature(get_model).parameters if other != 'unknown']
+        cure = _REMOVED.get(name)
+        cure = f'; {cure}' if cure else did_you_mean(name, taken)
+        raise TypeError(f'get_model has no argument {name!r}{cure} (there are: {", ".join(taken)})')
+
+
 def _set_parameters(model, checkpoint, ctx, allow_missing):
     if checkpoint is not None:
-        model.load_checkpoint(checkpoint, ctx=ctx, allow_missing=allow_missing)
+        try:
+            model.load_checkpoint(checkpoint, ctx=ctx, allow_missing=allow_missing)
+        except ValueError as error:
+            # The name of the argument of get_model.
+            text = str(error).replace('pass allow_missing', 'pass pretrained_allow_missing')
+            raise ValueError(text) from None
     for parameter in model.collect_params().values():
         if parameter._data is None:
             parameter.initialize(ctx=ctx)
