@@ -108,7 +108,7 @@ def test_a_missing_head_names_the_argument_of_get_model():
 
 @pytest.mark.parametrize('wrong', [None, 3, 2.5, b'text', object()])
 @pytest.mark.parametrize('task', ['classification', 'entities', 'questions'])
-def test_pipelines_refuse_what_is_no_text(task, wrong, tiny_pipeline):
+def test_pipelines_refuse_what_is_no_text(task, wrong, tiny_pipeline):  # noqa: F811
     pipeline = tiny_pipeline(task)
     with pytest.raises(TypeError, match=f'got {type(wrong).__name__}'):
         pipeline(wrong)
@@ -116,7 +116,7 @@ def test_pipelines_refuse_what_is_no_text(task, wrong, tiny_pipeline):
         pipeline([wrong])
 
 
-def test_pipelines_take_dictionaries_and_arrays(tiny_pipeline):
+def test_pipelines_take_dictionaries_and_arrays(tiny_pipeline):  # noqa: F811
     pipeline = tiny_pipeline('classification')
     texts = ['the cat', ('a dog', 'barks')]
     assert pipeline({'text': 'the cat'}) == pipeline('the cat')
@@ -138,6 +138,6 @@ def test_pipelines_take_dictionaries_and_arrays(tiny_pipeline):
         ({}, "input 1: has no 'text'"),
     ],
 )
-def test_wrong_keys_are_named(item, message, tiny_pipeline):
+def test_wrong_keys_are_named(item, message, tiny_pipeline):  # noqa: F811
     with pytest.raises(InputError, match=message):
         tiny_pipeline('classification')(['a', item])

@@ -332,7 +332,7 @@ def test_arguments_that_do_not_go_together_are_told(run, arguments, parts):
     [
         ('{', 'not JSON'),
         ('[]', 'expected a JSON object'),
-        ('{"task": "tags"}', "task is 'tags'"),
+        ('{"task": "tags"}', 'parameters is None: expected the name of a file'),
         (None, 'expected the name of a file'),
     ],
 )
