@@ -5,7 +5,8 @@
 
     python3 finetune_ner.py --load-checkpoint-prefix output_dir --test-path new.txt
 
-Files are CoNLL columns (tags in IOB1, IOB2, BMES, BIOES or BILOU) or CLUENER's JSON lines.
+Files are CoNLL columns (tags in IOB1, IOB2, BMES, BIOES or BILOU, or parts of speech and the like)
+or CLUENER's JSON lines.
 Sentences of more than --seq_len tokens are read in windows that overlap. A small network for a
 language without a model can begin from nothing:
 

@@ -18,6 +18,7 @@ from .features import (
     sequential_batches,
     truncated_lengths,
 )
+from .ner.detection import detect_scheme
 from .ner.files import (
     TaggedFile,
     TaggedSentence,
@@ -31,8 +32,8 @@ from .ner.schemes import (
     TagProblem,
     TagScheme,
     convert_tags,
-    detect_scheme,
     get_scheme,
+    reading_of,
     repair_tags,
     spans_to_tags,
     split_tag,
@@ -120,6 +121,7 @@ __all__ = [
     'read_task',
     'read_tokenizer',
     'read_vocab',
+    'reading_of',
     'repair_tags',
     'sequential_batches',
     'spans_to_tags',

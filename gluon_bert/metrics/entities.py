@@ -68,7 +68,9 @@ def entity_report(
         The tags of each sentence.
     scheme : str, optional
         Count only entities tagged according to this scheme, as in seqeval's strict mode. By
-        default, entities are read from any tags as conlleval does: seqeval's default mode.
+        default, entities are read from any tags as conlleval does: seqeval's default mode. In the
+        scheme PLAIN words count in place of entities, those of one tag as one type; F1 of all is
+        the accuracy.
 
     Returns
     -------
@@ -115,12 +117,14 @@ def entity_report(
     return EntityReport(overall, by_type, num_right / num_words if num_words else 0.0)
 
 
-def format_entity_report(report: EntityReport) -> str:
+def format_entity_report(report: EntityReport, counted: str = 'entities') -> str:
     """Format the scores as a text table, all entities in the last row.
 
     Parameters
     ----------
     report : EntityReport
+    counted : str
+        What is counted: 'entities', or 'words' of tags in the scheme PLAIN.
 
     Returns
     -------
@@ -135,7 +139,7 @@ def format_entity_report(report: EntityReport) -> str:
     """
     rows = [*report.by_type, report.overall]
     width = max([len('type'), *(len(row.name) for row in rows)])
-    lines = [f'{"type":<{width}}  precision  recall      f1  entities  predicted  correct']
+    lines = [f'{"type":<{width}}  precision  recall      f1  {counted:>8}  predicted  correct']
     lines += [
         f'{row.name:<{width}}  {row.precision:9.4f}  {row.recall:.4f}  {row.f1:.4f}  '
         f'{row.num_gold:8d}  {row.num_predicted:9d}  {row.num_correct:7d}'

@@ -1,4 +1,4 @@
-"""Texts, or sentences of words, to entities."""
+"""Texts, or sentences of words, to entities or to a tag for each word."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Optional, Union
 
 from tokenizers.pre_tokenizers import BertPreTokenizer
 
-from ..data import Span, join_windows, make_windows, spans_to_tags, tag_names, tag_spans
+from ..data import Span, join_windows, make_windows, reading_of, spans_to_tags, tag_names, tag_spans
 from ..data.ner.windows import Window
 from ..data.streams import chunk
 from ..data.tokenizers.encoding import checked_text
@@ -27,6 +27,9 @@ _CHINESE = re.compile(
 
 class Entity(NamedTuple):
     """An entity: its text, its type, where it stands, and how probable its least sure tag is.
+
+    The type is '' where the network knows one kind of entity, without a name. A network with a tag
+    for each word, such as its part of speech, gives each word as an entity of this type.
 
     ``start`` and ``end`` are its first character and the one behind its last; of a sentence given
     as words, its first word and the one behind its last.
@@ -114,7 +117,7 @@ class EntityPipeline(TaskPipeline):
         """
         _, offsets = self.words(sentence)
         entities = []
-        for begin, end, kind in tag_spans(tags):
+        for begin, end, kind in tag_spans(tags, reading_of(self.settings['scheme'])):
             least = None if probabilities is None else float(min(probabilities[begin:end]))
             if isinstance(sentence, str) and offsets is not None:
                 start, stop = offsets[begin][0], offsets[end - 1][1]

@@ -55,8 +55,9 @@ def checkpoint_task(checkpoint: Checkpoint, ctx: Optional[mx.Context] = None) ->
     TaskModel
         Hybridized. Sequences are as long as the tokenizer is set to and the network takes, for
         questions 384 tokens at most. Classes without names are LABEL_0, LABEL_1 and so on. The
-        tags of entities are put in the order of :func:`.tag_names`; labels that are no tags, such
-        as 'NOUN', are types of entity.
+        tags of entities are put in the order of :func:`.tag_names`. Beside 'O' or tags of entities,
+        other labels, such as 'PER', are types of entity; without them, such as 'NOUN', each is a
+        class of its own.
 
     Raises
     ------

@@ -191,7 +191,7 @@ def _title(model, row):
     if row is not None:
         lines += ['', row.description]
     for name, title in model.spec.listed.items():
-        if name in model.settings:
+        if any(model.settings.get(name, ())):
             lines += ['', f'{title}: {", ".join(map(_plain, model.settings[name]))}.']
     return '\n'.join(lines)
 

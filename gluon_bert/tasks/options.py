@@ -183,7 +183,8 @@ class TaggedData(_Checked):
         'predict for these in the end; evaluate if they have tags', type=Path, names=('test_path',)
     )
     scheme: Optional[str] = option(
-        'of the tags: IOB1, IOB2, BMES, BIOES or BILOU (default: detected in the training file)',
+        'of the tags: IOB1, IOB2, BMES, BIOES or BILOU, with or without types; PLAIN for parts of '
+        'speech and other tags of single words (default: detected in the training file)',
         type=str,
     )
     word_column: int = option('column of the word, from 0; -1 is the last', 0, int)

@@ -13,7 +13,7 @@ from typing import Any
 
 from .._internal.suggestions import unknown_name
 from ..data.ner.transitions import tag_names
-from .settings import COUNT, FLAG, LABELS, NAMES, NUMBER, SHARE, SHARES, TEXT, Setting
+from .settings import COUNT, FLAG, LABELS, NUMBER, SHARE, SHARES, TEXT, TYPES, Setting
 
 
 @dataclass(frozen=True)
@@ -258,7 +258,7 @@ _ROWS = (
             'tagger', 'tag_classifier.weight', False, 'gluon_bert.tasks.networks:make_tagger'
         ),
         settings={
-            'kinds': NAMES,
+            'kinds': TYPES,
             'scheme': TEXT,
             'file_scheme': TEXT,
             'crf': FLAG,
@@ -269,7 +269,7 @@ _ROWS = (
         size=lambda settings: len(tag_names(settings['kinds'], settings['scheme'])),
         is_trained_for=lambda problem, size: True,
         job='gluon_bert.tasks.token_classification:TokenClassificationJob',
-        metrics=('f1', 'precision', 'recall'),
+        metrics=('f1', 'precision', 'recall'),  # of entities; of tags in PLAIN accuracy, macro_f1
         objective='tags',
         pipeline='gluon_bert.pipelines.entities:EntityPipeline',
         max_length='max_len',
@@ -277,7 +277,7 @@ _ROWS = (
         problem_type='',
         tag='token-classification',
         example=("pipeline('A text.')", 'A text.', 'a list of text, type, start, end, probability'),
-        listed={'kinds': 'Types of entity'},
+        listed={'kinds': 'Types of entity or word'},
         formats={'.json': 'cluener', '': 'conll'},
     ),
 )

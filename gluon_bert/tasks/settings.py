@@ -68,6 +68,10 @@ COUNT = Setting('a whole number from 1', is_count)
 FLAG = Setting('true or false', lambda value: type(value) is bool)
 LABELS = Setting('different names', are_labels)
 NAMES = Setting('different names, none of them empty', are_names)
+TYPES = Setting(
+    "different names, none of them empty, or one type without a name, ''",
+    lambda value: value == [''] or are_names(value),
+)
 NUMBER = Setting('a number', is_number)
 SHARE = Setting('a number in [0, 1)', lambda value: is_number(value) and 0 <= value < 1)
 TEXT = Setting('text', lambda value: isinstance(value, str))

@@ -1,44 +1,36 @@
-"""Token classification: tagged files, windows of long sentences, scores by type of entity."""
+"""Token classification: tagged files, windows of long sentences, scores by type or tag."""
 
 from __future__ import annotations
 
 import json
 import logging
-from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Optional
-
-import numpy as np
 
 from .._internal.errors import ArgumentError
 from .._internal.files import write_text
 from .._internal.progress import progress_bar
 from ..checkpoint import Checkpoint
-from ..checkpoint.arrays import with_arrays
 from ..config import BertConfig
 from ..data import (
     SequenceData,
     TaggedFile,
     check_entity_types,
     convert_tags,
-    detect_scheme,
     get_scheme,
     read_tagged,
+    reading_of,
     repair_tags,
-    split_tag,
-    tag_names,
     window_labels,
     write_tagged,
 )
-from ..metrics.entities import entity_report, format_entity_report
-from ..modeling.crf import FORBIDDEN
+from ..metrics.entities import EntityReport, entity_report, format_entity_report
 from . import model_card
 from .base import DevSet, DevSource, Job
-from .checkpoint import class_labels
 from .folder import TaskModel
 from .options import DEBUG_SENTENCES, MAX_WINDOW, TaggedData
-from .registry import TASKS
+from .tag_checkpoint import tag_settings
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +45,7 @@ class TaggedSplit(NamedTuple):
 
 @dataclass
 class TokenClassificationJob(Job):
-    """Entities in sentences."""
+    """Entities in sentences, or a tag for each word."""
 
     Data: ClassVar[type] = TaggedData
 
@@ -82,8 +74,8 @@ class TokenClassificationJob(Job):
             file = self._read(name, path, scheme)
             if entity_types is None:
                 entity_types, source, scheme = file.entity_types(), path, file.scheme
-                if not entity_types:
-                    raise ArgumentError('train_file', 'has no entities', path)
+                _check_types(entity_types, scheme, path)
+            _check_options(data, str(scheme))
             check_entity_types(file, entity_types, str(source))
             _tell(name, file)
             if data.debug:
@@ -197,7 +189,8 @@ class TokenClassificationJob(Job):
 
     def evaluate(self, pipeline: Any) -> dict[str, float]:
         split = self.splits['dev']
-        return scores_of(self._measure(pipeline, split, self._predict(pipeline, split)).overall)
+        report = self._measure(pipeline, split, self._predict(pipeline, split))
+        return figures_of(report, pipeline.settings['scheme'])
 
     def _predict(self, pipeline, split):
         """The tags of each sentence, in the network's scheme."""
@@ -206,8 +199,8 @@ class TokenClassificationJob(Job):
             return pipeline.raw_tags(sentences, progress=bar.update)
 
     def _measure(self, pipeline, split, predicted):
-        scheme = pipeline.settings['scheme'] if self.data.strict else None
-        return entity_report(split.gold, predicted, scheme)
+        scheme = pipeline.settings['scheme']
+        return entity_report(split.gold, predicted, reading_of(scheme, self.data.strict))
 
     # --- reports
 
@@ -232,13 +225,15 @@ class TokenClassificationJob(Job):
 
     def _report(self, pipeline, folder, split, predicted, row):
         report = self._measure(pipeline, split, predicted)
-        text = format_entity_report(report)
+        scheme = pipeline.settings['scheme']
+        has_spans, figures = get_scheme(scheme).has_spans, figures_of(report, scheme)
+        text = format_entity_report(report, 'entities' if has_spans else 'words')
         write_text(folder / f'{row.name}_report.txt', text + '\n')
         scores = {
-            **scores_of(report.overall),
+            **figures,
             'macro_f1': report.macro_f1,
             'accuracy': report.accuracy,
-            'strict': self.data.strict,
+            **({'strict': self.data.strict} if has_spans else {}),
             'by_type': {
                 kind.name: {**kind._asdict(), **scores_of(kind)} for kind in report.by_type
             },
@@ -247,52 +242,37 @@ class TokenClassificationJob(Job):
             folder / f'{row.name}_metrics.json',
             json.dumps(scores, indent=1, ensure_ascii=False) + '\n',
         )
-        logger.info('%s: f1=%.4f\n%s', row.name, report.overall.f1, text)
-        return row._replace(metrics=scores_of(report.overall), report=text)
+        metric = next(iter(figures))
+        logger.info('%s: %s=%.4f\n%s', row.name, metric, figures[metric], text)
+        return row._replace(metrics=figures, report=text)
 
     # --- other makers' checkpoints, dev sets
 
     @staticmethod
     def checkpoint_settings(checkpoint: Checkpoint, longest: int) -> tuple[dict, Checkpoint]:
-        tags = [as_tag(label) for label in class_labels(checkpoint, TASKS['token-classification'])]
-        entity_types = list(dict.fromkeys(kind for _, kind in map(split_tag, tags) if kind))
-        tag, times = Counter(tags).most_common(1)[0]
-        if not entity_types or times > 1:
-            raise ValueError(
-                'the labels of its tokens name '
-                + (f'{tag[:80]!r} {times} times' if times > 1 else 'no entity')
-            )
-        # One tag for each letter will do, each a sentence of its own.
-        scheme = detect_scheme([[tag] for tag in {tag[0]: tag for tag in tags}.values()])
-        numbers = {tag: number for number, tag in enumerate(tags)}
-        rows = np.array([numbers.get(tag, -1) for tag in tag_names(entity_types, scheme)])
-        settings = {
-            'kinds': entity_types,
-            'scheme': scheme,
-            'file_scheme': scheme,
-            'crf': False,
-            'dropout': checkpoint.head_dropout,
-            'max_len': longest,
-            'characters': False,
-        }
-        return settings, _with_rows(checkpoint, rows)
+        return tag_settings(checkpoint, longest)
 
     @staticmethod
     def dev_set(pipeline: Any, source: DevSource) -> DevSet:
-        content, settings = read_tagged(str(source.path), repair=True), pipeline.settings
+        settings = pipeline.settings
+        scheme = settings['scheme']
+        # A file of entities may be in another scheme than the network's.
+        known = None if get_scheme(scheme).has_spans else scheme
+        content = read_tagged(str(source.path), repair=True, scheme=known)
         if not content.has_tags:
             raise ValueError(f'{source.path}: has no tags')
         sentences = [row.words for row in content.sentences]
         gold = [
-            convert_tags(row.tags or (), str(content.scheme), settings['scheme'])
-            for row in content.sentences
+            convert_tags(row.tags or (), str(content.scheme), scheme) for row in content.sentences
         ]
+        reading = reading_of(scheme, bool(settings.get('strict')))
+        metric = 'accuracy' if known else 'f1'
 
         def measure(pipeline, inputs, answers):
-            scheme = settings['scheme'] if settings.get('strict') else None
-            return entity_report(answers, pipeline.raw_tags(inputs), scheme).overall.f1
+            report = entity_report(answers, pipeline.raw_tags(inputs), reading)
+            return figures_of(report, scheme)[metric]
 
-        return DevSet(str(source.path), sentences, gold, 'f1', measure)
+        return DevSet(str(source.path), sentences, gold, metric, measure)
 
 
 def scores_of(row: Any) -> dict[str, float]:
@@ -300,36 +280,42 @@ def scores_of(row: Any) -> dict[str, float]:
     return {'f1': row.f1, 'precision': row.precision, 'recall': row.recall}
 
 
-def as_tag(label: str) -> str:
-    """Read a label as a tag; one that is none becomes a type of entity."""
-    is_tag = label == 'O' or (label[1:2] == '-' and label[0] in 'BIMELSU' and len(label) > 2)
-    return label if is_tag else f'I-{label}'
+def figures_of(report: EntityReport, scheme: str) -> dict[str, float]:
+    """Choose the figures of a report by its tags' scheme; the first chooses the epoch."""
+    if get_scheme(scheme).has_spans:
+        return scores_of(report.overall)
+    return {'accuracy': report.accuracy, 'macro_f1': report.macro_f1}
 
 
-def _with_rows(checkpoint, rows):
-    """The checkpoint with the rows of its head in another order; -1 is a tag it does not know."""
-    arrays, units = checkpoint.arrays, checkpoint.config.units
+def _check_types(entity_types, scheme, path):
+    """Check that there is something to learn."""
+    if not entity_types:
+        raise ArgumentError('train_file', 'has no entities', path)
+    if not get_scheme(scheme).has_spans and len(entity_types) == 1:
+        raise ArgumentError('train_file', f'each word has the tag {entity_types[0][:80]!r}', path)
 
-    def weight():
-        return np.where(rows[:, None] < 0, 0, arrays['tag_classifier.weight'][rows])
 
-    def bias():
-        # A tag that the network does not know gets no share in any probability.
-        return np.where(rows < 0, FORBIDDEN, arrays['tag_classifier.bias'][rows])
-
-    ordered = with_arrays(
-        arrays,
-        {
-            'tag_classifier.weight': ((len(rows), units), weight),
-            'tag_classifier.bias': ((len(rows),), bias),
-        },
-    )
-    return replace(checkpoint, arrays=ordered)
+def _check_options(data, scheme):
+    """Refuse what has no meaning for the tags of a file."""
+    if not get_scheme(scheme).has_spans and data.strict:
+        raise ArgumentError('strict', f'is for entities, but the scheme {scheme} has none')
+    if data.model_scheme is not None:
+        model_scheme = get_scheme(data.model_scheme)
+        if model_scheme.has_spans != get_scheme(scheme).has_spans:
+            raise ArgumentError(
+                'model_scheme',
+                f'tags of the scheme {scheme} cannot be learnt in it',
+                model_scheme.name,
+            )
 
 
 def _tell(name, file):
     """Log what a file holds and what was mended in it."""
-    tags = f', {file.num_entities()} entities in {file.scheme}' if file.has_tags else ', no tags'
+    tags = ', no tags'
+    if file.has_tags and get_scheme(file.scheme).has_spans:
+        tags = f', {file.num_entities()} entities in {file.scheme}'
+    elif file.has_tags:
+        tags = f', {len(file.entity_types())} tags in {file.scheme}'
     logger.info(
         '%s: %d sentences, %d words%s from %s',
         name,

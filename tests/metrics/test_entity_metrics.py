@@ -159,6 +159,31 @@ def test_strict_mode_leaves_broken_entities_out(scheme, tags, expected):
     assert tag_spans(tags, scheme) == expected
 
 
+@pytest.mark.parametrize(
+    'gold, predicted, expected, accuracy',
+    [
+        # tag -> gold, predicted, right
+        ('N V N', 'N N V', {'N': (2, 2, 1), 'V': (1, 1, 0)}, 1 / 3),
+        ('B-x I-x O', 'B-x I-x B-x', {'B-x': (1, 2, 1), 'I-x': (1, 1, 1), 'O': (1, 0, 0)}, 2 / 3),
+        ('N N', 'X Y', {'N': (2, 0, 0), 'X': (0, 1, 0), 'Y': (0, 1, 0)}, 0),
+    ],
+)
+def test_words_are_counted_by_plain_tags(gold, predicted, expected, accuracy):
+    report = entity_report([gold.split(), []], [predicted.split(), []], 'PLAIN')
+    assert {row.name: row[1:] for row in report.by_type} == expected
+    assert report.accuracy == report.overall.f1 == pytest.approx(accuracy)
+    assert format_entity_report(report, 'words').split()[:5] == [
+        'type', 'precision', 'recall', 'f1', 'words',
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize('scheme', [None, 'IOB2'])
+def test_entities_without_type_are_counted_together(scheme):
+    report = entity_report([['B', 'I', 'O', 'B']], [['B', 'I', 'B', 'I']], scheme)
+    assert [row[:4] for row in report.by_type] == [('', 2, 2, 1)]
+    assert (report.overall.f1, report.accuracy) == (0.5, 0.5)
+
+
 def test_nothing_found_scores_zero():
     report = entity_report([['O', 'B-x']], [['O', 'O']])
     assert (report.overall.precision, report.overall.recall, report.overall.f1) == (0, 0, 0)

@@ -15,8 +15,9 @@ from ..._internal.files import atomic_path
 from ..._internal.suggestions import unknown_name
 from ..._internal.types import PathLike
 from ..classification.lines import read_lines
+from .detection import check_single_tags, detect_scheme
 from .json_lines import add_entities, read_json_sentences
-from .schemes import detect_scheme, get_scheme, repair_tags, split_tag, tag_problems, tag_spans
+from .schemes import PLAIN, get_scheme, repair_tags, tag_problems, tag_spans, type_of_tag
 
 DOCUMENT_START = '-DOCSTART-'
 _BLANKS = ' \t'
@@ -58,22 +59,19 @@ class TaggedFile(NamedTuple):
         return self.sentences[sentence].line + (word if self.layout == 'columns' else 0)
 
     def entity_types(self) -> list[str]:
-        """List the types of entity, sorted."""
-        return sorted(
-            {
-                split_tag(tag)[1]
-                for tag in {tag for sentence in self.sentences for tag in sentence.tags or ()}
-            }
-            - {''}
-        )
+        """List the types of entity, sorted; in the scheme PLAIN the tags."""
+        tags = {tag for sentence in self.sentences for tag in sentence.tags or ()}
+        types = {type_of_tag(tag, self.scheme or 'IOB2') for tag in tags}
+        return sorted(name for name in types if name is not None)
 
     def kinds(self) -> list[str]:
         """Call :meth:`entity_types`, whose name in 0.1 this is."""
         return self.entity_types()
 
     def num_entities(self) -> int:
-        """Count the entities of all sentences."""
-        return sum(len(tag_spans(sentence.tags or ())) for sentence in self.sentences)
+        """Count the entities of all sentences; in the scheme PLAIN the words."""
+        scheme = PLAIN if self.scheme == PLAIN else None
+        return sum(len(tag_spans(sentence.tags or (), scheme)) for sentence in self.sentences)
 
 
 def read_tagged(
@@ -99,8 +97,8 @@ def read_tagged(
     ----------
     path : str or Path
     scheme : str, optional
-        The tag scheme, see :func:`.get_scheme`; detected by default. JSON lines get tags of this
-        scheme, by default IOB2.
+        The tag scheme, see :func:`.get_scheme`; detected by default, see :func:`.detect_scheme`,
+        and logged if the tags have no types. JSON lines get tags of this scheme, by default IOB2.
     repair : bool
         Repair tag sequences that violate the scheme, as conlleval understands them; of JSON
         entities that share characters keep the longer one. Otherwise both are errors.
@@ -121,7 +119,8 @@ def read_tagged(
     ------
     FileNotFoundError
     ValueError
-        If the file has no sentences or is malformed, or the tags violate the scheme.
+        If the file has no sentences or is malformed, tags of entities and others are mixed, the
+        tags violate the scheme, or JSON lines, which have entities, are read in the scheme PLAIN.
 
     Examples
     --------
@@ -139,6 +138,11 @@ def read_tagged(
     scheme = None if scheme is None else get_scheme(scheme).name
     if path.suffix in ('.json', '.jsonl') or _begins_as_json(path):
         scheme = scheme or 'IOB2'
+        if not get_scheme(scheme).has_spans:
+            raise ValueError(
+                f'{path}: JSON lines have entities, but in the scheme {scheme} each word has a '
+                f'tag: expected columns'
+            )
         rows, repairs = read_json_sentences(path, scheme, repair)
         has_tags = bool(rows) and rows[0][1] is not None
         tagged = TaggedFile(
@@ -176,9 +180,10 @@ def check_entity_types(tagged: TaggedFile, entity_types: Sequence[str], source: 
     known = set(entity_types)
     for number, sentence in enumerate(tagged.sentences):
         for word, tag in enumerate(sentence.tags or ()):
-            kind = split_tag(tag)[1]
-            if kind and kind not in known:
-                error = unknown_name('type of entity', kind, entity_types)
+            kind = type_of_tag(tag, tagged.scheme or 'IOB2')
+            if kind is not None and kind not in known:
+                what = 'tag' if tagged.scheme == PLAIN else 'type of entity'
+                error = unknown_name(what, kind, entity_types)
                 raise ValueError(
                     f'{tagged.path}:{tagged.line_of(number, word)}: {error}: it does '
                     f'not occur in {source}'
@@ -254,7 +259,7 @@ def _read_columns(path, word_column, tag_column, segmented):
             )
         tag = None
         if tag_column is not None and columns > 1:
-            tag = _checked_tag(path, number, _field(path, number, fields, tag_column))
+            tag = _field(path, number, fields, tag_column)
         rows.append((_field(path, number, fields, word_column), tag, number))
     if rows:
         sentences.append(_sentence(rows))
@@ -265,14 +270,6 @@ def _read_columns(path, word_column, tag_column, segmented):
         sentences = [_without_places(path, sentence) for sentence in sentences]
     has_tags = tag_column is not None and columns != 1
     return TaggedFile(sentences, str(path), 'columns', '' if has_tags else None, [])
-
-
-def _checked_tag(path, number, tag):
-    try:
-        split_tag(tag)
-    except ValueError as error:
-        raise ValueError(f'{path}:{number}: {error}') from None
-    return tag
 
 
 def _field(path, number, fields, column):
@@ -322,6 +319,12 @@ def _without_places(path, sentence):
 
 def _checked(tagged, scheme, repair):
     """Check the tags against the scheme; raise ValueError or repair them."""
+    numbered = [
+        (sentence.line + index, tag)
+        for sentence in tagged.sentences
+        for index, tag in enumerate(sentence.tags)
+    ]
+    scheme = check_single_tags(tagged.path, numbered, scheme)
     if scheme is None:
         try:
             scheme = detect_scheme(sentence.tags for sentence in tagged.sentences)

@@ -1,19 +1,23 @@
-"""Read, check and convert tag schemes: IOB1, IOB2 (BIO), BMES, BIOES, BILOU.
+"""Read, check and convert tag schemes: IOB1, IOB2 (BIO), BMES, BIOES, BILOU, PLAIN.
 
 A tag is 'O', outside of all entities, or a letter, '-' and the entity's type, such as 'B-person'.
-Ramshaw and Marcus (1995); Ratinov and Roth (2009), section 3.2.
+Ramshaw and Marcus (1995); Ratinov and Roth (2009), section 3.2. Where all entities are of one type
+without a name, such as words in a segmented text, a tag is the letter alone: 'B'.
+
+Tags of the scheme PLAIN, such as parts of speech, make no entities: each is a class of its own, and
+each word has one.
 """
 
 from __future__ import annotations
 
 import functools
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Optional
 
 from ..._internal.suggestions import unknown_name
 
 OUTSIDE = 'O'
+PLAIN = 'PLAIN'
 
 
 class TagScheme(NamedTuple):
@@ -30,6 +34,11 @@ class TagScheme(NamedTuple):
         """All letters except the one for no entity."""
         return [letter for letter in self[1:] if letter]
 
+    @property
+    def has_spans(self) -> bool:
+        """True if tags join to entities; False if each is of one word."""
+        return bool(self.letters)
+
 
 # In IOB1 an entity begins with I, and with B only directly after another of its type.
 SCHEMES = {
@@ -40,6 +49,7 @@ SCHEMES = {
         TagScheme('BMES', 'B', 'M', 'E', 'S'),
         TagScheme('BIOES', 'B', 'I', 'E', 'S'),
         TagScheme('BILOU', 'B', 'I', 'L', 'U'),
+        TagScheme(PLAIN, '', '', '', ''),
     )
 }
 _ALIASES = {
@@ -52,6 +62,7 @@ _ALIASES = {
     'BIOUL': 'BILOU',
     'BIOLU': 'BILOU',
 }
+SPAN_LETTERS = frozenset('BIMELSU')
 _CONTINUES = 'BIM'  # letters after which an entity can continue
 _GOES_ON = 'IMEL'  # letters that continue one
 
@@ -102,12 +113,12 @@ def get_scheme(name: str) -> TagScheme:
 
 @functools.lru_cache(maxsize=4096)
 def split_tag(tag: str) -> tuple[str, str]:
-    """Split a tag into its letter and its type.
+    """Split a tag into its letter and its type, '' for a tag without a type.
 
     Examples
     --------
-    >>> split_tag('B-creative-work'), split_tag('O')
-    (('B', 'creative-work'), ('O', ''))
+    >>> split_tag('B-creative-work'), split_tag('B'), split_tag('O')
+    (('B', 'creative-work'), ('B', ''), ('O', ''))
 
     Raises
     ------
@@ -117,12 +128,40 @@ def split_tag(tag: str) -> tuple[str, str]:
     if tag == OUTSIDE:
         return OUTSIDE, ''
     letter, dash, kind = tag.partition('-')
-    if not dash or not kind or len(letter) != 1 or letter not in 'BIMELSU':
+    if bool(dash) != bool(kind) or letter not in SPAN_LETTERS:
         raise ValueError(
-            f"{tag[:80]!r} is not a tag: expected 'O', or one of B, I, M, E, L, S, U "
+            f"{tag[:80]!r} is not a tag: expected 'O', or one of B, I, M, E, L, S, U, alone or "
             f"followed by '-' and a type"
         )
     return letter, kind
+
+
+def type_of_tag(tag: str, scheme: str) -> Optional[str]:
+    """Give the type of a tag's entity, None for 'O'; in the scheme PLAIN the tag itself.
+
+    Examples
+    --------
+    >>> type_of_tag('B-x', 'IOB2'), type_of_tag('O', 'IOB2'), type_of_tag('NOUN', 'PLAIN')
+    ('x', None, 'NOUN')
+    """
+    if not get_scheme(scheme).has_spans:
+        return tag
+    letter, kind = split_tag(tag)
+    return None if letter == OUTSIDE else kind
+
+
+def join_tag(letter: str, kind: str) -> str:
+    """Join a letter and a type, either of which can be empty, to a tag."""
+    return f'{letter}-{kind}' if letter and kind else letter or kind
+
+
+def reading_of(scheme: str, strict: bool = False) -> Optional[str]:
+    """Give the scheme by which :func:`tag_spans` reads a network's tags.
+
+    None reads the tags of entities as conlleval does, whatever their scheme; with ``strict`` only
+    valid ones count. Tags of the scheme PLAIN are always read as such.
+    """
+    return None if get_scheme(scheme).has_spans and not strict else scheme
 
 
 def tag_spans(tags: Sequence[str], scheme: Optional[str] = None) -> list[Span]:
@@ -135,7 +174,8 @@ def tag_spans(tags: Sequence[str], scheme: Optional[str] = None) -> list[Span]:
     ----------
     tags : sequence of str
     scheme : str, optional
-        Skip entities whose tags violate this scheme, as in seqeval's strict mode.
+        Skip entities whose tags violate this scheme, as in seqeval's strict mode. In PLAIN each
+        word is one, of the type that its tag names.
 
     Returns
     -------
@@ -148,6 +188,8 @@ def tag_spans(tags: Sequence[str], scheme: Optional[str] = None) -> list[Span]:
     >>> tag_spans(['I-place', 'O', 'B-person', 'I-person'], scheme='IOB2')
     [Span(begin=2, end=4, kind='person')]
     """
+    if scheme is not None and not get_scheme(scheme).has_spans:
+        return [Span(index, index + 1, tag) for index, tag in enumerate(tags)]
     spans, before, begin = [], (OUTSIDE, ''), 0
     for index, tag in enumerate([*tags, OUTSIDE]):
         letter, kind = split_tag(tag)
@@ -183,24 +225,27 @@ def spans_to_tags(spans: Iterable[Span], length: int, scheme: str) -> list[str]:
     Raises
     ------
     ValueError
-        If two entities share a word, or one is empty or outside the sentence.
+        If two entities share a word, or one is empty or outside the sentence; in the scheme PLAIN
+        also if a word has none.
 
     Examples
     --------
     >>> spans_to_tags([Span(0, 2, 'person'), Span(3, 4, 'place')], 4, 'BMES')
     ['B-person', 'E-person', 'O', 'S-place']
     """
-    row = get_scheme(scheme)
+    row, spans = get_scheme(scheme), sorted(spans)
     tags, before = [OUTSIDE] * length, Span(0, 0, '')
-    for span in sorted(spans):
+    for span in spans:
         if not 0 <= span.begin < span.end <= length:
             raise ValueError(f'{span} is not within the {length} words of its sentence')
         if span.begin < before.end:
             raise ValueError(f'{before} and {span} share a word')
         touches = before.end == span.begin and before.kind == span.kind and before.end > 0
         letters = _letters(row, span.end - span.begin, touches)
-        tags[span.begin : span.end] = [f'{letter}-{span.kind}' for letter in letters]
+        tags[span.begin : span.end] = [join_tag(letter, span.kind) for letter in letters]
         before = span
+    if not row.has_spans and sum(span.end - span.begin for span in spans) < length:
+        raise ValueError(f'expected a tag for each of {length} words')
     return tags
 
 
@@ -220,13 +265,21 @@ def convert_tags(tags: Sequence[str], source: str, target: str) -> list[str]:
     Raises
     ------
     ValueError
-        If ``tags`` violate ``source``.
+        If ``tags`` violate ``source``, or only one of the schemes has entities.
 
     Examples
     --------
     >>> convert_tags(['I-place', 'B-place', 'O'], 'IOB1', 'BIOES')
     ['S-place', 'S-place', 'O']
     """
+    has_spans = get_scheme(source).has_spans
+    if has_spans != get_scheme(target).has_spans:
+        raise ValueError(
+            f'tags of the scheme {source} cannot become tags of the scheme {target}: in {PLAIN} '
+            f'each tag is of one word, in the others tags join to entities'
+        )
+    if not has_spans:
+        return list(tags)
     for problem in tag_problems(tags, source):
         raise ValueError(f'word {problem.index}: {problem.message}')
     return spans_to_tags(tag_spans(tags), len(tags), target)
@@ -240,6 +293,8 @@ def repair_tags(tags: Sequence[str], scheme: str) -> list[str]:
     >>> repair_tags(['O', 'I-place', 'I-person'], 'IOB2')
     ['O', 'B-place', 'B-person']
     """
+    if not get_scheme(scheme).has_spans:
+        return list(tags)
     return spans_to_tags(tag_spans(tags), len(tags), scheme)
 
 
@@ -281,50 +336,6 @@ def tag_problems(tags: Sequence[str], scheme: str) -> list[TagProblem]:
     return problems
 
 
-def detect_scheme(sentences: Iterable[Sequence[str]]) -> str:
-    """Detect the scheme of a file from its tags.
-
-    Parameters
-    ----------
-    sentences : iterable of sequence of str
-        The tags of each sentence.
-
-    Returns
-    -------
-    str
-        Of IOB1 and IOB2, which have the same letters, the one that fewer tags violate; IOB2 if
-        both fit.
-
-    Raises
-    ------
-    ValueError
-        If no scheme has all of the letters.
-
-    Examples
-    --------
-    >>> detect_scheme([['B-x', 'M-x', 'E-x', 'O']]), detect_scheme([['O', 'I-x', 'B-x']])
-    ('BMES', 'IOB1')
-    """
-    sentences = [list(tags) for tags in sentences]
-    letters = Counter(split_tag(tag)[0] for tags in sentences for tag in tags) - Counter()
-    letters.pop(OUTSIDE, None)
-    fitting = [name for name, scheme in SCHEMES.items() if set(letters) <= set(scheme.letters)]
-    if not fitting:
-        raise ValueError(
-            f'the tags begin with {", ".join(sorted(letters))}: no scheme has all of '
-            f'these letters (allowed: {_known_letters()})'
-        )
-    if 'IOB2' not in fitting:
-        # Tags fit both BMES and BIOES only without M and I, where the two agree.
-        return fitting[0]
-    wrong = _count_problems(sentences, 'IOB2')
-    return 'IOB1' if wrong and _count_problems(sentences, 'IOB1') < wrong else 'IOB2'
-
-
-def _count_problems(sentences, scheme):
-    return sum(len(tag_problems(tags, scheme)) for tags in sentences)
-
-
 def _letters(scheme, length, touches):
     if scheme.name == 'IOB1':
         return [scheme.begin if touches else scheme.inside] + [scheme.inside] * (length - 1)
@@ -332,7 +343,3 @@ def _letters(scheme, length, touches):
         return [scheme.single or scheme.begin]
     last = scheme.end or scheme.inside
     return [scheme.begin, *[scheme.inside] * (length - 2), last]
-
-
-def _known_letters():
-    return '; '.join(f'{name} {"".join(scheme.letters)}' for name, scheme in SCHEMES.items())

@@ -7,19 +7,21 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .schemes import OUTSIDE, get_scheme, split_tag
+from .schemes import OUTSIDE, get_scheme, join_tag, split_tag
 
 
 def tag_names(kinds: Iterable[str], scheme: str) -> list[str]:
-    """List all tags of some types of entity, 'O' first.
+    """List all tags of some types of entity, 'O' first; in the scheme PLAIN these are the tags.
 
     Examples
     --------
-    >>> tag_names(['person'], 'IOB2')
-    ['O', 'B-person', 'I-person']
+    >>> tag_names(['person'], 'IOB2'), tag_names([''], 'IOB2'), tag_names(['NOUN'], 'PLAIN')
+    (['O', 'B-person', 'I-person'], ['O', 'B', 'I'], ['NOUN'])
     """
-    letters = get_scheme(scheme).letters
-    return [OUTSIDE, *(f'{letter}-{kind}' for kind in kinds for letter in letters)]
+    row = get_scheme(scheme)
+    if not row.has_spans:
+        return list(kinds)
+    return [OUTSIDE, *(join_tag(letter, kind) for kind in kinds for letter in row.letters)]
 
 
 class Transitions(NamedTuple):
@@ -50,9 +52,12 @@ def valid_transitions(tags: Sequence[str], scheme: str) -> Transitions:
     >>> valid_transitions(['O', 'B-x', 'I-x'], 'IOB2').between.tolist()
     [[True, True, False], [True, True, True], [True, True, True]]
     """
+    row = get_scheme(scheme)
+    if not row.has_spans:
+        anything = np.ones(len(tags), bool)
+        return Transitions(np.outer(anything, anything), anything, anything)
     parts = [split_tag(tag) for tag in tags]
     nothing = (OUTSIDE, '')
-    row = get_scheme(scheme)
     between = [[_may_follow(first, second, row) for second in parts] for first in parts]
     return Transitions(
         np.array(between),
