@@ -212,3 +212,39 @@ def test_sentencepiece_has_added_tokens(spiece, tmp_path):  # noqa: F811
     tokenizer.save(tmp_path / 'saved')
     assert read_tokenizer(tmp_path / 'saved').is_like(tokenizer)
     assert pickle.loads(pickle.dumps(tokenizer)).encode('sea <ent> dog') == encoded
+
+
+# The unknown token
+
+
+@pytest.mark.parametrize('beside', [False, True])
+@pytest.mark.parametrize('stated', ['[UNK]', 'ent', None])
+def test_the_unknown_token_is_that_of_the_library(tmp_path, beside, stated):
+    content = json.loads(library().to_str())
+    content['model']['unk_token'] = 'ent'
+    files = {'vocab__txt': VOCAB} if beside else {}
+    config = {'do_lower_case': True, **({'unk_token': stated} if stated else {})}
+    write(tmp_path, tokenizer__json=content, tokenizer_config__json=config, **files)
+    if stated == '[UNK]':
+        message = r"tokenizer.json: unk_token of the model is 'ent', but '\[UNK\]' in the settings"
+        with pytest.raises(ValueError, match=message):
+            read_tokenizer(tmp_path)
+        return
+    tokenizer = read_tokenizer(tmp_path)
+    assert tokenizer.vocab.unknown_token == 'ent'
+    theirs = Tokenizer.from_str(json.dumps(content))
+    expected = theirs.encode('the qqq film', add_special_tokens=False).ids
+    assert BASE.index('ent') in expected
+    assert tokenizer.encode('the qqq film').ids == expected
+
+
+@pytest.mark.parametrize('other, is_said', [('[MASK]', True), ('[PAD]', False)])
+def test_a_token_that_two_files_state_differently_is_said(tmp_path, caplog, other, is_said):
+    config = {'do_lower_case': True, 'pad_token': '[PAD]'}
+    special = {'pad_token': {'content': other}}
+    write(
+        tmp_path, vocab__txt=VOCAB, tokenizer_config__json=config, special_tokens_map__json=special
+    )
+    assert read_tokenizer(tmp_path).vocab.padding_token == '[PAD]'
+    said = "pad_token is '[PAD]', but '[MASK]' in special_tokens_map.json: the former is used"
+    assert (said in caplog.text) == is_said == ('special_tokens_map' in caplog.text)

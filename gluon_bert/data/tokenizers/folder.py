@@ -14,7 +14,15 @@ from .added_tokens import TOKENIZER_CONFIG, TOKENIZER_JSON, AddedTokens, extende
 from .base import FILE_ROLES, ROLES
 from .byte_pair import SPACE, BytePairTokenizer
 from .casing import has_accents, looks_lowercase
-from .library_json import check_same_tokens, check_steps, is_bert_normalizer, pairs_of, warn_flags
+from .library_json import (
+    check_same_tokens,
+    check_steps,
+    is_bert_normalizer,
+    merge_settings,
+    pairs_of,
+    unknown_token_of,
+    warn_flags,
+)
 from .sentencepiece import SentencePieceTokenizer, read_sentencepiece_vocab
 from .sentencepiece_styles import STYLES, find_style
 from .vocabulary import read_vocab
@@ -124,18 +132,16 @@ class _Settings:
 
     def __init__(self, folder):
         self.path = folder / _CONFIG
-        self._content = {
-            **_read_object(folder / 'special_tokens_map.json'),
-            **_read_object(self.path),
-        }
+        special = _read_object(folder / 'special_tokens_map.json')
+        self._content = merge_settings(self.path, _read_object(self.path), special)
         self.tokenizer_json = _read_object(folder / TOKENIZER_JSON)
         check_steps(folder / TOKENIZER_JSON, self.tokenizer_json)
         self.added = AddedTokens(folder, self.tokenizer_json, self._content)
         self._network = _read_object(folder / 'config.json')
 
-    def special_tokens(self, **others):
-        """Return the named special tokens by GluonNLP's names, completed from ``others``."""
-        tokens = {name: token for name, token in others.items() if isinstance(token, str)}
+    def special_tokens(self):
+        """Return the named special tokens by GluonNLP's names."""
+        tokens = {}
         for name in ROLES:
             token = self._content.get(FILE_ROLES[name])
             token = token.get('content') if isinstance(token, dict) else token
@@ -146,7 +152,10 @@ class _Settings:
                     f'{self.path}: {FILE_ROLES[name]} is {clipped(token)!r}, not a token'
                 )
             tokens[name] = token
-        return tokens
+        unknown = unknown_token_of(
+            self.path.with_name(TOKENIZER_JSON), self.tokenizer_json, tokens.get('unknown_token')
+        )
+        return tokens if unknown is None else {**tokens, 'unknown_token': unknown}
 
     def flag(self, name, *others):
         """Return a boolean setting, or the first boolean of ``others`` if it is missing."""
@@ -301,12 +310,7 @@ def _from_tokenizer_json(path, settings, lower):
         kind = repr(clipped(kind)).strip('\'"')
         raise ValueError(f'{path}: a {kind} model, expected WordPiece or BPE')
     tokens = with_added(ids_to_tokens(model.get('vocab'), path), settings.added.ids, path)
-    vocab = build_vocab(
-        tokens,
-        find_special_tokens(
-            tokens, settings.special_tokens(unknown_token=model.get('unk_token')), path
-        ),
-    )
+    vocab = build_vocab(tokens, find_special_tokens(tokens, settings.special_tokens(), path))
     cleaning, splitter = (_object(content.get(name)) for name in ('normalizer', 'pre_tokenizer'))
     if kind == 'WordPiece':
         if splitter.get('type') != 'BertPreTokenizer':

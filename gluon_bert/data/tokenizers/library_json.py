@@ -128,6 +128,47 @@ def warn_flags(
             )
 
 
+def merge_settings(
+    path: Path, config: Mapping[str, Any], special: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Complete tokenizer_config.json, at ``path``, by special_tokens_map.json.
+
+    A token that the two state differently is logged.
+    """
+    for name in sorted(config.keys() & special.keys()):
+        used, other = (
+            _object(value).get('content', value) for value in (config[name], special[name])
+        )
+        if name.endswith('_token') and None not in (used, other) and used != other:
+            logger.warning(
+                '%s: %s is %r, but %r in special_tokens_map.json: the former is used',
+                path,
+                name,
+                clipped(used),
+                clipped(other),
+            )
+    return {**special, **config}
+
+
+def unknown_token_of(path: Path, content: Mapping[str, Any], given: Optional[str]) -> Optional[str]:
+    """Return the unknown token of the model in tokenizer.json, or the given one if it has none.
+
+    Raises
+    ------
+    ValueError
+        If both are there and differ.
+    """
+    stated = _object(content.get('model')).get('unk_token') or None
+    if not isinstance(stated, str):
+        return given
+    if given not in (None, stated):
+        raise ValueError(
+            f'{path}: unk_token of the model is {clipped(stated)!r}, but {clipped(given)!r} in the '
+            f'settings beside it: make them equal'
+        )
+    return stated
+
+
 def check_same_tokens(path: Path, ids: Mapping[str, Any], vocab: BERTVocab) -> None:
     """Compare the tokens of tokenizer.json with those of the vocabulary beside it.
 
