@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import reprlib
 from dataclasses import dataclass
 from typing import Any, Mapping, Optional, Tuple
 
 import numpy as np
 
+from .._internal.types import PathLike
 from ..config import BertConfig
 from ..families import DEFAULT_FAMILY, FAMILIES
 from .names import HEADS
 from .sentence import SentenceSettings
+
+logger = logging.getLogger(__name__)
 
 PROBLEM_TYPES = ('regression', 'single_label_classification', 'multi_label_classification')
 
@@ -84,3 +88,29 @@ class Checkpoint:
         'tagger'.
         """
         return tuple(head for head, array in HEADS.items() if array in self.arrays)
+
+
+def check_vocab_size(tokenizer: Optional[Any], num_rows: int, source: PathLike) -> None:
+    """Compare the tokens of a tokenizer, if there is one, with the rows of a word embedding.
+
+    Rows that belong to no token are logged.
+
+    Raises
+    ------
+    ValueError
+        If there are more tokens than rows.
+    """
+    num_tokens = num_rows if tokenizer is None else len(tokenizer.vocab)
+    if num_tokens > num_rows:
+        raise ValueError(
+            f'{source}: the tokenizer has {num_tokens} tokens, the word embedding {num_rows} rows'
+        )
+    if num_tokens < num_rows:
+        logger.info(
+            '%s: the word embedding has %d rows, the tokenizer %d tokens: no token has the last '
+            '%d rows',
+            source,
+            num_rows,
+            num_tokens,
+            num_rows - num_tokens,
+        )

@@ -15,6 +15,7 @@ import mxnet as mx
 
 from ..checkpoint import Checkpoint, read_checkpoint
 from ..checkpoint.arrays import shape_of
+from ..checkpoint.schema import check_vocab_size
 from ..checkpoint.task_file import (
     TASK_FILE,
     TOKENIZER_FOLDER,
@@ -209,6 +210,7 @@ def read_task(source: str | Path) -> TaskFolder:
         tokenizer = tokenizer or read_tokenizer(place)
     if tokenizer is None:
         raise FileNotFoundError(f'{path.parent / TOKENIZER_FOLDER}: there is no tokenizer')
+    check_vocab_size(tokenizer, config.vocab_size, path.parent)
     if config.num_token_types < 2:
         tokenizer = tokenizer.without_token_types()
     return TaskFolder(spec.name, settings, config, tokenizer, parameters)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -40,6 +41,8 @@ from .tables.weights import WEIGHTS
 if TYPE_CHECKING:
     from ..data.tokenizers.base import SubwordTokenizer
 
+
+logger = logging.getLogger(__name__)
 
 # Arrays that have a row for each token.
 _BY_TOKEN = ('word_embed.0.weight', 'decoder.3.bias')
@@ -223,17 +226,26 @@ def _read_arrays(files, name, size):
     """
     path = files.paths[0]
     if files.kind == 'tensorflow':
-        return _cut(read_tensorflow(path, tokenizer=False).arrays, size), True
+        return _cut(read_tensorflow(path, tokenizer=False).arrays, size, path), True
     if files.kind == 'params':
-        return _cut(common_arrays(read_params(path)), size), False
+        return _cut(common_arrays(read_params(path)), size, path), False
     opener = SafetensorsFile if files.kind == 'safetensors' else TorchFile
     tensors = open_sharded(path, opener) if path.suffix == '.json' else opener(path)
-    return _cut(huggingface_arrays(tensors, family_of(name)), size), True
+    return _cut(huggingface_arrays(tensors, family_of(name)), size, path), True
 
 
-def _cut(arrays, size):
+def _cut(arrays, size, path):
     long = [name for name in _BY_TOKEN if name in arrays and shape_of(arrays, name)[0] > size]
-    return _changed(arrays, long, lambda array: array[:size], size) if long else arrays
+    if not long:
+        return arrays
+    logger.info(
+        '%s: the word embedding has %d rows, the tokenizer %d tokens: the rows after them are '
+        'left out',
+        path,
+        shape_of(arrays, long[0])[0],
+        size,
+    )
+    return _changed(arrays, long, lambda array: array[:size], size)
 
 
 def _changed(arrays, names, change, rows):

@@ -127,5 +127,5 @@ def test_published_vocabularies_tell_their_case(shared_data, tiny_config, tmp_pa
     vocab = (shared_data / 'vocab' / name / 'vocab.txt').read_bytes()
     (tmp_path / 'vocab.txt').write_bytes(vocab)
     assert read_tokenizer(tmp_path, replace(tiny_config, vocab_size=120_000)).lower is lower
-    with pytest.raises(ValueError, match='tokens, but its word embedding 97 rows'):
+    with pytest.raises(ValueError, match='tokens, the word embedding 97 rows'):
         read_tokenizer(tmp_path, tiny_config)

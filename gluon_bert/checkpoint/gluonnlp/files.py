@@ -20,7 +20,7 @@ from ...data import BertTokenizer, looks_lowercase, read_tokenizer, read_vocab, 
 from ...families import DEFAULT_FAMILY, FAMILIES, family_by_prefix
 from ..arrays import shape_of, with_arrays, with_names
 from ..names import check_shapes
-from ..schema import Checkpoint
+from ..schema import Checkpoint, check_vocab_size
 from ..task_file import find_folder_tokenizer, likely_family, with_task
 from .description import Description, MissingHyperParameters, find_description, guess_config
 from .names import common_arrays, to_file_names, unwrapped
@@ -86,6 +86,7 @@ def read_gluonnlp(
         _warn_guesses(path, config)
     if tokenizer is None:
         tokenizer = _find_tokenizer(path, described, config)
+        check_vocab_size(tokenizer, config.vocab_size, path)
     if family is None:
         family = _family(raw, config, tokenizer)
     checkpoint = Checkpoint(
@@ -216,11 +217,6 @@ def _find_tokenizer(path, described, config):
         tokenizer = read_tokenizer(folder or path.parent, lower=described.lower)
     else:
         tokenizer = _word_piece(read_vocab(vocabulary), described.lower)
-    if tokenizer is not None and len(tokenizer.vocab) > config.vocab_size:
-        raise ValueError(
-            f'{path}: the tokenizer beside it has {len(tokenizer.vocab)} tokens, its word '
-            f'embedding {config.vocab_size} rows'
-        )
     if tokenizer is None or config.num_token_types > 1:
         return tokenizer
     return tokenizer.without_token_types()

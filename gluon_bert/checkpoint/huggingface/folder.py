@@ -22,7 +22,7 @@ from ...data import read_max_tokens, read_tokenizer
 from ...families import FAMILIES
 from ..arrays import Arrays, shape_of, with_names
 from ..names import layer_numbers
-from ..schema import Checkpoint
+from ..schema import Checkpoint, check_vocab_size
 from ..task_file import join_task, write_task_file
 from ..tensor_file import join_names, printable
 from ..wrappers import without_wrapper
@@ -88,12 +88,7 @@ def read_huggingface(path: PathLike) -> Checkpoint:
     except ValueError as error:
         raise ValueError(f'{file}: {error}') from None
     tokenizer = read_tokenizer(file.parent)
-    rows = checkpoint.config.vocab_size
-    if tokenizer is not None and len(tokenizer.vocab) > rows:
-        raise ValueError(
-            f'{file.parent}: the tokenizer has {len(tokenizer.vocab)} tokens, the '
-            f'word embedding {rows} rows'
-        )
+    check_vocab_size(tokenizer, checkpoint.config.vocab_size, file.parent)
     if tokenizer is not None and checkpoint.config.num_token_types < 2:
         tokenizer = tokenizer.without_token_types()  # older files do not say so
     longest = checkpoint.config.max_length

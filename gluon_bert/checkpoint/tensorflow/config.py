@@ -12,6 +12,7 @@ from ... import data
 from ..._internal.json import read_json
 from ..._internal.types import PathLike
 from ...config import BertConfig
+from ..schema import check_vocab_size
 
 CONFIG = 'bert_config.json'
 VOCAB = 'vocab.txt'
@@ -138,11 +139,7 @@ def read_tokenizer(folder: PathLike, config: BertConfig) -> Optional[data.Subwor
     if lower is None:
         lower = _named_lower(folder.resolve().name)
     tokenizer = data.read_tokenizer(folder, lower=lower)
-    if tokenizer is not None and len(tokenizer.vocab) > config.vocab_size:
-        raise ValueError(
-            f'{folder}: its vocabulary has {len(tokenizer.vocab)} tokens, but its '
-            f'word embedding {config.vocab_size} rows'
-        )
+    check_vocab_size(tokenizer, config.vocab_size, folder)
     return tokenizer
 
 
