@@ -248,3 +248,20 @@ def test_a_token_that_two_files_state_differently_is_said(tmp_path, caplog, othe
     assert read_tokenizer(tmp_path).vocab.padding_token == '[PAD]'
     said = "pad_token is '[PAD]', but '[MASK]' in special_tokens_map.json: the former is used"
     assert (said in caplog.text) == is_said == ('special_tokens_map' in caplog.text)
+
+
+@pytest.mark.parametrize('normalizer', [[{'type': 'NFC'}], {'type': 'Nothing'}, 'NFC'])
+def test_a_normalizer_that_is_none_is_refused_with_its_file(tmp_path, normalizer):
+    content = {**json.loads(library().to_str()), 'normalizer': normalizer}
+    write(tmp_path, tokenizer__json=content, vocab__txt=VOCAB)
+    with pytest.raises(ValueError, match=rf'{tmp_path}/tokenizer.json: normalizer is '):
+        read_tokenizer(tmp_path)
+
+
+@pytest.mark.parametrize('step', ['pre_tokenizer', 'post_processor'])
+def test_the_name_of_a_step_is_shown_in_one_line(tmp_path, step):
+    content = {**json.loads(library().to_str()), step: {'type': '\x1b[31m\u2028'}}
+    write(tmp_path, tokenizer__json=content, vocab__txt=VOCAB)
+    with pytest.raises(ValueError, match=r"is '\\x1b\[31m\\u2028', expected") as caught:
+        read_tokenizer(tmp_path)
+    assert str(caught.value).isprintable()

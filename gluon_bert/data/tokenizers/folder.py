@@ -266,12 +266,16 @@ def _word_piece(vocab, settings, lower):
 
 
 def _own_normalizer(settings, lower):
-    """Return the casing and the options of a normalizer of tokenizer.json that is not BERT's."""
+    """Return the casing and the options of a normalizer that is not BERT's."""
     content = json.dumps(settings.tokenizer_json.get('normalizer'), sort_keys=True)
-    lowers = normalizer_from_json(content).normalize_str('A') == 'a'
+    path = settings.path.with_name(TOKENIZER_JSON)
+    try:
+        lowers = normalizer_from_json(content).normalize_str('A') == 'a'
+    except ValueError as error:
+        raise ValueError(f'{path}: {error}') from None
     if lower not in (None, lowers):
         raise ValueError(
-            f'lower={lower}: the normalizer of {settings.path.with_name(TOKENIZER_JSON)} '
+            f'lower={lower}: the normalizer of {path} '
             f'{"lower-cases" if lowers else "does not lower-case"} the text'
         )
     if settings.flag('do_lower_case') not in (None, lowers):

@@ -55,7 +55,7 @@ def check_steps(path: Path, content: dict[str, Any]) -> None:
     if isinstance(splitter, dict):
         _check_splitter(path, splitter, _PRE_TOKENIZERS[kind])
     if kind == 'BPE' and content.get('normalizer'):
-        name = clipped(_object(content['normalizer']).get('type'))
+        name = _shown(_object(content['normalizer']).get('type'))
         raise ValueError(
             f"{path}: the text is not split as RoBERTa's: it has the normalizer {name}"
         )
@@ -65,7 +65,7 @@ def check_steps(path: Path, content: dict[str, Any]) -> None:
         logger.info(
             '%s: its truncation to %s tokens is not used, the maximum length of a call is',
             path,
-            clipped(_object(cut).get('max_length')),
+            _shown(_object(cut).get('max_length')),
         )
 
 
@@ -77,7 +77,7 @@ def _check_splitter(path, splitter, expected):
     if name != expected or (name == 'ByteLevel' and splitter.get('use_regex') is False):
         whose = "BERT's" if expected == 'BertPreTokenizer' else "RoBERTa's"
         raise ValueError(
-            f'{path}: the text is not split as {whose}: the pre_tokenizer is {clipped(name)}, '
+            f'{path}: the text is not split as {whose}: the pre_tokenizer is {_shown(name)}, '
             f'expected {expected}'
         )
 
@@ -94,7 +94,7 @@ def _check_post_processor(path, processor):
             return
         name = f'TemplateProcessing of {len(parts)} parts'
     raise ValueError(
-        f'{path}: the post_processor is {clipped(name)}, expected one that puts one token before '
+        f'{path}: the post_processor is {_shown(name)}, expected one that puts one token before '
         f'a text and one after it'
     )
 
@@ -203,6 +203,12 @@ def pairs_of(merges: object) -> list[tuple]:
     if len(set(pairs)) < len(pairs):
         raise ValueError('merges has a pair twice')
     return pairs
+
+
+def _shown(name):
+    """Show a name as it is, or by repr if it cannot be printed in one line."""
+    text = str(clipped(name))
+    return text if text.isprintable() else repr(text)
 
 
 def _object(value):
