@@ -40,7 +40,7 @@ def write(tmp_path):
         (POS, 'PLAIN', ['DET', 'NOUN', 'PROPN', 'VERB'], 6),
         ('a S\nb B\nc V\n', 'PLAIN', ['B', 'S', 'V'], 3),
         ("a NN-SHORT\nb PRP$\nc ''\nd ``\n", 'PLAIN', ["''", 'NN-SHORT', 'PRP$', '``'], 4),
-        ('a -\nb B-\n', 'PLAIN', ['-', 'B-'], 2),
+        ('a -\nb X-\n', 'PLAIN', ['-', 'X-'], 2),
         ('gene B\nx I\nran O\n\ny B\nz B\n', 'IOB2', [''], 3),
         ('gene I\nx B\nran O\n', 'IOB1', [''], 2),
         ('a B\nb M\nc E\nd S\n', 'BMES', [''], 2),
@@ -86,6 +86,10 @@ def test_what_is_decided_is_logged_once(write, caplog, text, part):
         ('a\tNOUN\tx\nb\t\tx\n', {'tag_column': 1}, r"a.conll:2: '' is not a tag"),
         ('a\tNOUN x\nb\tDET\n', {}, r"a.conll:1: 'NOUN x' is not a tag: expected one without"),
         ('a O\nb I\n', {}, None),
+        ('a b-x\nb i-x\nc o\n', {}, r"a.conll:1: 'b-x' is not a tag: .*with the scheme PLAIN"),
+        ('a B_x\nb I_x\nc O\n', {}, r"a.conll:1: 'B_x' is not a tag"),
+        ('a S_x\nb NOUN\n', {}, r"a.conll:1: 'S_x' is not a tag"),
+        ('a NOUN _\nb VERB x\n', {}, r"a.conll: has the tag '_', which in CoNLL-U is no value"),
         ('a I\nb O\nc B\n', {'scheme': 'IOB2'}, r"a.conll:1: 'I' at the beginning violates IOB2"),
     ],
 )
@@ -108,6 +112,38 @@ def test_a_column_of_words_is_not_taken_for_tags(write, count, repeats):
 def test_any_tags_are_plain_on_request(write):
     tagged = read_tagged(write('a O\nb PER\nc B-x\n'), scheme='plain')
     assert (tagged.scheme, tagged.entity_types()) == ('PLAIN', ['B-x', 'O', 'PER'])
+
+
+TREEBANK = (
+    '# newdoc\n# sent_id = s-1\n# text = Ada saw\n'
+    '1\tAda\tAda\tPROPN\tNNP\t_\t2\tnsubj\t_\t_\n2\tsaw\tsee\tVERB\tVBD\t_\t0\troot\t_\t_\n\n'
+    '# text = # x\n1\t#\t#\tSYM\tSYM\t_\t0\troot\t_\t_\n'
+)
+
+
+def test_treebanks_are_read_without_their_comments(write, tmp_path, caplog):
+    with caplog.at_level(logging.INFO):
+        tagged = read_tagged(write(TREEBANK), word_column=1, tag_column=3)
+    assert 'a.conll: 4 comments are left out' in caplog.text
+    assert tagged.sentences == [
+        (['Ada', 'saw'], ['PROPN', 'VERB'], 4), (['#'], ['SYM'], 8),
+    ]  # fmt: skip
+    write_tagged(tmp_path / 'out', tagged, [['X', 'Y'], ['Z']])
+    assert [line.split('\t')[-1] for line in (tmp_path / 'out').read_text().splitlines()] == [
+        *TREEBANK.split('\n')[:3], 'X', 'Y', '', '# text = # x', 'Z',
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize('row', ['1-2', '1.1'])
+def test_rows_of_treebanks_that_are_no_words_are_told(write, row):
+    path = write(TREEBANK.replace('\n2\t', f'\n{row}\t'))
+    with pytest.raises(ValueError, match=rf'a.conll:5: the row {row} of CoNLL-U'):
+        read_tagged(path, word_column=1, tag_column=3)
+
+
+def test_words_that_begin_with_a_hash_are_words(write):
+    tagged = read_tagged(write('# O\n#ada B-x\n#a=b O\n#newdoc O\n'))
+    assert tagged.sentences[0].words == ['#', '#ada', '#a=b', '#newdoc']
 
 
 def test_json_lines_have_no_plain_tags(write):

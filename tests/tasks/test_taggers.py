@@ -100,11 +100,17 @@ def test_entities_without_type_from_files_to_predictions(train, tmp_path, capsys
     assert sum(row['num_predicted'] for row in report.values()) == len(found)
 
 
-def test_the_log_tells_what_the_tags_are(train, tmp_path):
-    train(POS)
+@pytest.mark.parametrize(
+    'text, once, dev',
+    [
+        (POS, 'each is a class of its own', 'dev: 2 sentences, 7 words, 4 tags in PLAIN'),
+        (CHUNKS, 'its tags have no type', 'dev: 2 sentences, 6 words, 2 entities in IOB2'),
+    ],
+)
+def test_the_log_tells_once_what_the_tags_are(train, tmp_path, text, once, dev):
+    train(text)
     log = (tmp_path / 'out' / 'log_ner.txt').read_text()
-    assert log.count('each is a class of its own') == 1
-    assert 'dev: 2 sentences, 7 words, 4 tags in PLAIN' in log
+    assert log.count(once) == 1 and dev in log
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Optional
 
+from .conllu import EMPTY
 from .schemes import OUTSIDE, PLAIN, SCHEMES, SPAN_LETTERS, split_tag, tag_problems
 
 MAX_TAGS = 200  # more are the words or lemmas of a wrong column rather than tags
+# Tags of entities in another spelling: 'b-person', 'B_person', 'o'.
+_LIKE_SPANS = re.compile('[oO0]|[bimelsuBIMELSU][-_].*', re.DOTALL)
 _CURE = f'with the scheme {PLAIN}, each tag is a class of its own'
 
 logger = logging.getLogger(__name__)
@@ -27,13 +31,17 @@ def is_span_tag(tag: str) -> bool:
 def are_plain(tags: Iterable[str]) -> bool:
     """Tell if tags are of the scheme PLAIN: not all can be of entities, and none surely is.
 
+    Nor may one look like a tag of an entity in another spelling.
+
     Examples
     --------
     >>> are_plain(['NOUN', 'S']), are_plain(['B', 'S']), are_plain(['NOUN', 'O'])
     (True, False, False)
+    >>> are_plain(['b-person', 'o']), are_plain(['B_person'])
+    (False, False)
     """
     others = [tag for tag in set(tags) if tag not in SPAN_LETTERS]
-    return bool(others) and not any(tag == OUTSIDE or is_span_tag(tag) for tag in others)
+    return bool(others) and not any(map(_is_like_span_tag, others))
 
 
 def detect_scheme(sentences: Iterable[Sequence[str]]) -> str:
@@ -103,7 +111,7 @@ def check_single_tags(
     """
     tags = {tag for _, tag in numbered}
     if scheme is None and are_plain(tags):
-        _check_number(path, tags, len(numbered))
+        _check_column(path, tags, len(numbered))
         logger.info(
             '%s: its %d tags, such as %s, are not those of entities: each is a class of its own '
             '(%s)',
@@ -121,7 +129,7 @@ def check_single_tags(
                 )
         return scheme
     _check_span_tags(path, numbered, tags, detects=scheme is None)
-    if tags & SPAN_LETTERS:
+    if scheme is None and tags & SPAN_LETTERS:
         logger.info('%s: its tags have no type: all entities are of one, without a name', path)
     return scheme
 
@@ -129,7 +137,8 @@ def check_single_tags(
 def _check_span_tags(path, numbered, tags, detects):
     others = [row for row in numbered if not is_span_tag(row[1])]
     sure = [row for row in numbered if is_span_tag(row[1]) and row[1] not in SPAN_LETTERS]
-    if detects and len(sure) < len(others):
+    like = any(_is_like_span_tag(tag) for _, tag in others)
+    if detects and not like and 0 < len(sure) < len(others):
         number, tag = sure[0]
         raise ValueError(
             f'{path}:{number}: {tag[:80]!r} is a tag of entities, but others, such as '
@@ -147,8 +156,17 @@ def _check_span_tags(path, numbered, tags, detects):
             raise ValueError(f'{path}:{number}: {tag!r} has no type, but {min(typed)[:80]!r} has')
 
 
-def _check_number(path, tags, num_words):
-    """Refuse what is rather a column of words: many tags, or nearly as many as words."""
+def _is_like_span_tag(tag):
+    return is_span_tag(tag) or _LIKE_SPANS.fullmatch(tag) is not None
+
+
+def _check_column(path, tags, num_words):
+    """Refuse what is rather another column: empty values, many tags, nearly as many as words."""
+    if EMPTY in tags:
+        raise ValueError(
+            f'{path}: has the tag {EMPTY!r}, which in CoNLL-U is no value: choose the column of '
+            f'the tags, or read this one with the scheme {PLAIN}'
+        )
     limit = min(MAX_TAGS, max(20, num_words // 2))
     if len(tags) > limit:
         raise ValueError(

@@ -15,6 +15,7 @@ from ..._internal.files import atomic_path
 from ..._internal.suggestions import unknown_name
 from ..._internal.types import PathLike
 from ..classification.lines import read_lines
+from .conllu import check_row, is_comment
 from .detection import check_single_tags, detect_scheme
 from .json_lines import add_entities, read_json_sentences
 from .schemes import PLAIN, get_scheme, repair_tags, tag_problems, tag_spans, type_of_tag
@@ -86,7 +87,8 @@ def read_tagged(
     """Read a file with tagged sentences.
 
     - Columns, as in CoNLL: one word a line, columns separated by tabs or else by spaces, an empty
-      line between sentences. Lines of ``-DOCSTART-`` end a sentence and are skipped.
+      line between sentences. Lines of ``-DOCSTART-`` end a sentence and are skipped, and so are the
+      comments of CoNLL-U, which the log counts.
     - JSON lines, as in CLUENER: ``{"text": ..., "label": {type: {entity: [[first, last]]}}}``
       with the positions of the first and the last character. Each character is a word. A file
       may lack ``label``.
@@ -242,15 +244,17 @@ def _begins_as_json(path):
 
 
 def _read_columns(path, word_column, tag_column, segmented):
-    sentences, rows, columns = [], [], None
+    sentences, rows, columns, num_comments = [], [], None, 0
     for number, line in read_lines(path):
         line = line.rstrip(_BLANKS)
         fields = line.split('\t') if '\t' in line else re.split(' +', line)
-        if not line or fields[0] == DOCUMENT_START:
+        num_comments += (comment := is_comment(line))
+        if not line or comment or fields[0] == DOCUMENT_START:
             if rows:
                 sentences.append(_sentence(rows))
             rows = []
             continue
+        check_row(path, number, fields)
         columns = columns or len(fields)
         if (columns == 1) != (len(fields) == 1):
             raise ValueError(
@@ -263,6 +267,8 @@ def _read_columns(path, word_column, tag_column, segmented):
         rows.append((_field(path, number, fields, word_column), tag, number))
     if rows:
         sentences.append(_sentence(rows))
+    if num_comments:
+        logger.info('%s: %d comments are left out', path, num_comments)
     if segmented is None and _have_places(sentences):
         logger.info('%s: the numbers after its characters are left out (segmented)', path)
         segmented = True
