@@ -22,11 +22,12 @@ def softmax(scores: ArrayLike, axis: int = -1) -> np.ndarray:
     Returns
     -------
     numpy.ndarray of float64
-        Of the same shape.
+        Of the same shape; NaN where a score is NaN or infinite, without a warning.
     """
     scores = np.asarray(scores, 'float64')
-    exponentials = np.exp(scores - scores.max(axis=axis, keepdims=True, initial=-np.inf))
-    return exponentials / exponentials.sum(axis=axis, keepdims=True)
+    with np.errstate(invalid='ignore'):
+        exponentials = np.exp(scores - scores.max(axis=axis, keepdims=True, initial=-np.inf))
+        return exponentials / exponentials.sum(axis=axis, keepdims=True)
 
 
 def sigmoid(scores: ArrayLike) -> np.ndarray:

@@ -228,7 +228,8 @@ def marginals(
             transitions + emissions[word + 1] + after[word + 1], axis=1
         )
     total = before + emissions + after
-    return np.exp(total - np.logaddexp.reduce(total, axis=1, keepdims=True))
+    with np.errstate(invalid='ignore'):  # infinite emissions of a damaged network give NaN
+        return np.exp(total - np.logaddexp.reduce(total, axis=1, keepdims=True))
 
 
 def _log_sum_exp(values):

@@ -44,6 +44,12 @@ def test_probabilities():
     assert classification.sigmoid is sigmoid
 
 
+@pytest.mark.parametrize('bad', [float('nan'), float('inf')])
+def test_softmax_of_no_number_is_no_number(bad):
+    probabilities = softmax([[1.0, bad], [2.0, 2.0]])
+    assert np.isnan(probabilities[0]).any() and probabilities[1].tolist() == [0.5, 0.5]
+
+
 @pytest.mark.parametrize(
     'url, parts',
     [
