@@ -54,6 +54,26 @@ def staging_folder(target: PathLike) -> Iterator[Path]:
             shutil.rmtree(temporary, ignore_errors=True)
 
 
+@contextlib.contextmanager
+def new_folder(path: PathLike) -> Iterator[Path]:
+    """Yield an empty folder; it takes its place at ``path`` unless the block fails.
+
+    Raises
+    ------
+    FileExistsError
+        If something is there already, an empty folder excepted.
+    """
+    path = Path(os.path.abspath(path))
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise FileExistsError(f'{path}: is there already; give another name or remove it')
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with staging_folder(path) as temporary:
+        whole = temporary / 'folder'
+        whole.mkdir()
+        yield whole
+        os.replace(whole, path)
+
+
 def remove_leftovers(folder: PathLike, name: Optional[str] = None) -> None:
     """Remove the temporary files and folders in ``folder`` whose process was killed.
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any, Callable, Mapping, NamedTuple, Optional
 
 import numpy as np
 
+from .._internal.files import new_folder
 from .._internal.suggestions import did_you_mean
 from .._internal.types import PathLike
 from ..checkpoint.huggingface.folder import describe_huggingface
 from ..checkpoint.schema import Checkpoint
-from .folder import new_folder, without_crf, write_settings
+from ..checkpoint.sentence import Normalize
+from .beside import without_crf, write_settings
 from .onnx_graph import OPSETS, Graph, add_encoder, add_masked_lm, add_pooler, inputs_of
+
+logger = logging.getLogger(__name__)
 
 MODEL_FILE = 'model.onnx'
 DTYPES = ('float32', 'float16')
@@ -127,6 +132,7 @@ def build_onnx(
         raise ValueError(f'pooling={pooling!r}: expected one of {POOLINGS}')
     if pooling and head != 'none':
         raise ValueError(f'pooling={pooling!r}: sentence vectors need head="none", got {head!r}')
+    _check_sentence(checkpoint, pooling)
     graph = Graph(checkpoint.arrays, opset, dtype)
     sequence = add_encoder(graph, checkpoint.config)
     HEADS[head].add(graph, checkpoint, sequence)
@@ -191,6 +197,22 @@ def _choose_head(checkpoint, head):
         hint = did_you_mean(str(head), present)
         raise ValueError(f'head={head!r}{hint}: this network has {", ".join(present)}')
     return head
+
+
+def _check_sentence(checkpoint, pooling):
+    """Refuse vectors other than those of a sentence model; say that a graph has none of them."""
+    settings = checkpoint.sentence
+    if settings is None:
+        return
+    others = [type(one).__name__ for one in settings.modules if not isinstance(one, Normalize)]
+    made_by = ' and '.join(['+'.join(settings.modes), *others])
+    if pooling is None:
+        logger.warning('the graph has no sentence vectors, which this model makes by %s', made_by)
+    elif others or settings.modes != (pooling,):
+        raise ValueError(
+            f'pooling={pooling!r}: this model makes its vectors by {made_by}; the graph can only '
+            f'pool by {" or ".join(POOLINGS)}'
+        )
 
 
 def _add_sentence_vectors(graph, units, sequence, pooling, normalize):

@@ -8,10 +8,11 @@ from typing import Any
 import mxnet as mx
 from mxnet.gluon import HybridBlock
 
+from .._internal.files import new_folder
 from .._internal.types import PathLike
 from ..checkpoint.schema import Checkpoint
 from ..modeling.build import build_network
-from .folder import new_folder, without_crf, write_settings
+from .beside import without_crf, write_settings
 
 NAME = 'bert'
 # Problem type of a classifier, '' if unknown -> what makes probabilities of its scores.

@@ -10,6 +10,7 @@ from script_runs import tiny_folder, tokenizer  # noqa: F401 (fixtures)
 
 import gluon_bert as gb
 from gluon_bert.checkpoint import Checkpoint
+from gluon_bert.checkpoint.sentence import Dense, SentenceSettings
 from gluon_bert.cli import main
 from gluon_bert.export import onnx as export_onnx
 from gluon_bert.export.onnx import build_onnx, write_onnx
@@ -123,6 +124,22 @@ def test_sentence_vectors(pooling, normalize, make_model, ragged):
     if normalize:
         expected = expected / np.linalg.norm(expected, axis=1, keepdims=True)
     assert run(model, batch)['sentence_embedding'] == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    'modes, modules, asked, message',
+    [
+        (('cls',), (), 'mean', "pooling='mean': this model makes its vectors by cls"),
+        (('mean', 'max'), (), 'mean', 'by mean.max'),
+        (('mean',), (Dense(np.eye(24, dtype='float32')),), 'mean', 'by mean and Dense'),
+    ],
+)
+def test_vectors_are_those_of_the_model(modes, modules, asked, message, make_model, caplog):
+    checkpoint = checkpoint_of(make_model(), sentence=SentenceSettings(modes, modules))
+    with pytest.raises(ValueError, match=message):
+        build_onnx(checkpoint, pooling=asked)
+    build_onnx(checkpoint)
+    assert 'the graph has no sentence vectors' in caplog.text
 
 
 def test_padding_and_other_sequences_change_nothing(make_model, ragged):

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Mapping
 
 import numpy as np
 
-from ..._internal.files import staging_folder
+from ..._internal.files import new_folder
 from ..._internal.types import PathLike
 from ...data import read_max_tokens, read_tokenizer
 from ...families import FAMILIES
@@ -170,20 +169,13 @@ def write_huggingface(checkpoint: Checkpoint, folder: PathLike) -> None:
     ValueError
         If transformers has no such network, or an array is missing.
     """
-    folder = Path(os.path.abspath(folder))
-    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise FileExistsError(f'{folder}: is there already; give another name or remove it')
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with staging_folder(folder) as temporary:
-        whole = temporary / 'folder'
-        whole.mkdir()
+    with new_folder(folder) as whole:
         tensors = describe_huggingface(checkpoint, whole)
         write_safetensors(whole / _FILES[0], tensors, metadata={'format': 'pt'})
         if checkpoint.sentence is not None:
             write_sentence_files(checkpoint.sentence, whole, checkpoint.config.units)
         if checkpoint.task is not None:
             write_task_file(whole, checkpoint.task, checkpoint.config, _FILES[0])
-        os.replace(whole, folder)
 
 
 def describe_huggingface(checkpoint: Checkpoint, folder: PathLike) -> Arrays:
