@@ -13,6 +13,7 @@ from script_runs import WORDS, tokenizer  # noqa: F401 (fixtures)
 import gluon_bert as gb
 from gluon_bert import kernels
 from gluon_bert.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from gluon_bert.checkpoint.sentence import Dense, Normalize, SentenceSettings
 from gluon_bert.config import BertConfig
 from gluon_bert.data import valid_transitions
 from gluon_bert.families import FAMILIES
@@ -363,6 +364,36 @@ def test_a_fine_tuned_network_of_each_family_comes_back(family, tokenizer, tmp_p
         second = gb.load_pipeline(place)
         assert second.settings == settings and second.network.config == config
         assert predictions(second) == predictions(first)
+
+
+@pytest.mark.parametrize('modes', [('cls',), ('max',), ('mean', 'lasttoken')])
+def test_every_door_opens_a_sentence_model_alike(modes, tokenizer, tmp_path, run):
+    network = drawn(BertModel(AWKWARD))
+    weight = np.random.RandomState(5).normal(size=(6, len(modes) * AWKWARD.units))
+    modules = Dense(weight.astype('float32')), Normalize()
+    checkpoint = Checkpoint(
+        network.checkpoint_arrays(),
+        AWKWARD,
+        tokenizer=tokenizer,
+        sentence=SentenceSettings(modes, modules, max_length=17),
+    )
+    first, again, saved = tmp_path / 'first', tmp_path / 'again', tmp_path / 'saved'
+    write_checkpoint(checkpoint, first)
+    assert run('convert', first, again)[0] == 0
+    SentenceEncoder(again).save(saved)
+    expected = SentenceEncoder(*load_model(first)).encode(TEXTS)
+    assert expected.shape == (4, 6)
+    for path in (first, again, saved):
+        assert json.loads(run('info', path, '--json')[1])['config'] == asdict(AWKWARD)
+        encoder = SentenceEncoder(path)
+        assert encoder.settings == checkpoint.sentence and encoder.max_length == 17
+        np.testing.assert_array_equal(encoder.encode(TEXTS), expected)
+        output = path.with_suffix('.npy')
+        assert run('embed', path, *TEXTS, '--output', output)[0] == 0
+        np.testing.assert_array_equal(np.load(output), expected)
+        assert run('verify', first, path, '--tolerance', '0')[0] == 0
+        picture = tmp_path / 'similarity.svg'
+        assert run('plot', 'similarity', path, *TEXTS, '--output', picture)[0] == 0
 
 
 def test_a_folder_of_sentence_transformers_is_its_row_of_the_zoo(real_folder):
