@@ -11,12 +11,13 @@ import sys
 from pathlib import Path
 
 import gluon_bert as gb
+from gluon_bert.zoo import OFFLINE_DEFAULT
 
 
 def main(argv=None):
     file, *queries = sys.argv[1:] if argv is None else argv
     lines = [line for line in Path(file).read_text(encoding='utf-8').split('\n') if line.strip()]
-    encoder = gb.SentenceEncoder('all_minilm_l6_v2')
+    encoder = gb.SentenceEncoder(OFFLINE_DEFAULT[1])
     matches, scores = encoder.search(queries, lines, min(3, len(lines)))
     for query, numbers, shares in zip(queries, matches, scores):
         print(query)

@@ -42,6 +42,10 @@ class BERTRegression(BertClassifier):
         super().__init__(bert, 1, dropout, **kwargs)
 
 
+# GluonNLP's modules whose names are here.
+_MODULES = ('bert',)
+
+
 def get_bert_model(model_name: str, dataset_name: Optional[str] = None, **options: Any) -> Any:
     """Build a model as :func:`.get_model` does, under GluonNLP's name of its argument."""
     return get_model(model_name, dataset_name, **options)
@@ -51,7 +55,7 @@ get_roberta_model = get_bert_model
 
 
 def __getattr__(name: str) -> Any:
-    if name == 'bert':  # gluonnlp.model.bert
+    if name in _MODULES:
         return sys.modules[__name__]
     if name in ARCHITECTURES:
         return functools.partial(get_model, name)

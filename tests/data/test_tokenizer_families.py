@@ -145,7 +145,9 @@ def test_byte_pairs_are_those_of_transformers(byte_pair_folder, add_prefix_space
     encoded = theirs(texts, add_special_tokens=False, return_offsets_mapping=True)
     assert mine.encode_ids(texts) == encoded['input_ids']
     assert [row.offsets for row in mine.encode_batch(texts)] == encoded['offset_mapping']
-    assert [mine(text) for text in texts] == [theirs.tokenize(text) for text in texts]
+    # The space that belongs to their token of the mask is no part of the vocabulary's.
+    tokens = [[token.replace(' <mask>', '<mask>') for token in theirs.tokenize(t)] for t in texts]
+    assert [mine(text) for text in texts] == tokens
 
 
 @pytest.mark.data
