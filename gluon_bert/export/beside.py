@@ -20,19 +20,16 @@ def without_crf(checkpoint: Checkpoint) -> Checkpoint:
     return replace(checkpoint, arrays=with_names(checkpoint.arrays, kept))
 
 
-def write_settings(checkpoint: Checkpoint, folder: Path) -> Dict[str, Any]:
+def write_settings(checkpoint: Checkpoint, folder: Path) -> None:
     """Write what reading texts and results needs besides the scores, if there is anything.
+
+    That is the task with its settings, such as windows and thresholds, the labels, and the
+    transitions of a CRF.
 
     Parameters
     ----------
     checkpoint : Checkpoint
     folder : Path
-
-    Returns
-    -------
-    dict
-        What was written: the task with its settings, such as windows and thresholds, and the
-        transitions of a CRF.
     """
     settings: Dict[str, Any] = dict(checkpoint.task or {})
     if checkpoint.labels:
@@ -43,4 +40,3 @@ def write_settings(checkpoint: Checkpoint, folder: Path) -> Dict[str, Any]:
     if settings:
         text = json.dumps(settings, indent=1, ensure_ascii=False) + '\n'
         (folder / SETTINGS_FILE).write_text(text, encoding='utf-8')
-    return settings

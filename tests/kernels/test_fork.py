@@ -170,14 +170,16 @@ def test_a_fork_while_other_threads_use_the_networks(setting):
 def test_kernels_that_a_child_is_the_first_to_load():
     if not kernels.is_available():
         pytest.skip('native kernels are not built: python -m gluon_bert.kernels')
-    run(
+    output = run(
         """
         big = mx.nd.array(np.random.rand(3000, 1000))  # MXNet copies it with threads of OpenMP
         big.asnumpy()
         model, rows = network(), features(30)
         child(lambda: gb.Predictor(model, num_threads=2).batch(rows).shape == (30, 2))
+        print('done')
         """
     )
+    assert output.split()[-1] == 'done'
 
 
 def test_a_fork_waits_for_who_holds_the_lock_of_the_networks():

@@ -39,7 +39,7 @@ def looks_lowercase(vocab: BERTVocab) -> bool:
     >>> looks_lowercase(build_vocab([*BERT_TOKENS.values(), 'berlin'], BERT_TOKENS))
     True
     """
-    with_case = [token for token in _words(vocab) if token.lower() != token.upper()]
+    with_case = _words_with_case(vocab)
     capitals = [token for token in with_case if token != token.lower()]
     lower = len(capitals) < _MIN_CAPITALS * len(with_case) or not capitals
     in_doubt = capitals and len(capitals) < _SURE_CAPITALS * len(with_case)
@@ -69,7 +69,7 @@ def has_accents(vocab: BERTVocab) -> bool:
     bool
         True if 1 % or more of the tokens that have letters with case have an accent.
     """
-    with_case = [token for token in _words(vocab) if token.lower() != token.upper()]
+    with_case = _words_with_case(vocab)
     accents = sum(
         not token.isascii()
         and any(unicodedata.category(char) == 'Mn' for char in unicodedata.normalize('NFD', token))
@@ -78,5 +78,10 @@ def has_accents(vocab: BERTVocab) -> bool:
     return accents > 0 and accents >= _MIN_ACCENTS * len(with_case)
 
 
-def _words(vocab):
-    return [token for token in vocab.idx_to_token if token[:1] + token[-1:] not in ('[]', '<>')]
+def _words_with_case(vocab):
+    """List the tokens that have letters with case, without those in [] and <>."""
+    return [
+        token
+        for token in vocab.idx_to_token
+        if token[:1] + token[-1:] not in ('[]', '<>') and token.lower() != token.upper()
+    ]
