@@ -53,7 +53,7 @@ from .tokenizers.casing import looks_lowercase
 from .tokenizers.encoding import Encoded
 from .tokenizers.folder import read_max_tokens, read_tokenizer
 from .tokenizers.sentencepiece import SentencePieceTokenizer, read_sentencepiece_vocab
-from .tokenizers.vocabulary import read_vocab
+from .tokenizers.vocabulary_files import read_vocab
 from .tokenizers.vocabulary_ids import gluonnlp_order
 from .tokenizers.vocabulary_json import (
     gluonnlp_json,

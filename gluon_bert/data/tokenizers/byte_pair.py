@@ -18,7 +18,7 @@ from ..._internal.types import PathLike
 from ..classification.lines import drop_trailing_blanks, read_lines
 from .added_tokens import AnyAdded, library_tokens, num_model_tokens
 from .base import LibraryTokenizer, ordered_tokens
-from .vocabulary import read_vocab
+from .vocabulary_files import read_vocab
 from .vocabulary_ids import check_num_lines
 from .wordpiece import model_ids
 

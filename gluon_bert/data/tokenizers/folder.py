@@ -25,7 +25,7 @@ from .library_json import (
 )
 from .sentencepiece import SentencePieceTokenizer, read_sentencepiece_vocab
 from .sentencepiece_styles import STYLES, find_style
-from .vocabulary import read_vocab
+from .vocabulary_files import read_vocab
 from .vocabulary_ids import build_vocab, clipped, find_special_tokens, ids_to_tokens
 from .wordpiece import SUBWORD_PREFIX, BertTokenizer, normalizer_from_json
 
