@@ -115,7 +115,8 @@ def tiny_checkpoint():
     from gluon_bert.checkpoint.names import encoder_shapes
     from gluon_bert.config import BertConfig
     from gluon_bert.data import BertTokenizer
-    from gluon_bert.data.tokenizers.vocabulary_ids import BERT_TOKENS, build_vocab
+    from gluon_bert.data.tokenizers.vocabulary import Vocabulary
+    from gluon_bert.data.tokenizers.vocabulary_ids import BERT_TOKENS
 
     config = BertConfig(
         vocab_size=len(TOKENS),
@@ -145,7 +146,7 @@ def tiny_checkpoint():
     rng = np.random.RandomState(3)
     arrays = {name: rng.standard_normal(shape).astype('float32') for name, shape in shapes.items()}
     return Checkpoint(
-        arrays, config, tokenizer=BertTokenizer(build_vocab(TOKENS, BERT_TOKENS), lower=True)
+        arrays, config, tokenizer=BertTokenizer(Vocabulary(TOKENS, BERT_TOKENS), lower=True)
     )
 
 

@@ -100,7 +100,7 @@ def check_vocab_size(tokenizer: Optional[Any], num_rows: int, source: PathLike) 
     ValueError
         If there are more tokens than rows.
     """
-    num_tokens = num_rows if tokenizer is None else len(tokenizer.vocab)
+    num_tokens = num_rows if tokenizer is None else len(tokenizer.vocabulary)
     if num_tokens > num_rows:
         raise ValueError(
             f'{source}: the tokenizer has {num_tokens} tokens, the word embedding {num_rows} rows'

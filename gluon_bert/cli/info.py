@@ -162,7 +162,7 @@ def _of_checkpoint(checkpoint, path, num_classes):
     if tokenizer is not None:
         facts['vocabulary'] = {
             'kind': _KINDS[type(tokenizer).__name__],
-            'size': len(tokenizer.vocab),
+            'size': len(tokenizer.vocabulary),
             'lowercase': tokenizer.lower,
         }
     return config, facts

@@ -135,9 +135,9 @@ def _limit(pipeline, top_k):
     from ..tasks.registry import TASKS
 
     if pipeline.task == 'fill-mask':
-        if top_k > len(pipeline.tokenizer.vocab):
+        if top_k > len(pipeline.tokenizer.vocabulary):
             raise ValueError(
-                f'--top_k {top_k}: the vocabulary has {len(pipeline.tokenizer.vocab)} tokens'
+                f'--top_k {top_k}: the vocabulary has {len(pipeline.tokenizer.vocabulary)} tokens'
             )
         pipeline.top_k = top_k
     elif pipeline.task not in TASKS or not TASKS[pipeline.task].has_classes:

@@ -92,7 +92,7 @@ def map_tokens(first: Checkpoint, second: Checkpoint) -> TokenMap:
         If the vocabularies have no token in common.
     """
     vocabs: list = [
-        checkpoint.tokenizer and checkpoint.tokenizer.vocab.idx_to_token
+        checkpoint.tokenizer and checkpoint.tokenizer.vocabulary.idx_to_token
         for checkpoint in (first, second)
     ]
     if vocabs == [None, None]:
@@ -138,7 +138,9 @@ def _random_batches(pair, tokens, args):
     rng = np.random.RandomState(args.seed % 2**32)
     configs = [checkpoint.config for checkpoint in pair]
     if tokens is AS_IT_IS:
-        known = [len(checkpoint.tokenizer.vocab) for checkpoint in pair if checkpoint.tokenizer]
+        known = [
+            len(checkpoint.tokenizer.vocabulary) for checkpoint in pair if checkpoint.tokenizer
+        ]
         every = np.arange(min(*(config.vocab_size for config in configs), *known, 2**31))
         tokens = TokenMap(every, every)
     longest = min(_LONGEST, *(config.max_length for config in configs))

@@ -53,7 +53,8 @@ from .tokenizers.casing import looks_lowercase
 from .tokenizers.encoding import Encoded
 from .tokenizers.folder import read_max_tokens, read_tokenizer
 from .tokenizers.sentencepiece import SentencePieceTokenizer, read_sentencepiece_vocab
-from .tokenizers.vocabulary_files import read_vocab
+from .tokenizers.vocabulary import Vocabulary
+from .tokenizers.vocabulary_files import read_vocab, read_vocabulary
 from .tokenizers.vocabulary_ids import gluonnlp_order
 from .tokenizers.vocabulary_json import (
     gluonnlp_json,
@@ -91,6 +92,7 @@ __all__ = [
     'TextBatch',
     'TokenizerCalls',
     'Transitions',
+    'Vocabulary',
     'Window',
     'Windows',
     'bucketed_batches',
@@ -121,6 +123,7 @@ __all__ = [
     'read_task',
     'read_tokenizer',
     'read_vocab',
+    'read_vocabulary',
     'reading_of',
     'repair_tags',
     'sequential_batches',

@@ -15,10 +15,9 @@ from .._internal.types import Progress
 from .tokenizers.encoding import checked_list, checked_text, checked_texts
 
 if TYPE_CHECKING:
-    from gluonnlp.vocab import BERTVocab
-
     from .._internal.types import Integers
     from .tokenizers.base import SubwordTokenizer
+    from .tokenizers.vocabulary import Vocabulary
 
 
 _CHUNK = 1024  # texts tokenized at once
@@ -78,7 +77,7 @@ class SentenceTransform:
         self._tokenizer = tokenizer
         self._max_length = max_length
         self._cls_id, self._sep_id = tokenizer.convert_tokens_to_ids(
-            [role_token(tokenizer.vocab, role) for role in ('cls_token', 'sep_token')]
+            [role_token(tokenizer.vocabulary, role) for role in ('cls_token', 'sep_token')]
         )
         self._separators = [self._sep_id] * tokenizer.pair_separators
         self._pair_type = int(tokenizer.uses_token_types)
@@ -173,7 +172,7 @@ class SentenceTransform:
         return Features(np.array(sequence, 'int32'), token_types, len(sequence)), is_cut
 
 
-def role_token(vocab: BERTVocab, role: str) -> str:
+def role_token(vocab: Vocabulary, role: str) -> str:
     """Return the token of a role, such as 'cls_token'; ValueError if there is none."""
     token = getattr(vocab, role, None)
     if token is None:

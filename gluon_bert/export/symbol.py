@@ -88,7 +88,7 @@ def write_symbol(checkpoint: Checkpoint, folder: PathLike, probabilities: bool =
         write_settings(checkpoint, whole)
         if checkpoint.tokenizer is not None:
             checkpoint.tokenizer.save(whole)
-            tokens = checkpoint.tokenizer.vocab.idx_to_token
+            tokens = checkpoint.tokenizer.vocabulary.idx_to_token
             text = json.dumps({'token_to_idx': {token: n for n, token in enumerate(tokens)},
                                'idx_to_token': tokens}, ensure_ascii=False)  # fmt: skip
             (whole / 'vocab.json').write_text(text, encoding='utf-8')

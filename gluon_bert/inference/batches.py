@@ -29,7 +29,7 @@ class PaddedBatches:
             raise ValueError(f'batch_size={size}: expected 1 or more')
         self.size = size
         self._ctx = bert.embeddings.word.weight.list_ctx()[0]
-        self._pad_id = tokenizer.vocab[tokenizer.vocab.padding_token]
+        self._pad_id = tokenizer.vocabulary[tokenizer.vocabulary.padding_token]
 
     def __call__(self, features: Sequence[Features]) -> Iterator[tuple[np.ndarray, list]]:
         lengths = [feature.valid_length for feature in features]
@@ -48,9 +48,9 @@ def bert_of(model: BertBlock, tokenizer: Any) -> BertModel:
     bert = inner_bert(model)
     if tokenizer is None:
         raise ValueError('tokenizer is None: the model came without a vocabulary')
-    if len(tokenizer.vocab) > bert.config.vocab_size:
+    if len(tokenizer.vocabulary) > bert.config.vocab_size:
         raise ValueError(
-            f'the tokenizer has {len(tokenizer.vocab)} tokens, the model only '
+            f'the tokenizer has {len(tokenizer.vocabulary)} tokens, the model only '
             f'{bert.config.vocab_size}: they do not belong together'
         )
     return bert

@@ -45,7 +45,7 @@ class TextReader:
         return (list(itertools.chain(*groups)), [len(windows) for windows in groups], num_cut)
 
     def _windows(self, text):
-        vocab, room = self._tokenizer.vocab, self._transform.max_length - 2
+        vocab, room = self._tokenizer.vocabulary, self._transform.max_length - 2
         (ids,) = self._tokenizer.encode_ids([text])
         parts = np.array_split(np.array(ids, 'int32'), -(-len(ids) // room))
         begin, end = vocab[[vocab.cls_token, vocab.sep_token]]

@@ -149,7 +149,7 @@ class WordVectors:
             raise ValueError(f'batch_size={batch_size}: expected 1 or more')
         self._predictor = Predictor(bert, num_layers=layer_number(bert, layer) + 1)
         self._batch_size = batch_size
-        vocab = tokenizer.vocab
+        vocab = tokenizer.vocabulary
         self._begin, self._end = vocab[[vocab.cls_token, vocab.sep_token]]
         self._special = {
             vocab[token] for name in ROLES if (token := getattr(vocab, name, None)) is not None

@@ -103,11 +103,11 @@ class FillMaskPipeline(_PretrainedPipeline):
         top_k: int = 5,
     ) -> None:
         super().__init__(network, tokenizer, batch_size)
-        if getattr(tokenizer.vocab, 'mask_token', None) is None:
+        if getattr(tokenizer.vocabulary, 'mask_token', None) is None:
             raise ValueError('the vocabulary has no mask token')
-        if type(top_k) is not int or not 1 <= top_k <= len(tokenizer.vocab):
+        if type(top_k) is not int or not 1 <= top_k <= len(tokenizer.vocabulary):
             raise ValueError(
-                f'top_k={top_k!r}: expected 1 to {len(tokenizer.vocab)}, the tokens there are'
+                f'top_k={top_k!r}: expected 1 to {len(tokenizer.vocabulary)}, the tokens there are'
             )
         self.top_k = top_k
 
@@ -133,7 +133,7 @@ class FillMaskPipeline(_PretrainedPipeline):
 
     def _masked(self, texts):
         """The sequences of texts, and where the masks stand in each."""
-        vocab = self.tokenizer.vocab
+        vocab = self.tokenizer.vocabulary
         begin, end, mask = vocab[[vocab.cls_token, vocab.sep_token, vocab.mask_token]]
         longest = self.network.config.max_length
         features, positions = [], []
@@ -149,7 +149,7 @@ class FillMaskPipeline(_PretrainedPipeline):
 
     def _best(self, scores):
         # A model may have rows beyond the vocabulary; no token belongs to them.
-        probabilities = softmax(scores)[: len(self.tokenizer.vocab)]
+        probabilities = softmax(scores)[: len(self.tokenizer.vocabulary)]
         best = np.argsort(-probabilities, kind='stable')[: self.top_k]
         tokens = self.tokenizer.convert_ids_to_tokens(best)
         return [

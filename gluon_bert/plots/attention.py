@@ -74,7 +74,9 @@ def attention_of(
     if pair:
         num_second = int(features.token_types.sum())
         num_first = (
-            num_first - num_second if num_second else tokens.index(tokenizer.vocab.sep_token) + 1
+            num_first - num_second
+            if num_second
+            else tokens.index(tokenizer.vocabulary.sep_token) + 1
         )
     return Attention(tokens, np.stack([layer[0].asnumpy() for layer in layers]), num_first)
 

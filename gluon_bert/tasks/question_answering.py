@@ -153,7 +153,7 @@ class QuestionAnsweringJob(Job):
         return split.questions
 
     def training_data(self, model: TaskModel, pipeline: Any, seed: int, ctx: Any) -> SequenceData:
-        vocab, windows = model.tokenizer.vocab, self.windows['train']
+        vocab, windows = model.tokenizer.vocabulary, self.windows['train']
         return SequenceData(
             windows.features(),
             windows.span,

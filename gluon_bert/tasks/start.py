@@ -15,7 +15,7 @@ import mxnet as mx
 from .._internal.errors import ArgumentError
 from ..checkpoint import Checkpoint, read_checkpoint
 from ..checkpoint.gluonnlp.description import MissingHyperParameters, is_described
-from ..data import BertTokenizer, SentencePieceTokenizer, looks_lowercase, read_vocab
+from ..data import BertTokenizer, SentencePieceTokenizer, looks_lowercase, read_vocabulary
 from ..modeling.bert import BertModel
 from ..zoo import (
     DEFAULT,
@@ -148,7 +148,7 @@ class Start:
             )
         if self.sentencepiece:
             tokenizer = SentencePieceTokenizer(
-                self.sentencepiece, tokenizer.vocab, lower=tokenizer.lower
+                self.sentencepiece, tokenizer.vocabulary, lower=tokenizer.lower
             )
         return bert, tokenizer
 
@@ -182,7 +182,7 @@ class Start:
                 return checkpoint
             return replace(checkpoint, tokenizer=get_tokenizer(*self._names, self.root))
         tokenizer = get_tokenizer(*self._names, self.root)
-        config = get_config(self.bert_model, len(tokenizer.vocab))
+        config = get_config(self.bert_model, len(tokenizer.vocabulary))
         checkpoint = read_checkpoint(source, config=config, family=family_of(self.bert_model))
         return replace(checkpoint, tokenizer=tokenizer)
 
@@ -211,7 +211,7 @@ class Start:
     def _random(self, ctx, seed, use_pooler):
         """A BERT with random parameters, and a tokenizer."""
         if self.vocab_file:
-            vocab = read_vocab(self.vocab_file)
+            vocab = read_vocabulary(self.vocab_file)
             tokenizer = BertTokenizer(vocab, lower=looks_lowercase(vocab))
         else:
             tokenizer = get_tokenizer(self.bert_model, self.bert_dataset, self.root)

@@ -217,7 +217,7 @@ class TextJob(Job):
                 [example.text for example in examples], pairs, progress=bar.update
             )
         self._tell_cut('train', num_cut, len(features))
-        vocab = model.tokenizer.vocab
+        vocab = model.tokenizer.vocabulary
         return SequenceData(
             features,
             self._label_array(self.splits['train']),

@@ -166,7 +166,7 @@ class TokenClassificationJob(Job):
         split = self.splits['train']
         numbers = {tag: number for number, tag in enumerate(pipeline.tags)}
         labels = window_labels(split.windows, [[numbers[tag] for tag in row] for row in split.gold])
-        vocab = pipeline.tokenizer.vocab
+        vocab = pipeline.tokenizer.vocabulary
         return SequenceData(
             [window.features for window in split.windows],
             labels,

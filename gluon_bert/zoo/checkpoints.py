@@ -27,7 +27,7 @@ from ..data import (
     BytePairTokenizer,
     SentencePieceTokenizer,
     gluonnlp_order,
-    read_vocab,
+    read_vocabulary,
     to_published_order,
 )
 from .fetch.local_files import LocalFiles, files_of
@@ -80,7 +80,7 @@ def zoo_checkpoint(
     name, dataset_name = resolve(name, dataset_name)
     row, vocabulary = _with_heads(WEIGHTS[name, dataset_name], heads), VOCABULARIES[dataset_name]
     tokenizer = read_tokenizer_of(dataset_name, root, progress)
-    order = _order(tokenizer.vocab) if vocabulary.swapped else None
+    order = _order(tokenizer.vocabulary) if vocabulary.swapped else None
     files = fetch_weights(
         name,
         dataset_name,
@@ -110,7 +110,7 @@ def row_checkpoint(
         As from :func:`zoo_checkpoint`.
     """
     tokenizer = read_tokenizer_of(key.dataset_name, root)
-    order = _order(tokenizer.vocab) if VOCABULARIES[key.dataset_name].swapped else None
+    order = _order(tokenizer.vocabulary) if VOCABULARIES[key.dataset_name].swapped else None
     return _row_checkpoint(files, key, tokenizer, order)
 
 
@@ -156,7 +156,7 @@ def read_tokenizer_of(
         return BytePairTokenizer.from_files(vocab_path, merges_path)
     if files.kind == 'spiece':
         return SentencePieceTokenizer(files.paths[0], lower=row.lowercase)
-    vocab = read_vocab(files.paths[0], swap=row.swapped and files.kind == 'vocab_txt')
+    vocab = read_vocabulary(files.paths[0], swap=row.swapped and files.kind == 'vocab_txt')
     has_token_types = any(
         ARCHITECTURES[name]['num_token_types'] for name, data in WEIGHTS if data == dataset_name
     )
@@ -298,7 +298,7 @@ def _vocabulary_converter(row):
         if row.kind == 'byte_pair':
             BytePairTokenizer.from_files(*files.paths).save(folder)
             return
-        tokens = read_vocab(files.paths[0]).idx_to_token
+        tokens = read_vocabulary(files.paths[0]).idx_to_token
         tokens = to_published_order(tokens) if row.swapped else tokens
         write_text(folder / 'vocab.txt', ''.join(f'{token}\n' for token in tokens))
 

@@ -37,9 +37,10 @@ def library(lower=True):
 
 
 def _vocab():
-    from gluon_bert.data.tokenizers.vocabulary_ids import BERT_TOKENS, build_vocab
+    from gluon_bert.data.tokenizers.vocabulary import Vocabulary
+    from gluon_bert.data.tokenizers.vocabulary_ids import BERT_TOKENS
 
-    return build_vocab(BASE, BERT_TOKENS)
+    return Vocabulary(BASE, BERT_TOKENS)
 
 
 def write(folder, **files):

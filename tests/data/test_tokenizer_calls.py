@@ -16,7 +16,8 @@ from gluon_bert.data import (
     SentenceTransform,
     pad_batch,
 )
-from gluon_bert.data.tokenizers.vocabulary_ids import BERT_TOKENS, ROBERTA_TOKENS, build_vocab
+from gluon_bert.data.tokenizers.vocabulary import Vocabulary
+from gluon_bert.data.tokenizers.vocabulary_ids import BERT_TOKENS, ROBERTA_TOKENS
 
 # Ids:    0      1      2      3      4       5        6        7       8     9    10   11
 WORDS = [*SPECIAL, 'hello', 'world', '##s', 'un', '!', ',', 'a']
@@ -26,14 +27,14 @@ TEXTS = [*TEXT, *AWKWARD]
 
 @pytest.fixture
 def words():
-    return BertTokenizer(build_vocab(WORDS, BERT_TOKENS))
+    return BertTokenizer(Vocabulary(WORDS, BERT_TOKENS))
 
 
 @pytest.fixture
 def letters():
     """A byte-level BPE with the ids 0 to 8."""
     tokens = ['<s>', '<pad>', '</s>', '<unk>', 'a', 'b', 'Ġ', 'ab', 'Ġab', '<mask>', 'Ã', '©']
-    return BytePairTokenizer(build_vocab(tokens, ROBERTA_TOKENS), [('a', 'b'), ('Ġ', 'ab')])
+    return BytePairTokenizer(Vocabulary(tokens, ROBERTA_TOKENS), [('a', 'b'), ('Ġ', 'ab')])
 
 
 @pytest.fixture(params=['word_piece', 'byte_pair', 'sentence_piece'])
@@ -258,8 +259,8 @@ def test_added_tokens_are_decoded_as_they_are(request, kind):
     else:
         base = request.getfixturevalue(kind)
     tokens = [*base.vocab.idx_to_token, '<é>', '[E1]']
-    vocab = build_vocab(tokens, BERT_TOKENS if kind != 'letters' else ROBERTA_TOKENS)
-    arguments = [vocab if value is base.vocab else value for value in base._arguments()]
+    vocab = Vocabulary(tokens, BERT_TOKENS if kind != 'letters' else ROBERTA_TOKENS)
+    arguments = [vocab if value is base.vocabulary else value for value in base._arguments()]
     tokenizer = type(base)(*arguments, added_tokens=added)
     text = {'words': 'hello <é> worlds [E1]', 'letters': 'ab<é>ab[E1]', 'pieces': 'the<é> dog[E1]'}
     ids = tokenizer.encode(text[kind]).ids

@@ -16,7 +16,13 @@ from typing import Optional
 from ..._internal.files import write_text
 from ..._internal.types import PathLike
 from ...config import BertConfig
-from ...data import BertTokenizer, looks_lowercase, read_tokenizer, read_vocab, write_vocab_json
+from ...data import (
+    BertTokenizer,
+    looks_lowercase,
+    read_tokenizer,
+    read_vocabulary,
+    write_vocab_json,
+)
 from ...families import DEFAULT_FAMILY, FAMILIES, family_by_prefix
 from ..arrays import shape_of, with_arrays, with_names
 from ..names import check_shapes
@@ -216,7 +222,7 @@ def _find_tokenizer(path, described, config):
     if not vocabulary.is_file():
         tokenizer = read_tokenizer(folder or path.parent, lower=described.lower)
     else:
-        tokenizer = _word_piece(read_vocab(vocabulary), described.lower)
+        tokenizer = _word_piece(read_vocabulary(vocabulary), described.lower)
     if tokenizer is None or config.num_token_types > 1:
         return tokenizer
     return tokenizer.without_token_types()
@@ -234,7 +240,7 @@ def _write_tokenizer(path, tokenizer, config):
     if tokenizer is None:
         return
     if isinstance(tokenizer, BertTokenizer):
-        write_vocab_json(path.with_suffix('.vocab'), tokenizer.vocab)
+        write_vocab_json(path.with_suffix('.vocab'), tokenizer.vocabulary)
         described = Description(lower=tokenizer.lower)
         if tokenizer.is_like(_find_tokenizer(path, described, config)):
             return

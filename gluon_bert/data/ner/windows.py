@@ -100,7 +100,7 @@ def make_windows(
         )
     pieces = _encode_words(tokenizer, sentences)
     special = tokenizer.convert_tokens_to_ids(
-        [tokenizer.vocab.cls_token, tokenizer.vocab.sep_token]
+        [tokenizer.vocabulary.cls_token, tokenizer.vocabulary.sep_token]
     )
     windows = []
     for number, sentence in enumerate(sentences):
@@ -162,7 +162,7 @@ def _encode_words(tokenizer, sentences):
     words = list(dict.fromkeys(word for sentence in sentences for word in sentence))
     # Byte-level BPE recognises a word inside a text by the space before it.
     space = ' ' if isinstance(tokenizer, BytePairTokenizer) else ''
-    unknown = tokenizer.convert_tokens_to_ids(tokenizer.vocab.unknown_token)
+    unknown = tokenizer.convert_tokens_to_ids(tokenizer.vocabulary.unknown_token)
     pieces = {}
     for word, encoded in zip(words, tokenizer.encode_batch([space + word for word in words])):
         offsets = [

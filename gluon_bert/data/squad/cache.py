@@ -91,7 +91,7 @@ def windows_key(questions: list[Question], tokenizer: SubwordTokenizer, **settin
     """
     digest = hashlib.sha256(repr((_VERSION, sorted(settings.items()))).encode())
     digest.update(repr(tokenizer.__reduce__()[0]).encode())
-    digest.update('\n'.join(tokenizer.vocab.idx_to_token).encode())
+    digest.update('\n'.join(tokenizer.vocabulary.idx_to_token).encode())
     for question in questions:
         digest.update(repr(tuple(question)).encode())
     return digest.hexdigest()
@@ -145,7 +145,7 @@ def check_windows(windows: Windows, questions: list[Question], tokenizer: Subwor
         'length', windows.length, sizes[windows.paragraph[windows.question]] - windows.start + 1
     )
     for name in ('query_ids', 'token_ids'):
-        _check_range(name, getattr(windows, name), len(tokenizer.vocab))
+        _check_range(name, getattr(windows, name), len(tokenizer.vocabulary))
     _check_range('span', windows.span, (windows.first_token + windows.length)[:, None])
     _check_range(
         'token_offsets',

@@ -304,7 +304,7 @@ def build_windows(
 
 def special_numbers(tokenizer: SubwordTokenizer) -> np.ndarray:
     """Return the value of :attr:`Windows.special` for a tokenizer."""
-    vocab = tokenizer.vocab
+    vocab = tokenizer.vocabulary
     return np.array(
         [
             vocab[vocab.cls_token],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Optional, Union
+from typing import Any, NamedTuple, Optional, Union
 
 from tokenizers import AddedToken, Tokenizer
 from tokenizers.models import WordLevel
@@ -13,10 +13,8 @@ from tokenizers.normalizers import Normalizer
 
 from ..._internal.json import read_object
 from ..._internal.types import PathLike
-from .vocabulary_ids import ROBERTA_TOKENS, build_vocab, clipped
-
-if TYPE_CHECKING:
-    from gluonnlp.vocab import BERTVocab
+from .vocabulary import Vocabulary
+from .vocabulary_ids import ROBERTA_TOKENS, clipped
 
 logger = logging.getLogger(__name__)
 
@@ -51,13 +49,13 @@ FLAGS = Added._fields[1:]
 AnyAdded = Union[str, Added, AddedToken]
 
 
-def role_tokens(vocab: BERTVocab) -> list[str]:
+def role_tokens(vocab: Vocabulary) -> list[str]:
     """List the special tokens of a vocabulary, each once."""
     tokens = [getattr(vocab, role, None) for role in ROBERTA_TOKENS]
     return list(dict.fromkeys(token for token in tokens if token is not None))
 
 
-def check_added(tokens: Optional[Iterable[AnyAdded]], vocab: BERTVocab) -> tuple[Added, ...]:
+def check_added(tokens: Optional[Iterable[AnyAdded]], vocab: Vocabulary) -> tuple[Added, ...]:
     """Check added tokens against a vocabulary, and order them by id.
 
     Raises
@@ -83,7 +81,7 @@ def check_added(tokens: Optional[Iterable[AnyAdded]], vocab: BERTVocab) -> tuple
     return tuple(sorted(found.values(), key=lambda token: vocab.token_to_idx[token.content]))
 
 
-def num_model_tokens(vocab: BERTVocab, added: Sequence[Added]) -> int:
+def num_model_tokens(vocab: Vocabulary, added: Sequence[Added]) -> int:
     """Count the tokens before those that were added at the end of a vocabulary."""
     removable = {token.content for token in added} - set(role_tokens(vocab))
     size = len(vocab)
@@ -93,13 +91,13 @@ def num_model_tokens(vocab: BERTVocab, added: Sequence[Added]) -> int:
 
 
 def library_tokens(
-    vocab: BERTVocab, added: Sequence[Added], stripping: Optional[str] = None
+    vocab: Vocabulary, added: Sequence[Added], stripping: Optional[str] = None
 ) -> list[AddedToken]:
     """List the special and the added tokens for the ``tokenizers`` library, by id.
 
     Parameters
     ----------
-    vocab : gluonnlp.vocab.BERTVocab
+    vocab : Vocabulary
     added : sequence of Added
     stripping : str, optional
         The special token that takes the white space before it.
@@ -156,14 +154,14 @@ def with_added(tokens: Sequence[str], added: Mapping[str, Optional[int]], source
 
 
 def extended_vocab(
-    vocab: BERTVocab, added: Mapping[str, Optional[int]], source: PathLike
-) -> BERTVocab:
+    vocab: Vocabulary, added: Mapping[str, Optional[int]], source: PathLike
+) -> Vocabulary:
     """Extend a vocabulary as :func:`with_added` does its tokens; the same if nothing is new."""
     tokens = with_added(vocab.idx_to_token, added, source)
     if len(tokens) == len(vocab):
         return vocab
     roles = {role: getattr(vocab, role, None) for role in ROBERTA_TOKENS}
-    return build_vocab(tokens, {role: token for role, token in roles.items() if token is not None})
+    return Vocabulary(tokens, {role: token for role, token in roles.items() if token is not None})
 
 
 class AddedTokens:
@@ -208,7 +206,7 @@ class AddedTokens:
         if len(self.ids) > _MAX_TOKENS:
             raise ValueError(f'{folder}: has more than {_MAX_TOKENS} added tokens')
 
-    def flags(self, vocab: BERTVocab, stripping: Optional[str] = None) -> list[Added]:
+    def flags(self, vocab: Vocabulary, stripping: Optional[str] = None) -> list[Added]:
         """List the tokens with flags, but for special ones of a vocabulary with the usual flags."""
         roles = role_tokens(vocab)
         usual = {
@@ -276,13 +274,13 @@ class AddedTokens:
 
 
 def splitter_of(
-    vocab: BERTVocab, added: Sequence[Added], normalizer: Optional[Normalizer] = None
+    vocab: Vocabulary, added: Sequence[Added], normalizer: Optional[Normalizer] = None
 ) -> Callable[[str], Iterator[tuple[Optional[str], int, int]]]:
     """Make a function that splits special and added tokens off a text.
 
     Parameters
     ----------
-    vocab : gluonnlp.vocab.BERTVocab
+    vocab : Vocabulary
     added : sequence of Added
     normalizer : tokenizers.normalizers.Normalizer, optional
         For tokens that are found in the cleaned text.
@@ -308,7 +306,7 @@ def splitter_of(
     return split
 
 
-def added_entries(vocab: BERTVocab, added: Collection[Added]) -> dict[str, Any]:
+def added_entries(vocab: Vocabulary, added: Collection[Added]) -> dict[str, Any]:
     """Return the entries of tokenizer_config.json for added tokens."""
     if not added:
         return {}
@@ -321,7 +319,7 @@ def added_entries(vocab: BERTVocab, added: Collection[Added]) -> dict[str, Any]:
     }
 
 
-def added_ids(vocab: BERTVocab, added: Sequence[Added]) -> dict[str, int]:
+def added_ids(vocab: Vocabulary, added: Sequence[Added]) -> dict[str, int]:
     """Return the ids of the tokens that were added at the end of a vocabulary."""
     size = num_model_tokens(vocab, added)
     return {token: number for number, token in enumerate(vocab.idx_to_token[size:], size)}

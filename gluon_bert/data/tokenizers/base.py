@@ -7,7 +7,7 @@ import json
 from abc import abstractmethod
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Union
 
 from ..._internal.files import atomic_path
 from ..._internal.types import PathLike
@@ -20,6 +20,7 @@ from .added_tokens import (
     library_tokens,
 )
 from .calls import TokenizerCalls
+from .vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from gluonnlp.vocab import BERTVocab
@@ -43,7 +44,7 @@ class SubwordTokenizer(TokenizerCalls):
 
     Parameters
     ----------
-    vocab : gluonnlp.vocab.BERTVocab
+    vocab : Vocabulary or gluonnlp.vocab.BERTVocab
     **options
         Further keyword arguments of the class, for copies.
 
@@ -56,9 +57,8 @@ class SubwordTokenizer(TokenizerCalls):
     pair_separators = 1
     """Number of separators between the two texts of a pair."""
 
-    def __init__(self, vocab: BERTVocab, **options: Any) -> None:
-        if not (hasattr(vocab, 'token_to_idx') and hasattr(vocab, 'idx_to_token')):
-            raise TypeError(f'vocab must be a BERTVocab, got {type(vocab).__name__}')
+    def __init__(self, vocab: Union[Vocabulary, BERTVocab], **options: Any) -> None:
+        vocab = Vocabulary.of(vocab)
         if vocab.unknown_token is None:
             raise ValueError('vocab has no unknown token, for words that it cannot form')
         self._vocab = vocab
@@ -79,9 +79,14 @@ class SubwordTokenizer(TokenizerCalls):
         return f'{type(self).__name__}({self._vocab!r}, lower={self.lower})'
 
     @property
-    def vocab(self) -> BERTVocab:
-        """The vocabulary."""
+    def vocabulary(self) -> Vocabulary:
+        """The vocabulary, which needs no GluonNLP."""
         return self._vocab
+
+    @property
+    def vocab(self) -> BERTVocab:
+        """The vocabulary as GluonNLP's class; it and MXNet are imported when this is first used."""
+        return self._vocab.to_gluonnlp()
 
     @property
     def lower(self) -> bool:
@@ -231,7 +236,7 @@ class LibraryTokenizer(SubwordTokenizer):
         return run(texts, add_special_tokens=False)
 
 
-def ordered_tokens(vocab: BERTVocab, form: str) -> list[str]:
+def ordered_tokens(vocab: Vocabulary, form: str) -> list[str]:
     """List the tokens by id; ValueError if one occurs twice, which ``form`` cannot express."""
     for number, token in enumerate(vocab.idx_to_token):
         if vocab.token_to_idx[token] != number:

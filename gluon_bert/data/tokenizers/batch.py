@@ -54,7 +54,7 @@ def make_batch(
         valid_length = np.array([feature.valid_length for feature in features], 'int32')
         inputs, token_types, _ = map(list, zip(*features))
         return TextBatch(inputs, token_types, valid_length)
-    pad_id = tokenizer.convert_tokens_to_ids(role_token(tokenizer.vocab, 'padding_token'))
+    pad_id = tokenizer.convert_tokens_to_ids(role_token(tokenizer.vocabulary, 'padding_token'))
     return TextBatch(*pad_batch(features, pad_id, max_length if padding == 'max_length' else None))
 
 

@@ -6,7 +6,7 @@ import itertools
 import json
 import reprlib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, Optional, Union
 
 from tokenizers import Tokenizer
 from tokenizers.decoders import ByteLevel as ByteLevelDecoder
@@ -18,12 +18,14 @@ from ..._internal.types import PathLike
 from ..classification.lines import drop_trailing_blanks, read_lines
 from .added_tokens import AnyAdded, library_tokens, num_model_tokens
 from .base import LibraryTokenizer, ordered_tokens
-from .vocabulary_files import read_vocab
+from .vocabulary_files import read_vocabulary
 from .vocabulary_ids import check_num_lines
 from .wordpiece import model_ids
 
 if TYPE_CHECKING:
     from gluonnlp.vocab import BERTVocab
+
+    from .vocabulary import Vocabulary
 
 
 SPACE = 'Ġ'  # how the vocabulary spells a space
@@ -42,7 +44,7 @@ class BytePairTokenizer(LibraryTokenizer):
 
     Parameters
     ----------
-    vocab : gluonnlp.vocab.BERTVocab
+    vocab : Vocabulary or gluonnlp.vocab.BERTVocab
     merges : sequence of (str, str)
         The pairs, the most frequent first.
     add_prefix_space : bool
@@ -74,7 +76,7 @@ class BytePairTokenizer(LibraryTokenizer):
 
     def __init__(
         self,
-        vocab: BERTVocab,
+        vocab: Union[Vocabulary, BERTVocab],
         merges: Sequence[tuple[str, str]],
         *,
         add_prefix_space: bool = False,
@@ -88,7 +90,7 @@ class BytePairTokenizer(LibraryTokenizer):
             uses_token_types=bool(uses_token_types),
         )
         self._merges = [tuple(pair) for pair in merges]
-        known = vocab.token_to_idx
+        known = self._vocab.token_to_idx
         for number, pair in enumerate(self._merges):
             for token in (*pair, ''.join(pair)):
                 if token not in known:
@@ -133,7 +135,7 @@ class BytePairTokenizer(LibraryTokenizer):
         ValueError
             If a file is malformed, or they do not belong together.
         """
-        vocab = read_vocab(vocab_path, special_tokens=special_tokens, added_ids=added_ids)
+        vocab = read_vocabulary(vocab_path, special_tokens=special_tokens, added_ids=added_ids)
         try:
             return cls(vocab, read_merges(merges_path), **options)
         except ValueError as error:

@@ -13,13 +13,13 @@ from .batch import TextBatch, make_batch
 from .encoding import Encoded, checked_ids, checked_list, checked_text, checked_texts, cover_removed
 
 if TYPE_CHECKING:
-    from gluonnlp.vocab import BERTVocab
+    from .vocabulary import Vocabulary
 
 
 class TokenizerCalls(ABC):
     """The part of a tokenizer that converts texts and ids, on top of ``_run_one``."""
 
-    _vocab: BERTVocab
+    _vocab: Vocabulary
     _special: frozenset  # the tokens that decoding can leave out
 
     @overload

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import unicodedata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Union
 
 if TYPE_CHECKING:
     from gluonnlp.vocab import BERTVocab
+
+    from .vocabulary import Vocabulary
 
 logger = logging.getLogger(__name__)
 
@@ -20,12 +22,12 @@ _SURE_CAPITALS = 0.15
 _MIN_ACCENTS = 0.01
 
 
-def looks_lowercase(vocab: BERTVocab) -> bool:
+def looks_lowercase(vocab: Union[Vocabulary, BERTVocab]) -> bool:
     """Tell if a vocabulary seems made of lower-cased text, and log the decision.
 
     Parameters
     ----------
-    vocab : gluonnlp.vocab.BERTVocab
+    vocab : Vocabulary or gluonnlp.vocab.BERTVocab
 
     Returns
     -------
@@ -35,8 +37,8 @@ def looks_lowercase(vocab: BERTVocab) -> bool:
 
     Examples
     --------
-    >>> from gluon_bert.data.tokenizers.vocabulary_ids import BERT_TOKENS, build_vocab
-    >>> looks_lowercase(build_vocab([*BERT_TOKENS.values(), 'berlin'], BERT_TOKENS))
+    >>> from gluon_bert.data import Vocabulary
+    >>> looks_lowercase(Vocabulary(['[UNK]', 'berlin'], {'unknown_token': '[UNK]'}))
     True
     """
     with_case = _words_with_case(vocab)
@@ -57,12 +59,12 @@ def looks_lowercase(vocab: BERTVocab) -> bool:
     return lower
 
 
-def has_accents(vocab: BERTVocab) -> bool:
+def has_accents(vocab: Union[Vocabulary, BERTVocab]) -> bool:
     """Tell if a vocabulary seems made of text that kept its accents.
 
     Parameters
     ----------
-    vocab : gluonnlp.vocab.BERTVocab
+    vocab : Vocabulary or gluonnlp.vocab.BERTVocab
 
     Returns
     -------

@@ -23,10 +23,11 @@ from .library_json import (
     unknown_token_of,
     warn_flags,
 )
-from .sentencepiece import SentencePieceTokenizer, read_sentencepiece_vocab
+from .sentencepiece import SentencePieceTokenizer, read_sentencepiece_vocabulary
 from .sentencepiece_styles import STYLES, find_style
-from .vocabulary_files import read_vocab
-from .vocabulary_ids import build_vocab, clipped, find_special_tokens, ids_to_tokens
+from .vocabulary import Vocabulary
+from .vocabulary_files import read_vocabulary
+from .vocabulary_ids import clipped, find_special_tokens, ids_to_tokens
 from .wordpiece import SUBWORD_PREFIX, BertTokenizer, normalizer_from_json
 
 if TYPE_CHECKING:
@@ -206,7 +207,7 @@ def _sentencepiece(path, settings, lower):
         style = find_style(path.name, *settings.tokenizer_classes)
     except ValueError as error:
         raise ValueError(f'{path}: {error}') from None
-    vocab = read_sentencepiece_vocab(path, settings.special_tokens(), style)
+    vocab = read_sentencepiece_vocabulary(path, settings.special_tokens(), style)
     vocab = extended_vocab(vocab, settings.added.ids, path)
     lower = settings.flag('do_lower_case', STYLES[style].lower) if lower is None else lower
     return SentencePieceTokenizer(
@@ -221,7 +222,9 @@ def _sentencepiece(path, settings, lower):
 
 
 def _word_piece_vocab(path, settings):
-    vocab = read_vocab(path, special_tokens=settings.special_tokens(), added_ids=settings.added.ids)
+    vocab = read_vocabulary(
+        path, special_tokens=settings.special_tokens(), added_ids=settings.added.ids
+    )
     if not any(token.startswith(SUBWORD_PREFIX) for token in vocab.idx_to_token) and any(
         token.startswith(SPACE) for token in vocab.idx_to_token
     ):
@@ -287,7 +290,7 @@ def _own_normalizer(settings, lower):
 
 def _with_added(tokenizer, settings):
     """Give a byte-level BPE the flags of its added tokens."""
-    flags = settings.added.flags(tokenizer.vocab, tokenizer.vocab.mask_token)
+    flags = settings.added.flags(tokenizer.vocabulary, tokenizer.vocabulary.mask_token)
     return tokenizer.with_added_tokens(flags) if flags else tokenizer
 
 
@@ -295,7 +298,7 @@ def _checked_with(path, settings, tokenizer):
     """Compare the vocabulary with that of tokenizer.json beside it."""
     model = _object(settings.tokenizer_json.get('model'))
     if isinstance(model.get('vocab'), dict):
-        check_same_tokens(path, model['vocab'], tokenizer.vocab)
+        check_same_tokens(path, model['vocab'], tokenizer.vocabulary)
     return tokenizer
 
 
@@ -314,7 +317,7 @@ def _from_tokenizer_json(path, settings, lower):
         kind = repr(clipped(kind)).strip('\'"')
         raise ValueError(f'{path}: a {kind} model, expected WordPiece or BPE')
     tokens = with_added(ids_to_tokens(model.get('vocab'), path), settings.added.ids, path)
-    vocab = build_vocab(tokens, find_special_tokens(tokens, settings.special_tokens(), path))
+    vocab = Vocabulary(tokens, find_special_tokens(tokens, settings.special_tokens(), path))
     cleaning, splitter = (_object(content.get(name)) for name in ('normalizer', 'pre_tokenizer'))
     if kind == 'WordPiece':
         if splitter.get('type') != 'BertPreTokenizer':

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Optional
 from .vocabulary_ids import clipped
 
 if TYPE_CHECKING:
-    from gluonnlp.vocab import BERTVocab
+    from .vocabulary import Vocabulary
 
 logger = logging.getLogger(__name__)
 
@@ -169,7 +169,7 @@ def unknown_token_of(path: Path, content: Mapping[str, Any], given: Optional[str
     return stated
 
 
-def check_same_tokens(path: Path, ids: Mapping[str, Any], vocab: BERTVocab) -> None:
+def check_same_tokens(path: Path, ids: Mapping[str, Any], vocab: Vocabulary) -> None:
     """Compare the tokens of tokenizer.json with those of the vocabulary beside it.
 
     Raises

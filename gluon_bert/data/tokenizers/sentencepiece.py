@@ -5,9 +5,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Optional, Union
+from typing import TYPE_CHECKING, Optional, Union
 
-from gluonnlp.vocab import BERTVocab
 from tokenizers import PreTokenizedString, Regex
 from tokenizers.pre_tokenizers import BertPreTokenizer, Split
 
@@ -16,8 +15,13 @@ from .added_tokens import AnyAdded, splitter_of
 from .base import SubwordTokenizer
 from .encoding import Encoded, checked_texts
 from .sentencepiece_file import library_tokenizer, load, pieces_of, read_model, with_avoided
-from .sentencepiece_styles import STYLES, find_style, vocab_of
+from .sentencepiece_styles import STYLES, find_style, vocabulary_of
 from .wordpiece import normalizer_of
+
+if TYPE_CHECKING:
+    from gluonnlp.vocab import BERTVocab
+
+    from .vocabulary import Vocabulary
 
 SPACE = '▁'  # how a model spells the space before a word
 MAX_BEST = 512  # the library's limit
@@ -32,7 +36,7 @@ class SentencePieceTokenizer(SubwordTokenizer):
     ----------
     path : str, Path or bytes
         The model file, or its content.
-    vocab : gluonnlp.vocab.BERTVocab, optional
+    vocab : Vocabulary or gluonnlp.vocab.BERTVocab, optional
         By default :func:`read_sentencepiece_vocab` of the model.
     lower : bool
         Lower-case the text first.
@@ -70,7 +74,7 @@ class SentencePieceTokenizer(SubwordTokenizer):
     def __init__(
         self,
         path: Union[PathLike, bytes],
-        vocab: Optional[BERTVocab] = None,
+        vocab: Optional[Union[Vocabulary, BERTVocab]] = None,
         lower: bool = False,
         *,
         strip_accents: Optional[bool] = None,
@@ -94,7 +98,7 @@ class SentencePieceTokenizer(SubwordTokenizer):
         if not -1 <= num_best <= MAX_BEST:
             raise ValueError(f'num_best must be from -1 to {MAX_BEST}, got {num_best}')
         super().__init__(
-            vocab_of(self._processor, {}, source, style) if vocab is None else vocab,
+            vocabulary_of(self._processor, {}, source, style) if vocab is None else vocab,
             lower=bool(lower),
             strip_accents=strip_accents,
             split_words=bool(split_words),
@@ -268,6 +272,13 @@ def read_sentencepiece_vocab(
     ValueError
         If the file is not a SentencePiece model, or has other special tokens.
     """
+    return read_sentencepiece_vocabulary(path, special_tokens, style).to_gluonnlp()
+
+
+def read_sentencepiece_vocabulary(
+    path: PathLike, special_tokens: Optional[dict[str, str]] = None, style: Optional[str] = None
+) -> Vocabulary:
+    """Read what :func:`read_sentencepiece_vocab` reads, without GluonNLP."""
     path = Path(path)
     style = find_style(path.name) if style is None else style
-    return vocab_of(load(read_model(path), path), special_tokens or {}, path, style)
+    return vocabulary_of(load(read_model(path), path), special_tokens or {}, path, style)

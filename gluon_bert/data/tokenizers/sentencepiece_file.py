@@ -18,10 +18,9 @@ from ..._internal.types import PathLike
 from .added_tokens import library_tokens
 
 if TYPE_CHECKING:
-    from gluonnlp.vocab import BERTVocab
-
     from .added_tokens import Added
     from .sentencepiece_styles import Style
+    from .vocabulary import Vocabulary
 
 MAX_BYTES = 8 << 20
 MAX_PIECES = 300_000  # the largest published models have 256000
@@ -164,7 +163,7 @@ def with_avoided(data: bytes, avoid: Callable[[str], object], penalty: float = 1
 
 def library_tokenizer(
     data: bytes,
-    vocab: BERTVocab,
+    vocab: Vocabulary,
     style: Style,
     cleaning: Optional[normalizers.Normalizer] = None,
     added: Sequence[Added] = (),
@@ -178,7 +177,7 @@ def library_tokenizer(
     ----------
     data : bytes
         A model file.
-    vocab : gluonnlp.vocab.BERTVocab
+    vocab : Vocabulary
     style : Style
         Of :mod:`gluon_bert.data.tokenizers.sentencepiece_styles`.
     cleaning : tokenizers.normalizers.Normalizer, optional
@@ -189,8 +188,8 @@ def library_tokenizer(
     Returns
     -------
     tokenizers.Tokenizer or None
-        None unless the model is a unigram model with the usual handling of white space and the
-        same ids, whose normalisation rules the library can read.
+        None unless the vocabulary has separators, and the model is a unigram model with the usual
+        handling of white space and the same ids, whose normalisation rules the library can read.
     """
     model = parse_model(data)
     scores = {piece: score for piece, score, _ in model.pieces}
@@ -201,7 +200,8 @@ def library_tokenizer(
         and not model.trainer.get(35)
         and all(model.normalizer.get(i, 1) for i in (3, 4, 5))
     )
-    if not usual or vocab.idx_to_token[: len(tokens)] != tokens:
+    first, last = vocab.cls_token, vocab.sep_token
+    if not usual or first is None or last is None or vocab.idx_to_token[: len(tokens)] != tokens:
         return None
     unknown = next(piece for piece, _, kind in model.pieces if kind == _UNKNOWN)
     tokenizer = Tokenizer(
@@ -216,7 +216,7 @@ def library_tokenizer(
     steps += [normalizers.Replace(Regex(' {2,}'), ' '), normalizers.Strip()]
     tokenizer.normalizer = normalizers.Sequence(steps)
     tokenizer.pre_tokenizer, tokenizer.decoder = Metaspace(), MetaspaceDecoder()
-    sep, cls = ((token, vocab[token]) for token in (vocab.sep_token, vocab.cls_token))
+    sep, cls = (last, vocab[last]), (first, vocab[first])
     tokenizer.post_processor = (
         BertProcessing(sep, cls)
         if style.pair_separators == 1

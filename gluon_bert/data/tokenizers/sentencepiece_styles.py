@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
-from gluonnlp.data import count_tokens
-from gluonnlp.vocab import BERTVocab
 from tokenizers import normalizers
 
 from ..._internal.types import PathLike
+from .vocabulary import ROLES, Vocabulary
 from .vocabulary_ids import BERT_TOKENS, ROBERTA_TOKENS, check_names, check_unknown
 
 
@@ -151,9 +150,9 @@ def find_style(model_file: str, *tokenizer_classes: str) -> str:
     return 'plain'
 
 
-def vocab_of(
+def vocabulary_of(
     processor: Any, given: Dict[str, str], source: PathLike, style: str = 'plain'
-) -> BERTVocab:
+) -> Vocabulary:
     """Make the vocabulary of a model, as GluonNLP does, with the ids of a style.
 
     Parameters
@@ -167,7 +166,7 @@ def vocab_of(
 
     Returns
     -------
-    gluonnlp.vocab.BERTVocab
+    Vocabulary
 
     Raises
     ------
@@ -192,7 +191,25 @@ def vocab_of(
     else:
         named = _special_tokens(processor, tokens, given, source)
     check_unknown(named, source)
-    return BERTVocab(count_tokens(tokens), **named, token_to_idx=ids)
+    return Vocabulary(_with_missing(tokens, named), named)
+
+
+def _with_missing(tokens, named):
+    """Append the special tokens that a model lacks, in the order that GluonNLP gives them.
+
+    It lists the special tokens first, then the model's by their names, and swaps each token of the
+    model with the one that has its id.
+    """
+    first = [named.get(role) for role in ('unknown_token', *ROLES)]
+    if set(tokens).issuperset(filter(None, first)):
+        return tokens
+    order = list(dict.fromkeys([*filter(None, first), *sorted(tokens)]))
+    ids = {token: number for number, token in enumerate(order)}
+    for new, token in enumerate(tokens):
+        old, other = ids[token], order[new]
+        order[new], order[old] = token, other
+        ids[token], ids[other] = new, old
+    return order
 
 
 def _special_tokens(processor, tokens, given, source):

@@ -10,9 +10,10 @@ from ..._internal.json import read_json
 from ..._internal.types import PathLike
 from ..classification.lines import read_lines
 from .added_tokens import extended_vocab, with_added
-from .sentencepiece import read_sentencepiece_vocab
-from .vocabulary_ids import build_vocab, check_num_lines, find_special_tokens, gluonnlp_order
-from .vocabulary_json import vocab_from_json
+from .sentencepiece import read_sentencepiece_vocabulary
+from .vocabulary import Vocabulary
+from .vocabulary_ids import check_num_lines, find_special_tokens, gluonnlp_order
+from .vocabulary_json import vocabulary_from_json
 
 if TYPE_CHECKING:
     from gluonnlp.vocab import BERTVocab
@@ -29,6 +30,32 @@ def read_vocab(
     special_tokens: Optional[dict[str, str]] = None,
     added_ids: Optional[Mapping[str, Optional[int]]] = None,
 ) -> BERTVocab:
+    """Read a vocabulary as GluonNLP's class, which imports it and MXNet.
+
+    Parameters
+    ----------
+    path, swap, special_tokens, added_ids
+        As for :func:`read_vocabulary`, which reads the same without GluonNLP.
+
+    Returns
+    -------
+    gluonnlp.vocab.BERTVocab
+        With the ids of the file. A model may have rows for more ids than there are tokens.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As from :func:`read_vocabulary`.
+    """
+    return read_vocabulary(path, swap, special_tokens, added_ids).to_gluonnlp()
+
+
+def read_vocabulary(
+    path: PathLike,
+    swap: bool = False,
+    special_tokens: Optional[dict[str, str]] = None,
+    added_ids: Optional[Mapping[str, Optional[int]]] = None,
+) -> Vocabulary:
     r"""Read a vocabulary in any form in which BERTs are published.
 
     - ``vocab.txt``: the id of a token is its line number, from 0. Lines are stripped as in Google's
@@ -55,7 +82,7 @@ def read_vocab(
 
     Returns
     -------
-    gluonnlp.vocab.BERTVocab
+    Vocabulary
         With the ids of the file. A model may have rows for more ids than there are tokens.
 
     Raises
@@ -72,22 +99,24 @@ def read_vocab(
     >>> folder = tempfile.TemporaryDirectory()
     >>> path = pathlib.Path(folder.name, 'vocab.txt')
     >>> _ = path.write_text('[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nhello\n')
-    >>> read_vocab(path)['[PAD]', 'hello', 'absent']
+    >>> read_vocabulary(path)['[PAD]', 'hello', 'absent']
     [0, 5, 1]
-    >>> read_vocab(path, swap=True)['[PAD]', 'hello', 'absent']
+    >>> read_vocabulary(path, swap=True)['[PAD]', 'hello', 'absent']
     [1, 5, 0]
     >>> folder.cleanup()
     """
     path = Path(path)
     if path.suffix in ('.spiece', '.model'):
-        return extended_vocab(read_sentencepiece_vocab(path, special_tokens), added_ids or {}, path)
+        return extended_vocab(
+            read_sentencepiece_vocabulary(path, special_tokens), added_ids or {}, path
+        )
     if path.suffix != '.txt' and _begins_as_json(path):
-        return vocab_from_json(read_json(path), path, special_tokens, added_ids)
+        return vocabulary_from_json(read_json(path), path, special_tokens, added_ids)
     tokens = with_added(_read_tokens(path), added_ids or {}, path)
     special_tokens = find_special_tokens(tokens, special_tokens or {}, path)
     if swap:
         tokens = [tokens[file_id] for file_id in gluonnlp_order(tokens)]
-    return build_vocab(tokens, special_tokens)
+    return Vocabulary(tokens, special_tokens)
 
 
 def _begins_as_json(path):

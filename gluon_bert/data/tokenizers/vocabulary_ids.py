@@ -5,9 +5,6 @@ from __future__ import annotations
 import reprlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from gluonnlp.data import count_tokens
-from gluonnlp.vocab import BERTVocab
-
 from ..._internal.suggestions import unknown_name
 from ..._internal.types import PathLike
 
@@ -74,32 +71,6 @@ def gluonnlp_order(tokens: Sequence[str]) -> list[int]:
         order[new], order[old] = order[old], order[new]
         position[token], position[ousted] = new, old
     return order
-
-
-def build_vocab(
-    tokens: Sequence[str], special_tokens: Mapping[str, str], reserved_tokens: Sequence[str] = ()
-) -> BERTVocab:
-    """Build a vocabulary with the ids of a list.
-
-    Parameters
-    ----------
-    tokens : list of str
-        All different, by id.
-    special_tokens : dict of str to str
-        As from :func:`find_special_tokens`.
-    reserved_tokens : sequence of str
-        Further tokens to list as reserved.
-
-    Returns
-    -------
-    gluonnlp.vocab.BERTVocab
-    """
-    return BERTVocab(
-        count_tokens(tokens),
-        reserved_tokens=list(reserved_tokens) or None,
-        token_to_idx={token: number for number, token in enumerate(tokens)},
-        **special_tokens,
-    )
 
 
 def find_special_tokens(

@@ -6,15 +6,15 @@ import json
 import re
 import reprlib
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, Optional, Union
 
 from ..._internal.files import write_text
 from ..._internal.types import PathLike
 from .added_tokens import extended_vocab, with_added
+from .vocabulary import Vocabulary
 from .vocabulary_ids import (
     BERT_TOKENS,
     SPECIAL_TOKENS,
-    build_vocab,
     check_text,
     clipped,
     find_special_tokens,
@@ -40,7 +40,7 @@ def gluonnlp_json(tokens: Any, form: str = 'current') -> bytes:
 
     Parameters
     ----------
-    tokens : list of str or gluonnlp.vocab.BERTVocab
+    tokens : list of str, Vocabulary or gluonnlp.vocab.BERTVocab
         In the order of the published ``vocab.txt``.
     form : str
         'current' (0.7 and later; the published order of ids), 'old' (0.6; ten keys) or '0.5'
@@ -68,11 +68,8 @@ def gluonnlp_json(tokens: Any, form: str = 'current') -> bytes:
         repeated = next(token for token in tokens if tokens.count(token) > 1)
         raise ValueError(f'tokens: {repeated!r} occurs twice, white space aside')
     if form == 'current':
-        return (
-            build_vocab(tokens, find_special_tokens(tokens, BERT_TOKENS, 'tokens'))
-            .to_json()
-            .encode()
-        )
+        special_tokens = find_special_tokens(tokens, BERT_TOKENS, 'tokens')
+        return Vocabulary(tokens, special_tokens).to_json().encode()
     swapped = [tokens[number] for number in gluonnlp_order(tokens)]
     ids = {token: number for number, token in enumerate(swapped)}
     content = {
@@ -89,7 +86,7 @@ def gluonnlp_json(tokens: Any, form: str = 'current') -> bytes:
     return json.dumps(content).encode()
 
 
-def write_vocab_json(path: PathLike, vocab: BERTVocab) -> None:
+def write_vocab_json(path: PathLike, vocab: Union[Vocabulary, BERTVocab]) -> None:
     """Write a vocabulary atomically as the JSON of GluonNLP 0.7 and later.
 
     ``gluonnlp.vocab.BERTVocab.from_json`` and :func:`gluon_bert.data.read_vocab` read an equal
@@ -98,10 +95,10 @@ def write_vocab_json(path: PathLike, vocab: BERTVocab) -> None:
     Parameters
     ----------
     path : str or Path
-    vocab : gluonnlp.vocab.BERTVocab
+    vocab : Vocabulary or gluonnlp.vocab.BERTVocab
         Written in its order of ids.
     """
-    write_text(path, vocab.to_json())
+    write_text(path, Vocabulary.of(vocab).to_json())
 
 
 def to_published_order(tokens: Sequence[str]) -> list[str]:
@@ -167,12 +164,12 @@ def to_published_order(tokens: Sequence[str]) -> list[str]:
 unswapped = to_published_order  # its name in 0.1
 
 
-def vocab_from_json(
+def vocabulary_from_json(
     content: object,
     source: PathLike,
     special_tokens: Optional[Mapping[str, str]] = None,
     added_ids: Optional[Mapping[str, Optional[int]]] = None,
-) -> BERTVocab:
+) -> Vocabulary:
     """Build the vocabulary in a JSON of GluonNLP, or in an object with each token's id.
 
     Parameters
@@ -188,7 +185,7 @@ def vocab_from_json(
 
     Returns
     -------
-    gluonnlp.vocab.BERTVocab
+    Vocabulary
 
     Raises
     ------
@@ -205,7 +202,7 @@ def vocab_from_json(
         raise ValueError(f'{source}: holds a {type(content).__name__}, not an object')
     if 'idx_to_token' not in content:
         tokens = with_added(ids_to_tokens(content, source), added_ids or {}, source)
-        return build_vocab(tokens, find_special_tokens(tokens, special_tokens or {}, source))
+        return Vocabulary(tokens, find_special_tokens(tokens, special_tokens or {}, source))
     tokens, ids = _indices(content, source)
     named = {**_named_tokens(content, source), **(special_tokens or {})}
     if 'bos_token' in named and '[CLS]' not in ids:  # as GluonNLP writes RoBERTa's
@@ -220,21 +217,15 @@ def vocab_from_json(
                 f'{source}: token {tokens[number][:80]!r} occurs twice, with the ids '
                 f'{number} and {ids[tokens[number]]}'
             )
-    return extended_vocab(_build(tokens, named, reserved, repeated), added_ids or {}, source)
+    return extended_vocab(_build(tokens, ids, named, reserved), added_ids or {}, source)
 
 
-def _build(tokens, named, reserved, repeated):
-    tokens = list(tokens)
-    if '' in tokens and _LINE_SEPARATOR not in tokens:
-        tokens[tokens.index('')] = _LINE_SEPARATOR
-    names = {number: tokens[number] for number in repeated}
-    for number in repeated:
-        tokens[number] = f'\0{number}'  # a vocabulary is built of different tokens
-    vocab = build_vocab(tokens, named, reserved)
-    for number, token in names.items():
-        del vocab.token_to_idx[vocab.idx_to_token[number]]
-        vocab.idx_to_token[number] = token
-    return vocab
+def _build(tokens, ids, named, reserved):
+    tokens, ids = list(tokens), dict(ids)
+    if '' in ids and _LINE_SEPARATOR not in ids:
+        number = ids[_LINE_SEPARATOR] = ids.pop('')
+        tokens[number] = _LINE_SEPARATOR
+    return Vocabulary(tokens, named, reserved, ids)
 
 
 def _indices(content, source):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections.abc
 import json
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, Optional, Union
 
 from tokenizers import AddedToken, Tokenizer
 from tokenizers.decoders import WordPiece as WordPieceDecoder
@@ -19,6 +19,8 @@ from .base import LibraryTokenizer, ordered_tokens
 
 if TYPE_CHECKING:
     from gluonnlp.vocab import BERTVocab
+
+    from .vocabulary import Vocabulary
 
 
 SUBWORD_PREFIX = '##'
@@ -34,7 +36,7 @@ class BertTokenizer(LibraryTokenizer):
 
     Parameters
     ----------
-    vocab : gluonnlp.vocab.BERTVocab
+    vocab : Vocabulary or gluonnlp.vocab.BERTVocab
     lower : bool
         Lower-case the text.
     strip_accents : bool, optional
@@ -81,7 +83,7 @@ class BertTokenizer(LibraryTokenizer):
 
     def __init__(
         self,
-        vocab: BERTVocab,
+        vocab: Union[Vocabulary, BERTVocab],
         lower: bool = True,
         *,
         strip_accents: Optional[bool] = None,
@@ -207,7 +209,7 @@ def normalizer_of(
     )
 
 
-def model_ids(vocab: BERTVocab, added: collections.abc.Sequence[Added]) -> dict[str, int]:
+def model_ids(vocab: Vocabulary, added: collections.abc.Sequence[Added]) -> dict[str, int]:
     """Return the ids of the tokens of which the ``tokenizers`` library makes words."""
     size = num_model_tokens(vocab, added)
     return {token: number for token, number in vocab.token_to_idx.items() if number < size}
