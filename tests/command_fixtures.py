@@ -13,7 +13,7 @@ from gluon_bert.checkpoint.schema import Checkpoint
 from gluon_bert.cli import main
 from gluon_bert.modeling.heads import BertForPretraining
 from gluon_bert.zoo import ARCHITECTURES, VOCABULARIES, WEIGHTS
-from gluon_bert.zoo.schema import GluonFile, Vocabulary, Weights
+from gluon_bert.zoo.schema import GluonFile, VocabularyRow, Weights
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def tiny_zoo(checkpoint, tmp_path, monkeypatch):
     monkeypatch.setitem(
         VOCABULARIES,
         KEY[1],
-        Vocabulary(
+        VocabularyRow(
             'wordpiece',
             size,
             True,

@@ -103,7 +103,7 @@ Source = Union[File, Tuple[File, ...]]
 
 
 @dataclass(frozen=True)
-class Vocabulary:
+class VocabularyRow:
     """The vocabulary of one data set.
 
     Parameters

@@ -107,9 +107,10 @@ path, = Path(root).rglob('model.safetensors')
 print(os.stat(path).st_nlink)
 fetch(HubFile('o/tiny', 'model.safetensors', {'1' * 64!r}), ZipArchive(url + 'tiny.zip'),
       key=('bert_2_24_3', 'other'))
-row = Vocabulary('wordpiece', 6, False, True, (HubFile('o/tiny', 'vocab.txt'),), {WORDS_SHA256!r})
+row = VocabularyRow('wordpiece', 6, False, True, (HubFile('o/tiny', 'vocab.txt'),),
+                    {WORDS_SHA256!r})
 print(*store.fetch_vocabulary('words', row, root=root).paths)
-row = Vocabulary('byte_pair', 6, False, True, ((HubFile('o/tiny', 'vocab.json'),
+row = VocabularyRow('byte_pair', 6, False, True, ((HubFile('o/tiny', 'vocab.json'),
                                                 HubFile('o/tiny', 'merges.txt')),))
 print(*store.fetch_vocabulary('pairs', row, root=root, progress=False).paths)
 for file in (HubFile('o/absent', 'model.safetensors'), HubFile('o/tiny', 'pytorch_model.bin'),

@@ -12,7 +12,14 @@ import pytest
 from zoo_server import KEY, WORDS, WORDS_SHA256, root, running, server, zipped  # noqa: F401 (fixtures)
 
 from gluon_bert.zoo.fetch import sources, store
-from gluon_bert.zoo.schema import GluonFile, HubFile, InstalledFile, Vocabulary, Weights, ZipArchive
+from gluon_bert.zoo.schema import (
+    GluonFile,
+    HubFile,
+    InstalledFile,
+    VocabularyRow,
+    Weights,
+    ZipArchive,
+)
 
 DATA = random.Random(1).randbytes(300_000)
 SHA1 = hashlib.sha1(DATA).hexdigest()
@@ -36,7 +43,7 @@ def weights(*files):
 
 
 def vocabulary(*files, kind='wordpiece', **known):
-    return Vocabulary(kind=kind, size=6, lowercase=False, swapped=True, sources=files, **known)
+    return VocabularyRow(kind=kind, size=6, lowercase=False, swapped=True, sources=files, **known)
 
 
 def convert(found, folder):

@@ -10,7 +10,14 @@ import pytest
 
 import gluon_bert as gb
 from gluon_bert.config import BertConfig
-from gluon_bert.zoo.schema import GluonFile, HubFile, InstalledFile, Vocabulary, Weights, ZipArchive
+from gluon_bert.zoo.schema import (
+    GluonFile,
+    HubFile,
+    InstalledFile,
+    VocabularyRow,
+    Weights,
+    ZipArchive,
+)
 from gluon_bert.zoo.tables.architectures import ARCHITECTURES, FAMILIES
 from gluon_bert.zoo.tables.names import DATASET_ALIASES, DEFAULT, OFFLINE_DEFAULT
 from gluon_bert.zoo.tables.vocabularies import VOCABULARIES
@@ -93,7 +100,7 @@ def test_a_row_of_weights_holds_together(key):
 @pytest.mark.parametrize('name', VOCABULARIES)
 def test_a_row_of_vocabularies_holds_together(name):
     row = VOCABULARIES[name]
-    assert isinstance(row, Vocabulary)
+    assert isinstance(row, VocabularyRow)
     assert row.lowercase == ('_cased' not in name)
     digests = {
         file.sha256 for file in files_of(row) if getattr(file, 'path', '').endswith('vocab.txt')
@@ -142,7 +149,7 @@ def test_tables_hold_literals_only(path):
     tree = ast.parse(path.read_text())
     assert {type(node) for node in tree.body} <= {ast.Expr, ast.ImportFrom, ast.Assign}
     calls = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call)}
-    assert calls <= {'dict', 'Vocabulary', 'Weights', *(kind.__name__ for kind in ORDER)}
+    assert calls <= {'dict', 'VocabularyRow', 'Weights', *(kind.__name__ for kind in ORDER)}
     assert not any(
         isinstance(node, (ast.ListComp, ast.DictComp, ast.GeneratorExp, ast.Lambda, ast.IfExp))
         for node in ast.walk(tree)

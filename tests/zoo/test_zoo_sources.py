@@ -16,7 +16,7 @@ from gluon_bert.checkpoint.arrays import with_names
 from gluon_bert.checkpoint.gluonnlp.params_file import read_params, write_params
 from gluon_bert.data import BertTokenizer, gluonnlp_json, gluonnlp_order, read_vocab
 from gluon_bert.zoo import rows
-from gluon_bert.zoo.schema import GluonFile, Vocabulary, Weights
+from gluon_bert.zoo.schema import GluonFile, VocabularyRow, Weights
 
 NAME, DATASET = 'bert_2_128_2', 'tiny_words'
 TOKENS = [
@@ -91,7 +91,7 @@ def store(published, tmp_path):
 def root(published, store, tmp_path, monkeypatch):
     """An empty root, and the row in the tables."""
     _, files = store
-    vocabulary = Vocabulary(
+    vocabulary = VocabularyRow(
         kind='wordpiece',
         size=len(TOKENS),
         lowercase=True,

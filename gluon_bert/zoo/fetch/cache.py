@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Optional, Union
 
 from ..._internal.files import sha256_of, write_text
-from ..schema import Vocabulary, Weights
+from ..schema import VocabularyRow, Weights
 from .errors import explain_disk_full
 from .http import forget_old_states
 from .local_files import RECORD, LocalFiles, find_files, id_order, plain_files, stamp_of
@@ -40,12 +40,12 @@ class CacheEntry:
     root : Path
     key : str
         Name of the folder: the data set's name, for parameters after the architecture's.
-    row : Vocabulary or Weights
+    row : VocabularyRow or Weights
     """
 
     root: Path
     key: str
-    row: Union[Vocabulary, Weights]
+    row: Union[VocabularyRow, Weights]
 
     @property
     def folder(self) -> Path:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Optional, Tuple, Union
 
 from ..._internal.files import digests_of
 from ..._internal.json import read_object
-from ..schema import GluonFile, HubFile, InstalledFile, Vocabulary
+from ..schema import GluonFile, HubFile, InstalledFile, VocabularyRow
 
 if TYPE_CHECKING:
     from ..schema import File, Source, Weights
@@ -92,7 +92,7 @@ def installed_path(file: InstalledFile) -> Optional[Path]:
 
 
 def find_files(
-    folder: Path, row: Union[Vocabulary, Weights]
+    folder: Path, row: Union[VocabularyRow, Weights]
 ) -> Optional[tuple[tuple[Path, ...], str]]:
     """Find the files of a row in a folder without verifying them.
 
@@ -108,10 +108,12 @@ def find_files(
     """
     if not folder.is_dir():
         return None
-    return _vocabulary_in(folder, row.kind) if isinstance(row, Vocabulary) else _weights_in(folder)
+    return (
+        _vocabulary_in(folder, row.kind) if isinstance(row, VocabularyRow) else _weights_in(folder)
+    )
 
 
-def find_verified(folder: Path, row: Union[Vocabulary, Weights]) -> Optional[LocalFiles]:
+def find_verified(folder: Path, row: Union[VocabularyRow, Weights]) -> Optional[LocalFiles]:
     """Find the files of a row in a folder and verify them.
 
     Their digests are compared with ``source.json``, which accompanies fetched files, else with
@@ -165,16 +167,16 @@ def kind_of(paths: Sequence[Path]) -> str:
     raise ValueError(f'{", ".join(path.name for path in paths)}: unknown kind of file')
 
 
-def id_order(kind: str, row: Union[Vocabulary, Weights, None] = None) -> Optional[bool]:
+def id_order(kind: str, row: Union[VocabularyRow, Weights, None] = None) -> Optional[bool]:
     """Tell the order of ids in files of a kind; ``row`` is given for the row's own files."""
     if kind == 'vocab_json':
         return getattr(row, 'swapped', None)
     return None if kind == 'params' else False
 
 
-def digests(row: Union[Vocabulary, Weights], name: str) -> list[tuple[str, str]]:
+def digests(row: Union[VocabularyRow, Weights], name: str) -> list[tuple[str, str]]:
     """List the published digests of a file, as (algorithm, digits); empty if one is unknown."""
-    if isinstance(row, Vocabulary) and name == 'vocab.txt' and row.sha256:
+    if isinstance(row, VocabularyRow) and name == 'vocab.txt' and row.sha256:
         return [('sha256', row.sha256)]
     known: list[tuple[str, Optional[str]]] = []
     for file in (file for source in row.sources for file in files_of(source)):

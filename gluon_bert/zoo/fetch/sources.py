@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Union
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from ..schema import GluonFile, HubFile, InstalledFile, Vocabulary, Weights, ZipArchive
+from ..schema import GluonFile, HubFile, InstalledFile, VocabularyRow, Weights, ZipArchive
 from .archives import extract
 from .errors import SourceError
 from .http import download
@@ -42,7 +42,7 @@ class FetchContext:
 
     Parameters
     ----------
-    row : Vocabulary or Weights
+    row : VocabularyRow or Weights
     downloads : Path
         Folder of partial downloads.
     folder : Path
@@ -50,13 +50,13 @@ class FetchContext:
     progress : bool
     """
 
-    row: Union[Vocabulary, Weights]
+    row: Union[VocabularyRow, Weights]
     downloads: Path
     folder: Path
     progress: bool
 
 
-def remote(row: Union[Vocabulary, Weights]) -> list[tuple[File, ...]]:
+def remote(row: Union[VocabularyRow, Weights]) -> list[tuple[File, ...]]:
     """List a row's sources that are not installed packages, in the order to try them.
 
     A mirror that the user has set comes first; the original store, which lacks most files by
@@ -106,7 +106,7 @@ def url_of(file: File) -> str:
     return shown(file.url)
 
 
-def describe_source(files: tuple[File, ...], row: Union[Vocabulary, Weights]) -> str:
+def describe_source(files: tuple[File, ...], row: Union[VocabularyRow, Weights]) -> str:
     """Describe in one line which files of a source to get, and from where."""
     return ' and '.join(_describe_file(file, row) for file in files)
 
@@ -212,7 +212,7 @@ def _sha256(file, row):
 
 def _fetch_zip(file, context):
     _refuse_offline()
-    vocabulary = isinstance(context.row, Vocabulary)
+    vocabulary = isinstance(context.row, VocabularyRow)
     wanted = ('vocab.txt',) if vocabulary else _TENSORFLOW
 
     def check(path):

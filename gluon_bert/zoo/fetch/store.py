@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Optional, Union
 
 from ..._internal.json import read_object
 from ..._internal.types import PathLike
-from ..schema import GluonFile, InstalledFile, Vocabulary
+from ..schema import GluonFile, InstalledFile, VocabularyRow
 from .cache import CacheEntry, install, locked, staging_dir
 from .errors import SourceError
 from .local_files import (
@@ -97,7 +97,7 @@ def fetch_weights(
 
 def fetch_vocabulary(
     dataset_name: str,
-    row: Vocabulary,
+    row: VocabularyRow,
     root: Optional[PathLike] = None,
     progress: bool = True,
     convert: Optional[Callable[[LocalFiles, Path], None]] = None,
@@ -111,12 +111,12 @@ def fetch_vocabulary(
     return _get(_entry(None, dataset_name, row, root), progress, convert)
 
 
-def find_file(row: Union[Vocabulary, Weights], folder: Path) -> Path:
+def find_file(row: Union[VocabularyRow, Weights], folder: Path) -> Path:
     """Find a row's file in ``folder`` or in an installed package, without fetching.
 
     Parameters
     ----------
-    row : Vocabulary or Weights
+    row : VocabularyRow or Weights
     folder : Path
 
     Returns
@@ -139,7 +139,7 @@ def find_file(row: Union[Vocabulary, Weights], folder: Path) -> Path:
 def cached(
     name: Optional[str],
     dataset_name: str,
-    row: Union[Vocabulary, Weights],
+    row: Union[VocabularyRow, Weights],
     root: Optional[PathLike] = None,
 ) -> list[Path]:
     """List the files of a row in ``root``, partial downloads included.
@@ -149,7 +149,7 @@ def cached(
     name : str or None
         The architecture; None for a vocabulary.
     dataset_name : str
-    row : Vocabulary or Weights
+    row : VocabularyRow or Weights
     root : str or Path, optional
 
     Returns
@@ -170,7 +170,7 @@ def cached(
 def clear(
     name: Optional[str],
     dataset_name: str,
-    row: Union[Vocabulary, Weights],
+    row: Union[VocabularyRow, Weights],
     root: Optional[PathLike] = None,
 ) -> list[Path]:
     """Remove the fetched files and partial downloads of a row; the user's own files stay.
@@ -240,7 +240,7 @@ def _gluon_files(entry):
     """List GluonNLP's files of a row in root, as lists of (path, digests)."""
     sources = [files_of(source) for source in entry.row.sources]
     groups = [files for files in sources if all(isinstance(file, GluonFile) for file in files)]
-    if isinstance(entry.row, Vocabulary) and entry.row.kind != 'byte_pair':
+    if isinstance(entry.row, VocabularyRow) and entry.row.kind != 'byte_pair':
         suffix = '.spiece' if entry.row.kind == 'sentencepiece' else '.vocab'
         groups += [(GluonFile(entry.key, sha1, suffix),) for sha1 in entry.row.gluonnlp_sha1s]
     located = [
@@ -262,7 +262,7 @@ def _installed_files(entry):
 
 def _beside_weights(entry):
     """List vocabularies in the model folders of their data set, as Hugging Face keeps them."""
-    if not isinstance(entry.row, Vocabulary) or not entry.root.is_dir():
+    if not isinstance(entry.row, VocabularyRow) or not entry.root.is_dir():
         return []
     name = re.compile(r'[a-z]+_\d+_\d+_\d+_' + re.escape(entry.key))
     folders = sorted(path for path in entry.root.iterdir() if name.fullmatch(path.name))

@@ -5,7 +5,7 @@ GluonNLP's get_tokenizer confuses the case of the two multilingual data sets; he
 lower-cased and 'cased' is not. As in GluonNLP, the Chinese one is not lower-cased.
 """
 
-from ..schema import GluonFile, HubFile, InstalledFile, Vocabulary, ZipArchive
+from ..schema import GluonFile, HubFile, InstalledFile, VocabularyRow, ZipArchive
 
 # SHA-256 of the five vocab.txt that Google published.
 _UNCASED = '07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3'
@@ -25,7 +25,7 @@ _GLUON_CASED = 'a4ff6fe1f85ba95f3010742b9abc3a818976bb2c'
 _ZIPS = 'https://storage.googleapis.com/bert_models/'
 
 VOCABULARIES = {
-    'all_minilm_l6_v2': Vocabulary(
+    'all_minilm_l6_v2': VocabularyRow(
         kind='wordpiece',
         size=30522,
         lowercase=True,
@@ -38,7 +38,7 @@ VOCABULARIES = {
             ),
         ),
     ),
-    'book_corpus_wiki_en_uncased': Vocabulary(
+    'book_corpus_wiki_en_uncased': VocabularyRow(
         kind='wordpiece',
         size=30522,
         lowercase=True,
@@ -57,7 +57,7 @@ VOCABULARIES = {
             ),
         ),
     ),
-    'book_corpus_wiki_en_uncased_2020': Vocabulary(
+    'book_corpus_wiki_en_uncased_2020': VocabularyRow(
         kind='wordpiece',
         size=30522,
         lowercase=True,
@@ -69,7 +69,7 @@ VOCABULARIES = {
             ZipArchive(_ZIPS + '2020_02_20/uncased_L-12_H-768_A-12.zip'),
         ),
     ),
-    'book_corpus_wiki_en_uncased_wwm': Vocabulary(
+    'book_corpus_wiki_en_uncased_wwm': VocabularyRow(
         kind='wordpiece',
         size=30522,
         lowercase=True,
@@ -81,7 +81,7 @@ VOCABULARIES = {
             ZipArchive(_ZIPS + '2019_05_30/wwm_uncased_L-24_H-1024_A-16.zip'),
         ),
     ),
-    'book_corpus_wiki_en_cased': Vocabulary(
+    'book_corpus_wiki_en_cased': VocabularyRow(
         kind='wordpiece',
         size=28996,
         lowercase=False,
@@ -99,7 +99,7 @@ VOCABULARIES = {
             ),
         ),
     ),
-    'book_corpus_wiki_en_cased_wwm': Vocabulary(
+    'book_corpus_wiki_en_cased_wwm': VocabularyRow(
         kind='wordpiece',
         size=28996,
         lowercase=False,
@@ -107,7 +107,7 @@ VOCABULARIES = {
         sha256=_CASED,
         sources=(_HUB_CASED, ZipArchive(_ZIPS + '2019_05_30/wwm_cased_L-24_H-1024_A-16.zip')),
     ),
-    'openwebtext_book_corpus_wiki_en_uncased': Vocabulary(
+    'openwebtext_book_corpus_wiki_en_uncased': VocabularyRow(
         kind='wordpiece',
         size=30522,
         lowercase=True,
@@ -124,7 +124,7 @@ VOCABULARIES = {
             ),
         ),
     ),
-    'wiki_multilingual_uncased': Vocabulary(
+    'wiki_multilingual_uncased': VocabularyRow(
         kind='wordpiece',
         size=105879,
         language='multi',
@@ -148,7 +148,7 @@ VOCABULARIES = {
             ),
         ),
     ),
-    'wiki_multilingual_cased': Vocabulary(
+    'wiki_multilingual_cased': VocabularyRow(
         kind='wordpiece',
         size=119547,
         language='multi',
@@ -172,7 +172,7 @@ VOCABULARIES = {
             ),
         ),
     ),
-    'wiki_cn_cased': Vocabulary(
+    'wiki_cn_cased': VocabularyRow(
         kind='wordpiece',
         size=21128,
         language='zh',
@@ -189,7 +189,7 @@ VOCABULARIES = {
             GluonFile('wiki_cn_cased', 'ddebd8f3867bca5a61023f73326fb125cf12b4f5', '.vocab'),
         ),
     ),
-    'scibert_scivocab_uncased': Vocabulary(
+    'scibert_scivocab_uncased': VocabularyRow(
         kind='wordpiece',
         size=31090,
         lowercase=True,
@@ -202,7 +202,7 @@ VOCABULARIES = {
             ),
         ),
     ),
-    'scibert_scivocab_cased': Vocabulary(
+    'scibert_scivocab_cased': VocabularyRow(
         kind='wordpiece',
         size=31116,
         lowercase=False,
@@ -215,7 +215,7 @@ VOCABULARIES = {
             ),
         ),
     ),
-    'scibert_basevocab_uncased': Vocabulary(
+    'scibert_basevocab_uncased': VocabularyRow(
         kind='wordpiece',
         size=30522,
         lowercase=True,
@@ -228,7 +228,7 @@ VOCABULARIES = {
             GluonFile('scibert_basevocab_uncased', _GLUON_UNCASED, '.vocab'),
         ),
     ),
-    'scibert_basevocab_cased': Vocabulary(
+    'scibert_basevocab_cased': VocabularyRow(
         kind='wordpiece',
         size=28996,
         lowercase=False,
@@ -237,7 +237,7 @@ VOCABULARIES = {
         gluonnlp_sha1s=(_GLUON_CASED,),
         sources=(_HUB_CASED, GluonFile('scibert_basevocab_cased', _GLUON_CASED, '.vocab')),
     ),
-    'biobert_v1.0_pmc_cased': Vocabulary(
+    'biobert_v1.0_pmc_cased': VocabularyRow(
         kind='wordpiece',
         size=28996,
         lowercase=False,
@@ -246,7 +246,7 @@ VOCABULARIES = {
         gluonnlp_sha1s=(_GLUON_CASED,),
         sources=(_HUB_CASED, GluonFile('biobert_v1.0_pmc_cased', _GLUON_CASED, '.vocab')),
     ),
-    'biobert_v1.0_pubmed_cased': Vocabulary(
+    'biobert_v1.0_pubmed_cased': VocabularyRow(
         kind='wordpiece',
         size=28996,
         lowercase=False,
@@ -255,7 +255,7 @@ VOCABULARIES = {
         gluonnlp_sha1s=(_GLUON_CASED,),
         sources=(_HUB_CASED, GluonFile('biobert_v1.0_pubmed_cased', _GLUON_CASED, '.vocab')),
     ),
-    'biobert_v1.0_pubmed_pmc_cased': Vocabulary(
+    'biobert_v1.0_pubmed_pmc_cased': VocabularyRow(
         kind='wordpiece',
         size=28996,
         lowercase=False,
@@ -264,7 +264,7 @@ VOCABULARIES = {
         gluonnlp_sha1s=(_GLUON_CASED,),
         sources=(_HUB_CASED, GluonFile('biobert_v1.0_pubmed_pmc_cased', _GLUON_CASED, '.vocab')),
     ),
-    'biobert_v1.1_pubmed_cased': Vocabulary(
+    'biobert_v1.1_pubmed_cased': VocabularyRow(
         kind='wordpiece',
         size=28996,
         lowercase=False,
@@ -273,7 +273,7 @@ VOCABULARIES = {
         gluonnlp_sha1s=(_GLUON_CASED,),
         sources=(_HUB_CASED, GluonFile('biobert_v1.1_pubmed_cased', _GLUON_CASED, '.vocab')),
     ),
-    'clinicalbert_uncased': Vocabulary(
+    'clinicalbert_uncased': VocabularyRow(
         kind='wordpiece',
         size=30522,
         lowercase=True,
@@ -286,7 +286,7 @@ VOCABULARIES = {
             GluonFile('clinicalbert_uncased', _GLUON_UNCASED, '.vocab'),
         ),
     ),
-    'distilbert_book_corpus_wiki_en_uncased': Vocabulary(
+    'distilbert_book_corpus_wiki_en_uncased': VocabularyRow(
         kind='wordpiece',
         size=30522,
         lowercase=True,
@@ -299,7 +299,7 @@ VOCABULARIES = {
             GluonFile('distilbert_book_corpus_wiki_en_uncased', _GLUON_UNCASED, '.vocab'),
         ),
     ),
-    'kobert_news_wiki_ko_cased': Vocabulary(
+    'kobert_news_wiki_ko_cased': VocabularyRow(
         kind='sentencepiece',
         size=8002,
         language='ko',
@@ -313,7 +313,7 @@ VOCABULARIES = {
             ),
         ),
     ),
-    'openwebtext_ccnews_stories_books_cased': Vocabulary(
+    'openwebtext_ccnews_stories_books_cased': VocabularyRow(
         kind='byte_pair',
         size=50265,
         lowercase=False,
@@ -345,7 +345,7 @@ VOCABULARIES = {
         ),
     ),
     # The embedding on the hub has 18000 rows, 36 more than there are tokens.
-    'baidu_ernie_uncased': Vocabulary(
+    'baidu_ernie_uncased': VocabularyRow(
         kind='wordpiece',
         size=17964,
         language='zh',
