@@ -14,7 +14,7 @@ from tokenizers.normalizers import Normalizer
 from ..._internal.json import read_object
 from ..._internal.types import PathLike
 from .vocabulary import Vocabulary
-from .vocabulary_ids import ROBERTA_TOKENS, clipped
+from .vocabulary_ids import ROBERTA_TOKENS, as_object, clipped
 
 logger = logging.getLogger(__name__)
 
@@ -187,7 +187,7 @@ class AddedTokens:
         self._flags: dict[str, Added] = {}
         self._sources: dict[str, str] = {}
         for entry in _list(library, 'added_tokens', folder / TOKENIZER_JSON):
-            self._add(entry, _object(entry).get('id'), TOKENIZER_JSON)
+            self._add(entry, as_object(entry).get('id'), TOKENIZER_JSON)
         decoder = settings.get('added_tokens_decoder') or {}
         if not isinstance(decoder, dict):
             raise ValueError(f'{folder / TOKENIZER_CONFIG}: added_tokens_decoder is not an object')
@@ -217,7 +217,7 @@ class AddedTokens:
 
     def _add(self, entry, number, name):
         path = self._folder / name
-        content = _object(entry).get('content')
+        content = as_object(entry).get('content')
         if not isinstance(content, str) or not content or '\0' in content:
             raise ValueError(f'{path}: added token {clipped(entry)!r} has no content')
         if isinstance(number, bool) or not isinstance(number, int) or number < 0:
@@ -261,7 +261,7 @@ class AddedTokens:
             if not isinstance(values, list):
                 raise ValueError(f'{self._folder / TOKENIZER_CONFIG}: {key} is not a list')
             for value in values:
-                entry = {'content': value} if isinstance(value, str) else _object(value)
+                entry = {'content': value} if isinstance(value, str) else as_object(value)
                 content = entry.get('content')
                 if not isinstance(content, str) or not content or '\0' in content:
                     raise ValueError(
@@ -330,7 +330,3 @@ def _list(content, name, path):
     if not isinstance(value, list):
         raise ValueError(f'{path}: {name} is not a list')
     return value
-
-
-def _object(value):
-    return value if isinstance(value, dict) else {}

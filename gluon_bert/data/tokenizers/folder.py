@@ -27,7 +27,7 @@ from .sentencepiece import SentencePieceTokenizer, read_sentencepiece_vocabulary
 from .sentencepiece_styles import STYLES, find_style
 from .vocabulary import Vocabulary
 from .vocabulary_files import read_vocabulary
-from .vocabulary_ids import clipped, find_special_tokens, ids_to_tokens
+from .vocabulary_ids import as_object, clipped, find_special_tokens, ids_to_tokens
 from .wordpiece import SUBWORD_PREFIX, BertTokenizer, normalizer_from_json
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def read_tokenizer(folder: PathLike, lower: Optional[bool] = None) -> Optional[S
             merges,
             settings.special_tokens(),
             settings.added.ids,
-            **_byte_pair_options(settings, _object(settings.tokenizer_json.get('pre_tokenizer'))),
+            **_byte_pair_options(settings, as_object(settings.tokenizer_json.get('pre_tokenizer'))),
         )
         return _checked_with(folder / TOKENIZER_JSON, settings, _with_added(tokenizer, settings))
     if vocab is not None:
@@ -175,7 +175,7 @@ class _Settings:
     def max_input_chars_per_word(self):
         """The longest word in characters, or None."""
         name = 'max_input_chars_per_word'
-        value = self._content.get(name, _object(self.tokenizer_json.get('model')).get(name))
+        value = self._content.get(name, as_object(self.tokenizer_json.get('model')).get(name))
         if value is not None and (
             isinstance(value, bool) or not isinstance(value, int) or not 1 <= value < 2**31
         ):
@@ -233,7 +233,7 @@ def _word_piece_vocab(path, settings):
 
 
 def _word_piece(vocab, settings, lower):
-    normalizer = _object(settings.tokenizer_json.get('normalizer'))
+    normalizer = as_object(settings.tokenizer_json.get('normalizer'))
     further = {}
     if settings.tokenizer_json and not is_bert_normalizer(settings.tokenizer_json):
         lower, further = _own_normalizer(settings, lower)
@@ -296,7 +296,7 @@ def _with_added(tokenizer, settings):
 
 def _checked_with(path, settings, tokenizer):
     """Compare the vocabulary with that of tokenizer.json beside it."""
-    model = _object(settings.tokenizer_json.get('model'))
+    model = as_object(settings.tokenizer_json.get('model'))
     if isinstance(model.get('vocab'), dict):
         check_same_tokens(path, model['vocab'], tokenizer.vocabulary)
     return tokenizer
@@ -311,14 +311,14 @@ def _byte_pair_options(settings, splitter):
 
 def _from_tokenizer_json(path, settings, lower):
     """Build a tokenizer from tokenizer.json alone."""
-    content, model = settings.tokenizer_json, _object(settings.tokenizer_json.get('model'))
+    content, model = settings.tokenizer_json, as_object(settings.tokenizer_json.get('model'))
     kind = model.get('type') or ('BPE' if 'merges' in model else 'WordPiece')
     if kind not in ('WordPiece', 'BPE'):
         kind = repr(clipped(kind)).strip('\'"')
         raise ValueError(f'{path}: a {kind} model, expected WordPiece or BPE')
     tokens = with_added(ids_to_tokens(model.get('vocab'), path), settings.added.ids, path)
     vocab = Vocabulary(tokens, find_special_tokens(tokens, settings.special_tokens(), path))
-    cleaning, splitter = (_object(content.get(name)) for name in ('normalizer', 'pre_tokenizer'))
+    cleaning, splitter = (as_object(content.get(name)) for name in ('normalizer', 'pre_tokenizer'))
     if kind == 'WordPiece':
         if splitter.get('type') != 'BertPreTokenizer':
             raise ValueError(f"{path}: the text is not cleaned and split as BERT's")
@@ -353,10 +353,6 @@ def _read_object(path):
     if not isinstance(content, dict):
         raise ValueError(f'{path}: holds a {type(content).__name__}, not an object')
     return content
-
-
-def _object(value):
-    return value if isinstance(value, dict) else {}
 
 
 def _given(**options):

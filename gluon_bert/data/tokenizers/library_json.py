@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
-from .vocabulary_ids import clipped
+from .vocabulary_ids import as_object, clipped
 
 if TYPE_CHECKING:
     from .vocabulary import Vocabulary
@@ -42,7 +42,7 @@ def check_steps(path: Path, content: dict[str, Any]) -> None:
     ValueError
         If a step is not one that the package has, by its name.
     """
-    model = _object(content.get('model'))
+    model = as_object(content.get('model'))
     kind = model.get('type') or ('BPE' if 'merges' in model else 'WordPiece')
     if not content or kind not in ('WordPiece', 'BPE'):
         return
@@ -55,7 +55,7 @@ def check_steps(path: Path, content: dict[str, Any]) -> None:
     if isinstance(splitter, dict):
         _check_splitter(path, splitter, _PRE_TOKENIZERS[kind])
     if kind == 'BPE' and content.get('normalizer'):
-        name = _shown(_object(content['normalizer']).get('type'))
+        name = _shown(as_object(content['normalizer']).get('type'))
         raise ValueError(
             f"{path}: the text is not split as RoBERTa's: it has the normalizer {name}"
         )
@@ -65,7 +65,7 @@ def check_steps(path: Path, content: dict[str, Any]) -> None:
         logger.info(
             '%s: its truncation to %s tokens is not used, the maximum length of a call is',
             path,
-            _shown(_object(cut).get('max_length')),
+            _shown(as_object(cut).get('max_length')),
         )
 
 
@@ -73,7 +73,7 @@ def _check_splitter(path, splitter, expected):
     name = splitter.get('type')
     parts = splitter.get('pretokenizers')
     if name == 'Sequence' and isinstance(parts, list) and len(parts) == 1:
-        name = _object(parts[0]).get('type')
+        name = as_object(parts[0]).get('type')
     if name != expected or (name == 'ByteLevel' and splitter.get('use_regex') is False):
         whose = "BERT's" if expected == 'BertPreTokenizer' else "RoBERTa's"
         raise ValueError(
@@ -84,12 +84,12 @@ def _check_splitter(path, splitter, expected):
 
 def _check_post_processor(path, processor):
     """Check that a text becomes [CLS] text [SEP]."""
-    processor = _object(processor)
+    processor = as_object(processor)
     name = processor.get('type')
     if name in (None, 'BertProcessing', 'RobertaProcessing', 'ByteLevel'):
         return
     if name == 'TemplateProcessing':
-        parts = [next(iter(_object(part)), None) for part in processor.get('single') or ()]
+        parts = [next(iter(as_object(part)), None) for part in processor.get('single') or ()]
         if parts == ['SpecialToken', 'Sequence', 'SpecialToken']:
             return
         name = f'TemplateProcessing of {len(parts)} parts'
@@ -137,7 +137,7 @@ def merge_settings(
     """
     for name in sorted(config.keys() & special.keys()):
         used, other = (
-            _object(value).get('content', value) for value in (config[name], special[name])
+            as_object(value).get('content', value) for value in (config[name], special[name])
         )
         if name.endswith('_token') and None not in (used, other) and used != other:
             logger.warning(
@@ -158,7 +158,7 @@ def unknown_token_of(path: Path, content: Mapping[str, Any], given: Optional[str
     ValueError
         If both are there and differ.
     """
-    stated = _object(content.get('model')).get('unk_token') or None
+    stated = as_object(content.get('model')).get('unk_token') or None
     if not isinstance(stated, str):
         return given
     if given not in (None, stated):
@@ -209,7 +209,3 @@ def _shown(name):
     """Show a name as it is, or by repr if it cannot be printed in one line."""
     text = str(clipped(name))
     return text if text.isprintable() else repr(text)
-
-
-def _object(value):
-    return value if isinstance(value, dict) else {}

@@ -51,14 +51,6 @@ class Vocabulary:
     ([2, 1], '[PAD]', None)
     """
 
-    unknown_token: Optional[str]
-    padding_token: Optional[str]
-    cls_token: Optional[str]
-    sep_token: Optional[str]
-    mask_token: Optional[str]
-    bos_token: Optional[str]
-    eos_token: Optional[str]
-
     def __init__(
         self,
         tokens: Sequence[str],
@@ -77,8 +69,13 @@ class Vocabulary:
                 raise ValueError(f'special_tokens: {role!r} is no role of a special token')
             if token not in self.token_to_idx:
                 raise ValueError(f'special_tokens: {role} {token[:80]!r} is not among the tokens')
-        for role in ('unknown_token', *ROLES):
-            setattr(self, role, special_tokens.get(role))
+        self.unknown_token: Optional[str] = special_tokens.get('unknown_token')
+        self.padding_token: Optional[str] = special_tokens.get('padding_token')
+        self.cls_token: Optional[str] = special_tokens.get('cls_token')
+        self.sep_token: Optional[str] = special_tokens.get('sep_token')
+        self.mask_token: Optional[str] = special_tokens.get('mask_token')
+        self.bos_token: Optional[str] = special_tokens.get('bos_token')
+        self.eos_token: Optional[str] = special_tokens.get('eos_token')
         self.reserved_tokens = self._listed(reserved_tokens)
         unknown = self.unknown_token
         self._unknown_id = None if unknown is None else self.token_to_idx[unknown]

@@ -34,6 +34,11 @@ def clipped(value: object) -> str:
     return value[:80] if isinstance(value, str) else reprlib.repr(value)
 
 
+def as_object(value: object) -> dict:
+    """Return a value read from JSON if it is an object, else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
 def gluonnlp_order(tokens: Sequence[str]) -> list[int]:
     """Compute the order that GluonNLP 0.5's and 0.6's converters gave a vocabulary.
 
