@@ -153,10 +153,8 @@ def save_tokenizer(folder: str | Path, tokenizer: Any) -> None:
     folder = Path(folder) / TOKENIZER_FOLDER
     tokenizer.save(folder)
     saved: Any = read_tokenizer(folder)
-    if (
-        saved.vocabulary.idx_to_token != tokenizer.vocabulary.idx_to_token
-        or saved.lower != tokenizer.lower
-    ):
+    tokens = tokenizer.vocabulary.idx_to_token
+    if saved.vocabulary.idx_to_token != tokens or saved.lower != tokenizer.lower:
         raise ValueError(
             f'{folder}: another vocabulary would be read from there: this tokenizer cannot be saved'
         )
