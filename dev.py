@@ -8,7 +8,8 @@
     python3 dev.py setup     only make the environment
 
 The environment is made once, in .venv, with the Python that runs this script; --numpy pins
-NumPy's version, --peers adds PyTorch and transformers, to which some tests compare.
+NumPy's version, --peers adds PyTorch, transformers and the readers of exports, to which some tests
+compare.
 """
 
 import argparse

@@ -97,6 +97,8 @@ setup(
     entry_points={'console_scripts': ['gluon-bert = gluon_bert.cli:main']},
     extras_require={
         'onnx': ['onnx>=1.15,<2'],
+        'openvino': ['onnx>=1.15,<2', 'openvino>=2024.4,<2027'],
+        'ctranslate2': ['ctranslate2>=4.4,<5'],
         'parquet': ['pyarrow>=14,<20'],
         'sentencepiece': ['sentencepiece>=0.2.2,<1'],
         'test': [
@@ -119,8 +121,11 @@ setup(
         'peers': [
             'torch>=2.2,<3',
             'transformers>=4.40,<6',
+            'sentence-transformers>=3.0,<6',
             'onnx>=1.15,<2',
             'onnxruntime>=1.17,<2',
+            'openvino>=2024.4,<2027',
+            'ctranslate2>=4.4,<5',
         ],
         'bench': [
             'torch>=2.2,<3',

@@ -1,9 +1,10 @@
 """Export a model to the format of another runtime.
 
 MODEL is a fine-tuned folder, a checkpoint or a model of the zoo. onnx writes a folder in the layout
-of optimum and transformers.js; symbol MXNet's symbol and parameters; huggingface a folder that
-transformers opens. What a format has no place for, such as windows, thresholds and the transitions
-of a CRF, is written to settings.json beside it.
+of optimum and transformers.js; openvino one in that of optimum-intel; ctranslate2 an encoder of
+CTranslate2; symbol MXNet's symbol and parameters; huggingface a folder that transformers opens.
+What a format has no place for, such as windows, thresholds and the transitions of a CRF, is written
+to settings.json beside it.
 
 examples:
   gluon-bert export output/sample --to onnx sample_onnx
@@ -33,9 +34,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument('--root', help="folder of the zoo's cache")
     add_config_arguments(parser)
-    onnx = parser.add_argument_group('onnx')
+    onnx = parser.add_argument_group('onnx and openvino')
     onnx.add_argument('--head', help='masked_lm, next_sentence, or none for the encoder alone')
-    onnx.add_argument('--opset', type=int, help='version of the operators (default: 14)')
+    onnx.add_argument('--opset', type=int, help='version of the operators (onnx; default: 14)')
     onnx.add_argument(
         '--dtype', choices=('float32', 'float16'), help='of the stored weights (default: float32)'
     )
@@ -46,6 +47,10 @@ def add_arguments(parser: ArgumentParser) -> None:
         action='store_false',
         default=None,
         help='do not scale these vectors to length 1',
+    )
+    ctranslate2 = parser.add_argument_group('ctranslate2')
+    ctranslate2.add_argument(
+        '--quantization', metavar='TYPE', help='of the stored weights: int8, float16 or another'
     )
     symbol = parser.add_argument_group('symbol')
     symbol.add_argument(

@@ -26,6 +26,14 @@ EXPORTS: Mapping[str, Export] = {
         'for onnxruntime, OpenVINO, transformers.js',
         ('head', 'opset', 'dtype', 'pooling', 'normalize'),
     ),
+    'openvino': Export(
+        'export.openvino:write_openvino',
+        "for OpenVINO and optimum, by OpenVINO's converter",
+        ('head', 'dtype', 'pooling', 'normalize'),
+    ),
+    'ctranslate2': Export(
+        'export.ctranslate2:write_ctranslate2', 'for CTranslate2', ('quantization',)
+    ),
     'symbol': Export(
         'export.symbol:write_symbol', "for MXNet's C and Java interfaces", ('probabilities',)
     ),

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import logging
-from typing import Any, Callable, Mapping, NamedTuple, Optional
+from typing import Any, Callable, Mapping, Optional
 
 import numpy as np
 
 from .._internal.files import new_folder
-from .._internal.suggestions import did_you_mean
 from .._internal.types import PathLike
 from ..checkpoint.huggingface.folder import describe_huggingface
 from ..checkpoint.schema import Checkpoint
 from ..checkpoint.sentence import Normalize
 from .beside import without_crf, write_settings
+from .heads import NO_HEAD, choose_head
 from .onnx_graph import OPSETS, Graph, add_encoder, add_masked_lm, add_pooler, inputs_of
+from .packages import import_package
 
 logger = logging.getLogger(__name__)
 
@@ -25,13 +26,6 @@ POOLINGS = ('mean', 'cls')
 _BATCH, _TOKENS = 'batch_size', 'sequence_length'  # the names of optimum's dynamic axes
 _TINY = 1e-12
 _LARGEST = 2**31 - 2**24  # bytes of a protobuf message, some left for the graph
-
-
-class Head(NamedTuple):
-    """A head in the graph: ``add(graph, checkpoint, sequence)`` adds its outputs."""
-
-    add: Callable[[Graph, Checkpoint, str], None]
-    is_fine_tuned: bool
 
 
 def _add_nothing(graph, checkpoint, sequence):
@@ -68,14 +62,14 @@ def _add_next_sentence(graph, checkpoint, sequence):
     graph.give('logits', graph.dense(pooled, 'classifier'), [_BATCH, 2])
 
 
-# By the names of Checkpoint.heads, and 'none' for the encoder alone.
-HEADS: Mapping[str, Head] = {
-    'classifier': Head(_add_classifier, True),
-    'tagger': Head(_add_tagger, True),
-    'span': Head(_add_span, True),
-    'masked_lm': Head(_add_masked_lm, False),
-    'next_sentence': Head(_add_next_sentence, False),
-    'none': Head(_add_nothing, False),
+# Name of a head -> function (graph, checkpoint, sequence) that adds its outputs.
+_ADDED: Mapping[str, Callable[[Graph, Checkpoint, str], None]] = {
+    'classifier': _add_classifier,
+    'tagger': _add_tagger,
+    'span': _add_span,
+    'masked_lm': _add_masked_lm,
+    'next_sentence': _add_next_sentence,
+    NO_HEAD: _add_nothing,
 }
 
 
@@ -122,20 +116,20 @@ def build_onnx(
     ValueError
         If an argument is not as above, or the network does not have the head.
     """
-    onnx = _import_onnx()
-    head = _choose_head(checkpoint, head)
+    onnx = import_package('onnx', 'ONNX files')
+    head = choose_head(checkpoint, head)
     if type(opset) is not int or not OPSETS[0] <= opset <= OPSETS[1]:
         raise ValueError(f'opset={opset!r}: expected {OPSETS[0]} to {OPSETS[1]}')
     if dtype not in DTYPES:
         raise ValueError(f'dtype={dtype!r}: expected one of {DTYPES}')
     if pooling is not None and pooling not in POOLINGS:
         raise ValueError(f'pooling={pooling!r}: expected one of {POOLINGS}')
-    if pooling and head != 'none':
+    if pooling and head != NO_HEAD:
         raise ValueError(f'pooling={pooling!r}: sentence vectors need head="none", got {head!r}')
     _check_sentence(checkpoint, pooling)
     graph = Graph(checkpoint.arrays, opset, dtype)
     sequence = add_encoder(graph, checkpoint.config)
-    HEADS[head].add(graph, checkpoint, sequence)
+    _ADDED[head](graph, checkpoint, sequence)
     if pooling:
         _add_sentence_vectors(graph, checkpoint.config.units, sequence, pooling, normalize)
     return _finish(onnx, graph, inputs_of(checkpoint.config), opset)
@@ -163,7 +157,7 @@ def write_onnx(checkpoint: Checkpoint, folder: PathLike, **options: Any) -> None
     ImportError, ValueError
         As :func:`build_onnx`; or transformers has no such network.
     """
-    onnx = _import_onnx()
+    onnx = import_package('onnx', 'ONNX files')
     model = build_onnx(checkpoint, **options)
     with new_folder(folder) as whole:
         describe_huggingface(without_crf(checkpoint), whole)
@@ -176,27 +170,6 @@ def write_onnx(checkpoint: Checkpoint, folder: PathLike, **options: Any) -> None
             save_as_external_data=size > _LARGEST,
             location=f'{MODEL_FILE}_data',
         )
-
-
-def _import_onnx():
-    try:
-        import onnx
-    except ImportError:
-        raise ImportError(
-            "ONNX files need the package onnx: pip install 'gluon_bert[onnx]'"
-        ) from None
-    return onnx
-
-
-def _choose_head(checkpoint, head):
-    present = ['none', *(name for name in HEADS if name in checkpoint.heads)]
-    if head is None:
-        tuned = [name for name in present if HEADS[name].is_fine_tuned]
-        return tuned[0] if tuned else 'none'
-    if head not in present:
-        hint = did_you_mean(str(head), present)
-        raise ValueError(f'head={head!r}{hint}: this network has {", ".join(present)}')
-    return head
 
 
 def _check_sentence(checkpoint, pooling):

@@ -1,0 +1,59 @@
+"""Networks in OpenVINO's format, which its own converter makes of our ONNX graph."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from .._internal.files import new_folder
+from .._internal.types import PathLike
+from ..checkpoint.huggingface.folder import describe_huggingface
+from ..checkpoint.schema import Checkpoint
+from .beside import without_crf, write_settings
+from .onnx import DTYPES, write_onnx
+from .packages import import_package
+
+MODEL_FILE = 'openvino_model.xml'
+
+
+def write_openvino(
+    checkpoint: Checkpoint, folder: PathLike, dtype: str = 'float32', **options: Any
+) -> None:
+    """Write a network for OpenVINO, in the layout of optimum-intel.
+
+    ``openvino_model.xml`` with its weights in ``openvino_model.bin``; ``config.json`` and the
+    tokenizer's files as transformers writes them; ``settings.json``. Inputs and outputs are those
+    of :func:`.build_onnx`.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+    folder : str or Path
+        Made here; it appears when it is whole.
+    dtype : str
+        Of the stored weights: 'float32', or 'float16' for a file of half the size.
+    options
+        head, pooling and normalize, see :func:`.build_onnx`.
+
+    Raises
+    ------
+    FileExistsError
+        If the folder is there already and not empty.
+    ImportError
+        If ``openvino`` or ``onnx`` is not installed.
+    ValueError
+        As :func:`.write_onnx`.
+    """
+    openvino = import_package('openvino', 'files of OpenVINO')
+    if dtype not in DTYPES:
+        raise ValueError(f'dtype={dtype!r}: expected one of {DTYPES}')
+    with new_folder(folder) as whole:
+        with TemporaryDirectory(dir=whole.parent) as temporary:
+            write_onnx(checkpoint, Path(temporary) / 'made', **options)
+            (graph,) = Path(temporary).rglob('*.onnx')
+            model = openvino.convert_model(str(graph))
+            openvino.save_model(model, str(whole / MODEL_FILE), compress_to_fp16=dtype == 'float16')
+            del model  # it may hold the file of the weights
+        describe_huggingface(without_crf(checkpoint), whole)
+        write_settings(checkpoint, whole)
