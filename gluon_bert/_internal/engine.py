@@ -49,6 +49,13 @@ def prepare_engine(argv: Optional[Sequence[str]] = ()) -> None:
         os.environ.setdefault('GOMP_SPINCOUNT', '3000')
 
 
+def cpu() -> Context:
+    """Return the CPU's context."""
+    import mxnet as mx
+
+    return mx.cpu()
+
+
 def device(gpu: Optional[int]) -> Context:
     """Return the context to run on; ValueError if there is no such GPU."""
     import mxnet as mx
@@ -63,11 +70,11 @@ def device(gpu: Optional[int]) -> Context:
 
 def check_context(ctx: Optional[Context]) -> None:
     """Raise ValueError if one of the contexts is a GPU that is not there."""
+    if ctx is None:
+        return
     import mxnet as mx
 
     for context in ctx if isinstance(ctx, (list, tuple)) else (ctx,):
-        if context is None:
-            continue
         if not isinstance(context, mx.Context):
             raise TypeError(f'ctx={context!r}: expected an mxnet.Context, such as mx.cpu()')
         if context.device_type == 'gpu' and context.device_id >= mx.context.num_gpus():
@@ -102,3 +109,8 @@ def devices(args: argparse.Namespace) -> list[Context]:
     if len(contexts) > 1:
         logger.info('devices: %s', ', '.join(map(str, contexts)))
     return contexts
+
+
+def is_cpu(ctx: Optional[Context]) -> bool:
+    """Tell if a context is the CPU, as None is."""
+    return ctx is None or getattr(ctx, 'device_type', '') == 'cpu'

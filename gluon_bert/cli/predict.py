@@ -121,7 +121,7 @@ def _pipeline(args, words):
         raise ValueError(f'--batch_size {args.batch_size}: expected 1 or more')
     return load_pipeline(
         read_model(words).source,
-        device(args.gpu),
+        None if args.gpu is None else device(args.gpu),
         args.batch_size,
         args.task,
         args.root,

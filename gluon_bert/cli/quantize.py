@@ -114,7 +114,7 @@ def run(args: argparse.Namespace) -> int:
     inputs = _inputs(args, calibration, pipeline) if calibration is not None else dev.inputs
     trials = _Trials(pipeline, args.precision, dev)
     found = choose_precision(
-        pipeline.network,
+        pipeline.trained,
         args.precision,
         features_of(pipeline, inputs),
         None if dev is None else trials.score,

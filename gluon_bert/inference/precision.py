@@ -12,7 +12,7 @@ from ..data import Features
 from ..kernels.encoder import dense_layers, input_sizes
 from ..kernels.packing import pack
 from ..modeling.bert import BertBlock
-from .batches import inner_bert
+from .checks import inner_bert
 from .precision_file import LOWER, LowPrecision
 from .predictor import Predictor, unwrap_head
 from .scale_codes import round_scales

@@ -5,24 +5,27 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Optional, Union
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Optional, Union
 
 import numpy as np
-from mxnet import nd
 
 from .._internal.cpu import physical_cores
 from ..config import BertConfig
-from ..data import Features
+from ..data.features import Features
 from ..data.streams import heap_trimmer
 from ..kernels import encoder
-from ..modeling.bert import BertBlock, BertModel
-from ..modeling.block import check_arrays
-from ..modeling.heads import BertHead
-from ..modeling.tagging import BertCrfTagger
-from .backends import GluonBackend, NativeBackend, Positions
-from .batches import inner_bert
+from .backends import NativeBackend
+from .checks import inner_bert
+from .heads import Positions
 from .pooling import Pooling, parse_pooling
 from .precision_file import LowPrecision
+from .trained import TrainedNetwork, gluon_network, open_network, runnable
+
+if TYPE_CHECKING:
+    from mxnet import nd
+
+    from ..modeling.block import BertBlock
 
 _BLOCK_BYTES = 1 << 28  # of the encodings that a stream sorts together
 
@@ -42,8 +45,11 @@ class Predictor:
 
     Parameters
     ----------
-    network : BertModel, BertClassifier, BertForQA, BertTagger, BertCrfTagger, BertForPretraining
-        With its parameters; make a new Predictor after they change.
+    network : BertModel, BertClassifier, BertForQA, BertTagger, BertCrfTagger, BertForPretraining, \
+TrainedNetwork, str or Path
+        With its parameters; make a new Predictor after they change. A folder, a file, 'hf://...' or
+        a name of the zoo is opened as a :class:`.TrainedNetwork`, which the native kernels run
+        without MXNet.
     num_threads : int, optional
         Of the native code. By default OMP_NUM_THREADS, else one for each core the process may use.
     precision : str or LowPrecision
@@ -85,7 +91,7 @@ class Predictor:
 
     def __init__(
         self,
-        network: BertBlock,
+        network: Union[BertBlock, TrainedNetwork, str, Path],
         num_threads: Optional[int] = None,
         precision: Union[str, LowPrecision] = 'float32',
         float32_layers: Iterable[str] = (),
@@ -96,20 +102,22 @@ class Predictor:
         if num_threads is not None and num_threads < 1:
             raise ValueError(f'num_threads={num_threads}: expected 1 or more')
         float32_layers = (*float32_layers, *keep)
-        self.network = network
+        if isinstance(network, (str, Path)):
+            network = open_network(network)
+        network = network if precision != 'float32' else runnable(network)
+        self._network: Any = network
         self._options = num_threads, precision, float32_layers, num_layers
         head = unwrap_head(network)
         if num_layers is not None and not (
-            isinstance(head, BertModel) and 1 <= num_layers <= head.config.num_layers
+            head.kind == 'encoder' and 1 <= num_layers <= head.config.num_layers
         ):
             raise ValueError(
                 f'num_layers={num_layers}: expected 1 to {head.config.num_layers}, of a BertModel'
             )
-        self._bert = inner_bert(head)
+        bert = inner_bert(head)
         self.num_layers = num_layers
         """The layers after which it stops; None for all."""
-        self._has_pooler = self._bert.use_pooler and num_layers is None
-        self._needs_positions = hasattr(head, 'masked_lm')
+        self._has_pooler = bert.use_pooler and num_layers is None
         scales = None
         if isinstance(precision, LowPrecision):
             if float32_layers:
@@ -118,9 +126,9 @@ class Predictor:
                 )
             float32_layers, scales = precision.float32_layers, precision.activation_scales
             precision = precision.precision
-        self.is_native = precision != 'float32' or encoder.accepts(self._bert)
-        """Whether the encoder runs in native code."""
-        self._backend: Union[NativeBackend, GluonBackend]
+        self.is_native = precision != 'float32' or encoder.accepts(bert)
+        """Whether the network runs in native code."""
+        self._backend: Any
         if self.is_native:
             self._backend = NativeBackend(
                 head,
@@ -130,17 +138,31 @@ class Predictor:
                 num_layers,
                 scales,
             )
+            self._needs_positions = getattr(self._backend.head, 'masked_lm', None) is not None
         else:
-            self._backend = GluonBackend(network, self._bert, num_layers)
+            from .gluon_backend import GluonBackend
+
+            self._backend = GluonBackend(self.network, bert, num_layers)
+            self._needs_positions = hasattr(head, 'masked_lm')
+
+    @property
+    def network(self) -> Any:
+        """The Gluon network; one that was opened from files is made when first asked for."""
+        return gluon_network(self._network)
+
+    @property
+    def trained(self) -> Any:
+        """What it runs: a :class:`.TrainedNetwork` or a BertBlock."""
+        return self._network
 
     def __reduce__(self):
         # Made anew from the network as it is, for the processor that it will run on.
-        return type(self), (self.network, *self._options)
+        return type(self), (self._network, *self._options)
 
     @property
     def config(self) -> BertConfig:
         """The network's BertConfig."""
-        return self.network.config
+        return self._network.config
 
     def collect_params(self, select: Optional[str] = None) -> Any:
         """Return the network's parameters, an ``mxnet.gluon.ParameterDict``."""
@@ -164,7 +186,6 @@ class Predictor:
         ValueError
             If an input is out of range.
         """
-        check_arrays(inputs, token_types, valid_length, *others)
         return self._backend(inputs, token_types, valid_length, *others)
 
     def batch(self, features: Sequence[Features], positions: Optional[Positions] = None) -> Any:
@@ -307,10 +328,10 @@ class Predictor:
             raise ValueError("pooling='pooler': the model has no pooler")
 
 
-def unwrap_head(network: BertBlock) -> Union[BertModel, BertHead]:
+def unwrap_head(network: Any) -> Any:
     """Return the BertModel or BertHead inside a network, which may be the network itself."""
-    head = network.tagger if isinstance(network, BertCrfTagger) else network
-    if not isinstance(head, (BertModel, BertHead)):
+    head = getattr(network, 'tagger', network) if hasattr(network, 'crf') else network
+    if not hasattr(head, 'kind'):
         raise TypeError(
             f'{type(network).__name__} is no network around a BERT; give a model, such as the '
             'first of what gluon_bert.get_model(...) returns'

@@ -14,8 +14,7 @@ from .._internal.types import PathLike
 from ..checkpoint.sentence import SentenceSettings
 from ..data.streams import Call, ResultStream, Texts, chunk_texts, heap_trimmer, prefetch
 from ..data.tokenizers.base import SubwordTokenizer
-from ..modeling.bert import BertBlock, BertModel
-from .batches import bert_of, checked_length, inner_bert
+from .checks import bert_of, checked_length, inner_bert
 from .predictor import Predictor
 from .search import similarity_matrix, similarity_search
 from .sentence_options import (
@@ -52,7 +51,7 @@ class SentenceEncoder:
 
     Parameters
     ----------
-    model : str, Path, BertModel, a network around one, or a Predictor of one
+    model : str, Path, BertModel, a network around one, TrainedNetwork, or a Predictor of one
         A folder, 'hf://owner/name', or a model of the zoo: 'name/data_set', or its data set alone
         if one model was trained on it, such as 'all_minilm_l6_v2'. Of a network with heads, the
         BERT in it is used. A :class:`.Predictor` says with how many threads and in what precision
@@ -101,7 +100,7 @@ class SentenceEncoder:
 
     def __init__(
         self,
-        model: Union[PathLike, BertBlock, Predictor],
+        model: Any,
         tokenizer: Optional[SubwordTokenizer] = None,
         pooling: Optional[str] = None,
         normalize: Optional[bool] = None,
@@ -112,8 +111,8 @@ class SentenceEncoder:
         network: Any
         network, tokenizer = open_source(model, tokenizer)
         predictor = network if isinstance(network, Predictor) else None
-        network = network if predictor is None else predictor.network
-        bert = bert_of(network, tokenizer)
+        network = network if predictor is None else predictor.trained
+        self._bert = bert = bert_of(network, tokenizer)
         check_positive(batch_size=batch_size)
         if long not in LONG:
             raise ValueError(f'long={long!r}: expected one of {LONG}')
@@ -146,14 +145,14 @@ class SentenceEncoder:
         return self._num_tokens.value
 
     @property
-    def bert(self) -> BertModel:
-        """The BERT whose encodings are pooled."""
+    def bert(self) -> Any:
+        """The BertModel whose encodings are pooled; of files it is made when first asked for."""
         return inner_bert(self._predictor.network)
 
     @property
     def units(self) -> int:
         """The length of a vector."""
-        return self._settings.output_units(self.bert.config.units)
+        return self._settings.output_units(self._bert.config.units)
 
     @property
     def max_length(self) -> int:
@@ -314,7 +313,7 @@ class SentenceEncoder:
             )
         if self._long != 'cut':
             logger.warning('%s: not written: long=%r', folder, self._long)
-        write_folder(self.bert, self._tokenizer, self._settings, self.max_length, folder)
+        write_folder(self._bert, self._tokenizer, self._settings, self.max_length, folder)
 
     def _vectors(self, inputs, role=None):
         """Vectors as they are, those of texts computed."""
@@ -340,7 +339,7 @@ class SentenceEncoder:
             call.num_cut += num_cut
             self._num_cut.add(num_cut)
             self._num_tokens.add(sum(feature.valid_length for feature in features))
-            width = self.bert.config.units * len(pooling.modes)
+            width = self._bert.config.units * len(pooling.modes)
             vectors = np.empty((len(features), width), 'float32')
             for indices, pooled in self._predictor.batches(features, batch_size, pooling):
                 vectors[indices] = pooled

@@ -16,9 +16,9 @@ from ..checkpoint.sentence import Normalize, SentenceModule, SentenceSettings
 from ..checkpoint.task_file import likely_family
 from ..data.streams import Texts
 from ..data.tokenizers.base import SubwordTokenizer
-from ..modeling.bert import BertModel
-from .batches import layer_number
+from .checks import layer_number
 from .pooling import SEPARATOR, Pooling, parse_pooling
+from .trained import TrainedNetwork
 
 LONG = ('cut', 'windows')
 LAYER_POOLING = 'mean_of_layer:'
@@ -49,13 +49,12 @@ def open_source(model: Any, tokenizer: Optional[SubwordTokenizer]) -> tuple[Any,
         raise ValueError(
             f'tokenizer: {model} has its own; leave it out, or give the network of load_model'
         )
-    from ..modeling.build import build_network
-    from ..zoo import open_checkpoint
+    from ..zoo.opening import open_checkpoint
 
     checkpoint = open_checkpoint(source_of(model))
     if checkpoint.tokenizer is None:
         raise ValueError(f'{model}: has no tokenizer files')
-    return build_network(checkpoint, 'encoder'), checkpoint.tokenizer
+    return TrainedNetwork(checkpoint, 'encoder'), checkpoint.tokenizer
 
 
 def source_of(name: PathLike) -> str:
@@ -66,7 +65,7 @@ def source_of(name: PathLike) -> str:
     ValueError
         If several models were trained on the data set.
     """
-    from ..zoo import list_models
+    from ..zoo.rows import list_models
 
     text = str(name)
     keys = [key for key in list_models() if key.dataset_name == text]
@@ -80,9 +79,7 @@ def source_of(name: PathLike) -> str:
     return '/'.join(keys[0])
 
 
-def parse_sentence_pooling(
-    bert: BertModel, pooling: Optional[str]
-) -> tuple[Pooling, Optional[int]]:
+def parse_sentence_pooling(bert: Any, pooling: Optional[str]) -> tuple[Pooling, Optional[int]]:
     """Parse the pooling of a sentence encoder, by default that of the model, else the mean.
 
     Returns
@@ -110,9 +107,7 @@ def parse_sentence_pooling(
     return way, None
 
 
-def choose_settings(
-    bert: BertModel, pooling: Pooling, normalize: Optional[bool]
-) -> SentenceSettings:
+def choose_settings(bert: Any, pooling: Pooling, normalize: Optional[bool]) -> SentenceSettings:
     """Return what a model says about its vectors, with what was asked for instead.
 
     Raises
@@ -214,7 +209,7 @@ def prepared(
 
 
 def write_folder(
-    bert: BertModel,
+    bert: Any,
     tokenizer: SubwordTokenizer,
     settings: SentenceSettings,
     max_length: int,

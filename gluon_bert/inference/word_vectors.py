@@ -12,7 +12,8 @@ from ..data import Features, SentenceTransform
 from ..data.streams import Call, ResultStream, Texts, chunk_texts
 from ..data.tokenizers.base import ROLES, SubwordTokenizer
 from ..modeling.bert import BertBlock
-from .batches import PaddedBatches, bert_of, checked_length, layer_number
+from .batches import PaddedBatches
+from .checks import bert_of, checked_length, layer_number
 from .predictor import Predictor
 
 OOV_WAYS = ('avg', 'sum', 'last')

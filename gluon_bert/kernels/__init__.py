@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Optional, Sequence, Union
 
 import numpy as np
-from mxnet.base import _LIB, check_call
 
 from . import compiling
 from .compiling import FOLDER, library
@@ -208,6 +207,8 @@ def _open(path):
 
 
 def _pointer(array):
+    from mxnet.base import _LIB, check_call
+
     pointer = ctypes.c_void_p()
     check_call(_LIB.MXNDArrayGetData(array.handle, ctypes.byref(pointer)))
     return pointer

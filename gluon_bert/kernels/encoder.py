@@ -6,12 +6,13 @@ import ctypes
 import itertools
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 import numpy as np
 
+from .. import kernels
 from ..config import BertConfig
-from . import _functions, _pointer, describe, supports_arrays
+from . import _functions, describe
 from .support import supports
 
 PRECISIONS = {'float32': 0, 'bfloat16': 1, 'int8': 2}
@@ -19,14 +20,37 @@ PARTS = ('query_key_value', 'output', 'expand', 'contract')  # the dense layers 
 ACTIVATIONS = {None: 0, 'gelu': 1, 'gelu_tanh': 2, 'relu': 3, 'tanh': 4}
 
 
+class EncoderArrays(NamedTuple):
+    """The parameters of an encoder where they lie in memory, all in float32.
+
+    H heads, D features of a head, C units.
+
+    Parameters
+    ----------
+    embeddings : list of numpy.ndarray
+        Of words, token types (None without them) and positions; gamma and beta of the norm.
+    layers : list of list of numpy.ndarray
+        For each layer weight (H, D, C) and bias (H, D) of query, key and value, in which the step
+        from head to head is free, then of the output; gamma and beta; weight and bias of the
+        expanding and the contracting layer; gamma and beta.
+    pooler : list of numpy.ndarray
+        Weight and bias; empty without a pooler.
+    """
+
+    embeddings: list
+    layers: list
+    pooler: list
+
+
 class NativeEncoder:
     """The encoder of a BERT, and its pooler where it has one.
 
     Parameters
     ----------
-    bert : BertModel
-        In float32 on the CPU. The weights of its dense layers are copied, the other parameters are
-        read where they lie: make a new encoder after they change.
+    bert : BertModel or TrainedNetwork
+        In float32 on the CPU; ``bert.encoder_arrays()`` gives an :class:`EncoderArrays`. The
+        weights of its dense layers are copied, the other parameters are read where they lie: make a
+        new encoder after they change.
     precision : str
         Of the dense layers' products: 'float32'; 'bfloat16'; or 'int8', weights with a scale for
         each output, inputs with a scale and a zero for each token, found as they come (Jacob et
@@ -42,6 +66,8 @@ class NativeEncoder:
         For int8, of the inputs of each dense layer, as :func:`input_sizes` gives them for typical
         texts: inputs that are large and their weights are brought nearer to each other in size
         (Xiao et al., 2023, SmoothQuant, section 4). By default those for random words.
+    num_threads : int
+        Threads that lay out the weights.
 
     Raises
     ------
@@ -57,6 +83,7 @@ class NativeEncoder:
         keep: Iterable[str] = (),
         num_layers: Optional[int] = None,
         sizes: Optional[Mapping[str, Sequence[float]]] = None,
+        num_threads: int = 1,
     ) -> None:
         keep = tuple(keep)
         if not accepts(bert):
@@ -68,18 +95,21 @@ class NativeEncoder:
                 f'the native encoder needs the kernels, and a network in float32 on '
                 f'the CPU (kernels in use: {describe()})'
             )
-        self._arguments = bert, precision, keep, num_layers, sizes
-        self.config = bert.config
+        self._arguments = bert, precision, keep, num_layers, sizes, num_threads
+        self.config = config = bert.config
         self.use_pooler = bert.use_pooler and num_layers is None
-        num_layers = bert.config.num_layers if num_layers is None else num_layers
-        self._arrays = [
-            None if parameter is None else parameter.list_data()[0]
-            for parameter in _parameters(bert, num_layers, self.use_pooler)
+        num_layers = config.num_layers if num_layers is None else num_layers
+        found = bert.encoder_arrays()
+        layers = found.layers[:num_layers]
+        arrays = [*found.embeddings, *itertools.chain.from_iterable(layers)]
+        arrays += found.pooler if self.use_pooler else [None, None]
+        self.words = found.embeddings[0]
+        """The embeddings of all words, (V, C)."""
+        # What is read where it lies: the embeddings, and the norm of each layer.
+        self._arrays = found.embeddings + [
+            array for layer in layers for array in (*layer[8:10], *layer[14:])
         ]
-        for array in self._arrays:
-            if array is not None:
-                array.wait_to_read()
-        config = bert.config
+        weight, bias = layers[0][:2]
         layout = np.array(
             [
                 config.units,
@@ -88,12 +118,11 @@ class NativeEncoder:
                 num_layers,
                 ACTIVATIONS[config.activation],
                 ACTIVATIONS[config.pooler_activation],
+                weight.strides[0] // weight.itemsize,
+                bias.strides[0] // bias.itemsize,
                 *_precisions(config.num_layers, precision, keep),
             ],
             'int64',
-        )
-        pointers = (ctypes.c_void_p * len(self._arrays))(
-            *(None if array is None else _pointer(array).value for array in self._arrays)
         )
         inputs = self._input_sizes(bert, precision, num_layers, sizes)
         functions = _functions()
@@ -101,8 +130,9 @@ class NativeEncoder:
         handle = functions.gluon_bert_encoder(
             _address(layout),
             ctypes.c_float(config.layer_norm_eps),
-            pointers,
+            _pointers(arrays),
             inputs and _pointers(inputs),
+            ctypes.c_int(num_threads),
         )
         if not handle:
             raise MemoryError('no memory for the weights of the native encoder')
@@ -235,12 +265,7 @@ def input_sizes(bert: Any, batches: Iterable) -> dict[str, np.ndarray]:
 
 def accepts(bert: Any) -> bool:
     """Tell if the kernels are there, compute a BERT and take its parameters."""
-    parameters = list(bert.collect_params().values())
-    return (
-        supports(bert.config)
-        and all(parameter._data is not None for parameter in parameters)
-        and supports_arrays([parameter.list_data()[0] for parameter in parameters])
-    )
+    return supports(bert.config) and kernels.is_available() and bert.is_native()
 
 
 def dense_layers(num_layers: int) -> list[str]:
@@ -268,7 +293,9 @@ def _address(array):
 
 
 def _pointers(arrays):
-    return (ctypes.c_void_p * len(arrays))(*(_address(array).value for array in arrays))
+    return (ctypes.c_void_p * len(arrays))(
+        *(None if array is None else array.ctypes.data for array in arrays)
+    )
 
 
 def _precisions(num_layers, precision, keep):
@@ -282,34 +309,6 @@ def _precisions(num_layers, precision, keep):
             f'to {names[-1]!r}'
         )
     return [PRECISIONS['float32' if name in set(keep) else precision] for name in names]
-
-
-def _parameters(bert, num_layers, use_pooler):
-    """In the order in which the kernel reads them."""
-
-    def dense(layer):
-        return [layer.weight, layer.bias]
-
-    def norm(layer):
-        return [layer.gamma, layer.beta]
-
-    embeddings = bert.embeddings
-    found = [
-        embeddings.word.weight,
-        embeddings.token_type.weight if bert.config.num_token_types else None,
-        embeddings.position.weight,
-        *norm(embeddings.norm),
-    ]
-    for layer in itertools.islice(bert.layers, num_layers):
-        found += [
-            *dense(layer.attention.query_key_value),
-            *dense(layer.attention.output),
-            *norm(layer.attention_norm),
-            *dense(layer.expand),
-            *dense(layer.contract),
-            *norm(layer.output_norm),
-        ]
-    return found + (dense(bert.pooler) if use_pooler else [None, None])
 
 
 def _check(array, limit, name, least=0):

@@ -16,7 +16,8 @@ from mxnet.base import _LIB, check_call
 from mxnet.ndarray import NDArray
 
 from . import _functions, _pointer, describe, is_available
-from .encoder import ACTIVATIONS, PRECISIONS, _address, _check, _parameters
+from .encoder import ACTIVATIONS, PRECISIONS, _address, _check
+from .gluon import encoder_parameters
 from .packing import unpad
 from .support import supports
 
@@ -171,7 +172,7 @@ class NativeTrainer:
         _check(ids, bert.config.vocab_size, 'inputs')
         if bert.config.num_token_types:
             _check(types, bert.config.num_token_types, 'token_types')
-        parameters = _parameters(bert, bert.config.num_layers, use_pooler=False)[:-2]
+        parameters = encoder_parameters(bert)
         arrays = [None if parameter is None else parameter.data() for parameter in parameters]
         trained = [
             index

@@ -3,34 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, List, NamedTuple, Optional
+from typing import Any, Optional
 
 from mxnet import nd
 
 from ..checkpoint.names import Names, encoder_names
 from ..checkpoint.sentence import SentenceSettings
 from ..config import BertConfig
+from ..kernels import gluon
+from ..kernels.encoder import EncoderArrays
 from .block import BertBlock, check_inputs, check_values
 from .layers import AttentionMask, Embeddings, EncoderLayers, dense
+from .outputs import BertOutput, LayerOutputs
 from .pooling import mean_pool  # noqa: F401 (its home in 0.1)
-
-
-class BertOutput(NamedTuple):
-    """Outputs of a BERT: ``sequence`` (N, T, C) and ``pooled`` (N, C)."""
-
-    sequence: object
-    pooled: object
-
-
-class LayerOutputs(NamedTuple):
-    """Outputs of each layer.
-
-    ``encodings``: the embeddings, then every layer's output, each (N, T, C). ``attentions``: every
-    layer's probabilities, each (N, H, T, T).
-    """
-
-    encodings: List[nd.NDArray]
-    attentions: List[nd.NDArray]
 
 
 class BertModel(BertBlock):
@@ -67,6 +52,8 @@ class BertModel(BertBlock):
         On calling with shapes that do not fit or more than ``config.max_length`` tokens; on the
         CPU also with a token's id or type, or a length, out of range.
     """
+
+    kind = 'encoder'
 
     def __init__(
         self,
@@ -189,3 +176,11 @@ class BertModel(BertBlock):
 
     def checkpoint_names(self) -> Names:
         return encoder_names(self.config, self.use_pooler)
+
+    def is_native(self) -> bool:
+        """Tell if all parameters have values, in float32 on the CPU, as the kernels read them."""
+        return gluon.is_native(self)
+
+    def encoder_arrays(self) -> EncoderArrays:
+        """View the parameters for a :class:`~gluon_bert.kernels.encoder.NativeEncoder`."""
+        return gluon.encoder_arrays(self)

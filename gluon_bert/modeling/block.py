@@ -74,11 +74,7 @@ class BertBlock(SharedBlock):
         """The inputs in their places, if they were given as GluonNLP's RoBERTa and DistilBERT
         take them: without token types.
         """
-        check_arrays(inputs, token_types, valid_length, *others)
-        if self.config.num_token_types or getattr(token_types, 'ndim', 2) != 1:
-            return (inputs, token_types, valid_length, *others)
-        others = others if valid_length is None else (valid_length, *others)
-        return (inputs, None, token_types, *others)
+        return ordered_arguments(self.config, inputs, token_types, valid_length, *others)
 
     def checkpoint_names(self) -> Names:
         """List the pairs (parameter name, common names), see :mod:`gluon_bert.checkpoint.names`.
@@ -227,6 +223,17 @@ class BertBlock(SharedBlock):
         return fitting
 
 
+def ordered_arguments(
+    config: BertConfig, inputs: Any, token_types: Any = None, valid_length: Any = None, *others: Any
+) -> tuple:
+    """Return the inputs in their places, see :meth:`BertBlock.arguments`."""
+    check_arrays(inputs, token_types, valid_length, *others)
+    if config.num_token_types or getattr(token_types, 'ndim', 2) != 1:
+        return (inputs, token_types, valid_length, *others)
+    others = others if valid_length is None else (valid_length, *others)
+    return (inputs, None, token_types, *others)
+
+
 def check_arrays(inputs: Any, *others: Any) -> None:
     """Raise TypeError unless what a network is called on are arrays of MXNet, or its symbols."""
     for value in (inputs, *others):
@@ -275,15 +282,16 @@ def check_values(
     ids = inputs.asnumpy()
     size, width = ids.shape
     lengths = np.full(size, width) if valid_length is None else valid_length.asnumpy()
-    _check_range('valid_length', lengths, 1, width)
+    check_range('valid_length', lengths, 1, width)
     valid = np.arange(width) < lengths[:, None]
-    _check_range('inputs', np.where(valid, ids, 0), 0, config.vocab_size - 1)
+    check_range('inputs', np.where(valid, ids, 0), 0, config.vocab_size - 1)
     if token_types is not None and config.num_token_types:
         types = np.where(valid, token_types.asnumpy(), 0)
-        _check_range('token_types', types, 0, config.num_token_types - 1)
+        check_range('token_types', types, 0, config.num_token_types - 1)
 
 
-def _check_range(name, array, least, most):
+def check_range(name: str, array: np.ndarray, least: int, most: int) -> None:
+    """Raise ValueError unless all values are whole numbers in a range."""
     right = (array >= least) & (array <= most) & (array == np.floor(array))
     if not right.all():
         place = np.argwhere(~right)[0].tolist()

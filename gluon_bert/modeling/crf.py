@@ -16,7 +16,9 @@ import mxnet as mx
 import numpy as np
 from mxnet.gluon import HybridBlock
 
-FORBIDDEN = -1e4  # as good as minus infinity, and its gradient is 0, not NaN
+from .chain import ChainScores, penalties
+from .chain import marginals as marginals
+from .chain import viterbi as viterbi
 
 
 class LinearChainCRF(HybridBlock):
@@ -39,27 +41,8 @@ class LinearChainCRF(HybridBlock):
 
     def __init__(self, num_tags: int, transitions: Any = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if num_tags < 1:
-            raise ValueError(f'num_tags={num_tags}: expected 1 or more')
-        between, begin, end = transitions or (
-            np.ones((num_tags, num_tags)),
-            np.ones(num_tags),
-            np.ones(num_tags),
-        )
-        for name, mask, shape in (
-            ('between', between, (num_tags, num_tags)),
-            ('begin', begin, (num_tags,)),
-            ('end', end, (num_tags,)),
-        ):
-            if np.shape(mask) != shape:
-                raise ValueError(f'transitions.{name} has shape {np.shape(mask)}, expected {shape}')
-            if not np.any(mask):
-                raise ValueError(f'transitions.{name} allows nothing')
         self.num_tags = num_tags
-        self._between, self._begin, self._end = (
-            np.where(np.asarray(mask, bool), 0, FORBIDDEN).astype('float32')
-            for mask in (between, begin, end)
-        )
+        self._penalties = penalties(num_tags, transitions)
         with self.name_scope():
             self.transitions = self.params.get(
                 'transitions_bias', shape=(num_tags, num_tags), init=mx.init.Zero()
@@ -120,116 +103,26 @@ class LinearChainCRF(HybridBlock):
         return _log_sum_exp(ending)
 
     def _pairs(self, context):
-        return self.transitions.data(context) + mx.nd.array(self._between, ctx=context)
+        return self.transitions.data(context) + mx.nd.array(
+            self._penalties.transitions, ctx=context
+        )
 
     def decode(self, emissions: np.ndarray) -> np.ndarray:
-        """Find the best tags of a sentence that are a valid sequence (Viterbi, 1967).
-
-        Parameters
-        ----------
-        emissions : numpy.ndarray, shape (W, K)
-
-        Returns
-        -------
-        numpy.ndarray of int, shape (W,)
-        """
-        return viterbi(emissions, *self._tables())
+        """Find the best tags of a sentence, see :meth:`.ChainScores.decode`."""
+        return self.scores().decode(emissions)
 
     def probabilities(self, emissions: np.ndarray) -> np.ndarray:
-        """Compute the probability of each tag of each word, over all sequences of tags.
+        """Compute the probability of each tag, see :meth:`.ChainScores.probabilities`."""
+        return self.scores().probabilities(emissions)
 
-        Parameters
-        ----------
-        emissions : numpy.ndarray, shape (W, K)
-
-        Returns
-        -------
-        numpy.ndarray, shape (W, K)
-        """
-        return marginals(emissions, *self._tables())
-
-    def _tables(self):
-        """Transitions (K, K), begin (K,) and end (K,), what is not valid included."""
-        arrays = [
-            parameter.data(parameter.list_ctx()[0]).asnumpy()
-            for parameter in (self.transitions, self.begin, self.end)
-        ]
-        return arrays[0] + self._between, arrays[1] + self._begin, arrays[2] + self._end
-
-
-def viterbi(
-    emissions: np.ndarray, transitions: np.ndarray, begin: np.ndarray, end: np.ndarray
-) -> np.ndarray:
-    """Find the tags with the highest score.
-
-    Parameters
-    ----------
-    emissions : numpy.ndarray, shape (W, K)
-        W is 0 or more.
-    transitions : numpy.ndarray, shape (K, K)
-        From the first to the second tag.
-    begin, end : numpy.ndarray, shape (K,)
-
-    Returns
-    -------
-    numpy.ndarray of int, shape (W,)
-
-    Examples
-    --------
-    >>> forbidden = np.array([[0, -1e4], [0, 0]])
-    >>> viterbi(np.array([[1.0, 0.0], [0.0, 5.0]]), forbidden, np.zeros(2), np.zeros(2)).tolist()
-    [1, 1]
-    """
-    emissions = np.asarray(emissions, 'float64')
-    if not len(emissions):
-        return np.zeros(0, int)
-    score, sources = emissions[0] + begin, []  # (K,)
-    for emission in emissions[1:]:
-        paths = score[:, None] + transitions  # (K, K)
-        sources.append(paths.argmax(axis=0))
-        score = paths.max(axis=0) + emission
-    best = [int((score + end).argmax())]
-    for source in reversed(sources):
-        best.append(int(source[best[-1]]))
-    return np.array(best[::-1])
-
-
-def marginals(
-    emissions: np.ndarray, transitions: np.ndarray, begin: np.ndarray, end: np.ndarray
-) -> np.ndarray:
-    """Compute the probability of each tag of each word: the forward-backward algorithm.
-
-    Parameters
-    ----------
-    emissions, transitions, begin, end
-        As for :func:`viterbi`.
-
-    Returns
-    -------
-    numpy.ndarray, shape (W, K)
-        Each row sums to 1.
-
-    Examples
-    --------
-    >>> marginals(np.zeros((2, 2)), np.zeros((2, 2)), np.zeros(2), np.log([1, 3])).round(6).tolist()
-    [[0.5, 0.5], [0.25, 0.75]]
-    """
-    emissions = np.asarray(emissions, 'float64')
-    before, after = np.zeros_like(emissions), np.zeros_like(emissions)  # (W, K)
-    if not len(emissions):
-        return emissions
-    before[0], after[-1] = begin, end
-    for word in range(1, len(emissions)):
-        before[word] = np.logaddexp.reduce(
-            (before[word - 1] + emissions[word - 1])[:, None] + transitions, axis=0
+    def scores(self) -> ChainScores:
+        """Return the present scores of transitions, begin and end, those of invalid ones too."""
+        return self._penalties.add(
+            *(
+                parameter.data(parameter.list_ctx()[0]).asnumpy()
+                for parameter in (self.transitions, self.begin, self.end)
+            )
         )
-    for word in range(len(emissions) - 2, -1, -1):
-        after[word] = np.logaddexp.reduce(
-            transitions + emissions[word + 1] + after[word + 1], axis=1
-        )
-    total = before + emissions + after
-    with np.errstate(invalid='ignore'):  # infinite emissions of a damaged network give NaN
-        return np.exp(total - np.logaddexp.reduce(total, axis=1, keepdims=True))
 
 
 def _log_sum_exp(values):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, List, NamedTuple
+from typing import Any, Dict, List
 
+import numpy as np
 from mxnet.gluon import HybridBlock, nn
 
 from ..checkpoint.names import (
@@ -19,12 +20,14 @@ from ..config import BertConfig
 from ..families import family_like
 from .bert import BertBlock, BertModel
 from .layers import Activation, dense
+from .outputs import pretraining_output
 
 
 class BertHead(BertBlock):
     """A network of one task around a BERT.
 
-    A subclass names its own parameters in ``head_names``, says in ``reads`` whether it reads the
+    A subclass says in ``kind`` which row of :data:`.KINDS` it is, names its own parameters in
+    ``head_names``, says in ``reads`` whether it reads the
     encodings of the tokens, 'sequence', or the pooled vector, 'pooled', and makes :meth:`scores` of
     them.
 
@@ -55,6 +58,14 @@ class BertHead(BertBlock):
         Abstract.
         """
         raise NotImplementedError
+
+    def head_arrays(self) -> Dict[str, np.ndarray]:
+        """Copy the parameters of its own, by the common names of a checkpoint."""
+        parameters = self._collect_params_with_prefix()
+        return {
+            common: parameters[name].data(parameters[name].list_ctx()[0]).asnumpy()
+            for name, (common,) in self.head_names
+        }
 
     def checkpoint_names(self) -> Names:
         return with_prefix(self.bert.checkpoint_names(), 'bert.') + self.head_names
@@ -97,6 +108,7 @@ class BertClassifier(BertHead):
         Logits; for regression the value itself.
     """
 
+    kind = 'classifier'
     head_names = CLASSIFIER
     reads = 'pooled'
 
@@ -144,6 +156,7 @@ class BertForQA(BertHead):
     """
 
     file_layout = 'questions'
+    kind = 'span'
     head_names = SPAN
 
     def __init__(self, bert: BertModel, **kwargs: Any) -> None:
@@ -178,6 +191,7 @@ class BertTagger(BertHead):
     """
 
     file_layout = 'tagger'
+    kind = 'tagger'
     head_names = TAGGER
 
     def __init__(self, bert: BertModel, num_tags: int, dropout: float = 0.1, **kwargs: Any) -> None:
@@ -259,6 +273,8 @@ class BertForPretraining(BertHead):
         Logits. With ``use_decoder``.
     """
 
+    kind = 'pretraining'
+
     def __init__(
         self, bert: BertModel, use_classifier: bool = True, use_decoder: bool = True, **kwargs: Any
     ) -> None:
@@ -267,19 +283,8 @@ class BertForPretraining(BertHead):
             raise ValueError(
                 'use_classifier=True: next-sentence scores need a bert with its pooler'
             )
-        parts = [
-            name
-            for name, used in (
-                ('sequence', True),
-                ('pooled', bert.use_pooler),
-                ('next_sentence', use_classifier),
-                ('masked_lm', use_decoder),
-            )
-            if used
-        ]
         self._use_classifier, self._use_decoder = use_classifier, use_decoder
-        fields = [(name, object) for name in parts]
-        self.output_type: Any = NamedTuple('PretrainingOutput', fields)  # type: ignore[misc]
+        self.output_type = pretraining_output(bert.use_pooler, use_classifier, use_decoder)
         self.head_names = (NEXT_SENTENCE if use_classifier else ()) + (
             MASKED_LM if use_decoder else ()
         )

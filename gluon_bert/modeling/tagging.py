@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, List, Sequence
+from typing import Any
 
 import mxnet as mx
 import numpy as np
 
-from .._internal.numerics import softmax
 from ..checkpoint.names import CRF, Names, with_prefix
 from .bert import BertBlock, BertModel
+from .chain import best_tags as best_tags
+from .chain import tag_probabilities as tag_probabilities
 from .crf import LinearChainCRF
 from .heads import BertTagger
 
@@ -89,41 +90,3 @@ class BertCrfTagger(BertBlock):
         lengths = mx.nd.array(np.maximum(counts, 1), ctx=scores.context)
         likelihood = self.crf(mx.nd.gather_nd(scores, index), tags, lengths)
         return -likelihood / lengths * mx.nd.array(counts > 0, ctx=scores.context)
-
-
-def best_tags(network: BertBlock, scores: Sequence[np.ndarray]) -> List[np.ndarray]:
-    """Choose the best tags of sentences, by number.
-
-    Parameters
-    ----------
-    network : BertTagger or BertCrfTagger
-        With a CRF the best valid sequence, else the best tag of each word.
-    scores : list of numpy.ndarray, shape (words, K)
-        Of the words of each sentence, see :func:`.join_windows`.
-
-    Returns
-    -------
-    list of numpy.ndarray of int, shape (words,)
-    """
-    if isinstance(network, BertCrfTagger):
-        return [network.crf.decode(row) for row in scores]
-    return [row.argmax(axis=1) if len(row) else np.zeros(0, int) for row in scores]
-
-
-def tag_probabilities(network: BertBlock, scores: np.ndarray) -> np.ndarray:
-    """Compute the probability of each tag of each word of a sentence.
-
-    Parameters
-    ----------
-    network : BertTagger or BertCrfTagger
-        With a CRF, over all sequences of tags.
-    scores : numpy.ndarray, shape (words, K)
-        As for :func:`best_tags`.
-
-    Returns
-    -------
-    numpy.ndarray, shape (words, K)
-    """
-    if isinstance(network, BertCrfTagger):
-        return network.crf.probabilities(scores)
-    return softmax(scores)

@@ -13,12 +13,11 @@ import numpy as np
 
 from .._internal.counter import Counter
 from .._internal.suggestions import unknown_name
-from ..data import Features
+from ..data.features import Features
 from ..data.streams import Call, ResultStream, chunk_texts, prefetch
 from ..data.tokenizers.base import SubwordTokenizer
-from ..inference.devices import devices_of
 from ..inference.predictor import Predictor
-from ..modeling.bert import BertBlock
+from ..inference.trained import TrainedNetwork, gluon_network
 from ..tasks.folder import TaskModel
 
 Progress = Optional[Callable[[int], Any]]
@@ -74,7 +73,8 @@ class Pipeline(ABC):
 
     Parameters
     ----------
-    network : BertBlock
+    network : BertBlock or TrainedNetwork
+        The latter runs without MXNet where there are native kernels for it.
     tokenizer : BertTokenizer, BytePairTokenizer or SentencePieceTokenizer
     batch_size : int
         Sequences in a batch, where batches are padded; see :meth:`.Predictor.batches`.
@@ -94,14 +94,20 @@ class Pipeline(ABC):
 
     _predictor: Optional[Predictor] = None
 
-    def __init__(
-        self, network: BertBlock, tokenizer: SubwordTokenizer, batch_size: int = 32
-    ) -> None:
+    def __init__(self, network: Any, tokenizer: SubwordTokenizer, batch_size: int = 32) -> None:
         if type(batch_size) is not int or batch_size < 1:
             raise ValueError(f'batch_size={batch_size!r}: expected a whole number from 1')
-        self.network, self.tokenizer, self.batch_size = network, tokenizer, batch_size
+        self.trained, self.tokenizer, self.batch_size = network, tokenizer, batch_size
         self._num_cut = Counter()
-        devices_of(network)  # they are checked
+        if not isinstance(network, TrainedNetwork):
+            from ..inference.devices import devices_of
+
+            devices_of(network)  # they are checked
+
+    @property
+    def network(self) -> Any:
+        """The Gluon network; one that was loaded from files is made when first asked for."""
+        return gluon_network(self.trained)
 
     @property
     def num_cut(self) -> int:
@@ -166,7 +172,7 @@ class Pipeline(ABC):
         Pipeline
             This one.
         """
-        self._predictor = Predictor(self.network) if predictor is None else predictor
+        self._predictor = Predictor(self.trained) if predictor is None else predictor
         return self
 
     def __getstate__(self):
@@ -175,7 +181,7 @@ class Pipeline(ABC):
 
     def _new_call(self, progress):
         return PipelineCall(
-            lambda: self._predictor or Predictor(self.network),
+            lambda: self._predictor or Predictor(self.trained),
             self.progress if progress is None else progress,
         )
 

@@ -13,7 +13,7 @@ from ..data import Span, join_windows, make_windows, reading_of, spans_to_tags, 
 from ..data.ner.windows import Window
 from ..data.streams import chunk
 from ..data.tokenizers.encoding import checked_text
-from ..modeling.tagging import best_tags, tag_probabilities
+from ..modeling.chain import best_tags, tag_probabilities
 from ..tasks.folder import TaskModel
 from .base import Progress, TaskPipeline
 
@@ -192,8 +192,8 @@ class EntityPipeline(TaskPipeline):
             [len(words) for words in sentences],
         )
         call.advance(len(sentences))
-        for row, numbers in zip(scores, best_tags(self.network, scores)):
-            shares = tag_probabilities(self.network, row)
+        for row, numbers in zip(scores, best_tags(self.trained, scores)):
+            shares = tag_probabilities(self.trained, row)
             yield (
                 [self.tags[number] for number in numbers],
                 [shares[word, number] for word, number in enumerate(numbers)],

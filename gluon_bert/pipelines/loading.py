@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Optional, Union
+from typing import TYPE_CHECKING, Any, Optional, Union
 
-import mxnet as mx
-
-from .._internal.engine import check_context
+from .._internal.engine import check_context, is_cpu
 from ..checkpoint import Checkpoint
 from ..config import BertConfig
 from ..inference.precision_file import resolve_precision
 from ..inference.predictor import Predictor
-from ..modeling.build import build_network
+from ..inference.trained import TrainedNetwork
 from ..tasks.checkpoint import checkpoint_task, task_of
 from ..tasks.folder import TaskModel, has_task, load_task
 from ..tasks.registry import get_spec
-from ..zoo import open_checkpoint
+from ..zoo.opening import open_checkpoint
 from .base import Pipeline, TaskPipeline
 from .pretraining import FillMaskPipeline, NextSentencePipeline
+
+if TYPE_CHECKING:
+    import mxnet as mx
 
 PRETRAINED = {pipeline.task: pipeline for pipeline in (FillMaskPipeline, NextSentencePipeline)}
 
@@ -43,7 +44,8 @@ def load_pipeline(
         'hf://owner/name'. Or a model of the zoo: 'name/data_set' or its name on the hub, such as
         'bert-base-uncased', unless a file or folder has this name.
     ctx : mxnet.Context, optional
-        By default the CPU.
+        By default the CPU, where the native kernels run the network without MXNet. Where they
+        cannot, MXNet runs it, and the log says why.
     batch_size : int, optional
         Sequences computed at once; by default as in the evaluations of the training, else 32.
     task : str, optional
@@ -75,7 +77,7 @@ or NextSentencePipeline
         return checkpoint_pipeline(checkpoint, ctx, batch_size, task, precision)
     if config is not None or num_heads is not None:
         raise ValueError(f'{source}: is a fine-tuned folder, whose task.json has a configuration')
-    model = load_task(source, mx.cpu() if ctx is None else ctx)
+    model = load_task(source, ctx, gluon=not is_cpu(ctx))
     if _task_name(task) not in (None, model.task):
         raise ValueError(f'task={task!r}: {source} was fine-tuned for {model.task}')
     return _frozen(task_pipeline(model, batch_size), precision, source)
@@ -142,11 +144,17 @@ def checkpoint_pipeline(
         raise ValueError(f'{checkpoint.source}: has no vocabulary beside it')
     if (task or able[0]) == fine_tuned:
         return _frozen(
-            task_pipeline(checkpoint_task(checkpoint, ctx), batch_size),
+            task_pipeline(checkpoint_task(checkpoint, ctx, not is_cpu(ctx)), batch_size),
             precision,
             checkpoint.source,
         )
-    network = build_network(checkpoint, 'pretraining', ctx)
+    network: Any
+    if is_cpu(ctx):
+        network = TrainedNetwork(checkpoint, 'pretraining')
+    else:
+        from ..modeling.build import build_network
+
+        network = build_network(checkpoint, 'pretraining', ctx)
     tokenizer: Any = checkpoint.tokenizer
     pipeline = PRETRAINED[task or able[0]](
         network, tokenizer, 32 if batch_size is None else batch_size
@@ -166,5 +174,5 @@ def _frozen(pipeline, precision, source):
     """A pipeline with its Predictor in a precision."""
     path = Path(source)
     folder = path if path.is_dir() else path.parent if path.is_file() else None
-    precision = resolve_precision(precision, folder, pipeline.network.config)
-    return pipeline.freeze(Predictor(pipeline.network, precision=precision))
+    precision = resolve_precision(precision, folder, pipeline.trained.config)
+    return pipeline.freeze(Predictor(pipeline.trained, precision=precision))

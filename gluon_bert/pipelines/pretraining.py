@@ -9,8 +9,8 @@ import numpy as np
 from .._internal.numerics import softmax
 from ..data import Features, SentenceTransform, sequential_batches
 from ..data.tokenizers.base import SubwordTokenizer
-from ..inference.batches import bert_of
-from ..modeling.heads import BertForPretraining
+from ..inference.checks import bert_of
+from ..inference.trained import TrainedNetwork
 from .base import Pipeline
 
 
@@ -35,13 +35,18 @@ class _PretrainedPipeline(Pipeline):
 
     head: str
 
-    def __init__(
-        self, network: BertForPretraining, tokenizer: SubwordTokenizer, batch_size: int = 32
-    ) -> None:
-        if not hasattr(network, self.head):
+    def __init__(self, network: Any, tokenizer: SubwordTokenizer, batch_size: int = 32) -> None:
+        if not self._has(network, self.head):
             raise ValueError(f'{type(network).__name__} has no {self.head} head')
         bert_of(network, tokenizer)  # checks that the tokenizer is for it
         super().__init__(network, tokenizer, batch_size)
+
+    @staticmethod
+    def _has(network, head):
+        """Whether a network has a head."""
+        if isinstance(network, TrainedNetwork):
+            return network.kind == 'pretraining' and head in network.checkpoint.heads
+        return hasattr(network, head)
 
     def _outputs(self, call, features, positions):
         """The indices of each batch and the scores of the head."""
@@ -49,7 +54,7 @@ class _PretrainedPipeline(Pipeline):
         # No larger batches, for the scores of all words are much memory.
         for indices in sequential_batches(lengths, self.batch_size):
             masked = None
-            if hasattr(self.network, 'masked_lm'):
+            if self._has(self.trained, 'masked_lm'):
                 masked = [positions[i] for i in indices]
             outputs = call.predictor.batch([features[i] for i in indices], masked)
             yield indices, getattr(outputs, self.head)
@@ -65,7 +70,7 @@ class FillMaskPipeline(_PretrainedPipeline):
 
     Parameters
     ----------
-    network : BertForPretraining
+    network : BertForPretraining or TrainedNetwork
         With ``use_decoder``.
     tokenizer : BertTokenizer, BytePairTokenizer or SentencePieceTokenizer
     batch_size : int
@@ -96,11 +101,7 @@ class FillMaskPipeline(_PretrainedPipeline):
     head = 'masked_lm'
 
     def __init__(
-        self,
-        network: BertForPretraining,
-        tokenizer: SubwordTokenizer,
-        batch_size: int = 32,
-        top_k: int = 5,
+        self, network: Any, tokenizer: SubwordTokenizer, batch_size: int = 32, top_k: int = 5
     ) -> None:
         super().__init__(network, tokenizer, batch_size)
         if getattr(tokenizer.vocabulary, 'mask_token', None) is None:
@@ -135,7 +136,7 @@ class FillMaskPipeline(_PretrainedPipeline):
         """The sequences of texts, and where the masks stand in each."""
         vocab = self.tokenizer.vocabulary
         begin, end, mask = vocab[[vocab.cls_token, vocab.sep_token, vocab.mask_token]]
-        longest = self.network.config.max_length
+        longest = self.trained.config.max_length
         features, positions = [], []
         for number, ids in enumerate(self.tokenizer.encode_ids(texts)):
             if mask not in ids:
@@ -170,7 +171,7 @@ class NextSentencePipeline(_PretrainedPipeline):
 
     Parameters
     ----------
-    network : BertForPretraining
+    network : BertForPretraining or TrainedNetwork
         With ``use_classifier``.
     tokenizer : BertTokenizer, BytePairTokenizer or SentencePieceTokenizer
     batch_size : int
@@ -185,11 +186,9 @@ class NextSentencePipeline(_PretrainedPipeline):
     task = 'next-sentence'
     head = 'next_sentence'
 
-    def __init__(
-        self, network: BertForPretraining, tokenizer: SubwordTokenizer, batch_size: int = 32
-    ) -> None:
+    def __init__(self, network: Any, tokenizer: SubwordTokenizer, batch_size: int = 32) -> None:
         super().__init__(network, tokenizer, batch_size)
-        self._transform = SentenceTransform(tokenizer, self.network.config.max_length)
+        self._transform = SentenceTransform(tokenizer, self.trained.config.max_length)
 
     def _prepare(self, texts, pairs):
         for number in range(len(texts)):

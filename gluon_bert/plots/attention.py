@@ -62,7 +62,7 @@ def attention_of(
     from mxnet import nd
 
     from ..data import SentenceTransform, pad_batch
-    from ..inference.batches import bert_of, checked_length
+    from ..inference.checks import bert_of, checked_length
 
     bert = bert_of(model, tokenizer)
     features = SentenceTransform(tokenizer, checked_length(bert, max_length))(text, pair)

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Optional
 
-from ..checkpoint import Checkpoint
 from ..config import BertConfig
 from ..training.objectives import OBJECTIVES
 from .folder import TaskFolder, TaskModel
@@ -160,24 +159,6 @@ class Job(ABC):
         -------
         list of SplitReport
             For the model card, the training split among them.
-        """
-
-    @staticmethod
-    @abstractmethod
-    def checkpoint_settings(checkpoint: Checkpoint, longest: int) -> tuple[dict, Checkpoint]:
-        """Derive the settings of a checkpoint of another maker.
-
-        Parameters
-        ----------
-        checkpoint : Checkpoint
-        longest : int
-            Tokens of a sequence at most.
-
-        Returns
-        -------
-        settings : dict
-        checkpoint : Checkpoint
-            With its arrays in the order that the settings want.
         """
 
     @staticmethod

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import reprlib
 from collections.abc import Sequence
-from typing import Optional
+from typing import TYPE_CHECKING, Optional
 
-import mxnet as mx
-
+from .._internal.engine import cpu
 from ..checkpoint import Checkpoint
 from ..checkpoint.arrays import shape_of
 from ..checkpoint.task_file import task_file_of
 from .folder import TaskModel, build_task, read_settings, task_model
 from .registry import TASKS, TaskSpec, get_spec
+
+if TYPE_CHECKING:
+    import mxnet as mx
 
 
 def task_of(checkpoint: Checkpoint) -> Optional[str]:
@@ -40,7 +42,9 @@ def task_of(checkpoint: Checkpoint) -> Optional[str]:
     return None
 
 
-def checkpoint_task(checkpoint: Checkpoint, ctx: Optional[mx.Context] = None) -> TaskModel:
+def checkpoint_task(
+    checkpoint: Checkpoint, ctx: Optional[mx.Context] = None, gluon: bool = True
+) -> TaskModel:
     """Load the network of a fine-tuned checkpoint, with what it takes to use it.
 
     Parameters
@@ -49,11 +53,13 @@ def checkpoint_task(checkpoint: Checkpoint, ctx: Optional[mx.Context] = None) ->
         With a tokenizer and a head for which :func:`task_of` has a name.
     ctx : mxnet.Context, optional
         By default the CPU.
+    gluon : bool
+        As for :func:`.build_task`.
 
     Returns
     -------
     TaskModel
-        Hybridized. Sequences are as long as the tokenizer is set to and the network takes, for
+        Sequences are as long as the tokenizer is set to and the network takes, for
         questions 384 tokens at most. Classes without names are LABEL_0, LABEL_1 and so on. The
         tags of entities are put in the order of :func:`.tag_names`. Beside 'O' or tags of entities,
         other labels, such as 'PER', are types of entity; without them, such as 'NOUN', each is a
@@ -65,24 +71,25 @@ def checkpoint_task(checkpoint: Checkpoint, ctx: Optional[mx.Context] = None) ->
         If its labels are not as many as its classes, or not unique, a score has several outputs,
         sequences would be too short, or there is no tokenizer.
     """
-    ctx = mx.cpu() if ctx is None else ctx
+    if gluon and ctx is None:
+        ctx = cpu()
     if checkpoint.task is not None:
         path = task_file_of(checkpoint.source)
         place = path if path.is_file() else checkpoint.source
         spec, settings = read_settings(checkpoint.task, checkpoint.config, place)
-        return build_task(checkpoint, spec, settings, checkpoint.tokenizer, ctx)
+        return build_task(checkpoint, spec, settings, checkpoint.tokenizer, ctx, gluon)
     task = task_of(checkpoint)
     try:
         if task is None:
             raise ValueError(
                 f'has no head of a task (it has: {", ".join(checkpoint.heads) or "none"})'
             )
-        job = TASKS[task].load('job')
-        settings, checkpoint = job.checkpoint_settings(checkpoint, _longest(checkpoint))
+        derive = TASKS[task].load('checkpoint_settings')
+        settings, checkpoint = derive(checkpoint, _longest(checkpoint))
         model = task_model(task, None, checkpoint.tokenizer, settings)
     except ValueError as error:
         raise ValueError(f'{checkpoint.source}: {error}') from None
-    return build_task(checkpoint, model.spec, model.settings, checkpoint.tokenizer, ctx)
+    return build_task(checkpoint, model.spec, model.settings, checkpoint.tokenizer, ctx, gluon)
 
 
 def class_labels(checkpoint: Checkpoint, spec: TaskSpec) -> tuple[str, ...]:

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, Optional
-
-import mxnet as mx
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from ..checkpoint import Checkpoint, read_checkpoint
 from ..checkpoint.arrays import shape_of
@@ -27,11 +25,16 @@ from ..checkpoint.task_file import (
 from ..checkpoint.task_file import has_task as has_task
 from ..config import BertConfig
 from ..data import get_scheme, read_tokenizer
-from ..inference.batches import bert_of
+from ..inference.checks import bert_of
 from ..inference.precision_file import forget_precision
-from ..modeling.bert import BertBlock, BertModel
+from ..inference.trained import TrainedNetwork
 from .registry import TaskSpec, get_spec
-from .settings import check_settings
+from .settings import check_settings, tag_transitions
+
+if TYPE_CHECKING:
+    import mxnet as mx
+
+    from ..modeling.block import BertBlock
 
 __all__ = [
     'TASK_FILE',
@@ -133,6 +136,8 @@ def make_network(task: str, config: BertConfig, settings: dict[str, Any]) -> Ber
     -------
     BertClassifier, BertForQA, BertTagger or BertCrfTagger
     """
+    from ..modeling.bert import BertModel
+
     spec = get_spec(task)
     return spec.make_network(BertModel(config, use_pooler=spec.head.pooled), settings)
 
@@ -259,7 +264,9 @@ def read_settings(
     return spec, settings
 
 
-def load_task(source: str | Path | TaskFolder, ctx: Optional[mx.Context] = None) -> TaskModel:
+def load_task(
+    source: str | Path | TaskFolder, ctx: Optional[mx.Context] = None, gluon: bool = True
+) -> TaskModel:
     """Load the network of a folder.
 
     Parameters
@@ -268,11 +275,12 @@ def load_task(source: str | Path | TaskFolder, ctx: Optional[mx.Context] = None)
         See :func:`read_task`.
     ctx : mxnet.Context, optional
         Where the parameters go; by default the current context.
+    gluon : bool
+        As for :func:`build_task`.
 
     Returns
     -------
     TaskModel
-        Hybridized.
 
     Raises
     ------
@@ -282,7 +290,7 @@ def load_task(source: str | Path | TaskFolder, ctx: Optional[mx.Context] = None)
     folder = source if isinstance(source, TaskFolder) else read_task(source)
     # Before a network is built, the reader has bounded what is claimed by what the file holds.
     checkpoint = read_checkpoint(folder.parameters)
-    return build_task(checkpoint, folder.spec, folder.settings, folder.tokenizer, ctx)
+    return build_task(checkpoint, folder.spec, folder.settings, folder.tokenizer, ctx, gluon)
 
 
 def build_task(
@@ -291,6 +299,7 @@ def build_task(
     settings: dict[str, Any],
     tokenizer: Any,
     ctx: Optional[mx.Context] = None,
+    gluon: bool = True,
 ) -> TaskModel:
     """Build the network of a task with the parameters of a checkpoint.
 
@@ -303,11 +312,13 @@ def build_task(
     tokenizer : BertTokenizer, BytePairTokenizer or SentencePieceTokenizer
     ctx : mxnet.Context, optional
         Where the parameters go; by default the current context.
+    gluon : bool
+        Build the Gluon network, hybridized. Otherwise the network is a :class:`.TrainedNetwork`, to
+        be run without MXNet.
 
     Returns
     -------
     TaskModel
-        Hybridized.
 
     Raises
     ------
@@ -316,12 +327,17 @@ def build_task(
     """
     try:
         _check_head(checkpoint, spec, settings)
-        network = make_network(spec.name, checkpoint.config, settings)
+        network: Any
+        if gluon:
+            network = make_network(spec.name, checkpoint.config, settings)
+        else:
+            network = TrainedNetwork(checkpoint, spec.head.checkpoint, tag_transitions(settings))
         bert_of(network, tokenizer)
     except ValueError as error:
         raise ValueError(f'{checkpoint.source}: {error}') from None
-    network.load_checkpoint(checkpoint, ctx=ctx)
-    network.hybridize(static_alloc=True)
+    if gluon:
+        network.load_checkpoint(checkpoint, ctx=ctx)
+        network.hybridize(static_alloc=True)
     return TaskModel(spec.name, network, tokenizer, settings)
 
 

@@ -9,7 +9,6 @@ from typing import Any, ClassVar, Optional
 
 import numpy as np
 
-from ..checkpoint import Checkpoint
 from ..config import BertConfig
 from ..data.classification.label_sets import (
     DEFAULT_SEPARATOR,
@@ -24,15 +23,12 @@ from ..metrics.multi_label import (
     label_report,
 )
 from .base import DevSet, DevSource
-from .checkpoint import check_unique, class_labels
+from .checkpoint_settings import THRESHOLD
 from .options import TextData, option
-from .registry import TASKS
 from .text_files import inputs_of
 from .texts import TextJob
 
 logger = logging.getLogger(__name__)
-
-THRESHOLD = 0.5  # of a label, until a dev set tells better
 
 
 @dataclass
@@ -123,17 +119,6 @@ class MultiLabelJob(TextJob):
 
     def _prediction_text(self, result):
         return self.data.separator.join(result.labels)
-
-    @staticmethod
-    def checkpoint_settings(checkpoint: Checkpoint, longest: int) -> tuple[dict, Checkpoint]:
-        labels = class_labels(checkpoint, TASKS['multi-label-classification'])
-        check_unique(labels)
-        return {
-            'labels': list(labels),
-            'thresholds': [THRESHOLD] * len(labels),
-            'max_len': longest,
-            'dropout': checkpoint.head_dropout,
-        }, checkpoint
 
     @staticmethod
     def dev_set(pipeline: Any, source: DevSource) -> DevSet:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..data import tag_names, valid_transitions
 from ..modeling.bert import BertBlock, BertModel
 from ..modeling.heads import BertClassifier, BertForQA, BertTagger
 from ..modeling.tagging import BertCrfTagger
+from .settings import tag_transitions
 
 
 def make_classifier(bert: BertModel, size: int, settings: dict[str, Any]) -> BertBlock:
@@ -24,6 +24,4 @@ def make_tagger(bert: BertModel, size: int, settings: dict[str, Any]) -> BertBlo
     """Put a tagger on a BERT, with a CRF where the settings ask for one."""
     if not settings['crf']:
         return BertTagger(bert, size, dropout=settings['dropout'])
-    names = tag_names(settings['kinds'], settings['scheme'])
-    transitions = valid_transitions(names, settings['scheme'])
-    return BertCrfTagger(bert, size, transitions, dropout=settings['dropout'])
+    return BertCrfTagger(bert, size, tag_transitions(settings), dropout=settings['dropout'])

@@ -13,7 +13,6 @@ from typing import Any, ClassVar, Optional
 from .._internal.errors import ArgumentError
 from .._internal.files import write_text
 from .._internal.progress import progress_bar
-from ..checkpoint import Checkpoint
 from ..config import BertConfig
 from ..data import SequenceData, cached_windows, read_squad
 from ..data.squad.windows import AnswersWithoutTokens
@@ -237,19 +236,6 @@ class QuestionAnsweringJob(Job):
         return row
 
     # --- other makers' checkpoints, dev sets
-
-    @staticmethod
-    def checkpoint_settings(checkpoint: Checkpoint, longest: int) -> tuple[dict, Checkpoint]:
-        length = min(longest, LONGEST_WINDOW)
-        return {
-            'max_seq_length': length,
-            'doc_stride': min(128, max(1, length // 3)),
-            'max_query_length': min(64, max(1, length // 3)),
-            'n_best_size': 20,
-            'max_answer_length': 30,
-            'version_2': False,
-            'null_score_diff_threshold': 0.0,
-        }, checkpoint
 
     @staticmethod
     def dev_set(pipeline: Any, source: DevSource) -> DevSet:

@@ -61,6 +61,8 @@ class TaskSpec:
     job : str
         Place of the :class:`.Job`: how data are read, become features and labels, and are
         evaluated.
+    checkpoint_settings : str
+        Place of a function of :mod:`gluon_bert.tasks.checkpoint_settings`.
     metrics : tuple of str
         By default; the first chooses the epoch.
     objective : str
@@ -99,6 +101,7 @@ class TaskSpec:
     size: Callable[[Mapping[str, Any]], int]
     is_trained_for: Callable[[str, int], bool]
     job: str
+    checkpoint_settings: str
     metrics: tuple[str, ...]
     objective: str
     pipeline: str
@@ -155,6 +158,7 @@ _ROWS = (
             problem == 'regression' or (size == 1 and problem != 'multi_label_classification')
         ),
         job='gluon_bert.tasks.texts:TextJob',
+        checkpoint_settings='gluon_bert.tasks.checkpoint_settings:text_settings',
         metrics=('pearson', 'spearman'),
         objective='squared_error',
         pipeline='gluon_bert.pipelines.classification:RegressionPipeline',
@@ -176,6 +180,7 @@ _ROWS = (
         size=lambda settings: len(settings['labels']),
         is_trained_for=lambda problem, size: problem == 'multi_label_classification',
         job='gluon_bert.tasks.multi_label:MultiLabelJob',
+        checkpoint_settings='gluon_bert.tasks.checkpoint_settings:multi_label_settings',
         metrics=('micro_f1', 'macro_f1', 'subset_accuracy'),
         objective='multi_label',
         pipeline='gluon_bert.pipelines.multi_label:MultiLabelPipeline',
@@ -199,6 +204,7 @@ _ROWS = (
         size=lambda settings: len(settings['labels']),
         is_trained_for=lambda problem, size: True,
         job='gluon_bert.tasks.texts:TextJob',
+        checkpoint_settings='gluon_bert.tasks.checkpoint_settings:text_settings',
         metrics=('accuracy', 'macro_f1'),
         objective='cross_entropy',
         pipeline='gluon_bert.pipelines.classification:ClassificationPipeline',
@@ -233,6 +239,7 @@ _ROWS = (
         size=lambda settings: 2,
         is_trained_for=lambda problem, size: True,
         job='gluon_bert.tasks.question_answering:QuestionAnsweringJob',
+        checkpoint_settings='gluon_bert.tasks.checkpoint_settings:question_settings',
         metrics=('f1', 'exact_match'),
         objective='span',
         pipeline='gluon_bert.pipelines.questions:QuestionPipeline',
@@ -269,6 +276,7 @@ _ROWS = (
         size=lambda settings: len(tag_names(settings['kinds'], settings['scheme'])),
         is_trained_for=lambda problem, size: True,
         job='gluon_bert.tasks.token_classification:TokenClassificationJob',
+        checkpoint_settings='gluon_bert.tasks.tag_checkpoint:tag_settings',
         metrics=('f1', 'precision', 'recall'),  # of entities; of tags in PLAIN accuracy, macro_f1
         objective='tags',
         pipeline='gluon_bert.pipelines.entities:EntityPipeline',

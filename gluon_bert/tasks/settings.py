@@ -7,6 +7,8 @@ import reprlib
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from ..data.ner.transitions import tag_names, valid_transitions
+
 MAX_BATCH = 4096
 
 
@@ -141,3 +143,22 @@ def check_settings(
         allowed, check = needed.get(name) or OPTIONAL[name]
         if not check(value):
             raise ValueError(f'{place}: {name} is {reprlib.repr(value)}: expected {allowed}')
+
+
+def tag_transitions(settings: Mapping[str, Any]) -> Any:
+    """Tell which tags of a tagger with a CRF may follow each other.
+
+    Parameters
+    ----------
+    settings : mapping of str to object
+        Of the network.
+
+    Returns
+    -------
+    Transitions or None
+        None without a CRF.
+    """
+    if not settings.get('crf'):
+        return None
+    scheme = settings['scheme']
+    return valid_transitions(tag_names(settings['kinds'], scheme), scheme)

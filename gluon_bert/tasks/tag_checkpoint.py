@@ -12,13 +12,13 @@ from ..checkpoint.arrays import with_arrays
 from ..data import detect_scheme, tag_names
 from ..data.ner.detection import are_plain, is_span_tag
 from ..data.ner.schemes import OUTSIDE, PLAIN, SPAN_LETTERS, type_of_tag
-from ..modeling.crf import FORBIDDEN
+from ..modeling.chain import FORBIDDEN
 from .checkpoint import check_unique, class_labels
 from .registry import TASKS
 
 
 def tag_settings(checkpoint: Checkpoint, longest: int) -> tuple[dict, Checkpoint]:
-    """Derive the settings of a tagger; see :meth:`.Job.checkpoint_settings`.
+    """Derive the settings of a tagger; see :mod:`gluon_bert.tasks.checkpoint_settings`.
 
     Raises
     ------

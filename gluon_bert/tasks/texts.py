@@ -12,7 +12,6 @@ import numpy as np
 from .._internal.errors import ArgumentError
 from .._internal.files import write_text
 from .._internal.progress import progress_bar
-from ..checkpoint import Checkpoint
 from ..config import BertConfig
 from ..data import (
     Columns,
@@ -31,7 +30,6 @@ from ..metrics.classification import class_report, confusion_matrix, evaluate_me
 from ..plots import plot_confusion
 from . import model_card, text_files
 from .base import DevSet, DevSource, Job
-from .checkpoint import check_unique, class_labels, count_outputs
 from .folder import TASK_FILE, TaskModel
 from .options import DEBUG_ROWS, MAX_LEN, TextData
 from .registry import TASKS
@@ -321,20 +319,6 @@ class TextJob(Job):
         return f'{result.value:.3f}' if self.is_regression else result.label
 
     # --- other makers' checkpoints, dev sets
-
-    @staticmethod
-    def checkpoint_settings(checkpoint: Checkpoint, longest: int) -> tuple[dict, Checkpoint]:
-        settings = {'max_len': longest, 'dropout': checkpoint.head_dropout}
-        if checkpoint.problem_type != 'regression' and (
-            count_outputs(checkpoint, TASKS['text-classification']) > 1
-        ):
-            labels = class_labels(checkpoint, TASKS['text-classification'])
-            check_unique(labels)
-            return {'labels': list(labels), **settings}, checkpoint
-        count = count_outputs(checkpoint, TASKS['text-regression'])
-        if count != 1:
-            raise ValueError(f'a regression with {count} outputs: only one is supported')
-        return settings, checkpoint
 
     @staticmethod
     def dev_set(pipeline: Any, source: DevSource) -> DevSet:

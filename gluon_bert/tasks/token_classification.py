@@ -11,7 +11,6 @@ from typing import Any, ClassVar, NamedTuple, Optional
 from .._internal.errors import ArgumentError
 from .._internal.files import write_text
 from .._internal.progress import progress_bar
-from ..checkpoint import Checkpoint
 from ..config import BertConfig
 from ..data import (
     SequenceData,
@@ -30,7 +29,6 @@ from . import model_card
 from .base import DevSet, DevSource, Job
 from .folder import TaskModel
 from .options import DEBUG_SENTENCES, MAX_WINDOW, TaggedData
-from .tag_checkpoint import tag_settings
 
 logger = logging.getLogger(__name__)
 
@@ -247,10 +245,6 @@ class TokenClassificationJob(Job):
         return row._replace(metrics=figures, report=text)
 
     # --- other makers' checkpoints, dev sets
-
-    @staticmethod
-    def checkpoint_settings(checkpoint: Checkpoint, longest: int) -> tuple[dict, Checkpoint]:
-        return tag_settings(checkpoint, longest)
 
     @staticmethod
     def dev_set(pipeline: Any, source: DevSource) -> DevSet:

@@ -3,6 +3,7 @@
 #define GLUON_BERT_DENSE_LAYER_H_
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstdint>
 #include <vector>
@@ -12,63 +13,140 @@
 
 namespace {
 
+// The weight (out, in) and the bias (out,) of a dense layer as they lie in memory: in one piece, or
+// in three for query, key and value, whose rows are joined in the order (heads, 3, D). The rows of
+// one part's heads lie `weight_stride` floats apart, its biases `bias_stride`.
+struct Source {
+  const float *weights[3], *biases[3];
+  int64_t out, in;
+  int64_t D = 0;  // rows of one head, 0 for a matrix in one piece
+  int64_t weight_stride = 0, bias_stride = 0;
+
+  const float* row(int64_t j) const {
+    return D ? weights[part(j)] + head(j) * weight_stride + j % D * in : weights[0] + j * in;
+  }
+  float bias(int64_t j) const {
+    return D ? biases[part(j)][head(j) * bias_stride + j % D] : biases[0][j];
+  }
+
+ private:
+  int64_t head(int64_t j) const { return j / (3 * D); }
+  int64_t part(int64_t j) const { return j / D % 3; }
+};
+
 // Compute the SmoothQuant factor of each input, from the scales of the inputs on calibration texts
 // (Xiao et al., 2023, section 4). The inputs are multiplied by it and the weights divided by it,
 // which evens out their ranges: without it, a few large inputs of a token take most of the 256
 // int8 values.
-std::vector<float> smoothing_factors(const float* weight, int64_t out, int64_t in,
-                                     const float* activation_scales) {
-  std::vector<float> factors(in, 1.0f);
-  for (int64_t k = 0; activation_scales && k < in; ++k) {
-    float largest = 1e-5f;
-    for (int64_t j = 0; j < out; ++j) {
-      const float size = std::abs(weight[j * in + k]);
-      largest = std::isfinite(size) ? std::max(largest, size) : largest;
-    }
-    factors[k] = std::sqrt(largest / std::max(activation_scales[k], 1e-5f));
+inline void smoothing_factors(const Source& source, const float* activation_scales,
+                              std::vector<float>& factors) {
+  if (!activation_scales) {
+    return;
   }
-  return factors;
+  std::fill(factors.begin(), factors.end(), 1e-5f);
+  for (int64_t j = 0; j < source.out; ++j) {
+    const float* row = source.row(j);
+    for (int64_t k = 0; k < source.in; ++k) {
+      const float size = std::abs(row[k]);
+      factors[k] = std::isfinite(size) ? std::max(factors[k], size) : factors[k];
+    }
+  }
+  for (int64_t k = 0; k < source.in; ++k) {
+    factors[k] = std::sqrt(factors[k] / std::max(activation_scales[k], 1e-5f));
+  }
 }
 
-// activation_scales: (in,), used for int8, or null.
+// The weights are packed after construction: call find_factors, then pack for all panels.
 class DenseLayer {
  public:
-  DenseLayer(const float* weight, const float* bias, int64_t out, int64_t in, Precision precision,
-             const float* activation_scales)
-      : panels_(pad_columns(out) * word_count(precision, in)), bias_(pad_columns(out)),
-        scales_(pad_columns(out)), column_sums_(pad_columns(out)) {
+  // activation_scales: (in,), used for int8, or null.
+  DenseLayer(const Source& source, Precision precision, const float* activation_scales)
+      : source_(source), activation_scales_(activation_scales),
+        panels_(pad_columns(source.out) * word_count(precision, source.in)),
+        bias_(pad_columns(source.out)), scales_(pad_columns(source.out)),
+        column_sums_(pad_columns(source.out)),
+        factors_(precision == Precision::kInt8 ? source.in : 0, 1.0f) {
     dense_.precision = precision;
-    dense_.in = in;
-    dense_.out = out;
-    dense_.words = word_count(precision, in);
+    dense_.in = source.in;
+    dense_.out = source.out;
+    dense_.words = word_count(precision, source.in);
     dense_.panels = panels_.get();
     dense_.bias = bias_.get();
     dense_.scales = scales_.get();
     dense_.column_sums = column_sums_.data();
-    std::copy_n(bias, out, bias_.get());
-    std::fill(bias_.get() + out, bias_.get() + pad_columns(out), 0.0f);
-    std::vector<float> smoothed;
-    if (precision == Precision::kInt8) {
-      factors_ = smoothing_factors(weight, out, in, activation_scales);
-      dense_.factors = factors_.data();
-      smoothed.resize(out * in);
-      for (int64_t j = 0; j < out; ++j) {
-        for (int64_t k = 0; k < in; ++k) {
-          smoothed[j * in + k] = weight[j * in + k] / factors_[k];
-        }
-      }
-      weight = smoothed.data();
+    dense_.factors = factors_.data();
+    std::fill_n(bias_.get(), pad_columns(source.out), 0.0f);
+    for (int64_t j = 0; j < source.out; ++j) {
+      bias_.get()[j] = source.bias(j);
     }
-    backend().pack(precision, weight, out, in, panels_.get(), scales_.get(), column_sums_.data());
   }
   const Dense& get() const { return dense_; }
+  int64_t panel_count() const { return pad_columns(dense_.out) / backend().columns; }
+
+  void find_factors() {
+    if (dense_.precision == Precision::kInt8) {
+      smoothing_factors(source_, activation_scales_, factors_);
+    }
+  }
+
+  // Pack one panel. scratch: of the floats that `scratch_size` tells.
+  void pack(int64_t panel, float* scratch) {
+    const int64_t columns = backend().columns, in = dense_.in, first = panel * columns;
+    const int64_t count = std::min(columns, dense_.out - first);
+    const bool is_int8 = dense_.precision == Precision::kInt8;
+    const float* rows = source_.row(first);
+    if (is_int8 || source_.D) {
+      for (int64_t j = 0; j < count; ++j) {
+        const float* row = source_.row(first + j);
+        for (int64_t k = 0; k < in; ++k) {
+          scratch[j * in + k] = is_int8 ? row[k] / factors_[k] : row[k];
+        }
+      }
+      rows = scratch;
+    }
+    float* target = panels_.get() + first * dense_.words;
+    if (is_int8) {
+      backend().pack(dense_.precision, rows, count, in, target, scales_.get() + first,
+                     column_sums_.data() + first);
+    } else {
+      backend().lay_out(dense_.precision, rows, 1, in, in, count, 0, 1, target);
+    }
+  }
+  int64_t scratch_size() const { return backend().columns * dense_.in; }
 
  private:
+  Source source_;
+  const float* activation_scales_;
   FloatBuffer panels_, bias_, scales_;
   std::vector<int32_t> column_sums_;
   std::vector<float> factors_;
   Dense dense_;
 };
+
+// Pack the weights of layers, which several threads share out panel by panel.
+inline void pack_layers(const std::vector<DenseLayer*>& layers, int threads) {
+  int64_t each = 0;
+  for (const DenseLayer* layer : layers) {
+    each = std::max(each, layer->scratch_size());
+  }
+  const FloatBuffer scratch(each * threads);
+  std::atomic<size_t> next_layer{0};
+  std::vector<std::atomic<int64_t>> next_panel(layers.size());
+  for (auto& panel : next_panel) {
+    panel = 0;
+  }
+  run_parallel(threads, [&](const ThreadGroup& group) {
+    for (size_t i; (i = next_layer++) < layers.size();) {
+      layers[i]->find_factors();
+    }
+    group.barrier();
+    for (size_t i = 0; i < layers.size(); ++i) {
+      for (int64_t panel; (panel = next_panel[i]++) < layers[i]->panel_count();) {
+        layers[i]->pack(panel, scratch.get() + group.rank * each);
+      }
+    }
+  });
+}
 
 }  // namespace
 

@@ -140,15 +140,16 @@ void encode_as_group(const Encoder& e, const Batch& b, int threads) {
 extern "C" {
 
 // Make an encoder; null if there is no memory. The caller checks all arguments.
-// sizes: units, hidden_size, heads, layers, activation, activation of the pooler; then for each
-// layer the precisions of query_key_value, output, expand and contract.
+// sizes: units, hidden_size, heads, layers, activation, activation of the pooler; the floats from
+// head to head in the weights of query, key and value, and in their biases; then for each layer the
+// precisions of query_key_value, output, expand and contract.
 // arrays: word embeddings, type embeddings or null, position embeddings, gamma, beta; for each
-// layer weight and bias of query_key_value and output, gamma, beta, weight and bias of expand and
+// layer weight and bias of query, key, value and output, gamma, beta, weight and bias of expand and
 // contract, gamma, beta; weight and bias of the pooler, or two nulls. The embeddings and all gamma
 // and beta are not copied.
 // activation_scales: null, or those of query_key_value, output, expand and contract of each layer.
 void* gluon_bert_encoder(const int64_t* sizes, float eps, const float* const* arrays,
-                         const float* const* activation_scales) try {
+                         const float* const* activation_scales, int threads) try {
   auto e = std::make_unique<Encoder>();
   e->units = sizes[0];
   e->hidden_size = sizes[1];
@@ -161,19 +162,31 @@ void* gluon_bert_encoder(const int64_t* sizes, float eps, const float* const* ar
   e->norm = {arrays[3], arrays[4], sizes[0], eps};
   const float* const* a = arrays + 5;
   const int64_t C = e->units, hidden_size = e->hidden_size;
-  for (int64_t i = 0; i < sizes[3]; ++i, a += 12) {
-    const int64_t* p = sizes + 6 + 4 * i;
-    const auto dense = [&](int number, int at, int64_t out, int64_t in) {
-      return DenseLayer(a[at], a[at + 1], out, in, static_cast<Precision>(p[number]),
+  for (int64_t i = 0; i < sizes[3]; ++i, a += 16) {
+    const auto dense = [&](int number, const Source& source) {
+      return DenseLayer(source, static_cast<Precision>(sizes[8 + 4 * i + number]),
                         activation_scales ? activation_scales[4 * i + number] : nullptr);
     };
-    e->layers.push_back({dense(0, 0, 3 * C, C), dense(1, 2, C, C), {a[4], a[5], C, eps},
-                         dense(2, 6, hidden_size, C), dense(3, 8, C, hidden_size),
-                         {a[10], a[11], C, eps}});
+    const auto matrix = [&](int at, int64_t out, int64_t in) {
+      return Source{{a[at]}, {a[at + 1]}, out, in};
+    };
+    const Source query_key_value = {{a[0], a[2], a[4]}, {a[1], a[3], a[5]}, 3 * C, C,
+                                    C / e->heads, sizes[6], sizes[7]};
+    e->layers.push_back({dense(0, query_key_value), dense(1, matrix(6, C, C)),
+                         {a[8], a[9], C, eps}, dense(2, matrix(10, hidden_size, C)),
+                         dense(3, matrix(12, C, hidden_size)), {a[14], a[15], C, eps}});
+  }
+  std::vector<DenseLayer*> layers;
+  for (EncoderLayer& layer : e->layers) {
+    layers.insert(layers.end(),
+                  {&layer.query_key_value, &layer.output, &layer.expand, &layer.contract});
   }
   if (a[0]) {
-    e->pooler = std::make_unique<DenseLayer>(a[0], a[1], C, C, Precision::kFloat32, nullptr);
+    e->pooler = std::make_unique<DenseLayer>(Source{{a[0]}, {a[1]}, C, C}, Precision::kFloat32,
+                                             nullptr);
+    layers.push_back(e->pooler.get());
   }
+  pack_layers(layers, threads);
   return e.release();
 } catch (const std::bad_alloc&) {
   return nullptr;
@@ -183,8 +196,10 @@ void* gluon_bert_encoder(const int64_t* sizes, float eps, const float* const* ar
 // the inputs (in,) or null.
 void* gluon_bert_dense(const float* weight, const float* bias, int64_t out, int64_t in,
                        int64_t precision, const float* activation_scales) try {
-  return new DenseLayer(weight, bias, out, in, static_cast<Precision>(precision),
-                        activation_scales);
+  auto layer = std::make_unique<DenseLayer>(Source{{weight}, {bias}, out, in},
+                                            static_cast<Precision>(precision), activation_scales);
+  pack_layers({layer.get()}, 1);
+  return layer.release();
 } catch (const std::bad_alloc&) {
   return nullptr;
 }

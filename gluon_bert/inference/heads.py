@@ -1,0 +1,153 @@
+"""Heads on the native kernels: from the encodings of a batch to the network's outputs.
+
+M tokens of N sequences in all, C units, K scores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Optional
+
+import numpy as np
+
+from ..checkpoint.encoder_arrays import float32
+from ..config import BertConfig
+from ..kernels.dense import NativeDense
+from ..kernels.packing import Packed
+from ..modeling.kinds import KINDS
+from ..modeling.outputs import BertOutput, pretraining_output
+
+Positions = Sequence[Sequence[int]]
+
+
+class EncoderHead:
+    """No head: the encodings, with the pooled vectors where there are any."""
+
+    def __init__(self, use_pooler: bool) -> None:
+        self.reads = True, use_pooler
+        """Whether it needs the encodings of the tokens, and the pooled vectors."""
+
+    def __call__(
+        self, packed: Packed, rows: Any, pooled: Any, positions: Optional[Positions]
+    ) -> Any:
+        """Compute the outputs of a batch.
+
+        Parameters
+        ----------
+        packed : Packed
+        rows : numpy.ndarray, shape (M, C), or None
+        pooled : numpy.ndarray, shape (N, C), or None
+        positions : sequence of sequence of int, optional
+            Where words are masked in each sequence.
+        """
+        encodings = packed.split(rows)
+        return encodings if pooled is None else BertOutput(encodings, pooled)
+
+
+class DenseHead:
+    """One dense layer on the pooled vectors, or on the encoding of each token."""
+
+    def __init__(self, layer: Dense, reads_pooled: bool) -> None:
+        self.reads = not reads_pooled, reads_pooled
+        self.layer = layer
+
+    def __call__(
+        self, packed: Packed, rows: Any, pooled: Any, positions: Optional[Positions]
+    ) -> Any:
+        return self.layer(pooled) if rows is None else packed.split(self.layer(rows))
+
+
+class PretrainingHeads:
+    """The heads of pre-training, both or one of them."""
+
+    def __init__(
+        self,
+        use_pooler: bool,
+        next_sentence: Optional[Dense],
+        masked_lm: Optional[MaskedLanguageModel],
+    ) -> None:
+        self.reads = True, use_pooler
+        self.next_sentence, self.masked_lm = next_sentence, masked_lm
+        self.output_type = pretraining_output(
+            use_pooler, next_sentence is not None, masked_lm is not None
+        )
+
+    def __call__(
+        self, packed: Packed, rows: Any, pooled: Any, positions: Optional[Positions]
+    ) -> Any:
+        parts: list = [packed.split(rows)] + ([] if pooled is None else [pooled])
+        if self.next_sentence is not None:
+            parts.append(self.next_sentence(pooled))  # (N, 2)
+        if self.masked_lm is not None and positions is not None:
+            indices = np.concatenate(
+                [np.asarray(row, int) + start for row, start in zip(positions, packed.starts)]
+            )
+            ends = np.cumsum([len(row) for row in positions])
+            parts.append(np.split(self.masked_lm(rows[indices]), ends[:-1]))
+        return self.output_type(*parts)
+
+
+class Dense:
+    """A dense layer with its number of threads: (rows, in) -> (rows, out).
+
+    The scores of a row do not depend on the rows beside it.
+    """
+
+    def __init__(
+        self, arrays: Any, name: str, num_threads: int, activation: Optional[str] = None
+    ) -> None:
+        self._layer = NativeDense(arrays[f'{name}.weight'], arrays[f'{name}.bias'])
+        self._arguments = num_threads, activation
+
+    def __call__(self, rows: Any) -> np.ndarray:
+        return self._layer(rows, *self._arguments)
+
+
+class MaskedLanguageModel:
+    """Scores of all words (Devlin et al., 2019, section 3.1, task 1): (rows, C) -> (rows, V)."""
+
+    def __init__(
+        self, arrays: Any, words: np.ndarray, config: BertConfig, num_threads: int
+    ) -> None:
+        self._dense = Dense(arrays, 'decoder.0', num_threads, config.activation)
+        self._gamma, self._beta, self._bias = (
+            float32(arrays[f'decoder.{name}']) for name in ('2.gamma', '2.beta', '3.bias')
+        )
+        self._words, self._eps = words, np.float32(config.layer_norm_eps)
+
+    def __call__(self, rows: np.ndarray) -> np.ndarray:
+        hidden = self._dense(rows)
+        hidden -= hidden.mean(axis=1, keepdims=True)
+        hidden /= np.sqrt(np.square(hidden).mean(axis=1, keepdims=True) + self._eps)
+        return (hidden * self._gamma + self._beta) @ self._words.T + self._bias
+
+
+def make_head(network: Any, words: np.ndarray, use_pooler: bool, num_threads: int) -> Any:
+    """Make the head of a network.
+
+    Parameters
+    ----------
+    network : TrainedNetwork, BertModel or BertHead
+    words : numpy.ndarray, shape (V, C)
+        The embeddings of all words.
+    use_pooler : bool
+        Whether the encoder gives pooled vectors.
+    num_threads : int
+
+    Returns
+    -------
+    EncoderHead, DenseHead or PretrainingHeads
+    """
+    kind = KINDS[network.kind]
+    if not kind.heads:
+        return EncoderHead(use_pooler)
+    arrays = network.head_arrays()
+    if kind.dense:
+        return DenseHead(Dense(arrays, kind.dense, num_threads), kind.reads == 'pooled')
+    return PretrainingHeads(
+        use_pooler,
+        Dense(arrays, 'classifier', num_threads) if 'classifier.weight' in arrays else None,
+        MaskedLanguageModel(arrays, words, network.config, num_threads)
+        if 'decoder.0.weight' in arrays
+        else None,
+    )
