@@ -1,8 +1,11 @@
-"""Checks of what goes with a network: its tokenizer, lengths and layers."""
+"""Checks of what goes with a network: its tokenizer, lengths, layers and inputs."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Optional
+
+from ..data.features import Features
 
 
 def inner_bert(network: Any) -> Any:
@@ -44,3 +47,27 @@ def layer_number(bert: Any, layer: int) -> int:
             f'{num_layers - 1}, or {-num_layers} to -1 counted from the last'
         )
     return layer % num_layers
+
+
+def check_positions(features: Sequence[Features], positions: Any) -> None:
+    """Raise ValueError unless there are positions within each sequence."""
+    if positions is None or len(positions) != len(features):
+        raise ValueError(
+            'positions of the masked words are needed: a list for each sequence, which may be empty'
+        )
+    for feature, row in zip(features, positions):
+        if not all(0 <= position < feature.valid_length for position in row):
+            raise ValueError(
+                f'positions {list(row)} are not all in a sequence of {feature.valid_length} tokens'
+            )
+
+
+def check_features(features: Any) -> None:
+    """Raise TypeError for a text, or a list that begins with no Features."""
+    first = features[0] if isinstance(features, (list, tuple)) and features else None
+    wrong = features if isinstance(features, (str, bytes, dict)) else first
+    if wrong is not None and not hasattr(wrong, 'valid_length'):
+        raise TypeError(
+            f'features must be a list of Features, got {type(wrong).__name__}; make them of texts '
+            f'with gluon_bert.data.SentenceTransform'
+        )

@@ -16,7 +16,7 @@ from ..data.features import Features
 from ..data.streams import heap_trimmer
 from ..kernels import encoder
 from .backends import NativeBackend
-from .checks import inner_bert
+from .checks import check_features, check_positions, inner_bert
 from .heads import Positions
 from .pooling import Pooling, parse_pooling
 from .precision_file import LowPrecision
@@ -152,7 +152,7 @@ TrainedNetwork, str or Path
 
     @property
     def trained(self) -> Any:
-        """What it runs: a :class:`.TrainedNetwork` or a BertBlock."""
+        """The network that it runs: a :class:`.TrainedNetwork` or a BertBlock."""
         return self._network
 
     def __reduce__(self):
@@ -210,13 +210,13 @@ TrainedNetwork, str or Path
         ValueError
             If an input is out of range.
         """
-        _check_features(features)
+        check_features(features)
         if not len(features):
             raise ValueError('features must hold one sequence or more, got none')
         if not self._needs_positions and positions is not None:
             raise ValueError('positions are for a network with a decoder of masked words')
         if self._needs_positions:
-            _check_positions(features, positions)
+            check_positions(features, positions)
         return next(self._backend.outputs([features], None, positions))
 
     def batches(
@@ -255,7 +255,7 @@ TrainedNetwork, str or Path
             If an argument or an input is out of range.
         """
         _check_positive(batch_size=batch_size)
-        _check_features(features)
+        check_features(features)
         way = parse_pooling(pooling)
         self._check_pooling(way)
         lengths = np.array([feature.valid_length for feature in features], 'int64')
@@ -291,7 +291,7 @@ TrainedNetwork, str or Path
             As for :meth:`batches`.
         """
         _check_positive(batch_size=batch_size, look_ahead=look_ahead)
-        _check_features(features)
+        check_features(features)
         trim = heap_trimmer()
         for block in self._blocks(features, batch_size * look_ahead):
             yield from self._in_order(block, batch_size)
@@ -300,7 +300,7 @@ TrainedNetwork, str or Path
     def _blocks(self, features, size):
         block, room = [], _BLOCK_BYTES // (4 * self.config.units)
         for feature in features:
-            _check_features([feature])
+            check_features([feature])
             block.append(feature)
             room -= feature.valid_length
             if len(block) == size or room <= 0:
@@ -346,29 +346,6 @@ def default_threads() -> int:
     """Return the number of threads: OMP_NUM_THREADS, else the cores that the process may use."""
     given = os.environ.get('OMP_NUM_THREADS', '')
     return int(given) if given.isdecimal() and int(given) else physical_cores()
-
-
-def _check_positions(features, positions):
-    if positions is None or len(positions) != len(features):
-        raise ValueError(
-            'positions of the masked words are needed: a list for each sequence, which may be empty'
-        )
-    for feature, row in zip(features, positions):
-        if not all(0 <= position < feature.valid_length for position in row):
-            raise ValueError(
-                f'positions {list(row)} are not all in a sequence of {feature.valid_length} tokens'
-            )
-
-
-def _check_features(features):
-    """Raise TypeError for a text, or a list that begins with no Features."""
-    first = features[0] if isinstance(features, (list, tuple)) and features else None
-    wrong = features if isinstance(features, (str, bytes, dict)) else first
-    if wrong is not None and not hasattr(wrong, 'valid_length'):
-        raise TypeError(
-            f'features must be a list of Features, got {type(wrong).__name__}; make them of texts '
-            f'with gluon_bert.data.SentenceTransform'
-        )
 
 
 def _check_positive(**arguments):

@@ -1,4 +1,4 @@
-"""What networks return."""
+"""Outputs of networks."""
 
 from __future__ import annotations
 

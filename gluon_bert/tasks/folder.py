@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from ..checkpoint import Checkpoint, read_checkpoint
-from ..checkpoint.arrays import shape_of
 from ..checkpoint.schema import check_vocab_size
 from ..checkpoint.task_file import (
     TASK_FILE,
@@ -28,6 +27,7 @@ from ..data import get_scheme, read_tokenizer
 from ..inference.checks import bert_of
 from ..inference.precision_file import forget_precision
 from ..inference.trained import TrainedNetwork
+from .head import check_head
 from .registry import TaskSpec, get_spec
 from .settings import check_settings, tag_transitions
 
@@ -326,7 +326,7 @@ def build_task(
         If the checkpoint has no head for the settings, or the tokenizer is another network's.
     """
     try:
-        _check_head(checkpoint, spec, settings)
+        check_head(checkpoint, spec, settings)
         network: Any
         if gluon:
             network = make_network(spec.name, checkpoint.config, settings)
@@ -339,25 +339,6 @@ def build_task(
         network.load_checkpoint(checkpoint, ctx=ctx)
         network.hybridize(static_alloc=True)
     return TaskModel(spec.name, network, tokenizer, settings)
-
-
-def _check_head(checkpoint, spec, settings):
-    arrays = checkpoint.arrays
-    weight, rows = spec.head.weight, spec.size(settings)
-    shape = (rows, checkpoint.config.units)
-    if weight not in arrays or shape_of(arrays, weight) != shape:
-        present = (
-            f'{weight} of shape {shape_of(arrays, weight)}' if weight in arrays else f'no {weight}'
-        )
-        raise ValueError(
-            f'has {present}; for {spec.name} of {TASK_FILE}, {weight} of shape {shape} is needed'
-        )
-    transitions = 'crf.transitions'
-    if not settings.get('crf'):
-        if transitions in arrays:
-            raise ValueError(f'has {transitions}, but {TASK_FILE} says that there is no CRF')
-    elif transitions not in arrays or shape_of(arrays, transitions) != (rows, rows):
-        raise ValueError(f'has no {transitions} of shape {(rows, rows)}')
 
 
 def _check(spec, settings, path):
