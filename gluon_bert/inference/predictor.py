@@ -152,7 +152,7 @@ TrainedNetwork, str or Path
 
     @property
     def trained(self) -> Any:
-        """The network that it runs: a :class:`.TrainedNetwork` or a BertBlock."""
+        """The network that runs, a :class:`.TrainedNetwork` or a BertBlock."""
         return self._network
 
     def __reduce__(self):

@@ -66,7 +66,7 @@ class TrainedNetwork:
         return True
 
     def encoder_arrays(self) -> EncoderArrays:
-        """Read the arrays of the encoder, see :func:`.encoder_arrays`."""
+        """Read the arrays of the encoder, without a copy of those in float32."""
         try:
             return encoder_arrays(self.checkpoint.arrays, self.config, self.use_pooler)
         except ValueError as error:

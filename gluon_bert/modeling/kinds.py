@@ -26,7 +26,6 @@ class Kind(NamedTuple):
     dense: str = ''
 
 
-# Named by the head of a checkpoint, but for the encoder alone and pre-training.
 KINDS: Mapping[str, Kind] = {
     'encoder': Kind(()),
     'pretraining': Kind(('masked_lm', 'next_sentence')),
@@ -34,6 +33,7 @@ KINDS: Mapping[str, Kind] = {
     'span': Kind(('span',), 'sequence', 'span_classifier'),
     'tagger': Kind(('tagger',), 'sequence', 'tag_classifier'),
 }
+"""Kind -> its row; named by the head of a checkpoint, but for the encoder and pre-training."""
 _ALIASES = {'questions': 'span'}  # of 0.1
 
 
