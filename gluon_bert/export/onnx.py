@@ -14,7 +14,8 @@ from ..checkpoint.schema import Checkpoint
 from ..checkpoint.sentence import Normalize
 from .beside import without_crf, write_settings
 from .heads import NO_HEAD, choose_head
-from .onnx_graph import OPSETS, Graph, add_encoder, add_masked_lm, add_pooler, inputs_of
+from .onnx_encoder import add_encoder, add_masked_lm, add_pooler, inputs_of
+from .onnx_graph import OPSETS, Graph
 from .packages import import_package
 
 logger = logging.getLogger(__name__)
