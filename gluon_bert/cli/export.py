@@ -8,7 +8,7 @@ to settings.json beside it.
 
 examples:
   gluon-bert export output/sample --to onnx sample_onnx
-  gluon-bert export bert_6_384_12/all_minilm_l6_v2 --to onnx vectors --pooling mean
+  gluon-bert export bert_6_384_12/all_minilm_l6_v2 --to onnx vectors
   gluon-bert export output/sample --to symbol sample_symbol --probabilities
 """
 
@@ -40,13 +40,17 @@ def add_arguments(parser: ArgumentParser) -> None:
     onnx.add_argument(
         '--dtype', choices=('float32', 'float16'), help='of the stored weights (default: float32)'
     )
-    onnx.add_argument('--pooling', choices=('mean', 'cls'), help='also give a vector for each text')
+    onnx.add_argument(
+        '--pooling',
+        help='also give a vector for each text: mean, cls, max, cls+mean, ... (a sentence model '
+        'gives its own)',
+    )
     onnx.add_argument(
         '--no_normalize',
         dest='normalize',
         action='store_false',
         default=None,
-        help='do not scale these vectors to length 1',
+        help='do not scale vectors of texts to length 1',
     )
     ctranslate2 = parser.add_argument_group('ctranslate2')
     ctranslate2.add_argument(

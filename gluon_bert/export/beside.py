@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, Dict
 
 from ..checkpoint.arrays import with_names
+from ..checkpoint.huggingface.folder import describe_huggingface
+from ..checkpoint.huggingface.sentence_files import write_sentence_files
 from ..checkpoint.schema import Checkpoint
 
 SETTINGS_FILE = 'settings.json'
@@ -18,6 +20,29 @@ def without_crf(checkpoint: Checkpoint) -> Checkpoint:
     """Leave out the transitions of a CRF, for which the formats have no place."""
     kept = {name: name for name in checkpoint.arrays if name not in _CRF}
     return replace(checkpoint, arrays=with_names(checkpoint.arrays, kept))
+
+
+def write_description(checkpoint: Checkpoint, folder: Path) -> None:
+    """Write what describes a graph: config.json, the files of the tokenizer, the settings.
+
+    For a sentence model the files of sentence-transformers, too.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+    folder : Path
+
+    Raises
+    ------
+    ValueError
+        If transformers has no such network.
+    """
+    sentence = checkpoint.sentence
+    longest = (sentence and sentence.max_length) or checkpoint.max_tokens
+    describe_huggingface(replace(without_crf(checkpoint), max_tokens=longest), folder)
+    write_settings(checkpoint, folder)
+    if sentence is not None:
+        write_sentence_files(sentence, folder, checkpoint.config.units)
 
 
 def write_settings(checkpoint: Checkpoint, folder: Path) -> None:

@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import logging
+from collections import ChainMap
 from typing import Any, Callable, Mapping, Optional
 
 import numpy as np
 
 from .._internal.files import new_folder
 from .._internal.types import PathLike
-from ..checkpoint.huggingface.folder import describe_huggingface
 from ..checkpoint.schema import Checkpoint
-from ..checkpoint.sentence import Normalize
-from .beside import without_crf, write_settings
+from .beside import write_description
 from .heads import NO_HEAD, choose_head
 from .onnx_encoder import add_encoder, add_masked_lm, add_pooler, inputs_of
 from .onnx_graph import OPSETS, Graph
+from .onnx_sentence import Vectors, choose_vectors
 from .packages import import_package
-
-logger = logging.getLogger(__name__)
 
 MODEL_FILE = 'model.onnx'
 DTYPES = ('float32', 'float16')
-POOLINGS = ('mean', 'cls')
 
 _BATCH, _TOKENS = 'batch_size', 'sequence_length'  # the names of optimum's dynamic axes
-_TINY = 1e-12
 _LARGEST = 2**31 - 2**24  # bytes of a protobuf message, some left for the graph
 
 
@@ -80,7 +75,7 @@ def build_onnx(
     opset: int = 14,
     dtype: str = 'float32',
     pooling: Optional[str] = None,
-    normalize: bool = True,
+    normalize: Optional[bool] = None,
 ) -> Any:
     """Build the ONNX model of a network.
 
@@ -101,9 +96,11 @@ def build_onnx(
         Of the stored weights: 'float32', or 'float16' for a file of half the size. The model
         computes in float32.
     pooling : str, optional
-        'mean' or 'cls': also give ``sentence_embedding``, a vector for each text.
-    normalize : bool
-        Scale these vectors to length 1.
+        Way of pooling of an encoder that is no sentence model, as for :class:`.SentenceEncoder`:
+        also give ``sentence_embedding``, a vector for each text. A sentence model gives its own.
+    normalize : bool, optional
+        Scale these vectors to length 1. By default True, but for a sentence model that compares
+        vectors by another similarity than the cosine as its modules do.
 
     Returns
     -------
@@ -123,16 +120,15 @@ def build_onnx(
         raise ValueError(f'opset={opset!r}: expected {OPSETS[0]} to {OPSETS[1]}')
     if dtype not in DTYPES:
         raise ValueError(f'dtype={dtype!r}: expected one of {DTYPES}')
-    if pooling is not None and pooling not in POOLINGS:
-        raise ValueError(f'pooling={pooling!r}: expected one of {POOLINGS}')
-    if pooling and head != NO_HEAD:
-        raise ValueError(f'pooling={pooling!r}: sentence vectors need head="none", got {head!r}')
-    _check_sentence(checkpoint, pooling)
-    graph = Graph(checkpoint.arrays, opset, dtype)
+    vectors = _choose_vectors(checkpoint, head, pooling, normalize)
+    arrays: Any = checkpoint.arrays
+    if vectors:
+        arrays = ChainMap(vectors.arrays(), arrays)
+    graph = Graph(arrays, opset, dtype)
     sequence = add_encoder(graph, checkpoint.config)
     _ADDED[head](graph, checkpoint, sequence)
-    if pooling:
-        _add_sentence_vectors(graph, checkpoint.config.units, sequence, pooling, normalize)
+    if vectors:
+        vectors.add(graph, checkpoint, sequence)
     return _finish(onnx, graph, inputs_of(checkpoint.config), opset)
 
 
@@ -161,8 +157,7 @@ def write_onnx(checkpoint: Checkpoint, folder: PathLike, **options: Any) -> None
     onnx = import_package('onnx', 'ONNX files')
     model = build_onnx(checkpoint, **options)
     with new_folder(folder) as whole:
-        describe_huggingface(without_crf(checkpoint), whole)
-        write_settings(checkpoint, whole)
+        write_description(checkpoint, whole)
         (whole / 'onnx').mkdir()
         size = sum(len(weight.raw_data) for weight in model.graph.initializer)
         onnx.save_model(
@@ -173,37 +168,14 @@ def write_onnx(checkpoint: Checkpoint, folder: PathLike, **options: Any) -> None
         )
 
 
-def _check_sentence(checkpoint, pooling):
-    """Refuse vectors other than those of a sentence model; say that a graph has none of them."""
-    settings = checkpoint.sentence
-    if settings is None:
-        return
-    others = [type(one).__name__ for one in settings.modules if not isinstance(one, Normalize)]
-    made_by = ' and '.join(['+'.join(settings.modes), *others])
-    if pooling is None:
-        logger.warning('the graph has no sentence vectors, which this model makes by %s', made_by)
-    elif others or settings.modes != (pooling,):
-        raise ValueError(
-            f'pooling={pooling!r}: this model makes its vectors by {made_by}; the graph can only '
-            f'pool by {" or ".join(POOLINGS)}'
-        )
-
-
-def _add_sentence_vectors(graph, units, sequence, pooling, normalize):
-    """Reimers and Gurevych (2019), section 3: (N, C)."""
-    axis = graph.constant([1], np.int64)
-    if pooling == 'cls':
-        vectors = graph.op('Gather', sequence, graph.constant(0, np.int64), axis=1)
-    else:
-        valid = graph.op('Cast', 'attention_mask', to=1)  # float32
-        valid = graph.op('Unsqueeze', valid, graph.constant([2], np.int64))  # (N, T, 1)
-        total = graph.reduce('ReduceSum', graph.op('Mul', sequence, valid), 1)
-        count = graph.op('Max', graph.reduce('ReduceSum', valid, 1), graph.constant(_TINY))
-        vectors = graph.op('Squeeze', graph.op('Div', total, count), axis)
-    if normalize:
-        length = graph.op('Sqrt', graph.reduce('ReduceSum', graph.op('Mul', vectors, vectors), 1))
-        vectors = graph.op('Div', vectors, graph.op('Max', length, graph.constant(_TINY)))
-    graph.give('sentence_embedding', vectors, [_BATCH, units])
+def _choose_vectors(checkpoint, head, pooling, normalize) -> Optional[Vectors]:
+    """The sentence vectors of a graph, which only one without a head has."""
+    if head == NO_HEAD:
+        return choose_vectors(checkpoint, pooling, normalize)
+    if pooling is not None or normalize is not None:
+        name = 'normalize' if pooling is None else f'pooling={pooling!r}'
+        raise ValueError(f"{name}: sentence vectors need head='none', got {head!r}")
+    return None
 
 
 def _finish(onnx, graph, inputs, opset):

@@ -54,20 +54,21 @@ def _embeddings(graph, config):
     if config.num_token_types:
         table = graph.weight('token_type_embed.0.weight')
         hidden = graph.op('Add', hidden, graph.op('Gather', table, 'token_type_ids'))
-    hidden = graph.norm(hidden, 'encoder.layer_norm', config.layer_norm_eps)  # (N, T, E)
+    hidden = _norm(graph, config, hidden, 'encoder.layer_norm')  # (N, T, E)
     return graph.dense(hidden, 'embed_project') if config.embedding_units else hidden
+
+
+def _norm(graph, config, x, name):
+    gamma, beta = graph.weight(f'{name}.gamma'), graph.weight(f'{name}.beta')
+    return graph.norm(x, gamma, beta, config.layer_norm_eps)
 
 
 def _layer(graph, config, cell, hidden, mask):
     attended = graph.dense(_attention(graph, config, cell, hidden, mask), f'{cell}proj')
-    hidden = graph.norm(
-        graph.op('Add', hidden, attended), f'{cell}layer_norm', config.layer_norm_eps
-    )
+    hidden = _norm(graph, config, graph.op('Add', hidden, attended), f'{cell}layer_norm')
     inner = graph.activation(graph.dense(hidden, f'{cell}ffn.ffn_1'), config.activation)
     transformed = graph.dense(inner, f'{cell}ffn.ffn_2')
-    return graph.norm(
-        graph.op('Add', hidden, transformed), f'{cell}ffn.layer_norm', config.layer_norm_eps
-    )
+    return _norm(graph, config, graph.op('Add', hidden, transformed), f'{cell}ffn.layer_norm')
 
 
 def _attention(graph, config, cell, hidden, mask):
@@ -96,6 +97,6 @@ def add_pooler(graph: Graph, config: BertConfig, sequence: str) -> str:
 def add_masked_lm(graph: Graph, config: BertConfig, sequence: str) -> str:
     """Add the scores of all words at all tokens, (N, T, V)."""
     hidden = graph.activation(graph.dense(sequence, 'decoder.0'), config.activation)
-    hidden = graph.norm(hidden, 'decoder.2', config.layer_norm_eps)
+    hidden = _norm(graph, config, hidden, 'decoder.2')
     scores = graph.op('MatMul', hidden, graph.weight('word_embed.0.weight', transposed=True))
     return graph.op('Add', scores, graph.weight('decoder.3.bias'))

@@ -10,8 +10,8 @@ import numpy as np
 OPSETS = (13, 21)
 """The oldest and the newest version of the operators that a graph can be written in."""
 
-FLOAT = 1
-"""The code of float32 in ONNX's ``TensorProto``."""
+# Codes of ONNX's ``TensorProto``.
+FLOAT, INT64 = 1, 7
 
 
 class Graph:
@@ -84,9 +84,8 @@ class Graph:
         product = self.op('MatMul', x, self.weight(f'{name}.weight', transposed=True))
         return self.op('Add', product, self.weight(f'{name}.bias'))
 
-    def norm(self, x: str, name: str, epsilon: float) -> str:
+    def norm(self, x: str, gamma: str, beta: str, epsilon: float) -> str:
         """Layer normalisation over the last axis (Ba et al., 2016)."""
-        gamma, beta = self.weight(f'{name}.gamma'), self.weight(f'{name}.beta')
         if self._opset >= 17:
             return self.op('LayerNormalization', x, gamma, beta, axis=-1, epsilon=epsilon)
         centred = self.op('Sub', x, self.reduce('ReduceMean', x, -1))
@@ -102,7 +101,7 @@ class Graph:
         return self.op(kind, x, axes=[axis], keepdims=1)
 
     def activation(self, x: str, name: str) -> str:
-        """An activation of the configuration."""
+        """An activation of the configuration, or of a sentence model's dense layer."""
         return _ACTIVATIONS[name](self, x)
 
     def gelu(self, x: str) -> str:
@@ -126,4 +125,6 @@ _ACTIVATIONS = {
     'gelu_tanh': Graph.gelu_tanh,
     'relu': lambda graph, x: graph.op('Relu', x),
     'tanh': lambda graph, x: graph.op('Tanh', x),
+    'sigmoid': lambda graph, x: graph.op('Sigmoid', x),
+    'identity': lambda graph, x: x,
 }

@@ -8,13 +8,13 @@ from typing import Any
 
 from .._internal.files import new_folder
 from .._internal.types import PathLike
-from ..checkpoint.huggingface.folder import describe_huggingface
 from ..checkpoint.schema import Checkpoint
-from .beside import without_crf, write_settings
-from .onnx import DTYPES, write_onnx
+from .beside import write_description
+from .onnx import write_onnx
 from .packages import import_package
 
 MODEL_FILE = 'openvino_model.xml'
+DTYPES = ('float32', 'float16')
 
 
 def write_openvino(
@@ -55,5 +55,4 @@ def write_openvino(
             model = openvino.convert_model(str(graph))
             openvino.save_model(model, str(whole / MODEL_FILE), compress_to_fp16=dtype == 'float16')
             del model  # it may hold the file of the weights
-        describe_huggingface(without_crf(checkpoint), whole)
-        write_settings(checkpoint, whole)
+        write_description(checkpoint, whole)

@@ -38,6 +38,11 @@ def initialized(network):
     return network
 
 
+def head_of(name, bert):
+    """A network of a head, all its parameters random."""
+    return initialized(HEADS[name](bert))
+
+
 def checkpoint_of(network, **fields):
     return Checkpoint(network.checkpoint_arrays(), network.config, **fields)
 
@@ -63,3 +68,16 @@ def graph_inputs(batch):
         'token_type_ids': batch.token_types,
     }
     return {name: array.astype('int64') for name, array in given.items()}
+
+
+def run_onnx(model, batch):
+    """Run an ONNX model, or the file of one: name of the output -> array."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    source = model.SerializeToString() if hasattr(model, 'graph') else str(model)
+    session = onnxruntime.InferenceSession(source, options)
+    given = graph_inputs(batch)
+    outputs = session.run(None, {put.name: given[put.name] for put in session.get_inputs()})
+    return dict(zip((put.name for put in session.get_outputs()), outputs))
