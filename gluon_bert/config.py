@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import reprlib
 from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Optional
@@ -201,6 +200,8 @@ def _check_version(version):
 
 
 def _unknown_field(name, names):
+    import difflib
+
     near = difflib.get_close_matches(str(name)[:100], names, n=1)
     hint = f'; the nearest is {near[0]!r}' if near else ''
     return (

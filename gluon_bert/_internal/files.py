@@ -6,8 +6,6 @@ import contextlib
 import hashlib
 import os
 import re
-import shutil
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Optional
@@ -47,6 +45,9 @@ def staging_folder(target: PathLike) -> Iterator[Path]:
 
     What a killed process left of an earlier attempt is removed.
     """
+    import shutil
+    import tempfile
+
     with _locked_temporary(Path(target), tempfile.mkdtemp) as temporary:
         try:
             yield temporary
@@ -85,6 +86,8 @@ def remove_leftovers(folder: PathLike, name: Optional[str] = None) -> None:
     name : str, optional
         Only those that were to become this file or folder.
     """
+    import shutil
+
     with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
         for entry in entries:
             match = _TEMPORARY.fullmatch(entry.name)
@@ -120,6 +123,8 @@ def _locked_temporary(target, make):
 
 
 def _make_file(**names):
+    import tempfile
+
     handle, path = tempfile.mkstemp(**names)
     os.close(handle)
     return path

@@ -6,8 +6,6 @@ import sys
 from collections.abc import Iterable
 from typing import Any, Optional
 
-from tqdm import tqdm
-
 
 def progress_bar(
     desc: str, total: Optional[int] = None, items: Optional[Iterable] = None, **more: Any
@@ -28,4 +26,6 @@ def progress_bar(
     -------
     tqdm.tqdm
     """
+    from tqdm import tqdm
+
     return tqdm(items, desc=desc, total=total, disable=not sys.stderr.isatty(), leave=False, **more)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from typing import Optional
 
@@ -24,6 +23,8 @@ def nearest(name: object, names: Iterable[object], cutoff: float = 0.5) -> Optio
     -------
     str or None
     """
+    import difflib
+
     choices = {str(choice).lower(): str(choice) for choice in names}
     matches = difflib.get_close_matches(str(name)[:100].lower(), choices, n=1, cutoff=cutoff)
     return choices[matches[0]] if matches else None

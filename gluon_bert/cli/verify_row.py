@@ -228,14 +228,11 @@ def _open(path, family):
     from ..checkpoint.gluonnlp.names import common_arrays
     from ..checkpoint.gluonnlp.params_file import read_params
     from ..checkpoint.huggingface.folder import huggingface_arrays
-    from ..checkpoint.huggingface.safetensors_file import SafetensorsFile, open_sharded
-    from ..checkpoint.huggingface.torch_file import TorchFile
+    from ..checkpoint.huggingface.safetensors_file import open_tensors
     from ..checkpoint.tensorflow.folder import read_tensorflow
 
     if path.is_dir() or path.suffix == '.index':
         return read_tensorflow(path, tokenizer=False).arrays
     if path.suffix == '.params':
         return common_arrays(read_params(path))
-    opener = SafetensorsFile if '.safetensors' in path.suffixes else TorchFile
-    tensors = open_sharded(path, opener) if path.suffix == '.json' else opener(path)
-    return huggingface_arrays(tensors, family)
+    return huggingface_arrays(open_tensors(path), family)

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Optional
 
 import numpy as np
-from mxnet import nd
 
 from .._internal.types import Context
 from .features import bucketed_batches, pad_batch
@@ -124,6 +123,8 @@ class SequenceData:
             round_to=self._fixed_length or self._round_to,
             max_length=self._fixed_length,
         )
+        from mxnet import nd
+
         inputs = tuple(nd.array(array, dtype='float32', ctx=self._ctx) for array in arrays)
         if self._labels is None:
             return inputs, None

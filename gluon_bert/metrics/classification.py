@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from scipy import stats
-from sklearn import metrics as sklearn_metrics
 
 from .._internal.suggestions import unknown_name
 
@@ -17,21 +15,29 @@ if TYPE_CHECKING:
 
 def accuracy(labels: np.ndarray, predictions: np.ndarray) -> float:
     """Compute the fraction of correct predictions."""
+    from sklearn import metrics as sklearn_metrics
+
     return sklearn_metrics.accuracy_score(labels, predictions)
 
 
 def f1(labels: np.ndarray, predictions: np.ndarray) -> float:
     """Compute the F1 score of class 1; 0.0 if class 1 never occurs."""
+    from sklearn import metrics as sklearn_metrics
+
     return sklearn_metrics.f1_score(labels == 1, predictions == 1, zero_division=0.0)
 
 
 def macro_f1(labels: np.ndarray, predictions: np.ndarray) -> float:
     """Average the F1 scores of the classes that occur in labels or predictions."""
+    from sklearn import metrics as sklearn_metrics
+
     return sklearn_metrics.f1_score(labels, predictions, average='macro', zero_division=0.0)
 
 
 def mcc(labels: np.ndarray, predictions: np.ndarray) -> float:
     """Compute Matthews' correlation, -1 to 1; 0.0 if labels or predictions are constant."""
+    from sklearn import metrics as sklearn_metrics
+
     if _is_constant(labels) or _is_constant(predictions):
         return 0.0
     return sklearn_metrics.matthews_corrcoef(labels, predictions)
@@ -39,6 +45,8 @@ def mcc(labels: np.ndarray, predictions: np.ndarray) -> float:
 
 def pearson(labels: np.ndarray, predictions: np.ndarray) -> float:
     """Compute Pearson's correlation, -1 to 1; 0.0 if labels or predictions are constant."""
+    from scipy import stats
+
     if _is_constant(labels) or _is_constant(predictions):
         return 0.0
     return stats.pearsonr(labels, predictions)[0]
@@ -46,6 +54,8 @@ def pearson(labels: np.ndarray, predictions: np.ndarray) -> float:
 
 def spearman(labels: np.ndarray, predictions: np.ndarray) -> float:
     """Compute Spearman's correlation, -1 to 1; 0.0 if labels or predictions are constant."""
+    from scipy import stats
+
     if _is_constant(labels) or _is_constant(predictions):
         return 0.0
     return stats.spearmanr(labels, predictions)[0]
@@ -129,6 +139,8 @@ def confusion_matrix(labels: Numbers, predictions: Numbers, num_classes: int) ->
     >>> confusion_matrix([0, 0, 1], [0, 1, 1], 2).tolist()
     [[1, 1], [0, 1]]
     """
+    from sklearn import metrics as sklearn_metrics
+
     arrays = _checked_classes(labels, predictions, num_classes)
     return sklearn_metrics.confusion_matrix(*arrays, labels=range(num_classes))
 
@@ -151,6 +163,8 @@ def class_report(labels: Numbers, predictions: Numbers, names: Sequence[str]) ->
     >>> class_report([0, 0, 1], [0, 1, 1], ['no', 'yes'])[1]
     ClassScores(name='yes', precision=0.5, recall=1.0, f1=0.6666666666666666, support=1)
     """
+    from sklearn import metrics as sklearn_metrics
+
     arrays = _checked_classes(labels, predictions, len(names))
     columns = sklearn_metrics.precision_recall_fscore_support(
         *arrays, labels=range(len(names)), zero_division=0.0

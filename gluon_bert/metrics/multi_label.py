@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from sklearn import metrics as sklearn_metrics
 
 from .._internal.suggestions import unknown_name
 from .classification import ClassScores, format_report
@@ -13,16 +12,22 @@ from .classification import ClassScores, format_report
 
 def micro_f1(labels: np.ndarray, predictions: np.ndarray) -> float:
     """Compute F1 over all pairs of text and label; 0.0 if there is no label at all."""
+    from sklearn import metrics as sklearn_metrics
+
     return sklearn_metrics.f1_score(labels, predictions, average='micro', zero_division=0.0)
 
 
 def macro_f1(labels: np.ndarray, predictions: np.ndarray) -> float:
     """Compute the mean of the labels' F1; 0.0 for a label that never occurs."""
+    from sklearn import metrics as sklearn_metrics
+
     return sklearn_metrics.f1_score(labels, predictions, average='macro', zero_division=0.0)
 
 
 def subset_accuracy(labels: np.ndarray, predictions: np.ndarray) -> float:
     """Compute the share of texts whose set of labels is exactly right."""
+    from sklearn import metrics as sklearn_metrics
+
     return sklearn_metrics.accuracy_score(labels, predictions)
 
 
@@ -111,6 +116,8 @@ def label_report(
     -------
     list of ClassScores
     """
+    from sklearn import metrics as sklearn_metrics
+
     labels, predictions = _checked(labels, predictions)
     columns = sklearn_metrics.precision_recall_fscore_support(
         labels, predictions, average=None, zero_division=0.0

@@ -10,26 +10,13 @@ from typing import TYPE_CHECKING, Optional
 
 import numpy as np
 
+from .. import data
 from .._internal.files import write_text
 from .._internal.types import PathLike
 from ..checkpoint.arrays import shape_of, with_arrays
-from ..checkpoint.gluonnlp.names import common_arrays
-from ..checkpoint.gluonnlp.params_file import read_params
-from ..checkpoint.huggingface.folder import huggingface_arrays, write_huggingface
-from ..checkpoint.huggingface.safetensors_file import SafetensorsFile, open_sharded
-from ..checkpoint.huggingface.torch_file import TorchFile
 from ..checkpoint.names import check_shapes
 from ..checkpoint.schema import Checkpoint
 from ..checkpoint.sentence import Normalize, SentenceSettings
-from ..checkpoint.tensorflow.folder import read_tensorflow
-from ..data import (
-    BertTokenizer,
-    BytePairTokenizer,
-    SentencePieceTokenizer,
-    gluonnlp_order,
-    read_vocabulary,
-    to_published_order,
-)
 from .fetch.local_files import LocalFiles, files_of
 from .fetch.store import fetch_vocabulary, fetch_weights
 from .rows import ModelName, family_of, get_config, resolve
@@ -153,14 +140,16 @@ def read_tokenizer_of(
     )
     if row.kind == 'byte_pair':
         vocab_path, merges_path = files.paths
-        return BytePairTokenizer.from_files(vocab_path, merges_path)
+        return data.BytePairTokenizer.from_files(vocab_path, merges_path)
     if files.kind == 'spiece':
-        return SentencePieceTokenizer(files.paths[0], lower=row.lowercase)
-    vocab = read_vocabulary(files.paths[0], swap=row.swapped and files.kind == 'vocab_txt')
+        return data.SentencePieceTokenizer(files.paths[0], lower=row.lowercase)
+    vocab = data.read_vocabulary(files.paths[0], swap=row.swapped and files.kind == 'vocab_txt')
     has_token_types = any(
-        ARCHITECTURES[name]['num_token_types'] for name, data in WEIGHTS if data == dataset_name
+        ARCHITECTURES[name]['num_token_types']
+        for name, data_set in WEIGHTS
+        if data_set == dataset_name
     )
-    return BertTokenizer(vocab, lower=row.lowercase, uses_token_types=has_token_types)
+    return data.BertTokenizer(vocab, lower=row.lowercase, uses_token_types=has_token_types)
 
 
 def fetch_model(
@@ -225,12 +214,20 @@ def _read_arrays(files, name, size):
     dropped.
     """
     path = files.paths[0]
+    # A reader is imported for its own kind of file alone.
     if files.kind == 'tensorflow':
+        from ..checkpoint.tensorflow.folder import read_tensorflow
+
         return _cut(read_tensorflow(path, tokenizer=False).arrays, size, path), True
     if files.kind == 'params':
+        from ..checkpoint.gluonnlp.names import common_arrays
+        from ..checkpoint.gluonnlp.params_file import read_params
+
         return _cut(common_arrays(read_params(path)), size, path), False
-    opener = SafetensorsFile if files.kind == 'safetensors' else TorchFile
-    tensors = open_sharded(path, opener) if path.suffix == '.json' else opener(path)
+    from ..checkpoint.huggingface.folder import huggingface_arrays
+    from ..checkpoint.huggingface.safetensors_file import open_tensors
+
+    tensors = open_tensors(path)
     return _cut(huggingface_arrays(tensors, family_of(name)), size, path), True
 
 
@@ -286,6 +283,8 @@ def _converter(name, dataset_name, row, order):
                 lambda array: array[back],
                 size,
             )
+        from ..checkpoint.huggingface.folder import write_huggingface
+
         write_huggingface(
             Checkpoint(arrays, get_config(name, size), family_of(name), source=files.source), folder
         )
@@ -296,10 +295,10 @@ def _converter(name, dataset_name, row, order):
 def _vocabulary_converter(row):
     def convert(files, folder):
         if row.kind == 'byte_pair':
-            BytePairTokenizer.from_files(*files.paths).save(folder)
+            data.BytePairTokenizer.from_files(*files.paths).save(folder)
             return
-        tokens = read_vocabulary(files.paths[0]).idx_to_token
-        tokens = to_published_order(tokens) if row.swapped else tokens
+        tokens = data.read_vocabulary(files.paths[0]).idx_to_token
+        tokens = data.to_published_order(tokens) if row.swapped else tokens
         write_text(folder / 'vocab.txt', ''.join(f'{token}\n' for token in tokens))
 
     return convert
@@ -307,4 +306,4 @@ def _vocabulary_converter(row):
 
 def _order(vocab):
     """Compute the published id of each id in GluonNLP's order."""
-    return np.array(gluonnlp_order(to_published_order(vocab.idx_to_token)))
+    return np.array(data.gluonnlp_order(data.to_published_order(vocab.idx_to_token)))

@@ -10,12 +10,8 @@ from typing import Any, NamedTuple, Optional, Union
 from .._internal.files import digests_of
 from .._internal.types import PathLike
 from ..checkpoint import Checkpoint, find_format, read_checkpoint
-from ..checkpoint.gluonnlp.description import MissingHyperParameters, read_description, sizes_of
-from ..checkpoint.gluonnlp.names import common_arrays
-from ..checkpoint.gluonnlp.params_file import read_params
 from ..config import BertConfig
 from .checkpoints import fetch_repository, row_checkpoint, zoo_checkpoint
-from .fetch.hub import is_hub_url, parse_hub_url
 from .fetch.local_files import LocalFiles, files_of
 from .rows import ModelName, family_of, find_model, get_config, list_models
 from .schema import GluonFile
@@ -70,11 +66,15 @@ def open_checkpoint(
     if key is not None:
         _refuse_options(source, config, num_heads)
         return zoo_checkpoint(*key, root=root)
+    from .fetch.hub import is_hub_url, parse_hub_url
+
     if is_hub_url(source):
         source = fetch_repository(*parse_hub_url(str(source)))
     if find_format(source) != 'gluonnlp':
         _refuse_options(source, config, num_heads)
         return read_checkpoint(source)
+    from ..checkpoint.gluonnlp.description import MissingHyperParameters, read_description
+
     options: dict[str, Any] = {'num_heads': num_heads}
     if isinstance(config, BertConfig):
         options['config'] = config
@@ -102,6 +102,10 @@ def _params_file(source):
 
 def _open_by_row(path, root, error):
     """Open a .params file whose row of the zoo states what it does not; else raise the error."""
+    from ..checkpoint.gluonnlp.description import MissingHyperParameters, sizes_of
+    from ..checkpoint.gluonnlp.names import common_arrays
+    from ..checkpoint.gluonnlp.params_file import read_params
+
     row = _find_row(path)
     if row is not None and row.dataset_name is not None:
         files = LocalFiles((path,), 'params', None, str(path))

@@ -30,9 +30,8 @@ from .config import config_values, read_config
 from .embedding_tables import POSITIONS, TOKEN_TYPES, with_token_type, with_zeros, without_rows
 from .name_maps import FAMILY_PREFIXES, NAME_MAPS, WORD_EMBEDDING
 from .names import find_heads, find_names, is_buffer
-from .safetensors_file import SafetensorsFile, open_sharded, write_safetensors
+from .safetensors_file import open_tensors, write_safetensors
 from .sentence_files import read_sentence_settings, transformer_folder, write_sentence_files
-from .torch_file import TorchFile
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +75,7 @@ def read_huggingface(path: PathLike) -> Checkpoint:
     attention probabilities is not kept.
     """
     file = _find_file(Path(path))
-    tensors = _open(file)
+    tensors = open_tensors(file)
     try:
         tensors = without_wrapper(tensors, WORD_EMBEDDING, FAMILY_PREFIXES)
     except ValueError as error:
@@ -218,11 +217,6 @@ def _find_file(path):
         if (path / name).is_file():
             return path / name
     raise FileNotFoundError(f'{path}: has none of {", ".join(_FILES)}')
-
-
-def _open(file):
-    opener = SafetensorsFile if '.safetensors' in file.suffixes else TorchFile
-    return open_sharded(file, opener) if file.suffix == '.json' else opener(file)
 
 
 def _to_checkpoint(tensors, described):

@@ -103,6 +103,27 @@ class ShardedTensors(TensorFile):
         return self._entry(name).dtype(name)
 
 
+def open_tensors(path: Path) -> Mapping[str, Any]:
+    """Open a file with parameters, or the shards that a ``*.index.json`` lists.
+
+    Parameters
+    ----------
+    path : Path
+        Files of transformers: of safetensors if '.safetensors' is in the name, else of PyTorch,
+        the reader of which is imported only then.
+
+    Returns
+    -------
+    SafetensorsFile, TorchFile or ShardedTensors
+    """
+    opener: Callable[[Path], Any] = SafetensorsFile
+    if '.safetensors' not in path.suffixes:
+        from .torch_file import TorchFile
+
+        opener = TorchFile
+    return open_sharded(path, opener) if path.suffix == '.json' else opener(path)
+
+
 def open_sharded(index_path: PathLike, open_file: Callable[[Path], Any]) -> ShardedTensors:
     """Open the shards that a ``*.index.json`` lists.
 

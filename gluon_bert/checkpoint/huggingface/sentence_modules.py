@@ -10,8 +10,7 @@ import numpy as np
 from ..._internal.json import read_object
 from ..sentence import ACTIVATIONS, Dense, LayerNorm, Normalize, SentenceModule
 from ..tensor_file import printable
-from .safetensors_file import SafetensorsFile
-from .torch_file import TorchFile
+from .safetensors_file import open_tensors
 
 MODULES_WITH_ARRAYS = ('Dense', 'LayerNorm')
 _ACTIVATION_CLASSES = {
@@ -35,7 +34,7 @@ def _read_arrays(folder, names):
     )
     if file is None:
         raise FileNotFoundError(f'{folder}: has neither model.safetensors nor pytorch_model.bin')
-    tensors = SafetensorsFile(file) if file.suffix == '.safetensors' else TorchFile(file)
+    tensors = open_tensors(file)
     if set(tensors) != set(names):
         raise ValueError(
             f'{file}: has {", ".join(map(printable, sorted(tensors)))}; '

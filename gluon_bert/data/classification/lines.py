@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import io
 import itertools
 import math
@@ -62,6 +63,19 @@ def read_lines(path: PathLike, max_bytes: float = MAX_FILE) -> Iterator[tuple[in
     """
     with open(path, 'rb') as file:
         yield from lines_of(file, path, max_bytes)
+
+
+def read_all_lines(path: PathLike, max_bytes: int) -> list[str]:
+    """Read all lines of a file at once: those of :func:`read_lines`, faster for many short ones."""
+    with open(path, 'rb') as file:
+        data = file.read(max_bytes + 1)
+    usual = len(data) <= max_bytes and not data.startswith((codecs.BOM_UTF8, *_UTF_16))
+    if usual and b'\r' not in data and b'\0' not in data:
+        with contextlib.suppress(UnicodeDecodeError):
+            lines = data.decode().removesuffix('\n').split('\n') if data else []
+            if len(max(lines, key=len, default='')) < MAX_LINE // 4:
+                return lines
+    return [line for _, line in read_lines(path, max_bytes)]
 
 
 def lines_of(

@@ -128,6 +128,8 @@ def with_added(tokens: Sequence[str], added: Mapping[str, Optional[int]], source
     ValueError
         If an id is that of another token, or ids before it have no token.
     """
+    if not added:
+        return list(tokens)
     extended, ids = list(tokens), {token: number for number, token in enumerate(tokens)}
     last = len(tokens) + len(added)
     for token, number in sorted(added.items(), key=lambda item: (item[1] is None, item[1] or last)):

@@ -19,7 +19,7 @@ from ..classification.lines import drop_trailing_blanks, read_lines
 from .added_tokens import AnyAdded, library_tokens, num_model_tokens
 from .base import LibraryTokenizer, ordered_tokens
 from .vocabulary_files import read_vocabulary
-from .vocabulary_ids import check_num_lines
+from .vocabulary_ids import BYTE_LEVEL_SPACE, check_num_lines
 from .wordpiece import model_ids
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from .vocabulary import Vocabulary
 
 
-SPACE = 'Ġ'  # how the vocabulary spells a space
 MAX_BYTES = 16 << 20
 MAX_MERGES = 600_000
 _VERSION = '#version: 0.2'
@@ -171,7 +170,7 @@ class BytePairTokenizer(LibraryTokenizer):
         >>> [BytePairTokenizer.is_first_subword(token) for token in ('Ġgl', 'uo')]
         [True, False]
         """
-        return token.startswith(SPACE)
+        return token.startswith(BYTE_LEVEL_SPACE)
 
     def _arguments(self):
         return self._vocab, self._merges

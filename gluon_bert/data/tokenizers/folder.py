@@ -12,7 +12,6 @@ from ..._internal.types import PathLike
 from ...families import FAMILIES
 from .added_tokens import TOKENIZER_CONFIG, TOKENIZER_JSON, AddedTokens, extended_vocab, with_added
 from .base import FILE_ROLES, ROLES
-from .byte_pair import SPACE, BytePairTokenizer
 from .casing import has_accents, looks_lowercase
 from .library_json import (
     check_same_tokens,
@@ -23,20 +22,15 @@ from .library_json import (
     unknown_token_of,
     warn_flags,
 )
-from .sentencepiece import SentencePieceTokenizer, read_sentencepiece_vocabulary
-from .sentencepiece_styles import STYLES, find_style
 from .vocabulary import Vocabulary
 from .vocabulary_files import read_vocabulary
-from .vocabulary_ids import as_object, clipped, find_special_tokens, ids_to_tokens
+from .vocabulary_ids import BYTE_LEVEL_SPACE, as_object, clipped, find_special_tokens, ids_to_tokens
 from .wordpiece import SUBWORD_PREFIX, BertTokenizer, normalizer_from_json
 
 if TYPE_CHECKING:
     from .base import SubwordTokenizer
 
-
 logger = logging.getLogger(__name__)
-
-_CONFIG = TOKENIZER_CONFIG
 
 
 def read_tokenizer(folder: PathLike, lower: Optional[bool] = None) -> Optional[SubwordTokenizer]:
@@ -85,6 +79,8 @@ def read_tokenizer(folder: PathLike, lower: Optional[bool] = None) -> Optional[S
     merges = _find(folder, 'merges.txt', '*bpe_ranks*.json')
     vocab = _find(folder, *(() if merges else ('vocab.txt',)), 'vocab.json', '*.vocab')
     if merges is not None and vocab is not None:
+        from .byte_pair import BytePairTokenizer
+
         tokenizer = BytePairTokenizer.from_files(
             vocab,
             merges,
@@ -119,7 +115,7 @@ def read_max_tokens(folder: PathLike) -> Optional[int]:
     ValueError
         If it is not a number from 1.
     """
-    path = Path(folder) / _CONFIG
+    path = Path(folder) / TOKENIZER_CONFIG
     value = _read_object(path).get('model_max_length')
     if value is None:
         return None
@@ -132,7 +128,7 @@ class _Settings:
     """Checked settings from the JSON files of a folder."""
 
     def __init__(self, folder):
-        self.path = folder / _CONFIG
+        self.path = folder / TOKENIZER_CONFIG
         special = _read_object(folder / 'special_tokens_map.json')
         self._content = merge_settings(self.path, _read_object(self.path), special)
         self.tokenizer_json = _read_object(folder / TOKENIZER_JSON)
@@ -203,6 +199,9 @@ class _Settings:
 
 
 def _sentencepiece(path, settings, lower):
+    from .sentencepiece import SentencePieceTokenizer, read_sentencepiece_vocabulary
+    from .sentencepiece_styles import STYLES, find_style
+
     try:
         style = find_style(path.name, *settings.tokenizer_classes)
     except ValueError as error:
@@ -226,7 +225,7 @@ def _word_piece_vocab(path, settings):
         path, special_tokens=settings.special_tokens(), added_ids=settings.added.ids
     )
     if not any(token.startswith(SUBWORD_PREFIX) for token in vocab.idx_to_token) and any(
-        token.startswith(SPACE) for token in vocab.idx_to_token
+        token.startswith(BYTE_LEVEL_SPACE) for token in vocab.idx_to_token
     ):
         raise ValueError(f'{path}: a vocabulary of byte-level BPE, but its merges.txt is missing')
     return vocab
@@ -325,6 +324,8 @@ def _from_tokenizer_json(path, settings, lower):
         return _word_piece(vocab, settings, lower)
     if cleaning or splitter.get('type') != 'ByteLevel':
         raise ValueError(f"{path}: the text is not split as RoBERTa's")
+    from .byte_pair import BytePairTokenizer
+
     try:
         tokenizer = BytePairTokenizer(
             vocab, pairs_of(model.get('merges')), **_byte_pair_options(settings, splitter)

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Optional
 
 from ..._internal.json import read_json
 from ..._internal.types import PathLike
-from ..classification.lines import read_lines
+from ..classification.lines import read_all_lines
 from .added_tokens import extended_vocab, with_added
-from .sentencepiece import read_sentencepiece_vocabulary
 from .vocabulary import Vocabulary
 from .vocabulary_ids import check_num_lines, find_special_tokens, gluonnlp_order
 from .vocabulary_json import vocabulary_from_json
@@ -107,6 +106,8 @@ def read_vocabulary(
     """
     path = Path(path)
     if path.suffix in ('.spiece', '.model'):
+        from .sentencepiece import read_sentencepiece_vocabulary
+
         return extended_vocab(
             read_sentencepiece_vocabulary(path, special_tokens), added_ids or {}, path
         )
@@ -126,9 +127,11 @@ def _begins_as_json(path):
 
 def _read_tokens(path):
     check_num_lines(path, MAX_BYTES, MAX_LINES)
-    lines = {}  # of each token
-    for number, line in read_lines(path, MAX_BYTES):
-        token = line.strip() or line
+    tokens = [line.strip() or line for line in read_all_lines(path, MAX_BYTES)]
+    if len(set(tokens)) == len(tokens) and '' not in tokens:
+        return tokens
+    lines: dict[str, int] = {}  # of each token
+    for number, token in enumerate(tokens, 1):
         if not token:
             raise ValueError(f'{path}:{number}: the line is empty, expected one token a line')
         if token in lines:
@@ -136,4 +139,4 @@ def _read_tokens(path):
                 f'{path}:{number}: token {token[:80]!r} also occurs in line {lines[token]}'
             )
         lines[token] = number
-    return list(lines)
+    return tokens

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from ..._internal.suggestions import unknown_name
 from ..._internal.types import PathLike
 
+BYTE_LEVEL_SPACE = 'Ġ'  # how vocabularies of byte-level BPE spell a space
 SPECIAL_TOKENS = ('[UNK]', '[PAD]', '[CLS]', '[SEP]', '[MASK]')  # GluonNLP's ids 0 to 4
 
 # Default special tokens of a vocabulary.

@@ -212,6 +212,8 @@ def normalizer_of(
 def model_ids(vocab: Vocabulary, added: collections.abc.Sequence[Added]) -> dict[str, int]:
     """Return the ids of the tokens of which the ``tokenizers`` library makes words."""
     size = num_model_tokens(vocab, added)
+    if size == len(vocab):
+        return vocab.token_to_idx
     return {token: number for token, number in vocab.token_to_idx.items() if number < size}
 
 

@@ -6,8 +6,6 @@ import contextlib
 import json
 import logging
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +14,6 @@ from typing import Optional, Union
 from ..._internal.files import sha256_of, write_text
 from ..schema import VocabularyRow, Weights
 from .errors import explain_disk_full
-from .http import forget_old_states
 from .local_files import RECORD, LocalFiles, find_files, id_order, plain_files, stamp_of
 
 WAIT = 5  # seconds to wait for another process before logging it
@@ -88,8 +85,13 @@ def locked(entry: CacheEntry) -> Iterator[None]:
 @contextlib.contextmanager
 def staging_dir(entry: CacheEntry) -> Iterator[Path]:
     """Make a temporary folder beside the partial downloads; the entry's lock is held."""
+    import shutil
+    import tempfile
+
     with explain_disk_full(entry.root):
         entry.downloads.mkdir(parents=True, exist_ok=True)
+        from .http import forget_old_states
+
         forget_old_states(entry.downloads)
         for path in entry.downloads.iterdir():
             if path.is_dir():  # left by a killed process
@@ -129,6 +131,8 @@ def install(
     ValueError
         If the files are not usable.
     """
+    import shutil
+
     final = temporary / 'final'
     final.mkdir()
     sources = list(plain_files(raw.paths))
@@ -172,6 +176,8 @@ def _final_name(path, kind, paths):
 
 def _link(source, target):
     """Link a file under another name, or copy it where the file systems differ."""
+    import shutil
+
     try:
         os.link(os.path.realpath(source), target)
     except OSError:

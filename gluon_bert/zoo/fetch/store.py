@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import re
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional, Union
@@ -14,7 +13,6 @@ from ..._internal.json import read_object
 from ..._internal.types import PathLike
 from ..schema import GluonFile, InstalledFile, VocabularyRow
 from .cache import CacheEntry, install, locked, staging_dir
-from .errors import SourceError
 from .local_files import (
     RECORD,
     LocalFiles,
@@ -25,11 +23,11 @@ from .local_files import (
     id_order,
     in_gluon_cache,
     installed_path,
+    is_as_installed,
     kind_of,
     mismatch,
     recorded_digest,
 )
-from .sources import FetchContext, describe_source, fetch, remote, url_of
 
 if TYPE_CHECKING:
     from ..schema import Weights
@@ -185,6 +183,8 @@ def clear(
     list of Path
         The files removed.
     """
+    import shutil
+
     entry = _entry(name, dataset_name, row, root)
     before = cached(name, dataset_name, row, root)
     if not before:
@@ -253,11 +253,18 @@ def _gluon_files(entry):
 def _installed_files(entry):
     sources = [files_of(source) for source in entry.row.sources]
     located = [
-        [(installed_path(file), [('sha256', file.sha256)]) for file in files]
+        [(installed_path(file), file) for file in files]
         for files in sources
         if all(isinstance(file, InstalledFile) for file in files)
     ]
-    return [files for files in located if all(path and path.is_file() for path, _ in files)]
+    return [
+        [
+            (path, [] if is_as_installed(path, file) else [('sha256', file.sha256)])
+            for path, file in files
+        ]
+        for files in located
+        if all(path and path.is_file() for path, _ in files)
+    ]
 
 
 def _beside_weights(entry):
@@ -283,6 +290,9 @@ def _good(files, tried):
 
 
 def _from_remote(entry, progress, convert, tried):
+    from .errors import SourceError
+    from .sources import FetchContext, fetch, remote, url_of
+
     for files in remote(entry.row):
         try:
             with staging_dir(entry) as temporary:
@@ -296,6 +306,8 @@ def _from_remote(entry, progress, convert, tried):
 
 
 def _advice(entry, tried):
+    from .sources import describe_source
+
     sources = [files_of(source) for source in entry.row.sources]
     absent = [
         files[0].distribution
