@@ -59,8 +59,14 @@ output, everything else to standard error.
 """
 
 
-def make_parser() -> ArgumentParser:
+def make_parser(command: Optional[str] = None) -> ArgumentParser:
     """Build the parser of the command line.
+
+    Parameters
+    ----------
+    command : str, optional
+        The only command whose arguments are declared, so that no other module is imported; '' for
+        none. By default all.
 
     Returns
     -------
@@ -78,15 +84,18 @@ def make_parser() -> ArgumentParser:
     # The description lists the commands in their groups.
     commands = parser.add_subparsers(dest='command', metavar='COMMAND', help=argparse.SUPPRESS)
     for name, (module_name, _) in COMMANDS.items():
+        if command not in (None, name):
+            commands.add_parser(name)
+            continue
         module = importlib.import_module(f'.{module_name}', __name__)
-        command = commands.add_parser(
+        subparser = commands.add_parser(
             name, prog=f'gluon-bert {name}', description=inspect.getdoc(module), **options
         )
-        module.add_arguments(command)
-        command.add_argument(
+        module.add_arguments(subparser)
+        subparser.add_argument(
             '--traceback', action='store_true', help='show the traceback of an error'
         )
-        command.set_defaults(run=module.run)
+        subparser.set_defaults(run=module.run)
     return parser
 
 
@@ -113,7 +122,8 @@ def main(argv: Optional[list[str]] = None) -> int:
     """
     args = None
     try:
-        parser = make_parser()
+        argv = sys.argv[1:] if argv is None else argv
+        parser = make_parser(next((word for word in argv if not word.startswith('-')), ''))
         args = parser.parse_args(argv)
         if args.command is None:
             say(parser.format_help().rstrip())

@@ -6,7 +6,7 @@ The tables are read without MXNet; it is imported when a model is built.
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .rows import (
     ModelName,
@@ -24,6 +24,12 @@ from .tables.names import DATASET_ALIASES, DEFAULT, DEFAULT_CASED, OFFLINE_DEFAU
 from .tables.vocabularies import VOCABULARIES
 from .tables.weights import WEIGHTS
 
+if TYPE_CHECKING:
+    from .checkpoints import fetch_model, fetch_repository, zoo_checkpoint
+    from .models import get_model, get_tokenizer, get_vocab, load_model
+    from .opening import open_checkpoint
+
+# Name that is imported when it is first used -> its module.
 _HOMES = {
     'get_model': 'models',
     'get_tokenizer': 'models',
@@ -63,3 +69,7 @@ def __getattr__(name: str) -> Any:
     value = getattr(importlib.import_module('.' + _HOMES[name], __name__), name)
     globals()[name] = value
     return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

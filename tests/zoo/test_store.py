@@ -1,6 +1,7 @@
 """A row's files: at hand, or from the first source that gives them; each checked, in one form."""
 
 # ruff: noqa: F811 (fixtures are imported)
+import base64
 import hashlib
 import json
 import os
@@ -11,7 +12,8 @@ from pathlib import Path
 import pytest
 from zoo_server import KEY, WORDS, WORDS_SHA256, root, running, server, zipped  # noqa: F401 (fixtures)
 
-from gluon_bert.zoo.fetch import sources, store
+from gluon_bert._internal.files import digests_of
+from gluon_bert.zoo.fetch import local_files, sources, store
 from gluon_bert.zoo.schema import (
     GluonFile,
     HubFile,
@@ -197,6 +199,43 @@ def test_an_installed_file_is_used_in_place(server, root, monkeypatch, tmp_path)
     path.write_bytes(DATA[1:])
     with pytest.raises(FileNotFoundError, match=f'the published file has {SHA256}'):
         store.find_file(row, Path('nowhere'))
+
+
+def test_a_file_is_not_read_while_it_is_as_pip_installed_it(root, monkeypatch, tmp_path):
+    path = put(tmp_path / 'site/tiny', {'model.safetensors': DATA}) / 'model.safetensors'
+    record = tmp_path / 'site/tiny_x-1.0.dist-info/RECORD'
+    record.parent.mkdir()
+    digest = base64.urlsafe_b64encode(hashlib.sha256(DATA).digest()).decode().rstrip('=')
+    record.write_text(f'tiny/model.safetensors,sha256={digest},{len(DATA)}\n')
+    monkeypatch.syspath_prepend(str(tmp_path / 'site'))
+    read = []
+    monkeypatch.setattr(
+        local_files, 'digests_of', lambda *args: read.append(args[1]) or digests_of(*args)
+    )
+    row = weights(InstalledFile('tiny-x', 'tiny/model.safetensors', SHA256, len(DATA)))
+
+    def find():
+        read.clear()
+        return store.find_file(row, Path('nowhere'))
+
+    assert find() == path and read == [set()]
+    path.write_bytes(DATA)
+    os.utime(path, (record.stat().st_mtime + 5,) * 2)
+    assert find() == path and read == [{'sha256'}]  # written after it was installed
+    path.write_bytes(DATA[:-1] + b'?')
+    os.utime(path, (record.stat().st_mtime + 5,) * 2)
+    with pytest.raises(FileNotFoundError, match=f'the published file has {SHA256}'):
+        find()
+    path.write_bytes(DATA[1:])
+    os.utime(path, (0, 0))
+    with pytest.raises(FileNotFoundError, match=f'the published file has {SHA256}'):
+        find()
+    path.write_bytes(DATA)
+    os.utime(path, (0, 0))
+    record.write_text(record.read_text().replace(digest, digest[::-1]))
+    assert find() == path and read == [{'sha256'}]  # another digest than the row's
+    record.unlink()
+    assert find() == path and read == [{'sha256'}]
 
 
 MIRRORS = {

@@ -292,7 +292,7 @@ def _save_tokenizer(checkpoint, folder):
 
 def _special_ids(checkpoint):
     """The ids that config.json repeats from the vocabulary."""
-    vocab = getattr(checkpoint.tokenizer, 'vocab', None)
+    vocab = getattr(checkpoint.tokenizer, 'vocabulary', None)
     tokens = {
         key: getattr(vocab, token, None)
         for key, token in FAMILIES[checkpoint.family].special_ids.items()
