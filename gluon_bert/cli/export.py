@@ -35,7 +35,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument('--root', help="folder of the zoo's cache")
     add_config_arguments(parser)
     onnx = parser.add_argument_group('onnx and openvino')
-    onnx.add_argument('--head', help='masked_lm, next_sentence, or none for the encoder alone')
+    onnx.add_argument(
+        '--head', help='masked_lm, next_sentence, or none for the encoder alone (also for symbol)'
+    )
     onnx.add_argument('--opset', type=int, help='version of the operators (onnx; default: 14)')
     onnx.add_argument(
         '--dtype', choices=('float32', 'float16'), help='of the stored weights (default: float32)'
@@ -61,7 +63,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         '--probabilities',
         action='store_true',
         default=None,
-        help='give probabilities of classes instead of scores',
+        help='give probabilities instead of scores',
     )
 
 

@@ -35,7 +35,7 @@ EXPORTS: Mapping[str, Export] = {
         'export.ctranslate2:write_ctranslate2', 'for CTranslate2', ('quantization',)
     ),
     'symbol': Export(
-        'export.symbol:write_symbol', "for MXNet's C and Java interfaces", ('probabilities',)
+        'export.symbol:write_symbol', "for MXNet's C and Java interfaces", ('head', 'probabilities')
     ),
     'huggingface': Export('checkpoint.huggingface.folder:write_huggingface', 'for transformers'),
 }

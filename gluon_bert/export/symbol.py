@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from dataclasses import replace
+from typing import Any, Callable, List, Mapping, NamedTuple, Optional, Tuple
 
 import mxnet as mx
 from mxnet.gluon import HybridBlock
 
 from .._internal.files import new_folder
 from .._internal.types import PathLike
+from ..checkpoint.arrays import shape_of, with_names
+from ..checkpoint.names import encoder_shapes, head_shapes
 from ..checkpoint.schema import Checkpoint
 from ..modeling.build import build_network
-from .beside import without_crf, write_settings
+from .beside import write_settings
+from .heads import NO_HEAD, choose_head
 
 NAME = 'bert'
 # Problem type of a classifier, '' if unknown -> what makes probabilities of its scores.
@@ -23,72 +27,190 @@ _OPERATORS = {
 }
 
 
-class Probabilities(HybridBlock):
-    """A network whose scores become probabilities.
+class SymbolHead(NamedTuple):
+    """The output of a head.
+
+    Parameters
+    ----------
+    network : str
+        Of :data:`gluon_bert.modeling.build.NETWORKS`.
+    shape : callable
+        Checkpoint -> the shape of the output, as text.
+    operator : callable
+        Checkpoint -> the operator that makes probabilities of its scores; None if there is none.
+    pooled : bool
+        Whether it reads the pooled vector.
+    part : str
+        Of a network with several outputs: the name of the one.
+    all_positions : bool
+        Whether the network also reads masked positions, which are then all positions.
+    axis : int
+        Along which probabilities add up to 1.
+    """
+
+    network: str
+    shape: Callable[[Checkpoint], str]
+    operator: Callable[[Checkpoint], Optional[str]] = lambda checkpoint: 'softmax'
+    pooled: bool = False
+    part: str = ''
+    all_positions: bool = False
+    axis: int = -1
+
+
+def _rows(checkpoint, name):
+    return shape_of(checkpoint.arrays, name)[0]
+
+
+HEADS: Mapping[str, SymbolHead] = {
+    'classifier': SymbolHead(
+        'classifier',
+        lambda checkpoint: f'(N, {_rows(checkpoint, "classifier.1.weight")})',
+        lambda checkpoint: _OPERATORS.get(checkpoint.problem_type),
+        pooled=True,
+    ),
+    'tagger': SymbolHead(
+        'tagger', lambda checkpoint: f'(N, T, {_rows(checkpoint, "tag_classifier.weight")})'
+    ),
+    'span': SymbolHead('span', lambda checkpoint: '(N, T, 2)', axis=1),
+    'masked_lm': SymbolHead(
+        'pretraining',
+        lambda checkpoint: f'(N, T, {checkpoint.config.vocab_size})',
+        part='masked_lm',
+        all_positions=True,
+    ),
+    'next_sentence': SymbolHead(
+        'pretraining', lambda checkpoint: '(N, 2)', pooled=True, part='next_sentence'
+    ),
+}
+"""Head -> its output."""
+
+
+class HeadBlock(HybridBlock):
+    """A network with one output, from the three inputs that every head has.
 
     Parameters
     ----------
     network : HybridBlock
-        With scores of classes on the last axis.
-    operator : str
-        'softmax', or 'sigmoid' where each class has a probability of its own.
+    row : SymbolHead
+    operator : str, optional
+        'softmax' or 'sigmoid': give probabilities. Those of tokens are 0 for padding.
     """
 
-    def __init__(self, network: HybridBlock, operator: str, **kwargs: Any) -> None:
+    def __init__(
+        self, network: HybridBlock, row: SymbolHead, operator: Optional[str] = None, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
-        self._operator = operator
+        self._row, self._operator = row, operator
         with self.name_scope():
             self.network = network
 
     def hybrid_forward(self, F: Any, inputs: Any, token_types: Any, valid_length: Any) -> Any:
-        scores = self.network(inputs, token_types, valid_length)
-        return getattr(F, self._operator)(scores)
+        positions = []
+        if self._row.all_positions:
+            numbers = F.expand_dims(F.contrib.arange_like(inputs, axis=1), axis=0)  # (1, T)
+            positions = [F.broadcast_like(numbers, inputs)]
+        scores = self.network(inputs, token_types, valid_length, *positions)
+        if self._row.part:
+            scores = getattr(scores, self._row.part)
+        if self._operator is None:
+            return scores
+        if self._row.axis == 1:
+            scores = F.SequenceMask(
+                scores, valid_length, use_sequence_length=True, value=-1e30, axis=1
+            )
+        options = {'axis': self._row.axis} if self._operator == 'softmax' else {}
+        return getattr(F, self._operator)(scores, **options)
 
 
-def write_symbol(checkpoint: Checkpoint, folder: PathLike, probabilities: bool = False) -> None:
+def write_symbol(
+    checkpoint: Checkpoint,
+    folder: PathLike,
+    head: Optional[str] = None,
+    probabilities: bool = False,
+) -> None:
     """Write ``bert-symbol.json`` and ``bert-0000.params``, with a vocabulary for DJL beside them.
 
     :meth:`mxnet.gluon.SymbolBlock.imports` and MXNet's C interface read them. The inputs are
     ``data0``, token ids (N, T); ``data1``, token types (N, T); and ``data2``, valid lengths (N,);
-    float32, with N and T free. The output is that of the
-    network: sequence and pooled vectors of an encoder, scores of a fine-tuned one.
+    float32, with N and T free. The outputs are those of :func:`outputs_of`.
 
     Parameters
     ----------
     checkpoint : Checkpoint
     folder : str or Path
         Made here; it appears when it is whole.
+    head : str, optional
+        See :func:`.choose_head`.
     probabilities : bool
-        Give the probabilities of classes instead of scores.
+        Give probabilities instead of scores: of classes, tags and words, and of the tokens where an
+        answer begins and ends.
 
     Raises
     ------
     FileExistsError
         If the folder is there already and not empty.
     ValueError
-        If probabilities are asked of a network without classes.
+        If the network does not have the head, or probabilities are asked of a network without
+        classes.
     """
-    # The transitions of a CRF are no part of the graph.
-    network = build_network(without_crf(checkpoint))
-    if probabilities:
-        operator = _OPERATORS.get(checkpoint.problem_type)
-        if 'classifier' not in checkpoint.heads or operator is None:
-            raise ValueError(
-                'probabilities are those of classes: this network is no classifier of texts'
-            )
-        network = Probabilities(network, operator)
-        network.hybridize()
+    head = choose_head(checkpoint, head)
+    network = _build(checkpoint, head, probabilities)
     tokens = mx.nd.zeros((1, 3))
-    arguments = [tokens, mx.nd.zeros_like(tokens), mx.nd.array([3])]
-    if 'masked_lm' in checkpoint.heads:
-        arguments.append(mx.nd.zeros((1, 1)))
-    network(*arguments)  # which makes the graph
+    network(tokens, mx.nd.zeros_like(tokens), mx.nd.array([3]))  # which makes the graph
     with new_folder(folder) as whole:
         network.export(str(whole / NAME))
         write_settings(checkpoint, whole)
         if checkpoint.tokenizer is not None:
             checkpoint.tokenizer.save(whole)
-            tokens = checkpoint.tokenizer.vocabulary.idx_to_token
+            tokens = checkpoint.tokenizer.vocab.idx_to_token
             text = json.dumps({'token_to_idx': {token: n for n, token in enumerate(tokens)},
                                'idx_to_token': tokens}, ensure_ascii=False)  # fmt: skip
             (whole / 'vocab.json').write_text(text, encoding='utf-8')
+
+
+def outputs_of(
+    checkpoint: Checkpoint, head: str, probabilities: bool = False
+) -> List[Tuple[str, str]]:
+    """List the outputs of a symbol: names and shapes.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+    head : str
+        As :func:`.choose_head` gives it.
+    probabilities : bool
+    """
+    if head != NO_HEAD:
+        name = 'probabilities' if probabilities else 'scores'
+        return [(name, HEADS[head].shape(checkpoint))]
+    units = checkpoint.config.units
+    outputs = [('last_hidden_state', f'(N, T, {units})')]
+    return outputs + [('pooler_output', f'(N, {units})')] * ('pooler' in checkpoint.heads)
+
+
+def _build(checkpoint, head, probabilities):
+    """The network of a head, hybridized; a head of pre-training alone."""
+    row = HEADS.get(head)
+    operator = row.operator(checkpoint) if row and probabilities else None
+    if probabilities and operator is None:
+        raise ValueError(
+            f'probabilities are those of classes: this network has none (head: {head}'
+            f'{", for a regression" if row else ""})'
+        )
+    pooled = row is None or row.pooled
+    network = build_network(_with_head(checkpoint, head, pooled), row.network if row else 'encoder')
+    if row is None or not (row.part or operator):
+        return network
+    block = HeadBlock(network, row, operator)
+    block.hybridize()
+    return block
+
+
+def _with_head(checkpoint, head, pooled):
+    """The checkpoint with one head, so that all of its arrays are in the graph."""
+    heads = ['pooler'] * pooled + [head] * (head in HEADS)
+    wanted = {*encoder_shapes(checkpoint.config)}
+    for name in heads:
+        wanted |= {*head_shapes(checkpoint.config, name, 1)}
+    kept = {name: name for name in checkpoint.arrays if name in wanted}
+    return replace(checkpoint, arrays=with_names(checkpoint.arrays, kept))
