@@ -15,6 +15,7 @@ examples:
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from dataclasses import replace
 from pathlib import Path
 
 from ..export import EXPORTS, export
@@ -74,13 +75,16 @@ def run(args: Namespace) -> int:
     options = {
         name: getattr(args, name) for name in sorted(names) if getattr(args, name) is not None
     }
-    checkpoint = read_model([args.model]).checkpoint(args.root, args.config, args.num_heads)
+    model = read_model([args.model])
+    checkpoint = model.checkpoint(args.root, args.config, args.num_heads)
+    checkpoint = replace(checkpoint, source=model.source)
     try:
-        export(checkpoint, target, args.to, options)
+        limits = export(checkpoint, target, args.to, options)
     except ImportError as error:
         raise ValueError(str(error)) from None
     for path in sorted(path for path in target.rglob('*') if path.is_file()):
         say(f'{path}: {size_text(path.stat().st_size)}')
-    if (target / 'settings.json').is_file():
-        note(f'{args.to} has no place for labels and settings: settings.json has them')
+    for limit in limits:
+        where = f'see {limit.place}' if limit.has_file else limit.place
+        note(f'not in {EXPORTS[args.to].title}: {limit.part} ({where})')
     return 0

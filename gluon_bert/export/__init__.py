@@ -3,60 +3,127 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any, Mapping, NamedTuple, Optional, Tuple
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, List, Mapping, NamedTuple, Optional, Tuple
 
-from .._internal.suggestions import unknown_name
+from .._internal.files import new_folder
+from .._internal.suggestions import did_you_mean, unknown_name
 from .._internal.types import PathLike
 from ..checkpoint.schema import Checkpoint
+from ..checkpoint.task_file import has_task
+
+if TYPE_CHECKING:
+    from .limits import Limit
 
 __all__ = ['EXPORTS', 'Export', 'export']
 
+_OF_A_GRAPH = (
+    *('scheme', 'crf', 'windows', 'answers', 'thresholds', 'range', 'pairs'),
+    *('pooling', 'prompts', 'similarity', 'lower'),
+)
+
 
 class Export(NamedTuple):
-    """A format to export to: its writer as 'module:function', and the options that it takes."""
+    """A format to export to.
+
+    Parameters
+    ----------
+    writer : str
+        Place, 'module:function', of the writer: ``(checkpoint, folder, **options)``.
+    interface : str
+        Place of the function that describes what was written, of
+        :mod:`gluon_bert.export.interfaces`.
+    title, library : str
+        For people, and the Hugging Face hub's name of the package that reads it.
+    meaning : str
+        For the help text.
+    options : tuple of str
+        Those that the writer takes.
+    lacks : tuple of str
+        What the format has no place for, of :data:`gluon_bert.export.limits.PARTS`.
+    """
 
     writer: str
+    interface: str
+    title: str
+    library: str
     meaning: str
     options: Tuple[str, ...] = ()
+    lacks: Tuple[str, ...] = ()
 
 
 EXPORTS: Mapping[str, Export] = {
     'onnx': Export(
         'export.onnx:write_onnx',
+        'export.interfaces:describe_onnx',
+        'ONNX',
+        'onnx',
         'for onnxruntime, OpenVINO, transformers.js',
         ('head', 'opset', 'dtype', 'pooling', 'normalize'),
+        _OF_A_GRAPH,
     ),
     'openvino': Export(
         'export.openvino:write_openvino',
+        'export.interfaces:describe_openvino',
+        'OpenVINO',
+        'openvino',
         "for OpenVINO and optimum, by OpenVINO's converter",
         ('head', 'dtype', 'pooling', 'normalize'),
+        _OF_A_GRAPH,
     ),
     'ctranslate2': Export(
-        'export.ctranslate2:write_ctranslate2', 'for CTranslate2', ('quantization',)
+        'export.ctranslate2:write_ctranslate2',
+        'export.interfaces:describe_ctranslate2',
+        'CTranslate2',
+        'ctranslate2',
+        'for CTranslate2',
+        ('quantization',),
+        ('labels', 'length', 'tokenizer', *_OF_A_GRAPH),
     ),
     'symbol': Export(
-        'export.symbol:write_symbol', "for MXNet's C and Java interfaces", ('head', 'probabilities')
+        'export.symbol:write_symbol',
+        'export.interfaces:describe_symbol',
+        "MXNet's symbol",
+        'mxnet',
+        "for MXNet's C and Java interfaces",
+        ('head', 'probabilities'),
+        ('labels', 'length', 'tokenizer', *_OF_A_GRAPH),
     ),
-    'huggingface': Export('checkpoint.huggingface.folder:write_huggingface', 'for transformers'),
+    'huggingface': Export(
+        'export.huggingface:write_folder',
+        'export.interfaces:describe_huggingface',
+        'transformers',
+        'transformers',
+        'for transformers and sentence-transformers',
+        (),
+        ('scheme', 'crf', 'windows', 'answers', 'thresholds', 'range', 'pairs'),
+    ),
 }
 """Format -> its row."""
 
 
 def export(
     checkpoint: Checkpoint, folder: PathLike, to: str, options: Optional[Mapping[str, Any]] = None
-) -> None:
-    """Write a network in the format of another runtime.
+) -> List[Limit]:
+    """Write a network in the format of another runtime, with a model card.
 
     Parameters
     ----------
     checkpoint : Checkpoint
         As :func:`~gluon_bert.zoo.open_checkpoint` opens it.
     folder : str or Path
-        Made here; it appears when it is whole.
+        Made here, outside the folder of the checkpoint; it appears when it is whole.
     to : str
         A key of :data:`EXPORTS`.
     options : mapping of str to object, optional
         Arguments of the format's writer.
+
+    Returns
+    -------
+    list of Limit
+        What the format has no place for, and the file beside it that has it. The card,
+        ``README.md``, says the same.
 
     Raises
     ------
@@ -72,9 +139,34 @@ def export(
     row, options = EXPORTS[to], dict(options or {})
     for name in options:
         if name not in row.options:
+            hint = did_you_mean(name, row.options)
             raise ValueError(
-                f'{name} is no option of {to} (allowed: {", ".join(row.options) or "none"})'
+                f'{name} is no option of {to}{hint} (allowed: {", ".join(row.options) or "none"})'
             )
-    module, _, function = row.writer.partition(':')
-    write = getattr(importlib.import_module(f'gluon_bert.{module}'), function)
-    write(checkpoint, folder, **options)
+    _check_place(checkpoint, folder)
+    from .card import write_card
+    from .limits import limits_of
+
+    with new_folder(folder) as whole:
+        _load(row.writer)(checkpoint, whole, **options)
+        interface = _load(row.interface)(checkpoint, whole, options)
+        limits = limits_of(checkpoint, whole, row.lacks, interface)
+        name = Path(os.path.abspath(folder)).name
+        write_card(whole, checkpoint, name, row, interface, limits)
+    return limits
+
+
+def _load(place):
+    module, _, function = place.partition(':')
+    return getattr(importlib.import_module(f'gluon_bert.{module}'), function)
+
+
+def _check_place(checkpoint, folder):
+    """Raise ValueError if a folder lies in that of the model, which it would change."""
+    source = Path(checkpoint.source or os.devnull)
+    source = source if source.is_dir() or not has_task(source) else source.parent
+    inside, target = (Path(os.path.realpath(path)) for path in (source, folder))
+    if source.is_dir() and inside in (target, *target.parents):
+        raise ValueError(
+            f'{folder}: lies in {source}, the folder of the model; name one outside it'
+        )

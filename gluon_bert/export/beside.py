@@ -16,6 +16,11 @@ SETTINGS_FILE = 'settings.json'
 _CRF = ('crf.transitions', 'crf.begin', 'crf.end')
 
 
+def has_crf(checkpoint: Checkpoint) -> bool:
+    """Tell if a tagger has the transitions of a CRF."""
+    return _CRF[0] in checkpoint.arrays
+
+
 def without_crf(checkpoint: Checkpoint) -> Checkpoint:
     """Leave out the transitions of a CRF, for which the formats have no place."""
     kept = {name: name for name in checkpoint.arrays if name not in _CRF}
@@ -41,15 +46,14 @@ def write_description(checkpoint: Checkpoint, folder: Path) -> None:
     longest = (sentence and sentence.max_length) or checkpoint.max_tokens
     describe_huggingface(replace(without_crf(checkpoint), max_tokens=longest), folder)
     write_settings(checkpoint, folder)
-    if sentence is not None:
-        write_sentence_files(sentence, folder, checkpoint.config.units)
 
 
 def write_settings(checkpoint: Checkpoint, folder: Path) -> None:
     """Write what reading texts and results needs besides the scores, if there is anything.
 
-    That is the task with its settings, such as windows and thresholds, the labels, and the
-    transitions of a CRF.
+    ``settings.json`` has the task with its settings, such as windows and thresholds, the labels,
+    and the transitions of a CRF. The settings of a sentence model stand in the files of
+    sentence-transformers, ``modules.json`` and those that it names.
 
     Parameters
     ----------
@@ -65,3 +69,5 @@ def write_settings(checkpoint: Checkpoint, folder: Path) -> None:
     if settings:
         text = json.dumps(settings, indent=1, ensure_ascii=False) + '\n'
         (folder / SETTINGS_FILE).write_text(text, encoding='utf-8')
+    if checkpoint.sentence is not None:
+        write_sentence_files(checkpoint.sentence, folder, checkpoint.config.units)

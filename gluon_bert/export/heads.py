@@ -2,27 +2,49 @@
 
 from __future__ import annotations
 
-from typing import Mapping, NamedTuple, Optional
+from typing import Callable, Mapping, NamedTuple, Optional
 
 from .._internal.suggestions import did_you_mean
+from ..checkpoint.arrays import shape_of
 from ..checkpoint.schema import Checkpoint
 
 NO_HEAD = 'none'
 
 
 class Head(NamedTuple):
-    """A head: its name in a sentence, and whether it is fine-tuned, and so the one to export."""
+    """A head.
+
+    Parameters
+    ----------
+    title : str
+        In a sentence.
+    shape : callable
+        Checkpoint -> the shape of its scores, as text: N sequences of T tokens.
+    is_fine_tuned : bool
+        Whether it is the one to export, if no other is asked for.
+    """
 
     title: str
-    is_fine_tuned: bool
+    shape: Callable[[Checkpoint], str]
+    is_fine_tuned: bool = False
+
+
+def _rows(checkpoint, name):
+    return shape_of(checkpoint.arrays, name)[0]
 
 
 HEADS: Mapping[str, Head] = {
-    'classifier': Head('the classifier', True),
-    'tagger': Head('the scores of tags', True),
-    'span': Head('the scores of answers', True),
-    'masked_lm': Head('the masked-language-model head', False),
-    'next_sentence': Head('the next-sentence head', False),
+    'classifier': Head(
+        'the classifier', lambda one: f'(N, {_rows(one, "classifier.1.weight")})', True
+    ),
+    'tagger': Head(
+        'the scores of tags', lambda one: f'(N, T, {_rows(one, "tag_classifier.weight")})', True
+    ),
+    'span': Head('the scores of answers', lambda one: '(N, T, 2)', True),
+    'masked_lm': Head(
+        'the masked-language-model head', lambda one: f'(N, T, {one.config.vocab_size})'
+    ),
+    'next_sentence': Head('the next-sentence head', lambda one: '(N, 2)'),
 }
 """The heads of :attr:`.Checkpoint.heads` that give scores."""
 

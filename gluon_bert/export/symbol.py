@@ -11,12 +11,12 @@ from mxnet.gluon import HybridBlock
 
 from .._internal.files import new_folder
 from .._internal.types import PathLike
-from ..checkpoint.arrays import shape_of, with_names
+from ..checkpoint.arrays import with_names
 from ..checkpoint.names import encoder_shapes, head_shapes
 from ..checkpoint.schema import Checkpoint
 from ..modeling.build import build_network
 from .beside import write_settings
-from .heads import NO_HEAD, choose_head
+from .heads import HEADS, NO_HEAD, choose_head
 
 NAME = 'bert'
 # Problem type of a classifier, '' if unknown -> what makes probabilities of its scores.
@@ -33,9 +33,7 @@ class SymbolHead(NamedTuple):
     Parameters
     ----------
     network : str
-        Of :data:`gluon_bert.modeling.build.NETWORKS`.
-    shape : callable
-        Checkpoint -> the shape of the output, as text.
+        A task of :func:`.build_network`.
     operator : callable
         Checkpoint -> the operator that makes probabilities of its scores; None if there is none.
     pooled : bool
@@ -49,7 +47,6 @@ class SymbolHead(NamedTuple):
     """
 
     network: str
-    shape: Callable[[Checkpoint], str]
     operator: Callable[[Checkpoint], Optional[str]] = lambda checkpoint: 'softmax'
     pooled: bool = False
     part: str = ''
@@ -57,32 +54,15 @@ class SymbolHead(NamedTuple):
     axis: int = -1
 
 
-def _rows(checkpoint, name):
-    return shape_of(checkpoint.arrays, name)[0]
-
-
-HEADS: Mapping[str, SymbolHead] = {
+_SYMBOLS: Mapping[str, SymbolHead] = {
     'classifier': SymbolHead(
-        'classifier',
-        lambda checkpoint: f'(N, {_rows(checkpoint, "classifier.1.weight")})',
-        lambda checkpoint: _OPERATORS.get(checkpoint.problem_type),
-        pooled=True,
+        'classifier', lambda checkpoint: _OPERATORS.get(checkpoint.problem_type), pooled=True
     ),
-    'tagger': SymbolHead(
-        'tagger', lambda checkpoint: f'(N, T, {_rows(checkpoint, "tag_classifier.weight")})'
-    ),
-    'span': SymbolHead('span', lambda checkpoint: '(N, T, 2)', axis=1),
-    'masked_lm': SymbolHead(
-        'pretraining',
-        lambda checkpoint: f'(N, T, {checkpoint.config.vocab_size})',
-        part='masked_lm',
-        all_positions=True,
-    ),
-    'next_sentence': SymbolHead(
-        'pretraining', lambda checkpoint: '(N, 2)', pooled=True, part='next_sentence'
-    ),
+    'tagger': SymbolHead('tagger'),
+    'span': SymbolHead('span', axis=1),
+    'masked_lm': SymbolHead('pretraining', part='masked_lm', all_positions=True),
+    'next_sentence': SymbolHead('pretraining', pooled=True, part='next_sentence'),
 }
-"""Head -> its output."""
 
 
 class HeadBlock(HybridBlock):
@@ -190,7 +170,7 @@ def outputs_of(
 
 def _build(checkpoint, head, probabilities):
     """The network of a head, hybridized; a head of pre-training alone."""
-    row = HEADS.get(head)
+    row = _SYMBOLS.get(head)
     operator = row.operator(checkpoint) if row and probabilities else None
     if probabilities and operator is None:
         raise ValueError(

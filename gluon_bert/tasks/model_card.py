@@ -108,7 +108,11 @@ def _precision(found):
         on = found.data or found.calibration
         parts.append(
             '\n'.join(
-                [f'| | {_plain(measured)}{f" on {_plain(on)}" if on else ""} |', '|---|---|', *rows]
+                [
+                    f'| | {plain_text(measured)}{f" on {plain_text(on)}" if on else ""} |',
+                    '|---|---|',
+                    *rows,
+                ]
             )
         )
     if found.tolerance is not None:
@@ -183,7 +187,7 @@ def _title(model, row):
         else 'It was fine-tuned from a model that is not of the zoo, or from random parameters.'
     )
     lines = [
-        f'# {model.spec.title}: {_plain(_name(model.settings))}',
+        f'# {model.spec.title}: {plain_text(_name(model.settings))}',
         '',
         f'A BERT with {config.num_layers} layers of {config.units} units for '
         f'gluon_bert (Apache MXNet). {made}',
@@ -192,13 +196,13 @@ def _title(model, row):
         lines += ['', row.description]
     for name, title in model.spec.listed.items():
         if any(model.settings.get(name, ())):
-            lines += ['', f'{title}: {", ".join(map(_plain, model.settings[name]))}.']
+            lines += ['', f'{title}: {", ".join(map(plain_text, model.settings[name]))}.']
     return '\n'.join(lines)
 
 
 def _data(splits):
     rows = [
-        f'| {split.name} | {_plain(portable_path(split.path))} | {split.num_examples} |'
+        f'| {split.name} | {plain_text(portable_path(split.path))} | {split.num_examples} |'
         for split in splits
     ]
     return '\n'.join(['## Data', '', '| | File | Examples |', '|---|---|---|', *rows])
@@ -206,9 +210,9 @@ def _data(splits):
 
 def _scores(folder, split, pictures):
     rows = [
-        f'| {_plain(name)} | {value:.4f} |'
+        f'| {plain_text(name)} | {value:.4f} |'
         if isinstance(value, float)
-        else f'| {_plain(name)} | {value} |'
+        else f'| {plain_text(name)} | {value} |'
         for name, value in split.metrics.items()
     ]
     parts = ['\n'.join([f'## Scores: {split.name}', '', '| Metric | Value |', '|---|---|', *rows])]
@@ -266,8 +270,8 @@ def _code(text):
     return '\n'.join(f'    {line}'.rstrip() for line in text.split('\n'))
 
 
-def _plain(text):
-    """Text that no mark-up is read from."""
+def plain_text(text: object) -> str:
+    """Quote text so that no mark-up is read from it, and put it into one line."""
     text = ' '.join(str(text).split())
     return ''.join(
         f'\\{character}' if character in '\\`*_[]<>|#' else character for character in text
