@@ -13,7 +13,6 @@ from typing import Optional, Union
 
 from ..._internal.files import sha256_of, write_text
 from ..schema import VocabularyRow, Weights
-from .errors import explain_disk_full
 from .local_files import RECORD, LocalFiles, find_files, id_order, plain_files, stamp_of
 
 WAIT = 5  # seconds to wait for another process before logging it
@@ -88,10 +87,11 @@ def staging_dir(entry: CacheEntry) -> Iterator[Path]:
     import shutil
     import tempfile
 
+    from .errors import explain_disk_full
+    from .http import forget_old_states
+
     with explain_disk_full(entry.root):
         entry.downloads.mkdir(parents=True, exist_ok=True)
-        from .http import forget_old_states
-
         forget_old_states(entry.downloads)
         for path in entry.downloads.iterdir():
             if path.is_dir():  # left by a killed process
@@ -136,6 +136,8 @@ def install(
     final = temporary / 'final'
     final.mkdir()
     sources = list(plain_files(raw.paths))
+    from .errors import explain_disk_full
+
     with explain_disk_full(entry.root, sum(path.stat().st_size for path in sources)):
         if convert is None or raw.kind in _FINAL_KINDS:
             for path in sources:

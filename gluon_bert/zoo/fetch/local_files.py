@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -86,9 +87,8 @@ def installed_path(file: InstalledFile) -> Optional[Path]:
     The file itself may be missing.
     """
     for folder in sys.path:
-        path = Path(folder, file.path)
-        if path.is_file():
-            return path
+        if os.path.isfile(os.path.join(folder, file.path)):
+            return Path(folder, file.path)
     import importlib.metadata  # takes 10 ms
 
     try:
@@ -110,7 +110,8 @@ def is_as_installed(path: Path, file: InstalledFile) -> bool:
     line = f'{file.path},sha256={digest},{status.st_size}'
     name = file.distribution.replace('-', '_')
     return any(
-        status.st_mtime <= record.stat().st_mtime and line in record.read_text().splitlines()
+        status.st_mtime <= record.stat().st_mtime
+        and line in record.read_text('utf-8', 'replace').splitlines()
         for record in site.glob(f'{name}-*.dist-info/RECORD')
     )
 
