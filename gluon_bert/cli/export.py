@@ -9,6 +9,7 @@ to settings.json beside it.
 examples:
   gluon-bert export output/sample --to onnx sample_onnx
   gluon-bert export bert_6_384_12/all_minilm_l6_v2 --to onnx vectors
+  gluon-bert export output/sample --to onnx sample_int8 --dtype int8
   gluon-bert export output/sample --to symbol sample_symbol --probabilities
 """
 
@@ -19,8 +20,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..export import EXPORTS, export
+from .calibration import calibration_features
 from .models import add_config_arguments, read_model
 from .output import note, say, size_text
+from .texts import add_format_arguments, existing
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -41,8 +44,17 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     onnx.add_argument('--opset', type=int, help='version of the operators (onnx; default: 14)')
     onnx.add_argument(
-        '--dtype', choices=('float32', 'float16'), help='of the stored weights (default: float32)'
+        '--dtype',
+        help='of the stored weights: float32, float16; onnx also int8, int8-static '
+        '(default: float32)',
     )
+    onnx.add_argument(
+        '--calibrate',
+        metavar='FILE',
+        help='texts for int8-static, of all lengths that will come, as gluon-bert predict reads '
+        'them (default: the scales that gluon-bert quantize saved)',
+    )
+    add_format_arguments(onnx, '--calibrate')
     onnx.add_argument(
         '--pooling',
         help='also give a vector for each text: mean, cls, max, cls+mean, ... (a sentence model '
@@ -73,11 +85,14 @@ def run(args: Namespace) -> int:
     target = args.out.expanduser()
     names = {name for row in EXPORTS.values() for name in row.options}
     options = {
-        name: getattr(args, name) for name in sorted(names) if getattr(args, name) is not None
+        name: getattr(args, name) for name in sorted(names) if getattr(args, name, None) is not None
     }
     model = read_model([args.model])
     checkpoint = model.checkpoint(args.root, args.config, args.num_heads)
     checkpoint = replace(checkpoint, source=model.source)
+    if args.calibrate:
+        path = existing(args.calibrate, '--calibrate')
+        options['calibration'] = calibration_features(args, path, checkpoint)
     try:
         limits = export(checkpoint, target, args.to, options)
     except ImportError as error:

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import itertools
 import os
 import shutil
 import time
@@ -23,10 +22,9 @@ from pathlib import Path
 from typing import Any
 
 from .._internal.files import staging_folder
+from .calibration import calibration_inputs
 from .output import columns, note, say
-from .texts import add_format_arguments, existing, read_items
-
-_MOST_INPUTS = 10_000  # that calibration sequences are chosen from
+from .texts import add_format_arguments, existing
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -111,7 +109,9 @@ def run(args: argparse.Namespace) -> int:
             args.pair_column,
             args.label_column,
         )
-    inputs = _inputs(args, calibration, pipeline) if calibration is not None else dev.inputs
+    inputs = (
+        calibration_inputs(args, calibration, pipeline) if calibration is not None else dev.inputs
+    )
     trials = _Trials(pipeline, args.precision, dev)
     found = choose_precision(
         pipeline.trained,
@@ -166,22 +166,6 @@ def _check_task(pipeline, source):
             f'{source}: is for {pipeline.task}; expected a network that was fine-tuned for '
             f'{", ".join(TASKS)}'
         )
-
-
-def _inputs(args, path, pipeline):
-    """The inputs of the calibration file."""
-    source = argparse.Namespace(
-        texts=(),
-        input=path,
-        format=args.format,
-        text_column=args.text_column,
-        pair_column=args.pair_column,
-    )
-    items = read_items(source, pipeline)
-    inputs = [item.input for item in itertools.islice(items, _MOST_INPUTS)]
-    if not inputs:
-        raise ValueError(f'{path}: is empty')
-    return inputs
 
 
 class _Trials:

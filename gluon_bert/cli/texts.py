@@ -23,8 +23,14 @@ class Item(NamedTuple):
     told: dict
 
 
-def add_format_arguments(parser: argparse.ArgumentParser, option: str) -> None:
-    """Declare the format and the columns of the file that ``option`` names."""
+def add_format_arguments(parser: Any, option: str) -> None:
+    """Declare the format and the columns of the file that ``option`` names.
+
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser or a group of its arguments
+    option : str
+    """
     parser.add_argument('--format', choices=FORMATS, help=f'of {option} (default: by its name)')
     parser.add_argument(
         '--text_column',

@@ -60,7 +60,7 @@ EXPORTS: Mapping[str, Export] = {
         'ONNX',
         'onnx',
         'for onnxruntime, OpenVINO, transformers.js',
-        ('head', 'opset', 'dtype', 'pooling', 'normalize'),
+        ('head', 'opset', 'dtype', 'pooling', 'normalize', 'calibration'),
         _OF_A_GRAPH,
     ),
     'openvino': Export(

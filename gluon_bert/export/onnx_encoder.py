@@ -35,8 +35,7 @@ def add_encoder(graph: Graph, config: BertConfig) -> str:
         graph.constant([1, 2], np.int64),
     )  # (N, 1, 1, T)
     for number in range(config.num_layers):
-        cell = f'{_CELL}{0 if config.share_layers else number}.'
-        hidden = _layer(graph, config, cell, hidden, mask)
+        hidden = _layer(graph, config, number, hidden, mask)
     return hidden
 
 
@@ -48,12 +47,12 @@ def _embeddings(graph, config):
     )  # fmt: skip
     hidden = graph.op(
         'Add',
-        graph.op('Gather', graph.weight('word_embed.0.weight'), 'input_ids'),
+        graph.table('word_embed.0.weight', 'input_ids'),
         graph.op('Slice', graph.weight('encoder.position_weight'), axis, length, axis),
     )
     if config.num_token_types:
-        table = graph.weight('token_type_embed.0.weight')
-        hidden = graph.op('Add', hidden, graph.op('Gather', table, 'token_type_ids'))
+        types = graph.op('Gather', graph.weight('token_type_embed.0.weight'), 'token_type_ids')
+        hidden = graph.op('Add', hidden, types)
     hidden = _norm(graph, config, hidden, 'encoder.layer_norm')  # (N, T, E)
     return graph.dense(hidden, 'embed_project') if config.embedding_units else hidden
 
@@ -63,21 +62,26 @@ def _norm(graph, config, x, name):
     return graph.norm(x, gamma, beta, config.layer_norm_eps)
 
 
-def _layer(graph, config, cell, hidden, mask):
-    attended = graph.dense(_attention(graph, config, cell, hidden, mask), f'{cell}proj')
+def _layer(graph, config, number, hidden, mask):
+    cell = f'{_CELL}{0 if config.share_layers else number}.'
+    context = _attention(graph, config, number, cell, hidden, mask)
+    attended = graph.dense(context, f'{cell}proj', f'{number}.output')
     hidden = _norm(graph, config, graph.op('Add', hidden, attended), f'{cell}layer_norm')
-    inner = graph.activation(graph.dense(hidden, f'{cell}ffn.ffn_1'), config.activation)
-    transformed = graph.dense(inner, f'{cell}ffn.ffn_2')
+    inner = graph.activation(
+        graph.dense(hidden, f'{cell}ffn.ffn_1', f'{number}.expand'), config.activation
+    )
+    transformed = graph.dense(inner, f'{cell}ffn.ffn_2', f'{number}.contract')
     return _norm(graph, config, graph.op('Add', hidden, transformed), f'{cell}ffn.layer_norm')
 
 
-def _attention(graph, config, cell, hidden, mask):
+def _attention(graph, config, number, cell, hidden, mask):
     """Vaswani et al. (2017), section 3.2.2: (N, T, C)."""
     units, heads = config.units, config.num_heads
     by_head = graph.constant([0, 0, heads, units // heads], np.int64)
 
     def part(name, order):
-        projected = graph.dense(hidden, f'{cell}attention_cell.proj_{name}')
+        dense = f'{cell}attention_cell.proj_{name}'
+        projected = graph.dense(hidden, dense, f'{number}.query_key_value')
         return graph.op('Transpose', graph.op('Reshape', projected, by_head), perm=order)
 
     query, value = part('query', [0, 2, 1, 3]), part('value', [0, 2, 1, 3])  # (N, H, T, D)
@@ -98,5 +102,6 @@ def add_masked_lm(graph: Graph, config: BertConfig, sequence: str) -> str:
     """Add the scores of all words at all tokens, (N, T, V)."""
     hidden = graph.activation(graph.dense(sequence, 'decoder.0'), config.activation)
     hidden = _norm(graph, config, hidden, 'decoder.2')
-    scores = graph.op('MatMul', hidden, graph.weight('word_embed.0.weight', transposed=True))
+    words = graph.op('Transpose', graph.table('word_embed.0.weight'), perm=[1, 0])
+    scores = graph.op('MatMul', hidden, words)
     return graph.op('Add', scores, graph.weight('decoder.3.bias'))

@@ -123,7 +123,7 @@ def test_large_weights_stand_beside_the_graph(make_model, ragged, tmp_path, monk
         ({'opset': 12}, 'opset=12: expected 13 to 21'),
         ({'opset': 22}, 'opset=22: expected 13 to 21'),
         ({'opset': 14.0}, 'opset=14.0: expected'),
-        ({'dtype': 'int4'}, "dtype='int4': expected one of"),
+        ({'dtype': 'int4'}, "dtype 'int4' is unknown; did you mean 'int8'"),
         ({'head': 'spam'}, "head='spam'.*: this network has none"),
         ({'head': 'span'}, "head='span'.*: this network has none"),
         ({'pooling': 'spam'}, "pooling='spam': expected one of"),
