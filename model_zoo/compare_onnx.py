@@ -16,8 +16,10 @@ import numpy as np
 import onnxruntime
 
 import gluon_bert as gb
+from gluon_bert.cli.calibration import calibration_features
+from gluon_bert.cli.texts import add_format_arguments
 from gluon_bert.export.onnx import DTYPES, write_onnx
-from gluon_bert.tasks.evaluation import features_of, read_dev
+from gluon_bert.tasks.evaluation import read_dev
 from gluon_bert.zoo import open_checkpoint
 
 
@@ -26,9 +28,8 @@ def make_parser():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('folders', type=Path, nargs='+', help='fine-tuned for a task of GLUE')
-    parser.add_argument(
-        '--calibrate', type=Path, required=True, help='a file of the task with answers'
-    )
+    parser.add_argument('--calibrate', type=Path, required=True, help='a file of the task')
+    add_format_arguments(parser, '--calibrate')
     parser.add_argument('--seed', help='of the training, for the row')
     comparing.add_output_arguments(parser)
     return parser
@@ -45,7 +46,7 @@ def compare(args, folder):
     """Yield the row of each type."""
     pipeline, checkpoint = gb.load_pipeline(folder), open_checkpoint(folder)
     dev = read_dev(pipeline)
-    calibration = features_of(pipeline, read_dev(pipeline, args.calibrate).inputs)
+    calibration = calibration_features(args, args.calibrate, checkpoint)
     scores = {}
     for dtype, storage in DTYPES.items():
         with tempfile.TemporaryDirectory() as place:
