@@ -157,6 +157,21 @@ def test_files_of_sentence_transformers_are_beside_the_graph(
     assert read_checkpoint(tmp_path / 'out').sentence == network.sentence
 
 
+@pytest.mark.parametrize('dtype, file', [('float32', None), ('int8', 'model_quantized.onnx')])
+def test_sentence_transformers_finds_the_graph(dtype, file, sentence_model, tmp_path):
+    utils = pytest.importorskip(
+        'sentence_transformers.backend.utils', reason='needs sentence-transformers'
+    )
+    _, checkpoint = sentence_model(modes=('mean',))
+    write_onnx(checkpoint, tmp_path / 'out', dtype)
+    options = {'file_name': file} if file else {}
+    is_exported, options = utils.backend_should_export(
+        tmp_path / 'out', True, options, 'model.onnx', '*.onnx', 'ONNX'
+    )
+    assert not is_exported
+    assert (tmp_path / 'out' / options['subfolder'] / options['file_name']).is_file()
+
+
 @pytest.mark.weights
 def test_real_sentence_vectors(real_folder, tmp_path):
     from tokenizers import Tokenizer
