@@ -12,6 +12,7 @@ from .._internal.suggestions import did_you_mean, unknown_name
 from .._internal.types import PathLike
 from ..checkpoint.schema import Checkpoint
 from ..checkpoint.task_file import has_task
+from ..zoo.fetch.errors import explain_disk_full
 
 if TYPE_CHECKING:
     from .limits import Limit
@@ -129,6 +130,8 @@ def export(
     ------
     FileExistsError
         If the folder is there already and not empty.
+    OSError
+        If the disk is full.
     ImportError
         If a package that the format needs is not installed.
     ValueError
@@ -147,12 +150,12 @@ def export(
     from .card import write_card
     from .limits import limits_of
 
-    with new_folder(folder) as whole:
+    place = Path(os.path.abspath(folder))
+    with explain_disk_full(place.parent), new_folder(folder) as whole:
         _load(row.writer)(checkpoint, whole, **options)
         interface = _load(row.interface)(checkpoint, whole, options)
         limits = limits_of(checkpoint, whole, row.lacks, interface)
-        name = Path(os.path.abspath(folder)).name
-        write_card(whole, checkpoint, name, row, interface, limits)
+        write_card(whole, checkpoint, place.name, row, interface, limits)
     return limits
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Dict
@@ -11,6 +12,8 @@ from ..checkpoint.arrays import with_names
 from ..checkpoint.huggingface.folder import describe_huggingface
 from ..checkpoint.huggingface.sentence_files import write_sentence_files
 from ..checkpoint.schema import Checkpoint
+
+logger = logging.getLogger(__name__)
 
 SETTINGS_FILE = 'settings.json'
 _CRF = ('crf.transitions', 'crf.begin', 'crf.end')
@@ -44,6 +47,8 @@ def write_description(checkpoint: Checkpoint, folder: Path) -> None:
     """
     sentence = checkpoint.sentence
     longest = (sentence and sentence.max_length) or checkpoint.max_tokens
+    if checkpoint.tokenizer is None:
+        logger.warning('%s: no tokenizer, so none is written', checkpoint.source or 'the model')
     describe_huggingface(replace(without_crf(checkpoint), max_tokens=longest), folder)
     write_settings(checkpoint, folder)
 

@@ -287,3 +287,40 @@ def test_openvino_reads_it(family, dtype, make_model, ragged):
     if dtype == 'float32':
         assert vectors == pytest.approx(expected['sentence_embedding'], abs=1e-5)
     assert cosine(vectors, expected['sentence_embedding']) > COSINE
+
+
+@pytest.mark.weights
+@pytest.mark.data
+@pytest.mark.parametrize('dtype', INT8)
+def test_real_vectors_rank_pairs_as_in_float32(dtype, shared_data, real_folder):
+    """Rank the similarities of STS-B's pairs; int8 may cost half a point."""
+    from scipy.stats import spearmanr
+
+    from gluon_bert.data import SentenceTransform, pad_batch
+
+    path = shared_data / 'glue_data' / 'STS-B' / 'dev.tsv'
+    if not path.is_file():
+        pytest.skip(f'needs {path}')
+    lines = path.read_text(encoding='utf-8').splitlines()[1:601:3]
+    rows = [line.split('\t') for line in lines]
+    checkpoint = open_checkpoint('bert_6_384_12/all_minilm_l6_v2')
+    transform = SentenceTransform(checkpoint.tokenizer, 64)
+    texts = [transform(row[column]) for column in (7, 8) for row in rows]
+    calibration = texts[:64] if dtype == 'int8-static' else None
+
+    def correlation(**options):
+        model = build_onnx(checkpoint, **options)
+        session = onnxruntime.InferenceSession(model.SerializeToString())
+        vectors = []
+        for begin in range(0, len(texts), 40):
+            ids, types, lengths = pad_batch(texts[begin : begin + 40], 0)
+            mask = np.arange(ids.shape[1]) < np.array(lengths)[:, None]
+            given = {'input_ids': ids, 'attention_mask': mask, 'token_type_ids': types}
+            inputs = {name: array.astype('int64') for name, array in given.items()}
+            vectors.append(session.run(['sentence_embedding'], inputs)[0])
+        first, second = np.split(np.concatenate(vectors), 2)
+        return spearmanr((first * second).sum(axis=1), [float(row[9]) for row in rows])[0]
+
+    exact = correlation()
+    assert exact > 0.8
+    assert correlation(dtype=dtype, calibration=calibration) == pytest.approx(exact, abs=0.005)
