@@ -66,6 +66,19 @@ def test_pretraining_heads(family, make_model, ragged):
     assert 'last_hidden_state' in run_onnx(build_onnx(checkpoint), batch)
 
 
+@pytest.mark.parametrize('opset', [14, 17])
+def test_operators_are_those_that_onnxruntime_fuses(opset, make_model, tmp_path):
+    model = build_onnx(checkpoint_of(make_model()), opset=opset)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.optimized_model_filepath = str(tmp_path / 'fused.onnx')
+    onnxruntime.InferenceSession(model.SerializeToString(), options)
+    fused = [node.op_type for node in onnx.load(tmp_path / 'fused.onnx').graph.node]
+    assert fused.count('LayerNormalization') == 1 + 2 * TINY.num_layers
+    assert fused.count('BiasGelu') == TINY.num_layers
+    assert not {'Erf', 'ReduceMean', 'Pow'} & {*fused}
+
+
 def test_padding_and_other_sequences_change_nothing(make_model, ragged):
     network = make_model()
     model = build_onnx(checkpoint_of(network))
