@@ -59,20 +59,34 @@ def staging_folder(target: PathLike) -> Iterator[Path]:
 def new_folder(path: PathLike) -> Iterator[Path]:
     """Yield an empty folder; it takes its place at ``path`` unless the block fails.
 
+    Folders above it that were not there are made, and removed if the block fails.
+
     Raises
     ------
     FileExistsError
         If something is there already, an empty folder excepted.
+    NotADirectoryError
+        If a file is where there must be a folder.
     """
     path = Path(os.path.abspath(path))
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
         raise FileExistsError(f'{path}: is there already; give another name or remove it')
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with staging_folder(path) as temporary:
-        whole = temporary / 'folder'
-        whole.mkdir()
-        yield whole
-        os.replace(whole, path)
+    for place in path.parents:
+        if place.exists() and not place.is_dir():
+            raise NotADirectoryError(f'{path}: {place} is a file, there can be no folder in it')
+    made = [place for place in path.parents if not place.exists()]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with staging_folder(path) as temporary:
+            whole = temporary / 'folder'
+            whole.mkdir()
+            yield whole
+            os.replace(whole, path)
+    except BaseException:
+        for place in made:
+            with contextlib.suppress(OSError):
+                place.rmdir()
+        raise
 
 
 def remove_leftovers(folder: PathLike, name: Optional[str] = None) -> None:

@@ -11,7 +11,7 @@ from .._internal.files import new_folder
 from .._internal.suggestions import did_you_mean, unknown_name
 from .._internal.types import PathLike
 from ..checkpoint.schema import Checkpoint
-from ..checkpoint.task_file import has_task
+from ..checkpoint.task_file import has_task, task_file_of
 from ..zoo.fetch.errors import explain_disk_full
 
 if TYPE_CHECKING:
@@ -135,7 +135,8 @@ def export(
     ImportError
         If a package that the format needs is not installed.
     ValueError
-        If there is no such format, it does not take an option, or has no place for the network.
+        If there is no such format, it does not take an option, or has no place for the network; or
+        a fine-tuned network is without its tokenizer, or its settings are damaged.
     """
     if to not in EXPORTS:
         raise unknown_name('format', to, EXPORTS)
@@ -147,6 +148,7 @@ def export(
                 f'{name} is no option of {to}{hint} (allowed: {", ".join(row.options) or "none"})'
             )
     _check_place(checkpoint, folder)
+    _check_task(checkpoint)
     from .card import write_card
     from .limits import limits_of
 
@@ -172,4 +174,18 @@ def _check_place(checkpoint, folder):
     if source.is_dir() and inside in (target, *target.parents):
         raise ValueError(
             f'{folder}: lies in {source}, the folder of the model; name one outside it'
+        )
+
+
+def _check_task(checkpoint):
+    """Raise ValueError if a fine-tuned network is not whole."""
+    if checkpoint.task is None:
+        return
+    from ..tasks.folder import read_settings
+
+    path = task_file_of(checkpoint.source)
+    read_settings(checkpoint.task, checkpoint.config, path if path.is_file() else checkpoint.source)
+    if checkpoint.tokenizer is None:
+        raise ValueError(
+            f'{checkpoint.source}: the fine-tuned model has no tokenizer: its folder is not whole'
         )

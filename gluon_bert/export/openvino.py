@@ -52,7 +52,16 @@ def write_openvino(
         with TemporaryDirectory(dir=whole.parent) as temporary:
             write_onnx(checkpoint, Path(temporary) / 'made', **options)
             (graph,) = Path(temporary).rglob('*.onnx')
-            model = openvino.convert_model(str(graph))
-            openvino.save_model(model, str(whole / MODEL_FILE), compress_to_fp16=dtype == 'float16')
-            del model  # it may hold the file of the weights
+            _convert(openvino, graph, whole / MODEL_FILE, dtype)
         write_description(checkpoint, whole)
+
+
+def _convert(openvino, graph, file, dtype):
+    """Convert a graph; OSError if the file is not written whole."""
+    model = openvino.convert_model(str(graph))
+    try:
+        openvino.save_model(model, str(file), compress_to_fp16=dtype == 'float16')
+        openvino.Core().read_model(str(file))
+    except RuntimeError as error:
+        line = str(error).strip().splitlines()[-1]
+        raise OSError(f'{file.name}: OpenVINO did not write it whole: {line}') from None

@@ -138,7 +138,11 @@ def write_symbol(
     tokens = mx.nd.zeros((1, 3))
     network(tokens, mx.nd.zeros_like(tokens), mx.nd.array([3]))  # which makes the graph
     with new_folder(folder) as whole:
-        network.export(str(whole / NAME))
+        try:
+            network.export(str(whole / NAME))
+        except mx.base.MXNetError as error:
+            line = str(error).strip().splitlines()[-1]
+            raise OSError(f'{folder}: MXNet did not write its files: {line}') from None
         write_settings(checkpoint, whole)
         if checkpoint.tokenizer is not None:
             checkpoint.tokenizer.save(whole)
