@@ -86,6 +86,35 @@ def tokenizer():
     )
 
 
+def byte_pair_tokenizer(folder):
+    """A tokenizer of byte pairs, trained on the same words; its files are written to a folder."""
+    from tokenizers import ByteLevelBPETokenizer
+
+    words = ByteLevelBPETokenizer(add_prefix_space=True)
+    words.train_from_iterator(
+        [' '.join(WORDS[5:])] * 3,
+        vocab_size=290,
+        show_progress=False,
+        special_tokens=['<s>', '<pad>', '</s>', '<unk>', '<mask>'],
+    )
+    words.save_model(str(folder))
+    roles = (
+        'unknown_token unk',
+        'padding_token pad',
+        'cls_token s',
+        'sep_token /s',
+        'mask_token mask',
+    )
+    tokens = gb.data.BytePairTokenizer.from_files(
+        folder / 'vocab.json',
+        folder / 'merges.txt',
+        {name: f'<{token}>' for name, token in map(str.split, roles)},
+        add_prefix_space=True,
+    )
+    tokens.save(folder)
+    return tokens
+
+
 @pytest.fixture
 def tiny_folder(make_model, tokenizer, tmp_path):
     """Write a tiny network in a format: format, changed configuration -> folder, network."""

@@ -6,8 +6,7 @@ import json
 import numpy as np
 import pytest
 from peers import change_config, random_network, torch, transformers
-from script_runs import WORDS, tokenizer  # noqa: F401 (fixtures)
-from tokenizers import ByteLevelBPETokenizer
+from script_runs import WORDS, byte_pair_tokenizer, tokenizer  # noqa: F401 (fixtures)
 
 import gluon_bert as gb
 from gluon_bert.checkpoint import read_checkpoint, write_checkpoint
@@ -25,7 +24,7 @@ def folder(tokenizer, seed, tmp_path):
 
     def make(family, head, labels=None, **changes):
         if family == 'Roberta':
-            tokens = _pair_tokenizer(tmp_path)
+            tokens = byte_pair_tokenizer(tmp_path)
             changes = {'type_vocab_size': 1, 'pad_token_id': 1, **changes}
         else:
             tokens = tokenizer
@@ -44,32 +43,6 @@ def folder(tokenizer, seed, tmp_path):
         return tmp_path
 
     return make
-
-
-def _pair_tokenizer(folder):
-    words = ByteLevelBPETokenizer(add_prefix_space=True)
-    words.train_from_iterator(
-        [' '.join(WORDS[5:])] * 3,
-        vocab_size=290,
-        show_progress=False,
-        special_tokens=['<s>', '<pad>', '</s>', '<unk>', '<mask>'],
-    )
-    words.save_model(str(folder))
-    roles = (
-        'unknown_token unk',
-        'padding_token pad',
-        'cls_token s',
-        'sep_token /s',
-        'mask_token mask',
-    )
-    tokens = gb.data.BytePairTokenizer.from_files(
-        folder / 'vocab.json',
-        folder / 'merges.txt',
-        {name: f'<{token}>' for name, token in map(str.split, roles)},
-        add_prefix_space=True,
-    )
-    tokens.save(folder)
-    return tokens
 
 
 def peers_of(task, folder, **options):
