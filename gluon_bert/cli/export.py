@@ -82,6 +82,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     """Run the subcommand."""
+    _check_calibration(args)
     target = args.out.expanduser()
     names = {name for row in EXPORTS.values() for name in row.options}
     options = {
@@ -103,3 +104,10 @@ def run(args: Namespace) -> int:
         where = f'see {limit.place}' if limit.has_file else limit.place
         note(f'not in {EXPORTS[args.to].title}: {limit.part} ({where})')
     return 0
+
+
+def _check_calibration(args):
+    """Raise ValueError where the format of calibration texts is given without them."""
+    for name in ('format', 'text_column', 'pair_column'):
+        if getattr(args, name) is not None and not args.calibrate:
+            raise ValueError(f'--{name} is for --calibrate FILE, which is not given')

@@ -100,7 +100,7 @@ def _format(args, pipeline):
         form = formats.get(suffix) or formats['']
     else:
         raise ValueError(
-            f'--input {args.input}: its name does not tell what it is, pass --format '
+            f'{args.input}: its name does not tell what it is, pass --format '
             f'(one of {", ".join(FORMATS)})'
         )
     if form not in ('text', 'table') and form not in formats.values():

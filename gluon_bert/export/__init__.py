@@ -21,7 +21,7 @@ __all__ = ['EXPORTS', 'Export', 'export']
 
 _OF_A_GRAPH = (
     *('scheme', 'crf', 'windows', 'answers', 'thresholds', 'range', 'pairs'),
-    *('pooling', 'prompts', 'similarity', 'lower'),
+    *('pooling', 'prompts', 'prompt_tokens', 'similarity', 'lower'),
 )
 
 

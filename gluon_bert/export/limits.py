@@ -88,6 +88,11 @@ PARTS: Mapping[str, Part] = {
         'sentence_embedding',
     ),
     'prompts': Part('the prompts', _sentence(lambda one: bool(one.prompts)), (SENTENCE_FILE,)),
+    'prompt_tokens': Part(
+        'that the tokens of a prompt are left out of the pooling',
+        _sentence(lambda one: bool(one.prompts) and not one.include_prompt),
+        ('1_Pooling/config.json',),
+    ),
     'similarity': Part(
         'how two vectors are compared',
         _sentence(lambda one: one.similarity != _COSINE),

@@ -3,7 +3,6 @@
 
 import errno
 import os
-import resource
 
 import pytest
 from script_runs import tiny_folder, tiny_pipeline, tokenizer  # noqa: F401 (fixtures)
@@ -12,6 +11,7 @@ from gluon_bert.cli import main
 from gluon_bert.export import onnx as export_onnx
 from gluon_bert.inference.precision_file import PRECISION_FILE
 
+resource = pytest.importorskip('resource', reason='needs POSIX')
 onnx = pytest.importorskip('onnx', reason="needs onnx: pip install '.[onnx]'")
 
 
@@ -47,6 +47,8 @@ def export(tmp_path, capsys):
         (['--dtype', 'int8-static'], 'int8-static needs calibration texts (--calibrate FILE), or'),
         (['--dtype', 'int8', '--calibrate', '{texts}'], "dtype='int8': needs no calibration"),
         (['--calibrate', 'no_such.txt'], '--calibrate no_such.txt: no such file'),
+        (['--format', 'text'], '--format is for --calibrate FILE, which is not given'),
+        (['--calibrate', '{texts}.bin'], '.bin: its name does not tell what it is, pass --format'),
         (['--pooling', 'sum'], "pooling='sum': expected one of"),
         (['--pooling', 'mean_of_layer:-2'], "pooling='mean_of_layer:-2': expected one of"),
         (['--no_normalize'], 'normalize is for sentence vectors: give pooling, too'),
@@ -56,7 +58,8 @@ def export(tmp_path, capsys):
 def test_wrong_options(options, message, tiny_folder, tmp_path, export):
     folder, _ = tiny_folder()
     texts = tmp_path / 'texts.txt'
-    texts.write_text('the cat\n')
+    for path in (texts, texts.with_suffix('.txt.bin')):
+        path.write_text('the cat\n')
     assert message in export(folder, *(word.format(texts=texts) for word in options))
 
 

@@ -17,6 +17,7 @@ from gluon_bert.checkpoint.sentence import (
     Normalize,
     SentenceSettings,
 )
+from gluon_bert.export import export
 from gluon_bert.export.onnx import build_onnx, write_onnx
 
 onnx = pytest.importorskip('onnx', reason="needs onnx: pip install '.[onnx]'")
@@ -138,6 +139,18 @@ def test_what_a_graph_of_tokens_cannot_do_is_said(sentence_model, caplog):
     build_onnx(checkpoint)
     assert "leaves out those of a prompt ('query')" in caplog.text
     assert 'wants texts in lower case' in caplog.text
+
+
+def test_what_a_graph_leaves_out_is_named(sentence_model, tmp_path):
+    _, checkpoint = sentence_model(prompts={'query': 'find: '}, include_prompt=False, lower=True)
+    limits = {limit.part: limit.place for limit in export(checkpoint, tmp_path / 'out', 'onnx')}
+    assert limits == {
+        'the prompts': 'config_sentence_transformers.json',
+        'that the tokens of a prompt are left out of the pooling': '1_Pooling/config.json',
+        'the lower-casing of texts before the tokenizer': 'sentence_bert_config.json',
+    }
+    card = (tmp_path / 'out' / 'README.md').read_text()
+    assert all(part in card for part in limits)
 
 
 def test_files_of_sentence_transformers_are_beside_the_graph(
