@@ -104,9 +104,17 @@ TrainedNetwork, str or Path
         float32_layers = (*float32_layers, *keep)
         if isinstance(network, (str, Path)):
             network = open_network(network)
+        options, scales = (num_threads, precision, float32_layers, num_layers), None
+        if isinstance(precision, LowPrecision):
+            if float32_layers:
+                raise ValueError(
+                    'float32_layers is for a precision by its name: a LowPrecision has its own'
+                )
+            float32_layers, scales = precision.float32_layers, precision.activation_scales
+            precision = precision.precision
         network = network if precision != 'float32' else runnable(network)
         self._network: Any = network
-        self._options = num_threads, precision, float32_layers, num_layers
+        self._options = options
         head = unwrap_head(network)
         if num_layers is not None and not (
             head.kind == 'encoder' and 1 <= num_layers <= head.config.num_layers
@@ -118,14 +126,6 @@ TrainedNetwork, str or Path
         self.num_layers = num_layers
         """The layers after which it stops; None for all."""
         self._has_pooler = bert.use_pooler and num_layers is None
-        scales = None
-        if isinstance(precision, LowPrecision):
-            if float32_layers:
-                raise ValueError(
-                    'float32_layers is for a precision by its name: a LowPrecision has its own'
-                )
-            float32_layers, scales = precision.float32_layers, precision.activation_scales
-            precision = precision.precision
         self.is_native = precision != 'float32' or encoder.accepts(bert)
         """Whether the network runs in native code."""
         self._backend: Any

@@ -22,6 +22,8 @@ from ..modeling.kinds import KINDS, find_kind
 
 logger = logging.getLogger(__name__)
 
+_READ_POOLED = {'classifier', 'next_sentence'}  # heads
+
 
 class TrainedNetwork:
     """A trained network as the arrays of its checkpoint.
@@ -52,6 +54,9 @@ class TrainedNetwork:
         self.checkpoint, self.config = checkpoint, checkpoint.config
         self.sentence = checkpoint.sentence
         self.use_pooler = 'pooler' in checkpoint.heads
+        reading = sorted({*KINDS[self.kind].heads} & {*checkpoint.heads} & _READ_POOLED)
+        if reading and not self.use_pooler:
+            raise ValueError(f'{checkpoint.source}: has no pooler, whose vector {reading[0]} reads')
         self.crf = _chain_scores(checkpoint, transitions) if self.kind == 'tagger' else None
 
     @functools.cached_property
