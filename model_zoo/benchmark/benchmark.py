@@ -17,7 +17,8 @@ Modes:
   ragged   texts in their order, each batch padded to its longest text
   dataset  all vectors of a file: tokenization, sorting by length, encoding
   train    steps: forward, backward, clipping, Adam; on a grid or on the texts of --data
-  load     time from the start of a process to its first outputs
+  load     time from the start of a process to the vector of one text, beside that of
+           importing NumPy and tokenizers alone
   growth   batch sizes at one length, lengths at one batch size, both of these with each number of
            threads, and the first --sizes texts of --data as data sets in batches of 32
 
@@ -40,7 +41,8 @@ import benchmark_plot
 import benchmark_report as report
 import benchmark_weights
 import benchmark_work
-from benchmark_rounds import Team, measure_loading
+from benchmark_loading import measure_loading
+from benchmark_rounds import Team
 from benchmark_systems import REPORTED_FLAGS, SYSTEMS, ceilings, processor, reason_to_skip, versions
 
 from common import cli
@@ -148,9 +150,7 @@ def run_threads(args, config, systems, cells, threads, folder):
     if not left:
         return
     if args.mode == 'load':
-        rows = measure_loading(
-            systems, left[0][0], config, args.folder, threads, args.rounds, folder
-        )
+        rows = measure_loading(systems, left[0][0], config, args.folder, threads, args.rounds)
         yield from record(args, left[0][1], rows, 'start and load')
         return
     limits = ceilings(systems, processor()[1])

@@ -50,15 +50,6 @@ class Process:
     def __init__(self, name, folder, mode, threads, log):
         given = {'system': name, 'folder': str(folder), 'mode': mode, 'threads': threads}
         processors = processors_for(threads)
-        environment = {
-            **os.environ,
-            **dict.fromkeys(THREAD_VARIABLES, str(threads)),
-            'HF_HUB_OFFLINE': '1',
-            'TOKENIZERS_PARALLELISM': 'true',
-            'PYTHONPATH': os.pathsep.join(
-                [str(WORKER.parents[2]), os.environ.get('PYTHONPATH', '')]
-            ),
-        }
         self.name, self._log, start = name, log, time.perf_counter()
         with open(log, 'w', encoding='utf-8') as file:
             self._process = subprocess.Popen(
@@ -66,7 +57,7 @@ class Process:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=file,
-                env=environment,
+                env=environment(threads),
                 text=True,
             )
         os.sched_setaffinity(self._process.pid, processors)
@@ -115,6 +106,17 @@ class Process:
             f'its process ended with {self._process.wait()}: '
             f'{lines[-1][:300] if lines else "no message"}'
         )
+
+
+def environment(threads):
+    """Make the environment of a system's process."""
+    return {
+        **os.environ,
+        **dict.fromkeys(THREAD_VARIABLES, str(threads)),
+        'HF_HUB_OFFLINE': '1',
+        'TOKENIZERS_PARALLELISM': 'true',
+        'PYTHONPATH': os.pathsep.join([str(WORKER.parents[2]), os.environ.get('PYTHONPATH', '')]),
+    }
 
 
 def processors_for(threads):

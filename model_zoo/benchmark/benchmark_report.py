@@ -41,6 +41,10 @@ FIELDS = (
     'start_seconds',
     'import_seconds',
     'load_seconds',
+    'bare_import_seconds',
+    'resident_memory_mb',
+    'modules',
+    'packages',
     'processor',
     'processors',
     'flags',
@@ -50,7 +54,14 @@ FIELDS = (
     'command',
 )
 # Earlier files have no such columns; their ceilings are those of fp32.
-NEWER = ('sequences', 'ceiling_precision')
+NEWER = (
+    'sequences',
+    'ceiling_precision',
+    'bare_import_seconds',
+    'resident_memory_mb',
+    'modules',
+    'packages',
+)
 RANKED = 'ok'
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from pathlib import Path
 
 import numpy as np
@@ -222,57 +221,3 @@ def figures(row, cell, flop, limit):
         'share_of_ceiling': flop / median / limit,
         'peak_memory_mb': max(row['peaks']) / 1e6,
     }
-
-
-def measure_loading(names, cell, config, folder, threads, rounds, work_folder):
-    """Measure the seconds from the start of a new process to its first outputs.
-
-    From the second round on, the files of the network are in the page cache.
-    """
-    work_folder = Path(work_folder)
-    cell.write(work_folder, 0)
-    rows, parts = {name: system_row(name) for name in names}, {name: [] for name in names}
-    for number in range(rounds):
-        for name in order(list(names), number):
-            row, start = rows[name], time.perf_counter()
-            if 'status' in row:
-                continue
-            try:
-                process = Process(name, folder, 'load', threads, work_folder / f'{name}.log')
-            except Failed as error:
-                row['status'] = f'failed: {error}'
-                continue
-            try:
-                process.ask('check', work=str(cell.path), output=str(work_folder / f'{name}.npz'))
-                row['rounds_seconds'].append(time.perf_counter() - start)
-                row['peaks'].append(process.ask('peak')['peak_bytes'])
-                parts[name].append(
-                    [
-                        process.start_seconds,
-                        process.loading['import_seconds'],
-                        process.loading['load_seconds'],
-                    ]
-                )
-            except Failed as error:
-                row['status'] = f'failed: {error}'
-            finally:
-                process.close()
-    cell.remove()
-    for name, row in rows.items():
-        row.setdefault('status', RANKED)
-        if row['status'] == RANKED:
-            row.update(
-                figures(row, cell, forward_flop(config, cell.lengths), math.nan),
-                rounds=rounds,
-                calls=1,
-                difference=math.nan,
-                difference_rms=math.nan,
-            )
-            row.update(
-                zip(
-                    ('start_seconds', 'import_seconds', 'load_seconds'),
-                    map(float, np.median(parts[name], axis=0)),
-                )
-            )
-    rank(list(rows.values()))
-    return list(rows.values())

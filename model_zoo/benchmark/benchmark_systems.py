@@ -59,7 +59,9 @@ class System:
         Formats of the network that it reads, see ``benchmark_weights.FORMS``.
     options : dict
     trainer : str
-        Class of ``module`` that trains, if it does: (folder, threads, **training).
+        Class that trains, if it does: (folder, threads, **training).
+    trainer_module : str
+        Where it is, if not in ``module``.
     training : dict
         For gluon_bert, fields of :class:`gluon_bert.training.Plan`.
     is_ours : bool
@@ -73,6 +75,7 @@ class System:
     forms: tuple = ('huggingface',)
     options: dict = field(default_factory=dict)
     trainer: str = ''
+    trainer_module: str = ''
     training: dict = field(default_factory=dict)
     is_ours: bool = False
 
@@ -83,7 +86,16 @@ _ONNX = ('onnxruntime', 'onnx', *_TORCH)
 _OPENVINO, _CTRANSLATE2 = ('openvino', 'onnx', *_TORCH), ('ctranslate2', *_TORCH)
 
 _ROWS = (
-    System('gluon_bert', 'benchmark_ours', 'Fast', 'fp32', _MXNET, trainer='Trainer', is_ours=True),
+    System(
+        'gluon_bert',
+        'benchmark_ours',
+        'Fast',
+        'fp32',
+        _MXNET,
+        trainer='Trainer',
+        trainer_module='benchmark_ours_gluon',
+        is_ours=True,
+    ),
     System(
         'gluon_bert_bf16',
         'benchmark_ours',
@@ -92,6 +104,7 @@ _ROWS = (
         _MXNET,
         options={'precision': 'bfloat16'},
         trainer='Trainer',
+        trainer_module='benchmark_ours_gluon',
         training={'dtype': 'bfloat16'},
         is_ours=True,
     ),
@@ -104,10 +117,10 @@ _ROWS = (
         options={'precision': 'int8'},
         is_ours=True,
     ),
-    System('gluon_bert_block', 'benchmark_ours', 'Plain', 'fp32', _MXNET, is_ours=True),
+    System('gluon_bert_block', 'benchmark_ours_gluon', 'Plain', 'fp32', _MXNET, is_ours=True),
     System(
         'gluon_bert_recompute',
-        'benchmark_ours',
+        'benchmark_ours_gluon',
         '',
         'fp32',
         _MXNET,

@@ -12,6 +12,8 @@ import numpy as np
 from common import cli
 
 DATASET_BATCH = 32  # of growing data sets
+# Of --mode load.
+TEXT = 'A process has just been started, and someone waits for the vector of this sentence.'
 
 
 @dataclass
@@ -72,7 +74,7 @@ class Cell:
 def make_cells(args, config):
     """Make the cells of the arguments, for each number of threads."""
     if args.mode == 'load':
-        return grid(config, [1], [min(32, config.max_length)], args.seed)
+        return [loading(args.folder, config, args.seed)]
     if args.mode == 'growth':
         cells = growth(config, args.batches, args.lengths, args.at, args.seed)
     elif not args.data:
@@ -186,6 +188,22 @@ def dataset(texts, name, tokenizer, batches, max_length):
             min(round(lengths.mean() * batch), int(lengths.sum())),
             content=content,
         )
+
+
+def loading(folder, config, seed):
+    """Make the cell of one text, or of random ids where the network has no tokenizer."""
+    import gluon_bert as gb
+
+    content = {'text': None, 'max_length': min(128, config.max_length)}
+    tokenizer = gb.checkpoint.read_checkpoint(folder / 'huggingface').tokenizer
+    if tokenizer is None:
+        ids = np.random.RandomState(seed).randint(0, config.vocab_size, min(32, config.max_length))
+        content['ids'] = ids.tolist()
+    else:
+        content['text'] = TEXT
+        ids, _ = gb.data.SentenceTransform(tokenizer, content['max_length'])(TEXT)[0::2]
+    count = len(ids)
+    return Cell(1, count, '', np.array([count]), count, count, content=content)
 
 
 def growth(config, batches, lengths, at, seed):

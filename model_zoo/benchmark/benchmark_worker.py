@@ -31,7 +31,8 @@ class Worker:
 
     def __init__(self, system, folder, mode, threads):
         row = {**SYSTEMS, **CEILINGS}[system]
-        module = importlib.import_module(row.module)
+        name = row.trainer_module if mode == 'train' else ''
+        module = importlib.import_module(name or row.module)
         self.import_seconds = time.perf_counter() - BEGUN
         start = time.perf_counter()
         made = getattr(module, row.trainer if mode == 'train' else row.encoder)
