@@ -11,6 +11,9 @@ from .types import PathLike
 MAX_BYTES = 24 << 20
 MAX_VALUES = 1_200_000  # twice what a vocabulary of 500000 tokens needs
 _MAX_DIGITS = 100
+_ZEROS = bytes(
+    ord('0') if chr(code) in '0123456789' else ord(' ') for code in range(256)
+)  # for digits
 _SURROGATE = re.compile(rb'\\u[dD][89a-fA-F]')
 
 
@@ -73,7 +76,8 @@ def parse_json(raw: bytes, max_values: int = MAX_VALUES, allow_nan: bool = False
         content = json.loads(
             raw.decode('utf-8-sig'),
             object_pairs_hook=_unique,
-            parse_int=_integer,
+            # The parser's own way of reading numbers is the fastest.
+            parse_int=_integer if _has_long_number(raw) else None,
             parse_constant=float if allow_nan else _no_constant,
         )
         # Surrogates come from escapes alone: no others are UTF-8.
@@ -100,6 +104,11 @@ def _unique(pairs):
         repeated = next(key for key, _ in pairs if key in seen or seen.add(key))
         raise ValueError(f'the key {repeated[:80]!r} occurs twice in one object')
     return content
+
+
+def _has_long_number(raw):
+    """Tell if so many digits follow each other, in a number or elsewhere."""
+    return b'0' * (_MAX_DIGITS + 1) in raw.translate(_ZEROS)
 
 
 def _integer(digits):

@@ -8,10 +8,6 @@ import functools
 import hashlib
 import os
 import platform
-import shutil
-import struct
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Union
@@ -55,6 +51,8 @@ def library(folder: Union[str, Path] = FOLDER) -> Path:
 
 def check_intact(path: Path) -> None:
     """Raise OSError if a built library is damaged: to load such a file can end the process."""
+    import struct
+
     data = path.read_bytes()
     body, seal, digest = data.rpartition(_SEAL)
     if seal:
@@ -94,6 +92,8 @@ def build(folder: Union[str, Path] = FOLDER, rebuild: bool = False) -> Path:
     RuntimeError
         If the compiler fails; with its messages.
     """
+    import shutil  # this module is imported by all who run a network
+
     target = library(folder)
     before = _stamp(target)
     if before and not rebuild:
@@ -135,6 +135,8 @@ def _locked(folder) -> Iterator[None]:
 
 
 def _compile_into(target, compiler):
+    import tempfile
+
     # In the target's folder, so that it is moved into place whole.
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=_STAGING) as folder:
         common = [compiler, *OPTIONS]
@@ -152,6 +154,8 @@ def _compile_into(target, compiler):
 
 
 def _run(*command):
+    import subprocess
+
     result = subprocess.run(command, capture_output=True, text=True)
     if result.returncode:
         raise RuntimeError(f'{command[0]} failed:\n{result.stderr[-2000:]}')

@@ -8,38 +8,48 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from .rows import (
-    ModelName,
-    expand_name,
-    family_of,
-    find_model,
-    get_config,
-    hub_names,
-    list_models,
-    resolve,
-    resolve_dataset,
-)
-from .tables.architectures import ARCHITECTURES, FAMILIES
-from .tables.names import DATASET_ALIASES, DEFAULT, DEFAULT_CASED, OFFLINE_DEFAULT
-from .tables.vocabularies import VOCABULARIES
-from .tables.weights import WEIGHTS
-
 if TYPE_CHECKING:
     from .checkpoints import fetch_model, fetch_repository, zoo_checkpoint
     from .models import get_model, get_tokenizer, get_vocab, load_model
     from .opening import open_checkpoint
+    from .rows import (
+        ModelName,
+        expand_name,
+        family_of,
+        find_model,
+        get_config,
+        hub_names,
+        list_models,
+        resolve,
+        resolve_dataset,
+    )
+    from .tables.architectures import ARCHITECTURES, FAMILIES
+    from .tables.names import DATASET_ALIASES, DEFAULT, DEFAULT_CASED, OFFLINE_DEFAULT
+    from .tables.vocabularies import VOCABULARIES
+    from .tables.weights import WEIGHTS
 
-# Name that is imported when it is first used -> its module.
-_HOMES = {
-    'get_model': 'models',
-    'get_tokenizer': 'models',
-    'get_vocab': 'models',
-    'load_model': 'models',
-    'open_checkpoint': 'opening',
-    'fetch_model': 'checkpoints',
-    'fetch_repository': 'checkpoints',
-    'zoo_checkpoint': 'checkpoints',
+_NAMES = {
+    'checkpoints': ('fetch_model', 'fetch_repository', 'zoo_checkpoint'),
+    'models': ('get_model', 'get_tokenizer', 'get_vocab', 'load_model'),
+    'opening': ('open_checkpoint',),
+    'rows': (
+        'ModelName',
+        'expand_name',
+        'family_of',
+        'find_model',
+        'get_config',
+        'hub_names',
+        'list_models',
+        'resolve',
+        'resolve_dataset',
+    ),
+    'tables.architectures': ('ARCHITECTURES', 'FAMILIES'),
+    'tables.names': ('DATASET_ALIASES', 'DEFAULT', 'DEFAULT_CASED', 'OFFLINE_DEFAULT'),
+    'tables.vocabularies': ('VOCABULARIES',),
+    'tables.weights': ('WEIGHTS',),
 }
+# Name that is imported when it is first used -> its module.
+_HOMES = {name: module for module, names in _NAMES.items() for name in names}
 
 __all__ = [
     'ARCHITECTURES',

@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import logging
-import re
 from pathlib import Path
 from typing import Any, NamedTuple, Optional, Union
 
-from .._internal.files import digests_of
 from .._internal.types import PathLike
 from ..checkpoint import Checkpoint, find_format, read_checkpoint
 from ..config import BertConfig
-from .checkpoints import fetch_repository, row_checkpoint, zoo_checkpoint
-from .fetch.local_files import LocalFiles, files_of
-from .rows import ModelName, family_of, find_model, get_config, list_models
-from .schema import GluonFile
 from .tables.architectures import ARCHITECTURES
-from .tables.weights import WEIGHTS
 
 logger = logging.getLogger(__name__)
 
@@ -62,14 +55,18 @@ def open_checkpoint(
         If it is damaged, or does not determine the network; or if it does, and ``config`` or
         ``num_heads`` is given too.
     """
-    key = find_model(str(source))
-    if key is not None:
-        _refuse_options(source, config, num_heads)
-        return zoo_checkpoint(*key, root=root)
-    from .fetch.hub import is_hub_url, parse_hub_url
+    # The tables of the zoo are not read for a file or a folder.
+    if str(source).partition('/')[0] in ARCHITECTURES or not Path(source).exists():
+        from .checkpoints import fetch_repository, zoo_checkpoint
+        from .fetch.hub import is_hub_url, parse_hub_url
+        from .rows import find_model
 
-    if is_hub_url(source):
-        source = fetch_repository(*parse_hub_url(str(source)))
+        key = find_model(str(source))
+        if key is not None:
+            _refuse_options(source, config, num_heads)
+            return zoo_checkpoint(*key, root=root)
+        if is_hub_url(source):
+            source = fetch_repository(*parse_hub_url(str(source)))
     if find_format(source) != 'gluonnlp':
         _refuse_options(source, config, num_heads)
         return read_checkpoint(source)
@@ -105,6 +102,9 @@ def _open_by_row(path, root, error):
     from ..checkpoint.gluonnlp.description import MissingHyperParameters, sizes_of
     from ..checkpoint.gluonnlp.names import common_arrays
     from ..checkpoint.gluonnlp.params_file import read_params
+    from .checkpoints import row_checkpoint
+    from .fetch.local_files import LocalFiles
+    from .rows import ModelName, family_of, get_config
 
     row = _find_row(path)
     if row is not None and row.dataset_name is not None:
@@ -129,6 +129,14 @@ def _open_by_row(path, root, error):
 
 def _find_row(path):
     """Find the row of a .params file by its digest, or by the name of the file or its folder."""
+    import re
+
+    from .._internal.files import digests_of
+    from .fetch.local_files import files_of
+    from .rows import list_models
+    from .schema import GluonFile
+    from .tables.weights import WEIGHTS
+
     sha1 = digests_of(path, ['sha1'])['sha1']
     for key in list_models():
         for source in WEIGHTS[key].sources:
@@ -142,5 +150,7 @@ def _find_row(path):
 
 
 def _has_sizes(name, sizes):
+    from .rows import get_config
+
     config = get_config(name, sizes['vocab_size'])
     return all(getattr(config, field) == value for field, value in sizes.items())

@@ -41,7 +41,7 @@ def looks_lowercase(vocab: Union[Vocabulary, BERTVocab]) -> bool:
     >>> looks_lowercase(Vocabulary(['[UNK]', 'berlin'], {'unknown_token': '[UNK]'}))
     True
     """
-    with_case = _words_with_case(vocab)
+    with_case = _words_with_case(vocab.idx_to_token)
     capitals = [token for token in with_case if token != token.lower()]
     lower = len(capitals) < _MIN_CAPITALS * len(with_case) or not capitals
     in_doubt = capitals and len(capitals) < _SURE_CAPITALS * len(with_case)
@@ -71,19 +71,19 @@ def has_accents(vocab: Union[Vocabulary, BERTVocab]) -> bool:
     bool
         True if 1 % or more of the tokens that have letters with case have an accent.
     """
-    with_case = _words_with_case(vocab)
+    others = [token for token in vocab.idx_to_token if not token.isascii()]
     accents = sum(
-        not token.isascii()
-        and any(unicodedata.category(char) == 'Mn' for char in unicodedata.normalize('NFD', token))
-        for token in with_case
+        any(unicodedata.category(char) == 'Mn' for char in unicodedata.normalize('NFD', token))
+        for token in _words_with_case(others)
     )
-    return accents > 0 and accents >= _MIN_ACCENTS * len(with_case)
+    # Most vocabularies have none: the other tokens need not be counted.
+    return accents > 0 and accents >= _MIN_ACCENTS * len(_words_with_case(vocab.idx_to_token))
 
 
-def _words_with_case(vocab):
+def _words_with_case(tokens):
     """List the tokens that have letters with case, without those in [] and <>."""
     return [
         token
-        for token in vocab.idx_to_token
+        for token in tokens
         if token[:1] + token[-1:] not in ('[]', '<>') and token.lower() != token.upper()
     ]

@@ -127,16 +127,19 @@ def _begins_as_json(path):
 
 def _read_tokens(path):
     check_num_lines(path, MAX_BYTES, MAX_LINES)
-    tokens = [line.strip() or line for line in read_all_lines(path, MAX_BYTES)]
+    lines = read_all_lines(path, MAX_BYTES)
+    tokens = list(map(str.strip, lines))
+    if '' in tokens:
+        tokens = [token or line for token, line in zip(tokens, lines)]
     if len(set(tokens)) == len(tokens) and '' not in tokens:
         return tokens
-    lines: dict[str, int] = {}  # of each token
+    seen: dict[str, int] = {}  # the line of each token
     for number, token in enumerate(tokens, 1):
         if not token:
             raise ValueError(f'{path}:{number}: the line is empty, expected one token a line')
-        if token in lines:
+        if token in seen:
             raise ValueError(
-                f'{path}:{number}: token {token[:80]!r} also occurs in line {lines[token]}'
+                f'{path}:{number}: token {token[:80]!r} also occurs in line {seen[token]}'
             )
-        lines[token] = number
+        seen[token] = number
     return tokens
