@@ -52,8 +52,14 @@ def test_predictors_read_features(bert):
                 list(call(wrong))
     with pytest.raises(TypeError, match='got str; make them of texts'):
         list(predictor.stream(iter(['hello'])))
-    with pytest.raises(TypeError, match='str is no network around a BERT; give a model'):
+    with pytest.raises(
+        ValueError, match='bert_12_768_12: is an architecture; expected NAME/DATASET'
+    ):
         gb.Predictor('bert_12_768_12')
+    with pytest.raises(FileNotFoundError, match='no_such: no such file or folder'):
+        gb.Predictor('no_such')
+    with pytest.raises(TypeError, match='int is no network around a BERT; give a model'):
+        gb.Predictor(3)
 
 
 @pytest.mark.parametrize(

@@ -146,10 +146,14 @@ def _limit(pipeline, top_k):
         )
 
 
-def _predict(items, pipeline, args, write):
-    """Write the line of each item in turn."""
+def _bar():
     from tqdm import tqdm
 
+    return tqdm(unit=' texts', leave=False)
+
+
+def _predict(items, pipeline, args, write):
+    """Write the line of each item in turn."""
     from ..pipelines import InputError
 
     waiting, num_done = collections.deque(), 0
@@ -159,19 +163,17 @@ def _predict(items, pipeline, args, write):
             waiting.append(item)
             yield item.input
 
-    bar = tqdm(
-        unit=' texts',
-        leave=False,
-        disable=not sys.stderr.isatty() or (args.output is None and sys.stdout.isatty()),
-    )
+    shown = sys.stderr.isatty() and not (args.output is None and sys.stdout.isatty())
+    bar = _bar() if shown else None
     try:
-        for result in pipeline.stream(inputs(), progress=bar.update):
+        for result in pipeline.stream(inputs(), progress=None if bar is None else bar.update):
             told = waiting.popleft().told
             write({**told, **pipeline.as_json(result, args.top_k, told.get('words'))})
             num_done += 1
     except InputError as error:
         raise ValueError(f'{waiting[error.number - num_done].where}: {error.reason}') from None
     finally:
-        bar.close()
+        if bar is not None:
+            bar.close()
     if not num_done:
         raise ValueError(f'{args.input or STANDARD_INPUT}: is empty')

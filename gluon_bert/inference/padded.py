@@ -36,10 +36,11 @@ def run_padded(
     NDArray, BertOutput or the network's own NamedTuple
         Encodings and scores of padding are 0.
     """
-    config, ctx, head = backend.network.config, inputs.context, backend.head
+    config, head = backend.network.config, backend.head
     inputs, token_types, valid_length, *rest = ordered_arguments(
         config, inputs, token_types, valid_length, *others
     )
+    ctx = inputs.context
     check_inputs(config, inputs, inputs if token_types is None else token_types)
     if valid_length is None or valid_length.shape == inputs.shape[:1]:  # else unpad says so
         check_values(config, inputs, token_types, valid_length)

@@ -67,6 +67,11 @@ def open_checkpoint(
             return zoo_checkpoint(*key, root=root)
         if is_hub_url(source):
             source = fetch_repository(*parse_hub_url(str(source)))
+        elif str(source) in ARCHITECTURES and not Path(source).exists():
+            raise ValueError(
+                f'{source}: is an architecture; expected NAME/DATASET, as gluon-bert list --name '
+                f'{source} lists them'
+            )
     if find_format(source) != 'gluonnlp':
         _refuse_options(source, config, num_heads)
         return read_checkpoint(source)

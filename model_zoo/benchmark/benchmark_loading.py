@@ -6,12 +6,13 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
 from benchmark_process import Failed, environment, processors_for
-from benchmark_report import RANKED
+from benchmark_report import RANKED, TOLERANCES
 from benchmark_rounds import figures, order, rank, system_row
 from benchmark_systems import SYSTEMS
 
@@ -61,6 +62,7 @@ def _complete(row, cell, rounds, first, parts, bare):
     size = float(np.sqrt(np.mean(np.square(first))))
     row['difference'] = float(difference.max())
     row['difference_rms'] = float(np.sqrt(np.mean(np.square(difference)))) / size
+    row['tolerance'] = TOLERANCES[row['precision']]
     if row['difference_rms'] > row['tolerance']:
         row['status'] = f'differs: {row["difference_rms"]:.2g}'
     row.update(zip(_PARTS, map(float, np.median(parts, axis=0))))
@@ -83,22 +85,24 @@ def start(name, folder, threads, cell):
         }
     command = [sys.executable, str(STARTER), json.dumps(given)]
     processors = processors_for(threads)
-    begun = time.perf_counter()
-    with subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=environment(threads),
-        text=True,
-        preexec_fn=lambda: os.sched_setaffinity(0, processors),
-    ) as process:
-        lines = [process.stdout.readline()]
-        seconds = time.perf_counter() - begun
-        rest, errors = process.communicate()
-    if process.returncode:
-        last = (errors.strip().splitlines() or ['no message'])[-1]
-        raise Failed(f'its process ended with {process.returncode}: {last[:300]}')
+    with tempfile.TemporaryFile('w+', encoding='utf-8') as errors:
+        begun = time.perf_counter()
+        with subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            env=environment(threads),
+            text=True,
+            preexec_fn=lambda: os.sched_setaffinity(0, processors),
+        ) as process:
+            lines = [process.stdout.readline()]
+            seconds = time.perf_counter() - begun
+            lines += process.stdout.readlines()
+        if process.returncode:
+            errors.seek(0)
+            last = (errors.read().strip().splitlines() or ['no message'])[-1]
+            raise Failed(f'its process ended with {process.returncode}: {last[:300]}')
     found = {'seconds': seconds}
-    for line in [*lines, *rest.splitlines()]:
+    for line in lines:
         found.update(json.loads(line))
     return found

@@ -110,8 +110,10 @@ class Process:
 
 def environment(threads):
     """Make the environment of a system's process."""
+    # Every system may keep its compiled bytecode.
+    kept = {name: value for name, value in os.environ.items() if name != 'PYTHONDONTWRITEBYTECODE'}
     return {
-        **os.environ,
+        **kept,
         **dict.fromkeys(THREAD_VARIABLES, str(threads)),
         'HF_HUB_OFFLINE': '1',
         'TOKENIZERS_PARALLELISM': 'true',

@@ -56,13 +56,12 @@ inline void smoothing_factors(const Source& source, const float* activation_scal
   }
 }
 
-// The weights are packed after construction: call find_factors, then pack for all panels.
+// The weights are packed after construction: call place, find_factors, then pack for all panels.
 class DenseLayer {
  public:
   // activation_scales: (in,), used for int8, or null.
   DenseLayer(const Source& source, Precision precision, const float* activation_scales)
       : source_(source), activation_scales_(activation_scales),
-        panels_(pad_columns(source.out) * word_count(precision, source.in)),
         bias_(pad_columns(source.out)), scales_(pad_columns(source.out)),
         column_sums_(pad_columns(source.out)),
         factors_(precision == Precision::kInt8 ? source.in : 0, 1.0f) {
@@ -70,7 +69,6 @@ class DenseLayer {
     dense_.in = source.in;
     dense_.out = source.out;
     dense_.words = word_count(precision, source.in);
-    dense_.panels = panels_.get();
     dense_.bias = bias_.get();
     dense_.scales = scales_.get();
     dense_.column_sums = column_sums_.data();
@@ -81,6 +79,13 @@ class DenseLayer {
     }
   }
   const Dense& get() const { return dense_; }
+  // Floats of the packed weights, in complete cache lines.
+  int64_t packed_size() const {
+    const int64_t size = pad_columns(dense_.out) * dense_.words;
+    return (size + kRowPad - 1) / kRowPad * kRowPad;
+  }
+  // Set where the packed weights go.
+  void place(float* panels) { dense_.panels = panels_ = panels; }
   int64_t panel_count() const { return pad_columns(dense_.out) / backend().columns; }
 
   void find_factors() {
@@ -104,7 +109,7 @@ class DenseLayer {
       }
       rows = scratch;
     }
-    float* target = panels_.get() + first * dense_.words;
+    float* target = panels_ + first * dense_.words;
     if (is_int8) {
       backend().pack(dense_.precision, rows, count, in, target, scales_.get() + first,
                      column_sums_.data() + first);
@@ -117,17 +122,26 @@ class DenseLayer {
  private:
   Source source_;
   const float* activation_scales_;
-  FloatBuffer panels_, bias_, scales_;
+  float* panels_ = nullptr;
+  FloatBuffer bias_, scales_;
   std::vector<int32_t> column_sums_;
   std::vector<float> factors_;
   Dense dense_;
 };
 
-// Pack the weights of layers, which several threads share out panel by panel.
-inline void pack_layers(const std::vector<DenseLayer*>& layers, int threads) {
-  int64_t each = 0;
+// Pack the weights of layers, which several threads share out panel by panel. They lie in one piece,
+// which is returned: its huge pages are many times fewer to be made than pages of 4 kB.
+inline FloatBuffer pack_layers(const std::vector<DenseLayer*>& layers, int threads) {
+  int64_t each = 0, total = 0;
   for (const DenseLayer* layer : layers) {
     each = std::max(each, layer->scratch_size());
+    total += layer->packed_size();
+  }
+  FloatBuffer packed(total);
+  float* place = packed.get();
+  for (DenseLayer* layer : layers) {
+    layer->place(place);
+    place += layer->packed_size();
   }
   const FloatBuffer scratch(each * threads);
   std::atomic<size_t> next_layer{0};
@@ -146,7 +160,16 @@ inline void pack_layers(const std::vector<DenseLayer*>& layers, int threads) {
       }
     }
   });
+  return packed;
 }
+
+// A dense layer with its own weights.
+struct SingleLayer {
+  SingleLayer(const Source& source, Precision precision, const float* activation_scales)
+      : layer(source, precision, activation_scales), packed(pack_layers({&layer}, 1)) {}
+  DenseLayer layer;
+  FloatBuffer packed;
+};
 
 }  // namespace
 

@@ -186,7 +186,7 @@ void* gluon_bert_encoder(const int64_t* sizes, float eps, const float* const* ar
                                              nullptr);
     layers.push_back(e->pooler.get());
   }
-  pack_layers(layers, threads);
+  e->packed = pack_layers(layers, threads);
   return e.release();
 } catch (const std::bad_alloc&) {
   return nullptr;
@@ -196,10 +196,8 @@ void* gluon_bert_encoder(const int64_t* sizes, float eps, const float* const* ar
 // the inputs (in,) or null.
 void* gluon_bert_dense(const float* weight, const float* bias, int64_t out, int64_t in,
                        int64_t precision, const float* activation_scales) try {
-  auto layer = std::make_unique<DenseLayer>(Source{{weight}, {bias}, out, in},
-                                            static_cast<Precision>(precision), activation_scales);
-  pack_layers({layer.get()}, 1);
-  return layer.release();
+  return new SingleLayer(Source{{weight}, {bias}, out, in}, static_cast<Precision>(precision),
+                         activation_scales);
 } catch (const std::bad_alloc&) {
   return nullptr;
 }
@@ -207,7 +205,7 @@ void* gluon_bert_dense(const float* weight, const float* bias, int64_t out, int6
 // Compute y (rows, out) from x (rows, in). Returns 0, or 1 if there is no memory.
 int gluon_bert_run_dense(const void* dense, const float* x, int64_t rows, int activation,
                          int threads, float* y) try {
-  const DenseLayer& layer = *static_cast<const DenseLayer*>(dense);
+  const DenseLayer& layer = static_cast<const SingleLayer*>(dense)->layer;
   const int64_t in = layer.get().in, out = layer.get().out, width = pad_columns(out);
   const ConvertedRows converted(rows, layer.get().words);
   const FloatBuffer results(rows * width);
@@ -223,7 +221,7 @@ int gluon_bert_run_dense(const void* dense, const float* x, int64_t rows, int ac
   return 1;
 }
 
-void gluon_bert_free_dense(void* dense) { delete static_cast<DenseLayer*>(dense); }
+void gluon_bert_free_dense(void* dense) { delete static_cast<SingleLayer*>(dense); }
 
 void gluon_bert_free_encoder(void* encoder) { delete static_cast<Encoder*>(encoder); }
 

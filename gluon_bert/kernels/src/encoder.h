@@ -30,6 +30,7 @@ struct Encoder {
   Norm norm;
   std::vector<EncoderLayer> layers;
   std::unique_ptr<DenseLayer> pooler;
+  FloatBuffer packed;  // the weights of all dense layers
   // Workspaces of earlier calls, for reuse: the first write to fresh memory is slow. Guarded by
   // workspace_mutex().
   mutable std::vector<std::unique_ptr<Workspace>> idle;
