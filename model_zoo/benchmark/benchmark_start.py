@@ -44,7 +44,8 @@ def main():
     # The parent has stopped its clock.
     roots = {name.partition('.')[0] for name in sys.modules} - {*sys.stdlib_module_names}
     status = Path('/proc/self/status').read_text(encoding='utf-8')
-    known = {name for name in roots if not name.startswith(('_', 'benchmark_'))}
+    ours = ('_', 'benchmark_', 'cython_runtime')
+    known = {name for name in roots if not name.startswith(ours)}
     print(json.dumps({
         'packages': sorted(known),
         'modules': len(sys.modules),
