@@ -18,3 +18,9 @@ def physical_cores() -> int:
         except OSError:
             cores.add(str(number))
     return len(cores)
+
+
+def default_threads() -> int:
+    """Return the number of threads: OMP_NUM_THREADS, else the cores that the process may use."""
+    given = os.environ.get('OMP_NUM_THREADS', '')
+    return int(given) if given.isdecimal() and int(given) else physical_cores()

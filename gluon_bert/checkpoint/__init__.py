@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
 from .._internal.types import PathLike
 from .schema import Checkpoint
@@ -65,7 +65,9 @@ def find_format(path: PathLike) -> str:
     raise FileNotFoundError(f'{place}: no such file or folder')
 
 
-def read_checkpoint(path: PathLike, **options: Any) -> Checkpoint:
+def read_checkpoint(
+    path: PathLike, meanwhile: Optional[Callable[[Checkpoint], object]] = None, **options: Any
+) -> Checkpoint:
     """Read a checkpoint of any format.
 
     Parameters
@@ -73,6 +75,9 @@ def read_checkpoint(path: PathLike, **options: Any) -> Checkpoint:
     path : str or Path
         A fine-tuned folder of this package, in any of the formats; a Hugging Face folder, a folder
         or prefix of a TensorFlow checkpoint, a .params file of GluonNLP or a folder with one.
+    meanwhile : callable, optional
+        Called with the arrays and the configuration as a :class:`Checkpoint`, before the tokenizer
+        is read where the format allows: what it starts in a thread runs beside that.
     options
         Passed on to the reader: :func:`.read_gluonnlp`, :func:`.read_huggingface` or
         :func:`.read_tensorflow`.
@@ -90,14 +95,18 @@ def read_checkpoint(path: PathLike, **options: Any) -> Checkpoint:
     if name == 'gluonnlp':
         from .gluonnlp.files import read_gluonnlp
 
-        return read_gluonnlp(_only_params(Path(path)), **options)
-    if name == 'huggingface':
+        checkpoint = read_gluonnlp(_only_params(Path(path)), **options)
+    elif name == 'huggingface':
         from .huggingface.folder import read_huggingface
 
-        return read_huggingface(path, **options)
-    from .tensorflow.folder import read_tensorflow
+        return read_huggingface(path, meanwhile, **options)
+    else:
+        from .tensorflow.folder import read_tensorflow
 
-    return read_tensorflow(path, **options)
+        checkpoint = read_tensorflow(path, **options)
+    if meanwhile is not None:
+        meanwhile(checkpoint)
+    return checkpoint
 
 
 def write_checkpoint(checkpoint: Checkpoint, path: PathLike, format: Optional[str] = None) -> None:

@@ -41,14 +41,9 @@ class NativeBackend:
         activation_scales: Optional[Mapping[str, Sequence[float]]] = None,
     ) -> None:
         self.network, self._num_threads = network, num_threads
-        self._encoder = NativeEncoder(
-            inner_bert(network),
-            precision,
-            float32_layers,
-            num_layers,
-            activation_scales,
-            num_threads,
-        )
+        options = precision, tuple(float32_layers), num_layers, activation_scales, num_threads
+        make = getattr(network, 'make_encoder', None)  # of a TrainedNetwork
+        self._encoder = make(*options) if make else NativeEncoder(inner_bert(network), *options)
         self.head = make_head(network, self._encoder.words, self._encoder.use_pooler, num_threads)
 
     def __call__(self, *arrays: Any) -> Any:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 import numpy as np
 
-from .._internal.cpu import physical_cores
+from .._internal.cpu import default_threads as default_threads
 from ..config import BertConfig
 from ..data.features import Features
 from ..data.streams import heap_trimmer
@@ -340,12 +339,6 @@ def unwrap_head(network: Any) -> Any:
 
 
 head_of = unwrap_head  # its name in 0.1
-
-
-def default_threads() -> int:
-    """Return the number of threads: OMP_NUM_THREADS, else the cores that the process may use."""
-    given = os.environ.get('OMP_NUM_THREADS', '')
-    return int(given) if given.isdecimal() and int(given) else physical_cores()
 
 
 def _check_positive(**arguments):

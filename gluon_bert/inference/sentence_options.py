@@ -18,7 +18,7 @@ from ..data.streams import Texts
 from ..data.tokenizers.base import SubwordTokenizer
 from .checks import layer_number
 from .pooling import SEPARATOR, Pooling, parse_pooling
-from .trained import TrainedNetwork
+from .trained import open_network
 
 LONG = ('cut', 'windows')
 LAYER_POOLING = 'mean_of_layer:'
@@ -49,12 +49,11 @@ def open_source(model: Any, tokenizer: Optional[SubwordTokenizer]) -> tuple[Any,
         raise ValueError(
             f'tokenizer: {model} has its own; leave it out, or give the network of load_model'
         )
-    from ..zoo.opening import open_checkpoint
-
-    checkpoint = open_checkpoint(source_of(model))
-    if checkpoint.tokenizer is None:
+    network = open_network(source_of(model), 'encoder')
+    tokenizer = network.checkpoint.tokenizer
+    if tokenizer is None:
         raise ValueError(f'{model}: has no tokenizer files')
-    return TrainedNetwork(checkpoint, 'encoder'), checkpoint.tokenizer
+    return network, tokenizer
 
 
 def source_of(name: PathLike) -> str:

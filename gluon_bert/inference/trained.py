@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import functools
 import logging
+import threading
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Optional
 
 import numpy as np
 
+from .. import kernels
+from .._internal.cpu import default_threads
 from .._internal.types import PathLike
 from ..checkpoint.arrays import shape_of
 from ..checkpoint.encoder_arrays import check_arrays, encoder_arrays
 from ..checkpoint.names import CRF, HEADS, encoder_shapes, head_shapes
 from ..checkpoint.schema import Checkpoint
 from ..kernels import describe, encoder
-from ..kernels.encoder import EncoderArrays
+from ..kernels.encoder import EncoderArrays, NativeEncoder
+from ..kernels.support import supports
 from ..modeling.chain import ChainScores, penalties, transitions_of
 from ..modeling.kinds import KINDS, find_kind
 
@@ -57,7 +61,18 @@ class TrainedNetwork:
         reading = sorted({*KINDS[self.kind].heads} & {*checkpoint.heads} & _READ_POOLED)
         if reading and not self.use_pooler:
             raise ValueError(f'{checkpoint.source}: has no pooler, whose vector {reading[0]} reads')
+        self.early: Optional[EarlyEncoder] = None
         self.crf = _chain_scores(checkpoint, transitions) if self.kind == 'tagger' else None
+
+    def make_encoder(self, *options: Any) -> NativeEncoder:
+        """Make the native encoder; the arguments are those of the class after the network.
+
+        One that is being made, see :class:`EarlyEncoder`, is taken if it has the same options.
+        """
+        early, self.early = self.early, None
+        if early is not None and early.options == options:
+            return early.result()
+        return NativeEncoder(self, *options)
 
     @functools.cached_property
     def gluon(self) -> Any:
@@ -117,6 +132,63 @@ def _restore(checkpoint, kind, crf):
     return network
 
 
+class EarlyEncoder:
+    """A native encoder that a thread makes while the tokenizer of its checkpoint is read.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+        Its arrays and configuration.
+    num_threads : int
+    """
+
+    def __init__(self, checkpoint: Checkpoint, num_threads: int) -> None:
+        self.options = ('float32', (), None, None, num_threads)
+        self._network = TrainedNetwork(checkpoint, 'encoder')
+        self._made: Any = None
+        self._thread = threading.Thread(target=self._make)
+        self._thread.start()
+
+    def _make(self):
+        try:
+            self._made = NativeEncoder(self._network, *self.options)
+        except Exception as error:  # raised in the thread that asks for the encoder
+            self._made = error
+
+    def result(self) -> NativeEncoder:
+        """Wait for the encoder; errors are those of its class."""
+        self._thread.join()
+        if isinstance(self._made, Exception):
+            raise self._made
+        return self._made
+
+
+def open_early(source: PathLike, **options: Any) -> tuple[Checkpoint, Optional[EarlyEncoder]]:
+    """Open a checkpoint, and begin to lay out its weights in float32 before all of it is read.
+
+    Parameters
+    ----------
+    source, **options
+        As for :func:`.open_checkpoint`.
+
+    Returns
+    -------
+    checkpoint : Checkpoint
+    early : EarlyEncoder or None
+        None where the kernels do not compute the network.
+    """
+    from ..zoo.opening import open_checkpoint
+
+    started: list = []
+
+    def start(checkpoint):
+        if kernels.is_available() and supports(checkpoint.config):
+            started.append(EarlyEncoder(checkpoint, default_threads()))
+
+    checkpoint = open_checkpoint(source, meanwhile=start, **options)
+    return checkpoint, started[0] if started else None
+
+
 def open_network(source: PathLike, task: Optional[str] = None) -> TrainedNetwork:
     """Open a checkpoint, a folder or a model of the zoo as a :class:`TrainedNetwork`.
 
@@ -131,9 +203,10 @@ def open_network(source: PathLike, task: Optional[str] = None) -> TrainedNetwork
     -------
     TrainedNetwork
     """
-    from ..zoo.opening import open_checkpoint
-
-    return TrainedNetwork(open_checkpoint(source), task)
+    checkpoint, early = open_early(source)
+    network = TrainedNetwork(checkpoint, task)
+    network.early = early
+    return network
 
 
 def runnable(network: Any) -> Any:

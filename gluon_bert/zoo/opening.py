@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any, NamedTuple, Optional, Union
+from typing import Any, Callable, NamedTuple, Optional, Union
 
 from .._internal.types import PathLike
 from ..checkpoint import Checkpoint, find_format, read_checkpoint
@@ -26,6 +26,7 @@ def open_checkpoint(
     root: Optional[PathLike] = None,
     config: Optional[Union[BertConfig, PathLike]] = None,
     num_heads: Optional[int] = None,
+    meanwhile: Optional[Callable[[Checkpoint], object]] = None,
 ) -> Checkpoint:
     """Open a checkpoint with everything that its files say about it.
 
@@ -42,6 +43,8 @@ def open_checkpoint(
         it. Such a file that belongs to a row of the zoo by its digest or its name needs none.
     num_heads : int, optional
         Number of attention heads for such a file, instead of a configuration.
+    meanwhile : callable, optional
+        As for :func:`.read_checkpoint`, where the source is a folder or a file.
 
     Returns
     -------
@@ -74,7 +77,7 @@ def open_checkpoint(
             )
     if find_format(source) != 'gluonnlp':
         _refuse_options(source, config, num_heads)
-        return read_checkpoint(source)
+        return read_checkpoint(source, meanwhile)
     from ..checkpoint.gluonnlp.description import MissingHyperParameters, read_description
 
     options: dict[str, Any] = {'num_heads': num_heads}
@@ -84,7 +87,7 @@ def open_checkpoint(
         described = read_description(config)
         options.update(config=described.config, family=described.family)
     try:
-        return read_checkpoint(source, **options)
+        return read_checkpoint(source, meanwhile, **options)
     except MissingHyperParameters as error:
         return _open_by_row(_params_file(source), root, error)
 

@@ -7,17 +7,16 @@ import numpy as np
 from gluon_bert.data.features import Features
 from gluon_bert.inference.predictor import Predictor
 from gluon_bert.inference.sentence_encoder import SentenceEncoder
-from gluon_bert.inference.trained import TrainedNetwork
-from gluon_bert.zoo.opening import open_checkpoint
+from gluon_bert.inference.trained import open_network
 
 
 class Fast:
     """The Predictor on sequences instead of padded arrays."""
 
     def __init__(self, folder, threads, precision='float32'):
-        checkpoint = open_checkpoint(folder / 'huggingface')
-        self.network = Predictor(TrainedNetwork(checkpoint, 'encoder'), threads, precision)
-        self._tokenizer = checkpoint.tokenizer
+        network = open_network(folder / 'huggingface', 'encoder')
+        self.network = Predictor(network, threads, precision)
+        self._tokenizer = network.checkpoint.tokenizer
 
     def __call__(self, ids, types, lengths):
         """Compute the same, with the encodings as a list of an array for each sequence."""

@@ -21,7 +21,7 @@ import gluon_bert as gb
 from gluon_bert import kernels
 from gluon_bert.checkpoint import Checkpoint, write_checkpoint
 from gluon_bert.data import Features
-from gluon_bert.inference.trained import TrainedNetwork, open_network
+from gluon_bert.inference.trained import EarlyEncoder, TrainedNetwork, open_network
 from gluon_bert.kernels.support import supports
 
 needs_kernels = pytest.mark.skipif(not kernels.is_available(), reason='needs the native kernels')
@@ -267,3 +267,43 @@ def test_a_predictor_opens_a_folder(tokenizer, tmp_path):
     with pytest.raises(FileNotFoundError):
         gb.Predictor(tmp_path / 'nowhere')
     assert pickle.loads(pickle.dumps(predictor)).config == AWKWARD
+
+
+@needs_kernels
+def test_weights_laid_out_early_are_taken_once_and_for_the_same_options(tokenizer, tmp_path):
+    save_fine_tuned(tmp_path / 'first', 'text-classification', tokenizer)
+    write_checkpoint(gb.zoo.open_checkpoint(tmp_path / 'first'), tmp_path / 'theirs')
+    features = some_features(AWKWARD, 2)
+    expected = gb.Predictor(TrainedNetwork(gb.zoo.open_checkpoint(tmp_path / 'first')))
+    for precision in ('float32', 'int8'):
+        network = open_network(tmp_path / 'theirs')
+        early = network.early
+        found = gb.Predictor(network, precision=precision)
+        assert network.early is None
+        assert (found._backend._encoder is early.result()) == (precision == 'float32')
+        again = gb.Predictor(network, precision=precision)
+        np.testing.assert_array_equal(found.batch(features), again.batch(features))
+        if precision == 'float32':
+            np.testing.assert_array_equal(found.batch(features), expected.batch(features))
+
+
+@needs_kernels
+def test_what_fails_early_fails_where_the_encoder_is_asked_for(make_model):
+    arrays = dict(make_model().checkpoint_arrays())
+    arrays['pooler.bias'] = arrays['pooler.bias'][:1]
+    early = EarlyEncoder(Checkpoint(arrays, make_model().config, source='here'), 1)
+    with pytest.raises(ValueError, match=r'^here: pooler.bias has shape \(1,\)'):
+        early.result()
+
+
+@pytest.mark.parametrize('format', ['gluonnlp', 'huggingface', 'tensorflow'])
+def test_readers_show_the_arrays_before_the_rest(format, tokenizer, tmp_path, make_model):
+    bert = make_model(vocab_size=len(tokenizer.vocabulary))
+    path = tmp_path / ('model.params' if format == 'gluonnlp' else 'model')
+    checkpoint = Checkpoint(bert.checkpoint_arrays(), bert.config, tokenizer=tokenizer)
+    write_checkpoint(checkpoint, path, format)
+    seen = []
+    read = gb.zoo.open_checkpoint(path, meanwhile=seen.append)
+    (shown,) = seen
+    assert shown.config == read.config and [*shown.arrays] == [*read.arrays]
+    assert (shown.tokenizer is None) == (format == 'huggingface')

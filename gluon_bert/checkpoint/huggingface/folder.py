@@ -11,7 +11,7 @@ import json
 import logging
 from dataclasses import replace
 from pathlib import Path
-from typing import Mapping
+from typing import Callable, Mapping, Optional
 
 import numpy as np
 
@@ -46,7 +46,9 @@ _FLOATS = ('F64', 'F32', 'F16', 'BF16')
 _ROWS = 4096  # compared at a time
 
 
-def read_huggingface(path: PathLike) -> Checkpoint:
+def read_huggingface(
+    path: PathLike, meanwhile: Optional[Callable[[Checkpoint], object]] = None
+) -> Checkpoint:
     """Read a folder that transformers wrote, or that it could read.
 
     Parameters
@@ -54,6 +56,8 @@ def read_huggingface(path: PathLike) -> Checkpoint:
     path : str or Path
         A folder with config.json and model.safetensors or pytorch_model.bin, whole or in shards
         (safetensors is preferred); or one of these files with config.json beside it.
+    meanwhile : callable, optional
+        As for :func:`.read_checkpoint`.
 
     Returns
     -------
@@ -85,6 +89,8 @@ def read_huggingface(path: PathLike) -> Checkpoint:
         checkpoint = _to_checkpoint(tensors, described)
     except ValueError as error:
         raise ValueError(f'{file}: {error}') from None
+    if meanwhile is not None:
+        meanwhile(checkpoint)
     tokenizer = read_tokenizer(file.parent)
     check_vocab_size(tokenizer, checkpoint.config.vocab_size, file.parent)
     if tokenizer is not None and checkpoint.config.num_token_types < 2:
