@@ -53,14 +53,10 @@ FIELDS = (
     'date',
     'command',
 )
-# Earlier files have no such columns; their ceilings are those of fp32.
+# Columns that files before these do not have; the ceilings of the first are those of fp32.
 NEWER = (
-    'sequences',
-    'ceiling_precision',
-    'bare_import_seconds',
-    'resident_memory_mb',
-    'modules',
-    'packages',
+    ('sequences', 'ceiling_precision'),
+    ('bare_import_seconds', 'resident_memory_mb', 'modules', 'packages'),
 )
 RANKED = 'ok'
 
@@ -211,9 +207,11 @@ def geometric_mean(values):
 def read_rows(path):
     """Read the rows of a CSV file of results, also of earlier versions; [] if there is none."""
     header, rows = _read(path)
-    if 'ceiling_precision' not in header:
-        for row in rows:
-            row.update(sequences='', ceiling_precision='fp32' if row['share_of_ceiling'] else '')
+    missing = [name for name in FIELDS if name not in header]
+    for row in rows:
+        row.update(dict.fromkeys(missing, ''))
+        if 'ceiling_precision' in missing and row['share_of_ceiling']:
+            row['ceiling_precision'] = 'fp32'
     return rows
 
 
@@ -244,12 +242,20 @@ def _read(path):
     with open(path, newline='', encoding='utf-8') as file:
         reader = csv.DictReader(file)
         header = tuple(reader.fieldnames or ())
-        if header not in (FIELDS, tuple(name for name in FIELDS if name not in NEWER)):
+        if header not in _headers():
             raise ValueError(
                 f'{path}: is no file of this benchmark, or of another version of it: '
                 f'its header is {",".join(header)[:120]!r}'
             )
         return header, list(reader)
+
+
+def _headers():
+    """List the headers of files of this version and of earlier ones."""
+    headers = [FIELDS]
+    for columns in reversed(NEWER):
+        headers.append(tuple(name for name in headers[-1] if name not in columns))
+    return headers
 
 
 def key_of(row):
