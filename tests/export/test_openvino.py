@@ -118,6 +118,13 @@ def test_command_writes_the_layout_of_optimum(openvino, tiny_folder, tmp_path, c
     assert str(tmp_path) not in (out / 'openvino_model.xml').read_text()
 
 
+@pytest.mark.parametrize('dtype', ['int8', 'int8-static', 'bfloat16'])
+def test_other_types_are_refused(openvino, dtype, make_model, tmp_path):
+    with pytest.raises(ValueError, match=f"dtype='{dtype}': expected one of .'float32', 'float16'"):
+        write_openvino(checkpoint_of(make_model()), tmp_path / 'out', dtype=dtype)
+    assert not list(tmp_path.iterdir())
+
+
 def test_without_the_package_one_line_says_how_to_get_it(
     tiny_folder, tmp_path, capsys, monkeypatch
 ):
