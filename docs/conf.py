@@ -28,6 +28,7 @@ extensions = [
     'zoo',
     'benchmark_tables',
     'summaries',
+    'ways_tables',
 ]
 exclude_patterns = ['_build']
 highlight_language = 'none'

@@ -342,6 +342,31 @@ def test_every_job_has_a_model_of_the_zoo(site):
         assert f'models/{row["model"]}/{row["dataset"]}.html' in pages
 
 
+def test_every_way_to_run_has_its_figures(site, extension, tmp_path):
+    from benchmark_systems import SYSTEMS
+
+    from gluon_bert.export import EXPORTS
+
+    tables = extension('ways_tables')
+    ways = tables.read_ways()
+    assert {way['format'] for way in ways} == {*EXPORTS}
+    assert {way['system'] for way in ways} <= {'', *SYSTEMS}
+    text = site['running.html'].path.read_text(encoding='utf-8')
+    _, rows = tables.ways_table(ways, tables.sizes(), tables.seconds())
+    for row in rows:
+        assert re.fullmatch(r'[0-9.]+', row[4]) and f'<p>{row[4]}</p>' in text
+
+    times = {
+        ('a', 'grid', ('1', '128', '1')): 0.004,
+        ('a', 'grid', ('32', '128', '1')): 0.5,
+        ('a', 'load', ('1', '32', '1')): 0.25,
+    }
+    given = dict.fromkeys(('way', 'takes', 'holds', 'lacks', 'options'), '')
+    ways = [{**given, 'system': name, 'format': name} for name in ('a', 'b')]
+    _, (first, second) = tables.ways_table(ways, {('a', ''): '9.5'}, times)
+    assert first[4:] == ['9.5', '4.0', '64', '0.25'] and second[4:] == ['–'] * 4
+
+
 def test_results_begin_with_a_summary(site):
     for name, figure in (('benchmark', 'speed.svg'), ('results', 'accuracy.svg')):
         text = site[f'{name}.html'].path.read_text(encoding='utf-8')
