@@ -131,6 +131,18 @@ def test_layers_of_precision_json_stay_in_float32(dtype, tiny_folder, ragged):
     assert found == pytest.approx(network(*batch.arrays()).pooled.asnumpy(), abs=0.05)
 
 
+def test_static_results_do_not_depend_on_the_batch(make_model, ragged):
+    network = make_model()
+    batch, wide = ragged(network.config, LENGTHS), ragged(network.config, LENGTHS, width=30)
+    for name in ('inputs', 'token_types'):
+        getattr(wide, name)[:, : max(LENGTHS)] = getattr(batch, name)
+    for name in ('inputs', 'token_types', 'lengths'):
+        setattr(wide, name, getattr(wide, name)[::-1])
+    model = build_onnx(checkpoint_of(network), **options_of('int8-static', batch))
+    alone, among = (run_onnx(model, given)['pooler_output'] for given in (batch, wide))
+    assert among[::-1] == pytest.approx(alone, abs=1e-5)
+
+
 def test_layers_for_bfloat16_are_not_those_for_int8(tiny_folder):
     folder, _ = tiny_folder()
     write_precision(folder, LowPrecision('bfloat16', float32_layers=('0.expand',)))

@@ -16,6 +16,7 @@ from test_tokenizer_families import byte_pair, byte_pair_folder, spiece  # noqa:
 import gluon_bert as gb
 from gluon_bert.checkpoint.sentence import Dense, Normalize, SentenceSettings
 from gluon_bert.export import export
+from gluon_bert.export import onnx as export_onnx
 from gluon_bert.export.onnx import write_onnx
 from gluon_bert.zoo import open_checkpoint
 
@@ -101,6 +102,14 @@ def test_each_type_is_found_with_its_name_and_without(dtype, name, run_js, sente
     assert named == unnamed
     cosines = (np.array(named) * encoder.encode(TEXTS)).sum(axis=1)
     assert (cosines > 0.98).all() and not np.allclose(named, encoder.encode(TEXTS), atol=1e-6)
+
+
+def test_weights_in_a_file_of_their_own(run_js, sentence_model, monkeypatch):
+    monkeypatch.setattr(export_onnx, '_LARGEST', 1000)
+    encoder, folder = sentence_model(modules=(Normalize(),))
+    assert (Path(folder) / 'onnx' / 'model.onnx_data').is_file()
+    (vectors,) = run_js({'task': 'sentence_embedding', 'folder': folder, 'inputs': [TEXTS]})
+    assert np.array(vectors) == pytest.approx(encoder.encode(TEXTS), abs=1e-6)
 
 
 @pytest.mark.parametrize('task', ['text-classification', 'multi-label-classification'])
