@@ -69,7 +69,7 @@ EXPORTS: Mapping[str, Export] = {
         'export.interfaces:describe_openvino',
         'OpenVINO',
         'openvino',
-        "for OpenVINO and optimum, by OpenVINO's converter",
+        'for OpenVINO and optimum',
         ('head', 'dtype', 'pooling', 'normalize'),
         _OF_A_GRAPH,
     ),

@@ -1,4 +1,4 @@
-"""Networks in OpenVINO's format, which its own converter makes of our ONNX graph."""
+"""Networks in OpenVINO's format, which OpenVINO itself makes of our ONNX graph."""
 
 from __future__ import annotations
 
@@ -57,8 +57,20 @@ def write_openvino(
 
 
 def _convert(openvino, graph, file, dtype):
-    """Convert a graph; OSError if the file is not written whole."""
-    model = openvino.convert_model(str(graph))
+    """Convert a graph; OSError if the file is not written whole.
+
+    :func:`openvino.convert_model` reads ONNX in the same way, but also tells a server about it,
+    from a process that it forks, and writes into the user's home.
+    """
+    model = openvino.Core().read_model(str(graph))
+    for result in model.get_results():
+        name, node = result.output(0).any_name, result.input_value(0).get_node()
+        # The node that only names an output would give it two names in the compiled model.
+        if node.get_type_name() == 'Identity':
+            source = node.input_value(0)
+            node.output(0).replace(source)
+            source.get_node().set_friendly_name(name)
+            source.get_tensor().set_names({name})
     try:
         openvino.save_model(model, str(file), compress_to_fp16=dtype == 'float16')
         openvino.Core().read_model(str(file))

@@ -118,6 +118,16 @@ def test_command_writes_the_layout_of_optimum(openvino, tiny_folder, tmp_path, c
     assert str(tmp_path) not in (out / 'openvino_model.xml').read_text()
 
 
+def test_nothing_is_told_to_a_server(openvino, make_model, tmp_path, monkeypatch):
+    def fail(*args, **kwargs):
+        raise AssertionError('it would start a process that sends what was converted')
+
+    monkeypatch.setattr(openvino, 'convert_model', fail)
+    monkeypatch.setenv('HOME', str(tmp_path / 'home'))
+    write_openvino(checkpoint_of(make_model()), tmp_path / 'out')
+    assert not (tmp_path / 'home').exists()
+
+
 @pytest.mark.parametrize('dtype', ['int8', 'int8-static', 'bfloat16'])
 def test_other_types_are_refused(openvino, dtype, make_model, tmp_path):
     with pytest.raises(ValueError, match=f"dtype='{dtype}': expected one of .'float32', 'float16'"):
