@@ -4,7 +4,7 @@ MODEL is a fine-tuned folder, a checkpoint or a model of the zoo. onnx writes a 
 of optimum and transformers.js; openvino one in that of optimum-intel; ctranslate2 an encoder of
 CTranslate2; symbol MXNet's symbol and parameters; huggingface a folder that transformers opens.
 What a format has no place for, such as windows, thresholds and the transitions of a CRF, is written
-to settings.json beside it.
+to settings.json beside it and named; README.md is a model card with code that opens the folder.
 
 examples:
   gluon-bert export output/sample --to onnx sample_onnx

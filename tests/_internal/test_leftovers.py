@@ -9,6 +9,7 @@ import pytest
 
 from gluon_bert._internal.files import (
     atomic_path,
+    new_folder,
     portable_path,
     remove_leftovers,
     staging_folder,
@@ -83,3 +84,30 @@ def test_portable_paths(tmp_path, monkeypatch):
     assert portable_path('~/data/y.csv') == 'y.csv'
     for text in ('y.csv', '../y.csv', '/', '', 'hf://owner/name', '--lr', '3e-5'):
         assert portable_path(text) == text
+
+
+def test_a_new_folder_that_fails_leaves_no_parents(tmp_path):
+    (tmp_path / 'kept').mkdir()
+    for place in ('a/b/out', 'kept/c/out', 'kept/out'):
+        with pytest.raises(KeyboardInterrupt), new_folder(tmp_path / place) as whole:
+            (whole / 'half').write_text('x')
+            raise KeyboardInterrupt
+    assert list(tmp_path.rglob('*')) == [tmp_path / 'kept']
+    with new_folder(tmp_path / 'a/b/out') as whole:
+        (whole / 'file').write_text('x')
+    assert (tmp_path / 'a/b/out/file').read_text() == 'x'
+
+
+def test_a_new_folder_keeps_a_parent_that_others_use(tmp_path):
+    with pytest.raises(ValueError, match='mine'), new_folder(tmp_path / 'a/out'):
+        (tmp_path / 'a' / 'theirs').write_text('x')
+        raise ValueError('mine')
+    assert list((tmp_path / 'a').iterdir()) == [tmp_path / 'a' / 'theirs']
+
+
+def test_a_file_is_no_parent_of_a_new_folder(tmp_path):
+    (tmp_path / 'file').write_text('x')
+    message = 'file is a file, there can be no folder in it'
+    with pytest.raises(NotADirectoryError, match=message), new_folder(tmp_path / 'file/deep/out'):
+        pass
+    assert (tmp_path / 'file').read_text() == 'x'

@@ -128,6 +128,20 @@ def test_nothing_is_told_to_a_server(openvino, make_model, tmp_path, monkeypatch
     assert not (tmp_path / 'home').exists()
 
 
+def test_a_file_that_is_not_whole_is_no_export(openvino, make_model, tmp_path, monkeypatch):
+    save = openvino.save_model
+
+    def cut(model, path, **options):
+        save(model, path, **options)
+        with open(path, 'r+b') as file:
+            file.truncate(1000)
+
+    monkeypatch.setattr(openvino, 'save_model', cut)
+    with pytest.raises(OSError, match='openvino_model.xml: OpenVINO did not write it whole'):
+        write_openvino(checkpoint_of(make_model()), tmp_path / 'out')
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize('dtype', ['int8', 'int8-static', 'bfloat16'])
 def test_other_types_are_refused(openvino, dtype, make_model, tmp_path):
     with pytest.raises(ValueError, match=f"dtype='{dtype}': expected one of .'float32', 'float16'"):
