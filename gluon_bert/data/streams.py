@@ -6,7 +6,6 @@ import ctypes
 import sys
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Optional, Union
 
 _MAX_CHARACTERS = 4 << 20  # of the texts of a block
@@ -135,6 +134,8 @@ def prefetch(function: Callable, blocks: Iterable[tuple]) -> Iterator:
     Exception
         As ``function`` and ``blocks`` do, after the results of the blocks before.
     """
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(1) as worker:
         pending = None
         for future in _submitted(worker, function, blocks):
@@ -154,6 +155,8 @@ def _submitted(worker, function, blocks):
         except StopIteration:
             return
         except Exception as error:  # raised after the earlier results
+            from concurrent.futures import Future
+
             failed = Future()
             failed.set_exception(error)
             yield failed

@@ -70,7 +70,7 @@ class TrainedNetwork:
         One that is being made, see :class:`EarlyEncoder`, is taken if it has the same options.
         """
         early, self.early = self.early, None
-        if early is not None and early.options == options:
+        if early is not None and early.options == options[:-1]:
             return early.result()
         return NativeEncoder(self, *options)
 
@@ -143,7 +143,8 @@ class EarlyEncoder:
     """
 
     def __init__(self, checkpoint: Checkpoint, num_threads: int) -> None:
-        self.options = ('float32', (), None, None, num_threads)
+        self.options = ('float32', (), None, None)  # with any number of threads
+        self._num_threads = num_threads
         self._network = TrainedNetwork(checkpoint, 'encoder')
         self._made: Any = None
         self._thread = threading.Thread(target=self._make)
@@ -151,7 +152,7 @@ class EarlyEncoder:
 
     def _make(self):
         try:
-            self._made = NativeEncoder(self._network, *self.options)
+            self._made = NativeEncoder(self._network, *self.options, self._num_threads)
         except Exception as error:  # raised in the thread that asks for the encoder
             self._made = error
 
@@ -183,7 +184,8 @@ def open_early(source: PathLike, **options: Any) -> tuple[Checkpoint, Optional[E
 
     def start(checkpoint):
         if kernels.is_available() and supports(checkpoint.config):
-            started.append(EarlyEncoder(checkpoint, default_threads()))
+            # One thread fewer than there may be, for that of the caller works, too.
+            started.append(EarlyEncoder(checkpoint, max(1, default_threads() - 1)))
 
     checkpoint = open_checkpoint(source, meanwhile=start, **options)
     return checkpoint, started[0] if started else None

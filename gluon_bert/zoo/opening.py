@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 from typing import Any, Callable, NamedTuple, Optional, Union
 
+from .._internal.memory import no_garbage_collection
 from .._internal.types import PathLike
 from ..checkpoint import Checkpoint, find_format, read_checkpoint
 from ..config import BertConfig
@@ -21,6 +22,7 @@ class _Row(NamedTuple):
     dataset_name: Optional[str] = None
 
 
+@no_garbage_collection()
 def open_checkpoint(
     source: PathLike,
     root: Optional[PathLike] = None,
