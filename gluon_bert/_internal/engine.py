@@ -11,7 +11,7 @@ import os
 from collections.abc import Sequence
 from typing import Optional, Union
 
-from .cpu import physical_cores
+from .cpu import SPIN_COUNT, physical_cores
 from .types import Context
 
 logger = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ def prepare_engine(argv: Optional[Sequence[str]] = ()) -> None:
         os.environ.setdefault('MXNET_CPU_TEMP_COPY', '256')
     # Threads that spin long while they wait are many times slower where another process runs.
     if 'OMP_WAIT_POLICY' not in os.environ:
-        os.environ.setdefault('GOMP_SPINCOUNT', '3000')
+        os.environ.setdefault('GOMP_SPINCOUNT', SPIN_COUNT)
 
 
 def cpu() -> Context:

@@ -81,7 +81,7 @@ def parse_json(raw: bytes, max_values: int = MAX_VALUES, allow_nan: bool = False
             parse_constant=float if allow_nan else _no_constant,
         )
         # Surrogates come from escapes alone: no others are UTF-8.
-        if _SURROGATE.search(raw):
+        if (b'\\ud' in raw or b'\\uD' in raw) and _SURROGATE.search(raw):
             json.dumps(content, ensure_ascii=False).encode()
         return content
     except UnicodeEncodeError as error:

@@ -147,12 +147,14 @@ class EarlyEncoder:
         self._num_threads = num_threads
         self._network = TrainedNetwork(checkpoint, 'encoder')
         self._made: Any = None
-        self._thread = threading.Thread(target=self._make)
+        # In the thread each read of a file would wait for its turn with Python.
+        arrays = self._network.encoder_arrays()
+        self._thread = threading.Thread(target=self._make, args=(arrays,))
         self._thread.start()
 
-    def _make(self):
+    def _make(self, arrays):
         try:
-            self._made = NativeEncoder(self._network, *self.options, self._num_threads)
+            self._made = NativeEncoder(self._network, *self.options, self._num_threads, arrays)
         except Exception as error:  # raised in the thread that asks for the encoder
             self._made = error
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Optional, Sequence, Union
 
 import numpy as np
 
+from .._internal.cpu import short_spinning
 from . import compiling
 from .compiling import FOLDER, library
 
@@ -196,7 +197,8 @@ def _functions():
 @functools.cache
 def _open(path):
     compiling.check_intact(path)
-    functions = ctypes.CDLL(str(path))
+    with short_spinning():
+        functions = ctypes.CDLL(str(path))
     for name in _NAMES:
         if not hasattr(functions, f'gluon_bert_{name}'):
             raise OSError(f'{path} has no function gluon_bert_{name}')

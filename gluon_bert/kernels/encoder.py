@@ -68,6 +68,8 @@ class NativeEncoder:
         (Xiao et al., 2023, SmoothQuant, section 4). By default those for random words.
     num_threads : int
         Threads that lay out the weights.
+    arrays : EncoderArrays, optional
+        Of ``bert``, where they are read already.
 
     Raises
     ------
@@ -84,6 +86,7 @@ class NativeEncoder:
         num_layers: Optional[int] = None,
         sizes: Optional[Mapping[str, Sequence[float]]] = None,
         num_threads: int = 1,
+        arrays: Optional[EncoderArrays] = None,
     ) -> None:
         keep = tuple(keep)
         if not accepts(bert):
@@ -99,10 +102,10 @@ class NativeEncoder:
         self.config = config = bert.config
         self.use_pooler = bert.use_pooler and num_layers is None
         num_layers = config.num_layers if num_layers is None else num_layers
-        found = bert.encoder_arrays()
+        found = bert.encoder_arrays() if arrays is None else arrays
         layers = found.layers[:num_layers]
-        arrays = [*found.embeddings, *itertools.chain.from_iterable(layers)]
-        arrays += found.pooler if self.use_pooler else [None, None]
+        ordered = [*found.embeddings, *itertools.chain.from_iterable(layers)]
+        ordered += found.pooler if self.use_pooler else [None, None]
         self.words = found.embeddings[0]
         """The embeddings of all words, (V, C)."""
         # What is read where it lies: the embeddings, and the norm of each layer.
@@ -130,7 +133,7 @@ class NativeEncoder:
         handle = functions.gluon_bert_encoder(
             _address(layout),
             ctypes.c_float(config.layer_norm_eps),
-            _pointers(arrays),
+            _pointers(ordered),
             inputs and _pointers(inputs),
             ctypes.c_int(num_threads),
         )

@@ -288,11 +288,15 @@ def test_weights_laid_out_early_are_taken_once_and_for_the_same_options(tokenize
 
 
 @needs_kernels
-def test_what_fails_early_fails_where_the_encoder_is_asked_for(make_model):
+def test_what_fails_early_is_raised(make_model):
     arrays = dict(make_model().checkpoint_arrays())
     arrays['pooler.bias'] = arrays['pooler.bias'][:1]
-    early = EarlyEncoder(Checkpoint(arrays, make_model().config, source='here'), 1)
     with pytest.raises(ValueError, match=r'^here: pooler.bias has shape \(1,\)'):
+        EarlyEncoder(Checkpoint(arrays, make_model().config, source='here'), 1)
+    early = EarlyEncoder(Checkpoint(make_model().checkpoint_arrays(), make_model().config), 1)
+    early.result()
+    early._made = MemoryError('no memory for the weights of the native encoder')
+    with pytest.raises(MemoryError, match='no memory'):
         early.result()
 
 

@@ -128,7 +128,7 @@ def with_added(tokens: Sequence[str], added: Mapping[str, Optional[int]], source
     ValueError
         If an id is that of another token, or ids before it have no token.
     """
-    if not added:
+    if all(_has_id(tokens, token, number) for token, number in added.items()):
         return list(tokens)
     extended, ids = list(tokens), {token: number for number, token in enumerate(tokens)}
     last = len(tokens) + len(added)
@@ -153,6 +153,10 @@ def with_added(tokens: Sequence[str], added: Mapping[str, Optional[int]], source
             ids[token] = number
             extended.append(token)
     return extended
+
+
+def _has_id(tokens, token, number):
+    return number is not None and number < len(tokens) and tokens[number] == token
 
 
 def extended_vocab(

@@ -131,7 +131,7 @@ def _read_tokens(path):
     tokens = list(map(str.strip, lines))
     if '' in tokens:
         tokens = [token or line for token, line in zip(tokens, lines)]
-    if len(set(tokens)) == len(tokens) and '' not in tokens:
+    if '' not in tokens and len(set(tokens)) == len(tokens):
         return tokens
     seen: dict[str, int] = {}  # the line of each token
     for number, token in enumerate(tokens, 1):

@@ -103,7 +103,8 @@ def find_special_tokens(
         If one is missing or equals the unknown token, or ``given`` has an unknown name.
     """
     check_names(given)
-    present = set(tokens)
+    known = {*BERT_TOKENS.values(), *ROBERTA_TOKENS.values(), *given.values()}
+    present = known.intersection(tokens)
     usual = ROBERTA_TOKENS if '<s>' in present and '[CLS]' not in present else BERT_TOKENS
     special_tokens = {
         name: token
@@ -114,7 +115,7 @@ def find_special_tokens(
         if token not in present:
             raise ValueError(
                 f'{source}: special token {token[:80]!r} is missing among the '
-                f'{len(present)} tokens ({name})'
+                f'{len(tokens)} tokens ({name})'
             )
     check_unknown(special_tokens, source)
     return special_tokens
