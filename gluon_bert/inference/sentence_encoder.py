@@ -12,25 +12,21 @@ from .._internal.checks import check_positive
 from .._internal.counter import Counter
 from .._internal.types import PathLike
 from ..checkpoint.sentence import SentenceSettings
-from ..data.streams import Call, ResultStream, Texts, chunk_texts, heap_trimmer, prefetch
+from ..data.streams import Call, ResultStream, Texts, heap_trimmer, prefetch
 from ..data.tokenizers.base import SubwordTokenizer
 from .checks import bert_of, checked_length, inner_bert
 from .predictor import Predictor
 from .search import similarity_matrix, similarity_search
 from .sentence_options import (
     LONG,
-    Prompt,
     choose_settings,
     open_source,
     parse_sentence_pooling,
-    prepared,
-    prompt_text,
     role_prompt,
-    with_normalize,
     with_progress,
     write_folder,
 )
-from .sentence_texts import TextReader
+from .sentence_steps import SentenceSteps
 
 _LOOK_AHEAD = 64  # batches that are sorted by length together
 
@@ -116,10 +112,8 @@ class SentenceEncoder:
         check_positive(batch_size=batch_size)
         if long not in LONG:
             raise ValueError(f'long={long!r}: expected one of {LONG}')
-        self._is_sentence_model = bert.sentence is not None
         self._pooling, num_layers = parse_sentence_pooling(bert, pooling)
         self._settings = choose_settings(bert, self._pooling, normalize)
-        self._normalize = normalize is None and self._settings.similarity == 'cosine'
         if predictor is not None and num_layers is not None:
             raise ValueError(
                 f'pooling={pooling!r}: expected the model itself, not a Predictor; or '
@@ -131,7 +125,17 @@ class SentenceEncoder:
         if max_length is None:
             max_length = self._settings.max_length
         self._max_length = checked_length(bert, max_length)
-        self._read_texts = TextReader(self._tokenizer, self._max_length, long)
+        self.steps = SentenceSteps(
+            self._predictor,
+            self._tokenizer,
+            self._settings,
+            self._pooling,
+            self._max_length,
+            long,
+            strip=bert.sentence is not None,
+            normalize=normalize is None and self._settings.similarity == 'cosine',
+        )
+        """The steps of :meth:`encode`, for those who batch sequences themselves."""
         self._num_cut, self._num_tokens = Counter(), Counter()
 
     @property
@@ -233,18 +237,10 @@ class SentenceEncoder:
         check_positive(batch_size=batch_size)
         if isinstance(texts, (str, bytes)):
             raise TypeError('texts must be a list of str, got one text: write [text]')
-        text = prompt_text(self._settings, prompt, prompt_name)
-        call, spoken = Call(), Prompt(self._settings, text, self._tokenizer)
-        if spoken.num_skipped and self._long != 'cut':
-            raise ValueError("long='windows': the model leaves the prompt out of the pooling")
-        if spoken.num_skipped >= self.max_length:
-            raise ValueError(
-                f'the prompt has {spoken.num_skipped} tokens, all that a text may have'
-            )
-        texts = prepared(texts, spoken, self._settings, self._is_sentence_model)
-        return ResultStream(
-            self._computed(texts, call, batch_size or self._batch_size, normalize, spoken), call
-        )
+        call, spoken = Call(), self.steps.prompt(prompt, prompt_name)
+        size = batch_size or self._batch_size
+        blocks = self.steps.blocks(texts, spoken, size * _LOOK_AHEAD)
+        return ResultStream(self._computed(blocks, call, size, normalize, spoken), call)
 
     def similarity(self, first: Inputs, second: Inputs) -> np.ndarray:
         """Compare each of some texts with each of others.
@@ -330,29 +326,12 @@ class SentenceEncoder:
             raise ValueError('expected one text or more, got none')
         return vectors
 
-    def _computed(self, texts, call, batch_size, normalize, spoken):
+    def _computed(self, blocks, call, batch_size, normalize, spoken):
         trim = heap_trimmer()
-        pooling = self._pooling._replace(num_skipped=spoken.num_skipped)
-        for features, counts, num_cut in prefetch(
-            self._read_texts, chunk_texts(texts, batch_size * _LOOK_AHEAD)
-        ):
-            call.num_cut += num_cut
-            self._num_cut.add(num_cut)
-            self._num_tokens.add(sum(feature.valid_length for feature in features))
-            width = self._bert.config.units * len(pooling.modes)
-            vectors = np.empty((len(features), width), 'float32')
-            for indices, pooled in self._predictor.batches(features, batch_size, pooling):
-                vectors[indices] = pooled
-            if len(counts) < len(vectors):  # several windows of one text
-                begins = np.cumsum([0, *counts[:-1]])
-                vectors = np.add.reduceat(vectors, begins) / np.array(counts, 'float32')[:, None]
+        for batch in prefetch(lambda *block: self.steps.read(*block, spoken), blocks):
+            call.num_cut += batch.num_cut
+            self._num_cut.add(batch.num_cut)
+            self._num_tokens.add(sum(feature.valid_length for feature in batch.features))
+            rows = self.steps.pool(batch.features, batch.pooling, batch_size)
             trim()
-            yield self._apply_modules(vectors, normalize)
-
-    def _apply_modules(self, vectors, normalize):
-        modules = self._settings.modules
-        if normalize is not None or self._normalize:
-            modules = with_normalize(modules, normalize is not False)
-        for module in modules:
-            vectors = module(vectors)
-        return vectors
+            yield self.steps.vectors(batch, rows, normalize)

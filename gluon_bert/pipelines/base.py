@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NoReturn, Optional
 
 import numpy as np
@@ -14,13 +13,12 @@ import numpy as np
 from .._internal.counter import Counter
 from .._internal.suggestions import unknown_name
 from ..data.features import Features
-from ..data.streams import Call, ResultStream, chunk_texts, prefetch
+from ..data.streams import ResultStream, chunk_texts, prefetch
 from ..data.tokenizers.base import SubwordTokenizer
 from ..inference.predictor import Predictor
 from ..inference.trained import TrainedNetwork, gluon_network
 from ..tasks.folder import TaskModel
-
-Progress = Optional[Callable[[int], Any]]
+from .steps import ComputedOutputs, PipelineCall, Prepared, Progress
 
 
 class InputError(ValueError):
@@ -32,31 +30,6 @@ class InputError(ValueError):
 
     def __reduce__(self):
         return type(self), (self.number, self.reason)
-
-
-class PipelineCall(Call):
-    """One call of a pipeline: what computes it, and who hears of its progress.
-
-    Parameters
-    ----------
-    make_predictor : callable
-        Returns the Predictor; called when the first block is computed.
-    progress : callable, optional
-        ``progress(count)`` is called with the number of inputs done since its last call.
-    """
-
-    def __init__(self, make_predictor: Callable[[], Predictor], progress: Progress = None) -> None:
-        self._make_predictor, self._progress = make_predictor, progress
-
-    @functools.cached_property
-    def predictor(self) -> Predictor:
-        """The fast form of the network, the same for the whole call."""
-        return self._make_predictor()
-
-    def advance(self, count: int) -> None:
-        """Report that so many more inputs are done."""
-        if self._progress is not None:
-            self._progress(count)
 
 
 class Pipeline(ABC):
@@ -157,6 +130,41 @@ class Pipeline(ABC):
         call = self._new_call(progress)
         return ResultStream(self._computed(inputs, call), call)
 
+    def prepare(self, inputs: list) -> Prepared:
+        """Make the sequences of inputs, for those who batch sequences themselves.
+
+        Parameters
+        ----------
+        inputs : list
+            As the pipeline is called on.
+
+        Returns
+        -------
+        Prepared
+            For :meth:`outputs` and :meth:`results`.
+        """
+        items = [self._as_input(item, number) for number, item in enumerate(inputs)]
+        blocks = [self._prepare_from(*block) for block in self._numbered(items)]
+        return Prepared.join(blocks, [self._sequences(*block) for block in blocks])
+
+    def results(self, prepared: Prepared, outputs: Sequence[Any]) -> list:
+        """Make the results of inputs from the network's outputs for their sequences.
+
+        Parameters
+        ----------
+        prepared : Prepared
+            Of :meth:`prepare`.
+        outputs : sequence
+            Of :meth:`outputs`, one for each of its sequences.
+
+        Returns
+        -------
+        list
+            As the pipeline returns for a list.
+        """
+        call = PipelineCall(lambda: ComputedOutputs(prepared.features, outputs))
+        return [row for block in prepared.blocks for row in self._results(call, *block)]
+
     def freeze(self, predictor: Optional[Predictor] = None) -> Pipeline:
         """Make the network's fast form once: its parameters will not change any more.
 
@@ -256,6 +264,27 @@ class Pipeline(ABC):
         return result._asdict()
 
     @abstractmethod
+    def outputs(
+        self, features: Sequence[Features], positions: Optional[Sequence[Sequence[int]]] = None
+    ) -> list[np.ndarray]:
+        """Compute the network's output for each sequence, whichever inputs they are of.
+
+        Parameters
+        ----------
+        features : sequence of Features
+        positions : sequence of sequence of int, optional
+            Where words are masked, for a network that reads it.
+
+        Returns
+        -------
+        list of numpy.ndarray
+        """
+
+    @abstractmethod
+    def _sequences(self, *prepared):
+        """The sequences in what was prepared of a block, positions or None, how many were cut."""
+
+    @abstractmethod
     def _prepare(self, *block):
         """Arguments of :meth:`_results` for a block; made in a thread, without MXNet."""
 
@@ -302,6 +331,14 @@ class TaskPipeline(Pipeline):
         """
         with contextlib.closing(self._prepared(inputs)) as blocks:
             return [feature for block in blocks for feature in self._features(*block)]
+
+    def outputs(
+        self, features: Sequence[Features], positions: Optional[Sequence[Sequence[int]]] = None
+    ) -> list[np.ndarray]:
+        return self._outputs(self._new_call(None), features)
+
+    def _sequences(self, *prepared):
+        return self._features(*prepared), None, 0
 
     @abstractmethod
     def _features(self, *prepared):

@@ -50,6 +50,9 @@ class SequencePipeline(TaskPipeline):
     def _features(self, features, num_cut):
         return features
 
+    def _sequences(self, features, num_cut):
+        return features, None, num_cut
+
     def _scores(self, call, features, num_cut):
         """The scores of a block, (N, K)."""
         self._count_cut(call, num_cut)

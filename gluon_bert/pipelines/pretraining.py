@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Optional
 
 import numpy as np
@@ -47,6 +48,15 @@ class _PretrainedPipeline(Pipeline):
         if isinstance(network, TrainedNetwork):
             return network.kind == 'pretraining' and head in network.checkpoint.heads
         return hasattr(network, head)
+
+    def outputs(
+        self, features: Sequence[Features], positions: Optional[Sequence[Sequence[int]]] = None
+    ) -> list[np.ndarray]:
+        rows: list = [None] * len(features)
+        for indices, scores in self._outputs(self._new_call(None), features, positions):
+            for index, row in zip(indices, scores):
+                rows[index] = row
+        return rows
 
     def _outputs(self, call, features, positions):
         """The indices of each batch and the scores of the head."""
@@ -116,6 +126,9 @@ class FillMaskPipeline(_PretrainedPipeline):
         self, result: list, top_k: Optional[int] = None, words: Optional[list] = None
     ) -> dict[str, Any]:
         return {'masks': [[word._asdict() for word in row] for row in result]}
+
+    def _sequences(self, features, positions):
+        return features, positions, 0
 
     def _prepare(self, texts, pairs):
         if pairs is not None:
@@ -190,6 +203,9 @@ class NextSentencePipeline(_PretrainedPipeline):
         super().__init__(network, tokenizer, batch_size)
         self._transform = SentenceTransform(tokenizer, self.trained.config.max_length)
 
+    def _sequences(self, features, num_cut):
+        return features, [[]] * len(features), num_cut
+
     def _prepare(self, texts, pairs):
         for number in range(len(texts)):
             if pairs is None or pairs[number] is None:
@@ -200,6 +216,6 @@ class NextSentencePipeline(_PretrainedPipeline):
         self._count_cut(call, num_cut)
         results = [None] * len(features)
         for indices, scores in self._outputs(call, features, [[]] * len(features)):
-            for index, share in zip(indices, softmax(scores)[:, 0].tolist()):
+            for index, share in zip(indices, softmax(np.stack(list(scores)))[:, 0].tolist()):
                 results[index] = NextSentence(share > 0.5, share)
         return results
