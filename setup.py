@@ -99,6 +99,7 @@ setup(
         'onnx': ['onnx>=1.15,<2'],
         'openvino': ['onnx>=1.15,<2', 'openvino>=2024.4,<2027'],
         'ctranslate2': ['ctranslate2>=4.4,<5'],
+        'serve': ['starlette>=0.40,<2', 'uvicorn>=0.30,<1'],
         'parquet': ['pyarrow>=14,<20'],
         'sentencepiece': ['sentencepiece>=0.2.2,<1'],
         'test': [
@@ -126,6 +127,10 @@ setup(
             'onnxruntime>=1.17,<2',
             'openvino>=2024.4,<2027',
             'ctranslate2>=4.4,<5',
+            'starlette>=0.40,<2',
+            'uvicorn>=0.30,<1',
+            'httpx>=0.27,<1',
+            'openai>=1.40,<4',
         ],
         'bench': [
             'torch>=2.2,<3',

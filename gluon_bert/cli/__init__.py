@@ -29,6 +29,7 @@ GROUPS = {
         'predict': ('predict', 'predict labels, answers, entities or words for texts'),
         'embed': ('embed', 'compute sentence vectors of texts'),
         'search': ('search', 'find the lines of a file that are most similar to a query'),
+        'serve': ('serve', 'serve models over HTTP'),
         'quantize': ('quantize', 'lower the precision of a fine-tuned model without loss'),
         'plot': ('plot', 'plot attention, vectors, answers, entities or training runs'),
     },

@@ -37,6 +37,7 @@ STANDS_FOR = {
 # What a command cannot do in a test -> words that tell.
 NOT_RUN = {
     'needs a network': (' fetch ',),
+    'serves until it is stopped; see tests/serving': (' serve ',),
     'needs the other systems, and hours': ('model_zoo/benchmark/',),
     'needs trained networks of the gallery': ('output/questions', 'output/entities', 'output/lr_'),
     'needs the output of dev.py sample': ('output/sample/',),

@@ -1,0 +1,226 @@
+"""Sequences of many requests to batches: one thread computes what arrived meanwhile."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Hashable, Sequence
+from concurrent.futures import Future
+from typing import Any, NamedTuple, Optional, Protocol
+
+from ..data.features import Features
+from ..data.streams import heap_trimmer
+from .errors import not_ready, overloaded
+
+_MASK_TOKENS = 64  # a masked word's scores of all words are as much memory as so many tokens
+
+
+class BatchRun(Hashable, Protocol):
+    """A network to run on sequences; those of equal runs are computed together."""
+
+    def __call__(self, features: list[Features], positions: Optional[list]) -> Sequence[Any]:
+        """Compute the output of each sequence."""
+
+
+class Observer(Protocol):
+    """Listener to batches, for metrics."""
+
+    def batch(self, sequences: int, tokens: int, seconds: float) -> None:
+        """Take note of a computed batch."""
+
+
+class BatchJob:
+    """The sequences of one request.
+
+    Parameters
+    ----------
+    run : BatchRun
+    features : list of Features
+    positions : list, optional
+        As for :meth:`.Predictor.batch`.
+    """
+
+    def __init__(
+        self, run: BatchRun, features: list[Features], positions: Optional[Sequence]
+    ) -> None:
+        self.run, self.features, self.positions = run, features, positions
+        self.outputs: list = [None] * len(features)
+        self.missing = len(features)
+        self.future: Future = Future()
+        """Has the outputs in the order of the sequences; cancel it when the client left."""
+        self.arrived = time.monotonic()
+        self.started: Optional[float] = None
+        masks = [len(places) for places in positions] if positions else itertools.repeat(0)
+        self.costs = [
+            feature.valid_length + _MASK_TOKENS * count for feature, count in zip(features, masks)
+        ]
+
+
+class _Entry(NamedTuple):
+    order: int
+    job: BatchJob
+    number: int
+
+    @property
+    def cost(self):
+        return self.job.costs[self.number]
+
+
+class Batcher:
+    """A queue of sequences and the thread that computes them.
+
+    When the thread is free it takes what waits, first come first served, up to a budget of tokens;
+    there is no timer, and no padding to save. Sequences of clients that left are dropped.
+
+    Parameters
+    ----------
+    max_batch_tokens : int
+        Of a batch; a longer sequence is computed alone.
+    max_queue_tokens : int
+        That may wait; more are refused, but where nothing waits.
+    observer : Observer, optional
+    """
+
+    def __init__(
+        self,
+        max_batch_tokens: int = 16384,
+        max_queue_tokens: int = 1 << 20,
+        observer: Optional[Observer] = None,
+    ) -> None:
+        self.max_batch_tokens, self.max_queue_tokens = max_batch_tokens, max_queue_tokens
+        self._observer = observer
+        self._queues: dict[BatchRun, deque[_Entry]] = {}
+        self._order = itertools.count()
+        self._size = self._tokens = 0
+        self._changed = threading.Condition()
+        self._is_closed = False
+        self._thread = threading.Thread(target=self._work, name='gluon-bert-compute', daemon=True)
+        self._thread.start()
+
+    @property
+    def size(self) -> int:
+        """The number of sequences that wait."""
+        return self._size
+
+    @property
+    def tokens(self) -> int:
+        """The number of tokens that wait."""
+        return self._tokens
+
+    def submit(
+        self, run: BatchRun, features: list[Features], positions: Optional[Sequence] = None
+    ) -> BatchJob:
+        """Queue the sequences of a request.
+
+        Parameters
+        ----------
+        run : BatchRun
+        features : list of Features
+        positions : list, optional
+            Where words are masked in each.
+
+        Returns
+        -------
+        BatchJob
+
+        Raises
+        ------
+        ServiceError
+            If there is no room in the queue, or it is closed.
+        """
+        job = BatchJob(run, features, positions)
+        if not features:
+            job.future.set_result([])
+            return job
+        cost = sum(job.costs)
+        with self._changed:
+            if self._is_closed:
+                raise not_ready()
+            if self._size and self._tokens + cost > self.max_queue_tokens:
+                raise overloaded()
+            queue = self._queues.setdefault(run, deque())
+            queue.extend(_Entry(next(self._order), job, i) for i in range(len(features)))
+            self._size += len(features)
+            self._tokens += cost
+            self._changed.notify()
+        return job
+
+    def close(self, timeout: Optional[float] = None) -> None:
+        """Compute what waits, refuse the rest, and end the thread."""
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify()
+        self._thread.join(timeout)
+
+    def _work(self):
+        trim = heap_trimmer()
+        while True:
+            entries = self._take()
+            if entries is None:
+                return
+            if entries:
+                self._compute(entries)
+                entries = None  # outputs and inputs are freed before the thread waits
+                trim()
+
+    def _take(self) -> Optional[list[_Entry]]:
+        """The next batch, of one run; None when there is no more to come."""
+        with self._changed:
+            while not self._size:
+                if self._is_closed:
+                    return None
+                self._changed.wait()
+            run = min(self._queues, key=lambda run: self._queues[run][0].order)
+            queue, tokens = self._queues[run], 0
+            batch: list[_Entry] = []
+            while queue and (not batch or tokens + queue[0].cost <= self.max_batch_tokens):
+                entry = queue.popleft()
+                self._size -= 1
+                self._tokens -= entry.cost
+                if not entry.job.future.done():
+                    batch.append(entry)
+                    tokens += entry.cost
+            if not queue:
+                del self._queues[run]
+            return batch
+
+    def _compute(self, entries):
+        started = time.monotonic()
+        for entry in entries:
+            entry.job.started = entry.job.started or started
+        try:
+            outputs = _run(entries)
+        except Exception as error:
+            jobs = list(dict.fromkeys(entry.job for entry in entries))
+            if len(jobs) > 1:  # one request does not fail the others
+                for job in jobs:
+                    self._compute([entry for entry in entries if entry.job is job])
+            else:
+                _finish(jobs[0].future.set_exception, jobs[0], error)
+            return
+        if self._observer is not None:
+            tokens = sum(entry.job.features[entry.number].valid_length for entry in entries)
+            self._observer.batch(len(entries), tokens, time.monotonic() - started)
+        for entry, output in zip(entries, outputs):
+            job = entry.job
+            job.outputs[entry.number] = output
+            job.missing -= 1
+            if not job.missing:
+                _finish(job.future.set_result, job, job.outputs)
+
+
+def _run(entries):
+    job = entries[0].job
+    features = [entry.job.features[entry.number] for entry in entries]
+    positions = None
+    if job.positions is not None:
+        positions = [entry.job.positions[entry.number] for entry in entries]
+    return job.run(features, positions)
+
+
+def _finish(set_outcome: Callable, job: BatchJob, outcome: Any) -> None:
+    """Set the outcome of a job, unless its client left or it failed before."""
+    if not job.future.done() and job.future.set_running_or_notify_cancel():
+        set_outcome(outcome)

@@ -1,0 +1,96 @@
+"""Bounds and options of a server."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Optional
+
+from .._internal.checks import check_positive, check_positive_number
+
+KEY_VARIABLE = 'GLUON_BERT_API_KEY'
+MAX_MASKS = 64  # masked words in a request
+MAX_NUMBERS = 1 << 22  # in an answer with a vector for each token
+
+
+@dataclass(frozen=True)
+class ServerLimits:
+    """Bounds of requests, and how the server treats them.
+
+    Parameters
+    ----------
+    max_batch_tokens : int
+        Tokens that are computed at once.
+    max_concurrent_requests : int
+        Requests in flight; more are answered with 429.
+    max_client_batch_size : int
+        Texts in a request; more are answered with 413.
+    payload_limit : int
+        Bytes of a request's body; more are answered with 413.
+    max_queue_tokens : int, optional
+        Tokens that may wait; beyond them requests are answered with 429. By default what is
+        computed in ``stop_seconds``, as measured at the start.
+    stop_seconds : float
+        Time to answer what is in flight when the server stops, and to receive a body.
+    auto_truncate : bool
+        Cut longer texts where a request does not say ``truncate``.
+    api_keys : tuple of str
+        Any of these opens all routes; none means that no key is asked for.
+    cors_origins : tuple of str
+        Web pages of these origins may call; ``('*',)`` for all.
+    """
+
+    max_batch_tokens: int = 16384
+    max_concurrent_requests: int = 512
+    max_client_batch_size: int = 32
+    payload_limit: int = 2_000_000
+    max_queue_tokens: Optional[int] = None
+    stop_seconds: float = 10.0
+    auto_truncate: bool = False
+    api_keys: tuple[str, ...] = ()
+    cors_origins: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_positive(
+            max_batch_tokens=self.max_batch_tokens,
+            max_concurrent_requests=self.max_concurrent_requests,
+            max_client_batch_size=self.max_client_batch_size,
+            payload_limit=self.payload_limit,
+            max_queue_tokens=self.max_queue_tokens,
+        )
+        check_positive_number(stop_seconds=self.stop_seconds)
+
+
+def read_api_keys(path: Optional[str]) -> tuple[str, ...]:
+    """Read API keys from a file, a key a line, else from the environment.
+
+    Parameters
+    ----------
+    path : str, optional
+        By default the variable ``GLUON_BERT_API_KEY`` is read, if there is one.
+
+    Returns
+    -------
+    tuple of str
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If the file is missing, has no key, or one that cannot stand in a header.
+    """
+    if path is None:
+        name, text = KEY_VARIABLE, os.environ.get(KEY_VARIABLE)
+        if text is None:
+            return ()
+    else:
+        name = path
+        with open(path, 'rb') as file:
+            raw = file.read(1 << 16)
+        text = raw.decode('utf-8', 'replace')
+    keys = tuple(line.strip() for line in text.splitlines() if line.strip())
+    if not keys:
+        raise ValueError(f'{name}: has no key')
+    for number, key in enumerate(keys, 1):
+        if not (key.isascii() and key.isprintable() and ' ' not in key):
+            raise ValueError(f'{name}: key {number} has characters other than visible ASCII')
+    return keys

@@ -1,0 +1,108 @@
+"""OpenAI's embeddings and list of models."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import numpy as np
+
+from ..errors import ServiceError, not_found
+from ..fields import DIMENSIONS, MODEL, TEXT, TEXTS_OR_IDS, TRUNCATE, Field, choice
+from ..models import EMBEDDING
+from ..operations import embed
+from ..replies import Reply, json_reply
+from ..service import ServiceCall
+from .base import Endpoint, Protocol
+from .tei_vectors import as_list
+
+_TYPES = {401: 'authentication_error', 429: 'rate_limit_error'}
+
+
+def _error(error: ServiceError) -> dict[str, Any]:
+    is_ours = error.status >= 500
+    kind = _TYPES.get(error.status, 'server_error' if is_ours else 'invalid_request_error')
+    return {
+        'error': {'message': error.message, 'type': kind, 'param': None, 'code': error.kind.lower()}
+    }
+
+
+OPENAI = Protocol(
+    'openai',
+    'OpenAI',
+    _error,
+    {
+        'type': 'object',
+        'properties': {
+            'error': {
+                'type': 'object',
+                'properties': {'message': {'type': 'string'}, 'type': {'type': 'string'}},
+            }
+        },
+    },
+)
+
+
+async def answer_embeddings(call: ServiceCall) -> Reply:
+    """Answer with the vector of each text, as numbers or in base64."""
+    body = call.body
+    items = as_list(body['input'])
+    vectors = await embed(call, items, body['truncate'], dimensions=body['dimensions'])
+    is_packed = body['encoding_format'] == 'base64'
+    rows = [
+        {'object': 'embedding', 'index': number, 'embedding': _packed(row) if is_packed else row}
+        for number, row in enumerate(vectors)
+    ]
+    usage = {'prompt_tokens': call.tokens, 'total_tokens': call.tokens}
+    answer = {'object': 'list', 'data': rows, 'model': call.model.name, 'usage': usage}
+    return await call.service.work(vectors.size, json_reply, answer)
+
+
+def _packed(row):
+    return base64.b64encode(np.ascontiguousarray(row, '<f4').tobytes()).decode()
+
+
+def _entry(model):
+    return {'id': model.name, 'object': 'model', 'created': model.created, 'owned_by': 'local'}
+
+
+async def answer_models(call: ServiceCall) -> Reply:
+    """Answer with the names of all models."""
+    rows = [_entry(model) for model in call.service.models]
+    return json_reply({'object': 'list', 'data': rows})
+
+
+async def answer_model(call: ServiceCall) -> Reply:
+    """Answer with one model."""
+    return json_reply(_entry(call.model))
+
+
+def check_model(name: str, models: Any) -> None:
+    """Raise the 404 of a model that is not served."""
+    if name not in models:
+        names = ', '.join(model.name for model in models)
+        raise not_found(f'model {name[:80]!r} is not served here (allowed: {names})')
+
+
+ENDPOINTS = (
+    Endpoint(
+        '/v1/embeddings',
+        answer_embeddings,
+        OPENAI,
+        'Vectors of texts',
+        {
+            'input': TEXTS_OR_IDS,
+            'model': MODEL,
+            'encoding_format': Field(
+                choice('float', 'base64'), {'enum': ['float', 'base64']}, '', 'float'
+            ),
+            'dimensions': DIMENSIONS,
+            'user': TEXT.but(about='not used', default=None),
+            'truncate': TRUNCATE,
+        },
+        {'input': ['A cat sleeps.', 'Shares fell.']},
+        (EMBEDDING,),
+    ),
+    Endpoint('/v1/models', answer_models, OPENAI, 'The models that are served'),
+    Endpoint('/v1/models/{name}', answer_model, OPENAI, 'A model'),
+)

@@ -1,0 +1,180 @@
+"""Run the application on uvicorn: signals, a stop that loses no request, several processes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Optional
+
+from .app import NEEDED, make_app
+from .limits import ServerLimits
+from .logs import log_event, start_log
+from .models import Source, open_models
+
+_NOTICE = 0.2  # share of the time to stop in which a balancer may learn that we are not ready
+_BACKLOG = 2048
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of a server.
+
+    Parameters
+    ----------
+    sources : tuple of Source
+    limits : ServerLimits
+    host : str
+    port : int
+        0 for a free one.
+    workers : int
+        Processes, each with the models and a queue of its own.
+    threads : int, optional
+        Of the kernels, in each process.
+    extend : tuple of callable
+        Functions ``(service) -> routes`` that are called before the application is made, of modules
+        that add to it; they are sent to the processes by their names.
+    """
+
+    sources: tuple[Source, ...]
+    limits: ServerLimits
+    host: str = '127.0.0.1'
+    port: int = 3000
+    workers: int = 1
+    threads: Optional[int] = None
+    extend: tuple[Callable, ...] = ()
+
+
+def serve(settings: Settings) -> int:
+    """Serve until a signal ends it.
+
+    Parameters
+    ----------
+    settings : Settings
+
+    Returns
+    -------
+    int
+        The exit status.
+
+    Raises
+    ------
+    ModuleNotFoundError, OSError, ValueError
+        If uvicorn is not installed, the address is taken, or a model cannot be opened.
+    """
+    try:
+        import uvicorn  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(NEEDED) from error
+    with _listening(settings.host, settings.port) as listener:
+        if settings.workers == 1:
+            return run_worker(settings, listener)
+        from .workers import run_workers
+
+        return run_workers(settings, listener)
+
+
+def run_worker(settings: Settings, listener: socket.socket) -> int:
+    """Open the models and serve in this process.
+
+    Parameters
+    ----------
+    settings : Settings
+    listener : socket.socket
+        That listens already.
+
+    Returns
+    -------
+    int
+        The exit status.
+    """
+    if settings.threads is not None:
+        os.environ['OMP_NUM_THREADS'] = str(settings.threads)
+    start_log()
+    models = open_models(settings.sources)
+    app = make_app(models, settings.limits)
+    for extend in settings.extend:
+        app.router.routes[:0] = extend(app.state.service)
+    return _run(app, settings, listener)
+
+
+def _run(app, settings, listener):
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        """A server that says that it is not ready before it stops taking requests."""
+
+        async def startup(self, sockets: Any = None) -> None:
+            await super().startup(sockets)
+            loop, service = asyncio.get_running_loop(), app.state.service
+            self.tasks: set = set()
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.add_signal_handler(number, self.begin_stop, number)
+            loop.add_signal_handler(
+                signal.SIGHUP, lambda: self.keep(loop.create_task(service.reload()))
+            )
+            _say_ready(service, listener)
+
+        def keep(self, task: Any) -> None:
+            self.tasks.add(task)
+            task.add_done_callback(self.tasks.discard)
+
+        def begin_stop(self, number: int) -> None:
+            service = app.state.service
+            if not service.is_ready:  # a second signal
+                self.should_exit = self.force_exit = True
+                return
+            service.is_ready = False
+            notice = _NOTICE * settings.limits.stop_seconds if number == signal.SIGTERM else 0.0
+            log_event('stopping', signal=signal.Signals(number).name, in_flight=service.in_flight)
+            asyncio.get_running_loop().call_later(notice, self.stop)
+
+        def stop(self) -> None:
+            self.should_exit = True
+
+    limits = settings.limits
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        backlog=_BACKLOG,
+        timeout_graceful_shutdown=max(1, round((1 - _NOTICE) * limits.stop_seconds)),
+        server_header=False,
+        lifespan='on',
+    )
+    server = Server(config)
+    server.run(sockets=[listener])
+    log_event('stopped')
+    return 0 if server.started else 1
+
+
+def _say_ready(service, listener):
+    host, port = listener.getsockname()[:2]
+    shown = f'[{host}]' if ':' in host else host
+    log_event(
+        'ready',
+        url=f'http://{shown}:{port}',
+        process=os.getpid(),
+        models={model.name: model.task for model in service.models},
+        tokens_per_second={model.name: round(model.tokens_per_second) for model in service.models},
+        max_queue_tokens=service.batcher.max_queue_tokens,
+        has_key=bool(service.limits.api_keys),
+    )
+
+
+def _listening(host, port):
+    """A socket that listens at an address."""
+    family = socket.AF_INET6 if ':' in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+    except (OSError, OverflowError) as error:
+        listener.close()
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise OSError(f'--host {host} --port {port}: {reason}') from None
+    listener.listen(_BACKLOG)
+    return listener

@@ -1,0 +1,148 @@
+"""The server without its routes: models, queue, counts, and the way of a request through them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Optional
+
+from .batcher import Batcher
+from .errors import ClientGone, failed, too_large
+from .limits import ServerLimits
+from .logs import log_event, log_failure
+from .metrics import Metrics
+from .models import Models, ServedModel, open_model
+
+_LARGE = 4000  # characters or tokens from which work is done in a thread
+
+
+class Service:
+    """The parts that all requests of a process share.
+
+    Parameters
+    ----------
+    models : Models
+    limits : ServerLimits
+    """
+
+    def __init__(self, models: Models, limits: ServerLimits) -> None:
+        self.models, self.limits = models, limits
+        self.metrics = Metrics()
+        self.is_ready = True
+        self.in_flight = 0
+        self.batcher = Batcher(limits.max_batch_tokens, queue_bound(models, limits), self.metrics)
+        self._pool = ThreadPoolExecutor(2, 'gluon-bert-texts')
+        self._reload = asyncio.Lock()
+        self.metrics.watch('te_queue_size', 'Sequences that wait', lambda: self.batcher.size)
+        self.metrics.watch('te_queue_tokens', 'Tokens that wait', lambda: self.batcher.tokens)
+        self.metrics.watch('te_requests_in_flight', 'Open requests', lambda: self.in_flight)
+
+    async def work(self, size: int, function: Callable, *arguments: Any) -> Any:
+        """Call a function, in a thread where the size of its work says so."""
+        if size < _LARGE:
+            return function(*arguments)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
+
+    async def reload(self) -> None:
+        """Open all models anew; one that fails goes on as it is, and the log says why."""
+        async with self._reload:
+            loop = asyncio.get_running_loop()
+            for model in self.models:
+                try:
+                    self.models.replace(
+                        await loop.run_in_executor(self._pool, open_model, model.source)
+                    )
+                except (OSError, ValueError) as error:
+                    log_event('reload failed', 40, model=model.name, reason=str(error))
+                else:
+                    log_event('reloaded', model=model.name)
+
+    def close(self) -> None:
+        """End the threads."""
+        self.batcher.close(timeout=self.limits.stop_seconds)
+        self._pool.shutdown(wait=False)
+
+
+def queue_bound(models: Models, limits: ServerLimits) -> int:
+    """Return the tokens that may wait: given, or what is computed in the time to stop."""
+    if limits.max_queue_tokens is not None:
+        return limits.max_queue_tokens
+    slowest = min(model.tokens_per_second for model in models)
+    # Half of the time is left for what is computed already, and for the answers.
+    return max(1, int(slowest * limits.stop_seconds / 2))
+
+
+@dataclass
+class ServiceCall:
+    """One request on its way.
+
+    Parameters
+    ----------
+    service : Service
+    id : str
+    gone : callable
+        Returns when the client closes the connection.
+    model : ServedModel
+    body : dict
+        Its checked fields.
+    """
+
+    service: Service
+    id: str
+    gone: Callable[[], Awaitable[None]]
+    model: ServedModel
+    body: dict[str, Any] = field(default_factory=dict)
+    tokens: int = 0
+    num_cut: int = 0
+
+    async def compute(self, run: Any, features: list, positions: Optional[Sequence] = None) -> list:
+        """Compute sequences in batches with those of other requests.
+
+        Parameters
+        ----------
+        run : BatchRun
+        features : list of Features
+        positions : sequence, optional
+
+        Returns
+        -------
+        list
+            The output of each sequence.
+
+        Raises
+        ------
+        ServiceError
+            If there is no room in the queue.
+        ClientGone
+            If the client left; what was not computed is dropped.
+        """
+        metrics, batcher = self.service.metrics, self.service.batcher
+        self.tokens += sum(feature.valid_length for feature in features)
+        limit = max(batcher.max_batch_tokens, batcher.max_queue_tokens)
+        if self.tokens > limit:
+            raise too_large(f'{self.tokens} tokens in one request, at most {limit} are allowed')
+        for feature in features:
+            metrics.input_length.add(feature.valid_length)
+        job = batcher.submit(run, features, positions)
+        future = asyncio.wrap_future(job.future)
+        gone = asyncio.ensure_future(self.gone())
+        try:
+            await asyncio.wait({future, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if not future.done():
+                raise ClientGone
+            outputs = future.result()
+        except (ClientGone, asyncio.CancelledError):
+            raise
+        except Exception as error:
+            log_failure('inference failed', error, id=self.id, model=self.model.name)
+            raise failed() from None
+        finally:
+            gone.cancel()
+            future.cancel()
+        now = time.monotonic()
+        metrics.queue.add((job.started or now) - job.arrived)
+        metrics.inference.add(now - (job.started or now))
+        return outputs

@@ -1,0 +1,166 @@
+"""The queue: batches by tokens, in order, without those whose clients left."""
+
+import threading
+from concurrent.futures import CancelledError
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from gluon_bert.data.features import Features
+from gluon_bert.serving.batcher import Batcher
+from gluon_bert.serving.errors import ServiceError
+
+
+def sequence(number, length=4):
+    ids = np.full(length, number, 'int32')
+    return Features(ids, np.zeros_like(ids), length)
+
+
+class Recorder:
+    """A network that gives the first id, notes its batches, and waits for a gate."""
+
+    def __init__(self):
+        self.batches, self.gate, self.entered = [], threading.Event(), threading.Event()
+        self.gate.set()
+
+    def run(self, features, bad):
+        self.entered.set()
+        assert self.gate.wait(20)
+        numbers = [int(feature.inputs[0]) for feature in features]
+        self.batches.append(numbers)
+        if bad in numbers:
+            raise ArithmeticError('bad')
+        return numbers
+
+
+class BatchRun(NamedTuple):
+    recorder: Recorder
+    name: str = 'a'
+    bad: int = -1
+
+    def __call__(self, features, positions):
+        return self.recorder.run(features, self.bad)
+
+
+@pytest.fixture
+def recorder():
+    return Recorder()
+
+
+@pytest.fixture
+def make_batcher():
+    """Make a batcher that is closed at the end."""
+    made = []
+
+    def make(*arguments):
+        made.append(Batcher(*arguments))
+        return made[-1]
+
+    yield make
+    for batcher in made:
+        batcher.close(timeout=20)
+        assert not batcher._thread.is_alive()
+
+
+def hold(batcher, recorder):
+    """Keep the thread busy with a sequence of its own, so that what follows waits."""
+    recorder.gate.clear()
+    job = batcher.submit(BatchRun(recorder), [sequence(0)])
+    assert recorder.entered.wait(20)
+    return job
+
+
+def test_what_waits_is_one_batch_up_to_the_budget(make_batcher, recorder):
+    batcher = make_batcher(12)
+    first = hold(batcher, recorder)
+    jobs = [batcher.submit(BatchRun(recorder), [sequence(i), sequence(10 + i)]) for i in (1, 2, 3)]
+    assert (batcher.size, batcher.tokens) == (6, 24)
+    recorder.gate.set()
+    assert [job.future.result(20) for job in jobs] == [[1, 11], [2, 12], [3, 13]]
+    assert first.future.result(20) == [0]
+    assert recorder.batches == [[0], [1, 11, 2], [12, 3, 13]]
+    assert (batcher.size, batcher.tokens) == (0, 0)
+
+
+def test_a_sequence_beyond_the_budget_is_computed_alone(make_batcher, recorder):
+    batcher = make_batcher(12)
+    hold(batcher, recorder)
+    jobs = [batcher.submit(BatchRun(recorder), [sequence(1), sequence(2, 50), sequence(3)])]
+    recorder.gate.set()
+    assert jobs[0].future.result(20) == [1, 2, 3]
+    assert recorder.batches == [[0], [1], [2], [3]]
+
+
+def test_networks_take_turns_by_the_oldest_request(make_batcher, recorder):
+    batcher = make_batcher(100)
+    hold(batcher, recorder)
+    order = [('b', 1), ('a', 2), ('b', 3)]
+    jobs = [batcher.submit(BatchRun(recorder, name), [sequence(i)]) for name, i in order]
+    recorder.gate.set()
+    assert [job.future.result(20) for job in jobs] == [[1], [2], [3]]
+    assert recorder.batches == [[0], [1, 3], [2]]
+
+
+def test_sequences_of_clients_that_left_are_dropped(make_batcher, recorder):
+    batcher = make_batcher(100)
+    hold(batcher, recorder)
+    gone, here = (batcher.submit(BatchRun(recorder), [sequence(i)]) for i in (1, 2))
+    assert gone.future.cancel()
+    recorder.gate.set()
+    assert here.future.result(20) == [2]
+    with pytest.raises(CancelledError):
+        gone.future.result(20)
+    assert recorder.batches == [[0], [2]]
+
+
+def test_a_failure_is_that_of_its_own_request(make_batcher, recorder):
+    batcher = make_batcher(100)
+    hold(batcher, recorder)
+    jobs = [batcher.submit(BatchRun(recorder, bad=2), [sequence(i)]) for i in (1, 2, 3)]
+    recorder.gate.set()
+    assert [jobs[0].future.result(20), jobs[2].future.result(20)] == [[1], [3]]
+    with pytest.raises(ArithmeticError):
+        jobs[1].future.result(20)
+    assert recorder.batches == [[0], [1, 2, 3], [1], [2], [3]]
+
+
+def test_more_than_may_wait_is_refused_but_not_where_nothing_waits(make_batcher, recorder):
+    batcher = make_batcher(100, 10)
+    hold(batcher, recorder)
+    large = batcher.submit(BatchRun(recorder), [sequence(1, 30)])
+    with pytest.raises(ServiceError) as error:
+        batcher.submit(BatchRun(recorder), [sequence(2)])
+    assert (error.value.status, error.value.headers) == (429, {'retry-after': '1'})
+    recorder.gate.set()
+    assert large.future.result(20) == [1]
+
+
+def test_masks_count_as_the_memory_of_their_scores(make_batcher, recorder):
+    batcher = make_batcher(200)
+    hold(batcher, recorder)
+    features = [sequence(i) for i in (1, 2, 3, 4)]
+    job = batcher.submit(BatchRun(recorder), features, [[1, 2], [1], [1], []])
+    recorder.gate.set()
+    assert job.future.result(20) == [1, 2, 3, 4]
+    assert recorder.batches == [[0], [1, 2], [3, 4]]
+
+
+def test_what_waits_is_computed_before_the_end(recorder):
+    batcher = Batcher(4)
+    hold(batcher, recorder)
+    jobs = [batcher.submit(BatchRun(recorder), [sequence(i)]) for i in (1, 2)]
+    closing = threading.Thread(target=batcher.close)
+    closing.start()
+    recorder.gate.set()
+    assert [job.future.result(20) for job in jobs] == [[1], [2]]
+    closing.join(20)
+    assert not closing.is_alive()
+    with pytest.raises(ServiceError) as error:
+        batcher.submit(BatchRun(recorder), [sequence(3)])
+    assert error.value.status == 503
+
+
+def test_no_sequences_are_done_at_once(make_batcher, recorder):
+    assert make_batcher().submit(BatchRun(recorder), []).future.result(0) == []
+    assert recorder.batches == []
