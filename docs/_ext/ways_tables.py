@@ -45,14 +45,20 @@ def sizes(path=SIZES):
 
 
 def seconds(path=SPEEDS):
-    """Read the seconds of a call, by system, mode and (batch, length, threads)."""
-    return {
-        (row['system'], row['mode'], (row['batch'], row['length'], row['threads'])): float(
-            row['seconds']
-        )
-        for row in latest(read_rows(path))
-        if row['model'] == MODEL and not row['data'] and row['status'] == RANKED
-    }
+    """Read the seconds of a call, by system, mode and cell: (batch, length, threads).
+
+    Those of a start are the newest, with the cell None.
+    """
+    found = {}
+    for row in sorted(latest(read_rows(path)), key=lambda row: row['date']):
+        if row['model'] != MODEL or row['status'] != RANKED:
+            continue
+        if row['mode'] == 'load':
+            found[row['system'], 'load', None] = float(row['seconds'])
+        elif not row['data']:
+            cell = row['batch'], row['length'], row['threads']
+            found[row['system'], row['mode'], cell] = float(row['seconds'])
+    return found
 
 
 def ways_table(ways, sizes, seconds):
@@ -61,9 +67,7 @@ def ways_table(ways, sizes, seconds):
     for way in ways:
         system = way['system']
         single, batch = (seconds.get((system, 'grid', cell)) for cell in (SINGLE, BATCH))
-        starts = [
-            value for (name, mode, _), value in seconds.items() if (name, mode) == (system, 'load')
-        ]
+        start = seconds.get((system, 'load', None))
         rows.append(
             [
                 way['way'],
@@ -73,7 +77,7 @@ def ways_table(ways, sizes, seconds):
                 sizes.get((way['format'], way['options']), NONE),
                 f'{single * 1e3:.1f}' if single else NONE,
                 f'{int(BATCH[0]) / batch:.0f}' if batch else NONE,
-                f'{min(starts):.2f}' if starts else NONE,
+                f'{start:.2f}' if start else NONE,
             ]
         )
     return HEADER, rows

@@ -83,7 +83,7 @@ class System:
 _MXNET, _TORCH = ('mxnet',), ('torch', 'transformers')
 # PyTorch is needed to make the ONNX file.
 _ONNX = ('onnxruntime', 'onnx', *_TORCH)
-_OPENVINO, _CTRANSLATE2 = ('openvino', 'onnx', *_TORCH), ('ctranslate2', *_TORCH)
+_OPENVINO, _CTRANSLATE2 = ('openvino', 'onnx', *_TORCH), ('ctranslate2',)
 
 _ROWS = (
     System(

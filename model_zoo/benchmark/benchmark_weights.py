@@ -235,24 +235,10 @@ def write_openvino_int8(folder, target):
 
 def write_ctranslate2(folder, target):
     """Write CTranslate2's format, in float32; it quantizes when loading."""
-    import torch
-    import transformers
-    from ctranslate2.converters.transformers import BertLoader
+    import gluon_bert as gb
+    from gluon_bert.export import ctranslate2
 
-    model = transformers.BertModel.from_pretrained(folder / 'huggingface').eval()
-    config = model.config
-    if not hasattr(config, 'position_embedding_type'):  # transformers 5 has no other type
-        config.position_embedding_type = 'absolute'
-    with torch.no_grad():
-        spec = BertLoader().get_model_spec(model)
-    # A random network has no words; ids come from elsewhere.
-    spec.register_vocabulary([f'token {number}' for number in range(config.vocab_size)])
-    spec.config.unk_token = 'token 0'
-    spec.config.layer_norm_epsilon = config.layer_norm_eps
-    spec.validate()
-    spec.optimize(quantization=None)
-    target.mkdir()
-    spec.save(str(target))
+    ctranslate2.write_ctranslate2(gb.checkpoint.read_checkpoint(folder / 'huggingface'), target)
 
 
 # Format -> its file or folder, the formats it is made from, its function.
