@@ -128,7 +128,7 @@ def limits_of(
     """
     outputs = [output.name for output in interface.outputs]
     limits = [
-        _limit(row.title, folder, (HEAD_FILE,))
+        _limit(row.title, folder, (HEAD_FILE,), f'left out; --head {head} exports it')
         for head, row in HEADS.items()
         if head in checkpoint.heads and head not in interface.heads
     ]
@@ -139,6 +139,6 @@ def limits_of(
     return limits
 
 
-def _limit(part, folder, files):
+def _limit(part, folder, files, otherwise='left out'):
     file = next((name for name in files if (folder / name).is_file()), None)
-    return Limit(part, 'left out', False) if file is None else Limit(part, file)
+    return Limit(part, otherwise, False) if file is None else Limit(part, file)
