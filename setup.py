@@ -129,7 +129,8 @@ setup(
             'ctranslate2>=4.4,<5',
             'starlette>=0.40,<2',
             'uvicorn>=0.30,<1',
-            'httpx>=0.27,<1',
+            'httpx>=0.27,<1; python_version < "3.11"',
+            'httpx2>=2,<3; python_version >= "3.11"',
             'openai>=1.40,<4',
         ],
         'bench': [

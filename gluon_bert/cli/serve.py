@@ -143,7 +143,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _sources(args):
-    from ..serving.models import Source
+    from ..serving.models import Source, check_names
 
     rows = []
     for word in args.models:
@@ -154,6 +154,7 @@ def _sources(args):
         if not _NAME.fullmatch(name):
             raise ValueError(f'{word}: write NAME=MODEL, with a name of letters, digits, . _ -')
         rows.append(Source(name, _path(path), args.task, args.precision))
+    check_names(rows)
     return tuple(rows)
 
 

@@ -232,6 +232,14 @@ class Models:
         self._models[model.name] = model
 
 
+def check_names(sources: Sequence[Source]) -> None:
+    """Raise ValueError if two models have one name."""
+    names = [source.name for source in sources]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ValueError(f'{twice}: is the name of two models; write NAME=MODEL to name one')
+
+
 def open_models(sources: Sequence[Source]) -> Models:
     """Open the models of a server.
 
@@ -249,8 +257,5 @@ def open_models(sources: Sequence[Source]) -> Models:
     ValueError
         If two have one name; or as :func:`open_model`.
     """
-    names = [source.name for source in sources]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise ValueError(f'{twice}: is the name of two models; write NAME=MODEL to name one')
+    check_names(sources)
     return Models([open_model(source) for source in sources])

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import socket
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Optional
@@ -17,6 +18,8 @@ from .models import Source, open_models
 
 _NOTICE = 0.2  # share of the time to stop in which a balancer may learn that we are not ready
 _BACKLOG = 2048
+_LAST = 0.3  # seconds in which connections are served after no more are accepted
+_SAME = 1.0  # seconds in which signals are one
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ def serve(settings: Settings) -> int:
         import uvicorn  # noqa: F401
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(NEEDED) from error
-    with _listening(settings.host, settings.port) as listener:
+    with _bound(settings.host, settings.port) as listener:
         if settings.workers == 1:
             return run_worker(settings, listener)
         from .workers import run_workers
@@ -84,7 +87,7 @@ def run_worker(settings: Settings, listener: socket.socket) -> int:
     ----------
     settings : Settings
     listener : socket.socket
-        That listens already.
+        Bound to the address; it listens when the models are open.
 
     Returns
     -------
@@ -107,6 +110,8 @@ def _run(app, settings, listener):
     class Server(uvicorn.Server):
         """A server that says that it is not ready before it stops taking requests."""
 
+        stopping = 0.0
+
         async def startup(self, sockets: Any = None) -> None:
             await super().startup(sockets)
             loop, service = asyncio.get_running_loop(), app.state.service
@@ -118,16 +123,26 @@ def _run(app, settings, listener):
             )
             _say_ready(service, listener)
 
+        async def shutdown(self, sockets: Any = None) -> None:
+            await asyncio.sleep(0)  # connections that wait are accepted
+            for server in self.servers:
+                server.close()
+            # Requests may be under way on connections that look idle.
+            await asyncio.sleep(_LAST)
+            await super().shutdown(sockets)
+
         def keep(self, task: Any) -> None:
             self.tasks.add(task)
             task.add_done_callback(self.tasks.discard)
 
         def begin_stop(self, number: int) -> None:
             service = app.state.service
-            if not service.is_ready:  # a second signal
-                self.should_exit = self.force_exit = True
+            if not service.is_ready:
+                # A second one; a terminal and the first process send the same one at once.
+                if time.monotonic() > self.stopping + _SAME:
+                    self.should_exit = self.force_exit = True
                 return
-            service.is_ready = False
+            service.is_ready, self.stopping = False, time.monotonic()
             notice = _NOTICE * settings.limits.stop_seconds if number == signal.SIGTERM else 0.0
             log_event('stopping', signal=signal.Signals(number).name, in_flight=service.in_flight)
             asyncio.get_running_loop().call_later(notice, self.stop)
@@ -165,8 +180,8 @@ def _say_ready(service, listener):
     )
 
 
-def _listening(host, port):
-    """A socket that listens at an address."""
+def _bound(host, port):
+    """A socket at an address, which listens later."""
     family = socket.AF_INET6 if ':' in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -176,5 +191,4 @@ def _listening(host, port):
         listener.close()
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise OSError(f'--host {host} --port {port}: {reason}') from None
-    listener.listen(_BACKLOG)
     return listener

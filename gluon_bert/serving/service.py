@@ -35,7 +35,7 @@ class Service:
         self.in_flight = 0
         self.batcher = Batcher(limits.max_batch_tokens, queue_bound(models, limits), self.metrics)
         self._pool = ThreadPoolExecutor(2, 'gluon-bert-texts')
-        self._reload = asyncio.Lock()
+        self._reload: Optional[asyncio.Lock] = None
         self.metrics.watch('te_queue_size', 'Sequences that wait', lambda: self.batcher.size)
         self.metrics.watch('te_queue_tokens', 'Tokens that wait', lambda: self.batcher.tokens)
         self.metrics.watch('te_requests_in_flight', 'Open requests', lambda: self.in_flight)
@@ -48,6 +48,7 @@ class Service:
 
     async def reload(self) -> None:
         """Open all models anew; one that fails goes on as it is, and the log says why."""
+        self._reload = self._reload or asyncio.Lock()  # made where its loop runs
         async with self._reload:
             loop = asyncio.get_running_loop()
             for model in self.models:

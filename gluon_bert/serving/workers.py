@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import socket
+import threading
 import time
 from typing import Any
 
@@ -88,4 +89,21 @@ class _Workers:
 
 
 def _work(settings, listener):
-    raise SystemExit(run_worker(settings, listener))
+    """Serve in this process; the log says in a line why it cannot."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        status = run_worker(settings, listener)
+    except (OSError, ValueError, ModuleNotFoundError) as error:
+        start_log()
+        log_event('cannot start', 40, reason=str(error))
+        status = 2
+    except KeyboardInterrupt:
+        status = 130
+    raise SystemExit(status)
+
+
+def _end_with_parent():
+    """Stop when the process that watches this one is gone."""
+    parent: Any = multiprocessing.parent_process()
+    parent.join()
+    os.kill(os.getpid(), signal.SIGTERM)

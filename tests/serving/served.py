@@ -1,5 +1,6 @@
 """What the tests of the server share: models of all tasks, and a client of an application."""
 
+import importlib.util
 import json
 
 import mxnet as mx
@@ -45,8 +46,10 @@ def folders(tiny_pipeline, make_model, tokenizer, tmp_path):
 @pytest.fixture
 def make_client(folders):
     """Open an application with some of the models: names, bounds -> its client."""
-    testclient = pytest.importorskip('starlette.testclient', reason='needs starlette')
-    pytest.importorskip('httpx', reason='needs httpx')
+    pytest.importorskip('starlette', reason='needs starlette')
+    http_client()
+    from starlette import testclient
+
     from gluon_bert.serving.app import make_app
 
     opened = []
@@ -61,6 +64,12 @@ def make_client(folders):
     yield make
     for client in opened:
         client.__exit__(None, None, None)
+
+
+def http_client():
+    """The package of HTTP clients that there is, by its name since 2026 or before."""
+    name = 'httpx2' if importlib.util.find_spec('httpx2') else 'httpx'
+    return pytest.importorskip(name, reason='needs httpx')
 
 
 def close(ours, theirs, error=1e-5):
