@@ -1,7 +1,10 @@
 """Shared by the systems on Gluon in benchmark.py."""
 
 import numpy as np
-from mxnet import autograd, nd
+
+import gluon_bert  # noqa: F401 (before MXNet, which needs names of NumPy that it restores)
+
+from mxnet import autograd, nd  # isort: skip
 
 
 def gradients_without_dropout(network, loss, *arrays, train_mode=False, **options):

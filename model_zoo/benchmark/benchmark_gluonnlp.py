@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import warnings
 
+import gluon_bert  # noqa: F401 (before MXNet, which needs names of NumPy that it restores)
+
 with warnings.catch_warnings():
     warnings.simplefilter('ignore')
     import gluonnlp

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from benchmark_gluon import gradients_without_dropout
+from benchmark_gluon import gradients_without_dropout  # imports gluon_bert before MXNet
 from mxnet import gluon, nd
 
 import gluon_bert as gb
