@@ -84,7 +84,7 @@ def _add_bounds(parser, bounds):
         type=int,
         metavar='N',
         help='tokens that may wait; more are answered with 429 (default: what is computed in half '
-        'of --stop_seconds, as measured at the start)',
+        'of --stop_seconds, by the speed of the last batches)',
     )
     parser.add_argument(
         '--stop_seconds',

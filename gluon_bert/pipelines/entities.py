@@ -174,6 +174,16 @@ class EntityPipeline(TaskPipeline):
         sentences = [self.words(item)[0] for item in block]
         return block, sentences, self.windows(sentences)
 
+    def _sequences(self, block, sentences, windows):
+        # A word that fills a window may be longer.
+        room = self.settings['max_len'] - 2
+        full = [
+            w for w in windows if w.features.valid_length == room + 2 and w.words[1] == w.words[-2]
+        ]
+        ids = self.tokenizer.encode_ids([sentences[w.sentence][w.words[1]] for w in full])
+        cut = {window.sentence for window, row in zip(full, ids) if len(row) > room}
+        return [window.features for window in windows], None, len(cut)
+
     def _features(self, block, sentences, windows):
         return [window.features for window in windows]
 

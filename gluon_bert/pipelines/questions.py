@@ -189,6 +189,12 @@ class QuestionPipeline(TaskPipeline):
         ]
         return rows, self.windows(rows)
 
+    def _sequences(self, rows, windows):
+        longest = self.settings['max_query_length']
+        (full,) = np.nonzero(np.diff(windows.query_bounds) >= longest)
+        ids = self.tokenizer.encode_ids([rows[number].question for number in full])
+        return windows.features(), None, sum(len(row) > longest for row in ids)
+
     def _features(self, rows, windows):
         return windows.features()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import threading
 import time
 from collections import deque
@@ -14,6 +15,7 @@ from ..data.features import Features
 from ..data.streams import heap_trimmer
 from .errors import not_ready, overloaded
 
+_DECAY = 0.95  # of what earlier batches count in the speed
 _MASK_TOKENS = 64  # a masked word's scores of all words are as much memory as so many tokens
 
 
@@ -78,19 +80,26 @@ class Batcher:
     ----------
     max_batch_tokens : int
         Of a batch; a longer sequence is computed alone.
-    max_queue_tokens : int
-        That may wait; more are refused, but where nothing waits.
+    max_queue_tokens : int, optional
+        That may wait; more are refused, but where nothing waits. By default as many as are computed
+        in ``queue_seconds``, by the speed of the last batches.
     observer : Observer, optional
+    queue_seconds : float
+    tokens_per_second : float
+        The speed until batches are measured.
     """
 
     def __init__(
         self,
         max_batch_tokens: int = 16384,
-        max_queue_tokens: int = 1 << 20,
+        max_queue_tokens: Optional[int] = None,
         observer: Optional[Observer] = None,
+        queue_seconds: float = 5.0,
+        tokens_per_second: float = 10_000.0,
     ) -> None:
-        self.max_batch_tokens, self.max_queue_tokens = max_batch_tokens, max_queue_tokens
-        self._observer = observer
+        self.max_batch_tokens, self._max_queue_tokens = max_batch_tokens, max_queue_tokens
+        self._observer, self._queue_seconds = observer, queue_seconds
+        self._recent = tokens_per_second, 1.0  # tokens and the seconds that they took
         self._queues: dict[BatchRun, deque[_Entry]] = {}
         self._order = itertools.count()
         self._size = self._tokens = 0
@@ -108,6 +117,19 @@ class Batcher:
     def tokens(self) -> int:
         """The number of tokens that wait."""
         return self._tokens
+
+    @property
+    def tokens_per_second(self) -> float:
+        """The speed of the last batches."""
+        tokens, seconds = self._recent
+        return tokens / seconds
+
+    @property
+    def max_queue_tokens(self) -> int:
+        """The number of tokens that may wait."""
+        if self._max_queue_tokens is not None:
+            return self._max_queue_tokens
+        return max(1, int(self._queue_seconds * self.tokens_per_second))
 
     def submit(
         self, run: BatchRun, features: list[Features], positions: Optional[Sequence] = None
@@ -139,7 +161,7 @@ class Batcher:
             if self._is_closed:
                 raise not_ready()
             if self._size and self._tokens + cost > self.max_queue_tokens:
-                raise overloaded()
+                raise overloaded(math.ceil(self._tokens / self.tokens_per_second / 2))
             queue = self._queues.setdefault(run, deque())
             queue.extend(_Entry(next(self._order), job, i) for i in range(len(features)))
             self._size += len(features)
@@ -186,6 +208,14 @@ class Batcher:
                 del self._queues[run]
             return batch
 
+    def _measure(self, entries, seconds):
+        tokens, past = self._recent
+        cost = sum(entry.cost for entry in entries)
+        self._recent = _DECAY * tokens + cost, _DECAY * past + max(seconds, 1e-6)
+        if self._observer is not None:
+            count = sum(entry.job.features[entry.number].valid_length for entry in entries)
+            self._observer.batch(len(entries), count, seconds)
+
     def _compute(self, entries):
         started = time.monotonic()
         for entry in entries:
@@ -200,9 +230,7 @@ class Batcher:
             else:
                 _finish(jobs[0].future.set_exception, jobs[0], error)
             return
-        if self._observer is not None:
-            tokens = sum(entry.job.features[entry.number].valid_length for entry in entries)
-            self._observer.batch(len(entries), tokens, time.monotonic() - started)
+        self._measure(entries, time.monotonic() - started)
         for entry, output in zip(entries, outputs):
             job = entry.job
             job.outputs[entry.number] = output

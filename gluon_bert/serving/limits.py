@@ -29,7 +29,7 @@ class ServerLimits:
         Bytes of a request's body; more are answered with 413.
     max_queue_tokens : int, optional
         Tokens that may wait; beyond them requests are answered with 429. By default what is
-        computed in ``stop_seconds``, as measured at the start.
+        computed in half of ``stop_seconds``, by the speed of the last batches.
     stop_seconds : float
         Time to answer what is in flight when the server stops, and to receive a body.
     auto_truncate : bool

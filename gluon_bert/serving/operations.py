@@ -196,6 +196,12 @@ def _check_cut(call, items, num_cut, truncate):
         call.num_cut += num_cut
         call.service.metrics.truncated.add(num_cut)
         return
+    longest = call.model.settings.get('max_query_length')
+    if longest is not None:
+        raise too_long(
+            f'{num_cut} of {len(items)} questions: more than the {longest} tokens that the model '
+            f'reads; truncate=true cuts them'
+        )
     limit = call.model.max_length
     for number, item in enumerate(items):
         tokens = _num_tokens(call.model.tokenizer, item)

@@ -33,7 +33,14 @@ class Service:
         self.metrics = Metrics()
         self.is_ready = True
         self.in_flight = 0
-        self.batcher = Batcher(limits.max_batch_tokens, queue_bound(models, limits), self.metrics)
+        # Half of the time to stop is left for what is computed already, and for the answers.
+        self.batcher = Batcher(
+            limits.max_batch_tokens,
+            limits.max_queue_tokens,
+            self.metrics,
+            limits.stop_seconds / 2,
+            min(model.tokens_per_second for model in models),
+        )
         self._pool = ThreadPoolExecutor(2, 'gluon-bert-texts')
         self._reload: Optional[asyncio.Lock] = None
         self.metrics.watch('te_queue_size', 'Sequences that wait', lambda: self.batcher.size)
@@ -65,15 +72,6 @@ class Service:
         """End the threads."""
         self.batcher.close(timeout=self.limits.stop_seconds)
         self._pool.shutdown(wait=False)
-
-
-def queue_bound(models: Models, limits: ServerLimits) -> int:
-    """Return the tokens that may wait: given, or what is computed in the time to stop."""
-    if limits.max_queue_tokens is not None:
-        return limits.max_queue_tokens
-    slowest = min(model.tokens_per_second for model in models)
-    # Half of the time is left for what is computed already, and for the answers.
-    return max(1, int(slowest * limits.stop_seconds / 2))
 
 
 @dataclass

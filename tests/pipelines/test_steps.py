@@ -57,3 +57,13 @@ def test_steps_of_an_encoder_make_its_vectors(real_model):
     long = encoder.steps.vectors(batch, rows, normalize=False)
     np.testing.assert_allclose(long, encoder.encode(texts, normalize=False), atol=1e-6)
     assert encoder.steps.prepare([]).features == []
+
+
+def test_what_windows_cut_is_counted(tiny_pipeline):
+    words, answers = tiny_pipeline('token-classification'), tiny_pipeline('question-answering')
+    # At most 12 tokens with the two special ones: a word of 10 pieces fits, one of 11 does not.
+    fits, long = 'loud' + 'ly' * 9, 'loud' + 'ly' * 10
+    assert words.prepare([f'the {fits}', fits, ['a', 'cat']]).num_cut == 0
+    assert words.prepare([f'the {long} cat {long}', fits, ['a', long]]).num_cut == 2
+    assert answers.prepare([('the cat ' * 4, 'sun')]).num_cut == 0  # 8 tokens
+    assert answers.prepare([('the cat ' * 4 + 'a', 'sun'), ('sun', 'a ' * 90)]).num_cut == 1

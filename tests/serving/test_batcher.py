@@ -164,3 +164,16 @@ def test_what_waits_is_computed_before_the_end(recorder):
 def test_no_sequences_are_done_at_once(make_batcher, recorder):
     assert make_batcher().submit(BatchRun(recorder), []).future.result(0) == []
     assert recorder.batches == []
+
+
+def test_what_may_wait_follows_the_speed_of_the_last_batches(make_batcher, recorder, monkeypatch):
+    clock = iter(range(1000))
+    batcher = make_batcher(100, None, None, 10.0, 50.0)
+    assert (batcher.max_queue_tokens, batcher.tokens_per_second) == (500, 50.0)
+    monkeypatch.setattr('time.monotonic', lambda: float(next(clock)) * 2)
+    for _ in range(100):  # four tokens in two seconds or more
+        batcher.submit(BatchRun(recorder), [sequence(1)]).future.result(20)
+    monkeypatch.undo()
+    assert 0 < batcher.tokens_per_second <= 2.5
+    assert batcher.max_queue_tokens == int(10 * batcher.tokens_per_second)
+    assert make_batcher(100, 7).max_queue_tokens == 7

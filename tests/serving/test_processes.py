@@ -251,6 +251,14 @@ def test_what_a_client_that_left_asked_is_dropped(start, folders):
     assert server.end() == 0
 
 
+def test_small_packets_are_sent_at_once():
+    from gluon_bert.serving.server import _bound
+
+    with _bound('127.0.0.1', 0) as listener:
+        # asyncio sets TCP_NODELAY for connections of this protocol alone.
+        assert listener.proto == socket.IPPROTO_TCP
+
+
 @pytest.mark.parametrize(
     'arguments, message',
     [

@@ -123,10 +123,18 @@ def test_a_wrong_field_is_named_in_the_form_of_its_protocol(make_client, name, p
     assert set(answer.json()) == keys.get(path, {'error', 'error_type'})
 
 
-def test_a_question_without_room_for_its_context_is_named(make_client):
-    body = {'inputs': {'question': LONG, 'context': ' '.join(['sun'] * 500)}}
-    answer = make_client('answers').post('/', json=body)
-    assert answer.status_code in (200, 422), answer.text
+def test_a_question_that_is_too_long_is_refused_or_cut(make_client):
+    client, body = make_client('answers'), {'inputs': {'question': LONG, 'context': 'the cat'}}
+    answer = client.post('/', json=body)
+    assert answer.status_code == 422
+    assert '1 of 1 questions: more than the 8 tokens that the model reads' in message_of(answer)
+    answer = client.post('/', json={**body, 'parameters': {'truncate': True}})
+    assert answer.status_code == 200 and answer.headers['x-truncated'] == '1'
+
+
+def test_a_word_that_is_longer_than_a_window_is_counted(make_client):
+    answer = make_client('names').post('/', json={'inputs': 'the loud' + 'ly' * 30})
+    assert answer.status_code == 200 and answer.headers['x-truncated'] == '1'
 
 
 def test_paths_and_methods_that_are_not_there(make_client):

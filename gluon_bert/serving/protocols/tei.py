@@ -149,7 +149,7 @@ async def answer_info(call: ServiceCall) -> Reply:
             'max_batch_requests': None,
             'max_client_batch_size': limits.max_client_batch_size,
             'max_queue_tokens': call.service.batcher.max_queue_tokens,
-            'tokens_per_second': round(model.tokens_per_second),
+            'tokens_per_second': round(call.service.batcher.tokens_per_second),
             'auto_truncate': limits.auto_truncate,
             'tokenization_workers': 2,
             'version': f'gluon_bert {__version__}',
