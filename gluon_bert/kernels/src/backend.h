@@ -68,9 +68,12 @@ struct Backend {
   int64_t (*attention_scratch_size)(int64_t length, int64_t D);
   void (*attention_forward)(const Attention&, float* scratch);
   void (*attention_backward)(const Attention&, float* scratch);
-  // Pack weights (out, in); for int8 also compute their scales and column sums.
-  void (*pack)(Precision, const float* weight, int64_t out, int64_t in, void* panels,
-               float* scales, int32_t* column_sums);
+  // Raise each of the maxima to the absolute value of a number of the row, if that is finite.
+  void (*raise_maxima)(const float* row, int64_t count, float* maxima);
+  // Quantize a row of weights, divided by factors, to int8 in complete words. Also compute its scale
+  // and the sum of the int8. scratch: of `count` floats.
+  void (*quantize)(const float* row, const float* factors, int64_t count, uint32_t* words,
+                   float* scale, int32_t* sum, float* scratch);
   // Convert rows to the precision of a layer: (rows, words) words, and for int8 their scales.
   void (*convert)(const Dense&, const float* x, int64_t ldx, int64_t rows, void* converted,
                   RowScale* scales);

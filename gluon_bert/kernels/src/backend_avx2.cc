@@ -9,6 +9,7 @@ constexpr int kRows = 6;  // of a tile, as many as the registers hold
 #include "training_rows.h"
 
 const Backend kAvx2 = {
-    "avx2", kColumns, attention_scratch_size, attention_forward, attention_backward, pack, convert,
-    dense, add_norm, drop, normalize, normalize_backward, activate_row, activate_backward, kRows,
-    lay_out, lay_out_transposed, multiply_transposed, adam, sum_of_squares};
+    "avx2", kColumns, attention_scratch_size, attention_forward, attention_backward,
+    raise_maxima, quantize, convert, dense, add_norm, drop, normalize, normalize_backward,
+    activate_row, activate_backward, kRows, lay_out, lay_out_transposed, multiply_transposed,
+    adam, sum_of_squares};

@@ -116,47 +116,33 @@ inline float weight_scale(const float* weights, int64_t count) {
   return largest <= 1e-30f ? 1.0f : largest / kWeightLimit;
 }
 
-// Pack the next numbers of a row, of which `left` are left, into a word.
-inline uint32_t pack_word(Precision precision, const float* x, int64_t left, float inverse) {
-  uint32_t packed = 0;
-  if (precision == Precision::kFloat32) {
-    std::memcpy(&packed, x, sizeof packed);
-  } else if (precision == Precision::kBFloat16) {
-    packed = bfloat16(x[0]) | (left > 1 ? bfloat16(x[1]) << 16 : 0);
-  } else {
-    for (int64_t i = 0; i < 4 && i < left; ++i) {
-      packed |= static_cast<uint32_t>(nearest(x[i] * inverse) & 255) << 8 * i;
-    }
+inline void raise_maxima(const float* row, int64_t count, float* maxima) {
+  constexpr float kLargestFinite = 3.402823466e38f;
+  for (int64_t k = 0; k < count; ++k) {
+    const float size = row[k] < 0 ? -row[k] : row[k];
+    maxima[k] = size <= kLargestFinite && size > maxima[k] ? size : maxima[k];
   }
-  return packed;
 }
 
-inline void pack(Precision precision, const float* weight, int64_t out, int64_t in, void* panels,
-                 float* scales, int32_t* column_sums) {
-  const int64_t words = word_count(precision, in);
-  const int64_t per_word = precision == Precision::kInt8       ? 4
-                           : precision == Precision::kBFloat16 ? 2
-                                                               : 1;
-  uint32_t* target = static_cast<uint32_t*>(panels);
-  for (int64_t j = 0; j < pad_columns(out); ++j) {
-    const float* row = weight + j * in;
-    float scale = 1.0f;
-    bool is_used = j < out;
-    if (precision == Precision::kInt8) {
-      int32_t total = 0;
-      scale = is_used ? weight_scale(row, in) : 1.0f;
-      is_used = is_used && !is_nan(scale);
-      for (int64_t k = 0; k < in && is_used; ++k) {
-        total += nearest(row[k] * (1.0f / scale));
-      }
-      scales[j] = scale;
-      column_sums[j] = total;
-    }
-    for (int64_t k = 0; k < words; ++k) {
-      target[(j / kColumns * words + k) * kColumns + j % kColumns] =
-          is_used ? pack_word(precision, row + k * per_word, in - k * per_word, 1.0f / scale) : 0;
+// Quantize a row of weights, divided by factors, to int8.
+inline void quantize(const float* row, const float* factors, int64_t count, uint32_t* words,
+                     float* scale, int32_t* sum, float* scratch) {
+  int8_t* bytes = reinterpret_cast<int8_t*>(words);
+  std::memset(words, 0, word_count(Precision::kInt8, count) * sizeof *words);
+  for (int64_t k = 0; k < count; ++k) {
+    scratch[k] = row[k] / factors[k];
+  }
+  *scale = weight_scale(scratch, count);
+  int32_t total = 0;
+  if (!is_nan(*scale)) {
+    const float inverse = 1.0f / *scale;
+    for (int64_t k = 0; k < count; ++k) {
+      const int32_t number = nearest(scratch[k] * inverse);
+      bytes[k] = static_cast<int8_t>(number);
+      total += number;
     }
   }
+  *sum = total;
 }
 
 // Quantize a row, times its factors, to unsigned bytes over its own range: after GELU nearly all

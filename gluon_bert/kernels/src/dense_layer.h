@@ -45,11 +45,7 @@ inline void smoothing_factors(const Source& source, const float* activation_scal
   }
   std::fill(factors.begin(), factors.end(), 1e-5f);
   for (int64_t j = 0; j < source.out; ++j) {
-    const float* row = source.row(j);
-    for (int64_t k = 0; k < source.in; ++k) {
-      const float size = std::abs(row[k]);
-      factors[k] = std::isfinite(size) ? std::max(factors[k], size) : factors[k];
-    }
+    backend().raise_maxima(source.row(j), source.in, factors.data());
   }
   for (int64_t k = 0; k < source.in; ++k) {
     factors[k] = std::sqrt(factors[k] / std::max(activation_scales[k], 1e-5f));
@@ -74,6 +70,7 @@ class DenseLayer {
     dense_.column_sums = column_sums_.data();
     dense_.factors = factors_.data();
     std::fill_n(bias_.get(), pad_columns(source.out), 0.0f);
+    std::fill_n(scales_.get(), pad_columns(source.out), 1.0f);
     for (int64_t j = 0; j < source.out; ++j) {
       bias_.get()[j] = source.bias(j);
     }
@@ -98,26 +95,28 @@ class DenseLayer {
   void pack(int64_t panel, float* scratch) {
     const int64_t columns = backend().columns, in = dense_.in, first = panel * columns;
     const int64_t count = std::min(columns, dense_.out - first);
-    const bool is_int8 = dense_.precision == Precision::kInt8;
-    const float* rows = source_.row(first);
-    if (is_int8 || source_.D) {
+    float* target = panels_ + first * dense_.words;
+    if (dense_.precision == Precision::kInt8) {
+      // Words of int8 are laid out as floats are, without a look at their values.
       for (int64_t j = 0; j < count; ++j) {
-        const float* row = source_.row(first + j);
-        for (int64_t k = 0; k < in; ++k) {
-          scratch[j * in + k] = is_int8 ? row[k] / factors_[k] : row[k];
-        }
+        uint32_t* words = reinterpret_cast<uint32_t*>(scratch + in + j * dense_.words);
+        backend().quantize(source_.row(first + j), factors_.data(), in, words,
+                           scales_.get() + first + j, column_sums_.data() + first + j, scratch);
+      }
+      backend().lay_out(Precision::kFloat32, scratch + in, 1, dense_.words, dense_.words, count, 0,
+                        1, target);
+      return;
+    }
+    const float* rows = source_.row(first);
+    if (source_.D) {
+      for (int64_t j = 0; j < count; ++j) {
+        std::copy_n(source_.row(first + j), in, scratch + j * in);
       }
       rows = scratch;
     }
-    float* target = panels_ + first * dense_.words;
-    if (is_int8) {
-      backend().pack(dense_.precision, rows, count, in, target, scales_.get() + first,
-                     column_sums_.data() + first);
-    } else {
-      backend().lay_out(dense_.precision, rows, 1, in, in, count, 0, 1, target);
-    }
+    backend().lay_out(dense_.precision, rows, 1, in, in, count, 0, 1, target);
   }
-  int64_t scratch_size() const { return backend().columns * dense_.in; }
+  int64_t scratch_size() const { return (backend().columns + 1) * dense_.in; }
 
  private:
   Source source_;
