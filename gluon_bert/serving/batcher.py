@@ -15,6 +15,8 @@ from ..data.features import Features
 from ..data.streams import heap_trimmer
 from .errors import not_ready, overloaded
 
+_BATCH_SECONDS = 0.5
+_LEAST_TOKENS = 4096  # of the budget of a batch, where max_batch_tokens allows them
 _DECAY = 0.95  # of what earlier batches count in the speed
 _MASK_TOKENS = 64  # a masked word's scores of all words are as much memory as so many tokens
 
@@ -79,10 +81,11 @@ class Batcher:
     Parameters
     ----------
     max_batch_tokens : int
-        Of a batch; a longer sequence is computed alone.
+        Of a batch, which is also kept to what takes about half a second; a longer sequence is
+        computed alone.
     max_queue_tokens : int, optional
-        That may wait; more are refused, but where nothing waits. By default as many as are computed
-        in ``queue_seconds``, by the speed of the last batches.
+        That may wait and be computed; more are refused, but where nothing waits. By default as
+        many as are computed in ``queue_seconds``, by the speed of the last batches.
     observer : Observer, optional
     queue_seconds : float
     tokens_per_second : float
@@ -102,7 +105,7 @@ class Batcher:
         self._recent = tokens_per_second, 1.0  # tokens and the seconds that they took
         self._queues: dict[BatchRun, deque[_Entry]] = {}
         self._order = itertools.count()
-        self._size = self._tokens = 0
+        self._size = self._tokens = self._running = 0
         self._changed = threading.Condition()
         self._is_closed = False
         self._thread = threading.Thread(target=self._work, name='gluon-bert-compute', daemon=True)
@@ -160,8 +163,9 @@ class Batcher:
         with self._changed:
             if self._is_closed:
                 raise not_ready()
-            if self._size and self._tokens + cost > self.max_queue_tokens:
-                raise overloaded(math.ceil(self._tokens / self.tokens_per_second / 2))
+            ahead = self._tokens + self._running
+            if self._size and ahead + cost > self.max_queue_tokens:
+                raise overloaded(math.ceil(ahead / self.tokens_per_second / 2))
             queue = self._queues.setdefault(run, deque())
             queue.extend(_Entry(next(self._order), job, i) for i in range(len(features)))
             self._size += len(features)
@@ -184,6 +188,7 @@ class Batcher:
                 return
             if entries:
                 self._compute(entries)
+                self._running = 0
                 entries = None  # outputs and inputs are freed before the thread waits
                 trim()
 
@@ -195,9 +200,9 @@ class Batcher:
                     return None
                 self._changed.wait()
             run = min(self._queues, key=lambda run: self._queues[run][0].order)
-            queue, tokens = self._queues[run], 0
+            queue, tokens, budget = self._queues[run], 0, self._budget()
             batch: list[_Entry] = []
-            while queue and (not batch or tokens + queue[0].cost <= self.max_batch_tokens):
+            while queue and (not batch or tokens + queue[0].cost <= budget):
                 entry = queue.popleft()
                 self._size -= 1
                 self._tokens -= entry.cost
@@ -206,7 +211,13 @@ class Batcher:
                     tokens += entry.cost
             if not queue:
                 del self._queues[run]
+            self._running = tokens
             return batch
+
+    def _budget(self):
+        """The tokens of the next batch: more than keeps all threads busy would only add delay."""
+        most = int(_BATCH_SECONDS * self.tokens_per_second)
+        return min(self.max_batch_tokens, max(_LEAST_TOKENS, most))
 
     def _measure(self, entries, seconds):
         tokens, past = self._recent

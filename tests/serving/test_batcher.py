@@ -177,3 +177,13 @@ def test_what_may_wait_follows_the_speed_of_the_last_batches(make_batcher, recor
     assert 0 < batcher.tokens_per_second <= 2.5
     assert batcher.max_queue_tokens == int(10 * batcher.tokens_per_second)
     assert make_batcher(100, 7).max_queue_tokens == 7
+
+
+def test_a_batch_takes_no_longer_than_about_half_a_second(make_batcher, recorder):
+    batcher = make_batcher(16384, 10**6, None, 5.0, 100.0)
+    hold(batcher, recorder)
+    job = batcher.submit(BatchRun(recorder), [sequence(i, 1000) for i in range(1, 9)])
+    recorder.gate.set()
+    assert job.future.result(20) == list(range(1, 9))
+    # At 100 tokens a second that is less than the 4096 that keep the threads busy.
+    assert [len(batch) for batch in recorder.batches] == [1, 4, 4]

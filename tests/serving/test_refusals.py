@@ -204,11 +204,11 @@ def wait_for(condition):
 
 
 def test_a_full_queue_is_answered_with_429(make_client, monkeypatch):
-    client = make_client('mood', max_queue_tokens=8)
+    client = make_client('mood', max_queue_tokens=12)
     service, held, results = client.app.state.service, Held(monkeypatch), []
     threads = in_background(client, results)
     assert held.entered.wait(30)
-    threads += in_background(client, results, 2)  # four tokens each
+    threads += in_background(client, results, 2)  # four tokens each, as what is computed
     wait_for(lambda: service.batcher.size == 2)
     answer = client.post('/predict', json={'inputs': 'the cat'})
     assert (answer.status_code, answer.headers['retry-after']) == (429, '1')
