@@ -118,9 +118,9 @@ async def predict(
     try:
         prepared = await call.service.work(_size(items), pipeline.prepare, items)
     except InputError as error:
-        raise invalid(f'inputs[{error.number}]: {error.reason}') from None
+        raise invalid(f'{call.items_name}[{error.number}]: {error.reason}') from None
     except ValueError as error:
-        raise invalid(f'inputs: {error}') from None
+        raise invalid(f'{call.items_name}: {error}') from None
     call.service.metrics.tokenization.add(time.monotonic() - begun)
     _check_cut(call, items, prepared.num_cut, truncate)
     masks = sum(map(len, prepared.positions or ()))
@@ -139,13 +139,13 @@ async def predict(
 async def _sentence_batch(call, items, truncate, prompt_name) -> SentenceBatch:
     begun = time.monotonic()
     steps = call.model.encoder.steps
-    if isinstance(items[0], list):
-        batch = _from_ids(call, items, prompt_name)
-    else:
-        try:
+    try:
+        if isinstance(items[0], list):
+            batch = _from_ids(call, items, prompt_name)
+        else:
             batch = await call.service.work(_size(items), steps.prepare, items, prompt_name)
-        except (TypeError, ValueError) as error:
-            raise invalid(str(error)) from None
+    except (TypeError, ValueError) as error:
+        raise invalid(str(error)) from None
     call.service.metrics.tokenization.add(time.monotonic() - begun)
     _check_cut(call, items, batch.num_cut, truncate)
     limit = steps.max_length
@@ -166,7 +166,7 @@ def _from_ids(call, items, prompt_name):
         wrong = next((i for i in ids if not 0 <= i < len(vocabulary)), None)
         if wrong is not None:
             raise invalid(
-                f'inputs[{number}]: {wrong} is no token id of the model, which has '
+                f'{call.items_name}[{number}]: {wrong} is no token id of the model, which has '
                 f'{len(vocabulary)}'
             )
         if not (len(ids) > 1 and ids[0] == begin and ids[-1] == end):
@@ -207,8 +207,8 @@ def _check_cut(call, items, num_cut, truncate):
         tokens = _num_tokens(call.model.tokenizer, item)
         if tokens > limit:
             raise too_long(
-                f'inputs[{number}] has {tokens} tokens, the model reads {limit}: truncate=true '
-                f'cuts it'
+                f'{call.items_name}[{number}] has {tokens} tokens, the model reads {limit}: '
+                f'truncate=true cuts it'
             )
     raise too_long(f'{num_cut} texts have more tokens than the {limit} that the model reads')
 

@@ -97,6 +97,12 @@ class ServiceCall:
     tokens: int = 0
     num_cut: int = 0
 
+    @property
+    def items_name(self) -> str:
+        """The field that holds the texts, for errors."""
+        names = ('input', 'texts', 'documents')
+        return next((name for name in names if name in self.body), 'inputs')
+
     async def compute(self, run: Any, features: list, positions: Optional[Sequence] = None) -> list:
         """Compute sequences in batches with those of other requests.
 

@@ -1,6 +1,7 @@
 # ruff: noqa: F811 (fixtures are imported)
 """Requests that are wrong, too large, too many or hostile: the right status and one line."""
 
+import collections
 import json
 import random
 import threading
@@ -8,10 +9,11 @@ import threading
 import numpy as np
 import pytest
 from script_runs import WORDS, tiny_pipeline, tokenizer  # noqa: F401 (fixtures)
-from served import folders, make_client  # noqa: F401 (fixtures)
+from served import REAL, folders, make_client  # noqa: F401 (fixtures)
 
 from gluon_bert.serving.limits import MAX_MASKS
 from gluon_bert.serving.models import PipelineRun
+from gluon_bert.serving.protocols import ENDPOINTS
 
 JSON = {'content-type': 'application/json'}
 LONG = ' '.join(WORDS[5:] * 3)
@@ -82,6 +84,12 @@ def test_a_wrong_body_is_named(make_client, body, reason):
         ('rank', '/predict', {'inputs': 'a'}, 'inputs[0]: the network reads pairs of texts'),
         ('rank', '/rerank', {'query': 'a', 'texts': []}, 'texts: expected one text or more'),
         ('rank', '/rerank', {'query': ['a'], 'texts': ['b']}, 'query: expected a string'),
+        (
+            'rank',
+            '/rerank',
+            {'query': 'a', 'texts': ['b', LONG]},
+            'texts[1] has 76 tokens, the model',
+        ),
         (
             'rank',
             '/v1/rerank',
@@ -267,36 +275,70 @@ def test_scores_that_are_no_numbers_are_not_written(make_client, monkeypatch):
     assert (answer.status_code, answer.json()['error']) == (500, 'internal error')
 
 
-@pytest.mark.parametrize('name, path', [('mood', '/predict'), ('answers', '/'), ('words', '/')])
-def test_altered_bodies_never_crash_the_server(make_client, name, path):
-    client, draw = make_client(name), random.Random(7)
-    seeds = [
-        b'{"inputs": ["the cat", ["a", "dog"]], "truncate": true}',
-        b'{"inputs": {"question": "the cat", "context": "a dog barks"}, "parameters": {}}',
-        b'{"inputs": "the [MASK] sleeps", "parameters": {"top_k": 2}}',
-    ]
-    parts = [
-        b'null',
-        b'[]',
-        b'{}',
-        b'"',
-        b'\\',
-        b'1e9',
-        b'-1',
-        b'\xc3',
-        b'\x00',
-        b'true',
-        b',',
-        b':',
-    ]
-    statuses = set()
-    for _ in range(700):
-        body = bytearray(draw.choice(seeds))
-        for _ in range(draw.randint(1, 4)):
-            start = draw.randrange(len(body) + 1)
-            body[start : start + draw.randint(0, 6)] = draw.choice(parts)
-        answer = client.post(path, content=bytes(body), headers=JSON)
-        statuses.add(answer.status_code)
-        assert answer.status_code in (200, 413, 422), (bytes(body), answer.text)
+VALUES = [
+    *(None, True, 1, -1, 1e9, 'a', '', [], {}, [[]], [{}], ['a'], ['a', 'b'], [['a', 'b']]),
+    *([1, 2], {'a': 1}, '[MASK]', 'x' * 2000, [None], 0, [0], [[101, 102]], [-1], [2**40]),
+]
+NAMES = [
+    *('truncate', 'normalize', 'dimensions', 'top_k', 'parameters', 'model', 'prompt_name'),
+    *('raw_scores', 'top_n', 'return_text', 'outputs', 'encoding_format'),
+]
+PARTS = [
+    *(b'null', b'[]', b'{}', b'"', b'\\', b'1e9', b'-1', b'\xc3', b'\x00', b'true', b',', b':'),
+    *(b'[[[[', b'1e999', b'\\u0000', b'\\ud800'),
+]
+
+
+def altered(value, draw):
+    """A value for JSON with one of its parts changed, added or left out."""
+    if isinstance(value, dict):
+        value, key = dict(value), draw.choice(list(value) or ['x'])
+        way = draw.random()
+        if way < 0.2:
+            value.pop(key, None)
+        elif way < 0.4:
+            value[draw.choice(NAMES)] = draw.choice(VALUES)
+        else:
+            value[key] = altered(value.get(key), draw)
+        return value
+    if isinstance(value, list) and value and draw.random() < 0.7:
+        value, number = list(value), draw.randrange(len(value))
+        value[number] = altered(value[number], draw)
+        return value
+    return draw.choice(VALUES)
+
+
+def altered_bytes(body, draw):
+    """A body with some of its bytes changed."""
+    body = bytearray(body)
+    for _ in range(draw.randint(0, 2)):
+        start = draw.randrange(len(body) + 1)
+        body[start : start + draw.randint(0, 6)] = draw.choice(PARTS)
+    return bytes(body)
+
+
+@pytest.mark.weights
+def test_altered_bodies_never_crash_the_server(make_client, folders, real_folder):
+    folders['vectors'] = REAL
+    client, draw = make_client(), random.Random(7)
+    examples = [(row.path, row.example) for row in ENDPOINTS if row.example]
+    question = {'question': 'the cat', 'context': 'a dog barks'}
+    examples += [('/', {'inputs': question, 'parameters': {'top_k': 2}})]
+    examples += [('/', {'inputs': 'the [MASK] sleeps', 'parameters': {'top_k': 2}})]
+    names, statuses = list(folders), collections.Counter()
+    for number in range(2500):
+        path, example = draw.choice(examples)
+        if draw.random() < 0.15:
+            path, _ = draw.choice(examples)
+        if path == '/':
+            path = '/models/{name}'
+        path = path.replace('{name}', draw.choice(names))
+        for _ in range(draw.randint(0, 2)):
+            example = altered(example, draw)
+        body = json.dumps(example).encode()
+        body = altered_bytes(body, draw) if number % 2 else body
+        answer = client.post(path, content=body, headers=JSON)
+        statuses[answer.status_code] += 1
+        assert answer.status_code in (200, 404, 413, 422, 424), (path, body, answer.text)
         assert answer.status_code == 200 or message_of(answer)
-    assert {200, 422} <= statuses
+    assert statuses[200] > 300 and statuses[422] > 300

@@ -118,7 +118,7 @@ def test_a_text_that_is_too_long_is_refused_or_counted(real, encoder):
     for path, key in (('/embed', 'inputs'), ('/v1/embeddings', 'input'), ('/embed_all', 'inputs')):
         refused = real.post(path, json={key: ['a', text]})
         assert refused.status_code == 422 and 'x-truncated' not in refused.headers
-        assert '[1] has 402 tokens, the model reads 256' in refused.text
+        assert f'{key}[1] has 402 tokens, the model reads 256' in refused.text
         cut = real.post(path, json={key: ['a', text], 'truncate': True})
         assert cut.status_code == 200 and cut.headers['x-truncated'] == '1'
     with pytest.warns(UserWarning, match='were cut'):
