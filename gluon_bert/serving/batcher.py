@@ -134,6 +134,14 @@ class Batcher:
             return self._max_queue_tokens
         return max(1, int(self._queue_seconds * self.tokens_per_second))
 
+    def check_room(self, cost: int = 1) -> None:
+        """Raise ServiceError if there is no room for so many tokens, or the queue is closed."""
+        if self._is_closed:
+            raise not_ready()
+        ahead = self._tokens + self._running
+        if self._size and ahead + cost > self.max_queue_tokens:
+            raise overloaded(math.ceil(ahead / self.tokens_per_second / 2))
+
     def submit(
         self, run: BatchRun, features: list[Features], positions: Optional[Sequence] = None
     ) -> BatchJob:
@@ -161,11 +169,7 @@ class Batcher:
             return job
         cost = sum(job.costs)
         with self._changed:
-            if self._is_closed:
-                raise not_ready()
-            ahead = self._tokens + self._running
-            if self._size and ahead + cost > self.max_queue_tokens:
-                raise overloaded(math.ceil(ahead / self.tokens_per_second / 2))
+            self.check_room(cost)
             queue = self._queues.setdefault(run, deque())
             queue.extend(_Entry(next(self._order), job, i) for i in range(len(features)))
             self._size += len(features)

@@ -30,7 +30,8 @@ def check_task(call: ServiceCall, *tasks: str) -> None:
 
 
 def check_count(call: ServiceCall, items: Sequence[Any]) -> None:
-    """Refuse more texts than a request may have."""
+    """Refuse more texts than a request may have, and any where the queue is full."""
+    call.service.batcher.check_room()
     limit = call.service.limits.max_client_batch_size
     if len(items) > limit:
         raise too_large(f'{len(items)} texts in one request, at most {limit} are allowed')

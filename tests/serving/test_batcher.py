@@ -187,3 +187,18 @@ def test_a_batch_takes_no_longer_than_about_half_a_second(make_batcher, recorder
     assert job.future.result(20) == list(range(1, 9))
     # At 100 tokens a second that is less than the 4096 that keep the threads busy.
     assert [len(batch) for batch in recorder.batches] == [1, 4, 4]
+
+
+def test_a_full_queue_is_known_before_texts_are_read(make_batcher, recorder):
+    batcher = make_batcher(4, 12)
+    batcher.check_room()
+    hold(batcher, recorder)
+    jobs = [batcher.submit(BatchRun(recorder), [sequence(i)]) for i in (1, 2)]
+    with pytest.raises(ServiceError, match='overloaded'):
+        batcher.check_room()
+    recorder.gate.set()
+    assert [job.future.result(20) for job in jobs] == [[1], [2]]
+    batcher.check_room()
+    batcher.close(20)
+    with pytest.raises(ServiceError, match='not ready'):
+        batcher.check_room()
