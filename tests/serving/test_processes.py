@@ -1,6 +1,7 @@
 # ruff: noqa: F811 (fixtures are imported)
 """The server as a process: signals, reload, workers, clients that leave or stall."""
 
+import collections
 import contextlib
 import json
 import os
@@ -124,6 +125,22 @@ def test_a_stop_loses_no_request(start, folders, number):
     assert events[0] == 'ready' and 'stopping' in events and events[-1] == 'stopped'
     answered = sum(row['event'] == 'request' and row['status'] == 200 for row in server.rows)
     assert answered == len(load.statuses)
+
+
+def test_a_stop_under_overload_answers_all_that_was_accepted(start, folders):
+    server = start(
+        folders['answers'],
+        *('--max_queue_tokens', '3000', '--max_batch_tokens', '600', '--stop_seconds', '8'),
+    )
+    question = {'question': 'a dog', 'context': 'the cat sleeps ' * 40}
+    load = Load(server.url(), 24, '/', {'inputs': question})
+    server.wait('request', 200)
+    assert server.end(signal.SIGINT) == 0
+    load.end()
+    counts = collections.Counter(load.statuses)
+    assert set(counts) == {200, 429} and load.errors == []
+    rows = [row['status'] for row in server.rows if row['event'] == 'request']
+    assert collections.Counter(rows) == counts
 
 
 def test_a_stop_is_announced_before_the_door_closes(start, folders):
