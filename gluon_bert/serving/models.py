@@ -74,7 +74,8 @@ class Source:
     path : str
         A folder, a file, 'hf://owner/name' or a model of the zoo.
     task : str, optional
-        Of a pre-trained model one of ``TASKS``; by default what the model was trained for.
+        One of ``TASKS``; by default what the model was trained for. A fine-tuned model keeps its
+        own, but for its vectors.
     precision : str, optional
         As for :func:`.load_pipeline`.
     """
@@ -139,8 +140,9 @@ class ServedModel:
         """Compute something, so that the first request is as fast as others; measure the speed."""
         length = max(3, min(128, self.max_length))
         size = max(1, _WARM_UP // length)
-        unknown = self.tokenizer.vocabulary
-        begin, middle, end = unknown[[unknown.cls_token, unknown.unknown_token, unknown.sep_token]]
+        vocabulary = self.tokenizer.vocabulary
+        roles = 'cls_token', 'unknown_token', 'sep_token'
+        begin, middle, end = vocabulary[[getattr(vocabulary, role) for role in roles]]
         ids = np.array([begin, *[middle] * (length - 2), end], 'int32')
         features = [Features(ids, np.zeros_like(ids), length)] * size
         positions = [[1] if self.task == 'fill-mask' else []] * size if self.is_pretrained else None
@@ -176,18 +178,13 @@ def open_model(source: Source) -> ServedModel:
     """
     path = Path(source.path)
     if path.exists() and has_task(path):
-        if source.task is not None:
-            raise ValueError(
-                f'task={source.task!r}: {source.path} was fine-tuned for a task of its own'
-            )
         return _warm(ServedModel(source, pipeline=load_pipeline(path, precision=source.precision)))
     checkpoint = open_checkpoint(source_of(source.path))
     is_plain = task_of(checkpoint) is None and not any(
         pipeline.head in checkpoint.heads for pipeline in PRETRAINED.values()
     )
-    if source.task == EMBEDDING or (
-        source.task is None and (checkpoint.sentence is not None or is_plain)
-    ):
+    is_sentence_model = source.task is None and checkpoint.sentence is not None
+    if source.task == EMBEDDING or is_plain or is_sentence_model:
         if checkpoint.tokenizer is None:
             raise ValueError(f'{source.path}: has no tokenizer files')
         folder = path if path.is_dir() else None
@@ -195,7 +192,8 @@ def open_model(source: Source) -> ServedModel:
         network = TrainedNetwork(checkpoint, 'encoder')
         predictor: Any = Predictor(network, precision=precision)
         return _warm(ServedModel(source, SentenceEncoder(predictor, checkpoint.tokenizer)))
-    pipeline = checkpoint_pipeline(checkpoint, task=source.task, precision=source.precision)
+    task = source.task if task_of(checkpoint) is None else None
+    pipeline = checkpoint_pipeline(checkpoint, task=task, precision=source.precision)
     return _warm(ServedModel(source, pipeline=pipeline))
 
 
@@ -255,7 +253,10 @@ def open_models(sources: Sequence[Source]) -> Models:
     Raises
     ------
     ValueError
-        If two have one name; or as :func:`open_model`.
+        If two have one name, or none is for the task that is asked for; or as :func:`open_model`.
     """
     check_names(sources)
-    return Models([open_model(source) for source in sources])
+    models = [open_model(source) for source in sources]
+    for task in {source.task for source in sources} - {None, *(model.task for model in models)}:
+        raise ValueError(f'task={task!r}: none of the models is for it')
+    return Models(models)

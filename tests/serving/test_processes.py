@@ -285,7 +285,7 @@ def test_small_packets_are_sent_at_once():
         (('mood', '--workers', '0'), '--workers 0: expected 1 or more'),
         (('mood', '--max_batch_tokens', '0'), 'max_batch_tokens=0'),
         (('mood', '--api_key_file', 'missing'), 'missing: No such file'),
-        (('mood', '--task', 'fill-mask'), 'was fine-tuned for'),
+        (('mood', '--task', 'fill-mask'), "task='fill-mask': none of the models is for it"),
         (('mood', '--host', 'nowhere.invalid'), '--host nowhere.invalid'),
     ],
 )
@@ -297,6 +297,17 @@ def test_wrong_arguments_are_one_line(folders, arguments, message, monkeypatch, 
     assert main(['serve', *arguments, *([] if '--port' in arguments else ['--port', '0'])]) == 2
     lines = capsys.readouterr().err.splitlines()
     assert message in lines[-1] and lines[-1].startswith('gluon-bert serve: error: ')
+
+
+def test_what_is_not_installed_is_named(folders, monkeypatch, capsys):
+    from gluon_bert.cli import main
+
+    for name in ('uvicorn', 'starlette.applications'):
+        with monkeypatch.context() as patch:
+            patch.setitem(sys.modules, name, None)
+            assert main(['serve', str(folders['mood']), '--port', '0']) == 2
+        error = "the server needs starlette and uvicorn: pip install 'gluon_bert[serve]'"
+        assert error in capsys.readouterr().err
 
 
 def test_a_port_that_is_taken_is_named(start, folders):

@@ -375,3 +375,26 @@ def test_two_models_of_one_name_are_refused(folders):
     sources = [Source('a', str(folders['mood'])), Source('a', str(folders['stars']))]
     with pytest.raises(ValueError, match='a: is the name of two models; write NAME=MODEL'):
         open_models(sources)
+
+
+def test_a_task_is_chosen_for_pretrained_models(folders):
+    def tasks(task, *names):
+        sources = [Source(name, str(folders[name]), task) for name in names]
+        return [model.task for model in open_models(sources)]
+
+    assert tasks('next-sentence', 'words', 'mood') == ['next-sentence', 'text-classification']
+    assert tasks('feature-extraction', 'words') == ['feature-extraction']
+    assert tasks(None, 'words') == ['fill-mask']
+    with pytest.raises(ValueError, match="task='fill-mask': none of the models is for it"):
+        tasks('fill-mask', 'mood', 'stars')
+
+
+def test_whether_a_text_follows_another(make_client, folders):
+    pipeline = gb.load_pipeline(folders['words'], task='next-sentence')
+    share = pipeline(('the cat sleeps', 'a dog barks')).probability
+    (model,) = open_models([Source('next', str(folders['words']), 'next-sentence')])
+    client = make_client('mood')
+    client.app.state.service.models.replace(model)
+    answer = client.post('/models/next/predict', json={'inputs': ['the cat sleeps', 'a dog barks']})
+    scores = {row['label']: row['score'] for row in answer.json()}
+    assert scores == pytest.approx({'follows': share, 'random': 1 - share}, abs=1e-5)
