@@ -48,7 +48,7 @@ class Gate:
 
     def __init__(self, app: Any, service: Service, endpoints: Sequence[Endpoint]) -> None:
         self._app, self._service, self._endpoints = app, service, endpoints
-        self._open = {row.path for row in endpoints if row.is_open}
+        self._open = {(row.method, row.path) for row in endpoints if row.is_open}
         self._keys = [key.encode() for key in service.limits.api_keys]
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -71,7 +71,7 @@ class Gate:
                 ]
             await send(message)
 
-        error = self._refusal(scope['path'], headers)
+        error = self._refusal(scope, headers)
         self._service.in_flight += error is None
         try:
             if error is None:
@@ -84,9 +84,14 @@ class Gate:
             self._service.in_flight -= error is None
             self._note(scope, row, time.monotonic() - begun)
 
-    def _refusal(self, path: str, headers: dict) -> Optional[ServiceError]:
+    def _is_open(self, scope: Any) -> bool:
+        """True if a route is answered without a key."""
+        method = 'GET' if scope['method'] == 'HEAD' else scope['method']
+        return (method, scope['path']) in self._open
+
+    def _refusal(self, scope: Any, headers: dict) -> Optional[ServiceError]:
         """The error of a request without a key, or of one too many."""
-        if path in self._open:
+        if self._is_open(scope):
             return None
         if self._keys:
             scheme, _, key = headers.get(b'authorization', b'').partition(b' ')
@@ -106,7 +111,7 @@ class Gate:
             metrics.success.add(label=route)
         else:
             metrics.failure.add(label=row.error or str(row.status or 'none'))
-        if scope['path'] in self._open and row.status == 200:
+        if self._is_open(scope) and row.status == 200:
             return  # probes would fill the log
         fields = {'model': row.model, 'tokens': row.tokens, 'truncated': row.num_cut}
         fields |= {'error': row.error}
