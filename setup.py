@@ -71,7 +71,11 @@ setup(
     long_description_content_type='text/x-rst',
     license='Apache-2.0',
     packages=find_packages(include=['gluon_bert', 'gluon_bert.*']),
-    package_data={'gluon_bert': ['py.typed'], 'gluon_bert.kernels': ['src/*.cc', 'src/*.h']},
+    package_data={
+        'gluon_bert': ['py.typed'],
+        'gluon_bert.kernels': ['src/*.cc', 'src/*.h'],
+        'gluon_bert.serving': ['page/*'],
+    },
     # Newer Pythons are tried, with a warning.
     python_requires='>=3.9',
     install_requires=[

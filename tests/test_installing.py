@@ -146,5 +146,8 @@ def test_a_built_package_has_the_hook_beside_it(tmp_path, monkeypatch, kind):
         text = wheel.read(HOOK).decode()
         (record,) = [name for name in wheel.namelist() if name.endswith('/RECORD')]
         assert HOOK in wheel.read(record).decode()
+        if kind == 'wheel':
+            page = (ROOT / 'gluon_bert' / 'serving' / 'page').iterdir()
+            assert {f'gluon_bert/serving/page/{file.name}' for file in page} <= {*wheel.namelist()}
     assert text.count('\n') == 1
     assert text.startswith('import sys; exec(')

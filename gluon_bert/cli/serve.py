@@ -2,7 +2,8 @@
 
 Routes are those of text-embeddings-inference, OpenAI's embeddings, rerank, Hugging Face's task
 form, SageMaker and KServe; /openapi.json describes them. A model answers those of its task. A
-request chooses one of several models by its name: the last part of its path, or NAME=MODEL.
+request chooses one of several models by its name: the last part of its path, or NAME=MODEL. The
+page at / shows results in a browser.
 
 examples:
   gluon-bert serve all_minilm_l6_v2

@@ -15,7 +15,7 @@ from .gate import Gate, protocol_of, send_reply
 from .limits import ServerLimits
 from .models import Models
 from .openapi import describe
-from .protocols import ENDPOINTS
+from .protocols import ENDPOINTS, page
 from .protocols.base import TEI, Endpoint
 from .replies import json_reply
 from .requests import answer_request
@@ -104,7 +104,10 @@ def make_app(
 
 
 def all_endpoints(has_keys: bool) -> list[Endpoint]:
-    """List the endpoints, each of one model also below ``/models/NAME``, and their description."""
+    """List the endpoints, each of one model also below ``/models/NAME``, and their description.
+
+    The page is not described: it is for people.
+    """
 
     async def answer_openapi(call: ServiceCall) -> Any:
         return json_reply(description)
@@ -116,7 +119,7 @@ def all_endpoints(has_keys: bool) -> list[Endpoint]:
             rows.append(replace(row, path='/models/{name}' + row.path.rstrip('/')))
     rows.append(Endpoint('/openapi.json', answer_openapi, TEI, 'This description'))
     description = describe(rows, has_keys)
-    return rows
+    return [*rows, *page.ENDPOINTS]
 
 
 def _route(service, row):
