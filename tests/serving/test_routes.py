@@ -244,8 +244,8 @@ def test_words_for_masks_are_those_of_the_pipeline(make_client, folders):
     assert refused.status_code == 422 and 'inputs[1]: has no [MASK]' in refused.text
 
 
-def tensor(*texts):
-    return {'name': 'text', 'datatype': 'BYTES', 'shape': [len(texts)], 'data': list(texts)}
+def tensor(*texts, name='text'):
+    return {'name': name, 'datatype': 'BYTES', 'shape': [len(texts)], 'data': list(texts)}
 
 
 def test_tensors_of_kserve(make_client, folders):
@@ -257,7 +257,8 @@ def test_tensors_of_kserve(make_client, folders):
     assert label['data'] == [row.label for row in mood] and label['shape'] == [3]
     close(shares['data'], [share for row in mood for share in row.probabilities.values()])
     assert (shares['datatype'], shares['shape']) == ('FP32', [3, 3])
-    body = {'inputs': [tensor('the cat'), tensor(CONTEXT)], 'outputs': [{'name': 'result'}]}
+    body = {'inputs': [tensor(CONTEXT, name='context'), tensor('the cat', name='question')]}
+    body['outputs'] = [{'name': 'result'}]
     (result,) = client.post('/v2/models/answers/infer', json=body).json()['outputs']
     pipeline = gb.load_pipeline(folders['answers'])
     close(json.loads(result['data'][0]), pipeline.as_json(pipeline('the cat', CONTEXT)))
@@ -267,15 +268,23 @@ def test_tensors_of_kserve(make_client, folders):
     close(value['data'], [row.value for row in gb.load_pipeline(folders['stars'])(TEXTS)])
     for name in folders:
         described = client.get(f'/v2/models/{name}').json()
-        given = [tensor(text) for text in ('the [MASK]', 'the cat')][
-            : 1 + (name in ('answers', 'rank'))
-        ]
+        keys = [row['name'] for row in described['inputs']]
+        keys = keys if name in ('answers', 'rank') else keys[:1]
+        given = [tensor(text, name=key) for text, key in zip(('the [MASK]', 'the cat'), keys)]
         answer = client.post(f'/v2/models/{name}/infer', json={'inputs': given}).json()
         assert [row['name'] for row in answer['outputs']] == [
             row['name'] for row in described['outputs']
         ]
         assert len(answer['outputs'][0]['shape']) == len(described['outputs'][0]['shape'])
         assert client.get(f'/v2/models/{name}/ready').json() == {'ready': True}
+    for given, reason in (
+        ([tensor('a', name='texts')], "tensor 'texts' is unknown; did you mean 'text'?"),
+        ([tensor('a'), tensor('b')], "expected one tensor 'text', and each name once"),
+        ([tensor('a', name='pair')], "expected one tensor 'text', and each name once"),
+        ([tensor('a'), tensor('b', 'c', name='pair')], 'the two tensors have different sizes'),
+    ):
+        refused = client.post('/v2/models/mood/infer', json={'inputs': given})
+        assert refused.status_code == 422 and reason in refused.json()['error']
     wrong = {'inputs': [{**tensor('a'), 'shape': [2]}]}
     refused = client.post('/v2/models/mood/infer', json=wrong)
     assert refused.status_code == 422 and refused.json() == {

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from typing import Any
 
 import numpy as np
 
 from ... import __version__
+from ..._internal.suggestions import unknown_name
 from ..errors import ServiceError, invalid, not_ready
 from ..fields import TEXT, TRUNCATE, Field, kind, object_field, read_fields, text, texts
 from ..models import EMBEDDING
@@ -66,7 +66,7 @@ def _outputs(value: Any) -> list[str]:
 
 async def answer_infer(call: ServiceCall) -> Reply:
     """Answer with tensors of what the task of the model gives."""
-    columns = [row['data'] for row in call.body['inputs']]
+    columns = _columns(call.model, call.body['inputs'])
     if len({len(column) for column in columns}) > 1:
         raise invalid('inputs: the two tensors have different sizes')
     items = columns[0] if len(columns) == 1 else list(zip(*columns))
@@ -88,6 +88,21 @@ async def answer_infer(call: ServiceCall) -> Reply:
     return await call.service.work(
         sum(np.size(arrays[name]) for name in wanted), json_reply, answer
     )
+
+
+def _input_names(model):
+    return ('text', 'pair') if model.pipeline is None else model.pipeline.keys
+
+
+def _columns(model, rows) -> list[list[str]]:
+    """The texts of each tensor, in the order in which the model reads them."""
+    names, columns = _input_names(model), {row['name']: row['data'] for row in rows}
+    for name in columns:
+        if name not in names:
+            raise invalid(f'inputs: {unknown_name("tensor", name[:80], names)}')
+    if len(columns) < len(rows) or names[0] not in columns:
+        raise invalid(f'inputs: expected one tensor {names[0]!r}, and each name once')
+    return [columns[name] for name in names if name in columns]
 
 
 def _arrays(pipeline, results) -> dict[str, Any]:
@@ -136,8 +151,7 @@ async def answer_ready(call: ServiceCall) -> Reply:
 async def answer_metadata(call: ServiceCall) -> Reply:
     """Answer with the tensors of a model."""
     model = call.model
-    names = ('text', 'pair') if model.pipeline is None else model.pipeline.keys
-    inputs = [{'name': name, 'datatype': 'BYTES', 'shape': [-1]} for name in names]
+    inputs = [{'name': name, 'datatype': 'BYTES', 'shape': [-1]} for name in _input_names(model)]
     if model.task == EMBEDDING:
         outputs = [('embedding', 'FP32', [-1, model.encoder.units])]
     elif 'labels' in model.settings:
@@ -151,7 +165,7 @@ async def answer_metadata(call: ServiceCall) -> Reply:
             'name': model.name,
             'versions': ['1'],
             'platform': _NAME,
-            'inputs': list(itertools.islice(inputs, 2)),
+            'inputs': inputs,
             'outputs': [dict(zip(keys, row)) for row in outputs],
         }
     )
