@@ -104,6 +104,7 @@ setup(
         'openvino': ['onnx>=1.15,<2', 'openvino>=2024.4,<2027'],
         'ctranslate2': ['ctranslate2>=4.4,<5'],
         'serve': ['starlette>=0.40,<2', 'uvicorn>=0.30,<1'],
+        'zmq': ['starlette>=0.40,<2', 'uvicorn>=0.30,<1', 'pyzmq>=25,<28'],
         'parquet': ['pyarrow>=14,<20'],
         'sentencepiece': ['sentencepiece>=0.2.2,<1'],
         'test': [
@@ -136,6 +137,8 @@ setup(
             'httpx>=0.27,<1; python_version < "3.11"',
             'httpx2>=2,<3; python_version >= "3.11"',
             'openai>=1.40,<4',
+            'pyzmq>=25,<28',
+            'bert-serving-client==1.10.0',
         ],
         'bench': [
             'torch>=2.2,<3',

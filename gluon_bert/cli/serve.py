@@ -3,12 +3,14 @@
 Routes are those of text-embeddings-inference, OpenAI's embeddings, rerank, Hugging Face's task
 form, SageMaker and KServe; /openapi.json describes them. A model answers those of its task. A
 request chooses one of several models by its name: the last part of its path, or NAME=MODEL. The
-page at / shows results in a browser.
+page at / shows results in a browser. With --zmq_port clients of bert-as-service get the vectors of
+the first model that gives them.
 
 examples:
   gluon-bert serve all_minilm_l6_v2
   gluon-bert serve mood=output_dir search=all_minilm_l6_v2 --port 8080
   gluon-bert serve output_dir --host 0.0.0.0 --api_key_file keys.txt --workers 2
+  gluon-bert serve all_minilm_l6_v2 --zmq_port 5555 --zmq_port_out 5556
 
 SIGTERM stops it when all accepted requests are answered, SIGHUP opens the models anew.
 """
@@ -19,7 +21,7 @@ import argparse
 import re
 from pathlib import Path
 
-from ..serving.limits import KEY_VARIABLE, ServerLimits, read_api_keys
+from ..serving.limits import KEY_VARIABLE, ServerLimits, ZmqSettings, read_api_keys
 
 _NAME = re.compile(r'[A-Za-z0-9][A-Za-z0-9._-]{0,99}')
 _TASKS = ('feature-extraction', 'fill-mask', 'next-sentence')
@@ -66,6 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     _add_bounds(parser, bounds)
     _add_access(parser)
+    _add_zmq(parser)
 
 
 def _add_bounds(parser, bounds):
@@ -114,8 +117,28 @@ def _add_access(parser):
     )
 
 
+def _add_zmq(parser):
+    parser.add_argument(
+        '--zmq_port',
+        type=int,
+        metavar='N',
+        help="take requests of bert-as-service's clients here; its protocol has no keys "
+        '(default: do not)',
+    )
+    parser.add_argument(
+        '--zmq_port_out', type=int, metavar='N', help='and answer them here (default: the next)'
+    )
+    parser.add_argument(
+        '--zmq_host', metavar='ADDRESS', help='numeric address of both (default: 127.0.0.1)'
+    )
+    parser.add_argument(
+        '--show_tokens_to_client', action='store_true', help='send them tokens with the vectors'
+    )
+
+
 def run(args: argparse.Namespace) -> int:
     """Run the subcommand."""
+    zmq = _zmq(args)
     for name, least in (('workers', 1), ('threads', 1)):
         value = getattr(args, name)
         if value is not None and value < least:
@@ -136,11 +159,31 @@ def run(args: argparse.Namespace) -> int:
     from ..serving.server import Settings, serve
 
     sources = _sources(args)
-    settings = Settings(sources, limits, args.host, args.port, args.workers, _threads(args))
+    settings = Settings(
+        sources, limits, args.host, args.port, args.workers, _threads(args), zmq=zmq
+    )
     try:
         return serve(settings)
     except ModuleNotFoundError as error:
         raise ValueError(str(error)) from None
+
+
+def _zmq(args):
+    if args.zmq_port is None:
+        for name in ('zmq_port_out', 'zmq_host', 'show_tokens_to_client'):
+            if getattr(args, name):
+                raise ValueError(f'--{name} needs --zmq_port')
+        return None
+    port, out = args.zmq_port, args.zmq_port_out
+    if out is None:
+        out = port and port + 1
+    for name, value in (('zmq_port', port), ('zmq_port_out', out)):
+        if not 0 <= value < 1 << 16:
+            raise ValueError(f'--{name} {value}: expected 0 to 65535, 0 for a free one')
+    if port == out != 0:
+        raise ValueError(f'--zmq_port_out {out}: is --zmq_port, too')
+    host = args.zmq_host or ZmqSettings.host
+    return ZmqSettings(port, out, host, args.show_tokens_to_client)
 
 
 def _sources(args):

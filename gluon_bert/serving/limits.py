@@ -61,6 +61,28 @@ class ServerLimits:
         check_positive_number(stop_seconds=self.stop_seconds)
 
 
+@dataclass(frozen=True)
+class ZmqSettings:
+    """Ports of bert-as-service's protocol.
+
+    Parameters
+    ----------
+    port : int
+        For requests; 0 for a free one.
+    port_out : int
+        For answers.
+    host : str
+        A numeric address.
+    show_tokens : bool
+        Send the tokens of the texts with the vectors.
+    """
+
+    port: int = 5555
+    port_out: int = 5556
+    host: str = '127.0.0.1'
+    show_tokens: bool = False
+
+
 def read_api_keys(path: Optional[str]) -> tuple[str, ...]:
     """Read API keys from a file, a key a line, else from the environment.
 

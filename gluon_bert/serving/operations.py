@@ -67,7 +67,7 @@ async def embed(
     encoder = call.model.encoder
     if dimensions is not None and dimensions > encoder.units:
         raise invalid(f'dimensions: the vectors have {encoder.units} numbers, got {dimensions}')
-    batch = await _sentence_batch(call, items, truncate, prompt_name)
+    batch = await sentence_batch(call, items, truncate, prompt_name)
     outputs = await call.compute(PoolRun(encoder, batch.pooling), batch.features)
     vectors = encoder.steps.vectors(batch, np.stack(outputs), normalize)
     if dimensions is not None and dimensions < vectors.shape[1]:
@@ -88,7 +88,7 @@ async def embed_tokens(
     check_task(call, EMBEDDING)
     check_count(call, items)
     encoder = call.model.encoder
-    batch = await _sentence_batch(call, items, truncate, prompt_name)
+    batch = await sentence_batch(call, items, truncate, prompt_name)
     numbers = sum(feature.valid_length for feature in batch.features) * call.model.config.units
     if numbers > MAX_NUMBERS:
         raise too_large(f'the answer would have {numbers} numbers, at most {MAX_NUMBERS}')
@@ -137,7 +137,13 @@ async def predict(
     return await call.service.work(tokens, reader.results, prepared, outputs)
 
 
-async def _sentence_batch(call, items, truncate, prompt_name) -> SentenceBatch:
+async def sentence_batch(
+    call: ServiceCall,
+    items: list,
+    truncate: Optional[bool] = None,
+    prompt_name: Optional[str] = None,
+) -> SentenceBatch:
+    """Make the sequences of texts, pairs, or lists of token ids, as for :func:`embed`."""
     begun = time.monotonic()
     steps = call.model.encoder.steps
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Optional
 
 from .app import NEEDED, make_app
-from .limits import ServerLimits
+from .limits import ServerLimits, ZmqSettings
 from .logs import log_event, start_log
 from .models import Source, open_models
 
@@ -40,6 +41,8 @@ class Settings:
     extend : tuple of callable
         Functions ``(service) -> routes`` that are called before the application is made, of modules
         that add to it; they are sent to the processes by their names.
+    zmq : ZmqSettings, optional
+        Speak bert-as-service's protocol, too, in the one process.
     """
 
     sources: tuple[Source, ...]
@@ -49,6 +52,7 @@ class Settings:
     workers: int = 1
     threads: Optional[int] = None
     extend: tuple[Callable, ...] = ()
+    zmq: Optional[ZmqSettings] = None
 
 
 def serve(settings: Settings) -> int:
@@ -72,6 +76,8 @@ def serve(settings: Settings) -> int:
         import uvicorn  # noqa: F401
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(NEEDED) from error
+    if settings.zmq is not None and settings.workers > 1:
+        raise ValueError('--zmq_port: one process has the ports, so --workers must be 1')
     with _bound(settings.host, settings.port) as listener:
         if settings.workers == 1:
             return run_worker(settings, listener)
@@ -97,14 +103,23 @@ def run_worker(settings: Settings, listener: socket.socket) -> int:
     if settings.threads is not None:
         os.environ['OMP_NUM_THREADS'] = str(settings.threads)
     start_log()
-    models = open_models(settings.sources)
-    app = make_app(models, settings.limits)
-    for extend in settings.extend:
-        app.router.routes[:0] = extend(app.state.service)
-    return _run(app, settings, listener)
+    with contextlib.ExitStack() as stack:
+        front = None
+        if settings.zmq is not None:
+            from .zmq_front import ZmqFront
+
+            front = ZmqFront(settings.zmq)
+            stack.callback(front.close)
+        models = open_models(settings.sources)
+        app = make_app(models, settings.limits)
+        for extend in settings.extend:
+            app.router.routes[:0] = extend(app.state.service)
+        if front is not None:
+            front.serve(app.state.service)
+        return _run(app, settings, listener, front)
 
 
-def _run(app, settings, listener):
+def _run(app, settings, listener, front=None):
     import uvicorn
 
     class Server(uvicorn.Server):
@@ -121,12 +136,16 @@ def _run(app, settings, listener):
             loop.add_signal_handler(
                 signal.SIGHUP, lambda: self.keep(loop.create_task(service.reload()))
             )
+            _start_front(front)
             _say_ready(service, listener)
 
         async def shutdown(self, sockets: Any = None) -> None:
             await asyncio.sleep(0)  # connections that wait are accepted
             for server in self.servers:
                 server.close()
+            end = time.monotonic() + (1 - _NOTICE) * limits.stop_seconds
+            await _stop_front(front, end - time.monotonic())
+            config.timeout_graceful_shutdown = max(1, round(end - time.monotonic()))
             # Requests may be under way on connections that look idle.
             await asyncio.sleep(_LAST)
             await super().shutdown(sockets)
@@ -152,18 +171,22 @@ def _run(app, settings, listener):
 
     limits = settings.limits
     config = uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        backlog=_BACKLOG,
-        timeout_graceful_shutdown=max(1, round((1 - _NOTICE) * limits.stop_seconds)),
-        server_header=False,
-        lifespan='on',
+        app, log_config=None, access_log=False, backlog=_BACKLOG, server_header=False, lifespan='on'
     )
     server = Server(config)
     server.run(sockets=[listener])
     log_event('stopped')
     return 0 if server.started else 1
+
+
+def _start_front(front):
+    if front is not None:
+        front.start()
+
+
+async def _stop_front(front, seconds):
+    if front is not None:
+        await front.stop(seconds)
 
 
 def _say_ready(service, listener):

@@ -32,15 +32,26 @@ def folders(tiny_pipeline, make_model, tokenizer, tmp_path):
         paths[name] = tmp_path / name
     tiny_pipeline('text-regression', folder=tmp_path / 'rank', pair=True)
     paths['rank'] = tmp_path / 'rank'
+    paths['words'] = write_words(make_model, tokenizer, tmp_path / 'words')
+    return paths
+
+
+@pytest.fixture
+def words(make_model, tokenizer, tmp_path):
+    """The folder of a tiny pre-trained network."""
+    return write_words(make_model, tokenizer, tmp_path / 'words')
+
+
+def write_words(make_model, tokenizer, folder):
+    """Write a tiny pre-trained network; return its folder."""
     network = gb.BertForPretraining(make_model(vocab_size=len(WORDS)))
     for parameter in network.collect_params().values():
         if parameter._data is None:
             parameter.initialize(mx.init.Normal(0.3))
     arrays = network.checkpoint_arrays()
     checkpoint = Checkpoint(arrays, network.config, tokenizer=tokenizer)
-    write_checkpoint(checkpoint, tmp_path / 'words')
-    paths['words'] = tmp_path / 'words'
-    return paths
+    write_checkpoint(checkpoint, folder)
+    return folder
 
 
 @pytest.fixture
