@@ -10,9 +10,11 @@ from result_tables import RESULTS
 from zoo import Generated
 from zoo_markup import list_table, literal
 
+from gluon_bert.zoo import OFFLINE_DEFAULT
+
 WAYS = Path(__file__).resolve().parents[1] / 'ways.csv'
 SIZES, SPEEDS = RESULTS / 'export_sizes.csv', RESULTS / 'benchmark.csv'
-MODEL, DATASET = 'bert_6_384_12', 'all_minilm_l6_v2'
+MODEL, DATASET = OFFLINE_DEFAULT
 # One text of 128 tokens on one processor core, and a batch of 32 of them.
 SINGLE, BATCH = (('1', '128', '1'), ('32', '128', '1'))
 HEADER = [

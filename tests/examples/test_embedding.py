@@ -66,9 +66,9 @@ def test_a_predictor_in_place_of_a_model(model, tokenizer):
     expected = gb.SentenceEncoder(model, tokenizer, 'mean_of_layer:0').encode(TEXTS)
     encoder = gb.SentenceEncoder(gb.Predictor(model, num_layers=1), tokenizer)
     np.testing.assert_allclose(encoder.encode(TEXTS), expected, atol=1e-5)
-    assert encoder.num_tokens == sum(
-        feature.valid_length for feature in encoder._read_texts(TEXTS, None)[0]
-    )
+    transform = gb.data.SentenceTransform(tokenizer, encoder.max_length)
+    features, _ = transform.transform_batch(TEXTS, None)
+    assert encoder.num_tokens == sum(feature.valid_length for feature in features)
     with pytest.raises(ValueError, match=r'Predictor\(model, num_layers=2\) and pooling'):
         gb.SentenceEncoder(gb.Predictor(model), tokenizer, 'mean_of_layer:-1')
 

@@ -125,8 +125,8 @@ def test_lower_precisions_are_near(real_model, precision, most):
     if not kernels.load():
         pytest.skip('native kernels are not built: python -m gluon_bert.kernels')
     texts = ['A plane is taking off.', 'Where is it?', 'short', 'and a longer one, ' * 40]
-    encoder = gb.SentenceEncoder(model, gb.data.BertTokenizer(vocab))
-    features = encoder._read_texts(texts, None)[0]
+    transform = gb.data.SentenceTransform(gb.data.BertTokenizer(vocab), model.config.max_length)
+    features, _ = transform.transform_batch(texts, None)
     arrays = [mx.nd.array(part) for part in gb.data.pad_batch(features, 0)]
     exact = Predictor(model)(*arrays).sequence.asnumpy()
     found = Predictor(model, 2, precision)(*arrays).sequence.asnumpy()
