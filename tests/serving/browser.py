@@ -26,6 +26,45 @@ FLAGS = (
 )
 BROWSERS = ('chromium', 'chromium-browser', 'google-chrome')
 
+# The smallest contrast of a text with the colour behind it, and which text that is.
+CONTRAST = """
+const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+function read(colour, under) {
+  canvas.fillStyle = under;
+  canvas.fillRect(0, 0, 1, 1);
+  canvas.fillStyle = colour;
+  canvas.fillRect(0, 0, 1, 1);
+  return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3);
+}
+function luminance(rgb) {
+  const parts = rgb.map((v) => (v / 255 <= 0.03928 ? v / 255 / 12.92
+    : ((v / 255 + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2];
+}
+let worst = [99, ''];
+const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+while (walker.nextNode()) {
+  const node = walker.currentNode.parentElement;
+  if (!walker.currentNode.data.trim() || !node.checkVisibility()) continue;
+  if (node.closest('noscript, script, option')) continue;
+  const behind = [];
+  for (let box = node; box; box = box.parentElement) {
+    behind.unshift(getComputedStyle(box).backgroundColor);
+  }
+  let ground = getComputedStyle(document.documentElement).getPropertyValue('--page');
+  for (const colour of behind) ground = `rgb(${read(colour, ground).join(',')})`;
+  const [low, high] = [read(ground, ground), read(getComputedStyle(node).color, ground)]
+    .map(luminance).sort((a, b) => a - b);
+  const ratio = (high + 0.05) / (low + 0.05);
+  if (ratio < worst[0]) worst = [ratio, node.outerHTML.slice(0, 200)];
+}
+return worst;
+"""
+FOCUSED = """
+const style = getComputedStyle(document.activeElement);
+return [document.activeElement.id, style.outlineStyle !== 'none' && parseFloat(style.outlineWidth)];
+"""
+
 
 class Browser:
     """A browser without a window."""
@@ -111,6 +150,14 @@ class Browser:
         )
         media = [{'name': 'prefers-color-scheme', 'value': scheme}]
         self.devtools('Emulation.setEmulatedMedia', features=media)
+
+    def focused(self):
+        """The id of the focused element, and the width of its outline."""
+        return self.run(FOCUSED)
+
+    def contrast(self):
+        """The smallest contrast of a text with the colour behind it, and which text that is."""
+        return self.run(CONTRAST)
 
     def picture(self):
         """The page as a PNG, all of it."""

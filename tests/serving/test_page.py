@@ -26,40 +26,6 @@ CASES = {
 }
 DONE = "return document.querySelector('#status').textContent || null"
 FAILED = "return document.querySelector('#error').textContent || null"
-# The smallest contrast of a text with the colour behind it, and which text that is.
-CONTRAST = """
-const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
-function read(colour, under) {
-  canvas.fillStyle = under;
-  canvas.fillRect(0, 0, 1, 1);
-  canvas.fillStyle = colour;
-  canvas.fillRect(0, 0, 1, 1);
-  return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3);
-}
-function luminance(rgb) {
-  const parts = rgb.map((v) => (v / 255 <= 0.03928 ? v / 255 / 12.92
-    : ((v / 255 + 0.055) / 1.055) ** 2.4));
-  return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2];
-}
-let worst = [99, ''];
-const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-while (walker.nextNode()) {
-  const node = walker.currentNode.parentElement;
-  if (!walker.currentNode.data.trim() || !node.checkVisibility()) continue;
-  if (node.closest('noscript, script, option')) continue;
-  const behind = [];
-  for (let box = node; box; box = box.parentElement) {
-    behind.unshift(getComputedStyle(box).backgroundColor);
-  }
-  let ground = getComputedStyle(document.documentElement).getPropertyValue('--page');
-  for (const colour of behind) ground = `rgb(${read(colour, ground).join(',')})`;
-  const [low, high] = [read(ground, ground), read(getComputedStyle(node).color, ground)]
-    .map(luminance).sort((a, b) => a - b);
-  const ratio = (high + 0.05) / (low + 0.05);
-  if (ratio < worst[0]) worst = [ratio, node.outerHTML.slice(0, 200)];
-}
-return worst;
-"""
 
 
 @pytest.fixture(scope='module')
@@ -227,11 +193,20 @@ def test_every_task_shows_its_result_in_both_themes_and_widths(browser, start, a
                 browser.show_as(width, scheme)
                 wide = browser.run('return document.documentElement.scrollWidth')
                 assert wide <= width, (name, width, wide)
-                ratio, where = browser.run(CONTRAST)
+                ratio, where = browser.contrast()
                 assert ratio >= 4.5, (name, scheme, ratio, where)
             grounds.update(colours(browser, 'body'))
         assert len(grounds) == 2
         browser.show_as()
+
+
+def test_pairs_of_sentences(browser, start, folders):
+    server = start(folders['words'], '--task', 'next-sentence')
+    open_page(browser, server)
+    values = {'first': FIRST, 'second': SECOND}
+    ask(browser, values)
+    rows = check_labels(browser, server, 'words', values)
+    assert {row['label'] for row in rows} == {'follows', 'random'}
 
 
 def test_texts_and_labels_are_never_markup(browser, start, tiny_pipeline, tmp_path):
@@ -267,19 +242,13 @@ def test_texts_and_labels_are_never_markup(browser, start, tiny_pipeline, tmp_pa
     browser.expected = ('TrustedHTML', 'Trusted Type')
 
 
-FOCUSED = """
-const style = getComputedStyle(document.activeElement);
-return [document.activeElement.id, style.outlineStyle !== 'none' && parseFloat(style.outlineWidth)];
-"""
-
-
 def test_keys_alone(browser, start, folders):
     server = start(f'mood={folders["mood"]}', f'answers={folders["answers"]}')
     open_page(browser, server)
     seen = []
     for _ in range(5):
         browser.press('Tab')
-        name, outline = browser.run(FOCUSED)
+        name, outline = browser.focused()
         assert outline >= 2, name
         seen.append(name)
     assert seen == ['model', 'field-text', 'field-truncate', 'run', 'example']
@@ -289,7 +258,7 @@ def test_keys_alone(browser, start, folders):
     browser.press('Tab', *'the cat', 'Tab', *'a dog barks', held=())
     browser.press('Enter', held=('Control',))
     assert browser.wait(DONE).startswith('Answer: ')
-    assert browser.run(FOCUSED)[0] == 'field-context'  # where one may write on
+    assert browser.focused()[0] == 'field-context'  # where one may write on
     for selector, role in (('#status', 'status'), ('#error', 'alert')):
         assert browser.run('return document.querySelector(arguments[0]).role', selector) == role
     nameless = browser.run(
@@ -305,7 +274,7 @@ def test_a_key_is_asked_for_and_kept_in_memory(browser, start, folders):
     browser.expected = ('401',)
     browser.open(server.url() + '/')
     assert 'asks for an API key' in browser.wait(FAILED)
-    assert browser.run(FOCUSED)[0] == 'key'
+    assert browser.focused()[0] == 'key'
     browser.press(*'wrong', 'Enter')
     assert browser.wait("return /does not take/.test(document.querySelector('#error').textContent)")
     browser.fill('#key', 'right-key')
@@ -328,9 +297,31 @@ def test_errors_are_in_words(browser, start, folders):
     browser.click('#run')
     assert browser.wait(DONE).endswith('1 text was cut.')
     assert browser.texts('#error') == ['']
+    # What a server under load answers, and a proxy before one that is not there.
+    for status, headers, body, line in (
+        (
+            429,
+            {'retry-after': '3'},
+            '{"error": "full"}',
+            'The server is busy: full. Try again in 3 s.',
+        ),
+        (502, {}, '<b>Bad gateway</b>', 'The server refused: status 502'),
+        (200, {}, '<b>', 'The answer of the server cannot be read.'),
+    ):
+        browser.run(
+            'const [body, status, headers] = arguments; window.ours = window.ours || window.fetch;'
+            'window.fetch = async () => new Response(body, { status, headers })',
+            body,
+            status,
+            headers,
+        )
+        browser.click('#run')
+        browser.wait('return document.querySelector("#error").textContent === arguments[0]', line)
+    browser.run('window.fetch = window.ours')
     server.end()
     browser.click('#run')
-    assert browser.wait(FAILED) == 'The server cannot be reached.'
+    line = 'The server cannot be reached.'
+    browser.wait('return document.querySelector("#error").textContent === arguments[0]', line)
     assert browser.texts('#output') == ['']
 
 
