@@ -8,7 +8,6 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Optional
 
@@ -38,9 +37,6 @@ class Settings:
         Processes, each with the models and a queue of its own.
     threads : int, optional
         Of the kernels, in each process.
-    extend : tuple of callable
-        Functions ``(service) -> routes`` that are called before the application is made, of modules
-        that add to it; they are sent to the processes by their names.
     zmq : ZmqSettings, optional
         Speak bert-as-service's protocol, too, in the one process.
     """
@@ -51,7 +47,6 @@ class Settings:
     port: int = 3000
     workers: int = 1
     threads: Optional[int] = None
-    extend: tuple[Callable, ...] = ()
     zmq: Optional[ZmqSettings] = None
 
 
@@ -112,8 +107,6 @@ def run_worker(settings: Settings, listener: socket.socket) -> int:
             stack.callback(front.close)
         models = open_models(settings.sources)
         app = make_app(models, settings.limits)
-        for extend in settings.extend:
-            app.router.routes[:0] = extend(app.state.service)
         if front is not None:
             front.serve(app.state.service)
         return _run(app, settings, listener, front)
