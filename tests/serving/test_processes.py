@@ -130,7 +130,7 @@ def test_a_stop_loses_no_request(start, folders, number):
 def test_a_stop_under_overload_answers_all_that_was_accepted(start, folders):
     server = start(
         folders['answers'],
-        *('--max_queue_tokens', '3000', '--max_batch_tokens', '600', '--stop_seconds', '8'),
+        *('--max_queue_tokens', '600', '--max_batch_tokens', '600', '--stop_seconds', '8'),
     )
     question = {'question': 'a dog', 'context': 'the cat sleeps ' * 40}
     load = Load(server.url(), 24, '/', {'inputs': question})
