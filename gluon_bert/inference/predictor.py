@@ -102,7 +102,7 @@ TrainedNetwork, str or Path
             raise ValueError(f'num_threads={num_threads}: expected 1 or more')
         float32_layers = (*float32_layers, *keep)
         if isinstance(network, (str, Path)):
-            network = open_network(network)
+            network = open_network(network, early=precision == 'float32')
         options, scales = (num_threads, precision, float32_layers, num_layers), None
         if isinstance(precision, LowPrecision):
             if float32_layers:

@@ -11,7 +11,6 @@ from typing import Any, Optional
 
 import numpy as np
 
-from .. import kernels
 from .._internal.cpu import default_threads
 from .._internal.types import PathLike
 from ..checkpoint.arrays import shape_of
@@ -20,7 +19,6 @@ from ..checkpoint.names import CRF, HEADS, encoder_shapes, head_shapes
 from ..checkpoint.schema import Checkpoint
 from ..kernels import describe, encoder
 from ..kernels.encoder import EncoderArrays, NativeEncoder
-from ..kernels.support import supports
 from ..modeling.chain import ChainScores, penalties, transitions_of
 from ..modeling.kinds import KINDS, find_kind
 
@@ -137,18 +135,18 @@ class EarlyEncoder:
 
     Parameters
     ----------
-    checkpoint : Checkpoint
-        Its arrays and configuration.
+    network : TrainedNetwork
+        Of its arrays and configuration.
     num_threads : int
     """
 
-    def __init__(self, checkpoint: Checkpoint, num_threads: int) -> None:
+    def __init__(self, network: TrainedNetwork, num_threads: int) -> None:
         self.options = ('float32', (), None, None)  # with any number of threads
         self._num_threads = num_threads
-        self._network = TrainedNetwork(checkpoint, 'encoder')
+        self._network = network
         self._made: Any = None
         # In the thread each read of a file would wait for its turn with Python.
-        arrays = self._network.encoder_arrays()
+        arrays = network.encoder_arrays()
         self._thread = threading.Thread(target=self._make, args=(arrays,))
         self._thread.start()
 
@@ -166,34 +164,9 @@ class EarlyEncoder:
         return self._made
 
 
-def open_early(source: PathLike, **options: Any) -> tuple[Checkpoint, Optional[EarlyEncoder]]:
-    """Open a checkpoint, and begin to lay out its weights in float32 before all of it is read.
-
-    Parameters
-    ----------
-    source, **options
-        As for :func:`.open_checkpoint`.
-
-    Returns
-    -------
-    checkpoint : Checkpoint
-    early : EarlyEncoder or None
-        None where the kernels do not compute the network.
-    """
-    from ..zoo.opening import open_checkpoint
-
-    started: list = []
-
-    def start(checkpoint):
-        if kernels.is_available() and supports(checkpoint.config):
-            # One thread fewer than there may be, for that of the caller works, too.
-            started.append(EarlyEncoder(checkpoint, max(1, default_threads() - 1)))
-
-    checkpoint = open_checkpoint(source, meanwhile=start, **options)
-    return checkpoint, started[0] if started else None
-
-
-def open_network(source: PathLike, task: Optional[str] = None) -> TrainedNetwork:
+def open_network(
+    source: PathLike, task: Optional[str] = None, early: bool = True
+) -> TrainedNetwork:
     """Open a checkpoint, a folder or a model of the zoo as a :class:`TrainedNetwork`.
 
     Parameters
@@ -202,14 +175,27 @@ def open_network(source: PathLike, task: Optional[str] = None) -> TrainedNetwork
         As for :func:`.open_checkpoint`.
     task : str, optional
         As for :func:`.build_network`.
+    early : bool
+        Begin to lay out the weights in float32 before all of it is read, where the kernels compute
+        the network.
 
     Returns
     -------
     TrainedNetwork
     """
-    checkpoint, early = open_early(source)
+    from ..zoo.opening import open_checkpoint
+
+    started: list = []
+
+    def start(checkpoint):
+        network = TrainedNetwork(checkpoint, 'encoder')
+        if encoder.accepts(network):
+            # One thread fewer than there may be, for that of the caller works, too.
+            started.append(EarlyEncoder(network, max(1, default_threads() - 1)))
+
+    checkpoint = open_checkpoint(source, meanwhile=start if early else None)
     network = TrainedNetwork(checkpoint, task)
-    network.early = early
+    network.early = started[0] if started else None
     return network
 
 

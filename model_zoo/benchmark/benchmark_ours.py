@@ -14,7 +14,7 @@ class Fast:
     """The Predictor on sequences instead of padded arrays."""
 
     def __init__(self, folder, threads, precision='float32'):
-        network = open_network(folder / 'huggingface', 'encoder')
+        network = open_network(folder / 'huggingface', 'encoder', early=precision == 'float32')
         self.network = Predictor(network, threads, precision)
         self._tokenizer = network.checkpoint.tokenizer
 

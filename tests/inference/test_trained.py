@@ -292,8 +292,9 @@ def test_what_fails_early_is_raised(make_model):
     arrays = dict(make_model().checkpoint_arrays())
     arrays['pooler.bias'] = arrays['pooler.bias'][:1]
     with pytest.raises(ValueError, match=r'^here: pooler.bias has shape \(1,\)'):
-        EarlyEncoder(Checkpoint(arrays, make_model().config, source='here'), 1)
-    early = EarlyEncoder(Checkpoint(make_model().checkpoint_arrays(), make_model().config), 1)
+        EarlyEncoder(TrainedNetwork(Checkpoint(arrays, make_model().config, source='here')), 1)
+    whole = Checkpoint(make_model().checkpoint_arrays(), make_model().config)
+    early = EarlyEncoder(TrainedNetwork(whole), 1)
     early.result()
     early._made = MemoryError('no memory for the weights of the native encoder')
     with pytest.raises(MemoryError, match='no memory'):
