@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gluon_bert._internal.protobuf import encode_varint
-from gluon_bert.checkpoint.tensorflow.sorted_table import checksum
+from gluon_bert._internal.crc32c import masked_crc32c
 from gluon_bert.checkpoint.tensorflow.tensor_bundle import TensorBundle, write_bundle
 
 TENSORS = {
@@ -98,7 +98,7 @@ def block(*pairs, restarts=1):
 
 
 def with_checksum(content):
-    return content + checksum(content).to_bytes(4, 'little')
+    return content + masked_crc32c(content).to_bytes(4, 'little')
 
 
 def table(*blocks, packed=0, handles=None):

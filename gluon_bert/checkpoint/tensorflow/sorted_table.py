@@ -7,10 +7,9 @@ whatever is wrong with a table is a ValueError that says so, without the name of
 
 from __future__ import annotations
 
-from typing import Any, Iterator, Sequence, Tuple
+from typing import Iterator, Sequence, Tuple
 
-import google_crc32c
-
+from ..._internal.crc32c import masked_crc32c
 from ..._internal.protobuf import encode_varint, read_varint
 
 MAX_BYTES = 1 << 20  # of a table, packed or not
@@ -20,24 +19,6 @@ MAX_VALUE = 16 << 10  # bytes
 _MAGIC = 0xDB4775248B80FB57.to_bytes(8, 'little')
 _FOOTER = 48  # bytes
 _TRAILER = 5  # bytes after a block: how it is compressed, its checksum
-_WORD = 0xFFFFFFFF
-
-
-def checksum(data: Any, chunk: int = 1 << 20) -> int:
-    """Compute the masked CRC-32C that tables and tensors have.
-
-    Parameters
-    ----------
-    data : bytes, or numpy.ndarray of uint8, shape (B,)
-
-    Returns
-    -------
-    int
-    """
-    value = 0
-    for start in range(0, len(data), chunk):
-        value = google_crc32c.extend(value, bytes(data[start : start + chunk]))
-    return ((value >> 15 | value << 17) + 0xA282EAD8) & _WORD
 
 
 def read_table(data: bytes) -> Iterator[Tuple[bytes, bytes]]:
@@ -118,7 +99,7 @@ def _read_block(data, offset, size):
     if end + _TRAILER > len(data) - _FOOTER:
         raise ValueError(f'a block should be {size} bytes from {offset}, which it does not have')
     compression, stored = data[end], int.from_bytes(data[end + 1 : end + _TRAILER], 'little')
-    if checksum(data[offset : end + 1]) != stored:
+    if masked_crc32c(data[offset : end + 1]) != stored:
         raise ValueError(f'the checksum of the block at {offset} is wrong')
     if compression > 1:
         raise ValueError(f'a block is compressed in the unknown way {compression}')
@@ -190,4 +171,4 @@ def _encode_pairs(pairs):
 
 def _with_trailer(content):
     content += b'\0'  # not compressed
-    return content + checksum(content).to_bytes(4, 'little')
+    return content + masked_crc32c(content).to_bytes(4, 'little')

@@ -13,12 +13,13 @@ from typing import Dict, Mapping, NamedTuple, Tuple
 
 import numpy as np
 
+from ..._internal.crc32c import masked_crc32c
 from ..._internal.files import atomic_path
 from ..._internal.protobuf import BYTES, FIXED32, VARINT, encode_bytes, encode_varint, read_fields
 from ..._internal.types import PathLike
 from ..arrays import NamedEntries
 from ..tensor_file import printable
-from .sorted_table import MAX_BYTES, MAX_KEY, checksum, encode_table, read_table
+from .sorted_table import MAX_BYTES, MAX_KEY, encode_table, read_table
 
 _MAX_TENSORS = 10_000  # BERT-large with its Adam slots has 1200
 _MAX_TENSOR = 1 << 34  # bytes
@@ -200,7 +201,7 @@ def _read_bytes(path, name, entry):
         raw = np.empty(entry.size, 'u1')
         file.seek(entry.offset)
         num_bytes = file.readinto(raw)
-    if num_bytes != entry.size or checksum(raw) != entry.checksum:
+    if num_bytes != entry.size or masked_crc32c(raw) != entry.checksum:
         raise ValueError(
             f'{path}: the bytes of {name} do not have the checksum in the index: the '
             f'file is altered, or of another checkpoint'
@@ -305,7 +306,7 @@ def _write_tensor(file, prefix, name, array):
         + b'\x28'
         + encode_varint(array.nbytes)
         + b'\x35'
-        + checksum(raw).to_bytes(4, 'little')
+        + masked_crc32c(raw).to_bytes(4, 'little')
     )
 
 
