@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     )
     from .ner.transitions import Transitions, tag_names, valid_transitions
     from .ner.windows import Window, join_windows, make_windows, window_labels
+    from .pretraining.records import Record, read_records, write_records
     from .squad.cache import cached_windows
     from .squad.files import Answer, Question, QuestionSet, read_squad
     from .squad.windows import AnswersWithoutTokens, Windows, build_windows
@@ -86,6 +87,7 @@ _NAMES = {
     ),
     'ner.transitions': 'Transitions tag_names valid_transitions',
     'ner.windows': 'Window join_windows make_windows window_labels',
+    'pretraining.records': 'Record read_records write_records',
     'squad.cache': 'cached_windows',
     'squad.files': 'Answer Question QuestionSet read_squad',
     'squad.windows': 'AnswersWithoutTokens Windows build_windows',

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from gluon_bert._internal.protobuf import encode_varint
 from gluon_bert._internal.crc32c import masked_crc32c
+from gluon_bert._internal.protobuf import encode_varint
 from gluon_bert.checkpoint.tensorflow.tensor_bundle import TensorBundle, write_bundle
 
 TENSORS = {

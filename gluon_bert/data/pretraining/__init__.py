@@ -1,0 +1,1 @@
+"""Make and read the records that a BERT is pre-trained on."""
