@@ -45,7 +45,9 @@ if TYPE_CHECKING:
     )
     from .ner.transitions import Transitions, tag_names, valid_transitions
     from .ner.windows import Window, join_windows, make_windows, window_labels
+    from .pretraining.masking import Masker, Masking
     from .pretraining.records import Record, read_records, write_records
+    from .pretraining.stream import PretrainingStream, StreamOptions
     from .squad.cache import cached_windows
     from .squad.files import Answer, Question, QuestionSet, read_squad
     from .squad.windows import AnswersWithoutTokens, Windows, build_windows
@@ -87,7 +89,9 @@ _NAMES = {
     ),
     'ner.transitions': 'Transitions tag_names valid_transitions',
     'ner.windows': 'Window join_windows make_windows window_labels',
+    'pretraining.masking': 'Masker Masking',
     'pretraining.records': 'Record read_records write_records',
+    'pretraining.stream': 'PretrainingStream StreamOptions',
     'squad.cache': 'cached_windows',
     'squad.files': 'Answer Question QuestionSet read_squad',
     'squad.windows': 'AnswersWithoutTokens Windows build_windows',

@@ -102,7 +102,7 @@ def describe_formats() -> str:
 
 
 def format_of(path: PathLike, name: Optional[str] = None) -> RecordFormat:
-    """Choose the format of a file to be written, by a name of :data:`FORMATS` or by its suffix.
+    """Choose the format of a file to be written, by its name or by its suffix.
 
     Raises
     ------
@@ -206,7 +206,7 @@ def write_records(
     path : str or Path
     records : iterable of Record
     format : str, optional
-        A name of :data:`FORMATS`; by default as the name of the file ends.
+        tfrecord, npz or parquet; by default as the name of the file ends.
     max_length, max_predictions : int, optional
         Tokens and masked positions to which TFRecords are padded, which need them. Longer
         records are refused in every format.
