@@ -214,7 +214,7 @@ class LibraryTokenizer(SubwordTokenizer):
         As for :class:`SubwordTokenizer`.
     """
 
-    _tokenizer = None  # a tokenizers.Tokenizer, made by the class
+    _tokenizer: Any = None  # a tokenizers.Tokenizer, made by the class
 
     def _tokens(self, encoding):
         # The library gives an added token as it stands in the text.

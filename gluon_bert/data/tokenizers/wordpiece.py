@@ -139,6 +139,29 @@ class BertTokenizer(LibraryTokenizer):
         )
         return tokenizer
 
+    def words(self, text: str) -> list[str]:
+        """Clean a text and split it into words, of which the pieces are made.
+
+        Special and added tokens in the text are split like other text.
+
+        Parameters
+        ----------
+        text : str
+
+        Returns
+        -------
+        list of str
+
+        Examples
+        --------
+        >>> from gluon_bert.data import Vocabulary
+        >>> tokenizer = BertTokenizer(Vocabulary(['[UNK]'], {'unknown_token': '[UNK]'}))
+        >>> tokenizer.words("Crème brûlée isn't")
+        ['creme', 'brulee', 'isn', "'", 't']
+        """
+        cleaned = self._tokenizer.normalizer.normalize_str(text)
+        return [word for word, _ in self._tokenizer.pre_tokenizer.pre_tokenize_str(cleaned)]
+
     @staticmethod
     def is_first_subword(token: str) -> bool:
         """Tell if a token starts a word.
