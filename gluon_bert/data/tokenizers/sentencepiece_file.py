@@ -65,6 +65,28 @@ def read_model(path: PathLike) -> bytes:
     return data
 
 
+def import_library() -> Any:
+    """Import the package ``sentencepiece``.
+
+    Raises
+    ------
+    ImportError
+        If it is not installed, or crashes on damaged models because it is too old.
+    """
+    try:
+        import sentencepiece
+    except ImportError as error:
+        raise ImportError(
+            f"SentencePiece models need the package sentencepiece: pip install '{_NEEDS}'"
+        ) from error
+    if tuple(map(int, re.findall(r'\d+', sentencepiece.__version__)[:3])) < (0, 2, 2):
+        raise ImportError(
+            f'sentencepiece {sentencepiece.__version__} crashes on damaged models: '
+            f"pip install '{_NEEDS}'"
+        )
+    return sentencepiece
+
+
 def load(data: bytes, source: PathLike = 'the model') -> Any:
     """Load a model into the library's processor.
 
@@ -81,23 +103,13 @@ def load(data: bytes, source: PathLike = 'the model') -> Any:
     Raises
     ------
     ImportError
-        If the library is not installed, or crashes on damaged models because it is too old.
+        As from :func:`import_library`.
     ValueError
         If the library refuses the model.
     """
+    library = import_library()
     try:
-        import sentencepiece
-    except ImportError as error:
-        raise ImportError(
-            f"SentencePiece models need the package sentencepiece: pip install '{_NEEDS}'"
-        ) from error
-    if tuple(map(int, re.findall(r'\d+', sentencepiece.__version__)[:3])) < (0, 2, 2):
-        raise ImportError(
-            f'sentencepiece {sentencepiece.__version__} crashes on damaged models: '
-            f"pip install '{_NEEDS}'"
-        )
-    try:
-        return sentencepiece.SentencePieceProcessor(model_proto=data)
+        return library.SentencePieceProcessor(model_proto=data)
     except (RuntimeError, ValueError, OSError) as error:
         raise ValueError(f'{source}: not a SentencePiece model: {error}') from None
 
