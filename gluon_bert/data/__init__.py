@@ -58,7 +58,9 @@ if TYPE_CHECKING:
     from .tokenizers.casing import looks_lowercase
     from .tokenizers.encoding import Encoded
     from .tokenizers.folder import read_max_tokens, read_tokenizer
+    from .tokenizers.learning import learn_wordpiece
     from .tokenizers.sentencepiece import SentencePieceTokenizer, read_sentencepiece_vocab
+    from .tokenizers.sentencepiece_learning import learn_sentencepiece
     from .tokenizers.vocabulary import Vocabulary
     from .tokenizers.vocabulary_files import read_vocab, read_vocabulary
     from .tokenizers.vocabulary_ids import gluonnlp_order
@@ -102,7 +104,9 @@ _NAMES = {
     'tokenizers.casing': 'looks_lowercase',
     'tokenizers.encoding': 'Encoded',
     'tokenizers.folder': 'read_max_tokens read_tokenizer',
+    'tokenizers.learning': 'learn_wordpiece',
     'tokenizers.sentencepiece': 'SentencePieceTokenizer read_sentencepiece_vocab',
+    'tokenizers.sentencepiece_learning': 'learn_sentencepiece',
     'tokenizers.vocabulary': 'Vocabulary',
     'tokenizers.vocabulary_files': 'read_vocab read_vocabulary',
     'tokenizers.vocabulary_ids': 'gluonnlp_order',
