@@ -25,6 +25,7 @@ GROUPS = {
         'cache': ('cache', 'list or clear the cache'),
     },
     'training and prediction': {
+        'vocab': ('vocab', 'learn a vocabulary from texts, to train from scratch'),
         'train': ('train', 'fine-tune for a task, from data files to a folder'),
         'predict': ('predict', 'predict labels, answers, entities or words for texts'),
         'embed': ('embed', 'compute sentence vectors of texts'),
