@@ -136,8 +136,9 @@ def add_training_arguments(parser):
     group.add_argument(
         '--optimizer',
         default='bertadam',
-        choices=['bertadam', 'adam', 'adamw'],
-        help='bertadam: no bias correction, decoupled decay; adam: bias correction; adamw: both',
+        choices=['bertadam', 'adam', 'adamw', 'lamb'],
+        help='bertadam: no bias correction, decoupled decay; adam: bias correction; adamw: both; '
+        'lamb: for large batches',
     )
     group.add_argument('--epochs', type=positive, default=3, help='passes over the data')
     group.add_argument('--training_steps', type=positive, help='stop after so many steps instead')

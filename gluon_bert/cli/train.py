@@ -32,7 +32,7 @@ _OPTIONS = {
     'training_steps': (int, 'stop after this number of steps instead'),
     'evaluate_every': (int, 'steps between evaluations; by default at the end of each epoch'),
     'accumulate': (int, 'batches whose gradients make one step'),
-    'optimizer': (str, 'bertadam, adam or adamw'),
+    'optimizer': (str, 'bertadam, adam, adamw or lamb'),
     'learning_rate': (float, 'peak learning rate'),
     'epsilon': (float, 'epsilon of the optimizer'),
     'weight_decay': (float, 'weight decay (default: 0.01, for adam 0)'),

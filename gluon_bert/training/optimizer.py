@@ -1,4 +1,4 @@
-"""Adam as BERT uses it: its variants, learning rate, and parameters without weight decay."""
+"""Adam as BERT uses it, its variants, LAMB, and parameters without weight decay."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from mxnet.optimizer import Optimizer
 
 from .. import kernels
 from .options import OPTIMIZERS
+from .schedule import linear_schedule  # noqa: F401 (its home in 0.1)
 
 # Devlin et al. (2019), appendix A.2; their code leaves these parameters out of the decay.
 NO_DECAY = ('beta', 'gamma', 'bias')
@@ -64,16 +65,24 @@ class BertAdam(Optimizer):
     def update(self, index: int, weight: mx.nd.NDArray, grad: mx.nd.NDArray, state: State) -> None:
         """Update one parameter in place."""
         self._update_count(index)
-        step_size, epsilon = self._get_lr(index), self.epsilon
-        decay, decay_factor = self._get_wd(index), 1.0
+        scale, epsilon = self._correction(index)
+        rate, decay = self._get_lr(index), self._get_wd(index)
         if self.decoupled_decay:
-            decay, decay_factor = 0.0, 1 - step_size * decay
-        if self.correct_bias:
-            # m/(1-b1^t) / (sqrt(v/(1-b2^t)) + e) = s m/(1-b1^t) / (sqrt(v) + e s) with this s
-            steps = self._index_update_count[index]
-            scale = math.sqrt(1 - self.beta2**steps)
-            step_size *= scale / (1 - self.beta1**steps)
-            epsilon *= scale
+            self._move(weight, grad, state, rate * scale, epsilon, 1 - rate * decay)
+        else:
+            self._move(weight, grad, state, rate * scale, epsilon, decay=decay)
+
+    def _correction(self, index):
+        """Give the factor of the rate, and epsilon, that correct the moments' bias."""
+        if not self.correct_bias:
+            return 1.0, self.epsilon
+        # m/(1-b1^t) / (sqrt(v/(1-b2^t)) + e) = s m/(1-b1^t) / (sqrt(v) + e s) with this s
+        steps = self._index_update_count[index]
+        scale = math.sqrt(1 - self.beta2**steps)
+        return scale / (1 - self.beta1**steps), self.epsilon * scale
+
+    def _move(self, weight, grad, state, step_size, epsilon, decay_factor=1.0, decay=0.0):
+        """Update the moments; multiply the weight by a factor, and move it by a step."""
         mean, variance = state
         if kernels.supports_arrays((weight, grad, mean, variance)):
             kernels.adam(
@@ -128,6 +137,41 @@ class Adam(BertAdam):
     decoupled_decay = False
 
 
+class Lamb(BertAdam):
+    r"""LAMB: the step of AdamW in each parameter, scaled to the parameter's length.
+
+    .. math::
+        u &= \frac{\hat m}{\sqrt{\hat v} + \epsilon} + \lambda w \\
+        w &\leftarrow w - \eta \frac{\lVert w \rVert}{\lVert u \rVert} u
+
+    with the corrected moments of Adam (You et al., 2020, algorithm 2). As in the authors' code and
+    in NVIDIA's, parameters that are left out of the weight decay take the step as it is, and so
+    does one whose length, or whose step's, is 0.
+    """
+
+    correct_bias = True
+
+    def update(self, index: int, weight: mx.nd.NDArray, grad: mx.nd.NDArray, state: State) -> None:
+        """Update one parameter in place."""
+        self._update_count(index)
+        scale, epsilon = self._correction(index)
+        step = weight.copy()
+        self._move(step, grad, state, -scale, epsilon, self._get_wd(index))
+        ratio = 1.0 if self._is_excluded(index) else _ratio(weight, step)
+        step *= self._get_lr(index) * ratio
+        weight -= step
+
+    def _is_excluded(self, index):
+        if index in self.param_dict:
+            return self.param_dict[index].wd_mult == 0
+        return self.wd_mult.get(index, 1) == 0
+
+
+def _ratio(weight, step):
+    length, step_length = global_norm([weight]), global_norm([step])
+    return length / step_length if length and step_length else 1.0
+
+
 with warnings.catch_warnings():
     warnings.simplefilter('ignore')
     # GluonNLP registers a 'bertadam' of the same formula, and MXNet warns of the second one.
@@ -144,7 +188,7 @@ def make_optimizer(
     Parameters
     ----------
     name : str
-        'bertadam', 'adamw' or 'adam'.
+        'bertadam', 'adamw', 'adam' or 'lamb'.
     learning_rate : float
     epsilon : float
     wd : float, optional
@@ -159,7 +203,7 @@ def make_optimizer(
     ValueError
         If there is no such optimizer.
     """
-    classes = dict(zip(OPTIMIZERS, (BertAdam, Adam, AdamW)))
+    classes = dict(zip(OPTIMIZERS, (BertAdam, Adam, AdamW, Lamb)))
     if name not in classes:
         raise ValueError(f'unknown optimizer {name!r}: expected one of {", ".join(OPTIMIZERS)}')
     if wd is None:
@@ -177,32 +221,6 @@ def exclude_from_decay(parameters: Iterable[mx.gluon.Parameter]) -> None:
     for parameter in parameters:
         if parameter.name.endswith(NO_DECAY):
             parameter.wd_mult = 0.0
-
-
-def linear_schedule(step: int, num_steps: int, warmup_steps: int, peak: float) -> float:
-    """Compute the learning rate of a step: up from 0 to ``peak``, then down to 0, both linearly.
-
-    Devlin et al. (2019), appendix A.2.
-
-    Parameters
-    ----------
-    step : int
-        From 1 to ``num_steps``.
-    num_steps, warmup_steps : int
-    peak : float
-
-    Returns
-    -------
-    float
-
-    Examples
-    --------
-    >>> [linear_schedule(step, 4, 2, 1.0) for step in (1, 2, 3, 4)]
-    [0.5, 1.0, 0.5, 0.0]
-    """
-    if step < warmup_steps:
-        return peak * step / warmup_steps
-    return peak * (num_steps - step) / max(1, num_steps - warmup_steps)
 
 
 def global_norm(gradients: Sequence[mx.nd.NDArray]) -> float:

@@ -14,7 +14,7 @@ from .._internal.checks import (
     check_range,
 )
 
-OPTIMIZERS = ('bertadam', 'adam', 'adamw')
+OPTIMIZERS = ('bertadam', 'adam', 'adamw', 'lamb')
 DTYPES = ('float32', 'bfloat16')
 
 
@@ -34,7 +34,7 @@ class TrainingOptions:
     accumulate : int
         Batches whose gradients are added up to one step.
     optimizer : str
-        'bertadam', 'adamw' or 'adam'.
+        'bertadam', 'adamw', 'adam' or 'lamb'.
     learning_rate : float
         At its peak.
     epsilon : float

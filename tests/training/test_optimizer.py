@@ -80,7 +80,7 @@ def test_decay_defaults_to_0_01_only_where_it_is_decoupled():
 
 
 def test_unknown_optimizer_is_refused():
-    with pytest.raises(ValueError, match="'lamp': expected one of bertadam, adam, adamw"):
+    with pytest.raises(ValueError, match="'lamp': expected one of bertadam, adam, adamw, lamb"):
         make_optimizer('lamp', 1e-3)
 
 
