@@ -10,12 +10,14 @@ import hashlib
 import json
 import re
 from dataclasses import asdict
-from typing import Any, Dict, Iterable, List, Mapping, Optional
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence
 
+import mxnet as mx
 import numpy as np
 
-from .batches import Batch, BatchIterator
+from .batches import Batch
 from .options import TrainingOptions
+from .phases import Phase
 from .step import TrainingStep
 
 Identity = Dict[str, Dict[str, Any]]
@@ -27,7 +29,7 @@ _MAX_SHOWN = 100  # characters of a value in an error
 
 
 def make_identity(
-    step: TrainingStep, data: Any, batches: BatchIterator, more: Optional[Mapping[str, Any]] = None
+    step: TrainingStep, phases: Sequence[Phase], more: Optional[Mapping[str, Any]] = None
 ) -> Identity:
     """Collect what determines the result of a run.
 
@@ -35,11 +37,8 @@ def make_identity(
     ----------
     step : TrainingStep
         With the network and its first parameters.
-    data : SequenceData
-        Or any other data set; its ``fingerprint()``, if it has one, says what its batches depend
-        on.
-    batches : BatchIterator
-        Of these data.
+    phases : list of Phase
+        The ``fingerprint()`` of their data, if there is one, says what the batches depend on.
     more : mapping of str to object, optional
         What the caller adds, JSON values.
 
@@ -52,7 +51,13 @@ def make_identity(
     TypeError
         If a value is not one of JSON.
     """
-    options = {'loss': step.objective.name, **_determining(asdict(step.options))}
+    first, *later = [_determining(asdict(phase.options)) for phase in phases]
+    data, *later_data = [_describe_data(phase.data, phase.batches) for phase in phases]
+    if later:
+        first['phases'] = [
+            {name: value for name, value in row.items() if value != first[name]} for row in later
+        ]
+        data['phases'] = later_data
     execution = {
         'native_kernels': step.encoder is not None,
         'device': step.devices[0].device_type,
@@ -60,8 +65,8 @@ def make_identity(
         'processes': step.reduction.size,
     }
     identity = {
-        'options': options,
-        'data': _describe_data(data, batches),
+        'options': {'loss': step.objective.name, **first},
+        'data': data,
         'network': _describe_network(step),
         'execution': execution,
         'more': dict(more or {}),
@@ -92,7 +97,8 @@ def differences(saved: Identity, given: Identity) -> List[str]:
     for group in saved:
         was, now = _flat(saved[group]), _flat(given.get(group, {}))
         if group == 'options':  # an option that the earlier version lacked had its default
-            was = {**_determining(asdict(TrainingOptions())), **was}
+            was = {**_determining(asdict(TrainingOptions())), 'phases': [], **was}
+            now = {'phases': [], **now}
         prefix = f'{group} ' if group in ('data', 'network') else ''
         for name in sorted(was.keys() & now.keys() - {'start'}):
             if was[name] != now[name]:
@@ -119,6 +125,12 @@ def digest_of_arrays(arrays: Iterable[Any]) -> str:
         digest.update(repr((array.shape, array.dtype.str)).encode())
         digest.update(array.data)
     return digest.hexdigest()[:32]
+
+
+def digest_of_parameters(parameters: Mapping[str, mx.gluon.Parameter]) -> str:
+    """Compute a digest of the parameters of a network, in the order of their names."""
+    arrays = [parameters[name].list_data()[0] for name in sorted(parameters)]
+    return digest_of_arrays(array.asnumpy() for array in arrays)
 
 
 def digest_of_batch(former: str, batch: Batch) -> str:
@@ -156,7 +168,7 @@ def _describe_network(step):
             for name, parameter in parameters.items()
             if parameter.lr_mult != 1 or parameter.wd_mult not in (0, 1)
         },
-        'start': digest_of_arrays(array.asnumpy() for array in arrays),
+        'start': digest_of_parameters(parameters),
     }
 
 

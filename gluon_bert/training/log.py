@@ -29,14 +29,17 @@ class TrainingLog:
     ----------
     path : Path, optional
         Of the file; without it, the rows are in memory alone.
-    num_steps : int
-        Of the run.
+    num_steps : int, optional
+        Of the run, if it is known.
     steps_per_epoch : int, optional
         If it is known.
     """
 
     def __init__(
-        self, path: Optional[Path], num_steps: int, steps_per_epoch: Optional[int] = None
+        self,
+        path: Optional[Path],
+        num_steps: Optional[int] = None,
+        steps_per_epoch: Optional[int] = None,
     ) -> None:
         self._path, self._num_steps = path, num_steps
         self._steps_per_epoch = steps_per_epoch
@@ -65,10 +68,9 @@ class TrainingLog:
         progress.loss_sum, progress.loss_count, progress.term_sums = 0.0, 0, {}
         self._append(progress, row)
         logger.info(
-            '[Epoch %s Step %d/%d] loss=%.4f lr=%.3g norm=%.3f',
+            '[Epoch %s Step %s] loss=%.4f lr=%.3g norm=%.3f',
             self.epoch_number(progress.epoch),
-            progress.step,
-            self._num_steps,
+            self.step_number(progress.step),
             row['loss'],
             result.learning_rate,
             result.gradient_norm,
@@ -80,7 +82,7 @@ class TrainingLog:
         logger.info(
             '[Epoch %s%s] dev %s',
             self.epoch_number(progress.epoch),
-            f' Step {progress.step}/{self._num_steps}' if by_step else '',
+            f' Step {self.step_number(progress.step)}' if by_step else '',
             ' '.join(f'{name}={value:.4f}' for name, value in metrics.items()),
         )
 
@@ -100,9 +102,13 @@ class TrainingLog:
 
     def epoch_number(self, epoch: int) -> str:
         """Name an epoch, counted from 1, with the number of all if it is known: '2/3'."""
-        if self._steps_per_epoch is None:
+        if self._steps_per_epoch is None or self._num_steps is None:
             return str(epoch + 1)
         return f'{epoch + 1}/{math.ceil(self._num_steps / self._steps_per_epoch)}'
+
+    def step_number(self, step: int) -> str:
+        """Name a step, with the number of all if it is known: '20/30'."""
+        return str(step) if self._num_steps is None else f'{step}/{self._num_steps}'
 
     def _append(self, progress, values):
         seconds = round(time.perf_counter() - self._started, 3)

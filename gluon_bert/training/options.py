@@ -13,6 +13,8 @@ from .._internal.checks import (
     check_positive_number,
     check_range,
 )
+from .._internal.errors import ArgumentError
+from .schedule import SCHEDULES
 
 OPTIMIZERS = ('bertadam', 'adam', 'adamw', 'lamb')
 DTYPES = ('float32', 'bfloat16')
@@ -31,8 +33,15 @@ class TrainingOptions:
         Passes over the data.
     training_steps : int, optional
         Stop after this number of steps instead. Needed for data of unknown length.
+    hours : float, optional
+        Train for this time instead: the rate follows the time passed, that of earlier parts of a
+        resumed run included.
     accumulate : int
         Batches whose gradients are added up to one step.
+    accumulate_from : int, optional
+        Begin with this number of batches, which then grows evenly to ``accumulate``.
+    ramp_ratio : float
+        Fraction of the run in which it does, in [0, 1].
     optimizer : str
         'bertadam', 'adamw', 'adam' or 'lamb'.
     learning_rate : float
@@ -41,8 +50,11 @@ class TrainingOptions:
         Of the optimizer.
     weight_decay : float, optional
         By default 0.01, for 'adam' 0.
+    schedule : str
+        Of the learning rate after the warm-up: 'linear' to 0, 'constant', 'cosine' to 0, or
+        'polynomial': the square root of what is left, as in NVIDIA's recipe for LAMB.
     warmup_ratio : float
-        Fraction of all steps in which the rate rises, in [0, 1].
+        Fraction of all steps, or of the time, in which the rate rises, in [0, 1].
     max_grad_norm : float
         Longer gradients are scaled down to this Euclidean norm.
     early_stop : int, optional
@@ -86,12 +98,17 @@ class TrainingOptions:
     dtype: str = 'float32'
     recompute: bool = False
     evaluate_every: Optional[int] = None
+    hours: Optional[float] = None
+    schedule: str = 'linear'
+    accumulate_from: Optional[int] = None
+    ramp_ratio: float = 0.0
 
     def __post_init__(self) -> None:
         check_positive(
             epochs=self.epochs,
             training_steps=self.training_steps,
             accumulate=self.accumulate,
+            accumulate_from=self.accumulate_from,
             early_stop=self.early_stop,
             log_interval=self.log_interval,
             checkpoint_interval=self.checkpoint_interval,
@@ -100,11 +117,24 @@ class TrainingOptions:
         check_positive_number(
             learning_rate=self.learning_rate, epsilon=self.epsilon, max_grad_norm=self.max_grad_norm
         )
-        check_fraction(warmup_ratio=self.warmup_ratio)
+        check_fraction(warmup_ratio=self.warmup_ratio, ramp_ratio=self.ramp_ratio)
         check_not_negative(weight_decay=self.weight_decay)
         check_range(0, 2**31 - 1, seed=self.seed)
         check_choice(OPTIMIZERS, optimizer=self.optimizer)
         check_choice(DTYPES, dtype=self.dtype)
+        check_choice(tuple(SCHEDULES), schedule=self.schedule)
+        if self.hours is not None:
+            check_positive_number(hours=self.hours)
+            if self.training_steps is not None:
+                raise ArgumentError('hours', 'does not go with {training_steps}', self.hours)
+        if self.accumulate_from is not None and self.accumulate_from > self.accumulate:
+            reason = f'expected at most the {self.accumulate} of {{accumulate}}'
+            raise ArgumentError('accumulate_from', reason, self.accumulate_from)
+
+    @property
+    def ramps(self) -> bool:
+        """True if the number of batches of a step grows."""
+        return self.ramp_ratio > 0 and self.accumulate_from not in (None, self.accumulate)
 
 
 Plan = TrainingOptions  # the name of 0.1.0

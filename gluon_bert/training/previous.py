@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import logging
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from .files import RunFiles
 from .identity import Identity, can_compare_contents, differences, digest_of_arrays, digest_of_batch
+from .reduction import Reduction, share
 from .state import SavedState, read_state
 
 logger = logging.getLogger(__name__)
@@ -91,6 +92,30 @@ def find_previous(
     _compare(files.result, saved, identity, record['trained'], batches, known)
     _need(files.result, files, record['best_path'])
     return Previous(record=record)
+
+
+def share_previous(reduction: Reduction, files: RunFiles, find: Callable[[], Previous]) -> Previous:
+    """Give all processes what process 0 finds, or raise its ValueError in all.
+
+    Parameters
+    ----------
+    reduction : Reduction
+    files : RunFiles
+    find : callable
+        Gives the :class:`Previous`; called in process 0 alone.
+    """
+    previous, error = Previous(), None
+    if reduction.rank == 0:
+        try:
+            previous = find()
+        except ValueError as reason:
+            error = str(reason)
+    error = share(reduction, error)
+    if error is not None:
+        raise ValueError(error)
+    if share(reduction, previous.state is not None) and reduction.rank:
+        previous = Previous(state=read_state(files.state))
+    return previous._replace(record=share(reduction, previous.record))
 
 
 def _anew(files, overwrite):

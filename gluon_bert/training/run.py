@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import logging
-import math
 import threading
+import time
+from dataclasses import replace
 from itertools import islice
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Union
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Union
 
 import mxnet as mx
 
 from .._internal.progress import progress_bar
 from .._internal.signals import stop_signals
 from ..plots import plot_training
-from .batches import Batch, count_steps, open_batches, read_batches
+from .batches import Batch, read_batches
 from .files import FitResult, RunFiles
-from .identity import digest_of_arrays, digest_of_batch, make_identity
+from .identity import digest_of_batch, digest_of_parameters, make_identity
 from .labels import named_rows
 from .log import TrainingLog
 from .objectives import Objective
 from .options import TrainingOptions
-from .previous import Previous, find_previous
+from .phases import Phase, check_batch_sizes, open_phases, total_steps
+from .previous import Previous, find_previous, share_previous
 from .reduction import DeviceReduction, Reduction, share, sum_numbers
-from .state import Progress, load_best, read_state, restore_state, save_state
+from .state import Progress, load_best, restore_state, save_state
 from .step import StepResult, TrainingStep
 
 logger = logging.getLogger(__name__)
@@ -38,9 +40,14 @@ class TrainingRun:
     Parameters
     ----------
     network : BertBlock
-    data : SequenceData
+    data : SequenceData, or list of them
+        A list has the data of each phase.
     loss : Objective, str or callable
-    options : TrainingOptions
+    options : TrainingOptions, or list of them
+        A list has those of each phase, whose number of steps or time they bound. The learning rate,
+        its schedule and warm-up, and the batches of a step are those of the phase; all else is that
+        of the first. The optimizer keeps its state from one phase to the next. The end of a phase
+        ends the epoch, too.
     files : RunFiles
     evaluate : callable, optional
     reduction : Reduction, optional
@@ -52,39 +59,39 @@ class TrainingRun:
         network: Any,
         data: Any,
         loss: Union[str, Objective, Callable[..., mx.nd.NDArray]],
-        options: TrainingOptions,
+        options: Union[TrainingOptions, Sequence[TrainingOptions]],
         files: RunFiles,
         evaluate: Optional[Callable[[Any], Dict[str, float]]] = None,
         reduction: Optional[Reduction] = None,
         identity: Optional[Mapping[str, Any]] = None,
     ) -> None:
-        self.network, self.options, self.data = network, options, data
-        self.files, self.evaluate = files, evaluate
+        self.network, self.files, self.evaluate = network, files, evaluate
         self.reduction = DeviceReduction() if reduction is None else reduction
-        self.batches = open_batches(data, self.reduction.rank, self.reduction.size)
-        self.steps_per_epoch, self.num_steps = count_steps(
-            self.batches.num_batches, options, self.reduction.size
+        self.progress = Progress(trained={'batches': 0, 'digest': ''})
+        self.phases = open_phases(data, options, self.reduction.rank, self.reduction.size)
+        self.options, self.num_steps = self.phases[0].options, total_steps(self.phases)
+        most = max(phase.options.accumulate for phase in self.phases)
+        self.training_step = TrainingStep(
+            network, loss, replace(self.options, accumulate=most), reduction=self.reduction
         )
-        self.training_step = TrainingStep(network, loss, options, self.num_steps, self.reduction)
-        self._check_batch_size()
-        self.identity = make_identity(self.training_step, data, self.batches, identity)
+        check_batch_sizes(self.phases, len(self.training_step.devices))
+        self.identity = make_identity(self.training_step, self.phases, identity)
         self._previous: Optional[Previous] = None
         self._finished: Optional[FitResult] = None
-        self.progress = Progress(trained={'batches': 0, 'digest': ''})
-        self.log = TrainingLog(
-            files.metrics if self.reduction.rank == 0 else None,
-            self.num_steps,
-            self.steps_per_epoch,
-        )
+        self.log = self.make_log()
         self._is_stopping = False
+        self._clock = time.monotonic()
 
-    def _check_batch_size(self):
-        largest, devices = getattr(self.batches, 'largest_batch', None), self.training_step.devices
-        if largest is not None and largest < len(devices):
-            raise ValueError(
-                f'{len(devices)} devices share each batch, but no batch has more than {largest} '
-                f'sequences; use fewer devices or a larger batch size'
-            )
+    def make_log(self) -> TrainingLog:
+        """Make the log of the run; only process 0 writes it."""
+        path = self.files.metrics if self.reduction.rank == 0 else None
+        per_epoch = self.phase.steps_per_epoch if len(self.phases) == 1 else None
+        return TrainingLog(path, self.num_steps, per_epoch)
+
+    @property
+    def phase(self) -> Phase:
+        """The phase of the next step; in the end the last one."""
+        return self.phases[self.progress.phase]
 
     def check(self, resume: bool = False, overwrite: bool = False) -> Optional[FitResult]:
         """Compare the run with an earlier one in its folder; nothing is written.
@@ -103,19 +110,13 @@ class TrainingRun:
         ValueError
             If there is an earlier run and neither is set, or it is not the same.
         """
-        previous, error = Previous(), None
-        if self.reduction.rank == 0:
-            try:
-                previous = find_previous(self.files, self.identity, self.batches, resume, overwrite)
-            except ValueError as reason:
-                error = str(reason)
-        error = share(self.reduction, error)
-        if error is not None:
-            raise ValueError(error)
-        if share(self.reduction, previous.state is not None) and self.reduction.rank:
-            previous = Previous(state=read_state(self.files.state))
-        record = share(self.reduction, previous.record)
-        self._previous = previous
+        batches = self.phase.batches
+        previous = share_previous(
+            self.reduction,
+            self.files,
+            lambda: find_previous(self.files, self.identity, batches, resume, overwrite),
+        )
+        self._previous, record = previous, previous.record
         self._finished = None if record is None else self.files.fit_result(record)
         return self._finished
 
@@ -146,14 +147,15 @@ class TrainingRun:
             restore_state(state, self.training_step.parameters, self.training_step.trainer)
             self.progress = state.progress
             if state.progress.step:
-                self.batches.load_state_dict(self.progress.batches)
-            logger.info('resumed at step %d of %d', self.progress.step, self.num_steps)
+                self.phase.batches.load_state_dict(self.progress.batches)
+            logger.info('resumed at step %s', self._place)
         elif writes:
             files.folder.mkdir(parents=True, exist_ok=True)
             # First of all: from here on the folder is this run's, whatever is still in it.
             self._save()
             files.curve.unlink(missing_ok=True)
         self.log.begin(self.progress)
+        self._clock = time.monotonic()
         if writes:
             files.clean(stale)
             files.result.unlink(missing_ok=True)
@@ -191,25 +193,25 @@ class TrainingRun:
             If it was; the state is saved.
         """
         stop = threading.Event() if stop is None else stop
-        progress = self.progress
-        while not self._is_over() or progress.position:
+        while not self._is_over() or self.progress.position:
             if not self._is_over():
                 self._train_epoch(stop)
-            if not progress.position:
+            if not self.progress.position:
                 raise ValueError('the training data have no batch')
             self._end_epoch()
             self._check(stop)
 
     def _train_epoch(self, stop):
-        """Make the steps left in this epoch, until it ends or the run is over."""
-        progress, batches = self.progress, read_batches(self.batches)
+        """Make the steps left in this epoch, until it, its phase or the run is over."""
+        progress, phase = self.progress, self.phase
+        batches = read_batches(phase.batches)
         bar = progress_bar(
             f'epoch {self.log.epoch_number(progress.epoch)}',
-            self.steps_per_epoch,
+            phase.steps_per_epoch,
             initial=progress.position,
         )
         with bar:
-            while not self._is_over():
+            while not self._is_over() and not phase.is_over(progress):
                 group = self._next_group(batches, stop)
                 if group is None:
                     return
@@ -220,13 +222,21 @@ class TrainingRun:
 
     def _next_group(self, batches: Iterator[Batch], stop: threading.Event) -> Optional[List[Batch]]:
         """Read the batches of the next step; None at the end of the epoch."""
-        group = list(islice(batches, self.options.accumulate))
+        group = list(islice(batches, self.phase.num_batches(self.progress)))
+        self._count_seconds()
         if self.reduction.size == 1:
             return group or None
         # All processes end the epoch together, and stop after the same step.
         total, stopping = sum_numbers(self.reduction, [len(group), stop.is_set()])
         self._is_stopping = self._is_stopping or stopping > 0
         return group if total else None
+
+    def _count_seconds(self):
+        """Add the time since the last step, where time bounds the phase."""
+        if self.phase.options.hours is not None:
+            now = time.monotonic()
+            seconds, self._clock = self.progress.seconds + now - self._clock, now
+            self.progress.seconds = share(self.reduction, seconds)
 
     def step(self, batches: List[Batch]) -> StepResult:
         """Make one step on batches of this process, and log it when it is due."""
@@ -236,23 +246,20 @@ class TrainingRun:
                 digest = digest_of_batch(progress.trained['digest'], batch)
                 number = progress.trained['batches'] + 1
                 progress.trained = {'batches': number, 'digest': digest}
-        with named_rows(self.data):
-            result = self.training_step(batches, progress.step)
-        progress.step += 1
-        progress.position += 1
-        progress.loss_sum += result.loss
-        progress.loss_count += 1
-        if len(result.terms) > 1:
-            for name, value in result.terms.items():
-                progress.term_sums[name] = progress.term_sums.get(name, 0.0) + value
-        if progress.step % self.options.log_interval == 0 or progress.step == self.num_steps:
+        with named_rows(self.phase.data):
+            rate = self.phase.learning_rate(progress)
+            result = self.training_step(batches, progress.step, rate)
+        progress.note_step(result.loss, result.terms)
+        self._count_seconds()
+        if progress.step % self.options.log_interval == 0 or self._is_over():
             self.log.log_step(progress, result)
         return result
 
     def _after_step(self, stop):
         """Evaluate or save, if it is due; stop, if that was asked for."""
         progress, options = self.progress, self.options
-        last = progress.step == self.num_steps or progress.position == self.steps_per_epoch
+        phase = self.phase
+        last = phase.is_over(progress) or progress.position == phase.steps_per_epoch
         if options.evaluate_every and progress.step % options.evaluate_every == 0:
             previous = self._evaluate()
             self._save()
@@ -272,6 +279,8 @@ class TrainingRun:
             previous = self._evaluate()
         progress.epoch += 1
         progress.position = 0
+        if self.phase.is_over(progress) and self.phase is not self.phases[-1]:
+            progress.begin_phase()
         self._save()
         if is_due:
             self._end_evaluation(previous)
@@ -285,17 +294,10 @@ class TrainingRun:
         if metrics:
             self.log.log_metrics(progress, metrics, bool(self.options.evaluate_every))
         score = next(iter(metrics.values()), None)
-        previous, progress.evaluated_step = progress.best_file, progress.step
-        if score is None or _is_higher(score, progress.best_score):
-            step = progress.step if self.options.evaluate_every else None
-            progress.best_epoch, progress.best_step = progress.epoch, progress.step
-            progress.best_score = score
-            progress.best_file = self.files.parameters_name(progress.epoch, step)
-            progress.evaluations_without_gain = 0
-            if self.reduction.rank == 0:
-                self.network.save_parameters(self.files.folder / progress.best_file)
-        else:
-            progress.evaluations_without_gain += 1
+        previous, step = progress.best_file, progress.step if self.options.evaluate_every else None
+        name = self.files.parameters_name(progress.epoch, step)
+        if progress.note_evaluation(score, name) and self.reduction.rank == 0:
+            self.network.save_parameters(self.files.folder / name)
         return previous
 
     def _end_evaluation(self, previous):
@@ -324,8 +326,7 @@ class TrainingRun:
         result = self.files.fit_result(share(self.reduction, record))
         load_best(self.network, result.best_path, self.reduction)
         if self.reduction.rank == 0:
-            named = sorted(self.training_step.parameters.items())
-            final = digest_of_arrays(array.list_data()[0].asnumpy() for _, array in named)
+            final = digest_of_parameters(self.training_step.parameters)
             record.update(identity=self.identity, trained=progress.trained, final=final)
             if not self.begins_anew:  # it may have been killed before the last picture
                 plot_training(self.log.rows, self.files.curve)
@@ -336,7 +337,7 @@ class TrainingRun:
     def _is_over(self):
         progress, patience = self.progress, self.options.early_stop
         has_stalled = patience is not None and progress.evaluations_without_gain >= patience
-        return has_stalled or progress.step >= self.num_steps
+        return has_stalled or (self.phase is self.phases[-1] and self.phase.is_over(progress))
 
     def _should_stop(self, stop):
         # Of several processes, all must know.
@@ -344,15 +345,15 @@ class TrainingRun:
 
     def _check(self, stop):
         if self._should_stop(stop):
-            raise Interrupted(f'stopped after step {self.progress.step} of {self.num_steps}')
+            raise Interrupted(f'stopped after step {self._place}')
+
+    @property
+    def _place(self):
+        total = '' if self.num_steps is None else f' of {self.num_steps}'
+        return f'{self.progress.step}{total}'
 
     def _save(self):
         if self.reduction.rank == 0:
-            self.progress.batches = self.batches.state_dict()
+            self.progress.batches = self.phase.batches.state_dict()
             state, step = self.files.state, self.training_step
             save_state(state, self.progress, self.identity, step.parameters, step.trainer)
-
-
-def _is_higher(score, best):
-    """Compare two scores, of which the second may not be there; any is higher than NaN."""
-    return best is None or score > best or (math.isnan(best) and not math.isnan(score))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional, Union
@@ -28,6 +29,9 @@ class Progress:
         Epochs completed, and steps completed of the next one.
     step : int
         Steps completed in all.
+    phase, phase_step, seconds : int, int and float
+        Phases completed; steps completed of the next one, and the time that they took, where it
+        bounds the phase.
     evaluated_step : int
         Steps completed at the last evaluation.
     best_epoch, best_step, best_score, best_file : int, int, float and str, optional
@@ -48,6 +52,9 @@ class Progress:
     epoch: int = 0
     position: int = 0
     step: int = 0
+    phase: int = 0
+    phase_step: int = 0
+    seconds: float = 0.0
     evaluated_step: int = 0
     best_epoch: Optional[int] = None
     best_step: Optional[int] = None
@@ -59,6 +66,32 @@ class Progress:
     term_sums: Dict[str, float] = field(default_factory=dict)
     batches: Dict[str, Any] = field(default_factory=dict)
     trained: Dict[str, Any] = field(default_factory=dict)
+
+    def note_step(self, loss: float, terms: Dict[str, float]) -> None:
+        """Count a step, and add its loss and, if there are several, the terms of it."""
+        self.step += 1
+        self.phase_step += 1
+        self.position += 1
+        self.loss_sum += loss
+        self.loss_count += 1
+        for name, value in terms.items() if len(terms) > 1 else ():
+            self.term_sums[name] = self.term_sums.get(name, 0.0) + value
+
+    def begin_phase(self) -> None:
+        """Go on to the next phase."""
+        self.phase += 1
+        self.phase_step, self.seconds = 0, 0.0
+
+    def note_evaluation(self, score: Optional[float], file: str) -> bool:
+        """Note an evaluation and the file for its parameters; tell if it is the best so far."""
+        self.evaluated_step = self.step
+        if score is None or _is_higher(score, self.best_score):
+            self.best_epoch, self.best_step = self.epoch, self.step
+            self.best_score, self.best_file = score, file
+            self.evaluations_without_gain = 0
+            return True
+        self.evaluations_without_gain += 1
+        return False
 
 
 VERSION = 3  # of the file
@@ -145,6 +178,8 @@ def read_state(path: Union[str, Path], with_arrays: bool = True) -> SavedState:
             progress, identity = _former_progress(fields, settings), former_identity(settings)
         else:
             progress, identity = Progress(**fields), json.loads(metadata['identity'])
+        if not progress.phase:  # a state before there were phases does not say it
+            progress.phase_step = progress.step
     except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
         raise ValueError(f'{path}: not a whole training state ({error})') from None
     return SavedState(Path(path), progress, identity, tensors)
@@ -199,6 +234,11 @@ def _former_progress(fields, settings):
         if fields['best_epoch'] is not None:
             fields['best_file'] = f'{settings["name"]}_{fields["best_epoch"]}.params'
     return Progress(**fields)
+
+
+def _is_higher(score, best):
+    """Compare two scores, of which the second may not be there; any is higher than NaN."""
+    return best is None or score > best or (math.isnan(best) and not math.isnan(score))
 
 
 def _moments(parameters, trainer):

@@ -14,9 +14,10 @@ from ..kernels.training import make_trainer
 from .batches import Batch
 from .data_parallel import add_gradients
 from .objectives import Objective, make_objective
-from .optimizer import exclude_from_decay, global_norm, linear_schedule, make_optimizer
+from .optimizer import exclude_from_decay, global_norm, make_optimizer
 from .options import TrainingOptions
 from .reduction import DeviceReduction, Reduction, sum_numbers
+from .schedule import share_of_peak
 
 
 class StepResult(NamedTuple):
@@ -38,8 +39,9 @@ class TrainingStep:
     loss : Objective, str or callable
         See :func:`.make_objective`.
     options : TrainingOptions
-    num_steps : int
-        Of the whole run, over which the learning rate rises and falls.
+    num_steps : int, optional
+        Of the whole run, over which the learning rate rises and falls; needed unless each step is
+        given its rate.
     reduction : Reduction, optional
         By default that of one process. Several start with the parameters of process 0.
 
@@ -65,7 +67,7 @@ class TrainingStep:
         network: Any,
         loss: Union[str, Objective, Callable[..., mx.nd.NDArray]],
         options: TrainingOptions,
-        num_steps: int,
+        num_steps: Optional[int] = None,
         reduction: Optional[Reduction] = None,
     ) -> None:
         self.network, self.options, self.num_steps = network, options, num_steps
@@ -93,7 +95,9 @@ class TrainingStep:
                 [parameter.list_data() for parameter in self.parameters.values()]
             )
 
-    def __call__(self, batches: Sequence[Batch], step: int = 0) -> StepResult:
+    def __call__(
+        self, batches: Sequence[Batch], step: int = 0, learning_rate: Optional[float] = None
+    ) -> StepResult:
         """Make a step.
 
         Parameters
@@ -103,6 +107,8 @@ class TrainingStep:
             of several processes may have none.
         step : int
             Steps made before.
+        learning_rate : float, optional
+            By default that of the options at this step.
 
         Returns
         -------
@@ -135,12 +141,8 @@ class TrainingStep:
             raise FloatingPointError(
                 f'step {step + 1}: loss {loss}, gradient norm {norm}; try a smaller learning rate'
             )
-        learning_rate = linear_schedule(
-            step + 1,
-            self.num_steps,
-            int(self.num_steps * options.warmup_ratio),
-            options.learning_rate,
-        )
+        if learning_rate is None:
+            learning_rate = self._learning_rate(step)
         self.trainer.set_learning_rate(learning_rate)
         # Dividing by this scales the gradient down to the norm allowed.
         with self._lock:
@@ -149,6 +151,11 @@ class TrainingStep:
             for parameter in self.parameters.values():
                 parameter.zero_grad()
         return StepResult(loss, means, norm, learning_rate)
+
+    def _learning_rate(self, step):
+        options, total = self.options, self.num_steps
+        warmup = int(total * options.warmup_ratio)
+        return options.learning_rate * share_of_peak(options.schedule, step + 1, total, warmup)
 
     def _clear_gradients(self):
         """Leave gradients of 0, as fresh as those of a backward pass."""
