@@ -26,7 +26,7 @@ from .output import note, say, size_text
 
 _KINDS = ('wordpiece', 'sentencepiece')
 # Argument of the learners -> flag, where they differ.
-_FLAGS = {'num_unused': 'unused', 'max_texts': 'sample'}
+_FLAGS = {'num_unused': 'unused', 'max_characters': 'sample'}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -82,10 +82,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     sentencepiece = parser.add_argument_group('sentencepiece')
     sentencepiece.add_argument(
         '--sample',
-        dest='max_texts',
+        dest='max_characters',
         type=int,
         metavar='N',
-        help='learn from this many lines, at random if there are more (default: 1000000)',
+        help='learn from lines of this many characters, at random if there are more '
+        '(default: 50000000, which takes 1.2 GB)',
     )
 
 
@@ -113,7 +114,7 @@ def run(args: argparse.Namespace) -> int:
 def _options(args, learn):
     """Return the options that were given; ValueError if one is for the other kind."""
     names = ('strip_accents', 'num_unused', 'extra_tokens', 'character_coverage')
-    names += ('min_frequency', 'split_chinese', 'max_texts')
+    names += ('min_frequency', 'split_chinese', 'max_characters')
     options = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     for name in options:
         if name not in inspect.signature(learn).parameters:

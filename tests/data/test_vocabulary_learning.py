@@ -11,7 +11,7 @@ import gluonnlp
 import pytest
 
 from gluon_bert.data import learn_sentencepiece, learn_wordpiece, read_tokenizer
-from gluon_bert.data.tokenizers import learning
+from gluon_bert.data.tokenizers import learning, sentencepiece_learning
 
 TEXTS = [
     'The lower the newer: widest lowest newest Wednesdays.',
@@ -31,7 +31,7 @@ PROGRAM = """
 import hashlib, sys
 from gluon_bert.data import learn_sentencepiece, learn_wordpiece
 texts = sys.stdin.read().split('\\n')
-for learn, options in ((learn_wordpiece, {}), (learn_sentencepiece, {'max_texts': 400})):
+for learn, options in ((learn_wordpiece, {}), (learn_sentencepiece, {'max_characters': 20000})):
     contents = learn(texts, 600, **options).contents()
     print({name: hashlib.sha256(content).hexdigest() for name, content in contents.items()})
 """
@@ -209,9 +209,18 @@ def test_fewer_tokens_than_asked_for_are_reported(pieces, caplog):
         ]
 
 
-def test_a_sample_is_reported(pieces, caplog):
-    learn_sentencepiece(TEXTS, 62, max_texts=12)
-    assert 'learned from a random 12 of 15 texts' in caplog.text
+def test_a_sample_is_drawn_evenly_and_reported(caplog, pieces):
+    texts = [f'{number:04}' for number in range(2000)]
+    sample = [int(text) for text in sentencepiece_learning._sample(iter(texts), 4000)]
+    assert len(set(sample)) == 1000 and caplog.messages == [
+        'learned from a random 1000 of 2000 texts'
+    ]
+    # Of each quarter about 250; the standard deviation is 14.
+    assert all(190 < count < 310 for count in Counter(number // 500 for number in sample).values())
+    assert sentencepiece_learning._sample(['long' * 99], 9) == ['long' * 99]
+    caplog.clear()
+    learn_sentencepiece(TEXTS, 62, max_characters=500)
+    assert 'learned from a random' in caplog.text
 
 
 @pytest.mark.parametrize('kind', KINDS)

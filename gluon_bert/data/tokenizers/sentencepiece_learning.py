@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import io
 import logging
 import random
@@ -36,7 +37,7 @@ def learn_sentencepiece(
     num_unused: int = 0,
     extra_tokens: Sequence[str] = (),
     character_coverage: float = 0.9995,
-    max_texts: int = 1_000_000,
+    max_characters: int = 50_000_000,
 ) -> SentencePieceTokenizer:
     """Learn a SentencePiece model (unigram) from texts, with ALBERT's special tokens.
 
@@ -46,7 +47,7 @@ def learn_sentencepiece(
     Parameters
     ----------
     texts : iterable of str
-        Read once. Those that the model is learned from are held in memory.
+        Read once. Those that the model is learned from are in memory.
     size : int
         Tokens of the vocabulary. If the texts give fewer, the log says so.
     lower, strip_accents
@@ -57,8 +58,9 @@ def learn_sentencepiece(
         Further special tokens, which are never split.
     character_coverage : float
         Fraction of the characters in the texts that the vocabulary must cover, from 0.98.
-    max_texts : int
-        Learn from a random sample of this size if there are more texts; the log says so.
+    max_characters : int
+        Learn from a random sample of the texts if they have more characters; the log says so. The
+        library takes about 25 bytes for each.
 
     Returns
     -------
@@ -74,7 +76,7 @@ def learn_sentencepiece(
     """
     library = import_library()
     check_range(1, MAX_PIECES, size=size)
-    check_positive(max_texts=max_texts)
+    check_positive(max_characters=max_characters)
     if not _MIN_COVERAGE <= character_coverage <= 1:
         reason = f'expected a fraction from {_MIN_COVERAGE} to 1'
         raise ArgumentError('character_coverage', reason, character_coverage)
@@ -85,7 +87,7 @@ def learn_sentencepiece(
     clean = STYLES[_STYLE].clean(lower, strip_accents).normalize_str
     model = _train(
         library,
-        _sample(_cleaned(between_tokens(texts, special), clean), max_texts),
+        _sample(_cleaned(between_tokens(texts, special), clean), max_characters),
         size,
         control_symbols=control,
         character_coverage=character_coverage,
@@ -104,19 +106,21 @@ def _cleaned(texts, clean):
             yield cleaned
 
 
-def _sample(texts, size):
-    """List texts: all, or a random sample that is the same in each run (reservoir sampling)."""
-    generator, sample, count = random.Random(0), [], 0
-    for count, text in enumerate(texts, 1):
-        if count <= size:
-            sample.append(text)
-            continue
-        place = generator.randrange(count)
-        if place < size:
-            sample[place] = text
-    if count > size:
-        logger.warning('learned from a random %d of %d texts', size, count)
-    return sample
+def _sample(texts, max_characters):
+    """List texts up to a number of characters, at random if there are more.
+
+    Each text has a random number, the same in each run; those with the smallest are taken.
+    """
+    generator, taken, length, count = random.Random(0), [], 0, 0
+    for text in texts:
+        count += 1
+        heapq.heappush(taken, (-generator.random(), text))
+        length += len(text)
+        while length > max_characters and len(taken) > 1:
+            length -= len(heapq.heappop(taken)[1])
+    if len(taken) < count:
+        logger.warning('learned from a random %d of %d texts', len(taken), count)
+    return [text for _, text in taken]
 
 
 def _train(library, texts, size, **options):
