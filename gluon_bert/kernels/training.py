@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import ctypes
 import inspect
-import itertools
-import logging
 import weakref
 from typing import Any, Optional
 
 import mxnet as mx
 import numpy as np
 from mxnet import autograd
-from mxnet.base import _LIB, check_call
-from mxnet.ndarray import NDArray
 
 from . import _functions, _pointer, describe, is_available
 from .encoder import ACTIVATIONS, PRECISIONS, _address, _check
 from .gluon import encoder_parameters
 from .packing import unpad
+from .recording import pointers, record
 from .support import supports
 
 DTYPES = ('float32', 'bfloat16')
-
-logger = logging.getLogger(__name__)
 
 
 def make_trainer(
@@ -185,7 +180,7 @@ class NativeTrainer:
         output = mx.nd.empty(shape, ctx=inputs.context)
         handle = _native().gluon_bert_train_forward(
             self._handle,
-            _pointers(arrays),
+            pointers(arrays),
             _address(ids),
             _address(types),
             _address(lengths),
@@ -205,7 +200,7 @@ class NativeTrainer:
             )
         run = _Pass(handle, arrays, trained)
         if recorded:
-            _record([arrays[index] for index in trained], output, run)
+            record([arrays[index] for index in trained], output, run)
         return output
 
 
@@ -223,9 +218,9 @@ class _Pass:
             wanted[index], flags[index] = target, add
         if _native().gluon_bert_train_backward(
             self._handle,
-            _pointers(self._arrays),
+            pointers(self._arrays),
             _pointer(gradient),
-            _pointers(wanted),
+            pointers(wanted),
             _address(flags),
         ):
             raise MemoryError('no memory for the backward pass')
@@ -236,15 +231,6 @@ def _draw_seed(rate):
         return 0
     high, low = mx.nd.random.randint(0, 2**31 - 1, shape=(2,), dtype='int32').asnumpy()
     return int(high) << 32 | int(low)
-
-
-def _pointers(arrays):
-    for array in arrays:
-        if array is not None:
-            array.wait_to_read()
-    return (ctypes.c_void_p * len(arrays))(
-        *(None if array is None else _pointer(array).value for array in arrays)
-    )
 
 
 def _native():
@@ -267,74 +253,3 @@ def _native():
         ]
         functions.gluon_bert_train_backward.argtypes = [pointer] * 5
     return functions
-
-
-# --- as mx.autograd.Function does, whose backward pass would copy every gradient and, with
-# --- grad_req 'add', lose it
-
-_Backward = ctypes.CFUNCTYPE(
-    ctypes.c_int,
-    ctypes.c_int,
-    ctypes.c_int,
-    ctypes.POINTER(ctypes.c_void_p),
-    ctypes.POINTER(ctypes.c_int),
-    ctypes.c_int,
-    ctypes.c_void_p,
-)
-_Delete = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
-_ADD = 3
-_held: dict[int, tuple] = {}
-_numbers = itertools.count()
-
-
-class _Callbacks(ctypes.Structure):
-    """MXCallbackList of MXNet's c_api.h."""
-
-    _fields_ = (
-        ('count', ctypes.c_int),
-        ('functions', ctypes.POINTER(ctypes.c_void_p)),
-        ('contexts', ctypes.POINTER(ctypes.c_void_p)),
-    )
-
-
-def _record(inputs, output, run):
-    """Record for MXNet that ``output`` depends on ``inputs``, with the gradients of a pass."""
-    number = next(_numbers)
-
-    def on_backward(num_outputs, num_inputs, handles, requests, is_training, _):
-        arrays = [
-            NDArray(ctypes.c_void_p(handles[index])) for index in range(num_outputs + num_inputs)
-        ]
-        wanted = [
-            array if requests[index] else None for index, array in enumerate(arrays[num_outputs:])
-        ]
-        try:
-            run.backward(
-                arrays[0], wanted, [requests[index] == _ADD for index in range(num_inputs)]
-            )
-        except Exception:  # nothing may leave a callback; MXNet raises its own error
-            logger.exception('the backward pass failed')
-            return 0
-        return 1
-
-    def on_delete(_):
-        run.free()
-        del _held[number]
-        return 1
-
-    callbacks = _Backward(on_backward), _Delete(on_delete)
-    # ctypes.cast would make circles of references, which hold the memory of the pass.
-    functions = (ctypes.c_void_p * 2)(
-        *(ctypes.c_void_p.from_buffer(callback).value for callback in callbacks)
-    )
-    table = _Callbacks(2, functions, (ctypes.c_void_p * 2)())
-    _held[number] = callbacks, table
-    check_call(
-        _LIB.MXCustomFunctionRecord(
-            len(inputs),
-            (ctypes.c_void_p * len(inputs))(*(array.handle for array in inputs)),
-            1,
-            (ctypes.c_void_p * 1)(output.handle),
-            ctypes.byref(table),
-        )
-    )
