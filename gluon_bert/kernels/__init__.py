@@ -1,4 +1,4 @@
-"""Native CPU kernels for the encoder and the optimizer, in float32; optional.
+"""Native CPU kernels for the encoder, the loss of masked words and the optimizer; optional.
 
 They are built at installation where there is a C++ compiler, or by ``python -m
 gluon_bert.kernels``. Without them, and where the environment variable GLUON_BERT_KERNELS is 0,
@@ -51,6 +51,8 @@ _NAMES = (
     'free_encoder',
     'free_pass',
     'free_trainer',
+    'masked_words',
+    'masked_words_backward',
     'processor',
     'run_dense',
     'sum_of_squares',

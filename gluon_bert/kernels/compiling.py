@@ -26,6 +26,8 @@ SOURCES: dict[str, tuple[str, ...]] = {
     'encoder.cc': (),
     'training_encoder.cc': (),
     'training_backward.cc': (),
+    'masked_words.cc': (),
+    'masked_words_backward.cc': (),
     'backend.cc': (),
     'backend_generic.cc': (),
 }

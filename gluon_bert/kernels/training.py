@@ -14,6 +14,7 @@ from mxnet import autograd
 from . import _functions, _pointer, describe, is_available
 from .encoder import ACTIVATIONS, PRECISIONS, _address, _check
 from .gluon import encoder_parameters
+from .masked_words import MaskedScores
 from .packing import unpad
 from .recording import pointers, record
 from .support import supports
@@ -22,7 +23,7 @@ DTYPES = ('float32', 'bfloat16')
 
 
 def make_trainer(
-    network: object, dtype: str = 'float32', recompute: bool = False
+    network: object, dtype: str = 'float32', recompute: bool = False, lazy_scores: bool = False
 ) -> Optional[NativeTrainer]:
     """Make the trainer of a network's encoder, where the kernels can train it.
 
@@ -31,7 +32,7 @@ def make_trainer(
     network : BertModel, BertHead or BertCrfTagger
         With its parameters. On several devices it is trained by MXNet's operators, and so is a
         network of one's own whose ``hybrid_forward`` takes no ``encoder``.
-    dtype, recompute
+    dtype, recompute, lazy_scores
         As for :class:`NativeTrainer`.
 
     Returns
@@ -50,7 +51,9 @@ def make_trainer(
         raise ValueError(f'dtype={dtype!r}: expected one of {", ".join(map(repr, DTYPES))}')
     reason = _reason_against(network)
     if not reason:
-        return NativeTrainer(getattr(network, 'bert', network), dtype, recompute)
+        return NativeTrainer(
+            getattr(network, 'bert', network), dtype, recompute, lazy_scores=lazy_scores
+        )
     if dtype != 'float32' or recompute:
         raise ValueError(
             f'dtype={dtype!r}, recompute={recompute}: training in bfloat16 and '
@@ -97,6 +100,10 @@ class NativeTrainer:
         for some sequences at a time: the same gradients, but for rounding, with less memory.
     num_threads : int, optional
         By default that of OpenMP.
+    lazy_scores : bool
+        A :class:`.BertForPretraining` that is called with this trainer gives, in place of the
+        scores of masked words, a :class:`~gluon_bert.kernels.masked_words.MaskedScores`, from which
+        :func:`.masked_word_loss` computes the loss without storing them.
 
     Raises
     ------
@@ -109,8 +116,10 @@ class NativeTrainer:
         dtype: str = 'float32',
         recompute: bool = False,
         num_threads: Optional[int] = None,
+        lazy_scores: bool = False,
     ) -> None:
         self._bert, config = bert, bert.config
+        self._dtype, self.lazy_scores = dtype, lazy_scores
         self._num_threads = num_threads or _functions().gluon_bert_threads()
         sizes = np.array(
             [
@@ -202,6 +211,15 @@ class NativeTrainer:
         if recorded:
             record([arrays[index] for index in trained], output, run)
         return output
+
+    def masked_scores(
+        self, hidden: mx.nd.NDArray, weight: mx.nd.NDArray, bias: mx.nd.NDArray
+    ) -> MaskedScores:
+        """Wrap the inputs of a decoder of masked words, to be run in this trainer's dtype.
+
+        The arguments are those of :class:`~gluon_bert.kernels.masked_words.MaskedScores`.
+        """
+        return MaskedScores(hidden, weight, bias, self._dtype, self._num_threads)
 
 
 class _Pass:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Dict, List
 
 import numpy as np
+from mxnet import nd
 from mxnet.gluon import HybridBlock, nn
 
 from ..checkpoint.names import (
@@ -237,11 +238,24 @@ class MaskedLanguageModel(HybridBlock):
             )
 
     def hybrid_forward(self, F: Any, sequence: Any, masked_positions: Any) -> Any:
+        return self.decoder(self.hidden(F, sequence, masked_positions))  # (N, M, V)
+
+    def hidden(self, F: Any, sequence: Any, masked_positions: Any) -> Any:
+        """Compute the input of the decoder at the masked positions, (N, M, C)."""
         rows = F.contrib.arange_like(masked_positions, axis=0)  # (N,)
         rows = F.broadcast_like(F.expand_dims(rows, axis=1), masked_positions)  # (N, M)
         positions = F.stack(rows, F.cast(masked_positions, dtype='float32'), axis=0)
         chosen = F.gather_nd(sequence, positions)  # (N, M, C)
-        return self.decoder(self.norm(self.activation(self.dense(chosen))))  # (N, M, V)
+        return self.norm(self.activation(self.dense(chosen)))
+
+    def lazy_scores(self, encoder: Any, sequence: Any, masked_positions: Any) -> Any:
+        """Leave the scores to the loss: a :class:`~gluon_bert.kernels.masked_words.MaskedScores`.
+
+        ``encoder`` is a :class:`~gluon_bert.kernels.training.NativeTrainer`, the other arguments
+        are NDArrays.
+        """
+        hidden = self.hidden(nd, sequence, masked_positions)
+        return encoder.masked_scores(hidden, self.decoder.weight.data(), self.decoder.bias.data())
 
 
 class BertForPretraining(BertHead):
@@ -270,7 +284,8 @@ class BertForPretraining(BertHead):
     next_sentence : float, shape (N, 2)
         Logits; index 0 means that the second text follows the first. With ``use_classifier``.
     masked_lm : float, shape (N, M, V)
-        Logits. With ``use_decoder``.
+        Logits. With ``use_decoder``. A :class:`~gluon_bert.kernels.masked_words.MaskedScores` with
+        an encoder whose ``lazy_scores`` is set.
     """
 
     kind = 'pretraining'
@@ -321,13 +336,18 @@ class BertForPretraining(BertHead):
     ) -> Any:
         encoded = self.bert(inputs, token_types, valid_length, encoder=encoder)
         outputs = list(encoded) if self.bert.use_pooler else [encoded]
-        return tuple(outputs + self.scores(outputs, *masked_positions))
+        lazy_encoder = encoder if getattr(encoder, 'lazy_scores', False) else None
+        return tuple(outputs + self.scores(outputs, *masked_positions, lazy_encoder=lazy_encoder))
 
-    def scores(self, encodings: Any, *masked_positions: Any) -> List[Any]:
+    def scores(self, encodings: Any, *masked_positions: Any, lazy_encoder: Any = None) -> List[Any]:
         """The heads' scores from [sequence, pooled] or [sequence]."""
         outputs = []
         if self._use_classifier:
             outputs.append(self.next_sentence(encodings[1]))  # (N, 2)
         if self._use_decoder:
-            outputs.append(self.masked_lm(encodings[0], *masked_positions))  # (N, M, V)
+            inputs = (encodings[0], *masked_positions)
+            if lazy_encoder is None:
+                outputs.append(self.masked_lm(*inputs))  # (N, M, V)
+            else:
+                outputs.append(self.masked_lm.lazy_scores(lazy_encoder, *inputs))
         return outputs

@@ -14,6 +14,7 @@ import mxnet as mx
 
 from .._internal.suggestions import unknown_name
 from .labels import FINITE, FLAGS, check_labels, class_limits, position_limits, tag_limits
+from .masked_words import masked_word_loss as masked_word_loss
 
 
 def cross_entropy(scores: mx.nd.NDArray, labels: mx.nd.NDArray) -> mx.nd.NDArray:
@@ -107,28 +108,6 @@ def multi_label_loss(scores: mx.nd.NDArray, labels: mx.nd.NDArray) -> mx.nd.NDAr
     return losses.mean(axis=1)
 
 
-def masked_word_loss(
-    scores: mx.nd.NDArray, words: mx.nd.NDArray, weights: mx.nd.NDArray
-) -> mx.nd.NDArray:
-    """Compute the cross-entropy of each masked word (Devlin et al., 2019, section 3.1, task 1).
-
-    Parameters
-    ----------
-    scores : NDArray, shape (N, M, V)
-        Logits at the masked positions.
-    words : NDArray, shape (N, M)
-        Ids of the words that were masked.
-    weights : NDArray, shape (N, M)
-        1 for a masked word, 0 for padding.
-
-    Returns
-    -------
-    NDArray, shape (N, M)
-    """
-    check_labels(words, class_limits(scores.shape[2]))
-    return -mx.nd.pick(mx.nd.log_softmax(scores), words) * weights
-
-
 class Term(NamedTuple):
     """One loss of a batch: ``sum``, an NDArray of shape (1,), and the ``count`` of its mean."""
 
@@ -174,10 +153,15 @@ class Objective:
     ----------
     name : str
     terms : dict of str to LossTerm
+    lazy_scores : bool
+        The losses give the output ``masked_lm`` to :func:`.masked_word_loss` and no other function,
+        so that it need not be an array: with the native kernels it is a
+        :class:`~gluon_bert.kernels.masked_words.MaskedScores`.
     """
 
     name: str
     terms: Dict[str, LossTerm]
+    lazy_scores: bool = False
 
     def counts(
         self, inputs: Sequence[mx.nd.NDArray], labels: Sequence[mx.nd.NDArray]
@@ -260,9 +244,13 @@ OBJECTIVES = {
         _one('tags', tag_loss),
         _one('multi_label', multi_label_loss),
         # Of a BertForPretraining; labels are the masked words and their weights (N, M).
-        Objective('masked_words', {'masked_words': _MASKED_WORDS}),
+        Objective('masked_words', {'masked_words': _MASKED_WORDS}, lazy_scores=True),
         # The same and, as third labels (N,), 0 where the second text follows the first.
-        Objective('pretraining', {'masked_words': _MASKED_WORDS, 'next_sentence': _NEXT_SENTENCE}),
+        Objective(
+            'pretraining',
+            {'masked_words': _MASKED_WORDS, 'next_sentence': _NEXT_SENTENCE},
+            lazy_scores=True,
+        ),
     )
 }
 

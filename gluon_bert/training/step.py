@@ -74,7 +74,9 @@ class TrainingStep:
         # Other threads may predict with the network meanwhile.
         self._lock = getattr(network, 'lock', contextlib.nullcontext())
         self.objective = make_objective(loss)
-        self.encoder = make_trainer(network, options.dtype, options.recompute)
+        self.encoder = make_trainer(
+            network, options.dtype, options.recompute, self.objective.lazy_scores
+        )
         self.devices = devices_of(network)
         self.reduction = DeviceReduction() if reduction is None else reduction
         self.parameters = _unique(network._collect_params_with_prefix())

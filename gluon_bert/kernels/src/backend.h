@@ -59,6 +59,15 @@ struct AdamStep {
   float lr, beta1, beta2, eps, decay_factor, weight_decay, rescale;
 };
 
+// Scores of some words at some positions, of which there are complete panels: that of word i at
+// position j is products[i * stride + j] + bias[i].
+struct WordScores {
+  float* products;
+  int64_t stride, words, positions;
+  const float* bias;
+};
+constexpr float kLowestScore = -3.402823466e38f;
+
 enum Activation { kNone, kGelu, kGeluTanh, kRelu, kTanh };
 
 struct Backend {
@@ -111,6 +120,13 @@ struct Backend {
   void (*multiply_transposed)(Precision, const void* tiles, const void* panels, int64_t depth,
                               int64_t rows, int64_t columns, int64_t begin, int64_t end, bool add,
                               float* c);
+
+  // Compute the largest score at each position, and the sum of exp(score - largest).
+  void (*sum_exponentials)(const WordScores&, float* maxima, float* sums);
+  // Replace the products by exp(score - maximum) times the factor of the position. sums: of each
+  // word, over the positions.
+  void (*scale_exponentials)(const WordScores&, const float* maxima, const float* factors,
+                             float* sums);
 
   // Update weights w, given gradients g, with moments m and v.
   void (*adam)(const AdamStep&, float* w, const float* g, float* m, float* v, int64_t count);
