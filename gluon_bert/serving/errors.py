@@ -66,6 +66,12 @@ def unauthorized() -> ServiceError:
     )
 
 
+def unknown_coding(coding: str) -> ServiceError:
+    """Make the error of a body that is compressed."""
+    message = f'content-encoding: expected none or identity, got {coding[:40]!r}'
+    return ServiceError(message, 415, 'Validation', {'accept-encoding': 'identity'})
+
+
 def too_slow(seconds: float) -> ServiceError:
     """Make the error of a body that does not come."""
     return ServiceError(f'the body did not come within {seconds:g} s', 408, 'Validation')

@@ -19,6 +19,8 @@ from .replies import Reply
 from .service import Service
 
 _LINGER = 2.0  # seconds
+_PIECE = 1 << 16  # bytes of an answer that are passed on at once
+_MAX_UNSENT = 256 << 20  # bytes of answers that clients have not taken
 _ID = re.compile(r'[A-Za-z0-9._-]{1,64}')
 
 
@@ -69,7 +71,7 @@ class Gate:
                     (b'x-request-id', row.id.encode()),
                     *([] if self._service.is_ready else [(b'connection', b'close')]),
                 ]
-            await send(message)
+            await self._send(message, send)
 
         error = self._refusal(scope, headers)
         self._service.in_flight += error is None
@@ -83,6 +85,22 @@ class Gate:
         finally:
             self._service.in_flight -= error is None
             self._note(scope, row, time.monotonic() - begun)
+
+    async def _send(self, message: Any, send: Any) -> None:
+        """Pass a message on in pieces, each when the client has taken most of those before."""
+        body, more = message.get('body', b''), message.get('more_body', False)
+        if len(body) <= _PIECE:
+            await send(message)
+            return
+        service, end = self._service, len(body)
+        service.unsent += end
+        try:
+            for start in range(0, end, _PIECE):
+                piece = body[start : start + _PIECE]
+                is_last = start + _PIECE >= end
+                await send({**message, 'body': piece, 'more_body': more or not is_last})
+        finally:
+            service.unsent -= end
 
     def _is_open(self, scope: Any) -> bool:
         """True if a route is answered without a key."""
@@ -99,7 +117,9 @@ class Gate:
             is_right = [hmac.compare_digest(key.strip(), right) for right in self._keys]
             if scheme.lower() != b'bearer' or not any(is_right):
                 return unauthorized()
-        if self._service.in_flight >= self._service.limits.max_concurrent_requests:
+        service = self._service
+        is_full = service.in_flight >= service.limits.max_concurrent_requests
+        if is_full or service.unsent > _MAX_UNSENT:
             return overloaded()
         return None
 

@@ -11,6 +11,8 @@ from .._internal.checks import check_positive, check_positive_number
 KEY_VARIABLE = 'GLUON_BERT_API_KEY'
 MAX_MASKS = 64  # masked words in a request
 MAX_NUMBERS = 1 << 22  # in an answer with a vector for each token
+MAX_TOKENS = 1 << 17  # in an answer with tokens
+MAX_CHARACTERS = 1 << 22  # in an answer that repeats texts
 
 
 @dataclass(frozen=True)

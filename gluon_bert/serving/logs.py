@@ -42,7 +42,7 @@ class JsonFormatter(logging.Formatter):
         row = {
             'time': f'{time.strftime("%Y-%m-%dT%H:%M:%S", seconds)}.{int(record.msecs):03}Z',
             'level': record.levelname.lower(),
-            'event': record.getMessage(),
+            'event': record.getMessage().partition('\n')[0],  # what follows may hold a text
             **getattr(record, 'fields', {}),
         }
         if record.exc_info and record.exc_info[0]:
@@ -51,11 +51,11 @@ class JsonFormatter(logging.Formatter):
 
 
 def start_log(level: str = 'info') -> None:
-    """Write the log of the package, of uvicorn's errors and of warnings to standard error."""
+    """Write logs of the package, uvicorn and asyncio, and warnings, to standard error."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     logging.captureWarnings(True)
-    for name in ('gluon_bert', 'uvicorn.error', 'py.warnings'):
+    for name in ('gluon_bert', 'uvicorn.error', 'asyncio', 'py.warnings'):
         log = logging.getLogger(name)
         log.handlers[:] = [handler]
         log.propagate = False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import time
 from collections.abc import Sequence
 from typing import Any, Optional
 
@@ -115,15 +114,13 @@ async def predict(
     """
     check_count(call, items)
     pipeline = call.model.pipeline
-    begun = time.monotonic()
     try:
-        prepared = await call.service.work(_size(items), pipeline.prepare, items)
+        prepared = await call.read_texts(characters(items), pipeline.prepare, items)
     except InputError as error:
         raise invalid(f'{call.items_name}[{error.number}]: {error.reason}') from None
     except ValueError as error:
         raise invalid(f'{call.items_name}: {error}') from None
-    call.service.metrics.tokenization.add(time.monotonic() - begun)
-    _check_cut(call, items, prepared.num_cut, truncate)
+    await _check_cut(call, items, prepared.num_cut, truncate)
     masks = sum(map(len, prepared.positions or ()))
     if masks > MAX_MASKS:
         raise too_large(f'{masks} masks in one request, at most {MAX_MASKS} are allowed')
@@ -144,17 +141,15 @@ async def sentence_batch(
     prompt_name: Optional[str] = None,
 ) -> SentenceBatch:
     """Make the sequences of texts, pairs, or lists of token ids, as for :func:`embed`."""
-    begun = time.monotonic()
     steps = call.model.encoder.steps
     try:
         if isinstance(items[0], list):
             batch = _from_ids(call, items, prompt_name)
         else:
-            batch = await call.service.work(_size(items), steps.prepare, items, prompt_name)
+            batch = await call.read_texts(characters(items), steps.prepare, items, prompt_name)
     except (TypeError, ValueError) as error:
         raise invalid(str(error)) from None
-    call.service.metrics.tokenization.add(time.monotonic() - begun)
-    _check_cut(call, items, batch.num_cut, truncate)
+    await _check_cut(call, items, batch.num_cut, truncate)
     limit = steps.max_length
     if batch.num_cut:  # lists of ids are cut here
         batch = batch._replace(features=[_cut(feature, limit) for feature in batch.features])
@@ -193,7 +188,7 @@ def _cut(feature, limit):
     return Features(ids, feature.token_types[:limit], limit)
 
 
-def _check_cut(call, items, num_cut, truncate):
+async def _check_cut(call, items, num_cut, truncate):
     """Refuse texts that are too long, or count those that are cut."""
     if not num_cut:
         return
@@ -209,9 +204,9 @@ def _check_cut(call, items, num_cut, truncate):
             f'{num_cut} of {len(items)} questions: more than the {longest} tokens that the model '
             f'reads; truncate=true cuts them'
         )
-    limit = call.model.max_length
+    limit, tokenizer = call.model.max_length, call.model.tokenizer
     for number, item in enumerate(items):
-        tokens = _num_tokens(call.model.tokenizer, item)
+        tokens = await call.service.work(characters([item]), _num_tokens, tokenizer, item)
         if tokens > limit:
             raise too_long(
                 f'{call.items_name}[{number}] has {tokens} tokens, the model reads {limit}: '
@@ -228,7 +223,7 @@ def _num_tokens(tokenizer, item):
     return features[0].valid_length
 
 
-def _size(items):
-    """The work of making tokens, in characters."""
+def characters(items: Sequence[Any]) -> int:
+    """Count the characters of texts and pairs, or the ids of lists."""
     parts = (item if isinstance(item, tuple) else (item,) for item in items)
     return sum(len(text) for texts in parts for text in texts)

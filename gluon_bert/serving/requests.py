@@ -15,6 +15,7 @@ from .errors import (
     not_found,
     too_large,
     too_slow,
+    unknown_coding,
 )
 from .fields import read_fields
 from .logs import log_failure
@@ -106,6 +107,9 @@ async def _wait_until_gone(receive) -> None:
 
 async def _read_body(service, request) -> bytes:
     limit, seconds = service.limits.payload_limit, service.limits.stop_seconds
+    coding = request.headers.get('content-encoding', 'identity')
+    if coding.lower() != 'identity':
+        raise _closing(unknown_coding(coding))
     declared = request.headers.get('content-length', '0')
     is_large = declared.isdecimal() and int(declared) > limit
     if not is_large:
@@ -115,9 +119,13 @@ async def _read_body(service, request) -> bytes:
             raise too_slow(seconds) from None
         if raw is not None:
             return raw
-    error = too_large(f'the body has more than the {limit} bytes that are allowed')
+    raise _closing(too_large(f'the body has more than the {limit} bytes that are allowed'))
+
+
+def _closing(error):
+    """An error after which the connection is closed, as its body is not read."""
     error.headers['connection'] = 'close'
-    raise error
+    return error
 
 
 async def _read(receive, limit):

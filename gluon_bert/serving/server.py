@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Optional
 
 from .app import NEEDED, make_app
+from .connections import Connections, most_connections
 from .limits import ServerLimits, ZmqSettings
 from .logs import log_event, start_log
 from .models import Source, open_models
@@ -20,6 +21,15 @@ _NOTICE = 0.2  # share of the time to stop in which a balancer may learn that we
 _BACKLOG = 2048
 _LAST = 0.3  # seconds in which connections are served after no more are accepted
 _SAME = 1.0  # seconds in which signals are one
+_CONFIG: dict[str, Any] = {  # of uvicorn
+    'http': 'h11',  # it bounds the head of a request
+    'ws': 'none',
+    'log_config': None,
+    'access_log': False,
+    'backlog': _BACKLOG,
+    'server_header': False,
+    'lifespan': 'on',
+}
 
 
 @dataclass(frozen=True)
@@ -129,6 +139,8 @@ def _run(app, settings, listener, front=None):
             loop.add_signal_handler(
                 signal.SIGHUP, lambda: self.keep(loop.create_task(service.reload()))
             )
+            opened, seconds = self.server_state.connections, settings.limits.stop_seconds
+            self.keep(loop.create_task(Connections(opened, seconds, most_connections()).watch()))
             _start_front(front)
             _say_ready(service, listener)
 
@@ -163,9 +175,7 @@ def _run(app, settings, listener, front=None):
             self.should_exit = True
 
     limits = settings.limits
-    config = uvicorn.Config(
-        app, log_config=None, access_log=False, backlog=_BACKLOG, server_header=False, lifespan='on'
-    )
+    config = uvicorn.Config(app, **_CONFIG)
     server = Server(config)
     server.run(sockets=[listener])
     log_event('stopped')

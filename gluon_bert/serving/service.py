@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from typing import Any, Optional
 
 from .batcher import Batcher
-from .errors import ClientGone, failed, too_large
+from .errors import ClientGone, failed, overloaded, too_large
 from .limits import ServerLimits
 from .logs import log_event, log_failure
 from .metrics import Metrics
 from .models import Models, ServedModel, open_model
 
 _LARGE = 4000  # characters or tokens from which work is done in a thread
+_MAX_CHARACTERS = 8 << 20  # that wait for a thread to make tokens of them
 
 
 class Service:
@@ -33,6 +34,10 @@ class Service:
         self.metrics = Metrics()
         self.is_ready = True
         self.in_flight = 0
+        self.characters = 0
+        """Characters of texts that wait to become tokens."""
+        self.unsent = 0
+        """Bytes of large answers that clients have not taken."""
         # Half of the time to stop is left for what is computed already, and for the answers.
         self.batcher = Batcher(
             limits.max_batch_tokens,
@@ -103,6 +108,52 @@ class ServiceCall:
         names = ('input', 'texts', 'documents')
         return next((name for name in names if name in self.body), 'inputs')
 
+    async def read_texts(self, size: int, function: Callable, *arguments: Any) -> Any:
+        """Call a function that makes tokens of texts.
+
+        Parameters
+        ----------
+        size : int
+            Characters of the texts.
+        function : callable
+        *arguments
+
+        Returns
+        -------
+        object
+            What the function returns.
+
+        Raises
+        ------
+        ServiceError
+            If too many characters wait before these.
+        ClientGone
+            If the client left.
+        """
+        service, begun = self.service, time.monotonic()
+        if service.characters and service.characters + size > _MAX_CHARACTERS:
+            raise overloaded()
+        service.characters += size
+        try:
+            if size < _LARGE:
+                return function(*arguments)
+            return await self._unless_gone(service.work(size, function, *arguments))
+        finally:
+            service.characters -= size
+            service.metrics.tokenization.add(time.monotonic() - begun)
+
+    async def _unless_gone(self, outcome: Awaitable) -> Any:
+        """Wait for an outcome; ClientGone, and it is dropped, if the client leaves before."""
+        future, gone = asyncio.ensure_future(outcome), asyncio.ensure_future(self.gone())
+        try:
+            await asyncio.wait({future, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if not future.done():
+                raise ClientGone
+            return future.result()
+        finally:
+            gone.cancel()
+            future.cancel()
+
     async def compute(self, run: Any, features: list, positions: Optional[Sequence] = None) -> list:
         """Compute sequences in batches with those of other requests.
 
@@ -132,21 +183,13 @@ class ServiceCall:
         for feature in features:
             metrics.input_length.add(feature.valid_length)
         job = batcher.submit(run, features, positions)
-        future = asyncio.wrap_future(job.future)
-        gone = asyncio.ensure_future(self.gone())
         try:
-            await asyncio.wait({future, gone}, return_when=asyncio.FIRST_COMPLETED)
-            if not future.done():
-                raise ClientGone
-            outputs = future.result()
+            outputs = await self._unless_gone(asyncio.wrap_future(job.future))
         except (ClientGone, asyncio.CancelledError):
             raise
         except Exception as error:
             log_failure('inference failed', error, id=self.id, model=self.model.name)
             raise failed() from None
-        finally:
-            gone.cancel()
-            future.cancel()
         now = time.monotonic()
         metrics.queue.add((job.started or now) - job.arrived)
         metrics.inference.add(now - (job.started or now))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import NamedTuple
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -96,17 +97,13 @@ class ZmqEncoder:
         encoder, tokenizer = call.model.encoder, call.model.tokenizer
         if isinstance(items[0], list):
             items = [tokenizer.vocabulary[words] for words in items]
-        batch = await sentence_batch(call.make(), items, truncate=True)
-        outputs = None
-        while outputs is None:
+        batch = await _patiently(call, lambda: sentence_batch(call.make(), items, truncate=True))
+
+        async def compute() -> list:
             await self._wait_for_room(call, batch.features)
-            try:
-                run = PoolRun(encoder, batch.pooling)
-                outputs = await call.make().compute(run, batch.features)
-            except ServiceError as error:
-                if error.status != 429:
-                    raise
-                await asyncio.sleep(_PAUSE)
+            return await call.make().compute(PoolRun(encoder, batch.pooling), batch.features)
+
+        outputs = await _patiently(call, compute)
         words = []
         if self._shows_tokens:
             words = [tokenizer.convert_ids_to_tokens(row.inputs) for row in batch.features]
@@ -127,3 +124,15 @@ class ZmqEncoder:
             if model.task == EMBEDDING:
                 return model
         raise ValueError('--zmq_port: none of the models gives sentence vectors')
+
+
+async def _patiently(call: _Call, ask: Callable[[], Awaitable]) -> Any:
+    """Ask again where there is no room, until there is some or the client has left."""
+    while True:
+        try:
+            return await ask()
+        except ServiceError as error:
+            if error.status != 429:
+                raise
+        await asyncio.sleep(_PAUSE)
+        call.check()

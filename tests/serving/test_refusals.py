@@ -5,13 +5,14 @@ import collections
 import json
 import random
 import threading
+import zlib
 
 import numpy as np
 import pytest
 from script_runs import WORDS, tiny_pipeline, tokenizer  # noqa: F401 (fixtures)
 from served import REAL, folders, make_client  # noqa: F401 (fixtures)
 
-from gluon_bert.serving.limits import MAX_MASKS
+from gluon_bert.serving.limits import MAX_CHARACTERS, MAX_MASKS, MAX_TOKENS
 from gluon_bert.serving.models import PipelineRun
 from gluon_bert.serving.protocols import ENDPOINTS
 
@@ -121,6 +122,15 @@ def test_a_wrong_body_is_named(make_client, body, reason):
             {'inputs': [{'name': 'a'}]},
             'inputs[0].shape: is missing',
         ),
+        (
+            'mood',
+            '/v2/models/mood/infer',
+            {
+                'inputs': [{'name': 'text', 'shape': [1], 'datatype': 'BYTES', 'data': ['a']}],
+                'outputs': [{'name': 'label'}] * 50_001,
+            },
+            'outputs: expected each name once',
+        ),
     ],
 )
 def test_a_wrong_field_is_named_in_the_form_of_its_protocol(make_client, name, path, body, reason):
@@ -169,6 +179,62 @@ def test_bounds_of_a_request(make_client):
     masks = {'inputs': ['[MASK] ' * 30] * 3}
     answer = client.post('/models/words', json=masks)
     assert answer.status_code == 413 and f'at most {MAX_MASKS}' in message_of(answer)
+
+
+def test_answers_are_bounded(make_client):
+    client = make_client('words')
+    bomb = {'inputs': '[MASK]' + ' ' * 250_000, 'parameters': {'top_k': 20}}
+    answer = client.post('/', json=bomb)
+    assert answer.status_code == 413 and f'at most {MAX_CHARACTERS}' in message_of(answer)
+    bomb['parameters']['top_k'] = 2
+    assert client.post('/', json=bomb).status_code == 200
+    answer = client.post('/tokenize', json={'inputs': 'sun ' * (MAX_TOKENS + 1)})
+    assert answer.status_code == 413
+    reason = f'the answer would have {MAX_TOKENS + 1} tokens, at most {MAX_TOKENS}'
+    assert message_of(answer) == reason
+    answer = client.post('/tokenize', json={'inputs': ['sun ' * 20_000] * 2})
+    assert [len(row) for row in answer.json()] == [20_002] * 2
+
+
+def test_texts_that_wait_for_tokens_are_bounded(make_client, monkeypatch):
+    client = make_client('mood', payload_limit=1 << 24)
+    service, text = client.app.state.service, 'sun ' * 1_500_000
+    entered, gate, results = threading.Event(), threading.Event(), []
+
+    def wait(items):
+        entered.set()
+        assert gate.wait(30)
+        raise ValueError('read')
+
+    monkeypatch.setattr(service.models['mood'].pipeline, 'prepare', wait)
+    thread = threading.Thread(
+        target=lambda: results.append(client.post('/predict', json={'inputs': text}))
+    )
+    thread.start()
+    assert entered.wait(30)
+    assert service.characters == len(text)
+    refused = client.post('/predict', json={'inputs': text})
+    assert (refused.status_code, refused.headers['retry-after']) == (429, '1')
+    gate.set()
+    thread.join(30)
+    assert results[0].status_code == 422 and service.characters == 0
+
+
+@pytest.mark.parametrize('coding', ['gzip', 'br', 'deflate, gzip', 'x' * 5000])
+def test_compressed_bodies_are_refused(make_client, coding):
+    bomb = zlib.compress(b' ' * 50_000_000, wbits=31)
+    headers = {**JSON, 'content-encoding': coding}
+    answer = make_client('mood').post('/predict', content=bomb, headers=headers)
+    assert answer.status_code == 415 and answer.headers['accept-encoding'] == 'identity'
+    assert message_of(answer).startswith('content-encoding: expected none or identity, got')
+    assert answer.headers['connection'] == 'close'
+
+
+def test_control_characters_are_texts(make_client):
+    client = make_client('mood')
+    for text in ('\0', 'the\0cat', '\x1b[31m', '\ufffe', '', ' ', '\u202ecat'):
+        answer = client.post('/predict', json={'inputs': text})
+        assert answer.status_code == 200 and len(answer.json()) == 3
 
 
 def test_more_tokens_than_a_stop_leaves_time_for(make_client):

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from ..errors import invalid
+from ..errors import invalid, too_large
 from ..fields import (
     INPUTS_OR_PAIRS,
     ONE_OR_TEXTS,
@@ -23,6 +23,7 @@ from ..fields import (
     schema_of,
     texts,
 )
+from ..limits import MAX_CHARACTERS
 from ..models import EMBEDDING
 from ..operations import CLASSIFIERS, check_count, predict
 from ..replies import Reply, json_reply
@@ -52,7 +53,7 @@ async def _classify(call: ServiceCall) -> Reply:
 
 async def _find_entities(call: ServiceCall) -> Reply:
     inputs = call.body['inputs']
-    ignored = call.body['parameters']['ignore_labels']
+    ignored = set(call.body['parameters']['ignore_labels'])
     # Windows cut nothing but words that are longer than one, which changes no text.
     results = await predict(call, [inputs] if isinstance(inputs, str) else inputs, truncate=True)
     rows = [
@@ -69,7 +70,8 @@ async def _find_entities(call: ServiceCall) -> Reply:
         ]
         for entities in results
     ]
-    return json_reply(rows[0] if isinstance(inputs, str) else rows)
+    answer = rows[0] if isinstance(inputs, str) else rows
+    return await call.service.work(call.tokens, json_reply, answer)
 
 
 async def _answer_questions(call: ServiceCall) -> Reply:
@@ -99,8 +101,13 @@ async def _fill_masks(call: ServiceCall) -> Reply:
     size, most = call.body['parameters']['top_k'], min(_MOST_WORDS, len(vocabulary))
     if size is not None and size > most:
         raise invalid(f'parameters.top_k: expected 1 to {most}, got {size}')
-    results = await predict(call, given, top_k=size)
     mask, rows = vocabulary.mask_token, []
+    # Each word comes with the whole text.
+    repeated = sum(len(text) * text.count(mask) for text in given)
+    characters = repeated * (size or call.model.pipeline.top_k)
+    if characters > MAX_CHARACTERS:
+        raise too_large(f'the answer would have {characters} characters, at most {MAX_CHARACTERS}')
+    results = await predict(call, given, top_k=size)
     for text, masks in zip(given, results):
         filled = [
             [

@@ -61,7 +61,10 @@ def _tensors(value: Any) -> list[dict[str, Any]]:
 def _outputs(value: Any) -> list[str]:
     if not isinstance(value, list):
         raise ValueError(f': expected a list, got {kind(value)}')
-    return [text(row.get('name') if isinstance(row, dict) else row) for row in value]
+    names = [text(row.get('name') if isinstance(row, dict) else row) for row in value]
+    if len(set(names)) < len(names):
+        raise ValueError(': expected each name once')
+    return names
 
 
 async def answer_infer(call: ServiceCall) -> Reply:

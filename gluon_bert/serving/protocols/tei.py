@@ -6,7 +6,7 @@ import math
 from typing import Any, Optional
 
 from ... import __version__
-from ..errors import invalid, not_ready
+from ..errors import invalid, not_ready, too_large
 from ..fields import (
     DIRECTION,
     INPUTS_OR_PAIRS,
@@ -18,6 +18,7 @@ from ..fields import (
     flag_field,
     texts_or_ids,
 )
+from ..limits import MAX_TOKENS
 from ..metrics import MEDIA_TYPE
 from ..operations import CLASSIFIERS, check_count, check_task, predict
 from ..replies import Reply, json_reply, text_reply
@@ -100,15 +101,22 @@ async def answer_tokenize(call: ServiceCall) -> Reply:
     texts = [inputs] if isinstance(inputs, str) else inputs
     check_count(call, texts)
     special = call.body['add_special_tokens']
-    rows = await call.service.work(
-        sum(map(len, texts)),
-        lambda: [_tokens(call.model.tokenizer, text, special) for text in texts],
-    )
-    return json_reply(rows)
+    size = sum(map(len, texts))
+    return await call.read_texts(size, _tokens_reply, call.model.tokenizer, texts, special)
 
 
-def _tokens(tokenizer, text, add_special):
-    encoded, vocabulary = tokenizer.encode(text), tokenizer.vocabulary
+def _tokens_reply(tokenizer, texts, add_special):
+    # A character is four bytes at most, and so many tokens; ids alone take less memory.
+    if 4 * sum(map(len, texts)) > MAX_TOKENS:
+        count = sum(map(len, tokenizer.encode_ids(texts)))
+        if count > MAX_TOKENS:
+            raise too_large(f'the answer would have {count} tokens, at most {MAX_TOKENS}')
+    # One by one, the library would hold Python's lock for all of a text.
+    rows = tokenizer.encode_batch(texts)
+    return json_reply([_tokens(tokenizer.vocabulary, row, add_special) for row in rows])
+
+
+def _tokens(vocabulary, encoded, add_special):
     rows = [
         {'id': number, 'text': token, 'special': False, 'start': start, 'stop': stop}
         for number, token, (start, stop) in zip(encoded.ids, encoded.tokens, encoded.offsets)
@@ -127,8 +135,12 @@ async def answer_decode(call: ServiceCall) -> Reply:
     items = as_list(call.body['ids'])
     check_count(call, items)
     tokenizer, skip = call.model.tokenizer, call.body['skip_special_tokens']
+    size = sum(map(len, items))
     try:
-        return json_reply([tokenizer.decode(ids, skip_special_tokens=skip) for ids in items])
+        rows = await call.service.work(
+            size, lambda: [tokenizer.decode(ids, skip_special_tokens=skip) for ids in items]
+        )
+        return json_reply(rows)
     except ValueError as error:
         raise invalid(str(error)) from None
 

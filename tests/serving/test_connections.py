@@ -1,0 +1,144 @@
+# ruff: noqa: F811 (fixtures are imported)
+"""Clients that stall: what is closed, what waits, and what others get meanwhile."""
+
+import asyncio
+import time
+from types import SimpleNamespace
+
+import pytest
+from script_runs import tiny_pipeline, tokenizer  # noqa: F401 (fixtures)
+from served import folders, http_client, make_client  # noqa: F401 (fixtures)
+from test_processes import PAIR, raw, start  # noqa: F401 (fixtures)
+
+from gluon_bert.serving import gate
+from gluon_bert.serving.connections import Connections, most_connections
+from gluon_bert.serving.replies import Reply
+
+httpx = http_client()
+
+
+class Protocol:
+    """A connection as uvicorn has it."""
+
+    def __init__(self, cycle=None, unsent=0):
+        self.cycle, self.unsent, self.is_open, self.transport = cycle, unsent, True, self
+
+    def get_write_buffer_size(self):
+        return self.unsent
+
+    def abort(self):
+        self.is_open = False
+
+
+def cycle(response_complete):
+    return SimpleNamespace(response_complete=response_complete)
+
+
+def test_connections_that_stall_are_closed():
+    first, done, busy = Protocol(), Protocol(cycle(True)), Protocol(cycle(False))
+    stuck, slow = Protocol(cycle(False), 5000), Protocol(cycle(True), 5000)
+    rows = [first, done, busy, stuck, slow]
+    watch = Connections(rows, 10, 100, unread_seconds=30)
+    for second in range(0, 61):
+        slow.unsent -= 1
+        if second == 5:
+            done.cycle = cycle(True)  # another request was answered meanwhile
+        watch.look(second)
+        assert first.is_open == (second <= 10)
+        assert done.is_open == (second <= 15)
+        assert stuck.is_open == (second <= 30)
+    assert busy.is_open and slow.is_open
+
+
+def test_connections_that_wait_give_way_to_more():
+    rows = [Protocol(cycle(False)) for _ in range(3)]
+    watch = Connections(rows, 10, 6)
+    for second in range(3):
+        rows.append(Protocol())
+        watch.look(second)
+    assert all(row.is_open for row in rows)
+    rows.append(Protocol())
+    watch.look(3)
+    assert [row.is_open for row in rows] == [True] * 3 + [False] + [True] * 3
+
+
+def test_files_may_be_opened_for_many_clients():
+    resource = pytest.importorskip('resource', reason='needs POSIX')
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (400, before[1]))
+        most = most_connections()
+        assert most < resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        assert most >= min(before[1], 1 << 16) // 2
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_slow_heads_and_bodies_are_closed_and_keep_no_other_waiting(start, folders):
+    server = start(folders['mood'], '--stop_seconds', '2')
+    url = server.url()
+    head = b'POST /predict HTTP/1.1\r\nhost: a\r\nx-filler: ' + b'a' * 300
+    unread = b'POST /nothing HTTP/1.1\r\nhost: a\r\ncontent-length: 9999\r\n\r\n'
+    drips = [raw(url, b'', False) for _ in range(200)]
+    drips += [raw(url, unread, False) for _ in range(20)]  # whose 404 is there before the body
+    silent = [raw(url, b'', False) for _ in range(50)]
+    closed, end = set(), time.monotonic() + 60
+    with httpx.Client() as client:
+        for byte in head:
+            for connection in set(drips) - closed:
+                try:
+                    connection.send(bytes([byte]))
+                except OSError:
+                    closed.add(connection)
+            assert client.post(url + '/predict', json=PAIR).status_code == 200
+            if len(closed) == len(drips) or time.monotonic() > end:
+                break
+            time.sleep(0.2)
+    assert len(closed) == len(drips)
+    for connection in silent:
+        connection.settimeout(20)
+        with connection:
+            assert connection.recv(1) == b''
+    for connection in drips:
+        connection.close()
+    assert server.end() == 0
+    rows = [row for row in server.rows if row['event'] == 'connections closed']
+    assert sum(row['reasons']['late'] for row in rows) == 270
+
+
+def test_answers_that_are_not_taken_are_bounded(make_client, monkeypatch):
+    monkeypatch.setattr(gate, '_MAX_UNSENT', 100_000)
+    client = make_client('mood')
+    service, content = client.app.state.service, bytes(range(256)) * 800
+    took = []
+
+    async def app(scope, receive, send):
+        await gate.send_reply(Reply(content), receive, send)
+
+    async def ask():
+        taken = asyncio.Event()
+
+        async def send(message):
+            if message['type'] == 'http.response.body' and took:
+                await taken.wait()
+            took.append(message.get('body', b''))
+
+        scope = {'type': 'http', 'method': 'POST', 'path': '/predict', 'headers': []}
+        door = gate.Gate(app, service, [])
+        task = asyncio.ensure_future(door(scope, None, send))
+        await asyncio.sleep(0.05)
+        assert service.unsent == len(content) and service.in_flight == 1
+        statuses = []
+
+        async def note(message):
+            statuses.append(message.get('status'))
+
+        await door(scope, None, note)
+        taken.set()
+        await task
+        return statuses[0]
+
+    assert asyncio.run(ask()) == 429
+    assert service.unsent == 0 and service.in_flight == 0
+    assert b''.join(took) == content and max(map(len, took)) == 1 << 16
+    assert client.post('/predict', json=PAIR).status_code == 200
