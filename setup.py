@@ -61,6 +61,15 @@ class BinaryDistribution(Distribution):
 if PLATFORM['describe_obstacle']() and 'sdist' not in sys.argv:
     sys.exit(PLATFORM['describe_obstacle']())
 
+SERVER = [
+    'starlette>=0.40,<2',
+    'uvicorn>=0.30,<1',
+    # The server runs without these, and answers fewer requests a second.
+    'httptools>=0.6,<1',
+    'uvloop>=0.19,<1; sys_platform != "win32"',
+    'orjson>=3.9,<4',
+]
+
 setup(
     cmdclass={'build_py': Build},
     distclass=BinaryDistribution,
@@ -103,8 +112,8 @@ setup(
         'onnx': ['onnx>=1.15,<2'],
         'openvino': ['onnx>=1.15,<2', 'openvino>=2024.4,<2027'],
         'ctranslate2': ['ctranslate2>=4.4,<5'],
-        'serve': ['starlette>=0.40,<2', 'uvicorn>=0.30,<1'],
-        'zmq': ['starlette>=0.40,<2', 'uvicorn>=0.30,<1', 'pyzmq>=25,<28'],
+        'serve': SERVER,
+        'zmq': [*SERVER, 'pyzmq>=25,<28'],
         'parquet': ['pyarrow>=14,<20'],
         'sentencepiece': ['sentencepiece>=0.2.2,<1'],
         'test': [

@@ -113,10 +113,7 @@ async def _read_body(service, request) -> bytes:
     declared = request.headers.get('content-length', '0')
     is_large = declared.isdecimal() and int(declared) > limit
     if not is_large:
-        try:
-            raw = await asyncio.wait_for(_read(request.receive, limit), seconds)
-        except asyncio.TimeoutError:
-            raise too_slow(seconds) from None
+        raw = await _within(seconds, _read(request.receive, limit))
         if raw is not None:
             return raw
     raise _closing(too_large(f'the body has more than the {limit} bytes that are allowed'))
@@ -126,6 +123,27 @@ def _closing(error):
     """An error after which the connection is closed, as its body is not read."""
     error.headers['connection'] = 'close'
     return error
+
+
+async def _within(seconds, reading):
+    """Wait for a coroutine as ``asyncio.wait_for`` does, without a task of its own."""
+    task: Any = asyncio.current_task()
+    is_late = False
+
+    def end() -> None:
+        nonlocal is_late
+        is_late = True
+        task.cancel()
+
+    timer = asyncio.get_running_loop().call_later(seconds, end)
+    try:
+        return await reading
+    except asyncio.CancelledError:
+        if is_late:
+            raise too_slow(seconds) from None
+        raise
+    finally:
+        timer.cancel()
 
 
 async def _read(receive, limit):

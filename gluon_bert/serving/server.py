@@ -7,27 +7,30 @@ import contextlib
 import os
 import signal
 import socket
+import sys
 import time
 from dataclasses import dataclass
 from typing import Any, Optional
 
 from .app import NEEDED, make_app
 from .connections import Connections, most_connections
+from .http_protocol import http_protocol
 from .limits import ServerLimits, ZmqSettings
 from .logs import log_event, start_log
 from .models import Source, open_models
 
 _NOTICE = 0.2  # share of the time to stop in which a balancer may learn that we are not ready
 _BACKLOG = 2048
+_SWITCH_SECONDS = 0.0005  # between threads of Python
 _LAST = 0.3  # seconds in which connections are served after no more are accepted
 _SAME = 1.0  # seconds in which signals are one
 _CONFIG: dict[str, Any] = {  # of uvicorn
-    'http': 'h11',  # it bounds the head of a request
     'ws': 'none',
     'log_config': None,
     'access_log': False,
     'backlog': _BACKLOG,
     'server_header': False,
+    'proxy_headers': False,
     'lifespan': 'on',
 }
 
@@ -107,6 +110,8 @@ def run_worker(settings: Settings, listener: socket.socket) -> int:
     """
     if settings.threads is not None:
         os.environ['OMP_NUM_THREADS'] = str(settings.threads)
+    # The thread that computes waits so long for the one that reads requests and writes answers.
+    sys.setswitchinterval(_SWITCH_SECONDS)
     start_log()
     with contextlib.ExitStack() as stack:
         front = None
@@ -175,7 +180,7 @@ def _run(app, settings, listener, front=None):
             self.should_exit = True
 
     limits = settings.limits
-    config = uvicorn.Config(app, **_CONFIG)
+    config = uvicorn.Config(app, http=http_protocol(), **_CONFIG)
     server = Server(config)
     server.run(sockets=[listener])
     log_event('stopped')

@@ -145,11 +145,13 @@ class ServiceCall:
     async def _unless_gone(self, outcome: Awaitable) -> Any:
         """Wait for an outcome; ClientGone, and it is dropped, if the client leaves before."""
         future, gone = asyncio.ensure_future(outcome), asyncio.ensure_future(self.gone())
+        gone.add_done_callback(lambda _: future.cancel())
         try:
-            await asyncio.wait({future, gone}, return_when=asyncio.FIRST_COMPLETED)
-            if not future.done():
-                raise ClientGone
-            return future.result()
+            return await future
+        except asyncio.CancelledError:
+            if gone.done():
+                raise ClientGone from None
+            raise
         finally:
             gone.cancel()
             future.cancel()
