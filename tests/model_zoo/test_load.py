@@ -188,7 +188,7 @@ def test_a_server_whose_vectors_differ_is_not_measured(texts, monkeypatch, tmp_p
         load.main(words)
 
 
-def test_a_server_that_does_not_start_is_named_with_its_last_words(tmp_path):
+def test_a_server_that_does_not_start_is_named_with_its_last_words(texts, tmp_path):
     (tmp_path / 'model').mkdir()
     with pytest.raises(RuntimeError, match='gluon_bert is not ready: .*model'):
         load_systems.Server('gluon_bert', tmp_path, 1, tmp_path / 'log')
