@@ -51,8 +51,4 @@ def http_protocol() -> Any:
             self.pending = 0
             super().on_body(body)
 
-        def on_message_complete(self) -> None:
-            self.pending = 0
-            super().on_message_complete()
-
     return BoundedProtocol

@@ -2,13 +2,16 @@
 """Clients that stall: what is closed, what waits, and what others get meanwhile."""
 
 import asyncio
+import contextlib
+import json
+import os
 import time
 from types import SimpleNamespace
 
 import pytest
 from script_runs import tiny_pipeline, tokenizer  # noqa: F401 (fixtures)
 from served import folders, http_client, make_client  # noqa: F401 (fixtures)
-from test_processes import PAIR, raw, start  # noqa: F401 (fixtures)
+from test_processes import PAIR, ROOT, raw, start  # noqa: F401 (fixtures)
 
 from gluon_bert.serving import gate
 from gluon_bert.serving.connections import Connections, most_connections
@@ -142,3 +145,53 @@ def test_answers_that_are_not_taken_are_bounded(make_client, monkeypatch):
     assert service.unsent == 0 and service.in_flight == 0
     assert b''.join(took) == content and max(map(len, took)) == 1 << 16
     assert client.post('/predict', json=PAIR).status_code == 200
+
+
+def _pieces(*parts, size=1 << 14):
+    """Bytes of a request in pieces, as they may come."""
+    content = b''.join(parts)
+    return [content[i : i + size] for i in range(0, len(content), size)]
+
+
+BEGIN = b'POST /predict HTTP/1.1\r\nhost: a\r\n'
+CHUNKED = BEGIN + b'transfer-encoding: chunked\r\n\r\n'
+ENDLESS = {
+    'target': [b'GET /', b'a' * 400_000],
+    'name': [BEGIN, b'x' * 400_000],
+    'value': [BEGIN, b'x: ', b'a' * 400_000],
+    'headers': [BEGIN, b'x: a\r\n' * 70_000],
+    'chunk extension': [CHUNKED, b'1;', b'a' * 400_000],
+    'trailer': [CHUNKED, b'1\r\na\r\n0\r\nx: ', b'a' * 400_000],
+    'trailers': [CHUNKED, b'1\r\na\r\n0\r\n', b'x: a\r\n' * 70_000],
+}
+
+
+@pytest.mark.parametrize('reader', ['httptools', 'h11'])
+def test_heads_without_an_end_are_refused(start, folders, reader, tmp_path):
+    environment = None
+    if reader == 'httptools':
+        pytest.importorskip('httptools', reason='needs httptools')
+    else:
+        (tmp_path / 'httptools.py').write_text("raise ModuleNotFoundError('not here')\n")
+        environment = {'PYTHONPATH': os.pathsep.join([str(tmp_path), str(ROOT)])}
+    server = start(folders['mood'], environment=environment)
+    url = server.url()
+    for name, parts in ENDLESS.items():
+        sent = 0
+        with raw(url, b'', False) as connection:
+            connection.settimeout(20)
+            with contextlib.suppress(OSError):
+                for piece in _pieces(*parts):
+                    connection.sendall(piece)
+                    sent += len(piece)
+                    time.sleep(0.01)
+        assert sent < 400_000, name
+    body = json.dumps(PAIR).encode()
+    long = b'x-filler: ' + b'a' * 30_000 + b'\r\n'
+    plain = BEGIN + long + b'content-length: %d\r\n\r\n' % len(body) + body
+    parts = b''.join(b'1\r\n' + body[i : i + 1] + b'\r\n' for i in range(len(body)))
+    for request in (plain, CHUNKED + parts + b'0\r\nx-trailer: a\r\n\r\n', plain * 3):
+        with raw(url, request, False) as connection:
+            connection.settimeout(20)
+            assert connection.recv(1 << 16).startswith(b'HTTP/1.1 200')
+    assert server.end() == 0
