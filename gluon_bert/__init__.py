@@ -31,6 +31,7 @@ _HOMES = {
     'LinearChainCRF': 'modeling.crf',
     'Predictor': 'inference',
     'SentenceEncoder': 'inference.sentence_encoder',
+    'attention_of': 'inference.attention',
     'WordVectors': 'inference.word_vectors',
     'cosine_search': 'inference.search',
     'layer_features': 'inference.word_vectors',

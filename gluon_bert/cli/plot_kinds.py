@@ -6,6 +6,7 @@ from argparse import Namespace
 from typing import Any
 
 from .. import plots
+from ..inference.trained import TrainedNetwork
 from ..metrics import confusion_matrix
 from .models import read_model, split_model
 
@@ -18,9 +19,9 @@ def attention(args: Namespace, look: dict[str, Any]) -> None:
     words, texts = split_model(args.words)
     if not 1 <= len(texts) <= 2:
         raise ValueError(f'expected one or two texts after the model, got {len(texts)}')
-    network, tokenizer = _network(words, args.root)
-    pair = texts[1] if len(texts) == 2 else None
-    maps = plots.attention_of(network, tokenizer, texts[0], pair, args.max_length)
+    checkpoint = _checkpoint(words, args.root)
+    network, pair = TrainedNetwork(checkpoint, 'encoder'), texts[1] if len(texts) == 2 else None
+    maps = plots.attention_of(network, checkpoint.tokenizer, texts[0], pair, args.max_length)
     plots.plot_attention(maps, args.output, args.layer, args.head, **look)
 
 
@@ -150,14 +151,20 @@ def entities(args: Namespace, look: dict[str, Any]) -> None:
     )
 
 
-def _network(words, root):
-    """Load the network of a model and its tokenizer."""
-    from ..modeling.build import build_network
-
+def _checkpoint(words, root):
+    """Open the checkpoint of a model, which must have a tokenizer."""
     model = read_model(words)
     checkpoint = model.checkpoint(root)
     if checkpoint.tokenizer is None:
         raise ValueError(f'{model.text}: has no vocabulary')
+    return checkpoint
+
+
+def _network(words, root):
+    """Load the network of a model and its tokenizer."""
+    from ..modeling.build import build_network
+
+    checkpoint = _checkpoint(words, root)
     return build_network(checkpoint, 'encoder'), checkpoint.tokenizer
 
 

@@ -3,82 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Optional
+from typing import NamedTuple, Optional
 
 import numpy as np
 
 from .._internal.types import PathLike
+from ..inference.attention import Attention
+from ..inference.attention import attention_of as attention_of
 from .style import INK, QUIET, blues, picture
-
-if TYPE_CHECKING:
-    from ..data.tokenizers.base import SubwordTokenizer
-
 
 _MAX_LABELS = 160  # tokens; more would be too small to read
 _MAX_SMALL = 24  # the same, in a small map
 _GAP = 0.12  # between small maps, as a share of one
-
-
-class Attention(NamedTuple):
-    """The T tokens of one sequence, and each head's ``probabilities``, shape (L, H, T, T).
-
-    A row of a map is a query token, a column a key token; rows sum to 1. The first ``num_first``
-    tokens are [CLS], the first text and its [SEP].
-    """
-
-    tokens: list[str]
-    probabilities: np.ndarray
-    num_first: int
-
-
-def attention_of(
-    model: Any,
-    tokenizer: SubwordTokenizer,
-    text: str,
-    pair: Optional[str] = None,
-    max_length: Optional[int] = None,
-) -> Attention:
-    """Compute the attention of a model on a text or a pair of texts.
-
-    Parameters
-    ----------
-    model : BertModel, or a network around one
-    tokenizer : BertTokenizer, BytePairTokenizer or SentencePieceTokenizer
-    text : str
-    pair : str, optional
-    max_length : int, optional
-        The longest sequence in tokens, special tokens included; longer ones are cut. By default
-        the model's limit.
-
-    Returns
-    -------
-    Attention
-
-    Raises
-    ------
-    ValueError
-        If the tokenizer is not the model's, or the length is out of range.
-    """
-    from mxnet import nd
-
-    from ..data import SentenceTransform, pad_batch
-    from ..inference.checks import bert_of, checked_length
-
-    bert = bert_of(model, tokenizer)
-    features = SentenceTransform(tokenizer, checked_length(bert, max_length))(text, pair)
-    ctx = bert.embeddings.word.weight.list_ctx()[0]
-    arrays = [nd.array(array, dtype='float32', ctx=ctx) for array in pad_batch([features], 0)]
-    layers = bert.layer_outputs(*arrays).attentions
-    tokens = tokenizer.convert_ids_to_tokens(features.inputs.tolist())
-    num_first = len(tokens)
-    if pair:
-        num_second = int(features.token_types.sum())
-        num_first = (
-            num_first - num_second
-            if num_second
-            else tokens.index(tokenizer.vocabulary.sep_token) + 1
-        )
-    return Attention(tokens, np.stack([layer[0].asnumpy() for layer in layers]), num_first)
 
 
 def plot_attention(

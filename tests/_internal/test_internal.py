@@ -1,12 +1,13 @@
 """Helpers that the whole package shares."""
 
+import math
 import warnings
 
 import numpy as np
 import pytest
 
 from gluon_bert import data
-from gluon_bert._internal.numerics import sigmoid, softmax
+from gluon_bert._internal.numerics import erf, sigmoid, softmax
 from gluon_bert._internal.suggestions import did_you_mean, nearest
 from gluon_bert.cli.output import error_text
 from gluon_bert.pipelines import classification
@@ -31,6 +32,16 @@ def test_the_nearest_name_is_suggested_whatever_its_case(name, names, expected):
 
 def test_a_long_wrong_name_is_compared_by_its_beginning():
     assert nearest('base' * 1_000_000, ['base' * 25, 'large']) == 'base' * 25
+
+
+@pytest.mark.parametrize('dtype', ['float32', 'float64'])
+def test_error_function(dtype):
+    x = np.concatenate([np.linspace(-7, 7, 10001), [0.0, -0.0, 1e30, -1e30]]).astype(dtype)
+    expected = np.vectorize(math.erf)(x)
+    with np.errstate(over='ignore'):
+        found = erf(x)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=5e-7)
+    assert found.dtype == dtype and np.isnan(erf(np.array([np.nan], dtype)))
 
 
 def test_probabilities():
