@@ -22,7 +22,10 @@ _MASK_TOKENS = 64  # a masked word's scores of all words are as much memory as s
 
 
 class BatchRun(Hashable, Protocol):
-    """A network to run on sequences; those of equal runs are computed together."""
+    """A network to run on sequences; those of equal runs are computed together.
+
+    One that is slower than its network on the kernels has a ``weight``: a token counts as so many.
+    """
 
     def __call__(self, features: list[Features], positions: Optional[list]) -> Sequence[Any]:
         """Compute the output of each sequence."""
@@ -57,8 +60,10 @@ class BatchJob:
         self.arrived = time.monotonic()
         self.started: Optional[float] = None
         masks = [len(places) for places in positions] if positions else itertools.repeat(0)
+        weight = getattr(run, 'weight', 1)
         self.costs = [
-            feature.valid_length + _MASK_TOKENS * count for feature, count in zip(features, masks)
+            weight * (feature.valid_length + _MASK_TOKENS * count)
+            for feature, count in zip(features, masks)
         ]
 
 

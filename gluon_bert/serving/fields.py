@@ -212,6 +212,12 @@ TRUNCATE = Field(
     'cut longer texts; the header x-truncated counts them (default: refuse them with 422)',
     None,
 )
+ENCODING_FORMAT = Field(
+    choice('float', 'base64'),
+    {'enum': ['float', 'base64']},
+    'numbers, or the bytes of 32-bit floats, little end first',
+    'float',
+)
 DIRECTION = Field(
     choice('Right', 'right'), {'enum': ['Right', 'right']}, 'texts are cut at their end', 'Right'
 )

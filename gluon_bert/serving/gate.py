@@ -16,11 +16,10 @@ from .errors import ServiceError, overloaded, unauthorized
 from .logs import log_event
 from .protocols.base import TEI, Endpoint, Protocol
 from .replies import Reply
-from .service import Service
+from .service import MAX_UNSENT, Service
 
 _LINGER = 2.0  # seconds
 _PIECE = 1 << 16  # bytes of an answer that are passed on at once
-_MAX_UNSENT = 256 << 20  # bytes of answers that clients have not taken
 _ID = re.compile(r'[A-Za-z0-9._-]{1,64}')
 
 
@@ -119,7 +118,7 @@ class Gate:
                 return unauthorized()
         service = self._service
         is_full = service.in_flight >= service.limits.max_concurrent_requests
-        if is_full or service.unsent > _MAX_UNSENT:
+        if is_full or service.unsent > MAX_UNSENT:
             return overloaded()
         return None
 

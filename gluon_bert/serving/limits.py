@@ -10,9 +10,10 @@ from .._internal.checks import check_positive, check_positive_number
 
 KEY_VARIABLE = 'GLUON_BERT_API_KEY'
 MAX_MASKS = 64  # masked words in a request
-MAX_NUMBERS = 1 << 22  # in an answer with a vector for each token
+MAX_NUMBERS = 1 << 22  # in an answer with a vector for each token, or with attention
 MAX_TOKENS = 1 << 17  # in an answer with tokens
 MAX_CHARACTERS = 1 << 22  # in an answer that repeats texts
+MAX_ATTENTION = 128  # tokens whose attention is computed
 
 
 @dataclass(frozen=True)

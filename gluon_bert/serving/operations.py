@@ -188,15 +188,19 @@ def _cut(feature, limit):
     return Features(ids, feature.token_types[:limit], limit)
 
 
-async def _check_cut(call, items, num_cut, truncate):
-    """Refuse texts that are too long, or count those that are cut."""
-    if not num_cut:
-        return
+def accept_cut(call: ServiceCall, num_cut: int, truncate: Optional[bool]) -> bool:
+    """Count texts that are cut, if they may be; None is the server's default."""
     if truncate is None:
         truncate = call.service.limits.auto_truncate
     if truncate:
         call.num_cut += num_cut
         call.service.metrics.truncated.add(num_cut)
+    return truncate
+
+
+async def _check_cut(call, items, num_cut, truncate):
+    """Refuse texts that are too long, or count those that are cut."""
+    if not num_cut or accept_cut(call, num_cut, truncate):
         return
     longest = call.model.settings.get('max_query_length')
     if longest is not None:
@@ -206,7 +210,7 @@ async def _check_cut(call, items, num_cut, truncate):
         )
     limit, tokenizer = call.model.max_length, call.model.tokenizer
     for number, item in enumerate(items):
-        tokens = await call.service.work(characters([item]), _num_tokens, tokenizer, item)
+        tokens = await call.service.work(characters([item]), count_tokens, tokenizer, item)
         if tokens > limit:
             raise too_long(
                 f'{call.items_name}[{number}] has {tokens} tokens, the model reads {limit}: '
@@ -215,7 +219,8 @@ async def _check_cut(call, items, num_cut, truncate):
     raise too_long(f'{num_cut} texts have more tokens than the {limit} that the model reads')
 
 
-def _num_tokens(tokenizer, item):
+def count_tokens(tokenizer: Any, item: Any) -> int:
+    """Count the tokens of a text, a pair as a tuple, or a list of ids, special ones included."""
     if isinstance(item, list):
         return len(item) + 2
     texts, pairs = ([item], None) if isinstance(item, str) else ([item[0]], [item[1]])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from dataclasses import dataclass, field
 from typing import Any
@@ -45,8 +46,15 @@ def text_reply(text: str, status: int = 200, media_type: str = 'text/plain') -> 
     return Reply(text.encode(), status, media_type)
 
 
+def base64_text(array: np.ndarray) -> str:
+    """Write an array as the base64 of its numbers as 32-bit floats, little end first."""
+    return base64.b64encode(np.ascontiguousarray(array, '<f4').tobytes()).decode()
+
+
 def _pieces(value):
     """JSON in pieces: the encoder holds Python's lock for as long as it writes one."""
+    if isinstance(value, np.ndarray) and value.ndim > 2:
+        value = list(value)
     if isinstance(value, np.ndarray):
         if value.ndim < 2 or not len(value):
             yield _numbers(value)

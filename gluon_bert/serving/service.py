@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Optional
@@ -17,6 +18,7 @@ from .metrics import Metrics
 from .models import Models, ServedModel, open_model
 
 _LARGE = 4000  # characters or tokens from which work is done in a thread
+MAX_UNSENT = 256 << 20  # bytes of answers that clients have not taken
 _MAX_CHARACTERS = 8 << 20  # that wait for a thread to make tokens of them
 
 
@@ -57,6 +59,17 @@ class Service:
         if size < _LARGE:
             return function(*arguments)
         return await asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
+
+    @contextlib.contextmanager
+    def reserve(self, size: int) -> Iterator[None]:
+        """Count an answer as unsent while it is computed; refuse it where too much is."""
+        if self.unsent and self.unsent + size > MAX_UNSENT:
+            raise overloaded()
+        self.unsent += size
+        try:
+            yield
+        finally:
+            self.unsent -= size
 
     async def reload(self) -> None:
         """Open all models anew; one that fails goes on as it is, and the log says why."""

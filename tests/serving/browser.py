@@ -13,7 +13,9 @@ import urllib.request
 import pytest
 
 ELEMENT = 'element-6066-11e4-a52e-4f735466cecf'  # the key of an element, by the standard
-KEYS = {'Tab': '\ue004', 'Enter': '\ue007', 'Control': '\ue009', 'Down': '\ue015', 'Space': ' '}
+KEYS = {'Tab': '\ue004', 'Enter': '\ue007', 'Control': '\ue009', 'Space': ' '}
+KEYS |= {'End': '\ue010', 'Home': '\ue011', 'Left': '\ue012', 'Up': '\ue013'}
+KEYS |= {'Right': '\ue014', 'Down': '\ue015'}
 FLAGS = (
     '--headless=new',
     '--no-sandbox',

@@ -110,7 +110,7 @@ def test_slow_heads_and_bodies_are_closed_and_keep_no_other_waiting(start, folde
 
 
 def test_answers_that_are_not_taken_are_bounded(make_client, monkeypatch):
-    monkeypatch.setattr(gate, '_MAX_UNSENT', 100_000)
+    monkeypatch.setattr(gate, 'MAX_UNSENT', 100_000)
     client = make_client('mood')
     service, content = client.app.state.service, bytes(range(256)) * 800
     took = []

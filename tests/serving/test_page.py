@@ -246,12 +246,12 @@ def test_keys_alone(browser, start, folders):
     server = start(f'mood={folders["mood"]}', f'answers={folders["answers"]}')
     open_page(browser, server)
     seen = []
-    for _ in range(5):
+    for _ in range(6):
         browser.press('Tab')
         name, outline = browser.focused()
         assert outline >= 2, name
         seen.append(name)
-    assert seen == ['model', 'field-text', 'field-truncate', 'run', 'example']
+    assert seen == ['model', 'field-text', 'field-truncate', 'run', 'example', 'attend']
     browser.run("document.querySelector('#model').focus()")
     browser.press('Down')
     browser.wait("return document.querySelector('#field-context') !== null")
@@ -331,7 +331,7 @@ def test_files_of_the_page(make_client):
     assert page.status_code == 200 and page.headers['content-type'].startswith('text/html')
     names = re.findall(r'(?:src|href)="([^"]+)"', page.text)
     assert len(names) == 3
-    for name in (*names, 'page/tasks.js', 'page/views.js'):
+    for name in (*names, *(f'page/{name}.js' for name in ('tasks', 'views', 'attention', 'grid'))):
         answer = client.get(f'/{name}')
         assert answer.status_code == 200, name
         assert "default-src 'none'" in answer.headers['content-security-policy']
@@ -348,7 +348,8 @@ def test_without_a_key_the_page_opens_and_its_models_do_not(make_client):
     assert client.get('/page/models').status_code == 401
     assert client.post('/', json={'inputs': FIRST}).status_code == 401
     rows = client.get('/page/models', headers={'authorization': 'Bearer key'}).json()
-    about = {'reads_pairs': False, 'max_length': 16, 'mask_token': '[MASK]'}
+    about = {'reads_pairs': False, 'max_length': 16, 'attention_length': 16}
+    about['mask_token'] = '[MASK]'
     bounds = {'low': 0.5, 'mid': 0.25, 'high': 0.75}
     assert rows == [
         {'name': 'mood', 'task': 'text-classification', **about},

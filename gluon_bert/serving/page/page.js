@@ -1,5 +1,6 @@
 // The page: models of the server, a form for the task of the chosen one, its answer.
 
+import { attentionSection } from './attention.js';
 import { TASKS } from './tasks.js';
 import { element } from './views.js';
 
@@ -85,6 +86,7 @@ function chooseModel() {
   byId('fields').replaceChildren(...task.fields(model).map(makeField));
   for (const input of inputs()) if (state.texts[input.name]) input.value = state.texts[input.name];
   show('');
+  clearAttention(model);
 }
 
 async function loadModels() {
@@ -127,6 +129,11 @@ async function run() {
   }
 }
 
+const clearAttention = attentionSection(ask, () => {
+  if (!byId('form').reportValidity()) return null;
+  const model = chosen();
+  return { model, texts: TASKS[model.task].texts(readFields(), model) };
+});
 byId('model').addEventListener('change', chooseModel);
 byId('example').addEventListener('click', () => {
   const values = TASKS[chosen().task].example(chosen());

@@ -1,7 +1,7 @@
 // Tasks as rows: the fields of a form, the request that they make, and how its answer is shown.
 //
 // A row has `about`, `fields` (of a model), `body` (of the values of the fields) and `show`, which
-// gives the line for the status and the elements.
+// gives the line for the status and the elements. Its `texts` are those whose attention is shown.
 
 import { bars, highlighted, hues, legend, matrix, number, score, table } from './views.js';
 
@@ -27,8 +27,12 @@ function textExample(model) {
     ? { first: 'Who sleeps?', second: 'The cat sleeps here.' } : { text: FILM };
 }
 
+function textsOf(values, model) {
+  return [model.reads_pairs ? [values.first, values.second] : values.text];
+}
+
 function textBody(values, model) {
-  const inputs = model.reads_pairs ? [[values.first, values.second]] : values.text;
+  const inputs = model.reads_pairs ? textsOf(values, model) : values.text;
   return { inputs, parameters: { truncate: cut(values) } };
 }
 
@@ -38,6 +42,7 @@ const CLASSIFIER = {
   fields: textOrPair,
   example: textExample,
   body: textBody,
+  texts: textsOf,
   show(answer, values, model) {
     const thresholds = model.thresholds || {};
     const rows = answer[0].map((row) => (
@@ -76,6 +81,7 @@ const QUESTIONS = {
     inputs: { question: values.question, context: values.context },
     parameters: { top_k: 5, truncate: cut(values) },
   }),
+  texts: (values) => [[values.question, values.context]],
   show(answer, values) {
     const rows = Array.isArray(answer) ? answer : [answer];
     const best = rows[0];
@@ -97,6 +103,7 @@ const ENTITIES = {
   fields: () => [TEXT],
   example: () => ({ text: 'Ada Lovelace lived in London and wrote to Charles Babbage.' }),
   body: (values) => ({ inputs: values.text }),
+  texts: textsOf,
   show(answer, values) {
     const counts = new Map();
     for (const row of answer) counts.set(row.entity_group, (counts.get(row.entity_group) || 0) + 1);
@@ -118,6 +125,7 @@ const MASKS = {
   fields: (model) => [{ ...TEXT, help: `Write ${model.mask_token} for each missing word.` }],
   example: (model) => ({ text: `The capital of France is ${model.mask_token}.` }),
   body: (values) => ({ inputs: values.text, parameters: { top_k: 5 } }),
+  texts: textsOf,
   show(answer) {
     const masks = Array.isArray(answer[0]) ? answer : [answer];
     const best = masks.map((words) => words[0].token_str);
@@ -148,6 +156,7 @@ const SENTENCES = {
   check: (values) => (lines(values.text).length < 2 ? 'Write two or more lines.' : ''),
   body: (values) => (
     { inputs: lines(values.text), normalize: true, truncate: cut(values) }),
+  texts: (values) => lines(values.text),
   show(answer, values) {
     const texts = lines(values.text);
     const similarities = answer.map((row) => answer.map((other) => dot(row, other)));

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 
-import numpy as np
-
 from ..errors import ServiceError, not_found
-from ..fields import DIMENSIONS, MODEL, TEXT, TEXTS_OR_IDS, TRUNCATE, Field, choice
+from ..fields import DIMENSIONS, ENCODING_FORMAT, MODEL, TEXT, TEXTS_OR_IDS, TRUNCATE
 from ..models import EMBEDDING
 from ..operations import embed
-from ..replies import Reply, json_reply
+from ..replies import Reply, base64_text, json_reply
 from ..service import ServiceCall
 from .base import Endpoint, Protocol
 from .tei_vectors import as_list
@@ -46,20 +43,16 @@ OPENAI = Protocol(
 async def answer_embeddings(call: ServiceCall) -> Reply:
     """Answer with the vector of each text, as numbers or in base64."""
     body = call.body
-    items = as_list(body['input'])
+    items, is_packed = as_list(body['input']), body['encoding_format'] == 'base64'
     vectors = await embed(call, items, body['truncate'], dimensions=body['dimensions'])
-    is_packed = body['encoding_format'] == 'base64'
+    values = [base64_text(row) for row in vectors] if is_packed else vectors
     rows = [
-        {'object': 'embedding', 'index': number, 'embedding': _packed(row) if is_packed else row}
-        for number, row in enumerate(vectors)
+        {'object': 'embedding', 'index': number, 'embedding': value}
+        for number, value in enumerate(values)
     ]
     usage = {'prompt_tokens': call.tokens, 'total_tokens': call.tokens}
     answer = {'object': 'list', 'data': rows, 'model': call.model.name, 'usage': usage}
     return await call.service.work(vectors.size, json_reply, answer)
-
-
-def _packed(row):
-    return base64.b64encode(np.ascontiguousarray(row, '<f4').tobytes()).decode()
 
 
 def _entry(model):
@@ -93,9 +86,7 @@ ENDPOINTS = (
         {
             'input': TEXTS_OR_IDS,
             'model': MODEL,
-            'encoding_format': Field(
-                choice('float', 'base64'), {'enum': ['float', 'base64']}, '', 'float'
-            ),
+            'encoding_format': ENCODING_FORMAT,
             'dimensions': DIMENSIONS,
             'user': TEXT.but(about='not used', default=None),
             'truncate': TRUNCATE,

@@ -6,6 +6,7 @@ import functools
 from pathlib import Path
 from typing import Any
 
+from ..attention import attention_length
 from ..models import ServedModel
 from ..replies import Reply, json_reply
 from ..service import ServiceCall
@@ -18,6 +19,8 @@ _FILES = {
     '/page/page.js': ('page.js', 'text/javascript; charset=utf-8'),
     '/page/tasks.js': ('tasks.js', 'text/javascript; charset=utf-8'),
     '/page/views.js': ('views.js', 'text/javascript; charset=utf-8'),
+    '/page/attention.js': ('attention.js', 'text/javascript; charset=utf-8'),
+    '/page/grid.js': ('grid.js', 'text/javascript; charset=utf-8'),
     '/page/icon.svg': ('icon.svg', 'image/svg+xml'),
 }
 # Nothing but the server's own files, and no text that becomes markup.
@@ -65,6 +68,7 @@ def describe_model(model: ServedModel) -> dict[str, Any]:
         'task': model.task,
         'reads_pairs': model.reads_pairs,
         'max_length': model.max_length,
+        'attention_length': attention_length(model),
         'mask_token': model.tokenizer.vocabulary.mask_token,
     }
     if 'thresholds' in settings:
