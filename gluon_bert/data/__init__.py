@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     )
     from .ner.transitions import Transitions, tag_names, valid_transitions
     from .ner.windows import Window, join_windows, make_windows, window_labels
+    from .pretraining.create import PretrainingDataOptions, create_pretraining_data
     from .pretraining.masking import Masker, Masking
     from .pretraining.records import Record, read_records, write_records
     from .pretraining.stream import PretrainingStream, StreamOptions
@@ -91,6 +92,7 @@ _NAMES = {
     ),
     'ner.transitions': 'Transitions tag_names valid_transitions',
     'ner.windows': 'Window join_windows make_windows window_labels',
+    'pretraining.create': 'PretrainingDataOptions create_pretraining_data',
     'pretraining.masking': 'Masker Masking',
     'pretraining.records': 'Record read_records write_records',
     'pretraining.stream': 'PretrainingStream StreamOptions',

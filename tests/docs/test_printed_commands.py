@@ -150,6 +150,7 @@ def _write_data(folder):
         )
     (folder / 'lines.txt').write_text('A cat sleeps.\nShares fell.\nIt rains.\n')
     (folder / 'corpus.txt').write_text('the cat sleeps\na dog barks\nthe sun\n')
+    (folder / 'articles.txt').write_text('the cat sleeps\na dog barks\n\nthe sun\n' * 3)
     (folder / 'unseen.tsv').write_text('#1 String\t#2 String\nthe cat\ta dog\n')
 
 

@@ -68,6 +68,11 @@ class Writer:
         self._records = []
 
 
+def check() -> None:
+    """Refuse if pyarrow is not installed."""
+    _pyarrow()
+
+
 def read(path: PathLike) -> Iterator[dict]:
     """Read the rows, a batch in memory at a time."""
     arrow, parquet = _pyarrow()

@@ -48,7 +48,8 @@ class RecordFormat:
     """A row of :data:`FORMATS`.
 
     ``module`` has ``read(path)``, which yields stored records, ``decode(stored)``, which makes
-    one a :class:`Record`, ``count(path)``, and ``Writer(path, max_length, max_predictions)`` with
+    one a :class:`Record`, ``count(path)``, ``check()``, which refuses if a package is missing, and
+    ``Writer(path, max_length, max_predictions)`` with
     ``write(record)``, ``close()`` and ``discard()``.
     """
 
@@ -72,19 +73,19 @@ FORMATS = {
             ('.tfrecord', '.tfrecords', '.tf_record'),
             "TensorFlow's records, as Google's run_pretraining.py reads them",
             'tfrecord',
-            cannot_hold='masked tokens of weight 0 at the end, which are padding',
+            cannot_hold='weights of 0 at the end',
         ),
         RecordFormat(
             'npz',
             ('.npz',),
             "NumPy's archive, as GluonNLP's run_pretraining.py reads it",
             'npz',
-            cannot_hold='records with a label of the next sentence together with others',
+            cannot_hold='some records without labels',
         ),
         RecordFormat(
             'parquet',
             ('.parquet',),
-            'Parquet, a row a record; needs pyarrow',
+            'Parquet, a row a record, by pyarrow',
             'parquet',
             cannot_hold='',
         ),
@@ -93,12 +94,12 @@ FORMATS = {
 
 
 def describe_formats() -> str:
-    """Describe the formats, a line each, for the help of commands."""
-    lines = []
+    """Describe the formats, and what they cannot hold, for the help of commands."""
+    parts = []
     for row in FORMATS.values():
-        limit = f'; it cannot hold {row.cannot_hold}' if row.cannot_hold else ''
-        lines.append(f'  {row.name:<9} {row.description}{limit}')
-    return '\n'.join(lines)
+        limit = f' (not {row.cannot_hold})' if row.cannot_hold else ''
+        parts.append(f'{row.name}: {row.description}{limit}')
+    return '; '.join(parts)
 
 
 def format_of(path: PathLike, name: Optional[str] = None) -> RecordFormat:
