@@ -13,6 +13,7 @@ from typing import Any, Optional
 from .errors import ServiceError, not_found
 from .gate import Gate, protocol_of, send_reply
 from .limits import ServerLimits
+from .metrics import Metrics
 from .models import Models
 from .openapi import describe
 from .protocols import ENDPOINTS, page
@@ -25,7 +26,10 @@ NEEDED = "the server needs starlette and uvicorn: pip install 'gluon_bert[serve]
 
 
 def make_app(
-    models: Models, limits: Optional[ServerLimits] = None, routes: Sequence[Any] = ()
+    models: Models,
+    limits: Optional[ServerLimits] = None,
+    routes: Sequence[Any] = (),
+    metrics: Optional[Metrics] = None,
 ) -> Any:
     """Make the ASGI application of a server.
 
@@ -35,6 +39,8 @@ def make_app(
     limits : ServerLimits, optional
     routes : sequence of starlette.routing.BaseRoute
         Further routes, which are tried first.
+    metrics : Metrics, optional
+        Where several processes serve, those of all.
 
     Returns
     -------
@@ -61,7 +67,7 @@ def make_app(
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(NEEDED) from error
     limits = ServerLimits() if limits is None else limits
-    service = Service(models, limits)
+    service = Service(models, limits, metrics)
     rows = all_endpoints(bool(limits.api_keys))
 
     @contextlib.asynccontextmanager

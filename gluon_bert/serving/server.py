@@ -17,6 +17,7 @@ from .connections import Connections, most_connections
 from .http_protocol import http_protocol
 from .limits import ServerLimits, ZmqSettings
 from .logs import log_event, start_log
+from .metrics import Metrics
 from .models import Source, open_models
 
 _NOTICE = 0.2  # share of the time to stop in which a balancer may learn that we are not ready
@@ -94,7 +95,9 @@ def serve(settings: Settings) -> int:
         return run_workers(settings, listener)
 
 
-def run_worker(settings: Settings, listener: socket.socket) -> int:
+def run_worker(
+    settings: Settings, listener: socket.socket, metrics: Optional[Metrics] = None
+) -> int:
     """Open the models and serve in this process.
 
     Parameters
@@ -102,6 +105,8 @@ def run_worker(settings: Settings, listener: socket.socket) -> int:
     settings : Settings
     listener : socket.socket
         Bound to the address; it listens when the models are open.
+    metrics : Metrics, optional
+        Those of all processes, where there are several.
 
     Returns
     -------
@@ -114,6 +119,9 @@ def run_worker(settings: Settings, listener: socket.socket) -> int:
     sys.setswitchinterval(_SWITCH_SECONDS)
     start_log()
     with contextlib.ExitStack() as stack:
+        # What comes before the models are open would end the process: it waits until they are.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+        stack.callback(signal.pthread_sigmask, signal.SIG_SETMASK, mask)
         front = None
         if settings.zmq is not None:
             from .zmq_front import ZmqFront
@@ -121,7 +129,7 @@ def run_worker(settings: Settings, listener: socket.socket) -> int:
             front = ZmqFront(settings.zmq)
             stack.callback(front.close)
         models = open_models(settings.sources)
-        app = make_app(models, settings.limits)
+        app = make_app(models, settings.limits, metrics=metrics)
         if front is not None:
             front.serve(app.state.service)
         return _run(app, settings, listener, front)
@@ -144,8 +152,10 @@ def _run(app, settings, listener, front=None):
             loop.add_signal_handler(
                 signal.SIGHUP, lambda: self.keep(loop.create_task(service.reload()))
             )
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
             opened, seconds = self.server_state.connections, settings.limits.stop_seconds
             self.keep(loop.create_task(Connections(opened, seconds, most_connections()).watch()))
+            self.keep(loop.create_task(service.publish()))
             _start_front(front)
             _say_ready(service, listener)
 

@@ -18,6 +18,7 @@ from .metrics import Metrics
 from .models import Models, ServedModel, open_model
 
 _LARGE = 4000  # characters or tokens from which work is done in a thread
+_PUBLISHED = 0.5  # seconds
 MAX_UNSENT = 256 << 20  # bytes of answers that clients have not taken
 _MAX_CHARACTERS = 8 << 20  # that wait for a thread to make tokens of them
 
@@ -29,11 +30,15 @@ class Service:
     ----------
     models : Models
     limits : ServerLimits
+    metrics : Metrics, optional
+        Where several processes serve, those of all.
     """
 
-    def __init__(self, models: Models, limits: ServerLimits) -> None:
+    def __init__(
+        self, models: Models, limits: ServerLimits, metrics: Optional[Metrics] = None
+    ) -> None:
         self.models, self.limits = models, limits
-        self.metrics = Metrics()
+        self.metrics = Metrics() if metrics is None else metrics
         self.is_ready = True
         self.in_flight = 0
         self.characters = 0
@@ -83,8 +88,16 @@ class Service:
                     )
                 except (OSError, ValueError) as error:
                     log_event('reload failed', 40, model=model.name, reason=str(error))
+                except Exception as error:
+                    log_failure('reload failed', error, model=model.name)
                 else:
                     log_event('reloaded', model=model.name)
+
+    async def publish(self) -> None:
+        """Show other processes what the numbers are, from time to time, without an end."""
+        while True:
+            self.metrics.publish()
+            await asyncio.sleep(_PUBLISHED)
 
     def close(self) -> None:
         """End the threads."""

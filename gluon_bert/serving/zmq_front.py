@@ -25,7 +25,7 @@ _PAUSE = 0.02  # seconds
 _MAX_REQUESTS = 128  # that are accepted at a time
 _MAX_REQUEST_BYTES = 4 * MAX_BYTES  # of them
 _MAX_SUBSCRIPTION = 1024  # bytes
-_QUEUED = 16  # messages of a client that wait in the socket
+_QUEUED = 1  # messages of a client that wait in the socket
 _QUIET = 10.0  # seconds in which the same is not logged again
 
 

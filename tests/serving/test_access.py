@@ -12,6 +12,7 @@ from served import folders, make_client  # noqa: F401 (fixtures)
 from gluon_bert.serving.limits import ServerLimits, read_api_keys
 from gluon_bert.serving.logs import JsonFormatter
 from gluon_bert.serving.metrics import Metrics
+from gluon_bert.serving.metrics_values import REGION_BYTES, reset_gauges
 
 KEYS = ('first-key', 'second-key')
 
@@ -168,6 +169,36 @@ def test_counts_of_the_server(make_client):
     ):
         assert f'\n{line}\n' in text, line
     assert client.get('/metrics').headers['content-type'].startswith('text/plain; version=0.0.4')
+
+
+def test_counts_of_processes_are_summed_and_outlive_them():
+    regions = [bytearray(REGION_BYTES) for _ in range(2)]
+    first, second = (Metrics(regions, own) for own in range(2))
+    first.watch('te_queue_size', '', lambda: 3)
+    second.watch('te_queue_size', '', lambda: 4)
+    second.publish()
+    first.requests.add(label='/a')
+    second.requests.add(2, label='/a')
+    second.requests.add(label='/b')
+    second.duration.add(0.03)
+    lines = (
+        'te_request_count{method="/a"} 3',
+        'te_request_count{method="/b"} 1',
+        'te_request_duration_bucket{le="0.05"} 1',
+        'te_request_duration_count 1',
+    )
+    for text in (first.text(), second.text()):
+        assert not set(lines) - set(text.splitlines())
+        assert '\nte_queue_size 7\n' in text
+    reset_gauges(regions[1])
+    assert '\nte_queue_size 3\n' in first.text()
+    third = Metrics(regions, 1)
+    third.requests.add(label='/b')
+    assert 'te_request_count{method="/b"} 2' in first.text().splitlines()
+    names = [f'te_{number}' for number in range(5000)]
+    with pytest.raises(RuntimeError, match='more than 4096 metrics'):
+        for name in names:
+            third.watch(name, '', int)
 
 
 def test_metrics_are_in_the_format_of_prometheus():

@@ -2,9 +2,12 @@
 """Clients that stall: what is closed, what waits, and what others get meanwhile."""
 
 import asyncio
+import collections
 import contextlib
 import json
 import os
+import random
+import socket
 import time
 from types import SimpleNamespace
 
@@ -107,6 +110,40 @@ def test_slow_heads_and_bodies_are_closed_and_keep_no_other_waiting(start, folde
     assert server.end() == 0
     rows = [row for row in server.rows if row['event'] == 'connections closed']
     assert sum(row['reasons']['late'] for row in rows) == 270
+
+
+PARTS = [
+    *(b'\r\n', b'\r\n\r\n', b'\0', b'\xff', b' ', b':', b'0', b'999999999999', b'-1', b'HTTP/1.0'),
+    *(b'transfer-encoding: chunked\r\n', b'expect: 100-continue\r\n', b'connection: close\r\n'),
+    *(b'upgrade: websocket\r\nconnection: upgrade\r\n', b'content-encoding: gzip\r\n'),
+    *(b'content-length: 5\r\n', b'GET ', b'HEAD ', b'PUT ', b'/models/', b'%00', b'%ff', b'../'),
+]
+
+
+def test_altered_bytes_of_requests(start, folders):
+    server = start(folders['mood'], '--stop_seconds', '2')
+    url, draw, statuses = server.url(), random.Random(3), collections.Counter()
+    body = json.dumps(PAIR).encode()
+    head = b'POST /predict HTTP/1.1\r\nhost: a\r\ncontent-length: %d\r\n\r\n' % len(body)
+    for _ in range(1000):
+        content = bytearray(head + body)
+        for _ in range(draw.randint(1, 3)):
+            place = draw.randrange(len(content))
+            content[place : place + draw.choice((0, 0, 1, 4))] = draw.choice(PARTS)
+        with raw(url, bytes(content), False) as connection:
+            connection.shutdown(socket.SHUT_WR)
+            with contextlib.suppress(ConnectionResetError):
+                answer = b''.join(iter(lambda: connection.recv(65536), b''))
+            statuses[answer[9:12]] += 1
+            assert b'Traceback' not in answer and answer[9:10] in (b'', b'1', b'2', b'4'), content
+    assert httpx.post(url + '/predict', json=PAIR).status_code == 200
+    assert statuses[b'400'] > 100 and statuses[b'404'] > 10
+    assert server.end() == 0
+    assert not any('Traceback' in str(row) or 'sleeps' in str(row) for row in server.rows)
+    assert {row['event'] for row in server.rows} <= {
+        *('ready', 'request', 'stopping', 'stopped', 'Invalid HTTP request received.'),
+        *('Unsupported upgrade request.', 'connections closed'),
+    }
 
 
 def test_answers_that_are_not_taken_are_bounded(make_client, monkeypatch):

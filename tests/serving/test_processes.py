@@ -181,6 +181,9 @@ def test_models_are_opened_anew_without_a_lost_request(start, folders, tiny_pipe
     (folders['mood'] / 'task.json').write_text('{')
     server.process.send_signal(signal.SIGHUP)
     assert 'task.json' in server.wait('reload failed')[0]['reason']
+    os.rename(folders['mood'], tmp_path / 'gone')
+    server.process.send_signal(signal.SIGHUP)
+    assert 'mood' in server.wait('reload failed', 2)[1]['reason']
     load.end()
     again = httpx.post(url + '/predict', json=PAIR).json()
     assert set(load.statuses) == {200} and load.errors == []
@@ -205,6 +208,74 @@ def test_another_worker_answers_when_one_is_killed(start, folders):
     server.process.send_signal(signal.SIGHUP)
     server.wait('reloaded', 2)
     assert server.end() == 0
+
+
+def count_of(url, line):
+    """A number of /metrics, by the line that it ends."""
+    found = re.search(rf'^{re.escape(line)} (\d+)$', httpx.get(url + '/metrics').text, re.M)
+    return int(found[1]) if found else 0
+
+
+def test_metrics_are_the_sum_of_all_workers(start, folders):
+    server = start(folders['mood'], '--workers', '2', '--stop_seconds', '3')
+    processes = [row['process'] for row in server.wait('ready', 2)]
+    url, line = server.url(), 'te_request_success{method="/predict"}'
+    load = Load(url, 8)
+    server.wait('request', 100)
+    load.end()
+    assert set(load.statuses) == {200} and load.errors == []
+    for _ in range(6):  # whichever answers
+        assert count_of(url, line) == len(load.statuses)
+    os.kill(processes[0], signal.SIGKILL)
+    assert count_of(url, line) == len(load.statuses)
+    server.wait('ready', 3)
+    more = Load(url, 8)
+    server.wait('request', len(server.rows) + 50)
+    more.end()
+    for _ in range(6):
+        assert count_of(url, line) == len(load.statuses) + len(more.statuses)
+    text = httpx.get(url + '/metrics').text
+    assert '\nte_queue_size 0\n' in text
+    assert 1 <= count_of(url, 'te_requests_in_flight') <= 2
+    assert server.end() == 0
+
+
+def test_signals_reach_workers_that_are_not_ready(start, folders):
+    server = start(folders['mood'], '--workers', '2', '--stop_seconds', '3')
+    processes = [row['process'] for row in server.wait('ready', 2)]
+    load = Load(server.url())
+    server.wait('request', 10)
+    os.kill(processes[0], signal.SIGKILL)
+    server.wait('worker died')
+    for _ in range(5):
+        server.process.send_signal(signal.SIGHUP)
+        time.sleep(0.05)
+    (ready,) = {row['process'] for row in server.wait('ready', 3)} - set(processes)
+    server.wait('reloaded', 2)  # signals of one kind that wait are one
+    os.kill(ready, signal.SIGKILL)
+    server.wait('worker died', 2)
+    assert server.end() == 0
+    load.end()
+    assert set(load.statuses) == {200} and not any('failed' in row['event'] for row in server.rows)
+    assert server.rows[-1]['event'] == 'stopped'
+
+
+def test_a_reload_before_the_server_is_ready_waits(start, folders):
+    server = start(folders['mood'])
+    end = time.monotonic() + 30
+    while 'SigBlk' not in (status := status_of(server.process.pid)) or not (
+        int(re.search(r'SigBlk:\s+(\w+)', status)[1], 16) >> (signal.SIGHUP - 1) & 1
+    ):
+        assert time.monotonic() < end and server.process.poll() is None
+        time.sleep(0.001)
+    server.process.send_signal(signal.SIGHUP)
+    server.wait('ready')
+    server.wait('reloaded')
+    assert server.end() == 0
+
+
+def status_of(process):
+    return Path(f'/proc/{process}/status').read_text()
 
 
 def raw(url, content, wait=True):
