@@ -7,8 +7,9 @@
 compare   gluon_bert, infinity with PyTorch and with onnxruntime, and onnxruntime behind the same
           code as gluon_bert, on the same weights: one text a request, of STS-B's sentences or of
           SQuAD's paragraphs, with --concurrency requests open at all times. Servers take turns in
-          --rounds rounds; those that wait are stopped. The figures are medians over the rounds.
-          Each server's vectors are compared with the library's first.
+          --rounds rounds; those that wait are stopped. The figures are medians over the rounds,
+          percentiles of the answers of all rounds. Each server's vectors are compared with the
+          library's first.
 memory    The memory of one server over many requests, of texts of all lengths.
 overload  Requests arrive at --times the rate that the server answers, however many are open.
 
@@ -35,7 +36,7 @@ from benchmark_process import order
 from comparing import append, origin
 from load_client import percentile, request_bytes, run_closed
 from load_steady import measure_memory, measure_overload
-from load_systems import NAME, SYSTEMS, Server
+from load_systems import NAME, SYSTEMS, Server, packages
 from load_work import (
     KINDS,
     NUM_CHECKED,
@@ -49,7 +50,7 @@ from load_work import (
 
 OURS, LIBRARY = 'gluon_bert', 'library'
 _UNBOUNDED = ('--max_queue_tokens', '1000000')  # all of the open requests may wait
-_WARM = 2  # requests for each of the open ones before a turn
+_WARM = 32  # requests before a turn
 
 
 def make_parser():
@@ -136,7 +137,7 @@ class Comparison:
         server = self.servers[name]
         requests = itertools.cycle(self._requests(server, [text for text, _ in self.texts[kind]]))
         server.go()
-        asyncio.run(run_closed(server.port, requests, concurrency, count=_WARM * concurrency))
+        asyncio.run(run_closed(server.port, requests, concurrency, count=_WARM))
         server.reset_peak()
         before = server.processor_seconds()
         outcome = asyncio.run(
@@ -148,8 +149,7 @@ class Comparison:
         count = max(1, len(outcome.latencies))
         return {
             'requests_per_second': len(times) / outcome.seconds,
-            'p50_ms': 1000 * percentile(times, 0.5),
-            'p99_ms': 1000 * percentile(times, 0.99),
+            'times': times,
             'cpu_ms_per_request': 1000 * (after - before) / count,
             'peak_memory_mb': peak / 1e6,
             'requests': len(times),
@@ -161,8 +161,7 @@ class Comparison:
         times = self.library.times([text for text, _ in self.texts[kind]], self.args.turn_seconds)
         return {
             'requests_per_second': len(times) / sum(times),
-            'p50_ms': 1000 * percentile(times, 0.5),
-            'p99_ms': 1000 * percentile(times, 0.99),
+            'times': times,
             'requests': len(times),
             'failed': 0,
         }
@@ -182,7 +181,8 @@ class Comparison:
 
     def _add(self, key, figures):
         self.turns.setdefault(key, []).append(figures)
-        print(*key, {name: round(value, 2) for name, value in figures.items()}, file=sys.stderr)
+        shown = {name: round(value, 2) for name, value in figures.items() if name != 'times'}
+        print(*key, shown, file=sys.stderr)
 
     def _row(self, name, kind, concurrency, difference):
         turns, tokens = self.turns[name, kind, concurrency], self.texts[kind]
@@ -191,13 +191,16 @@ class Comparison:
         ratios = [one['requests_per_second'] / rate for one, rate in zip(ours, rates)]
         medians = {
             key: round(statistics.median(turn[key] for turn in turns), 3) if key in turns[0] else ''
-            for key in ('requests_per_second', 'p50_ms', 'p99_ms', 'cpu_ms_per_request')
+            for key in ('requests_per_second', 'cpu_ms_per_request')
         }
+        times = sorted(itertools.chain(*(turn['times'] for turn in turns)))
         return {
             'system': name,
             'texts': kind,
             'concurrency': concurrency,
             **medians,
+            'p50_ms': round(1000 * percentile(times, 0.5), 2),
+            'p99_ms': round(1000 * percentile(times, 0.99), 2),
             'requests_per_second_lowest': round(min(rates), 3),
             'requests_per_second_highest': round(max(rates), 3),
             'gluon_bert_times_as_many': round(statistics.median(ratios), 3) if ratios else '',
@@ -209,6 +212,7 @@ class Comparison:
             'rounds': len(turns),
             'turn_seconds': self.args.turn_seconds,
             'threads': self.args.threads,
+            'packages': '' if name == LIBRARY else packages(name, self.args.infinity),
         }
 
     def _requests(self, server, texts):

@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 LABELS = {
     'gluon_bert': 'gluon_bert',
+    'gluon_bert_workers': 'gluon_bert, a process a core',
     'onnxruntime': 'onnxruntime, same server',
     'infinity_optimum': 'infinity, optimum',
     'infinity_torch': 'infinity, torch',
@@ -62,7 +63,7 @@ def draw_comparison(rows, target):
                         label=LABELS[name],
                         color=style.PALETTE[number],
                         marker=style.MARKERS[number],
-                        linestyle=style.DASHES[number],
+                        linestyle=style.DASHES[number % len(style.DASHES)],
                     )
                 ticks = sorted({int(row['concurrency']) for row in rows})
                 axes.set_xscale('log', base=2)

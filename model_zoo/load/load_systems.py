@@ -63,25 +63,31 @@ class System:
     ----------
     command : callable
         :class:`Given` -> its command.
+    packages : tuple of str
+        Whose versions are recorded.
     folder : str
         Its working directory, below the folder of the formats.
     needs_infinity : bool
     """
 
     command: Callable
+    packages: tuple[str, ...]
     folder: str = ''
     needs_infinity: bool = False
 
 
+_SERVER = ('starlette', 'uvicorn', 'uvloop', 'httptools', 'orjson')
+_INFINITY = ('infinity-emb', 'transformers', 'uvicorn', 'uvloop', 'httptools', 'orjson')
 SYSTEMS = {
     'gluon_bert': System(
-        lambda given: [sys.executable, '-m', 'gluon_bert', 'serve', *_ours(given)]
+        lambda given: [sys.executable, '-m', 'gluon_bert', 'serve', *_ours(given)], _SERVER
     ),
     'gluon_bert_workers': System(
         lambda given: [
             *[sys.executable, '-m', 'gluon_bert', 'serve'],
             *_ours(replace(given, threads=1), '--workers', str(given.threads)),
-        ]
+        ],
+        _SERVER,
     ),
     'onnxruntime': System(
         lambda given: [
@@ -89,15 +95,18 @@ SYSTEMS = {
             str(Path(__file__).with_name('load_onnxruntime.py')),
             str(given.folder / 'onnx' / 'model.onnx'),
             *_ours(given),
-        ]
+        ],
+        ('onnxruntime', *_SERVER),
     ),
     'infinity_optimum': System(
         lambda given: _infinity(given, '.', '--engine', 'optimum', '--pooling-method', 'mean'),
+        (*_INFINITY, 'onnxruntime', 'optimum'),
         'onnx',
         True,
     ),
     'infinity_torch': System(
         lambda given: _infinity(given, '.', '--engine', 'torch', '--no-bettertransformer'),
+        (*_INFINITY, 'torch', 'sentence-transformers'),
         'model',
         True,
     ),
@@ -193,6 +202,19 @@ class Server:
     def _send(self, number):
         for pid in tree(self.pid):
             send(pid, number)
+
+
+def packages(name, infinity=None):
+    """List the packages of a server that are installed, with their versions."""
+    system = SYSTEMS[name]
+    python = Path(infinity).with_name('python') if system.needs_infinity else sys.executable
+    code = (
+        'import sys; from importlib.metadata import distributions as d;'
+        "found = {one.metadata['Name'].lower().replace('_', '-'): one.version for one in d()};"
+        "print(*(f'{name} {found[name]}' for name in sys.argv[1:] if name in found), sep=', ')"
+    )
+    words = [python, '-c', code, *system.packages]
+    return subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def send(pid, number):
