@@ -266,8 +266,10 @@ async def run_open(
         Latencies are from when a request was due.
     """
     load, sent, begun = _OpenLoad(port, requests), 0, time.perf_counter()
-    while (now := time.perf_counter() - begun) < seconds:
-        while sent < now * rate:
+    count = round(rate * seconds)
+    while sent < count:
+        now = time.perf_counter() - begun
+        while sent < min(count, now * rate):
             load.send(begun + sent / rate)
             sent += 1
         on_tick(now)
