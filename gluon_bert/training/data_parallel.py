@@ -98,20 +98,13 @@ def add_gradients(
                 terms = {name: value / totals[name] for name, value in sums.items()}
                 if not counts:
                     terms = {name: term * 0 for name, term in terms.items()}
-                loss = _add_up(terms.values())
+                loss = objective.weighted(terms)
             loss.backward()
             parts.append(terms)
         # Only now, when all devices have their work, is one waited for.
         for name in means:
             means[name] += sum(float(terms[name].asscalar()) for terms in parts)
     return means
-
-
-def _add_up(arrays):
-    first, *others = arrays
-    for other in others:
-        first = first + other
-    return first
 
 
 def _seed(seeds, number, index, devices):

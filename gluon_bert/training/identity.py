@@ -133,6 +133,14 @@ def digest_of_parameters(parameters: Mapping[str, mx.gluon.Parameter]) -> str:
     return digest_of_arrays(array.asnumpy() for array in arrays)
 
 
+def note_batches(trained: Dict[str, Any], batches: Iterable[Batch]) -> Dict[str, Any]:
+    """Add batches to the number and digest of those that a run was trained on."""
+    number, digest = trained['batches'], trained['digest']
+    for batch in batches:
+        number, digest = number + 1, digest_of_batch(digest, batch)
+    return {'batches': number, 'digest': digest}
+
+
 def digest_of_batch(former: str, batch: Batch) -> str:
     """Compute a digest of a batch and, by their digest, of those before it."""
     arrays = (array.asnumpy() for array in (*batch.inputs, *batch.labels))

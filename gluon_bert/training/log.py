@@ -56,7 +56,9 @@ class TrainingLog:
         if self._path is not None:
             write_text(self._path, ''.join(map(_line, self.rows)))
 
-    def log_step(self, progress: Progress, result: StepResult) -> None:
+    def log_step(
+        self, progress: Progress, result: StepResult, figures: Optional[Dict[str, float]] = None
+    ) -> None:
         """Add the losses since the last row, and this step's figures; start new sums of losses."""
         row = {
             'loss': progress.loss_sum / progress.loss_count,
@@ -65,15 +67,20 @@ class TrainingLog:
         }
         for name, value in progress.term_sums.items():
             row[f'{name}_loss'] = value / progress.loss_count
+        row.update(figures or {})
         progress.loss_sum, progress.loss_count, progress.term_sums = 0.0, 0, {}
         self._append(progress, row)
+        self.say_step(progress, row)
+
+    def say_step(self, progress: Progress, row: Row) -> None:
+        """Log a row of losses as a line of text."""
         logger.info(
             '[Epoch %s Step %s] loss=%.4f lr=%.3g norm=%.3f',
             self.epoch_number(progress.epoch),
             self.step_number(progress.step),
             row['loss'],
-            result.learning_rate,
-            result.gradient_norm,
+            row['learning_rate'],
+            row['gradient_norm'],
         )
 
     def log_metrics(self, progress: Progress, metrics: Dict[str, float], by_step: bool) -> None:
@@ -106,9 +113,9 @@ class TrainingLog:
             return str(epoch + 1)
         return f'{epoch + 1}/{math.ceil(self._num_steps / self._steps_per_epoch)}'
 
-    def step_number(self, step: int) -> str:
+    def step_number(self, step: int, separator: str = '/') -> str:
         """Name a step, with the number of all if it is known: '20/30'."""
-        return str(step) if self._num_steps is None else f'{step}/{self._num_steps}'
+        return str(step) if self._num_steps is None else f'{step}{separator}{self._num_steps}'
 
     def _append(self, progress, values):
         seconds = round(time.perf_counter() - self._started, 3)

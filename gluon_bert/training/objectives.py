@@ -8,13 +8,14 @@ count that its mean is over. :data:`OBJECTIVES` holds the rows by name.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 import mxnet as mx
 
 from .._internal.suggestions import unknown_name
 from .labels import FINITE, FLAGS, check_labels, class_limits, position_limits, tag_limits
 from .masked_words import masked_word_loss as masked_word_loss
+from .replaced_tokens import replaced_token_loss
 
 
 def cross_entropy(scores: mx.nd.NDArray, labels: mx.nd.NDArray) -> mx.nd.NDArray:
@@ -120,6 +121,11 @@ def count_sequences(inputs: Sequence[mx.nd.NDArray], labels: Sequence[mx.nd.NDAr
     return len(inputs[0])
 
 
+def count_tokens(inputs: Sequence[mx.nd.NDArray], labels: Sequence[mx.nd.NDArray]) -> float:
+    """Count the tokens of a batch: add up the lengths, its third array of inputs."""
+    return float(inputs[2].sum().asscalar())
+
+
 def count_masked_words(inputs: Sequence[mx.nd.NDArray], labels: Sequence[mx.nd.NDArray]) -> float:
     """Count the masked words of a batch: add up their weights, its second array of labels."""
     return float(labels[1].sum().asscalar())
@@ -136,15 +142,18 @@ class LossTerm:
         one for each thing that is counted.
     count : callable
         ``count(inputs, labels)`` is what the mean of a batch is over.
+    weight : float
+        Of the mean in the sum of the terms.
     """
 
     loss: Callable[..., mx.nd.NDArray]
     count: Callable[..., float] = count_sequences
+    weight: float = 1.0
 
 
 @dataclass(frozen=True)
 class Objective:
-    """The sum of some terms, each a mean over what it counts, which training minimises.
+    """The weighted sum of some terms, each a mean over what it counts, which training minimises.
 
     Sums and counts are added up over the batches of a step, its devices and its processes, and
     divided only then. So the mean is over all that a step counts, wherever the cuts fall.
@@ -162,6 +171,16 @@ class Objective:
     name: str
     terms: Dict[str, LossTerm]
     lazy_scores: bool = False
+
+    def weighted(self, terms: Mapping[str, Any]) -> Any:
+        """Add up the terms of the loss, NDArrays or numbers, with their weights."""
+        first, *others = (
+            value if self.terms[name].weight == 1 else value * self.terms[name].weight
+            for name, value in terms.items()
+        )
+        for other in others:
+            first = first + other
+        return first
 
     def counts(
         self, inputs: Sequence[mx.nd.NDArray], labels: Sequence[mx.nd.NDArray]
@@ -250,6 +269,26 @@ OBJECTIVES = {
             'pretraining',
             {'masked_words': _MASKED_WORDS, 'next_sentence': _NEXT_SENTENCE},
             lazy_scores=True,
+        ),
+        # The same, but 1 where the two segments are swapped (Lan et al., 2020, section 3.1).
+        Objective(
+            'sentence_order',
+            {'masked_words': _MASKED_WORDS, 'sentence_order': _NEXT_SENTENCE},
+            lazy_scores=True,
+        ),
+        # Of a BertForReplacedTokens (Clark et al., 2020, section 2: lambda is 50).
+        Objective(
+            'replaced_tokens',
+            {
+                'masked_words': _MASKED_WORDS,
+                'replaced_tokens': LossTerm(
+                    lambda outputs, words, weights, *others: replaced_token_loss(
+                        outputs, words, weights
+                    ),
+                    count_tokens,
+                    weight=50.0,
+                ),
+            },
         ),
     )
 }

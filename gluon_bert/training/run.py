@@ -16,7 +16,7 @@ from .._internal.signals import stop_signals
 from ..plots import plot_training
 from .batches import Batch, read_batches
 from .files import FitResult, RunFiles
-from .identity import digest_of_batch, digest_of_parameters, make_identity
+from .identity import digest_of_parameters, make_identity, note_batches
 from .labels import named_rows
 from .log import TrainingLog
 from .objectives import Objective
@@ -148,7 +148,8 @@ class TrainingRun:
             self.progress = state.progress
             if state.progress.step:
                 self.phase.batches.load_state_dict(self.progress.batches)
-            logger.info('resumed at step %s', self._place)
+            place = self.log.step_number(self.progress.step, ' of ')
+            logger.info('resumed at step %s', place)
         elif writes:
             files.folder.mkdir(parents=True, exist_ok=True)
             # First of all: from here on the folder is this run's, whatever is still in it.
@@ -242,23 +243,27 @@ class TrainingRun:
         """Make one step on batches of this process, and log it when it is due."""
         progress = self.progress
         if progress.epoch == 0 and progress.trained:
-            for batch in batches:
-                digest = digest_of_batch(progress.trained['digest'], batch)
-                number = progress.trained['batches'] + 1
-                progress.trained = {'batches': number, 'digest': digest}
+            progress.trained = note_batches(progress.trained, batches)
         with named_rows(self.phase.data):
             rate = self.phase.learning_rate(progress)
             result = self.training_step(batches, progress.step, rate)
         progress.note_step(result.loss, result.terms)
         self._count_seconds()
         if progress.step % self.options.log_interval == 0 or self._is_over():
-            self.log.log_step(progress, result)
+            self.log.log_step(progress, result, self.figures())
         return result
+
+    def figures(self) -> Dict[str, float]:
+        """Give further figures of the steps since the last row of the log."""
+        return {}
+
+    def score(self, metrics: Dict[str, float]) -> Optional[float]:
+        """Choose what decides which evaluation is best; None: the last one is."""
+        return next(iter(metrics.values()), None)
 
     def _after_step(self, stop):
         """Evaluate or save, if it is due; stop, if that was asked for."""
-        progress, options = self.progress, self.options
-        phase = self.phase
+        progress, options, phase = self.progress, self.options, self.phase
         last = phase.is_over(progress) or progress.position == phase.steps_per_epoch
         if options.evaluate_every and progress.step % options.evaluate_every == 0:
             previous = self._evaluate()
@@ -293,10 +298,9 @@ class TrainingRun:
         metrics = share(self.reduction, metrics)
         if metrics:
             self.log.log_metrics(progress, metrics, bool(self.options.evaluate_every))
-        score = next(iter(metrics.values()), None)
         previous, step = progress.best_file, progress.step if self.options.evaluate_every else None
         name = self.files.parameters_name(progress.epoch, step)
-        if progress.note_evaluation(score, name) and self.reduction.rank == 0:
+        if progress.note_evaluation(self.score(metrics), name) and self.reduction.rank == 0:
             self.network.save_parameters(self.files.folder / name)
         return previous
 
@@ -345,12 +349,8 @@ class TrainingRun:
 
     def _check(self, stop):
         if self._should_stop(stop):
-            raise Interrupted(f'stopped after step {self._place}')
-
-    @property
-    def _place(self):
-        total = '' if self.num_steps is None else f' of {self.num_steps}'
-        return f'{self.progress.step}{total}'
+            place = self.log.step_number(self.progress.step, ' of ')
+            raise Interrupted(f'stopped after step {place}')
 
     def _save(self):
         if self.reduction.rank == 0:

@@ -21,7 +21,7 @@ from .schedule import share_of_peak
 
 
 class StepResult(NamedTuple):
-    """Result of a step: its ``loss``, the ``terms`` that add up to it, and its figures."""
+    """Result of a step: its ``loss``, the ``terms`` that it is made of, and its figures."""
 
     loss: float
     terms: Dict[str, float]
@@ -138,7 +138,10 @@ class TrainingStep:
         gradients = [parameter.list_grad() for parameter in self.parameters.values()]
         # From here on all devices have the same gradients, and compute the same update.
         means = self._reduce(gradients, means)
-        loss, norm = sum(means.values()), global_norm([copies[0] for copies in gradients])
+        loss, norm = (
+            self.objective.weighted(means),
+            global_norm([copies[0] for copies in gradients]),
+        )
         if not math.isfinite(loss) or not math.isfinite(norm):
             raise FloatingPointError(
                 f'step {step + 1}: loss {loss}, gradient norm {norm}; try a smaller learning rate'
