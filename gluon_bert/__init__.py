@@ -37,6 +37,7 @@ _HOMES = {
     'layer_features': 'inference.word_vectors',
     'choose_precision': 'inference.precision',
     'finetune': 'tasks.finetune',
+    'pretrain': 'tasks.pretrain',
     'load_pipeline': 'pipelines',
     'get_model': 'zoo',
     'get_tokenizer': 'zoo',

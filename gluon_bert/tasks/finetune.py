@@ -109,16 +109,7 @@ def make_run(
     parts = {'data': job_class.Data, 'start': Start, 'options': TrainingOptions, 'run': Run}
     names = {part: {row.name for row in fields(kind)} for part, kind in parts.items()}
     names['run'] = {'ctx', 'resume', 'overwrite', 'stem', 'arguments', 'command'}
-    sorted_options: dict[str, dict[str, Any]] = {part: {} for part in parts}
-    for name, value in options.items():
-        part = next((part for part in names if name in names[part]), None)
-        if part is None:
-            known = sorted(set().union(*names.values()))
-            raise TypeError(
-                f'{name} is no option of {spec.name}{did_you_mean(name, known)}; there are: '
-                f'{", ".join(known)}'
-            )
-        sorted_options[part][name] = value
+    sorted_options = sort_options(names, options, spec.name)
     start = replace(start, **sorted_options['start'])
     if saved is None and start.model_parameters and has_task(start.model_parameters):
         saved = read_task(start.model_parameters)
@@ -133,6 +124,29 @@ def make_run(
         list(ctx) if isinstance(ctx, (list, tuple)) else [ctx],
         **further,
     )
+
+
+def sort_options(
+    names: dict[str, set[str]], options: dict[str, Any], what: str
+) -> dict[str, dict[str, Any]]:
+    """Sort options by the first part that has a field of their name.
+
+    Raises
+    ------
+    TypeError
+        If none has; the message has the nearest name, and tells of ``what`` it is no option.
+    """
+    parts: dict[str, dict[str, Any]] = {part: {} for part in names}
+    for name, value in options.items():
+        part = next((part for part in names if name in names[part]), None)
+        if part is None:
+            known = sorted(set().union(*names.values()))
+            raise TypeError(
+                f'{name} is no option of {what}{did_you_mean(name, known)}; there are: '
+                f'{", ".join(known)}'
+            )
+        parts[part][name] = value
+    return parts
 
 
 def find_spec(task: str, options: dict[str, Any]) -> tuple[TaskSpec, dict[str, Any]]:

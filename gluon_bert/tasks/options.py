@@ -58,7 +58,7 @@ def comma_separated(text: str) -> list[str]:
     return [name.strip() for name in next(csv.reader([text], skipinitialspace=True), [])]
 
 
-class _Checked:
+class Checked:
     """Data options whose numbers are checked as they are given."""
 
     def __post_init__(self) -> None:
@@ -70,7 +70,7 @@ class _Checked:
 
 
 @dataclass
-class TextData(_Checked):
+class TextData(Checked):
     """The files of a text task, and how they are read."""
 
     task_name: Optional[str] = option(
@@ -112,7 +112,7 @@ class TextData(_Checked):
 
 
 @dataclass
-class SquadData(_Checked):
+class SquadData(Checked):
     """The files of questions, and how paragraphs are read and answers chosen."""
 
     train_file: Optional[Path] = option(
@@ -168,7 +168,7 @@ class SquadData(_Checked):
 
 
 @dataclass
-class TaggedData(_Checked):
+class TaggedData(Checked):
     """Tagged files, and how they are read."""
 
     train_file: Optional[Path] = option(

@@ -107,7 +107,7 @@ def run_job(run: Run) -> FineTuned:
     make_folder(folder)
     if job.saved is None:
         run.start.choose_model()
-    with _log_file() as open_log:
+    with log_file() as open_log:
         job.read()
         model = _build(run)
         pipeline = model.spec.load('pipeline')(model)
@@ -257,7 +257,7 @@ class _Formatter(logging.Formatter):
 
 
 @contextlib.contextmanager
-def _log_file() -> Iterator[Callable[[Path, str], None]]:
+def log_file() -> Iterator[Callable[[Path, str], None]]:
     """Keep what the package logs meanwhile, and write it to a file once that is opened.
 
     Gives the function that opens it, of its path and mode.

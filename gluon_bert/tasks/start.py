@@ -14,8 +14,16 @@ import mxnet as mx
 
 from .._internal.errors import ArgumentError
 from ..checkpoint import Checkpoint, read_checkpoint
-from ..checkpoint.gluonnlp.description import MissingHyperParameters, is_described
-from ..data import BertTokenizer, SentencePieceTokenizer, looks_lowercase, read_vocabulary
+from ..checkpoint.gluonnlp.description import MissingHyperParameters, is_described, read_description
+from ..config import BertConfig
+from ..data import (
+    BertTokenizer,
+    SentencePieceTokenizer,
+    looks_lowercase,
+    read_tokenizer,
+    read_vocabulary,
+)
+from ..families import DEFAULT_FAMILY
 from ..modeling.bert import BertModel
 from ..zoo import (
     DEFAULT,
@@ -25,7 +33,6 @@ from ..zoo import (
     family_of,
     fetch_model,
     get_config,
-    get_model,
     get_tokenizer,
     open_checkpoint,
     zoo_checkpoint,
@@ -57,12 +64,15 @@ class Start:
     from_scratch : bool
         Start from random parameters.
     vocab_file : Path, optional
-        Vocabulary for training from scratch, by default that of ``bert_dataset``; or that of a
-        TensorFlow checkpoint, by default beside it.
+        Vocabulary for training from scratch, by default that of ``bert_dataset``: a file such as
+        vocab.txt, or the folder of a tokenizer; or that of a TensorFlow checkpoint, by default
+        beside it.
     bert_config_file : Path, optional
-        Configuration of a TensorFlow checkpoint, by default beside it.
+        Configuration of a TensorFlow checkpoint, by default beside it; or, with ``vocab_file``, of
+        a network trained from scratch, instead of ``bert_model``.
     do_lower_case : bool, optional
-        Casing of the text for a folder or a TensorFlow checkpoint; by default as it was trained.
+        Casing of the text for a folder or a TensorFlow checkpoint, by default as it was trained; or
+        with ``vocab_file``, by default as that says or looks.
     uncased : bool
         Refuse a model that does not lower-case its text.
     sentencepiece : str, optional
@@ -153,17 +163,70 @@ class Start:
         return bert, tokenizer
 
     def _load(self, ctx, seed, use_pooler):
-        source = self.pretrained_bert_parameters
-        if self.from_scratch or (self.model_parameters and not source):
+        if self.from_scratch or (self.model_parameters and not self.pretrained_bert_parameters):
             return self._random(ctx, seed, use_pooler)
-        if self._is_params_file():
-            return load_checkpoint(self._params_checkpoint(source), ctx, use_pooler)
-        if not source:
-            checkpoint = zoo_checkpoint(self.bert_model, self.bert_dataset, self.root)
+        with self.open() as checkpoint:
             return load_checkpoint(checkpoint, ctx, use_pooler)
-        with gathered(source, self.bert_config_file, self.vocab_file) as path:
-            bert, tokenizer = load_checkpoint(open_checkpoint(path), ctx, use_pooler)
-        return bert, with_casing(tokenizer, self.do_lower_case)
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[Checkpoint]:
+        """Open the trained checkpoint, with its tokenizer, for as long as the block runs.
+
+        Raises
+        ------
+        FileNotFoundError, ValueError
+            As :meth:`load_bert`.
+        """
+        self._check()
+        source = self.pretrained_bert_parameters
+        if self._is_params_file():
+            yield self._params_checkpoint(source)
+        elif not source:
+            yield zoo_checkpoint(str(self.bert_model), str(self.bert_dataset), self.root)
+        else:
+            with gathered(source, self.bert_config_file, self.vocab_file) as path:
+                checkpoint = open_checkpoint(path)
+                tokenizer = checkpoint.tokenizer
+                if tokenizer is not None:
+                    tokenizer = with_casing(tokenizer, self.do_lower_case)
+                yield replace(checkpoint, tokenizer=tokenizer)
+
+    def describe_random(self) -> tuple[BertConfig, str, Any]:
+        """Give the configuration, family and tokenizer of a network with random parameters.
+
+        Raises
+        ------
+        FileNotFoundError, ValueError
+            If a file is not there or not what it must be, or the two do not fit together.
+        """
+        self._check()
+        tokenizer = self._new_tokenizer()
+        size, file = len(tokenizer.vocabulary), self.bert_config_file
+        if file is None:
+            name = str(self.bert_model)
+            return get_config(name, size), family_of(name), tokenizer
+        described = read_description(file)
+        assert described.config is not None
+        if described.config.vocab_size != size:
+            raise ArgumentError(
+                'bert_config_file',
+                f'has vocab_size {described.config.vocab_size}, but the vocabulary has {size} '
+                f'tokens',
+                file,
+            )
+        return described.config, described.family or DEFAULT_FAMILY, tokenizer
+
+    def _new_tokenizer(self):
+        if not self.vocab_file:
+            return get_tokenizer(self.bert_model, self.bert_dataset, self.root)
+        if not Path(self.vocab_file).is_dir():
+            vocab = read_vocabulary(self.vocab_file)
+            lower = self.do_lower_case
+            return BertTokenizer(vocab, lower=looks_lowercase(vocab) if lower is None else lower)
+        tokenizer = read_tokenizer(self.vocab_file, self.do_lower_case)
+        if tokenizer is None:
+            raise ArgumentError('vocab_file', 'there is no vocabulary in it', self.vocab_file)
+        return tokenizer
 
     def _is_params_file(self):
         return str(self.pretrained_bert_parameters or '').endswith('.params')
@@ -200,25 +263,23 @@ class Start:
                 'their own',
             )
         for name in ('bert_config_file', 'do_lower_case'):
-            if getattr(self, name) is not None and not is_local:
+            goes = is_local or (self.from_scratch and self.vocab_file)
+            if getattr(self, name) is not None and not goes:
                 raise ArgumentError(
                     name,
-                    'goes with the folder or TensorFlow checkpoint of {pretrained_bert_parameters}',
+                    'goes with the folder or TensorFlow checkpoint of '
+                    '{pretrained_bert_parameters}, or with {from_scratch} and {vocab_file}',
                 )
         if self.from_scratch and source:
             raise ArgumentError('from_scratch', 'does not go with {pretrained_bert_parameters}')
 
     def _random(self, ctx, seed, use_pooler):
         """A BERT with random parameters, and a tokenizer."""
-        if self.vocab_file:
-            vocab = read_vocabulary(self.vocab_file)
-            tokenizer = BertTokenizer(vocab, lower=looks_lowercase(vocab))
-        else:
-            tokenizer = get_tokenizer(self.bert_model, self.bert_dataset, self.root)
+        config, _, tokenizer = self.describe_random()
         mx.random.seed(seed)
-        bert, _ = get_model(
-            self.bert_model, vocab=tokenizer.vocab, pretrained=False, ctx=ctx, use_pooler=use_pooler
-        )
+        bert = BertModel(config, use_pooler=use_pooler)
+        for parameter in bert.collect_params().values():
+            parameter.initialize(ctx=ctx)
         return bert, tokenizer
 
 

@@ -1,0 +1,1 @@
+"""Pre-training: the objective, the network, the streams, the run, and the model it writes."""

@@ -1,0 +1,102 @@
+"""Losses and accuracies of pre-training on held-out records, and on batches of the training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import islice
+from typing import Any, Optional
+
+from ...inference.devices import devices_of
+from ...kernels.training import make_trainer
+from ...training.batches import Batch, read_batches
+from ...training.objectives import OBJECTIVES
+from ...training.replaced_tokens import replaced_labels
+from .objectives import PretrainingObjective
+
+
+def evaluate(
+    network: Any,
+    row: PretrainingObjective,
+    batches: Iterable[Any],
+    encoder: Any = None,
+    limit: Optional[int] = None,
+) -> dict[str, float]:
+    """Compute the losses and accuracies of batches.
+
+    Parameters
+    ----------
+    network : BertForPretraining or BertForReplacedTokens
+    row : PretrainingObjective
+    batches : iterable of (inputs, labels)
+    encoder : NativeTrainer, optional
+        Passed to the network.
+    limit : int, optional
+        Batches at most.
+
+    Returns
+    -------
+    dict of str to float
+        Accuracy and loss of each term by Google's names, 'masked_lm_accuracy' first: means over
+        masked words, sequences or tokens, whatever the batches.
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to count.
+    """
+    totals: dict[str, list[float]] = {}
+    for batch in islice(read_batches(batches), limit):
+        for name, values in _sums(network, row, batch, encoder).items():
+            totals[name] = [sum(pair) for pair in zip(values, totals.get(name, (0.0, 0.0, 0.0)))]
+    if not totals or not all(count for _, _, count in totals.values()):
+        raise ValueError('the held-out data have no masked word')
+    metrics = {}
+    for term, (hits, loss, count) in totals.items():
+        name = row.terms[term][0]
+        metrics[f'{name}_accuracy'], metrics[f'{name}_loss'] = hits / count, loss / count
+    return metrics
+
+
+def make_encoder(network: Any) -> Any:
+    """Make what computes the encodings in an evaluation, where the kernels can."""
+    return make_trainer(network)
+
+
+def _sums(network, row, batch: Batch, encoder):
+    """Hits, summed losses and counts of a batch, by term."""
+    objective = OBJECTIVES[row.loss]
+    device = devices_of(network)[0]
+    inputs, labels = (
+        tuple(array.as_in_context(device) for array in arrays)
+        for arrays in (batch.inputs, batch.labels)
+    )
+    counts = objective.counts(inputs, labels)
+    outputs = network(*inputs) if encoder is None else network(*inputs, encoder=encoder)
+    sums = {}
+    for name, term in objective.terms.items():
+        loss = float(term.loss(outputs, *labels).sum().asscalar())
+        sums[name] = float(_HITS[name](outputs, *labels).asscalar()), loss, counts[name]
+    return sums
+
+
+def _word_hits(outputs, words, weights, *others):
+    return ((outputs.masked_lm.argmax(axis=2) == words) * weights).sum()
+
+
+def _pair_hits(outputs, words, weights, labels):
+    return (outputs.next_sentence.argmax(axis=1) == labels).sum()
+
+
+def _token_hits(outputs, words, weights, *others):
+    """Tokens of which it is right that they are replaced, or not."""
+    labels = replaced_labels(outputs, words, weights)
+    return (((outputs.replaced > 0) == labels) * outputs.valid).sum()
+
+
+# Term of the loss -> the number of what is right.
+_HITS = {
+    'masked_words': _word_hits,
+    'next_sentence': _pair_hits,
+    'sentence_order': _pair_hits,
+    'replaced_tokens': _token_hits,
+}
