@@ -27,6 +27,7 @@ GROUPS = {
     'training and prediction': {
         'vocab': ('vocab', 'learn a vocabulary from texts, to train from scratch'),
         'pretraining-data': ('pretraining_data', 'make the records that a BERT is pre-trained on'),
+        'pretrain': ('pretrain', 'pre-train on records or texts, from scratch or from a model'),
         'train': ('train', 'fine-tune for a task, from data files to a folder'),
         'predict': ('predict', 'predict labels, answers, entities or words for texts'),
         'embed': ('embed', 'compute sentence vectors of texts'),
