@@ -1,16 +1,12 @@
 """Pre-train a BERT on records or texts, from random parameters or from a trained model.
 
 The output folder gets the model in model/, which every command takes, the log and the metrics.
-Records are files that gluon-bert pretraining-data makes, or those of Google's and GluonNLP's
-scripts. Texts are made records first, and masked anew in each epoch.
+Records are TFRecords of Google's script, .npz files of GluonNLP's, or Parquet.
 
 examples:
-  gluon-bert pretrain --model NAME/DATASET --texts my.txt --training_steps 2000 --output_dir mine
-  gluon-bert pretrain --from_scratch --model bert_4_256_4 --vocab_file my_vocabulary --data *.npz \\
-      --training_steps 10000 --eval_data dev.npz --evaluate_every 1000
-  gluon-bert pretrain --model NAME/DATASET --data short.npz --optimizer lamb \\
-      --phase training_steps=900,learning_rate=6e-3,warmup_ratio=0.28 \\
-      --phase training_steps=100,learning_rate=4e-3,data=long.npz,batch_size=8
+  gluon-bert pretrain --model NAME/DATASET --data train.npz --training_steps 2000
+  gluon-bert pretrain --from_scratch --model bert_4_256_4 --vocab_file vocab.txt --data a.npz
+  gluon-bert pretrain --data a.npz --phase training_steps=900 --phase training_steps=99,data=b.npz
 """
 
 from __future__ import annotations

@@ -33,6 +33,7 @@ def polynomial(done: float, total: float, warmup: float) -> float:
     return math.sqrt(max(0.0, 1 - done / total))
 
 
+#: Schedules by name.
 SCHEDULES = {'linear': linear, 'constant': constant, 'cosine': cosine, 'polynomial': polynomial}
 
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class PretrainingObjective:
-    """A row of :data:`PRETRAINING_OBJECTIVES`.
+    """A row of ``PRETRAINING_OBJECTIVES``.
 
     Parameters
     ----------
     loss : str
-        Of :data:`gluon_bert.training.OBJECTIVES`.
+        Name in :data:`.OBJECTIVES`.
     title : str
     labels_pairs : bool
         Whether each sequence is a pair of segments with a label.

@@ -113,7 +113,7 @@ class PretrainingData(Checked):
 
         Raises
         ------
-        ArgumentError
+        ValueError
         """
         for records, texts in (('data', 'texts'), ('eval_data', 'eval_texts')):
             if getattr(self, records) and getattr(self, texts):
@@ -201,7 +201,7 @@ class PretrainingPlan:
 
         Raises
         ------
-        ArgumentError
+        ValueError
             If one cannot be read; the message has the nearest name.
         """
         return cls(tuple(map(_parse_phase, texts)))

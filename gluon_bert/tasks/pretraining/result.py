@@ -44,7 +44,7 @@ def check_zoo_name(model: PretrainingModel, name: str) -> None:
 
     Raises
     ------
-    ArgumentError
+    ValueError
     """
     if not name.replace('_', '').replace('.', '').isalnum() or not name.isascii():
         reason = 'expected letters, digits and _, such as my_corpus_uncased'
