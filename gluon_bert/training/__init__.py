@@ -33,7 +33,16 @@ _HOMES = {
 }
 _MODULES = (
     *('batches', 'data_parallel', 'files', 'identity', 'labels', 'log', 'loop', 'objectives'),
-    *('optimizer', 'options', 'phases', 'previous', 'reduction', 'replaced_tokens', 'run'),
+    *(
+        'masked_words',
+        'optimizer',
+        'options',
+        'phases',
+        'previous',
+        'reduction',
+        'replaced_tokens',
+        'run',
+    ),
     *('schedule', 'state', 'step'),
 )
 

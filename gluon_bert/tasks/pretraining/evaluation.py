@@ -9,8 +9,9 @@ from typing import Any, Optional
 from ...inference.devices import devices_of
 from ...kernels.training import make_trainer
 from ...training.batches import Batch, read_batches
-from ...training.objectives import OBJECTIVES
-from ...training.replaced_tokens import replaced_labels
+from ...training.masked_words import masked_word_loss_and_hits
+from ...training.objectives import OBJECTIVES, cross_entropy
+from ...training.replaced_tokens import replaced_labels, replaced_token_loss
 from .objectives import PretrainingObjective
 
 
@@ -57,9 +58,9 @@ def evaluate(
     return metrics
 
 
-def make_encoder(network: Any) -> Any:
+def make_encoder(network: Any, row: PretrainingObjective) -> Any:
     """Make what computes the encodings in an evaluation, where the kernels can."""
-    return make_trainer(network)
+    return make_trainer(network, lazy_scores=OBJECTIVES[row.loss].lazy_scores)
 
 
 def _sums(network, row, batch: Batch, encoder):
@@ -73,30 +74,33 @@ def _sums(network, row, batch: Batch, encoder):
     counts = objective.counts(inputs, labels)
     outputs = network(*inputs) if encoder is None else network(*inputs, encoder=encoder)
     sums = {}
-    for name, term in objective.terms.items():
-        loss = float(term.loss(outputs, *labels).sum().asscalar())
-        sums[name] = float(_HITS[name](outputs, *labels).asscalar()), loss, counts[name]
+    for name in objective.terms:
+        figures = _FIGURES[name](outputs, *labels)
+        loss, hits = (float(array.sum().asscalar()) for array in figures)
+        sums[name] = hits, loss, counts[name]
     return sums
 
 
-def _word_hits(outputs, words, weights, *others):
-    return ((outputs.masked_lm.argmax(axis=2) == words) * weights).sum()
+def _masked_words(outputs, words, weights, *others):
+    return masked_word_loss_and_hits(outputs.masked_lm, words, weights)
 
 
-def _pair_hits(outputs, words, weights, labels):
-    return (outputs.next_sentence.argmax(axis=1) == labels).sum()
+def _pairs(outputs, words, weights, labels):
+    scores = outputs.next_sentence
+    return cross_entropy(scores, labels), scores.argmax(axis=1) == labels
 
 
-def _token_hits(outputs, words, weights, *others):
-    """Tokens of which it is right that they are replaced, or not."""
+def _tokens(outputs, words, weights, *others):
+    """Losses of all tokens, and where it is right that one is replaced or not."""
     labels = replaced_labels(outputs, words, weights)
-    return (((outputs.replaced > 0) == labels) * outputs.valid).sum()
+    hits = ((outputs.replaced > 0) == labels) * outputs.valid
+    return replaced_token_loss(outputs, words, weights), hits
 
 
-# Term of the loss -> the number of what is right.
-_HITS = {
-    'masked_words': _word_hits,
-    'next_sentence': _pair_hits,
-    'sentence_order': _pair_hits,
-    'replaced_tokens': _token_hits,
+# Term of the loss -> losses, and 1 where the network is right.
+_FIGURES = {
+    'masked_words': _masked_words,
+    'next_sentence': _pairs,
+    'sentence_order': _pairs,
+    'replaced_tokens': _tokens,
 }

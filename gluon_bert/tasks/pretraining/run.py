@@ -105,7 +105,7 @@ class PretrainingRun(TrainingRun):
         super().__init__(
             network, streams, objective, options, files, held_out_metrics, identity=identity
         )
-        self._encoder = make_encoder(network)
+        self._encoder = make_encoder(network, self._row)
 
     def make_log(self) -> PretrainingLog:
         """Make the log; only process 0 writes it."""
