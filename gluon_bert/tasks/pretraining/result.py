@@ -1,4 +1,4 @@
-"""What pre-training leaves: a folder that opens as a model, and a row of the zoo."""
+"""Write the model that pre-training leaves, as a folder that opens, and as a row of the zoo."""
 
 from __future__ import annotations
 
