@@ -24,8 +24,9 @@ from pathlib import Path
 
 TESTS = Path(__file__).parent
 KEY = 'bert_2_24_3_tiny_cased'
-KINDS = ('train', 'fetch', 'convert')
-_TIMES = ('seconds',)  # of a line of metrics.jsonl
+KINDS = ('train', 'pretrain', 'fetch', 'convert')
+# Of a line of metrics.jsonl.
+_TIMES = ('seconds', 'interval_seconds', 'seconds_per_step', 'tokens_per_second')
 _WAIT = 120  # seconds, of a child
 
 
@@ -114,7 +115,7 @@ def contents(folder):
     """The files of a folder by name, without what tells the time."""
     files = {}
     for path in sorted(folder.rglob('*')):
-        if path.is_file() and path.suffix not in ('.lock', '.txt'):  # the log has the time
+        if path.is_file() and path.suffix not in ('.lock', '.txt', '.log'):  # the log has the time
             files[str(path.relative_to(folder))] = _timeless(path)
     return files
 
@@ -160,6 +161,8 @@ def prepare(folder, server):
         write_checkpoint(made, folder / name)
     rows = [f'word{n} word{n % 7},{"odd" if n % 2 else "even"}' for n in range(40)]
     (folder / 'train.csv').write_text('\n'.join(['text,label', *rows]) + '\n')
+    articles = '\n\n'.join(f'{row}\n{rows[0]}\n{rows[-1]}' for row in rows[::4])
+    (folder / 'articles.txt').write_text(f'{articles}\n')
     stem, data = served()
     server.put_zip(f'original/gluon/models/{stem}.zip', {f'{stem}.params': data})
     return f'{server.url}original/'
@@ -180,6 +183,25 @@ def train(out, folder, address):
             'text-classification', folder / 'tiny', train=folder / 'train.csv',
             dev=folder / 'train.csv', output_dir=out / 'run', epochs=4, batch_size=4, max_len=8,
             checkpoint_interval=1, log_interval=1, learning_rate=1e-3, resume=True,
+        )  # fmt: skip
+
+    return work
+
+
+def pretrain(out, folder, address):
+    """Make records of texts, and pre-train a tiny network on them in two phases."""
+    import gluon_bert.tasks.pretrain as pretraining
+
+    phases = [
+        pretraining.PretrainingPhase(training_steps=4, learning_rate=3e-3, batch_size=4),
+        pretraining.PretrainingPhase(training_steps=3, max_seq_length=32, accumulate=2),
+    ]
+
+    def work():
+        pretraining.pretrain(
+            folder / 'tiny', texts=folder / 'articles.txt', output_dir=out / 'run', batch_size=2,
+            plan=pretraining.PretrainingPlan(phases), max_seq_length=16, checkpoint_interval=1,
+            log_interval=1, keep_checkpoints=2, optimizer='lamb', resume=True,
         )  # fmt: skip
 
     return work
@@ -208,9 +230,8 @@ def convert(out, folder, address):
 
 
 def child(kind, out, folder, address):
-    work = {'train': train, 'fetch': fetch, 'convert': convert}[kind](
-        Path(out), Path(folder), address
-    )
+    kinds = {'train': train, 'pretrain': pretrain, 'fetch': fetch, 'convert': convert}
+    work = kinds[kind](Path(out), Path(folder), address)
     sys.stdout.write('ready\n')
     sys.stdout.flush()
     work()

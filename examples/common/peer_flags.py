@@ -14,14 +14,18 @@ from gluon_bert._internal.arguments import Parser as BaseParser
 RENAMED = {
     '--init_checkpoint': ('--pretrained_bert_parameters',),
     '--max_seq_length': ('--max_len',),
-    '--train_batch_size': ('--batch_size',),
-    '--eval_batch_size': ('--dev_batch_size', '--test_batch_size'),
+    '--train_batch_size': ('--batch_size', '--total_batch_size'),
+    '--eval_batch_size': ('--dev_batch_size', '--test_batch_size', '--total_batch_size_eval'),
     '--predict_batch_size': ('--dev_batch_size', '--test_batch_size'),
     '--dev_batch_size': ('--test_batch_size',),
     '--learning_rate': ('--lr',),
     '--num_train_epochs': ('--epochs',),
     '--warmup_proportion': ('--warmup_ratio',),
-    '--save_checkpoints_steps': ('--checkpoint_interval',),
+    '--save_checkpoints_steps': ('--checkpoint_interval', '--ckpt_interval'),
+    '--input_file': ('--data',),
+    '--output_dir': ('--ckpt_dir',),
+    '--num_train_steps': ('--num_steps',),
+    '--max_eval_steps': ('--eval_steps',),
     '-seed': ('--seed',),
 }
 # Taken and left out, with the values that may stand behind them; None: any.
@@ -38,12 +42,26 @@ NEEDLESS = {
     '--iterations_per_loop': None,
     '--verbose_logging': None,
     '--use_one_hot_embeddings': None,
+    # How GluonNLP's run_pretraining.py reads its data: here a stream does, whatever their format.
+    **dict.fromkeys(
+        (
+            *('--eval_use_npz', '--verbose', '--num_buckets', '--num_dataset_workers'),
+            *('--num_batch_workers', '--circle_length', '--repeat', '--dataset_cached'),
+            '--num_max_dataset_cached',
+        )
+    ),
 }
 _INT8 = 'INT8 and exported networks are not supported here'
 _MINDSPORE = 'a flag of the MindSpore model, whose data are MindRecord files; here '
 REFUSED = {
     '--do_train': 'to train nothing, give --model_parameters and --only_inference, for questions '
     '--only_predict',
+    '--start_step': 'the step is saved with the state of the run: give --resume',
+    '--cased': 'the vocabulary tells whether text is lower-cased',
+    '--phase2': 'both phases are one run here: --phase for each, see gluon-bert pretrain --help',
+    '--phase1_num_steps': 'both phases are one run here: --phase for each',
+    '--synthetic_data': 'not supported here: give records',
+    '--profile': 'not supported here',
     '--use_tpu': 'there are no TPUs here; leave it out, or give --gpu',
     '--comm_backend': 'not supported here: one process drives all devices, without Horovod',
     **dict.fromkeys(

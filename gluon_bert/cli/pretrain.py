@@ -1,10 +1,11 @@
 """Pre-train a BERT on records or texts, from random parameters or from a trained model.
 
 The output folder gets the model in model/, which every command takes, the log and the metrics.
-Records are TFRecords of Google's script, .npz files of GluonNLP's, or Parquet.
+Records are what gluon-bert pretraining-data makes, or the scripts of Google and GluonNLP. Of texts
+records are made first, in the output folder, and masked anew in each epoch.
 
 examples:
-  gluon-bert pretrain --model NAME/DATASET --data train.npz --training_steps 2000
+  gluon-bert pretrain --model NAME/DATASET --texts my.txt --objective masked_words --epochs 3
   gluon-bert pretrain --from_scratch --model bert_4_256_4 --vocab_file vocab.txt --data a.npz
   gluon-bert pretrain --data a.npz --phase training_steps=900 --phase training_steps=99,data=b.npz
 """

@@ -14,11 +14,9 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
-from pretraining_files import draw_records
 from script_runs import run_script, tiny_folder, tokenizer, undisturbed  # noqa: F401 (fixtures)
 
 from gluon_bert.cli import main, make_parser, train
-from gluon_bert.data.pretraining.records import write_records
 from gluon_bert.tasks import finetune
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -153,8 +151,7 @@ def _write_data(folder):
     (folder / 'lines.txt').write_text('A cat sleeps.\nShares fell.\nIt rains.\n')
     (folder / 'corpus.txt').write_text('the cat sleeps\na dog barks\nthe sun\n')
     (folder / 'articles.txt').write_text('the cat sleeps\na dog barks\n\nthe sun\n' * 3)
-    for name in ('train', 'dev'):
-        write_records(folder / f'{name}.npz', draw_records(8))
+    (folder / 'held_out.txt').write_text('a cat barks\n\na moon\n' * 3)
     (folder / 'unseen.tsv').write_text('#1 String\t#2 String\nthe cat\ta dog\n')
 
 

@@ -7,7 +7,7 @@ import pytest
 SCRIPTS = ['finetune_classifier', 'finetune_ner', 'finetune_squad', 'embed_sentences', 'embedding']
 
 
-@pytest.mark.parametrize('script', [*SCRIPTS, 'bert_probe', 'extract_features'])
+@pytest.mark.parametrize('script', [*SCRIPTS, 'bert_probe', 'extract_features', 'run_pretraining'])
 def test_every_flag_has_both_spellings(script):
     parser = importlib.import_module(script).make_parser()
     known = parser._option_string_actions

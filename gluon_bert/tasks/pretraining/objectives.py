@@ -17,6 +17,8 @@ class PretrainingObjective:
     title : str
     labels_pairs : bool
         Whether each sequence is a pair of segments with a label.
+    pairing : str
+        Of the records that are made of texts, see :class:`.PretrainingDataOptions`.
     replaces : bool
         Whether a generator replaces the masked tokens.
     terms : mapping of str to (str, str)
@@ -27,6 +29,7 @@ class PretrainingObjective:
     title: str
     labels_pairs: bool
     terms: Mapping[str, tuple[str, str]]
+    pairing: str = 'full_sentences'
     replaces: bool = False
 
 
@@ -38,6 +41,7 @@ PRETRAINING_OBJECTIVES = {
         'masked words and the next sentence (Devlin et al., 2019, section 3.1)',
         True,
         {**_MASKED_WORDS, 'next_sentence': ('next_sentence', 'nsp')},
+        pairing='next_sentence',
     ),
     'masked_words': PretrainingObjective(
         'masked_words', 'masked words alone (Liu et al., 2019, section 4.2)', False, _MASKED_WORDS
@@ -47,6 +51,7 @@ PRETRAINING_OBJECTIVES = {
         'masked words and the order of two segments (Lan et al., 2020, section 3.1)',
         True,
         {**_MASKED_WORDS, 'sentence_order': ('sentence_order', 'sop')},
+        pairing='sentence_order',
     ),
     'replaced_tokens': PretrainingObjective(
         'replaced_tokens',

@@ -40,8 +40,7 @@ class PretrainingData(Checked):
         'files of records or patterns, separated by commas: TFRecord, .npz or Parquet', type=paths
     )
     texts: Optional[Paths] = option(
-        'files of plain text instead, a sentence to a line and an empty line between documents',
-        type=paths,
+        'files of plain text instead, of which records are made in the output folder', type=paths
     )
     eval_data: Optional[Paths] = option('held-out records, evaluated on', type=paths)
     eval_texts: Optional[Paths] = option('held-out texts', type=paths)
@@ -78,6 +77,15 @@ class PretrainingData(Checked):
         0.15,
         float,
         check=check_fraction,
+    )
+    text_format: str = option(
+        'of texts: lines, a sentence to a line, or text, a paragraph to a line; an empty line ends '
+        'a document',
+        'lines',
+        str,
+    )
+    short_seq_prob: float = option(
+        'of texts: share of documents with shorter sequences', 0.1, float, check=check_fraction
     )
     whole_word_mask: bool = option('mask all pieces of a word together', False)
     dynamic_masking: bool = option('mask records anew in each epoch; texts always are', False)

@@ -56,7 +56,7 @@ class PretrainingLog(TrainingLog):
             '\t'.join(parts),
             row['tokens_per_second'] / 1000,
             row['learning_rate'],
-            row['seconds_per_step'] * row['steps'],
+            row['interval_seconds'],
             row['seconds_per_step'] * 1000,
         )
 
@@ -151,7 +151,7 @@ class PretrainingRun(TrainingRun):
         seconds, steps = max(now - self._since, 1e-9), self._steps
         figures = {
             **self._accuracies,
-            'steps': steps,
+            'interval_seconds': seconds,
             'tokens_per_second': self._tokens / seconds,
             'seconds_per_step': seconds / steps,
         }

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import logging
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ..._internal.errors import ArgumentError
+from ..._internal.files import digest_of_rows, sha256_of
+from ...data.pretraining.create import PretrainingDataOptions, create_pretraining_data
 from ...data.pretraining.masking import Masker, Masking
-from ...data.pretraining.stream import PretrainingStream, StreamOptions
+from ...data.pretraining.stream import PretrainingStream, StreamOptions, expand_paths
 from .network import PretrainingModel, check_length
 from .objectives import PRETRAINING_OBJECTIVES
 from .options import PretrainingData
 
+logger = logging.getLogger(__name__)
+
 TEXT_LENGTH = 128  # tokens of a sequence of texts, by default
+RECORDS_FOLDER = 'records'  # in that of the run
 
 
 def open_stream(
@@ -82,6 +88,54 @@ def _masking(data):
 
 def make_records(
     model: PretrainingModel, data: PretrainingData, texts: Any, folder: Path, seed: int
-) -> list[Path]:
-    """Make records of texts, or find those that were made of the same before."""
-    raise ArgumentError('texts', 'make records of them first')
+) -> Path:
+    """Make records of texts in a folder of the run, or take those made of the same texts before.
+
+    Parameters
+    ----------
+    model : PretrainingModel
+    data : PretrainingData
+    texts : str, Path or list of them
+    folder : Path
+        Of the run.
+    seed : int
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As :func:`.create_pretraining_data`.
+    """
+    files = expand_paths(texts)
+    options = PretrainingDataOptions(
+        pairing=PRETRAINING_OBJECTIVES[data.objective].pairing,
+        masking=_masking(data),
+        max_seq_length=data.max_seq_length or min(TEXT_LENGTH, model.config.max_length),
+        short_seq_prob=data.short_seq_prob,
+        dupe_factor=1,
+        random_seed=seed,
+        input_format=data.text_format,
+    )
+    path = folder / RECORDS_FOLDER / f'{_digest(model, options, files)}.tfrecord'
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        counts = create_pretraining_data(files, path, model.tokenizer, options)
+        logger.info(
+            '%d documents, %d tokens: %d records in %s',
+            counts.num_documents,
+            counts.num_tokens,
+            counts.num_records,
+            path,
+        )
+    return path
+
+
+def _digest(model, options, files):
+    """A name for the records of these files, so that others are not taken for them."""
+    rows = [(name, str(value)) for name, value in asdict(options).items()]
+    rows += [(str(name), str(value)) for name, value in model.tokenizer.contents().items()]
+    rows += [(Path(path).name, sha256_of(path)) for path in files]
+    return digest_of_rows(rows)[:16]
