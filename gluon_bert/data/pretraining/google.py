@@ -31,8 +31,7 @@ def create_as_google(job: Job, inputs: Sequence[PathLike]) -> tuple[int, int, in
     documents = list(read_documents(chunks, job.encoder, job.options.input_format, math.inf))
     job.check_documents(len(documents), inputs[0])
     records = google_records(job, documents)
-    for number, path in enumerate(job.output_files):
-        job.write(path, records[number :: len(job.output_files)])
+    job.write_all(records)
     return len(documents), count_tokens(documents), len(records)
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from ..._internal.files import atomic_path
 from ..._internal.types import PathLike
 from .corpus import Document, TextEncoder
 from .masking import Masker, make_record
 from .pairing import Layout, Segments
-from .records import Record, write_records
+from .records import FORMATS, Record, named_errors, write_file, write_records
 
 
 class Job(NamedTuple):
@@ -27,8 +29,19 @@ class Job(NamedTuple):
 
     def write(self, path: PathLike, records: Iterable[Record]) -> int:
         """Write a file of records; their number."""
-        sizes = self.options.max_seq_length, self.options.masking.max_predictions
-        return write_records(path, records, self.format, *sizes)
+        return write_records(path, records, self.format, *self._sizes())
+
+    def write_all(self, records: Sequence[Record]) -> None:
+        """Deal records out to the output files in turn; all are complete, or none is there."""
+        with contextlib.ExitStack() as stack:
+            for number, path in enumerate(self.output_files):
+                stack.enter_context(named_errors(path))
+                temporary = stack.enter_context(atomic_path(path))
+                rows = records[number :: len(self.output_files)]
+                write_file(temporary, rows, FORMATS[self.format], *self._sizes())
+
+    def _sizes(self):
+        return self.options.max_seq_length, self.options.masking.max_predictions
 
     def mask(self, row: Segments) -> Record:
         """Mask a sequence by its own random numbers."""

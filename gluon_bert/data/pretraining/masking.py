@@ -159,6 +159,8 @@ class Masker:
         As in Google's script, a piece of a word belongs to the word before it, even across a
         separator.
         """
+        if not (self._pieces or self._words):
+            return [[n] for n, token in enumerate(token_ids) if token not in self._special]
         groups: list[list[int]] = []
         position, special, pieces = 0, self._special, self._pieces
         while position < len(token_ids):

@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import logging
+import multiprocessing
 import os
 import random
 from collections.abc import Iterator, Sequence
@@ -90,6 +91,8 @@ def _tokenize_all(job, inputs, num_workers):
 
 
 def _tokenize(job: Job, task: tuple[Chunk, str], report: Report) -> None:
+    if multiprocessing.parent_process() is not None:  # else its threads would be too many
+        os.environ.setdefault('TOKENIZERS_PARALLELISM', 'false')
     chunk, path = task
     write_tokens(path, read_documents([chunk], job.encoder, job.options.input_format))
     report(chunk.end - chunk.start)

@@ -5,6 +5,7 @@ T tokens, M masked positions.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -222,17 +223,40 @@ def write_records(
     ValueError
         If the format cannot hold a record.
     """
-    form, count = format_of(path, format).load(), 0
-    with atomic_path(path) as temporary:
-        writer = form.Writer(temporary, max_length, max_predictions)
-        try:
-            for record in records:
-                writer.write(record)
-                count += 1
-            writer.close()
-        finally:
-            writer.discard()
+    form = format_of(path, format)
+    with named_errors(path), atomic_path(path) as temporary:
+        return write_file(temporary, records, form, max_length, max_predictions)
+
+
+def write_file(
+    path: PathLike,
+    records: Iterable[Record],
+    form: RecordFormat,
+    max_length: Optional[int],
+    max_predictions: Optional[int],
+) -> int:
+    """Write a file as :func:`write_records` does, of which a part remains after an error."""
+    count = 0
+    writer = form.load().Writer(path, max_length, max_predictions)
+    try:
+        for record in records:
+            writer.write(record)
+            count += 1
+        writer.close()
+    finally:
+        writer.discard()
     return count
+
+
+@contextlib.contextmanager
+def named_errors(path: PathLike) -> Iterator[None]:
+    """Give errors of the system, such as a full disk, the name of the file if they have none."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise
 
 
 def check_sizes(record: Record, max_length: Optional[int], max_predictions: Optional[int]) -> None:

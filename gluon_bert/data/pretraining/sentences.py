@@ -13,8 +13,10 @@ import re
 
 _CLOSING = '"\'”’»)\\]}』」）】》'
 _OPENING = '"\'“‘«([{『「（【《¿¡'
+# The looks around the dots keep time linear in their number.
 _END = re.compile(
-    rf'(?:[.!?…]+[{_CLOSING}]*(?=\s+[{_OPENING}]*[^\W_a-zß-öø-ÿ])\s+|[。！？｡]+[{_CLOSING}]*\s*)'
+    rf'(?:(?<![.!?…])[.!?…]+(?![.!?…])[{_CLOSING}]*(?=\s+[{_OPENING}]*[^\W_a-zß-öø-ÿ])\s+'
+    rf'|[。！？｡]+[{_CLOSING}]*\s*)'
 )
 _LAST_WORD = re.compile(r'([^\W\d_][\w.]*)\.$')
 _TITLES = frozenset(
@@ -46,7 +48,8 @@ def split_sentences(text: str) -> list[str]:
     """
     sentences, start = [], 0
     for match in _END.finditer(text):
-        if _is_abbreviation(text[start : match.start() + 1], text[match.end() :][:1]):
+        first, end = max(start, match.start() - 40), match.end()
+        if _is_abbreviation(text[first : match.start() + 1], text[end : end + 1]):
             continue
         sentences.append(text[start : match.end()])
         start = match.end()
@@ -56,7 +59,7 @@ def split_sentences(text: str) -> list[str]:
 
 def _is_abbreviation(sentence, following):
     """Tell if the full stop at the end of a text belongs to its last word."""
-    match = _LAST_WORD.search(sentence[-40:])
+    match = _LAST_WORD.search(sentence)
     if match is None:
         return False
     word = match[1].lower()

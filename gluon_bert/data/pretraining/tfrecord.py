@@ -6,6 +6,7 @@ have the names and the padding of google-research/bert's create_pretraining_data
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterator
 from typing import Optional
@@ -14,7 +15,7 @@ import numpy as np
 
 from ..._internal.checks import check_positive
 from ..._internal.crc32c import masked_crc32c
-from ..._internal.protobuf import BYTES, FIXED32, VARINT, encode_bytes, read_fields
+from ..._internal.protobuf import BYTES, FIXED32, VARINT, encode_bytes, encode_varint, read_fields
 from ..._internal.types import PathLike
 from .records import Record, check_sizes
 
@@ -147,14 +148,13 @@ def encode_example(record: Record, max_length: int, max_predictions: int) -> byt
 
 
 def encode_varints(values: np.ndarray) -> bytes:
-    """Encode whole numbers from 0 to 2^31 - 1 one after the other, seven bits a byte."""
-    values = np.asarray(values, 'int64')[:, None]
-    parts = values >> np.arange(0, 35, 7)  # (values, 5)
-    is_used = parts > 0
-    is_used[:, 0] = True
-    has_more = np.zeros_like(is_used)
-    has_more[:, :-1] = is_used[:, 1:]
-    return (parts & 127 | has_more * 128)[is_used].astype('u1').tobytes()
+    """Encode whole numbers from 0 to 2^63 - 1 one after the other, seven bits a byte."""
+    return b''.join(map(_encode_number, np.asarray(values).tolist()))
+
+
+@functools.lru_cache(1 << 18)
+def _encode_number(value):
+    return encode_varint(value)
 
 
 def decode_varints(data: bytes) -> np.ndarray:

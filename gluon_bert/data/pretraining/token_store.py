@@ -18,6 +18,7 @@ import numpy as np
 from ..._internal.files import atomic_path
 from ..._internal.types import PathLike
 from .corpus import Document
+from .records import named_errors
 
 _HEADER = 24  # bytes
 _OPEN_FILES = 128
@@ -37,7 +38,7 @@ def write_tokens(path: PathLike, documents: Iterable[Document]) -> tuple[int, in
     num_documents, num_tokens : int
     """
     total, sentences, ends = 0, [], []
-    with atomic_path(path) as temporary, open(temporary, 'wb') as file:
+    with named_errors(path), atomic_path(path) as temporary, open(temporary, 'wb') as file:
         file.write(bytes(_HEADER))
         for document in documents:
             tokens = [token for sentence in document for token in sentence]

@@ -12,6 +12,7 @@ from typing import Any, Optional
 
 from ..._internal.files import remove_leftovers, write_text
 from ..._internal.json import read_json, read_object
+from .records import named_errors
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +66,8 @@ class WorkFolder(contextlib.AbstractContextManager):
         except Timeout:
             raise ValueError(f'{self._path}: another process is making these files') from None
         try:
-            self._compare()
+            with named_errors(self._path):
+                self._compare()
         except BaseException:
             if is_new:
                 self._remove()

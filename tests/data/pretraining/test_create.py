@@ -411,9 +411,11 @@ def test_a_full_disk_leaves_nothing(text, tmp_path):
     try:
         for limit in (100, 3000):
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, size[1]))
-            with pytest.raises(OSError, match='File too large'):
-                make(text, tmp_path / 'a.tfrecord')
-            assert sorted(os.listdir(tmp_path)) == ['0.txt', '1.txt', '2.txt']
+            for compatible in ('none', 'google'):
+                with pytest.raises(OSError, match='File too large') as caught:
+                    make(text, shard_names(tmp_path / 'a.tfrecord', 3), compatible=compatible)
+                assert str(tmp_path) in caught.value.filename
+                assert sorted(os.listdir(tmp_path)) == ['0.txt', '1.txt', '2.txt']
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, size)
         signal.signal(signal.SIGXFSZ, handler)
