@@ -13,6 +13,17 @@ def inner_bert(network: Any) -> Any:
     return getattr(network, 'bert', network)
 
 
+def unwrap_head(network: Any) -> Any:
+    """Return the BertModel or BertHead inside a network, which may be the network itself."""
+    head = getattr(network, 'tagger', network) if hasattr(network, 'crf') else network
+    if not hasattr(head, 'kind'):
+        raise TypeError(
+            f'{type(network).__name__} is no network around a BERT; give a model, such as the '
+            'first of what gluon_bert.get_model(...) returns'
+        )
+    return head
+
+
 def bert_of(model: Any, tokenizer: Any) -> Any:
     """Return the BERT of a network; raise ValueError if the tokenizer is not for it."""
     bert = inner_bert(model)

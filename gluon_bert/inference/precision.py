@@ -12,9 +12,9 @@ from ..data import Features
 from ..kernels.encoder import dense_layers, input_sizes
 from ..kernels.packing import pack
 from ..modeling.bert import BertBlock
-from .checks import inner_bert
+from .checks import inner_bert, unwrap_head
 from .precision_file import LOWER, LowPrecision
-from .predictor import Predictor, unwrap_head
+from .predictor import Predictor
 from .scale_codes import round_scales
 
 SCORE_TOLERANCE, ERROR_TOLERANCE = 0.005, 0.05

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 
 import numpy as np
 
+from .._internal.checks import check_positive
 from .._internal.cpu import default_threads as default_threads
 from ..config import BertConfig
 from ..data.features import Features
 from ..data.streams import heap_trimmer
 from ..kernels import encoder
 from .backends import NativeBackend
-from .checks import check_features, check_positions, inner_bert
+from .checks import check_features, check_positions, inner_bert, unwrap_head
 from .heads import Positions
 from .pooling import Pooling, parse_pooling
 from .precision_file import LowPrecision
@@ -253,7 +254,7 @@ TrainedNetwork, str or Path
         ValueError
             If an argument or an input is out of range.
         """
-        _check_positive(batch_size=batch_size)
+        check_positive(batch_size=batch_size)
         check_features(features)
         way = parse_pooling(pooling)
         self._check_pooling(way)
@@ -289,7 +290,7 @@ TrainedNetwork, str or Path
         ValueError
             As for :meth:`batches`.
         """
-        _check_positive(batch_size=batch_size, look_ahead=look_ahead)
+        check_positive(batch_size=batch_size, look_ahead=look_ahead)
         check_features(features)
         trim = heap_trimmer()
         for block in self._blocks(features, batch_size * look_ahead):
@@ -327,21 +328,4 @@ TrainedNetwork, str or Path
             raise ValueError("pooling='pooler': the model has no pooler")
 
 
-def unwrap_head(network: Any) -> Any:
-    """Return the BertModel or BertHead inside a network, which may be the network itself."""
-    head = getattr(network, 'tagger', network) if hasattr(network, 'crf') else network
-    if not hasattr(head, 'kind'):
-        raise TypeError(
-            f'{type(network).__name__} is no network around a BERT; give a model, such as the '
-            'first of what gluon_bert.get_model(...) returns'
-        )
-    return head
-
-
 head_of = unwrap_head  # its name in 0.1
-
-
-def _check_positive(**arguments):
-    for name, value in arguments.items():
-        if value < 1:
-            raise ValueError(f'{name}={value}: expected 1 or more')
