@@ -13,6 +13,7 @@ import numpy as np
 from ..data.features import Features
 from ..kernels.encoder import NativeEncoder
 from ..kernels.packing import pack
+from ..kernels.top_words import TopWords
 from .checks import inner_bert
 from .heads import Positions, make_head
 from .pooling import POOLINGS, Pooling, pool_rows  # noqa: F401 (POOLINGS' home in 0.1)
@@ -74,6 +75,14 @@ class NativeBackend:
             else:
                 rows, pooled = self.encode(packed, not pooling.reads_pooler, pooling.reads_pooler)
                 yield pooled if rows is None else pool_rows(pooling, packed, rows)
+
+    def top_words(
+        self, features: Sequence[Features], positions: Positions, k: int, num_words: int
+    ) -> list[TopWords]:
+        """Find the best words for masks, as of :meth:`.Predictor.top_words`."""
+        packed = pack(features)
+        rows, _ = self.encode(packed, True, False)
+        return self.head.top_words(packed, rows, positions, k, num_words)
 
     def encode(self, packed: Any, sequence: bool, pooled: bool) -> tuple:
         """Compute the encodings of the tokens, (M, C), and pooled vectors, (N, C), as wanted."""

@@ -24,6 +24,9 @@ def unwrap_head(network: Any) -> Any:
     return head
 
 
+head_of = unwrap_head  # its name in 0.1
+
+
 def bert_of(model: Any, tokenizer: Any) -> Any:
     """Return the BERT of a network; raise ValueError if the tokenizer is not for it."""
     bert = inner_bert(model)

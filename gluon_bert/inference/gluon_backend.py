@@ -15,6 +15,7 @@ from mxnet import nd
 
 from ..data.features import Features, pad_batch, sequential_batches
 from ..kernels.packing import Packed
+from ..kernels.top_words import TopWords, best_of_scores
 from ..modeling.bert import BertModel
 from ..modeling.block import BertBlock
 from ..modeling.outputs import BertOutput
@@ -91,6 +92,13 @@ class GluonBackend:
                         for name, part in zip(outputs._fields, outputs)
                     )
                 )
+
+    def top_words(
+        self, features: Sequence[Features], positions: Positions, k: int, num_words: int
+    ) -> list[TopWords]:
+        """Find the best words for masks, as of :meth:`.Predictor.top_words`."""
+        scores = next(self.outputs([features], None, positions)).masked_lm
+        return [best_of_scores(rows, k, num_words) for rows in scores]
 
     def _pool(self, pooling, inputs, token_types, lengths):
         """NDArrays (N, T), (N, T), (N,) -> (N, C), or (N, T, C) to be pooled in NumPy."""

@@ -14,6 +14,7 @@ from ..checkpoint.encoder_arrays import float32
 from ..config import BertConfig
 from ..kernels.dense import NativeDense
 from ..kernels.packing import Packed
+from ..kernels.top_words import TopWords, top_words
 from ..modeling.kinds import KINDS
 from ..modeling.outputs import BertOutput, pretraining_output
 
@@ -79,12 +80,23 @@ class PretrainingHeads:
         if self.next_sentence is not None:
             parts.append(self.next_sentence(pooled))  # (N, 2)
         if self.masked_lm is not None and positions is not None:
-            indices = np.concatenate(
-                [np.asarray(row, int) + start for row, start in zip(positions, packed.starts)]
-            )
-            ends = np.cumsum([len(row) for row in positions])
-            parts.append(np.split(self.masked_lm(rows[indices]), ends[:-1]))
+            chosen, ends = _masked_rows(packed, rows, positions)
+            parts.append(np.split(self.masked_lm(chosen), ends))
         return self.output_type(*parts)
+
+    def top_words(
+        self, packed: Packed, rows: np.ndarray, positions: Positions, k: int, num_words: int
+    ) -> list[TopWords]:
+        """Find the best words at the masked positions of each sequence."""
+        chosen, ends = _masked_rows(packed, rows, positions)
+        best = self.masked_lm.top_words(chosen, k, num_words)  # type: ignore[union-attr]
+        return [TopWords(*parts) for parts in zip(*(np.split(array, ends) for array in best))]
+
+
+def _masked_rows(packed, rows, positions):
+    """The encodings at masked positions, and where to split them by sequence."""
+    indices = [np.asarray(row, int) + start for row, start in zip(positions, packed.starts)]
+    return rows[np.concatenate(indices)], np.cumsum([len(row) for row in positions])[:-1]
 
 
 class Dense:
@@ -114,12 +126,23 @@ class MaskedLanguageModel:
             float32(arrays[f'decoder.{name}']) for name in ('2.gamma', '2.beta', '3.bias')
         )
         self._words, self._eps = words, np.float32(config.layer_norm_eps)
+        self._num_threads = num_threads
 
     def __call__(self, rows: np.ndarray) -> np.ndarray:
+        return self._hidden(rows) @ self._words.T + self._bias
+
+    def top_words(self, rows: np.ndarray, k: int, num_words: int) -> TopWords:
+        """Find the best words at each of some positions, without the scores of all."""
+        return top_words(
+            self._hidden(rows), self._words, self._bias, k, num_words, self._num_threads
+        )
+
+    def _hidden(self, rows):
+        """The input of the decoder."""
         hidden = self._dense(rows)
         hidden -= hidden.mean(axis=1, keepdims=True)
         hidden /= np.sqrt(np.square(hidden).mean(axis=1, keepdims=True) + self._eps)
-        return (hidden * self._gamma + self._beta) @ self._words.T + self._bias
+        return hidden * self._gamma + self._beta
 
 
 def make_head(network: Any, words: np.ndarray, use_pooler: bool, num_threads: int) -> Any:

@@ -15,6 +15,7 @@ from ..config import BertConfig
 from ..data.features import Features
 from ..data.streams import heap_trimmer
 from ..kernels import encoder
+from ..kernels.top_words import TopWords
 from .backends import NativeBackend
 from .checks import check_features, check_positions, inner_bert, unwrap_head
 from .heads import Positions
@@ -219,6 +220,34 @@ TrainedNetwork, str or Path
             check_positions(features, positions)
         return next(self._backend.outputs([features], None, positions))
 
+    def top_words(
+        self,
+        features: Sequence[Features],
+        positions: Positions,
+        k: int,
+        num_words: Optional[int] = None,
+    ) -> list[TopWords]:
+        """Find the most probable words at masked positions; natively without all scores.
+
+        Parameters
+        ----------
+        features, positions
+            As for :meth:`batch`; the errors, too.
+        k, num_words
+            As for :func:`~gluon_bert.kernels.top_words.top_words`.
+
+        Returns
+        -------
+        list of TopWords
+            One for each sequence.
+        """
+        if not self._needs_positions:
+            raise ValueError('the network has no decoder of masked words')
+        check_features(features)
+        check_positions(features, positions)
+        num_words = self.config.vocab_size if num_words is None else num_words
+        return self._backend.top_words(features, positions, k, num_words)
+
     def batches(
         self,
         features: Sequence[Features],
@@ -326,6 +355,3 @@ TrainedNetwork, str or Path
             )
         if pooling is not None and pooling.reads_pooler and not self._has_pooler:
             raise ValueError("pooling='pooler': the model has no pooler")
-
-
-head_of = unwrap_head  # its name in 0.1

@@ -57,6 +57,7 @@ _NAMES = (
     'run_dense',
     'sum_of_squares',
     'threads',
+    'top_words',
     'train_backward',
     'train_forward',
     'trainer',

@@ -28,6 +28,7 @@ SOURCES: dict[str, tuple[str, ...]] = {
     'training_backward.cc': (),
     'masked_words.cc': (),
     'masked_words_backward.cc': (),
+    'top_words.cc': (),
     'backend.cc': (),
     'backend_generic.cc': (),
 }

@@ -12,6 +12,7 @@ from ..data import Features, SentenceTransform, sequential_batches
 from ..data.tokenizers.base import SubwordTokenizer
 from ..inference.checks import bert_of
 from ..inference.trained import TrainedNetwork
+from ..kernels.top_words import TopWords
 from .base import Pipeline
 
 
@@ -49,25 +50,12 @@ class _PretrainedPipeline(Pipeline):
             return network.kind == 'pretraining' and head in network.checkpoint.heads
         return hasattr(network, head)
 
-    def outputs(
-        self, features: Sequence[Features], positions: Optional[Sequence[Sequence[int]]] = None
-    ) -> list[np.ndarray]:
-        rows: list = [None] * len(features)
-        for indices, scores in self._outputs(self._new_call(None), features, positions):
-            for index, row in zip(indices, scores):
-                rows[index] = row
-        return rows
-
-    def _outputs(self, call, features, positions):
-        """The indices of each batch and the scores of the head."""
+    def _each_batch(self, call, features):
+        """The indices of each batch."""
         lengths = [feature.valid_length for feature in features]
-        # No larger batches, for the scores of all words are much memory.
+        # Not the larger batches of the native code: other backends store the scores of all words.
         for indices in sequential_batches(lengths, self.batch_size):
-            masked = None
-            if self._has(self.trained, 'masked_lm'):
-                masked = [positions[i] for i in indices]
-            outputs = call.predictor.batch([features[i] for i in indices], masked)
-            yield indices, getattr(outputs, self.head)
+            yield indices
             call.advance(len(indices))
 
 
@@ -110,6 +98,10 @@ class FillMaskPipeline(_PretrainedPipeline):
     task = 'fill-mask'
     head = 'masked_lm'
 
+    most_words = 100
+    """The words for each mask that :meth:`outputs` finds, if ``top_k`` is not more: :meth:`results`
+    can be called with any ``top_k`` up to this."""
+
     def __init__(
         self, network: Any, tokenizer: SubwordTokenizer, batch_size: int = 32, top_k: int = 5
     ) -> None:
@@ -138,12 +130,38 @@ class FillMaskPipeline(_PretrainedPipeline):
             )
         return self._masked(texts)
 
+    def outputs(  # type: ignore[override]
+        self, features: Sequence[Features], positions: Optional[Sequence[Sequence[int]]] = None
+    ) -> list[TopWords]:
+        """Find the best words for the masks of each sequence, whichever inputs they are of.
+
+        Parameters
+        ----------
+        features : sequence of Features
+        positions : sequence of sequence of int
+            Where words are masked.
+
+        Returns
+        -------
+        list of TopWords
+        """
+        k = min(max(self.top_k, self.most_words), len(self.tokenizer.vocabulary))
+        return self._top_words(self._new_call(None), features, positions, k)
+
     def _results(self, call, features, positions):
-        results = [None] * len(features)
-        for indices, scores in self._outputs(call, features, positions):
-            for index, rows in zip(indices, scores):
-                results[index] = [self._best(row) for row in rows]
-        return results
+        best = self._top_words(call, features, positions, self.top_k)
+        return [self._words(words) for words in best]
+
+    def _top_words(self, call, features, positions, k):
+        rows: list = [None] * len(features)
+        # A model may have rows beyond the vocabulary; no token belongs to them.
+        num_words = len(self.tokenizer.vocabulary)
+        for indices in self._each_batch(call, features):
+            masked = [positions[i] for i in indices]
+            best = call.predictor.top_words([features[i] for i in indices], masked, k, num_words)
+            for index, words in zip(indices, best):
+                rows[index] = words
+        return rows
 
     def _masked(self, texts):
         """The sequences of texts, and where the masks stand in each."""
@@ -161,14 +179,16 @@ class FillMaskPipeline(_PretrainedPipeline):
             positions.append(np.flatnonzero(ids == mask).tolist())
         return features, positions
 
-    def _best(self, scores):
-        # A model may have rows beyond the vocabulary; no token belongs to them.
-        probabilities = softmax(scores)[: len(self.tokenizer.vocabulary)]
-        best = np.argsort(-probabilities, kind='stable')[: self.top_k]
-        tokens = self.tokenizer.convert_ids_to_tokens(best)
+    def _words(self, best):
+        """The words for each mask of a sequence."""
         return [
-            Word(token, int(number), float(probabilities[number]), self._spell(token))
-            for token, number in zip(tokens, best)
+            [
+                Word(token, int(number), float(probability), self._spell(token))
+                for token, number, probability in zip(
+                    self.tokenizer.convert_ids_to_tokens(ids), ids, probabilities
+                )
+            ]
+            for ids, probabilities in zip(best.ids, best.probabilities)
         ]
 
     def _spell(self, token):
@@ -214,8 +234,20 @@ class NextSentencePipeline(_PretrainedPipeline):
 
     def _results(self, call, features, num_cut):
         self._count_cut(call, num_cut)
-        results = [None] * len(features)
-        for indices, scores in self._outputs(call, features, [[]] * len(features)):
-            for index, share in zip(indices, softmax(np.stack(list(scores)))[:, 0].tolist()):
-                results[index] = NextSentence(share > 0.5, share)
-        return results
+        scores = self._scores(call, features)
+        shares = softmax(np.stack(scores))[:, 0].tolist() if scores else []
+        return [NextSentence(share > 0.5, share) for share in shares]
+
+    def outputs(
+        self, features: Sequence[Features], positions: Optional[Sequence[Sequence[int]]] = None
+    ) -> list[np.ndarray]:
+        return self._scores(self._new_call(None), features)
+
+    def _scores(self, call, features):
+        rows: list = [None] * len(features)
+        for indices in self._each_batch(call, features):
+            masked = [[] for _ in indices] if self._has(self.trained, 'masked_lm') else None
+            outputs = call.predictor.batch([features[i] for i in indices], masked)
+            for index, row in zip(indices, outputs.next_sentence):
+                rows[index] = row
+        return rows

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..data.features import Features
 from ..data.streams import Call
+from ..kernels.top_words import TopWords
 
 Progress = Optional[Callable[[int], Any]]
 
@@ -87,6 +88,24 @@ class ComputedOutputs:
             yield np.arange(len(features)), self._outputs[first : self._first]
 
     def batch(self, features: Sequence[Features], positions: Any = None) -> Any:
-        """Return the outputs of some of the sequences as those of either pre-training head."""
-        rows = [self._outputs[self._numbers[id(feature)]] for feature in features]
-        return SimpleNamespace(masked_lm=rows, next_sentence=rows)
+        """Return the outputs of some of the sequences as those of the next-sentence head."""
+        return SimpleNamespace(next_sentence=self._rows(features))
+
+    def top_words(
+        self, features: Sequence[Features], positions: Any, k: int, num_words: int
+    ) -> list[TopWords]:
+        """Return the first ``k`` of the best words that are computed for some of the sequences.
+
+        Raises
+        ------
+        ValueError
+            If there are fewer.
+        """
+        best = self._rows(features)
+        most = min((words.ids.shape[1] for words in best), default=k)
+        if k > most:
+            raise ValueError(f'top_k={k}: the outputs have the best {most} words for each mask')
+        return [TopWords(ids[:, :k], scores[:, :k], sums) for ids, scores, sums in best]
+
+    def _rows(self, features):
+        return [self._outputs[self._numbers[id(feature)]] for feature in features]

@@ -132,3 +132,54 @@ def test_rows_beyond_the_vocabulary_are_no_words(make_model, tokenizer):
     model = with_heads(make_model(vocab_size=len(WORDS) + 30), False)
     (words,) = gb.pipelines.FillMaskPipeline(model, tokenizer, top_k=len(WORDS))('[MASK]')
     assert sorted(word.token_id for word in words) == list(range(len(WORDS)))
+
+
+def test_words_are_the_same_without_kernels(make_model, tokenizer, monkeypatch):
+    model = with_heads(make_model(vocab_size=len(WORDS), wide=0.3), False)
+    fill = gb.pipelines.FillMaskPipeline(model, tokenizer, top_k=len(WORDS))
+    results = {}
+    for setting in ('1', '0'):
+        monkeypatch.setenv('GLUON_BERT_KERNELS', setting)
+        results[setting] = fill(TEXTS)
+    for native, plain in zip(results['1'], results['0']):
+        assert len(native) == len(plain)
+        for words, others in zip(native, plain):
+            assert sum(word.probability for word in words) == pytest.approx(1, abs=1e-6)
+            by_id = {word.token_id: word for word in others}
+            assert by_id.keys() == {word.token_id for word in words}
+            for word in words:
+                other = by_id[word.token_id]
+                assert word.probability == pytest.approx(other.probability, abs=1e-6)
+                assert word[::3] == other[::3]
+            assert words == sorted(words, key=lambda word: -word.probability)
+
+
+def test_results_with_another_top_k(make_model, tokenizer):
+    model = with_heads(make_model(vocab_size=len(WORDS)), False)
+    fill = gb.pipelines.FillMaskPipeline(model, tokenizer, top_k=2)
+    fill.most_words = 4
+    prepared = fill.prepare(TEXTS)
+    outputs = fill.outputs(prepared.features, prepared.positions)
+    assert [words.ids.shape for words in outputs] == [(1, 4), (3, 4), (1, 4)]
+    for fill.top_k in (2, 4):
+        assert fill.results(prepared, outputs) == fill(TEXTS)
+    fill.top_k = 5
+    with pytest.raises(ValueError, match='top_k=5: the outputs have the best 4 words'):
+        fill.results(prepared, outputs)
+
+
+def test_a_predictor_finds_words_at_positions_alone(make_model, tokenizer):
+    features = gb.data.SentenceTransform(tokenizer, 20).transform_batch(['the cat', 'a dog barks'])[
+        0
+    ]
+    model = make_model(vocab_size=len(WORDS))
+    predictor = gb.Predictor(with_heads(model, False))
+    best = predictor.top_words(features, [[2, 1], []], 3)
+    scores = predictor.batch(features, [[2, 1], []]).masked_lm
+    assert [words.ids.tolist() for words in best] == [
+        (-rows).argsort(axis=1)[:, :3].tolist() for rows in scores
+    ]
+    with pytest.raises(ValueError, match='are not all in a sequence of 4 tokens'):
+        predictor.top_words(features, [[4], []], 3)
+    with pytest.raises(ValueError, match='has no decoder of masked words'):
+        gb.Predictor(model).top_words(features, [[1], []], 3)

@@ -121,6 +121,10 @@ struct Backend {
                               int64_t rows, int64_t columns, int64_t begin, int64_t end, bool add,
                               float* c);
 
+  // Compute the output of a layer in float32 that has no bias and at most half a panel, as dense()
+  // does but faster. Returns false, and does nothing, if the layer or the rows are unsuitable.
+  bool (*dense_narrow)(const Dense&, const float* x, int64_t ldx, int64_t rows, float* y,
+                       int64_t ldy);
   // Compute the largest score at each position, and the sum of exp(score - largest).
   void (*sum_exponentials)(const WordScores&, float* maxima, float* sums);
   // Replace the products by exp(score - maximum) times the factor of the position. sums: of each

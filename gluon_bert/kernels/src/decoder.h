@@ -90,6 +90,9 @@ struct Block {
   // Run a layer in this thread alone.
   void run(const Dense& dense, const float* x, int64_t ldx, int64_t rows, float* y,
            int64_t ldy) const {
+    if (backend().dense_narrow(dense, x, ldx, rows, y, ldy)) {
+      return;
+    }
     const Input input = convert_rows(dense, x, ldx, rows, scratch.converted, ThreadGroup(),
                                      group.rank * kWords);
     run_panels(dense, kNone, input, 0, rows, 0, pad_columns(dense.out) / backend().columns, y,

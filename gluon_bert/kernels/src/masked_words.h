@@ -38,6 +38,44 @@ inline void sum_exponentials(const WordScores& s, float* maxima, float* sums) {
   }
 }
 
+// A tile as high as one column of vectors allows, Rows x kLanes results. Sums are in the order of
+// word_tile().
+template <int Rows>
+inline void narrow_tile(int64_t depth, const float* x, int64_t ldx, const float* panel, float* y,
+                        int64_t ldy) {
+  Floats sums[Rows];
+#pragma GCC unroll 28
+  for (int i = 0; i < Rows; ++i) {
+    sums[i] = Floats{};
+  }
+  for (int64_t k = 0; k < depth; ++k, ++x, panel += kColumns) {
+    const Floats b = load(panel);
+#pragma GCC unroll 28
+    for (int i = 0; i < Rows; ++i) {
+      sums[i] += broadcast(x[i * ldx]) * b;
+    }
+  }
+#pragma GCC unroll 28
+  for (int i = 0; i < Rows; ++i) {
+    store(y + i * ldy, sums[i]);
+    store(y + i * ldy + kLanes, Floats{});
+  }
+}
+
+inline bool dense_narrow(const Dense& layer, const float* x, int64_t ldx, int64_t rows, float* y,
+                         int64_t ldy) {
+  constexpr int64_t kTall = 2 * kRows;
+  if (layer.precision != Precision::kFloat32 || layer.out > kLanes || rows < kTall) {
+    return false;
+  }
+  for (int64_t i = 0; i < rows; i += kTall) {
+    const int64_t top = i + kTall <= rows ? i : rows - kTall;  // the last tile may overlap
+    narrow_tile<kTall>(layer.in, x + top * ldx, ldx, static_cast<const float*>(layer.panels),
+                       y + top * ldy, ldy);
+  }
+  return true;
+}
+
 inline void scale_exponentials(const WordScores& s, const float* maxima, const float* factors,
                                float* sums) {
   for (int64_t i = 0; i < s.words; ++i) {
