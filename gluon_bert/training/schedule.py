@@ -38,7 +38,7 @@ SCHEDULES = {'linear': linear, 'constant': constant, 'cosine': cosine, 'polynomi
 
 
 def share_of_peak(name: str, done: float, total: float, warmup: float) -> float:
-    """Compute the share of the peak learning rate that a schedule of :data:`SCHEDULES` gives.
+    """Compute the share of the peak learning rate that a schedule of ``SCHEDULES`` gives.
 
     Parameters
     ----------
