@@ -74,7 +74,7 @@ def unknown_coding(coding: str) -> ServiceError:
 
 def too_slow(seconds: float) -> ServiceError:
     """Make the error of a body that does not come."""
-    return ServiceError(f'the body did not come within {seconds:g} s', 408, 'Validation')
+    return ServiceError(f'the body did not come within {seconds:.2g} s', 408, 'Validation')
 
 
 def not_found(message: str) -> ServiceError:

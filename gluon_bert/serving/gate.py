@@ -16,7 +16,7 @@ from .errors import ServiceError, overloaded, unauthorized
 from .logs import log_event
 from .protocols.base import TEI, Endpoint, Protocol
 from .replies import Reply
-from .service import MAX_UNSENT, Service
+from .service import Service
 
 _LINGER = 2.0  # seconds
 _PIECE = 1 << 16  # bytes of an answer that are passed on at once
@@ -116,11 +116,7 @@ class Gate:
             is_right = [hmac.compare_digest(key.strip(), right) for right in self._keys]
             if scheme.lower() != b'bearer' or not any(is_right):
                 return unauthorized()
-        service = self._service
-        is_full = service.in_flight >= service.limits.max_concurrent_requests
-        if is_full or service.unsent > MAX_UNSENT:
-            return overloaded()
-        return None
+        return None if self._service.make_room() else overloaded()
 
     def _note(self, scope, row, seconds):
         metrics, route = self._service.metrics, row.route or 'none'

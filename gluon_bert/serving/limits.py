@@ -13,6 +13,7 @@ MAX_MASKS = 64  # masked words in a request
 MAX_NUMBERS = 1 << 22  # in an answer with a vector for each token, or with attention
 MAX_TOKENS = 1 << 17  # in an answer with tokens
 MAX_CHARACTERS = 1 << 22  # in an answer that repeats texts
+_MAX_KEY_BYTES = 1 << 16
 MAX_ATTENTION = 128  # tokens whose attention is computed
 
 
@@ -101,7 +102,7 @@ def read_api_keys(path: Optional[str]) -> tuple[str, ...]:
     Raises
     ------
     FileNotFoundError, ValueError
-        If the file is missing, has no key, or one that cannot stand in a header.
+        If the file is missing or too large, has no key, or one that cannot stand in a header.
     """
     if path is None:
         name, text = KEY_VARIABLE, os.environ.get(KEY_VARIABLE)
@@ -110,7 +111,9 @@ def read_api_keys(path: Optional[str]) -> tuple[str, ...]:
     else:
         name = path
         with open(path, 'rb') as file:
-            raw = file.read(1 << 16)
+            raw = file.read(_MAX_KEY_BYTES + 1)
+        if len(raw) > _MAX_KEY_BYTES:  # the last key that is read would be a part of one
+            raise ValueError(f'{path}: has more than {_MAX_KEY_BYTES} bytes')
         text = raw.decode('utf-8', 'replace')
     keys = tuple(line.strip() for line in text.splitlines() if line.strip())
     if not keys:

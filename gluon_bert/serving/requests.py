@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 from .._internal.json import parse_json
@@ -113,7 +114,7 @@ async def _read_body(service, request) -> bytes:
     declared = request.headers.get('content-length', '0')
     is_large = declared.isdecimal() and int(declared) > limit
     if not is_large:
-        raw = await _within(seconds, _read(request.receive, limit))
+        raw = await _within(service, seconds, _read(request.receive, limit))
         if raw is not None:
             return raw
     raise _closing(too_large(f'the body has more than the {limit} bytes that are allowed'))
@@ -125,25 +126,27 @@ def _closing(error):
     return error
 
 
-async def _within(seconds, reading):
-    """Wait for a coroutine as ``asyncio.wait_for`` does, without a task of its own."""
+async def _within(service, seconds, reading):
+    """Wait for a body as ``asyncio.wait_for`` does, without a task of its own."""
     task: Any = asyncio.current_task()
-    is_late = False
+    begun, ended = time.monotonic(), 0.0
 
     def end() -> None:
-        nonlocal is_late
-        is_late = True
+        nonlocal ended
+        ended = time.monotonic()
         task.cancel()
 
     timer = asyncio.get_running_loop().call_later(seconds, end)
+    service.receiving[end] = begun
     try:
         return await reading
     except asyncio.CancelledError:
-        if is_late:
-            raise too_slow(seconds) from None
+        if ended:
+            raise _closing(too_slow(ended - begun)) from None
         raise
     finally:
         timer.cancel()
+        service.receiving.pop(end, None)
 
 
 async def _read(receive, limit):

@@ -18,6 +18,7 @@ from .metrics import Metrics
 from .models import Models, ServedModel, open_model
 
 _LARGE = 4000  # characters or tokens from which work is done in a thread
+_PATIENCE = 1.0  # seconds in which a body comes where others wait
 _PUBLISHED = 0.5  # seconds
 MAX_UNSENT = 256 << 20  # bytes of answers that clients have not taken
 _MAX_CHARACTERS = 8 << 20  # that wait for a thread to make tokens of them
@@ -41,6 +42,8 @@ class Service:
         self.metrics = Metrics() if metrics is None else metrics
         self.is_ready = True
         self.in_flight = 0
+        self.receiving: dict[Callable[[], None], float] = {}
+        """What ends each request whose body has not come yet, and when it began; oldest first."""
         self.characters = 0
         """Characters of texts that wait to become tokens."""
         self.unsent = 0
@@ -64,6 +67,19 @@ class Service:
         if size < _LARGE:
             return function(*arguments)
         return await asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
+
+    def make_room(self) -> bool:
+        """Tell if there is room for a request; one whose body does not come gives way."""
+        if self.unsent > MAX_UNSENT:
+            return False
+        if self.in_flight < self.limits.max_concurrent_requests:
+            return True
+        end = next(iter(self.receiving), None)
+        if end is None or time.monotonic() - self.receiving[end] < _PATIENCE:
+            return False
+        del self.receiving[end]
+        end()
+        return True
 
     @contextlib.contextmanager
     def reserve(self, size: int) -> Iterator[None]:

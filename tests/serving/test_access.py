@@ -76,7 +76,12 @@ def test_keys_are_read_from_a_file_or_the_environment(tmp_path, monkeypatch):
     path = tmp_path / 'keys.txt'
     path.write_text('b\n\n  c  \n')
     assert read_api_keys(str(path)) == ('b', 'c')
-    for content, reason in ((b'\n', 'has no key'), (b'a\nb c\n', 'key 2'), (b'\xff', 'key 1')):
+    for content, reason in (
+        (b'\n', 'has no key'),
+        (b'a\nb c\n', 'key 2'),
+        (b'\xff', 'key 1'),
+        (b'key\n' * 20_000, 'has more than 65536 bytes'),
+    ):
         path.write_bytes(content)
         with pytest.raises(ValueError, match=f'{re.escape(str(path))}: {reason}'):
             read_api_keys(str(path))

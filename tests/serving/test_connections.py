@@ -17,6 +17,7 @@ from served import folders, http_client, make_client  # noqa: F401 (fixtures)
 from test_processes import PAIR, ROOT, raw, start  # noqa: F401 (fixtures)
 
 from gluon_bert.serving import gate
+from gluon_bert.serving import service as service_module
 from gluon_bert.serving.connections import Connections, most_connections
 from gluon_bert.serving.replies import Reply
 
@@ -112,6 +113,22 @@ def test_slow_heads_and_bodies_are_closed_and_keep_no_other_waiting(start, folde
     assert sum(row['reasons']['late'] for row in rows) == 270
 
 
+def test_bodies_that_do_not_come_give_way_to_requests(start, folders):
+    server = start(folders['mood'], '--max_concurrent_requests', '4')
+    url, head = server.url(), b'POST /predict HTTP/1.1\r\nhost: a\r\ncontent-length: 99\r\n\r\n{'
+    with contextlib.ExitStack() as stack:
+        slow = [stack.enter_context(raw(url, head, False)) for _ in range(4)]
+        statuses, end = [], time.monotonic() + 30
+        while statuses[-1:] != [200] and time.monotonic() < end:
+            time.sleep(0.1)
+            statuses.append(httpx.post(url + '/predict', json=PAIR).status_code)
+        assert set(statuses) == {429, 200}
+        slow[0].settimeout(20)
+        assert slow[0].recv(1000).startswith(b'HTTP/1.1 408')
+    assert server.end() == 0
+    assert [row['status'] for row in server.wait('request') if row['status'] == 408] == [408]
+
+
 PARTS = [
     *(b'\r\n', b'\r\n\r\n', b'\0', b'\xff', b' ', b':', b'0', b'999999999999', b'-1', b'HTTP/1.0'),
     *(b'transfer-encoding: chunked\r\n', b'expect: 100-continue\r\n', b'connection: close\r\n'),
@@ -147,7 +164,7 @@ def test_altered_bytes_of_requests(start, folders):
 
 
 def test_answers_that_are_not_taken_are_bounded(make_client, monkeypatch):
-    monkeypatch.setattr(gate, 'MAX_UNSENT', 100_000)
+    monkeypatch.setattr(service_module, 'MAX_UNSENT', 100_000)
     client = make_client('mood')
     service, content = client.app.state.service, bytes(range(256)) * 800
     took = []
