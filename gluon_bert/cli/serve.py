@@ -18,12 +18,10 @@ SIGTERM stops it when all accepted requests are answered, SIGHUP opens the model
 from __future__ import annotations
 
 import argparse
-import re
-from pathlib import Path
+from dataclasses import replace
 
 from ..serving.limits import KEY_VARIABLE, ServerLimits, ZmqSettings, read_api_keys
 
-_NAME = re.compile(r'[A-Za-z0-9][A-Za-z0-9._-]{0,99}')
 _TASKS = ('feature-extraction', 'fill-mask', 'next-sentence')
 
 
@@ -187,19 +185,11 @@ def _zmq(args):
 
 
 def _sources(args):
-    from ..serving.models import Source, check_names
+    from ..serving.models import check_names, read_source
 
-    rows = []
-    for word in args.models:
-        name, equals, path = word.partition('=')
-        if not equals or not _NAME.fullmatch(name):
-            path = word
-            name = re.split(r'[/\\]', str(Path(word)))[-1].partition('@')[0]
-        if not _NAME.fullmatch(name):
-            raise ValueError(f'{word}: write NAME=MODEL, with a name of letters, digits, . _ -')
-        rows.append(Source(name, _path(path), args.task, args.precision))
+    rows = [read_source(word, args.task, args.precision) for word in args.models]
     check_names(rows)
-    return tuple(rows)
+    return tuple(replace(row, path=_path(row.path)) for row in rows)
 
 
 def _path(word):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from ..zoo.opening import open_checkpoint
 
 EMBEDDING = 'feature-extraction'
 TASKS = (EMBEDDING, *PRETRAINED)
+_NAME = re.compile(r'[A-Za-z0-9][A-Za-z0-9._-]{0,99}')
 _WARM_UP = 512  # tokens by which the speed is measured
 
 
@@ -84,6 +86,34 @@ class Source:
     path: str
     task: Optional[str] = None
     precision: Optional[str] = None
+
+
+def read_source(word: str, task: Optional[str] = None, precision: Optional[str] = None) -> Source:
+    """Read a model's name and path from a word, as the command line has them.
+
+    Parameters
+    ----------
+    word : str
+        NAME=MODEL, or MODEL, whose name is then the last part of its path.
+    task, precision : str, optional
+        As in :class:`Source`.
+
+    Returns
+    -------
+    Source
+
+    Raises
+    ------
+    ValueError
+        If the name has other characters than it may.
+    """
+    name, equals, path = word.partition('=')
+    if not equals or not _NAME.fullmatch(name):
+        path = word
+        name = re.split(r'[/\\]', str(Path(word)))[-1].partition('@')[0]
+    if not _NAME.fullmatch(name):
+        raise ValueError(f'{word}: write NAME=MODEL, with a name of letters, digits, . _ -')
+    return Source(name, path, task, precision)
 
 
 class ServedModel:
