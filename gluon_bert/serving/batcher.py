@@ -117,6 +117,11 @@ class Batcher:
         self._thread.start()
 
     @property
+    def is_alive(self) -> bool:
+        """True while the thread computes what is queued."""
+        return self._thread.is_alive()
+
+    @property
     def size(self) -> int:
         """The number of sequences that wait."""
         return self._size

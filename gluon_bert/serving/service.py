@@ -62,6 +62,11 @@ class Service:
         self.metrics.watch('te_queue_tokens', 'Tokens that wait', lambda: self.batcher.tokens)
         self.metrics.watch('te_requests_in_flight', 'Open requests', lambda: self.in_flight)
 
+    @property
+    def is_healthy(self) -> bool:
+        """True while requests are taken, and the thread that computes them lives."""
+        return self.is_ready and self.batcher.is_alive
+
     async def work(self, size: int, function: Callable, *arguments: Any) -> Any:
         """Call a function, in a thread where the size of its work says so."""
         if size < _LARGE:

@@ -107,6 +107,15 @@ def test_pages_of_other_origins_may_not_call_unless_they_are_named(make_client):
     assert 'access-control-allow-origin' not in other.headers
 
 
+def test_health_is_that_of_the_computing_thread(make_client):
+    client = make_client('mood')
+    paths = '/health', '/ping', '/v2/health/ready'
+    assert [client.get(path).status_code for path in paths] == [200] * 3
+    client.app.state.service.batcher.close(10)
+    assert [client.get(path).status_code for path in paths] == [503] * 3
+    assert client.get('/v2/health/live').status_code == 200
+
+
 def test_requests_have_ids(make_client):
     client = make_client('mood')
     for given in ('abc-1', 'A' * 64):

@@ -146,7 +146,7 @@ async def answer_live(call: ServiceCall) -> Reply:
 
 async def answer_ready(call: ServiceCall) -> Reply:
     """Answer whether requests are taken, with 200 or 503."""
-    if not call.service.is_ready:
+    if not call.service.is_healthy:
         raise not_ready()
     return json_reply({'ready': True})
 

@@ -191,7 +191,7 @@ def _label_ids(labels):
 
 async def answer_health(call: ServiceCall) -> Reply:
     """Answer 200 while the server takes requests, else 503."""
-    if not call.service.is_ready:
+    if not call.service.is_healthy:
         raise not_ready()
     return text_reply('')
 
