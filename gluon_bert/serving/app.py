@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any, Optional
 
 from .errors import ServiceError, not_found
-from .gate import Gate, protocol_of, send_reply
+from .gate import Gate, protocol_of, route_path, send_reply
 from .limits import ServerLimits
 from .metrics import Metrics
 from .models import Models
@@ -83,7 +83,7 @@ def make_app(
             refusal = ServiceError(str(error.detail), error.status_code, 'Validation')
             refusal.headers.update(error.headers or {})
         row.error = refusal.kind
-        protocol = protocol_of(request.url.path, rows)
+        protocol = protocol_of(route_path(request.scope), rows)
         return _response(protocol.answer_error(refusal))
 
     middleware = [Middleware(Gate, service=service, endpoints=rows)]

@@ -79,7 +79,7 @@ class Gate:
                 await self._app(scope, receive, send_with_id)
             else:
                 row.error = error.kind
-                protocol = protocol_of(scope['path'], self._endpoints)
+                protocol = protocol_of(route_path(scope), self._endpoints)
                 await send_reply(protocol.answer_error(error), receive, send_with_id)
         finally:
             self._service.in_flight -= error is None
@@ -104,7 +104,7 @@ class Gate:
     def _is_open(self, scope: Any) -> bool:
         """True if a route is answered without a key."""
         method = 'GET' if scope['method'] == 'HEAD' else scope['method']
-        return (method, scope['path']) in self._open
+        return (method, route_path(scope)) in self._open
 
     def _refusal(self, scope: Any, headers: dict) -> Optional[ServiceError]:
         """The error of a request without a key, or of one too many."""
@@ -139,6 +139,12 @@ class Gate:
             ms=round(1000 * seconds, 2),
             **{key: value for key, value in fields.items() if value},
         )
+
+
+def route_path(scope: Any) -> str:
+    """Get the path of a request without that under which the application is mounted."""
+    path, root = scope['path'], scope.get('root_path', '').rstrip('/')
+    return path[len(root) :] if root and path.startswith(f'{root}/') else path
 
 
 def protocol_of(path: str, endpoints: Sequence[Endpoint]) -> Protocol:

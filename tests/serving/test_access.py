@@ -107,6 +107,20 @@ def test_pages_of_other_origins_may_not_call_unless_they_are_named(make_client):
     assert 'access-control-allow-origin' not in other.headers
 
 
+def test_an_application_below_a_path(make_client):
+    from starlette import testclient
+
+    client = testclient.TestClient(make_client('mood', api_keys=KEYS).app, root_path='/texts')
+    assert client.get('/texts/health').status_code == 200
+    assert client.get('/texts/info').status_code == 401
+    refused = client.post('/texts/v1/embeddings', json={'input': 'a'})
+    assert refused.status_code == 401 and refused.json()['error']['type'] == 'authentication_error'
+    headers = {'authorization': f'Bearer {KEYS[0]}'}
+    assert client.post('/texts/predict', json={'inputs': 'a'}, headers=headers).status_code == 200
+    missing = client.post('/texts/v1/embedding', json={'input': 'a'}, headers=headers)
+    assert missing.status_code == 404 and 'message' in missing.json()['error']
+
+
 def test_health_is_that_of_the_computing_thread(make_client):
     client = make_client('mood')
     paths = '/health', '/ping', '/v2/health/ready'
