@@ -1,5 +1,5 @@
 # ruff: noqa: F811 (fixtures are imported)
-"""Foreign clients on the server: openai and huggingface_hub's InferenceClient."""
+"""Foreign clients on the server: openai, langchain, llama-index, huggingface_hub."""
 
 import base64
 import importlib
@@ -50,7 +50,7 @@ def test_openai(start, encoder, key):
             vectors = [_numbers(row.embedding) for row in answer.data]
             np.testing.assert_allclose(vectors, expected, atol=1e-5)
             assert answer.usage.total_tokens == num_tokens
-        ids = encoder.steps.tokenizer.encode_ids(texts)
+        ids = [[101, *row, 102] for row in encoder.steps.tokenizer.encode_ids(texts)]
         answer = client.embeddings.create(input=ids, model='minilm')
         np.testing.assert_allclose([row.embedding for row in answer.data], expected, atol=1e-5)
         short = client.embeddings.create(input=texts[0], model='minilm', dimensions=8).data[0]
@@ -72,6 +72,43 @@ def test_openai(start, encoder, key):
         pytest.raises(openai.AuthenticationError),
     ):
         client.models.list()
+    assert server.end() == 0
+
+
+@pytest.mark.weights
+def test_langchain(start, encoder, key, monkeypatch):
+    langchain = pytest.importorskip('langchain_openai', reason='needs langchain-openai')
+    openai, tiktoken = importlib.import_module('openai'), importlib.import_module('tiktoken')
+    server = start(f'minilm={REAL}', '--api_key_file', key)
+    texts = ['A cat sleeps.', 'Shares fell.', 'Ünïcödé 中国 🙂']
+    common = {'base_url': f'{server.url()}/v1', 'api_key': 'a-key', 'model': 'minilm'}
+    embeddings = langchain.OpenAIEmbeddings(check_embedding_ctx_length=False, **common)
+    expected = encoder.encode(texts)
+    np.testing.assert_allclose(embeddings.embed_documents(texts), expected, atol=1e-5)
+    np.testing.assert_allclose(embeddings.embed_query(texts[0]), expected[0], atol=1e-5)
+    # By default it sends ids of OpenAI's vocabulary, here of one that needs no download.
+    ranks = {bytes([byte]): byte for byte in range(256)}
+    pieces = tiktoken.Encoding('bytes', pat_str='.+', mergeable_ranks=ranks, special_tokens={})
+    monkeypatch.setattr(tiktoken, 'get_encoding', lambda name: pieces)
+    embeddings = langchain.OpenAIEmbeddings(max_retries=0, **common)
+    with pytest.raises(openai.UnprocessableEntityError, match='check_embedding_ctx_length=False'):
+        embeddings.embed_documents(texts)
+    assert server.end() == 0
+
+
+@pytest.mark.weights
+def test_llama_index(start, encoder, key):
+    package = pytest.importorskip(
+        'llama_index.embeddings.openai', reason='needs llama-index-embeddings-openai'
+    )
+    server = start(f'minilm={REAL}', '--api_key_file', key)
+    texts = ['A cat sleeps.', 'Shares fell.', 'Ünïcödé 中国 🙂']
+    client = package.OpenAIEmbedding(
+        api_base=f'{server.url()}/v1', api_key='a-key', model_name='minilm', max_retries=0
+    )
+    expected = encoder.encode(texts)
+    np.testing.assert_allclose(client.get_text_embedding_batch(texts), expected, atol=1e-5)
+    np.testing.assert_allclose(client.get_query_embedding(texts[0]), expected[0], atol=1e-5)
     assert server.end() == 0
 
 

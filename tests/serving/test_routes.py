@@ -57,7 +57,7 @@ def test_vectors_for_openai(real, encoder, form):
     ids = encoder.steps.tokenizer.encode_ids(texts)
     marked = [[101, *row, 102] for row in ids]
     expected = encoder.encode(texts)
-    for given in (texts, ids, marked, texts[0], ids[0], marked[0]):
+    for given in (texts, marked, texts[0], marked[0]):
         body = {'input': given, **({'encoding_format': form} if form else {})}
         answer = real.post('/v1/embeddings', json=body).json()
         rows = answer['data']
@@ -71,6 +71,13 @@ def test_vectors_for_openai(real, encoder, form):
         assert answer['usage'] == {'prompt_tokens': tokens, 'total_tokens': tokens}
         assert (answer['object'], answer['model']) == ('list', 'minilm')
     assert len(rows) == 1
+    for given in (ids, ids[0], [*marked[:1], marked[1][:-1]], [marked[0], [101]]):
+        refused = real.post('/v1/embeddings', json={'input': given})
+        assert refused.status_code == 422
+        message = refused.json()['error']['message']
+        assert 'from [CLS] (101) to [SEP] (102)' in message
+        assert 'check_embedding_ctx_length=False' in message
+        assert message.startswith(f'input[{int(given not in (ids, ids[0]))}]: ')
 
 
 @pytest.mark.weights

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import ServiceError, not_found
+from ..errors import ServiceError, invalid, not_found
 from ..fields import DIMENSIONS, ENCODING_FORMAT, MODEL, TEXT, TEXTS_OR_IDS, TRUNCATE
 from ..models import EMBEDDING
-from ..operations import embed
+from ..operations import check_task, embed
 from ..replies import Reply, base64_text, json_reply
 from ..service import ServiceCall
 from .base import Endpoint, Protocol
@@ -44,6 +44,8 @@ async def answer_embeddings(call: ServiceCall) -> Reply:
     """Answer with the vector of each text, as numbers or in base64."""
     body = call.body
     items, is_packed = as_list(body['input']), body['encoding_format'] == 'base64'
+    check_task(call, EMBEDDING)
+    _check_ids(call, items)
     vectors = await embed(call, items, body['truncate'], dimensions=body['dimensions'])
     values = [base64_text(row) for row in vectors] if is_packed else vectors
     rows = [
@@ -53,6 +55,20 @@ async def answer_embeddings(call: ServiceCall) -> Reply:
     usage = {'prompt_tokens': call.tokens, 'total_tokens': call.tokens}
     answer = {'object': 'list', 'data': rows, 'model': call.model.name, 'usage': usage}
     return await call.service.work(vectors.size, json_reply, answer)
+
+
+def _check_ids(call, items):
+    """Refuse token ids without the model's special tokens: they may be those of OpenAI's models."""
+    vocabulary = call.model.tokenizer.vocabulary
+    first, last = vocabulary.cls_token, vocabulary.sep_token
+    begin, end = vocabulary[[first, last]]
+    for number, ids in enumerate(items):
+        if isinstance(ids, list) and not (len(ids) > 1 and ids[0] == begin and ids[-1] == end):
+            raise invalid(
+                f'input[{number}]: expected a text, or token ids of this model from {first} '
+                f'({begin}) to {last} ({end}); OpenAIEmbeddings of LangChain sends texts with '
+                f'check_embedding_ctx_length=False'
+            )
 
 
 def _entry(model):
@@ -84,7 +100,9 @@ ENDPOINTS = (
         OPENAI,
         'Vectors of texts',
         {
-            'input': TEXTS_OR_IDS,
+            'input': TEXTS_OR_IDS.but(
+                about='a text or several, or token ids as /tokenize gives them'
+            ),
             'model': MODEL,
             'encoding_format': ENCODING_FORMAT,
             'dimensions': DIMENSIONS,
