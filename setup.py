@@ -114,6 +114,7 @@ setup(
         'ctranslate2': ['ctranslate2>=4.4,<5'],
         'serve': SERVER,
         'zmq': [*SERVER, 'pyzmq>=25,<28'],
+        'ray': [*SERVER, 'ray[serve]>=2.47,<3'],
         'parquet': ['pyarrow>=14,<20'],
         'sentencepiece': ['sentencepiece>=0.2.2,<1'],
         'test': [
@@ -148,6 +149,8 @@ setup(
             'openai>=1.40,<4',
             'pyzmq>=25,<28',
             'bert-serving-client==1.10.0',
+            'ray[serve]>=2.47,<3',
+            'prometheus-client>=0.20,<1',
         ],
         'bench': [
             'torch>=2.2,<3',
