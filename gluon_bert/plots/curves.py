@@ -135,7 +135,7 @@ def plot_runs(
             if any('loss' in row for rows in runs.values() for row in rows)
             else []
         ),
-        *([metrics] if len(runs) == 1 and metrics else metrics),
+        *(_by_kind(metrics) if len(runs) == 1 else metrics),
     ]
     columns = 2 if len(panels) == 4 else min(3, max(1, len(panels)))
     lines = -(-max(1, len(panels)) // columns)
@@ -158,6 +158,16 @@ def plot_runs(
             )
         if title:
             figure.suptitle(clean(title), x=0.01, ha='left')
+
+
+def _by_kind(metrics):
+    """Metrics that share a panel: scores, and losses, of which less is better."""
+    kinds = ([name for name in metrics if _is_loss(name) == flag] for flag in (False, True))
+    return [names for names in kinds if names]
+
+
+def _is_loss(name):
+    return name.rpartition('_')[2] == 'loss'
 
 
 def _handles(runs, clean):
@@ -194,7 +204,7 @@ def _panel(axes, runs, name, clean):
         if points:
             axes.plot(*zip(*points), marker=marker, markersize=4.5, **look)
             if not of_steps:
-                _ring(axes, points, PALETTE[number])
+                _ring(axes, points, PALETTE[number], _is_loss(name))
     if name == 'learning_rate':
         axes.yaxis.set_major_formatter(lambda value, _: _rate(value))
     shown = {'loss': 'training loss', 'learning_rate': 'learning rate'}.get(name, clean(name))
@@ -218,13 +228,13 @@ def _metrics_of_one(axes, rows, names, clean):
             label=clean(shorten(name, 24)),
         )
         if not number:
-            _ring(axes, points, colour)
+            _ring(axes, points, colour, _is_loss(name))
     _frame(axes, 'evaluation', False, by_step)
     if len(names) > 1:
         axes.legend(loc='best', frameon=True, framealpha=0.9, edgecolor=RULE)
     else:
         axes.set_title(clean(names[0]))
-    axes.set_ylabel('score on the evaluation data')
+    axes.set_ylabel(f'{"loss" if _is_loss(names[0]) else "score"} on the evaluation data')
 
 
 def _rate(value):
@@ -233,9 +243,9 @@ def _rate(value):
     return f'{float(digits):g}e{int(power)}' if value else '0'
 
 
-def _ring(axes, points, colour):
+def _ring(axes, points, colour, is_loss=False):
     """Draw a ring around the best evaluation."""
-    best = max(points, key=lambda point: point[1])
+    best = (min if is_loss else max)(points, key=lambda point: point[1])
     axes.plot(*best, marker='o', markersize=10, fillstyle='none', markeredgewidth=1.1, color=colour)
 
 
