@@ -127,6 +127,10 @@ class TrainingOptions:
             check_positive_number(hours=self.hours)
             if self.training_steps is not None:
                 raise ArgumentError('hours', 'does not go with {training_steps}', self.hours)
+        if (self.accumulate_from is None) != (self.ramp_ratio == 0):
+            name = 'ramp_ratio' if self.accumulate_from is None else 'accumulate_from'
+            other = {'ramp_ratio': 'accumulate_from', 'accumulate_from': 'ramp_ratio'}[name]
+            raise ArgumentError(name, f'goes with {{{other}}}', getattr(self, name))
         if self.accumulate_from is not None and self.accumulate_from > self.accumulate:
             reason = f'expected at most the {self.accumulate} of {{accumulate}}'
             raise ArgumentError('accumulate_from', reason, self.accumulate_from)

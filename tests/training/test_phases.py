@@ -211,7 +211,12 @@ def test_growing_batches_need_a_known_length(make_classifier, tmp_path):
         ({'hours': math.nan}, 'hours=nan: expected a positive number'),
         ({'hours': 2.0, 'training_steps': 5}, 'hours=2.0: does not go with training_steps'),
         ({'schedule': 'cosin'}, "schedule 'cosin'"),
-        ({'accumulate_from': 3, 'accumulate': 2}, 'accumulate_from=3: expected at most the 2 of'),
+        (
+            {'accumulate_from': 3, 'accumulate': 2, 'ramp_ratio': 0.5},
+            'accumulate_from=3: expected at most the 2 of',
+        ),
+        ({'accumulate_from': 1}, 'accumulate_from=1: goes with ramp_ratio'),
+        ({'ramp_ratio': 0.5}, 'ramp_ratio=0.5: goes with accumulate_from'),
         ({'accumulate_from': 0}, 'accumulate_from=0: expected a whole number'),
         ({'ramp_ratio': 1.5}, 'ramp_ratio=1.5: expected a fraction'),
     ],
