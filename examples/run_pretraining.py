@@ -46,9 +46,9 @@ def make_parser():
     group.add_argument('--eval_steps', type=cli.positive, help='batches of an evaluation at most')
     group.add_argument('--raw', action='store_true', help='the data are texts, not records')
     group.add_argument('--max_seq_length', type=cli.positive, help='longer records are refused')
-    group.add_argument('--max_predictions_per_seq', type=cli.positive, help='of --raw')
-    group.add_argument('--masked_lm_prob', type=cli.fraction, default=0.15, help='of --raw')
-    group.add_argument('--short_seq_prob', type=cli.fraction, default=0.0, help='of --raw')
+    group.add_argument('--max_predictions_per_seq', type=cli.positive, help='masked tokens')
+    group.add_argument('--masked_lm_prob', type=cli.fraction, help='of --raw (default: 0.15)')
+    group.add_argument('--short_seq_prob', type=cli.fraction, help='of --raw (default: 0)')
     group.add_argument('--whole_word_mask', action='store_true', help='of --raw')
     group = parser.add_argument_group('model')
     group.add_argument('--model', default='bert_12_768_12', help='architecture')
@@ -121,6 +121,7 @@ def options_of(args):
         options.setdefault('eval_data', args.data)
     if options.pop('raw'):
         options['texts'] = options.pop('data')
+        options.setdefault('short_seq_prob', 0.0)
         if 'eval_data' in options:
             options['eval_texts'] = options.pop('eval_data')
     if 'eval_data' not in options and 'eval_texts' not in options:

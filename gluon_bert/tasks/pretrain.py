@@ -16,6 +16,7 @@ from ..training import FitResult, TrainingOptions
 from ..training.files import RunFiles
 from ..training.previous import refuse_unasked
 from .finetune import find_start, sort_options
+from .pretraining.card import write_card
 from .pretraining.network import PretrainingModel, make_network
 from .pretraining.options import (
     LEARNING_RATE,
@@ -24,7 +25,13 @@ from .pretraining.options import (
     PretrainingPhase,
     PretrainingPlan,
 )
-from .pretraining.result import check_zoo_name, write_model, write_zoo_files
+from .pretraining.result import (
+    check_writable,
+    check_zoo_name,
+    remove_results,
+    write_model,
+    write_zoo_files,
+)
 from .pretraining.run import PretrainingRun
 from .pretraining.sources import open_held_out, open_stream
 from .run import log_file, make_folder
@@ -120,6 +127,19 @@ def pretrain(
         As :func:`.fit`.
     FileNotFoundError, ValueError
         If data, model or options are not as they must be.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> texts = pathlib.Path(folder.name, 'my.txt')
+    >>> _ = texts.write_text('A cat sleeps.\\nA dog barks.\\n\\nIt rains.\\n')
+    >>> done = pretrain('bert_2_128_2', texts=texts, from_scratch=True, training_steps=1,
+    ...                 bert_dataset='all_minilm_l6_v2', objective='masked_words',
+    ...                 output_dir=pathlib.Path(folder.name, 'out'))
+    >>> [path.name for path in sorted(done.model.glob('*.json'))][0]
+    'config.json'
+    >>> folder.cleanup()
     """
     files = {'data': data, 'texts': texts}
     options.update({name: value for name, value in files.items() if value is not None})
@@ -190,15 +210,19 @@ def run_pretraining(job: PretrainingJob) -> Pretrained:
         if not (job.start.from_scratch and job.start.bert_config_file):
             job.start.choose_model()
         model = make_network(job.start, job.data, job.ctx, job.options.seed)
+        check_writable(model, job.data.objective, folder, files.has_run)
         if job.data.zoo_name is not None:
             check_zoo_name(model, job.data.zoo_name)
         run = _make_run(job, model, phases, files)
         run.check(job.resume, job.overwrite)
         make_folder(folder)
+        if run.begins_anew:
+            remove_results(folder)
         open_log(folder / LOG_FILE, 'w' if run.begins_anew else 'a')
         _write_arguments(job)
         result = run.fit()
         written = write_model(model, folder)
+        write_card(written, model, job.data.objective, result)
         rows = ''
         if job.data.zoo_name is not None:
             rows = write_zoo_files(model, folder, job.data.zoo_name)
@@ -216,8 +240,8 @@ def _make_run(job: PretrainingJob, model: PretrainingModel, phases: list, files:
         'task': 'pre-training',
         'tokenizer': digest_of_rows(model.tokenizer.contents().items()),
     }
-    options = [options for _, options in phases]
-    return PretrainingRun(model.network, streams, job.data, options, files, held_out, identity)
+    settings, options = zip(*phases)
+    return PretrainingRun(model.network, streams, settings, options, files, held_out, identity)
 
 
 def _write_arguments(job):

@@ -74,6 +74,12 @@ def make_network(start: Start, data: PretrainingData, ctx: list, seed: int) -> P
     row = PRETRAINING_OBJECTIVES[data.objective]
     with _opened(start) as (checkpoint, config, family, tokenizer):
         _check(config, tokenizer, data)
+        if checkpoint is not None and checkpoint.sentence is not None:
+            logger.warning(
+                '%s: pooling and modules of the sentence model are left out: they would be those '
+                'of another encoder',
+                checkpoint.source,
+            )
         if row.replaces:
             family = 'electra'
             config = replace(config, pooler_activation='gelu')

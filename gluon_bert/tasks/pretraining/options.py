@@ -20,6 +20,10 @@ from .objectives import PRETRAINING_OBJECTIVES
 LEARNING_RATE = 1e-4  # Devlin et al. (2019), appendix A.2
 
 
+# Fields that records leave no sense to.
+_OF_MASKS, _OF_TEXTS = ('whole_word_mask', 'masked_lm_prob'), ('text_format', 'short_seq_prob')
+
+
 def paths(text: str) -> list[str]:
     """Split the files of the command line at their commas."""
     return [name for name in text.split(',') if name]
@@ -68,7 +72,8 @@ class PretrainingData(Checked):
         check=check_positive,
     )
     max_predictions_per_seq: Optional[int] = option(
-        'masked tokens of a sequence at most (default: as many as their share asks for)',
+        'masked tokens of a sequence at most; records with more are refused (default: as many as '
+        'their share asks for)',
         type=int,
         check=check_positive,
     )
@@ -128,10 +133,15 @@ class PretrainingData(Checked):
                 raise ArgumentError(texts, f'does not go with {{{records}}}')
         if not self.data and not self.texts:
             raise ArgumentError('data', 'is needed: records, or {texts}')
-        if self.whole_word_mask and not (self.texts or self.dynamic_masking):
-            raise ArgumentError(
-                'whole_word_mask', 'goes with {texts} or {dynamic_masking}: records are masked'
-            )
+        defaults = {row.name: row.default for row in fields(self)}
+        for name in _OF_MASKS:
+            if getattr(self, name) != defaults[name] and not (self.texts or self.dynamic_masking):
+                raise ArgumentError(
+                    name, 'goes with {texts} or {dynamic_masking}: records are masked'
+                )
+        for name in _OF_TEXTS:
+            if getattr(self, name) != defaults[name] and not (self.texts or self.eval_texts):
+                raise ArgumentError(name, 'goes with {texts} or {eval_texts}')
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import tempfile
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from ..._internal.errors import ArgumentError
 from ..._internal.files import digests_of, new_folder, staging_folder, write_text
 from ...checkpoint import Checkpoint, write_checkpoint
+from ...checkpoint.huggingface.folder import describe_huggingface
 from ...data import BertTokenizer, SentencePieceTokenizer
 from ...modeling.counts import count_parameters
 from ...zoo import ARCHITECTURES, family_of
@@ -37,6 +39,45 @@ def write_model(model: PretrainingModel, folder: Path) -> Path:
     with _replaced(target):
         write_checkpoint(make_checkpoint(model), target, 'huggingface')
     return target
+
+
+def check_writable(model: PretrainingModel, objective: str, folder: Path, has_run: bool) -> None:
+    """Refuse before the training what could not be written after it.
+
+    Parameters
+    ----------
+    model : PretrainingModel
+    objective : str
+        For the message.
+    folder : Path
+        Of the run.
+    has_run : bool
+        Whether a run has begun there: its results are replaced, other folders are not.
+
+    Raises
+    ------
+    ValueError
+        If transformers has no such network, or a folder is in the way.
+    """
+    for name in (MODEL_FOLDER, ZOO_FOLDER):
+        if (folder / name).exists() and not has_run:
+            raise ValueError(
+                f'{folder / name}: is there, and is not of a run of pre-training; choose another '
+                f'folder'
+            )
+    with tempfile.TemporaryDirectory() as temporary:
+        try:
+            describe_huggingface(make_checkpoint(model), temporary)
+        except ValueError as error:
+            reason = f'there is no place for its heads in the model that is written ({error})'
+            raise ArgumentError('objective', reason, objective) from None
+
+
+def remove_results(folder: Path) -> None:
+    """Remove the results of an earlier run, which another replaces."""
+    for name in (MODEL_FOLDER, ZOO_FOLDER):
+        if (folder / name).is_dir():
+            shutil.rmtree(folder / name)
 
 
 def check_zoo_name(model: PretrainingModel, name: str) -> None:

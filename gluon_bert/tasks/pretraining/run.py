@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Optional
 
+from ..._internal.errors import ArgumentError
 from ...training import TrainingLog, TrainingOptions, TrainingRun
 from ...training.batches import Batch
 from ...training.files import RunFiles
@@ -76,8 +77,8 @@ class PretrainingRun(TrainingRun):
     network : BertForPretraining or BertForReplacedTokens
     streams : list of PretrainingStream
         Of the phases.
-    settings : PretrainingData
-        Of the first one.
+    settings : list of PretrainingData
+        Of the phases; what is not of a phase is as in the first one.
     options : list of TrainingOptions
     files : RunFiles
     held_out : PretrainingStream, optional
@@ -90,14 +91,15 @@ class PretrainingRun(TrainingRun):
         self,
         network: Any,
         streams: Sequence[Any],
-        settings: PretrainingData,
+        settings: Sequence[PretrainingData],
         options: Sequence[TrainingOptions],
         files: RunFiles,
         held_out: Any = None,
         identity: Optional[dict[str, Any]] = None,
     ) -> None:
-        self._settings, self._held_out = settings, held_out
-        self._row = PRETRAINING_OBJECTIVES[settings.objective]
+        self._settings, self._held_out = settings[0], held_out
+        self._most_masks = [row.max_predictions_per_seq for row in settings]
+        self._row = PRETRAINING_OBJECTIVES[self._settings.objective]
         self._tokens, self._steps, self._since = 0, 0, time.perf_counter()
         self._accuracies: dict[str, float] = {}
         held_out_metrics = None if held_out is None else self._evaluate_held_out
@@ -133,6 +135,7 @@ class PretrainingRun(TrainingRun):
 
     def step(self, batches: list[Batch]) -> StepResult:
         """Make one step, and measure its batches if it is to be logged."""
+        self._check_masks(batches)
         done = self.progress.phase_step + 1
         is_last = self.phase.options.hours is None and done == self.phase.num_steps
         is_due = (self.progress.step + 1) % self.options.log_interval == 0 or is_last
@@ -144,6 +147,16 @@ class PretrainingRun(TrainingRun):
                 name: value for name, value in metrics.items() if name.endswith('_accuracy')
             }
         return super().step(batches)
+
+    def _check_masks(self, batches):
+        most = self._most_masks[self.progress.phase]
+        for batch in batches:
+            if most is not None and batch.inputs[3].shape[1] > most:
+                raise ArgumentError(
+                    'max_predictions_per_seq',
+                    f'a record has {batch.inputs[3].shape[1]} masked tokens',
+                    most,
+                )
 
     def figures(self) -> dict[str, float]:
         """Give the accuracies of this step's batches, and the speed since the last row."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -46,10 +47,12 @@ def open_stream(
     FileNotFoundError, ValueError
         If there are no such files, or no records in them.
     """
+    check_length(data.max_seq_length, model.config)
     paths = data.data if data.data else make_records(model, data, data.texts, folder, seed)
     masker = None
     if data.dynamic_masking or data.texts:
-        masker = Masker(model.tokenizer, _masking(data))
+        length = TEXT_LENGTH if data.texts else model.config.max_length
+        masker = Masker(model.tokenizer, _masking(data, length))
     options = _stream_options(model, data, data.batch_size, seed, data.shuffle_buffer)
     return PretrainingStream(paths, options, masker, ctx)
 
@@ -67,7 +70,6 @@ def open_held_out(
 
 def _stream_options(model, data, batch_size, seed, buffer_size):
     vocabulary = model.tokenizer.vocabulary
-    check_length(data.max_seq_length, model.config)
     return StreamOptions(
         batch_size=batch_size,
         seed=seed,
@@ -79,9 +81,10 @@ def _stream_options(model, data, batch_size, seed, buffer_size):
     )
 
 
-def _masking(data):
+def _masking(data, length):
+    """How much of sequences of a length, unless another is given, is masked."""
     strategy = 'whole_words' if data.whole_word_mask else 'tokens'
-    length = data.max_seq_length or TEXT_LENGTH
+    length = data.max_seq_length or length
     most = data.max_predictions_per_seq or max(1, round(length * data.masked_lm_prob))
     return Masking(strategy, data.masked_lm_prob, most)
 
@@ -112,7 +115,7 @@ def make_records(
     files = expand_paths(texts)
     options = PretrainingDataOptions(
         pairing=PRETRAINING_OBJECTIVES[data.objective].pairing,
-        masking=_masking(data),
+        masking=_masking(data, TEXT_LENGTH),
         max_seq_length=data.max_seq_length or min(TEXT_LENGTH, model.config.max_length),
         short_seq_prob=data.short_seq_prob,
         dupe_factor=1,
@@ -120,16 +123,18 @@ def make_records(
         input_format=data.text_format,
     )
     path = folder / RECORDS_FOLDER / f'{_digest(model, options, files)}.tfrecord'
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        counts = create_pretraining_data(files, path, model.tokenizer, options)
-        logger.info(
-            '%d documents, %d tokens: %d records in %s',
-            counts.num_documents,
-            counts.num_tokens,
-            counts.num_records,
-            path,
-        )
+    if path.exists():  # it is complete; of an interrupted call the folder of work may be left
+        shutil.rmtree(f'{path}.work', ignore_errors=True)
+        return path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    counts = create_pretraining_data(files, path, model.tokenizer, options)
+    logger.info(
+        '%d documents, %d tokens: %d records in %s',
+        counts.num_documents,
+        counts.num_tokens,
+        counts.num_records,
+        path,
+    )
     return path
 
 

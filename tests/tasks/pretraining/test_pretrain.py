@@ -1,3 +1,4 @@
+# ruff: noqa: F811 (fixtures are imported)
 """Pre-training from files: what a run writes, goes on from, and refuses."""
 
 import json
@@ -7,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from pretraining_files import SIZES, draw_records, from_scratch, write_files, write_vocabulary
+from script_runs import byte_pair_tokenizer, tiny_pipeline, tokenizer  # noqa: F401 (fixtures)
 
 import gluon_bert as gb
 from gluon_bert.data.pretraining.records import write_records
@@ -74,6 +76,19 @@ def test_lines_and_metrics_have_the_names_of_gluonnlp_and_google(files, tmp_path
     assert all(0 <= row['masked_lm_accuracy'] <= 1 for row in losses)
     assert all(row['tokens_per_second'] > 0 for row in losses)
     assert 'masked_lm_accuracy = ' in (tmp_path / 'pretraining.log').read_text()
+
+
+def test_the_card_says_what_the_model_is(files, tmp_path):
+    done = run(files, tmp_path / 'a', eval_data=files / 'dev.npz')
+    card = (done.model / 'README.md').read_text()
+    assert card.startswith('---\nlibrary_name: transformers\npipeline_tag: fill-mask\n')
+    assert '* Started from: random parameters\n* Steps: 6\n' in card
+    assert '| masked_lm_loss | 4.' in card and 'Vocabulary: 97 tokens, lower-cased text' in card
+    options = {'data': files / 'train.npz', 'training_steps': 1, 'objective': 'replaced_tokens'}
+    second = pretrain(done.model, output_dir=tmp_path / 'b', generator_size=0.5, **options)
+    card = (second.model / 'README.md').read_text()
+    assert 'fill-mask' not in card and '* Started from: model' in card
+    assert str(tmp_path) not in card
 
 
 def test_it_learns_and_evaluation_is_that_of_numpy(files, tmp_path):
@@ -271,6 +286,9 @@ def test_a_finished_run_gives_its_result(files, tmp_path):
         ({'evaluate_every': 5}, 'evaluate_every: needs eval_data or eval_texts'),
         ({'early_stop': 5}, 'early_stop: the last parameters are taken'),
         ({'whole_word_mask': True}, 'whole_word_mask: goes with texts or dynamic_masking'),
+        ({'masked_lm_prob': 0.3}, 'masked_lm_prob: goes with texts or dynamic_masking'),
+        ({'short_seq_prob': 0.3}, 'short_seq_prob: goes with texts or eval_texts'),
+        ({'max_predictions_per_seq': 1}, 'max_predictions_per_seq=1: a record has 2 masked'),
         ({'zoo_name': 'a/b'}, "zoo_name='a/b': expected letters, digits and _"),
         ({'generator_size': 0.0, 'objective': 'replaced_tokens'}, 'generator_size=0.0: expected'),
         ({'hours': 1.0}, 'hours=1.0: does not go with training_steps'),
@@ -280,7 +298,7 @@ def test_a_finished_run_gives_its_result(files, tmp_path):
 def test_wrong_options_are_refused_and_nothing_is_written(files, tmp_path, options, message):
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         run(files, tmp_path / 'run', **options)
-    assert not (tmp_path / 'run').exists() or 'max_seq_length' in options
+    assert not (tmp_path / 'run').exists() or {*options} & {*NAMED_BY_RECORDS}
 
 
 def test_records_of_another_vocabulary_are_refused(files, tmp_path):
@@ -302,6 +320,97 @@ def test_a_configuration_of_another_vocabulary_is_refused(files, tmp_path):
     (tmp_path / 'c.json').write_text(json.dumps({**SIZES, 'vocab_size': 98}))
     with pytest.raises(ValueError, match='has vocab_size 98, but the vocabulary has 97 tokens'):
         run(files, tmp_path / 'run', bert_config_file=tmp_path / 'c.json')
+
+
+NAMED_BY_RECORDS = ('max_seq_length', 'max_predictions_per_seq')  # found while they are read
+
+
+@pytest.mark.parametrize('name', ['model', 'zoo'])
+@pytest.mark.parametrize('overwrite', [False, True])
+def test_folders_that_are_of_no_run_stay(files, tmp_path, name, overwrite):
+    (tmp_path / name).mkdir()
+    (tmp_path / name / 'precious').write_text('of the user')
+    with pytest.raises(ValueError, match='is there, and is not of a run of pre-training'):
+        run(files, tmp_path, overwrite=overwrite)
+    assert [path.name for path in tmp_path.rglob('*')] == [name, 'precious']
+
+
+def test_a_new_run_removes_the_model_of_the_earlier_one(files, tmp_path, monkeypatch):
+    run(files, tmp_path, zoo_name='tiny_uncased')
+    monkeypatch.setattr(PretrainingRun, 'train', lambda this, stop: [].pop())
+    with pytest.raises(IndexError):
+        run(files, tmp_path, overwrite=True)
+    assert not (tmp_path / 'model').exists() and not (tmp_path / 'zoo').exists()
+
+
+def test_what_cannot_be_written_is_refused_before_the_training(files, tmp_path, monkeypatch):
+    """transformers' DistilBERT has no head for the next sentence."""
+    config = {
+        'model_type': 'distilbert',
+        'dim': 24,
+        'hidden_dim': 48,
+        'n_layers': 2,
+        'n_heads': 2,
+        'vocab_size': 97,
+        'max_position_embeddings': 40,
+    }
+    (tmp_path / 'c.json').write_text(json.dumps(config))
+    options = {'bert_config_file': tmp_path / 'c.json'}
+    with pytest.raises(ValueError, match='objective=pretraining: there is no place for its heads'):
+        run(files, tmp_path / 'run', **options)
+    assert not (tmp_path / 'run').exists()
+    done = run(files, tmp_path / 'run', **options, objective='masked_words', training_steps=1)
+    assert gb.checkpoint.read_checkpoint(done.model).family == 'distilbert'
+
+
+def test_the_bert_of_a_fine_tuned_folder_goes_on(files, tmp_path, tiny_pipeline):
+    tiny_pipeline('text-classification', folder=tmp_path / 'tuned')
+    write_records(tmp_path / 'a.npz', draw_records(8, vocab_size=23))
+    done = pretrain(
+        tmp_path / 'tuned',
+        output_dir=tmp_path / 'run',
+        data=tmp_path / 'a.npz',
+        training_steps=1,
+        learning_rate=1e-9,
+    )
+    before, after = map(gb.checkpoint.read_checkpoint, (tmp_path / 'tuned', done.model))
+    name = 'encoder.position_weight'
+    np.testing.assert_allclose(before.arrays[name], after.arrays[name], atol=1e-6)
+    assert after.heads == ('pooler', 'next_sentence', 'masked_lm')
+
+
+def test_byte_pairs_and_a_roberta(tmp_path):
+    tokens = byte_pair_tokenizer(tmp_path)
+    config = {
+        'model_type': 'roberta',
+        **SIZES,
+        'vocab_size': len(tokens.vocabulary),
+        'type_vocab_size': 1,
+        'pad_token_id': 1,
+        'max_position_embeddings': 42,
+    }
+    (tmp_path / 'config.json').write_text(json.dumps(config))
+    (tmp_path / 'my.txt').write_text('the cat sleeps\na dog barks\n\nthe sun\n' * 9)
+    done = pretrain(
+        output_dir=tmp_path / 'run',
+        texts=tmp_path / 'my.txt',
+        from_scratch=True,
+        vocab_file=tmp_path,
+        bert_config_file=tmp_path / 'config.json',
+        objective='masked_words',
+        max_seq_length=16,
+        training_steps=2,
+    )
+    saved = gb.checkpoint.read_checkpoint(done.model)
+    assert (saved.family, saved.heads) == ('roberta', ('masked_lm',))
+    with pytest.raises(ValueError, match='zoo_name.*no place for a BytePairTokenizer'):
+        pretrain(
+            done.model,
+            output_dir=tmp_path / 'b',
+            texts=tmp_path / 'my.txt',
+            objective='masked_words',
+            zoo_name='x',
+        )
 
 
 def test_unknown_options_name_the_nearest(files, tmp_path):

@@ -67,8 +67,10 @@ def test_a_resumed_run_takes_the_same_records(files, tmp_path):
     records = tmp_path / 'whole' / 'records'
     (path,) = records.iterdir()
     before = path.stat().st_mtime_ns
+    (records / f'{path.name}.work').mkdir()  # as a kill leaves it
     again = run(files, tmp_path / 'whole', resume=True)
     assert again.result == whole.result and path.stat().st_mtime_ns == before
+    assert list(records.iterdir()) == [path]
     other = run(files, tmp_path / 'whole', overwrite=True, short_seq_prob=0.5)
     assert len(list(records.iterdir())) == 2 and other.result.steps == 20
 
