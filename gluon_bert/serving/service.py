@@ -18,6 +18,7 @@ from .metrics import Metrics
 from .models import Models, ServedModel, open_model
 
 _LARGE = 4000  # characters or tokens from which work is done in a thread
+_LAST_BATCH = 1.0  # seconds
 _PATIENCE = 1.0  # seconds in which a body comes where others wait
 _PUBLISHED = 0.5  # seconds
 MAX_UNSENT = 256 << 20  # bytes of answers that clients have not taken
@@ -122,7 +123,7 @@ class Service:
 
     def close(self) -> None:
         """End the threads."""
-        self.batcher.close(timeout=self.limits.stop_seconds)
+        self.batcher.close(timeout=_LAST_BATCH)  # nobody waits for it any more
         self._pool.shutdown(wait=False)
 
 

@@ -72,7 +72,7 @@ def test_a_killed_server_loses_no_request(proxy):
     more = len(servers[1].rows) + 20
     servers[1].wait('request', more)
     load.end()
-    assert set(load.statuses) == {200} and load.errors == []
+    assert set(load.statuses) == {200} and load.errors == load.refused == []
     answer = httpx.post(url + '/predict', json=PAIR)
     assert httpx.post(url + '/predict', json={'inputs': 1}).status_code == 422
     assert servers[1].end() == 0
@@ -88,5 +88,5 @@ def test_a_stopped_server_loses_no_request(proxy):
     assert servers[0].end() == 0
     servers[1].wait('request', len(servers[1].rows) + 20)
     load.end()
-    assert set(load.statuses) == {200} and load.errors == []
+    assert set(load.statuses) == {200} and load.errors == load.refused == []
     assert servers[1].end() == 0

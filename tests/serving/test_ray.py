@@ -135,7 +135,7 @@ def test_an_update_loses_no_request(cluster, folders, tiny_pipeline, tmp_path):
     count = len(load.statuses)
     wait_for(lambda: len(load.statuses) > count + 20)
     load.end()
-    assert set(load.statuses) == {200} and load.errors == []
+    assert set(load.statuses) == {200} and load.errors == load.refused == []
     after = httpx.post(cluster.url + '/predict', json=PAIR).json()
     assert is_right(folders['mood'], before) and is_right(tmp_path / 'new', after)
     assert before != after
