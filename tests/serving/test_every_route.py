@@ -118,7 +118,7 @@ REFUSED = (
     ('/models/vectors', {'inputs': 'a', 'dimensions': 10_000}, 'dimensions: the vectors'),
     ('/embed', {'inputs': [[10_000]]}, '10000 is no token id of the model'),
     ('/v1/embeddings', {'input': []}, 'input: expected one text or more, got none'),
-    ('/v1/embeddings', {'input': [[-1]]}, '-1 is no token id'),
+    ('/v1/embeddings', {'input': [[2, -1, 3]]}, '-1 is no token id'),
     ('/embed_all', {'inputs': []}, 'inputs: expected one text or more, got none'),
     ('/similarity', {'inputs': {'source_sentence': 'a', 'sentences': []}}, 'got none'),
     ('/v1/rerank', {'query': 'a', 'documents': []}, 'got none'),
