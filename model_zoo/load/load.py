@@ -1,8 +1,8 @@
 """Load servers of sentence vectors with requests, and compare them.
 
-    python3 model_zoo/load/load.py compare --infinity infinity_emb --output load.csv
-    python3 model_zoo/load/load.py memory --requests 200000 --output load_memory.csv
-    python3 model_zoo/load/load.py overload --seconds 60 --output load_overload.csv
+    python3 model_zoo/load/load.py compare --infinity infinity_emb --output serve.csv
+    python3 model_zoo/load/load.py memory --requests 200000 --output serve_memory.csv
+    python3 model_zoo/load/load.py overload --seconds 60 --output serve_overload.csv
 
 compare   gluon_bert, infinity with PyTorch and with onnxruntime, and onnxruntime behind the same
           code as gluon_bert, on the same weights: one text a request, of STS-B's sentences or of
@@ -171,6 +171,7 @@ class Comparison:
         differences = {
             (name, kind): self.check(name, kind) for name in self.servers for kind in self.texts
         }
+        print(f'{", ".join(self.servers)}: agree with the library', file=sys.stderr, flush=True)
         for number in range(self.args.rounds):
             for kind, concurrency in itertools.product(self.texts, self.args.concurrency):
                 if concurrency == 1:
@@ -182,7 +183,7 @@ class Comparison:
     def _add(self, key, figures):
         self.turns.setdefault(key, []).append(figures)
         shown = {name: round(value, 2) for name, value in figures.items() if name != 'times'}
-        print(*key, shown, file=sys.stderr)
+        print(*key, shown, file=sys.stderr, flush=True)
 
     def _row(self, name, kind, concurrency, difference):
         turns, tokens = self.turns[name, kind, concurrency], self.texts[kind]
@@ -235,7 +236,8 @@ def main(argv=None):
     with tempfile.TemporaryDirectory() as temporary:
         folder = args.work_folder or Path(temporary)
         make_formats(folder, 'onnxruntime' in args.systems and args.mode == 'compare')
-        described = {**origin(), 'command': f'load.py {" ".join(map(str, given))}'}
+        words = [Path(word).name for word in given]  # of paths the last part
+        described = {**origin(), 'command': f'load.py {" ".join(words)}'}
         for row in MODES[args.mode](args, folder):
             row = {**row, **described}
             print(json.dumps(row), flush=True)

@@ -17,7 +17,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
-MOST_CONNECTIONS = 4096  # of an open loop
+MOST_CONNECTIONS = 4000  # of an open loop; at most those that a server lets wait
+IDLE = 2.0  # seconds after which a connection is not used again: a server may have closed it
 TIMEOUT = 120.0  # seconds to wait for the last answers
 _TICK = 0.002  # seconds between two looks at what is due
 _PAUSE = 0.02  # seconds between two looks for the end
@@ -205,21 +206,24 @@ class _OpenLoad(_Load):
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self._free: list[_Connection] = []
+        self._free: list[tuple[_Connection, float]] = []
         self._opening: set = set()
         self._most = min(MOST_CONNECTIONS, _raise_file_limit() - 100)
 
     def free(self, connection: _Connection) -> None:
-        self._free.append(connection)
+        self._free.append((connection, time.perf_counter()))
 
     def lost(self, connection: _Connection) -> None:
-        if connection in self._free:
-            self._free.remove(connection)
+        self._free = [row for row in self._free if row[0] is not connection]
 
     def send(self, due: float) -> None:
         """Send the next request, on a new connection where none is free."""
+        if self._free and time.perf_counter() - self._free[-1][1] > IDLE:
+            for connection, _ in self._free:
+                connection.transport.abort()
+            self._free = []
         if self._free:
-            self._free.pop().send(next(self._requests), due)
+            self._free.pop()[0].send(next(self._requests), due)
         elif len(self.connections) + len(self._opening) < self._most:
             task = asyncio.get_running_loop().create_task(self._open(due))
             self._opening.add(task)

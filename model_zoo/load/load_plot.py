@@ -1,6 +1,6 @@
 """Plots of the results of load.py.
 
-python3 model_zoo/load/load_plot.py compare model_zoo/results/load.csv
+python3 model_zoo/load/load_plot.py compare model_zoo/results/serve.csv
 """
 
 from __future__ import annotations
@@ -31,18 +31,22 @@ def plot_file(path, mode):
         As of load.py.
     """
     path = Path(path)
-    draw = {'compare': draw_comparison, 'memory': draw_memory}.get(mode)
+    draw, end = {'compare': (draw_comparison, '_speed'), 'memory': (draw_memory, '')}.get(
+        mode, (None, '')
+    )
     if draw is None:
         return None
     with open(path, newline='', encoding='utf-8') as file:
         rows = list(csv.DictReader(file))
-    target = path.with_suffix('.png')
+    target = path.with_name(f'{path.stem}{end}.png')
     draw(rows, target)
     return target
 
 
 def draw_comparison(rows, target):
     """Plot requests a second and the 99th percentile of each server at each concurrency."""
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
     from gluon_bert.plots import style
 
     kinds = list(dict.fromkeys(row['texts'] for row in rows))
@@ -69,6 +73,9 @@ def draw_comparison(rows, target):
                 axes.set_xscale('log', base=2)
                 axes.set_xticks(ticks, [str(tick) for tick in ticks])
                 axes.set_yscale('log')
+                axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+                axes.yaxis.set_major_formatter(StrMethodFormatter('{x:g}'))
+                axes.yaxis.set_minor_formatter(NullFormatter())
                 axes.set_ylabel(label)
                 axes.grid(True)
             grid[0][column].set_title(kind)
