@@ -21,7 +21,7 @@ from .metrics import Metrics
 from .models import Source, open_models
 
 _NOTICE = 0.2  # share of the time to stop in which a balancer may learn that we are not ready
-_BACKLOG = 2048
+_BACKLOG = 4096  # connections; what overflows would wait a minute for an answer
 _SWITCH_SECONDS = 0.0005  # between threads of Python
 _LAST = 0.3  # seconds in which connections are served after no more are accepted
 _SAME = 1.0  # seconds in which signals are one
