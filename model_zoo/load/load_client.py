@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
-MOST_CONNECTIONS = 4000  # of an open loop; at most those that a server lets wait
+MOST_CONNECTIONS = 1024  # of an open loop; twice the requests that our server takes by default
 IDLE = 2.0  # seconds after which a connection is not used again: a server may have closed it
 TIMEOUT = 120.0  # seconds to wait for the last answers
 _TICK = 0.002  # seconds between two looks at what is due
