@@ -6,8 +6,11 @@ class or function.
 
 from __future__ import annotations
 
+import ast
+import io
 import math
 import pickle
+import re
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -25,7 +28,8 @@ _MAX_MEMBER = 1 << 33  # bytes
 _MAX_HEADER = 1 << 12  # bytes
 _GARBAGE = (
     ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, RecursionError, TypeError,
-    ValueError, pickle.UnpicklingError, zipfile.BadZipFile, NotImplementedError, zlib.error,
+    SyntaxError, ValueError, pickle.UnpicklingError, zipfile.BadZipFile, NotImplementedError,
+    zlib.error,
 )  # fmt: skip
 
 
@@ -122,7 +126,8 @@ def _columns(records):
 
 
 def _reason(error):
-    return str(error)[:200] if isinstance(error, ValueError) else f'{type(error).__name__}: {error}'
+    text = str(error) if isinstance(error, ValueError) else f'{type(error).__name__}: {error}'
+    return text[:200].encode('unicode_escape').decode()
 
 
 def _read_rows(archive, name):
@@ -138,14 +143,7 @@ def _read_array(archive, name):
     if size > _MAX_MEMBER:
         raise ValueError(f'{name} has {size} bytes, at most {_MAX_MEMBER} are read')
     with archive.open(f'{name}.npy') as file:
-        version = np.lib.format.read_magic(file)
-        read_header = {
-            (1, 0): np.lib.format.read_array_header_1_0,
-            (2, 0): np.lib.format.read_array_header_2_0,
-        }.get(version)
-        if read_header is None:
-            raise ValueError(f'{name} is of the unknown version {version}')
-        shape, is_fortran, kind = read_header(file)
+        shape, is_fortran, kind = _read_header(file, name)
         if kind.kind == 'O':
             return _read_objects(file, name)
         if kind.kind not in 'iufb' or (is_fortran and len(shape) > 1):
@@ -155,11 +153,25 @@ def _read_array(archive, name):
         return np.frombuffer(file.read(), kind).reshape(shape)
 
 
+def _read_header(file, name):
+    """Shape, order and type of an array in NumPy's format."""
+    magic = file.read(8)
+    if magic[:6] != b'\x93NUMPY' or magic[6:] not in (b'\1\0', b'\2\0', b'\3\0'):
+        raise ValueError(f'{name} is not in a known version of the format of NumPy')
+    size = int.from_bytes(file.read(2 if magic[6] == 1 else 4), 'little')
+    text = file.read(min(size, _MAX_HEADER)).decode('latin-1')
+    header = {} if '\\' in text else ast.literal_eval(text.strip())
+    shape, kind = header['shape'], header['descr']
+    is_shape = isinstance(shape, tuple) and all(isinstance(n, int) and n >= 0 for n in shape)
+    if not is_shape or not re.fullmatch('[<>|]?[iufbO][1248]?', kind):
+        raise ValueError(f'{name} has the type {kind!r} and the shape {shape!r}'[:200])
+    return shape, header['fortran_order'], np.dtype(kind)
+
+
 def _read_objects(file, name):
-    rows = _Unpickler(file).load()
+    rows = _Unpickler(io.BytesIO(file.read())).load()  # after its checksum was compared
     if not isinstance(rows, _Array):
         raise ValueError(f'{name} is not an array')
-    file.read()  # so that its checksum is compared
     return rows.rows()
 
 
@@ -213,6 +225,8 @@ class _Array:
         if not isinstance(self.type, _Type):
             raise ValueError('an array in it has no type')
         if self.type.code[0] != 'O':
+            if not isinstance(self.state, bytes):
+                raise ValueError('an array in it has no content')
             return np.frombuffer(self.state, self.type.dtype()).reshape(self.shape)
         values = [_plain(value) for value in self.state]
         if len(self.shape) == 2:  # all rows have one length
@@ -226,8 +240,8 @@ class _Number:
     """Stand-in of a number."""
 
     def __init__(self, kind, raw):
-        if not isinstance(kind, _Type):
-            raise ValueError('a number in it has no type')
+        if not isinstance(kind, _Type) or not isinstance(raw, bytes):
+            raise ValueError('a number in it has no type or no content')
         self.value = np.frombuffer(raw, kind.dtype())[0]
 
     def __setstate__(self, state):
