@@ -142,8 +142,9 @@ def draw(path, target):
                 linestyle=style.DASHES[number],
                 marker='o',
             )
-        axes.set_ylim(0)
-        axes.set_xscale('log')
+        peaks = [float(row['worker_peak_mb']) for row in rows]
+        axes.set_ylim(0, 1.25 * max(*peaks, *(float(row['main_peak_mb']) for row in rows)))
+        axes.set_xlim(0, 1.05 * sizes[-1])
         axes.set_xlabel('MB of text')
         axes.set_ylabel('peak memory, MB')
         axes.grid(True)
