@@ -2,13 +2,14 @@
 
     python tests/kill_nine.py --times 300 --seed 1
 
-Trains a tiny network, fetches a model from a server on loopback and converts a folder, each in
-processes that are killed at random moments, until one ends by itself. Its files are then compared,
-byte for byte, with those of a process that was not disturbed. A kill never hits an import: a child
-says when it begins.
+Trains a tiny network, makes records of text, fetches a model from a server on loopback and converts
+a folder, each in processes that are killed at random moments, until one ends by itself. Its files
+are then compared, byte for byte, with those of a process that was not disturbed. A kill never hits
+an import: a child says when it begins.
 """
 
 import argparse
+import contextlib
 import hashlib
 import json
 import os
@@ -24,7 +25,7 @@ from pathlib import Path
 
 TESTS = Path(__file__).parent
 KEY = 'bert_2_24_3_tiny_cased'
-KINDS = ('train', 'pretrain', 'fetch', 'convert')
+KINDS = ('train', 'pretrain', 'records', 'fetch', 'convert')
 # Of a line of metrics.jsonl.
 _TIMES = ('seconds', 'interval_seconds', 'seconds_per_step', 'tokens_per_second')
 _WAIT = 120  # seconds, of a child
@@ -229,9 +230,29 @@ def convert(out, folder, address):
     return lambda: cli.main(['convert', str(folder / 'large'), str(out / 'new'), '--overwrite'])
 
 
+def records(out, folder, address):
+    """Make records to pre-train on in two processes."""
+    from tiny_zoo import tokenizer
+
+    from gluon_bert.data import PretrainingDataOptions, create_pretraining_data
+
+    lines = [f'the cat{" sleeps" * (n % 5)}' if n % 7 else '' for n in range(3000)]
+    text = out.parent / 'text'
+    if not text.exists():
+        text.write_text('\n'.join(lines))
+    outputs = [out / f'{number}.tfrecord' for number in range(4)]
+    options = PretrainingDataOptions(dupe_factor=2)
+
+    def work():
+        with contextlib.suppress(FileExistsError):  # it was killed when all was complete
+            create_pretraining_data(text, outputs, tokenizer(), options, num_workers=2)
+
+    return work
+
+
 def child(kind, out, folder, address):
-    kinds = {'train': train, 'pretrain': pretrain, 'fetch': fetch, 'convert': convert}
-    work = kinds[kind](Path(out), Path(folder), address)
+    made = {function.__name__: function for function in (train, pretrain, records, fetch, convert)}
+    work = made[kind](Path(out), Path(folder), address)
     sys.stdout.write('ready\n')
     sys.stdout.flush()
     work()
