@@ -99,7 +99,7 @@ def _serve(work, connection):
     """Do tasks until there are none."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this process
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    with contextlib.suppress(EOFError, BrokenPipeError):
+    with contextlib.suppress(EOFError, ConnectionError):  # the parent has ended
         while (task := connection.recv()) is not None:
             try:
                 answer = 'result', work(task, lambda count: connection.send(('report', count)))
