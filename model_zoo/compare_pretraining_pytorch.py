@@ -10,7 +10,8 @@ layout; each system reads them in a process of its own, and trains on the same b
 order with AdamW, the same rates, decay and clipping. Dropout is as each system draws it. Here the
 loop is ``fit``. In PyTorch it is a plain one, on transformers' BertForPreTraining: it computes
 scores at the masked positions alone, or, as the network's own loss has it, at all; the latter makes
-the first --default_steps steps only.
+the first --default_steps steps only. transformers does not train the embedding of [PAD]; as it may
+take the place of a masked word, it is trained in both. With --dropout 0 the losses are the same.
 
 Processor and wall time are those of the steps, without evaluations; here, they include the saved
 states. Memory is the peak of the process. PyTorch and transformers are required:

@@ -108,6 +108,8 @@ def train_pytorch(args, start, seed, steps, stream, held_out, gathers=True):
     torch.manual_seed(seed)
     torch.set_num_threads(args.threads)
     network = transformers.BertForPreTraining.from_pretrained(start).train()
+    # [PAD] may be a random word in the place of a masked one, and learns here; there it would not.
+    network.bert.embeddings.word_embeddings.padding_idx = None
     loss_of = loss_of_masked if gathers else loss_of_all
     groups = {True: [], False: []}
     for name, parameter in network.named_parameters():
