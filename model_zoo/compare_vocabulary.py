@@ -16,7 +16,7 @@ import comparing
 
 from gluon_bert.data import learn_sentencepiece, learn_wordpiece
 from gluon_bert.data.classification.lines import read_lines
-from gluon_bert.zoo import open_checkpoint
+from gluon_bert.zoo import DEFAULT, open_checkpoint
 
 LEARNERS = {'wordpiece': learn_wordpiece, 'sentencepiece': learn_sentencepiece}
 HELD_OUT = 10  # every how many lines
@@ -49,7 +49,7 @@ def main(argv=None):
         row = {'vocabulary': name, **counts(tokenizer, held_out, num_words), 'cpu_seconds': seconds}
         comparing.record(args, {**row, **about})
 
-    record('book_corpus_wiki_en_uncased', google, '')
+    record(DEFAULT[1], google, '')
     for size in args.sizes:
         for name, learn in LEARNERS.items():
             start = time.process_time()

@@ -142,8 +142,8 @@ def draw(path, target):
                 linestyle=style.DASHES[number],
                 marker='o',
             )
-        peaks = [float(row['worker_peak_mb']) for row in rows]
-        axes.set_ylim(0, 1.25 * max(*peaks, *(float(row['main_peak_mb']) for row in rows)))
+        peaks = [float(row[name]) for row in rows for name in ('worker_peak_mb', 'main_peak_mb')]
+        axes.set_ylim(0, 1.25 * max(peaks) or 1)  # of short jobs no peak is seen
         axes.set_xlim(0, 1.05 * sizes[-1])
         axes.set_xlabel('MB of text')
         axes.set_ylabel('peak memory, MB')

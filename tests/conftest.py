@@ -1,5 +1,6 @@
 """What all tests share: seeds, tiny networks, the data folder, a closed network."""
 
+import logging
 import os
 import random
 import socket
@@ -45,6 +46,22 @@ def seed(request):
     mx.random.seed(value)
     print(f'GLUON_BERT_SEED={value}')
     return value
+
+
+@pytest.fixture(autouse=True)
+def own_log():
+    """Commands and scripts set up the log of their process, whose streams end with the test."""
+    for name in ('', 'gluon_bert'):
+        remove_streams(logging.getLogger(name))
+    yield
+    for name in ('', 'gluon_bert'):
+        remove_streams(logging.getLogger(name))
+
+
+def remove_streams(logger):
+    for handler in list(logger.handlers):
+        if type(handler) is logging.StreamHandler:
+            logger.removeHandler(handler)
 
 
 @pytest.fixture(autouse=True)

@@ -17,8 +17,9 @@ from gluon_bert import SentenceEncoder
 from gluon_bert._internal.files import new_folder
 from gluon_bert.inference.predictor import Predictor
 from gluon_bert.inference.trained import open_network
+from gluon_bert.zoo import OFFLINE_DEFAULT
 
-MODEL = 'bert_6_384_12/all_minilm_l6_v2'
+MODEL = '/'.join(OFFLINE_DEFAULT)
 PATH = '/v1/embeddings'
 NUM_CHECKED = 8  # texts of a kind whose vectors are compared
 TOLERANCE = 1e-4

@@ -265,7 +265,7 @@ def test_glue_dir_without_the_task_is_told(run, monkeypatch, tmp_path):
         (['--lr', 'fast'], ['--lr', 'fast']),
         (['--lr', '-1'], ['--lr', '-1']),
         (['--warmup_ratio', '2'], ['--warmup_ratio', 'fraction']),
-        (['--optimizer', 'lamb'], ['--optimizer', 'lamb', 'bertadam']),
+        (['--optimizer', 'lion'], ['--optimizer', 'lion', 'bertadam']),
         (['--max_len', '600'], ['--max_len 600', '512']),
         (['--task_name', 'MRPS'], ['MRPS', "did you mean 'MRPC'"]),
         (['--bert_model', 'bert_12_786_12'], ['bert_12_786_12', "did you mean 'bert_12_768_12'"]),

@@ -14,6 +14,7 @@ import finetune_classifier
 import finetune_ner
 import finetune_squad
 import pytest
+import run_pretraining
 from script_runs import run_script, tiny_folder, tokenizer, undisturbed  # noqa: F401 (fixtures)
 from test_examples import SAMPLE
 from test_squad_script import file  # noqa: F401 (a fixture)
@@ -309,7 +310,7 @@ def test_what_is_not_here_is_refused_with_the_reason(capsys, script, command, re
 def test_every_flag_of_the_tables_leads_to_one_that_is_there():
     known = {
         option
-        for script in (finetune_classifier, finetune_squad, finetune_ner)
+        for script in (finetune_classifier, finetune_squad, finetune_ner, run_pretraining)
         for option in script.make_parser()._option_string_actions
     }
     assert {ours for choices in peer_flags.RENAMED.values() for ours in choices} <= known

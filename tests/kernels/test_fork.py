@@ -58,13 +58,15 @@ def train(network, folder):
 
 def run(script, **variables):
     """Run a script in a process of its own, and fail where it hangs."""
+    environment = {**os.environ}
+    environment.pop('GOMP_SPINCOUNT', None)  # that of a script of another test
     process = subprocess.Popen(
         [sys.executable, '-W', 'ignore', '-c', SETUP + textwrap.dedent(script)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
-        env={**os.environ, 'OMP_NUM_THREADS': '2', **variables},
+        env={**environment, 'OMP_NUM_THREADS': '2', **variables},
     )
     try:
         output, _ = process.communicate(timeout=100)

@@ -14,6 +14,7 @@ from ..._internal.files import digests_of, new_folder, staging_folder, write_tex
 from ...checkpoint import Checkpoint, write_checkpoint
 from ...checkpoint.huggingface.folder import describe_huggingface
 from ...data import BertTokenizer, SentencePieceTokenizer
+from ...families import DEFAULT_FAMILY
 from ...modeling.counts import count_parameters
 from ...zoo import ARCHITECTURES, family_of
 from ...zoo.schema import GluonFile, VocabularyRow, Weights
@@ -176,7 +177,7 @@ def _rows(model, checkpoint, architecture, name, files):
             '# gluon_bert/zoo/tables/architectures.py: ARCHITECTURES',
             f'ARCHITECTURES = {{{architecture!r}: {values!r}}}',
         ]
-        if model.family != 'bert':
+        if model.family != DEFAULT_FAMILY:
             lines.append(f'FAMILIES = {{{architecture!r}: {model.family!r}}}')
     lines += [
         '# gluon_bert/zoo/tables/vocabularies.py: VOCABULARIES',
