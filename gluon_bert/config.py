@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import reprlib
+from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Optional
 
@@ -87,6 +88,25 @@ class BertConfig:
     def embedding_width(self) -> int:
         """Width E of the embeddings, that of the model where nothing else is said."""
         return self.units if self.embedding_units is None else self.embedding_units
+
+    def is_within(self, supported: Mapping[str, Optional[tuple]]) -> bool:
+        """Tell if what computes a network supports all of its configuration.
+
+        Parameters
+        ----------
+        supported : mapping of str to tuple or None
+            Field -> the values that are computed; None: all that the field can have. A field that
+            it lacks is one of a later network: with another value than its default it is declined.
+
+        Returns
+        -------
+        bool
+        """
+        for field in fields(self):
+            values = supported.get(field.name, (field.default,))
+            if values is not None and getattr(self, field.name) not in values:
+                return False
+        return True
 
     def to_dict(self) -> dict:
         """Make the object that is saved: the fields, and the version of their meaning.

@@ -5,7 +5,6 @@ T tokens, C units, L layers, H heads.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Optional
@@ -59,9 +58,6 @@ class Attention(NamedTuple):
 def supports(config: BertConfig) -> bool:
     """Tell from its configuration alone whether the attention of a network is computed here.
 
-    A field that is not known here is one of a later network: with another value than its default
-    it is declined.
-
     Parameters
     ----------
     config : BertConfig
@@ -70,11 +66,7 @@ def supports(config: BertConfig) -> bool:
     -------
     bool
     """
-    for field in dataclasses.fields(config):
-        values = _SUPPORTED.get(field.name, (field.default,))
-        if values is not None and getattr(config, field.name) not in values:
-            return False
-    return True
+    return config.is_within(_SUPPORTED)
 
 
 def attention_of(

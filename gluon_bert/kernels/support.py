@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 from ..config import BertConfig
 
 # Field of BertConfig -> the values that the kernels compute; None: all that the field can have.
@@ -25,8 +23,7 @@ _SUPPORTED = {
 def supports(config: BertConfig) -> bool:
     """Tell from its configuration alone whether the kernels compute an encoder.
 
-    A field that is not known here is one of a later network: with another value than its default
-    it is declined, and the network runs on MXNet's operators.
+    Where they do not, it runs on MXNet's operators.
 
     Parameters
     ----------
@@ -36,8 +33,4 @@ def supports(config: BertConfig) -> bool:
     -------
     bool
     """
-    for field in dataclasses.fields(config):
-        values = _SUPPORTED.get(field.name, (field.default,))
-        if values is not None and getattr(config, field.name) not in values:
-            return False
-    return True
+    return config.is_within(_SUPPORTED)
