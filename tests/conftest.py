@@ -50,18 +50,20 @@ def seed(request):
 
 @pytest.fixture(autouse=True)
 def own_log():
-    """Commands and scripts set up the log of their process, whose streams end with the test."""
-    for name in ('', 'gluon_bert'):
-        remove_streams(logging.getLogger(name))
+    """Commands and servers set up the log of their process, whose streams end with the test."""
+    names = ('', 'gluon_bert', 'uvicorn.error', 'asyncio', 'py.warnings')
+    levels = {name: logging.getLogger(name).level for name in names}
     yield
-    for name in ('', 'gluon_bert'):
-        remove_streams(logging.getLogger(name))
+    for name, level in levels.items():
+        logger = logging.getLogger(name)
+        logger.handlers[:] = [row for row in logger.handlers if not is_of_a_command(row)]
+        logger.setLevel(level)
+        logger.propagate = True
+    logging.captureWarnings(False)
 
 
-def remove_streams(logger):
-    for handler in list(logger.handlers):
-        if type(handler) is logging.StreamHandler:
-            logger.removeHandler(handler)
+def is_of_a_command(handler):
+    return type(handler) is logging.StreamHandler
 
 
 @pytest.fixture(autouse=True)
