@@ -116,6 +116,7 @@ setup(
         'zmq': [*SERVER, 'pyzmq>=25,<28'],
         'ray': [*SERVER, 'ray[serve]>=2.47,<3'],
         'parquet': ['pyarrow>=14,<20'],
+        'distributed': ['torch>=2.4,<3'],
         'sentencepiece': ['sentencepiece>=0.2.2,<1'],
         'test': [
             'pytest>=8.2,<10',

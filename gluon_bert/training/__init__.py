@@ -32,9 +32,10 @@ _HOMES = {
     'set_seed': 'loop',
 }
 _MODULES = (
-    *('batches', 'data_parallel', 'files', 'identity', 'labels', 'log', 'loop', 'objectives'),
+    *('batches', 'data_parallel', 'distributed', 'files', 'identity', 'labels', 'log', 'loop'),
     *(
         'masked_words',
+        'objectives',
         'optimizer',
         'options',
         'phases',

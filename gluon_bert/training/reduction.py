@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from typing import Any, List, Protocol, Sequence
+from typing import Any, List, Optional, Protocol, Sequence
 
 import mxnet as mx
 import numpy as np
@@ -41,6 +41,15 @@ class DeviceReduction:
 
     def __init__(self) -> None:
         self._store: Any = None
+
+    def __enter__(self) -> DeviceReduction:
+        return self
+
+    def __exit__(self, kind: Any, error: Optional[BaseException], traceback: Any) -> None:
+        self.close(error)
+
+    def close(self, error: Optional[BaseException] = None) -> None:
+        """End the run of this process; with an error, tell the other processes of it first."""
 
     def sum_in_place(self, arrays: Sequence[Sequence[mx.nd.NDArray]]) -> None:
         """Sum over the devices. Each call with copies has the same number of arrays and shapes."""
