@@ -9,6 +9,7 @@ from typing import Any, List, Mapping, Optional
 import numpy as np
 
 from .._internal.files import new_folder
+from .._internal.packages import import_package
 from .._internal.suggestions import unknown_name
 from .._internal.types import PathLike
 from ..checkpoint.arrays import shape_of, with_names
@@ -16,7 +17,6 @@ from ..checkpoint.huggingface.safetensors_file import write_safetensors
 from ..checkpoint.names import encoder_shapes, layer_numbers
 from ..checkpoint.schema import Checkpoint
 from .beside import write_settings
-from .packages import import_package
 
 HEAD_FILE = 'head.safetensors'
 QUANTIZATIONS = (

@@ -10,6 +10,7 @@ from typing import Any, Callable, Mapping, NamedTuple, Optional, Sequence
 import numpy as np
 
 from .._internal.files import new_folder
+from .._internal.packages import import_package
 from .._internal.suggestions import unknown_name
 from .._internal.types import PathLike
 from ..checkpoint.schema import Checkpoint
@@ -20,7 +21,6 @@ from .onnx_encoder import add_encoder, add_masked_lm, add_pooler, inputs_of
 from .onnx_graph import OPSETS, Graph
 from .onnx_int8 import Products, dynamic_products, static_products
 from .onnx_sentence import Vectors, choose_vectors
-from .packages import import_package
 
 
 class Storage(NamedTuple):

@@ -7,11 +7,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from .._internal.files import new_folder
+from .._internal.packages import import_package
 from .._internal.types import PathLike
 from ..checkpoint.schema import Checkpoint
 from .beside import write_description
 from .onnx import write_onnx
-from .packages import import_package
 
 MODEL_FILE = 'openvino_model.xml'
 DTYPES = ('float32', 'float16')
