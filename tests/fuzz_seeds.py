@@ -46,6 +46,7 @@ def make_readers():
 
     return {
         **_networks(),
+        **(_onnx_files() if importlib.util.find_spec('onnx') else {}),
         **_torch_files(),
         **_vocabularies(),
         **_tokenizers(),
@@ -180,6 +181,16 @@ def _networks():
         'params_json': Reader(gluon, ('tiny.json',), read_params),
         'config_file': Reader(only(gluon, 'tiny.json'), ('tiny.json',), _read_config_file),
     }
+
+
+def _onnx_files():
+    from gluon_bert.export.onnx import write_onnx
+
+    file = 'onnx/model.onnx'
+    files = written(lambda path: write_onnx(tiny_checkpoint(), path / 'out'))
+    files = {name.partition('/')[2]: data for name, data in files.items()}
+    reader = Reader(only(files, 'config.json', file), (file,), partial(read_network, file=file))
+    return {'onnx': reader}
 
 
 def _sharded(checkpoint):

@@ -1,4 +1,4 @@
-"""Readers and writers of checkpoints: GluonNLP's, Hugging Face's and TensorFlow's.
+"""Readers and writers of checkpoints: GluonNLP's, Hugging Face's and TensorFlow's; ONNX is read.
 
 A checkpoint of any format is read into a :class:`Checkpoint` and written from one.
 """
@@ -18,7 +18,7 @@ __all__ = ['FORMATS', 'Checkpoint', 'find_format', 'read_checkpoint', 'write_che
 
 logger = logging.getLogger(__name__)
 
-FORMATS = ('gluonnlp', 'huggingface', 'tensorflow')
+FORMATS = ('gluonnlp', 'huggingface', 'tensorflow')  # read and written; ONNX is read alone
 
 
 def find_format(path: PathLike) -> str:
@@ -32,7 +32,7 @@ def find_format(path: PathLike) -> str:
     Returns
     -------
     str
-        One of ``FORMATS``.
+        One of ``FORMATS``, or 'onnx'.
 
     Raises
     ------
@@ -45,19 +45,21 @@ def find_format(path: PathLike) -> str:
     if place.is_dir():
         names = [file.name for file in place.iterdir()]
         formats = {_format_of(name) for name in names} - {None}
+        if len(formats) > 1:
+            formats.discard('onnx')  # an export beside the checkpoint that it was made from
         if len(formats) != 1:
             listing = ', '.join(map(printable, sorted(names)[:10])) or 'nothing'
             what = f'checkpoints of {" and ".join(sorted(formats))}' if formats else 'no checkpoint'
             raise ValueError(
                 f'{place}: holds {what} (there is: {listing}); expected '
-                f'model.safetensors, pytorch_model.bin, *.ckpt.index or *.params'
+                f'model.safetensors, pytorch_model.bin, *.ckpt.index, *.params or *.onnx'
             )
         return formats.pop()
     if place.is_file():
         name = _format_of(place.name)
         if name is None:
             raise ValueError(
-                f'{place}: expected a file named *.safetensors, *.bin, *.index or *.params'
+                f'{place}: expected a file named *.safetensors, *.bin, *.index, *.params or *.onnx'
             )
         return name
     if place.with_name(place.name + '.index').is_file():
@@ -74,13 +76,14 @@ def read_checkpoint(
     ----------
     path : str or Path
         A fine-tuned folder of this package, in any of the formats; a Hugging Face folder, a folder
-        or prefix of a TensorFlow checkpoint, a .params file of GluonNLP or a folder with one.
+        or prefix of a TensorFlow checkpoint, a .params file of GluonNLP or a folder with one, an
+        ONNX file with config.json beside it or a folder with one.
     meanwhile : callable, optional
         Called with the arrays and the configuration as a :class:`Checkpoint`, before the tokenizer
         is read where the format allows: what it starts in a thread runs beside that.
     options
-        Passed on to the reader: :func:`.read_gluonnlp`, :func:`.read_huggingface` or
-        :func:`.read_tensorflow`.
+        Passed on to the reader: :func:`.read_gluonnlp`, :func:`.read_huggingface`,
+        :func:`.read_onnx` or :func:`.read_tensorflow`.
 
     Returns
     -------
@@ -100,6 +103,10 @@ def read_checkpoint(
         from .huggingface.folder import read_huggingface
 
         return read_huggingface(path, meanwhile, **options)
+    elif name == 'onnx':
+        from .onnx.files import read_onnx
+
+        checkpoint = read_onnx(path, **options)
     else:
         from .tensorflow.folder import read_tensorflow
 
@@ -171,6 +178,8 @@ def _format_of(name):
         return 'huggingface'
     if name.endswith('.params'):
         return 'gluonnlp'
+    if name.endswith('.onnx'):
+        return 'onnx'
     return 'tensorflow' if name.endswith('.index') else None
 
 

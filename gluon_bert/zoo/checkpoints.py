@@ -127,7 +127,8 @@ def sentence_settings_of(row: Weights) -> Optional[SentenceSettings]:
     """Return how a row's sentence vectors are made; None if it is no sentence model."""
     if row.sentence_tokens is None:
         return None
-    return SentenceSettings(modules=(Normalize(),), max_length=row.sentence_tokens)
+    modules = (Normalize(),) if row.sentence_normalized else ()
+    return SentenceSettings(modules=modules, max_length=row.sentence_tokens)
 
 
 def read_tokenizer_of(
@@ -224,6 +225,10 @@ def _read_arrays(files, name, size):
         from ..checkpoint.gluonnlp.params_file import read_params
 
         return _cut(common_arrays(read_params(path)), size, path), False
+    if files.kind == 'onnx':
+        from ..checkpoint.onnx.files import read_onnx_arrays
+
+        return read_onnx_arrays(path, get_config(name, size)), True
     from ..checkpoint.huggingface.folder import huggingface_arrays
     from ..checkpoint.huggingface.safetensors_file import open_tensors
 

@@ -61,7 +61,7 @@ class HubFile:
     repository : str
         Such as 'google-bert/bert-base-uncased'.
     path : str
-        'model.safetensors', 'pytorch_model.bin', 'vocab.txt', ...
+        'model.safetensors', 'pytorch_model.bin', 'onnx/model.onnx', 'vocab.txt', ...
     sha256 : str, optional
         If known; otherwise the digest that the hub states is checked.
     size : int, optional
@@ -162,7 +162,9 @@ class Weights:
         Sources, tried in order after the local folder.
     sentence_tokens : int, optional
         Of a sentence model: tokens of the longest text that it makes a vector of, special tokens
-        included. Its pooling is the mean, normalised.
+        included. Its pooling is the mean.
+    sentence_normalized : bool
+        Of a sentence model: whether its vectors have length 1.
     """
 
     num_params: int
@@ -173,3 +175,4 @@ class Weights:
     citation: str
     sources: Tuple[Source, ...]
     sentence_tokens: Optional[int] = None
+    sentence_normalized: bool = True

@@ -31,7 +31,7 @@ TABLES = sorted(
 )
 ORDER = (InstalledFile, HubFile, ZipArchive, GluonFile)
 SUFFIXES = {
-    'weights': ('model.safetensors', 'pytorch_model.bin', '.params'),
+    'weights': ('model.safetensors', 'pytorch_model.bin', '.onnx', '.params'),
     'wordpiece': ('vocab.txt', '.vocab'),
     'sentencepiece': ('spiece.model', '.spiece'),
     'byte_pair': ('vocab.json', 'merges.txt', '.vocab', '.json'),

@@ -25,6 +25,7 @@ _KINDS = {
     '.safetensors': 'safetensors',
     '.bin': 'torch',
     '.params': 'params',
+    '.onnx': 'onnx',
     '.vocab': 'vocab_json',
     '.spiece': 'spiece',
     '.model': 'spiece',
@@ -43,8 +44,8 @@ class LocalFiles:
         One file; the index of a sharded file and its shards; the folder of a TensorFlow
         checkpoint; vocab.json and merges.txt; GluonNLP's vocabulary and ranks of byte pairs.
     kind : str
-        'safetensors', 'torch', 'params' (GluonNLP's) or 'tensorflow'; 'vocab_txt', 'vocab_json'
-        (GluonNLP's), 'spiece' or 'byte_pair'.
+        'safetensors', 'torch', 'params' (GluonNLP's), 'onnx' or 'tensorflow'; 'vocab_txt',
+        'vocab_json' (GluonNLP's), 'spiece' or 'byte_pair'.
     swapped : bool, optional
         True if ids are in the order of GluonNLP's converter of 2018; None if the file itself
         or the data set's row states the order.
@@ -236,8 +237,11 @@ def _weights_in(folder):
     for candidate in (folder, *sorted(path for path in folder.iterdir() if path.is_dir())):
         if list(candidate.glob('*.index')) and list(candidate.glob('*.data-*')):
             return (candidate,), 'tensorflow'
-    path = _only(folder, '*.params')
-    return ((path,), 'params') if path else None
+    for pattern, kind in (('*.params', 'params'), ('*.onnx', 'onnx')):
+        path = _only(folder, pattern)
+        if path:
+            return (path,), kind
+    return None
 
 
 def _vocabulary_in(folder, kind):

@@ -46,6 +46,7 @@ ARCHITECTURES = {
     'bert_12_512_8': dict(units=512, hidden_size=2048, num_layers=12, num_heads=8, **_BERT),
     'bert_12_768_12': dict(units=768, hidden_size=3072, num_layers=12, num_heads=12, **_BERT),
     'bert_24_1024_16': dict(units=1024, hidden_size=4096, num_layers=24, num_heads=16, **_BERT),
+    'bert_3_384_12': dict(units=384, hidden_size=1536, num_layers=3, num_heads=12, **_BERT),
     'bert_6_384_12': dict(units=384, hidden_size=1536, num_layers=6, num_heads=12, **_BERT),
     'distilbert_6_768_12': dict(
         units=768,

