@@ -6,11 +6,10 @@ import contextlib
 import json
 import logging
 import os
-import shutil
 from collections.abc import Sequence
 from typing import Any, Optional
 
-from ..._internal.files import remove_leftovers, write_text
+from ..._internal.files import remove_leftovers, staging_folder, write_text
 from ..._internal.json import read_json, read_object
 from .records import named_errors
 
@@ -56,6 +55,7 @@ class WorkFolder(contextlib.AbstractContextManager):
     def __enter__(self) -> WorkFolder:
         from filelock import FileLock, Timeout
 
+        remove_leftovers(os.path.dirname(os.path.abspath(self._path)), os.path.basename(self._path))
         is_new = not os.path.isdir(self._path)
         if is_new:
             self._refuse_existing()
@@ -112,8 +112,9 @@ class WorkFolder(contextlib.AbstractContextManager):
                 os.unlink(self._place(name))
 
     def _remove(self):
-        self._clear()
-        shutil.rmtree(self._path)
+        """Remove the folder in one step: a part of it would not tell that all is complete."""
+        with staging_folder(self._path) as temporary:
+            os.rename(self._path, temporary / 'work')
 
     def _refuse_existing(self):
         for path in self._outputs if not self._overwrite else ():

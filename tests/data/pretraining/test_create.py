@@ -1,6 +1,7 @@
 """Records in several processes: the same whatever happens, sound, and refused for bad input."""
 
 import collections
+import itertools
 import json
 import os
 import random
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -295,6 +297,62 @@ def test_a_killed_process_is_resumed_bit_for_bit(text, tmp_path):
         wait(child)
         assert wait(start(folder, workers)), number
         assert contents(folder) == expected, number
+
+
+_OPERATIONS = ('open', 'os.chmod', 'os.mkdir', 'os.remove', 'os.rename', 'os.rmdir')
+
+
+def die_at(number, folder, work):
+    """Call a function in a process that dies before an operation on the files in a folder.
+
+    Operations are counted from 0; False if there are fewer.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore', DeprecationWarning)  # of threads, which have no work now
+        child = os.fork()
+    if child:
+        return os.waitpid(child, 0)[1] != 0
+    count = 0
+
+    def die(event, arguments):
+        nonlocal count
+        if event in _OPERATIONS and str(folder) in str(arguments[0]):
+            if count == number:
+                os._exit(9)
+            count += 1
+
+    try:
+        sys.addaudithook(die)
+        work()
+        os._exit(0)
+    finally:
+        os._exit(1)
+
+
+@pytest.mark.parametrize('compatible', ['none', 'google'])
+def test_killed_at_any_operation_on_files(tmp_path, compatible):
+    text, names = tmp_path / 'text', [tmp_path / 'out' / f'{n}.tfrecord' for n in range(2)]
+    text.write_text(made_text(1, 3), encoding='utf-8')
+    options = {'compatible': compatible, 'dupe_factor': 1}
+    (tmp_path / 'out').mkdir()
+    summary = make(text, names, **options)
+    expected = contents(tmp_path / 'out')
+    endings = []
+    for number in itertools.count():
+        for path in names:
+            path.unlink()
+        if not die_at(number, tmp_path / 'out', lambda: make(text, names, **options)):
+            break
+        is_complete = not (tmp_path / 'out' / '0.tfrecord.work').exists()
+        try:
+            assert make(text, names, **options) == summary, number
+            endings.append('resumed')
+        except FileExistsError:
+            # As after any complete call.
+            assert is_complete and all(path.exists() for path in names), number
+            endings.append('complete')
+        assert contents(tmp_path / 'out') == expected, number
+    assert endings.count('resumed') > 10 and endings.count('complete') > 1
 
 
 def test_complete_shards_stay(text, tmp_path, monkeypatch):
