@@ -241,7 +241,9 @@ def _make_run(job: PretrainingJob, model: PretrainingModel, phases: list, files:
         'tokenizer': digest_of_rows(model.tokenizer.contents().items()),
     }
     settings, options = zip(*phases)
-    return PretrainingRun(model.network, streams, settings, options, files, held_out, identity)
+    run = PretrainingRun(model.network, streams, settings, options, files, held_out, identity)
+    run.evaluates_start = bool(model.base)
+    return run
 
 
 def _write_arguments(job):

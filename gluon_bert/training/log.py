@@ -94,11 +94,11 @@ class TrainingLog:
         )
 
     def metrics(self, epoch: Optional[int], step: Optional[int] = None) -> Dict[str, float]:
-        """Find the evaluation of an epoch from 0, or after a step; empty if there was none."""
+        """Find the last evaluation of an epoch from 0, or after a step; empty if there was none."""
         return next(
             (
                 row['metrics']
-                for row in self.rows
+                for row in reversed(self.rows)
                 if 'metrics' in row
                 and epoch is not None
                 and row['epoch'] == epoch + 1

@@ -85,7 +85,15 @@ class PretrainingRun(TrainingRun):
         Evaluated on.
     identity : dict, optional
         As for :class:`.TrainingRun`.
+
+    Attributes
+    ----------
+    evaluates_start : bool
+        Evaluate before the first step, too: what training gains is then in the log. False unless
+        set.
     """
+
+    evaluates_start = False
 
     def __init__(
         self,
@@ -132,6 +140,9 @@ class PretrainingRun(TrainingRun):
         if self.reduction.rank == 0 and not self.progress.step:
             for path in self._checkpoints():
                 path.unlink()
+            # A run that was killed before its first step may have logged it.
+            if self.evaluates_start and self.evaluate and not self.log.metrics(0, 0):
+                self.log.log_metrics(self.progress, self.evaluate(self.network), by_step=True)
 
     def step(self, batches: list[Batch]) -> StepResult:
         """Make one step, and measure its batches if it is to be logged."""

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ..._internal.files import digest_of_rows, sha256_of
+from ..._internal.files import digest_of_rows, remove_leftovers, sha256_of
 from ...data.pretraining.create import PretrainingDataOptions, create_pretraining_data
 from ...data.pretraining.masking import Masker, Masking
 from ...data.pretraining.stream import PretrainingStream, StreamOptions, expand_paths
@@ -125,6 +125,7 @@ def make_records(
     path = folder / RECORDS_FOLDER / f'{_digest(model, options, files)}.tfrecord'
     if path.exists():  # it is complete; of an interrupted call the folder of work may be left
         shutil.rmtree(f'{path}.work', ignore_errors=True)
+        remove_leftovers(path.parent)
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
     counts = create_pretraining_data(files, path, model.tokenizer, options)

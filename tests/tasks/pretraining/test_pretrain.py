@@ -232,6 +232,29 @@ def test_training_goes_on_from_a_model(files, tmp_path, caplog):
     assert gb.load_model(second.model)[0].config.dropout == 0.1
 
 
+def test_a_trained_model_is_evaluated_before_and_after(files, tmp_path, monkeypatch):
+    held_out = {'eval_data': files / 'dev.npz'}
+    first = run(files, tmp_path / 'first', training_steps=20, learning_rate=1e-2, **held_out)
+    assert [row['step'] for row in rows_of(tmp_path / 'first') if 'metrics' in row][0] > 0
+    options = {
+        'data': files / 'train.npz', 'training_steps': 3, 'batch_size': 8, **held_out,
+        'learning_rate': 1e-2, 'output_dir': tmp_path / 'second',
+    }  # fmt: skip
+
+    def dies(*_):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PretrainingRun, 'step', dies)
+        with pytest.raises(Killed):
+            pretrain(first.model, **options)
+    second = pretrain(first.model, **options, resume=True)
+    before, after = [row for row in rows_of(tmp_path / 'second') if 'metrics' in row]
+    assert (before['step'], after['step']) == (0, 3)
+    assert before['metrics'] == pytest.approx(first.result.best_metrics, rel=1e-5)
+    assert second.result.best_metrics == after['metrics'] != before['metrics']
+
+
 def test_a_pooler_that_no_loss_reads_stays(files, tmp_path):
     first = run(files, tmp_path / 'first', training_steps=2)
     second = pretrain(
