@@ -38,10 +38,9 @@ def make_parser():
     group = parser.add_argument_group('data')
     group.add_argument('--data', type=paths, required=True, help='records: names or patterns')
     group.add_argument('--data_eval', type=paths, help='held-out records')
+    group.add_argument('--do_train', type=cli.peer_flags.training, nargs='?', help="Google's")
     group.add_argument(
-        '--do_eval',
-        type=cli.peer_flags.truth,
-        help="Google's: evaluate on --data, unless --data_eval is given",
+        '--do_eval', type=cli.peer_flags.truth, nargs='?', const=True, help="Google's: evaluate"
     )
     group.add_argument('--eval_steps', type=cli.positive, help='batches of an evaluation at most')
     group.add_argument('--raw', action='store_true', help='the data are texts, not records')
@@ -127,7 +126,7 @@ def options_of(args):
     if 'eval_data' not in options and 'eval_texts' not in options:
         del options['evaluate_every']
     choose_start(args, options)
-    for flag in ('pretrained', 'ckpt_dir', 'traceback', 'dataset_name'):
+    for flag in ('pretrained', 'ckpt_dir', 'traceback', 'dataset_name', 'do_train'):
         options.pop(flag, None)
     options['ctx'] = pop_devices(options)
     return options

@@ -162,6 +162,16 @@ def truth(text):
     return values[text.lower()]
 
 
+def training(text):
+    """An argument that is true, of a script that does nothing but train."""
+    if not truth(text):
+        raise argparse.ArgumentTypeError(
+            f'{text}: this script trains, and --do_eval evaluates a trained model before the first '
+            f'step, too; for that evaluation alone, give --num_steps 1'
+        )
+    return True
+
+
 def one_dtype(*names):
     """An argument that is one of the precisions there are."""
 

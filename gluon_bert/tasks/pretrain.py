@@ -18,6 +18,7 @@ from ..training.previous import refuse_unasked
 from .finetune import find_start, sort_options
 from .pretraining.card import write_card
 from .pretraining.network import PretrainingModel, make_network
+from .pretraining.objectives import PRETRAINING_OBJECTIVES
 from .pretraining.options import (
     LEARNING_RATE,
     Paths,
@@ -241,6 +242,9 @@ def _make_run(job: PretrainingJob, model: PretrainingModel, phases: list, files:
         'tokenizer': digest_of_rows(model.tokenizer.contents().items()),
     }
     settings, options = zip(*phases)
+    label = PRETRAINING_OBJECTIVES[job.data.objective].label
+    if label and any(data.data or data.eval_data for data in settings):
+        logger.warning('the label of a record is taken to be %s', label)
     run = PretrainingRun(model.network, streams, settings, options, files, held_out, identity)
     run.evaluates_start = bool(model.base)
     return run

@@ -48,7 +48,7 @@ def test_the_command_of_googles_readme(bert, run_script, tmp_path):
     rows = rows_of(tmp_path / 'out')
     rates = [row['learning_rate'] for row in rows if 'loss' in row]
     assert len(rates) == 20 and max(rates) == rates[9] == pytest.approx(2e-5)
-    assert [row['step'] for row in rows if 'metrics' in row] == [20]
+    assert [row['step'] for row in rows if 'metrics' in row] == [0, 20]
     assert 'masked_lm_accuracy = ' in log and 'next_sentence_loss = ' in log
     network, tokenizer = gb.load_model(out.strip(), task='pretraining')
     assert len(tokenizer.vocabulary) == 23 == network.config.vocab_size
@@ -113,6 +113,7 @@ def test_the_flags_of_gluonnlp(bert, run_script, tmp_path):
         (['--comm_backend', 'horovod'], 'one process drives all devices'),
         (['--dtype', 'float16'], "'float16' is not supported here"),
         (['--num_steps', '2', '--optimizer', 'sgd'], "optimizer 'sgd'"),
+        (['--do_train=False', '--do_eval'], '--do_train: False: this script trains, and --do_eval'),
     ],
 )
 def test_errors_are_one_line(bert, run_script, flags, message):

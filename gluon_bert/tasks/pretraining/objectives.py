@@ -23,6 +23,9 @@ class PretrainingObjective:
         Whether a generator replaces the masked tokens.
     terms : mapping of str to (str, str)
         Term of the loss -> its name in the metrics, and in the log in GluonNLP's form.
+    label : str
+        The meaning of a record's label, where it is another one than in records of Google's script,
+        which look the same.
     """
 
     loss: str
@@ -31,6 +34,7 @@ class PretrainingObjective:
     terms: Mapping[str, tuple[str, str]]
     pairing: str = 'full_sentences'
     replaces: bool = False
+    label: str = ''
 
 
 _MASKED_WORDS = {'masked_words': ('masked_lm', 'mlm')}
@@ -52,6 +56,8 @@ PRETRAINING_OBJECTIVES = {
         True,
         {**_MASKED_WORDS, 'sentence_order': ('sentence_order', 'sop')},
         pairing='sentence_order',
+        label='1 where the two segments are swapped, as by pretraining-data --pairing '
+        'sentence_order',
     ),
     'replaced_tokens': PretrainingObjective(
         'replaced_tokens',

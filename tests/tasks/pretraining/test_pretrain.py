@@ -235,7 +235,7 @@ def test_training_goes_on_from_a_model(files, tmp_path, caplog):
 def test_a_trained_model_is_evaluated_before_and_after(files, tmp_path, monkeypatch):
     held_out = {'eval_data': files / 'dev.npz'}
     first = run(files, tmp_path / 'first', training_steps=20, learning_rate=1e-2, **held_out)
-    assert [row['step'] for row in rows_of(tmp_path / 'first') if 'metrics' in row][0] > 0
+    assert next(row['step'] for row in rows_of(tmp_path / 'first') if 'metrics' in row) > 0
     options = {
         'data': files / 'train.npz', 'training_steps': 3, 'batch_size': 8, **held_out,
         'learning_rate': 1e-2, 'output_dir': tmp_path / 'second',
@@ -281,11 +281,13 @@ def test_heads_that_are_missing_are_drawn_and_said(files, tmp_path, caplog, monk
 
 
 @pytest.mark.parametrize('objective', ['sentence_order', 'replaced_tokens'])
-def test_other_objectives_give_models_too(files, tmp_path, objective):
+def test_other_objectives_give_models_too(files, tmp_path, caplog, objective):
     done = run(files, tmp_path, objective=objective, generator_size=0.5, training_steps=2)
     network, _ = gb.load_model(done.model)
     assert network.config.units == 24
     assert f'{objective}_loss' in rows_of(tmp_path)[-1]
+    said = [line for line in caplog.messages if 'label of a record is taken to be 1 where' in line]
+    assert len(said) == (objective == 'sentence_order')
 
 
 def test_a_finished_run_gives_its_result(files, tmp_path):
