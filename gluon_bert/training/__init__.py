@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .log import TrainingLog
     from .loop import FitResult, Interrupted, fit, predict, set_seed
-    from .objectives import OBJECTIVES, Objective
+    from .objectives import OBJECTIVES
     from .options import Plan, TrainingOptions
     from .run import TrainingRun
     from .step import TrainingStep
+    from .terms import Objective
 
 # Name that is imported when it is first used -> its module.
 _HOMES = {
     'FitResult': 'loop',
     'Interrupted': 'loop',
     'OBJECTIVES': 'objectives',
-    'Objective': 'objectives',
+    'Objective': 'terms',
     'Plan': 'options',
     'TrainingLog': 'log',
     'TrainingOptions': 'options',
@@ -44,7 +45,7 @@ _MODULES = (
         'replaced_tokens',
         'run',
     ),
-    *('schedule', 'state', 'step'),
+    *('schedule', 'state', 'step', 'terms'),
 )
 
 __all__ = [

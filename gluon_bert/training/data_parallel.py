@@ -10,7 +10,7 @@ from mxnet import autograd
 
 from ..inference.devices import devices_of, run_batches
 from .batches import Batch
-from .objectives import Objective
+from .terms import Objective
 
 __all__ = ['add_gradients', 'devices_of', 'run_batches', 'split_batch']
 

@@ -11,10 +11,10 @@ import numpy as np
 from .._internal.progress import progress_bar
 from ..inference.predictor import Predictor
 from .files import RESULT_FILE, STATE_FILE, FitResult, RunFiles
-from .objectives import Objective
 from .options import Plan, TrainingOptions
 from .reduction import Reduction
 from .run import Interrupted, TrainingRun
+from .terms import Objective
 
 __all__ = [
     'RESULT_FILE',

@@ -1,14 +1,11 @@
 """Losses, and the objectives that :func:`.fit` minimises.
 
-A loss is a function of the network's outputs and of the arrays of labels; it gives an array of
-values, of which the sum is taken. An :class:`Objective` is a row of such losses, each with the
-count that its mean is over. :data:`OBJECTIVES` holds the rows by name.
+:data:`OBJECTIVES` holds the rows by name, each an :class:`.Objective`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Tuple, Union
 
 import mxnet as mx
 
@@ -16,6 +13,10 @@ from .._internal.suggestions import unknown_name
 from .labels import FINITE, FLAGS, check_labels, class_limits, position_limits, tag_limits
 from .masked_words import masked_word_loss as masked_word_loss
 from .replaced_tokens import replaced_token_loss
+from .terms import LossTerm as LossTerm
+from .terms import Objective as Objective
+from .terms import Term as Term
+from .terms import count_masked_words, count_tokens
 
 
 def cross_entropy(scores: mx.nd.NDArray, labels: mx.nd.NDArray) -> mx.nd.NDArray:
@@ -107,136 +108,6 @@ def multi_label_loss(scores: mx.nd.NDArray, labels: mx.nd.NDArray) -> mx.nd.NDAr
     # -y log s(x) - (1 - y) log(1 - s(x)), without overflow
     losses = mx.nd.relu(scores) - scores * labels + mx.nd.log1p(mx.nd.exp(-mx.nd.abs(scores)))
     return losses.mean(axis=1)
-
-
-class Term(NamedTuple):
-    """One loss of a batch: ``sum``, an NDArray of shape (1,), and the ``count`` of its mean."""
-
-    sum: mx.nd.NDArray
-    count: float  # type: ignore[assignment]
-
-
-def count_sequences(inputs: Sequence[mx.nd.NDArray], labels: Sequence[mx.nd.NDArray]) -> int:
-    """Count the sequences of a batch."""
-    return len(inputs[0])
-
-
-def count_tokens(inputs: Sequence[mx.nd.NDArray], labels: Sequence[mx.nd.NDArray]) -> float:
-    """Count the tokens of a batch: add up the lengths, its third array of inputs."""
-    return float(inputs[2].sum().asscalar())
-
-
-def count_masked_words(inputs: Sequence[mx.nd.NDArray], labels: Sequence[mx.nd.NDArray]) -> float:
-    """Count the masked words of a batch: add up their weights, its second array of labels."""
-    return float(labels[1].sum().asscalar())
-
-
-@dataclass(frozen=True)
-class LossTerm:
-    """One loss of an objective.
-
-    Parameters
-    ----------
-    loss : callable
-        ``loss(outputs, *labels)`` gives values that are added up: one for each sequence, (N,), or
-        one for each thing that is counted.
-    count : callable
-        ``count(inputs, labels)`` is what the mean of a batch is over.
-    weight : float
-        Of the mean in the sum of the terms.
-    """
-
-    loss: Callable[..., mx.nd.NDArray]
-    count: Callable[..., float] = count_sequences
-    weight: float = 1.0
-
-
-@dataclass(frozen=True)
-class Objective:
-    """The weighted sum of some terms, each a mean over what it counts, which training minimises.
-
-    Sums and counts are added up over the batches of a step, its devices and its processes, and
-    divided only then. So the mean is over all that a step counts, wherever the cuts fall.
-
-    Parameters
-    ----------
-    name : str
-    terms : dict of str to LossTerm
-    lazy_scores : bool
-        The losses give the output ``masked_lm`` to :func:`.masked_word_loss` and no other function,
-        so that it need not be an array: with the native kernels it is a
-        :class:`~gluon_bert.kernels.masked_words.MaskedScores`.
-    """
-
-    name: str
-    terms: Dict[str, LossTerm]
-    lazy_scores: bool = False
-
-    def weighted(self, terms: Mapping[str, Any]) -> Any:
-        """Add up the terms of the loss, NDArrays or numbers, with their weights."""
-        first, *others = (
-            value if self.terms[name].weight == 1 else value * self.terms[name].weight
-            for name, value in terms.items()
-        )
-        for other in others:
-            first = first + other
-        return first
-
-    def counts(
-        self, inputs: Sequence[mx.nd.NDArray], labels: Sequence[mx.nd.NDArray]
-    ) -> Dict[str, float]:
-        """Count what the mean of each term is over, from a batch alone."""
-        return {name: term.count(inputs, labels) for name, term in self.terms.items()}
-
-    def sums(
-        self,
-        network: Callable[..., Any],
-        inputs: Sequence[mx.nd.NDArray],
-        labels: Sequence[mx.nd.NDArray],
-        encoder: Optional[object] = None,
-    ) -> Dict[str, mx.nd.NDArray]:
-        """Compute the sum of each term, an NDArray of shape (1,).
-
-        Parameters
-        ----------
-        network : BertBlock
-        inputs, labels : sequence of NDArray
-            Of a batch, or of a device's share of one.
-        encoder : NativeTrainer, optional
-            Passed to the network's call.
-
-        Raises
-        ------
-        ValueError
-            If a loss that is a mean over sequences has not one value for each.
-        """
-        outputs = network(*inputs) if encoder is None else network(*inputs, encoder=encoder)
-        losses = {name: term.loss(outputs, *labels) for name, term in self.terms.items()}
-        for name, values in losses.items():
-            # A mean over the batch would be divided by its size a second time.
-            if self.terms[name].count is count_sequences and len(values) != len(inputs[0]):
-                raise ValueError(
-                    f'{name} has shape {values.shape}: expected one value for each of '
-                    f'{len(inputs[0])} sequences'
-                )
-        return {name: values.sum() for name, values in losses.items()}
-
-    def __call__(
-        self,
-        network: Callable[..., Any],
-        inputs: Sequence[mx.nd.NDArray],
-        labels: Sequence[mx.nd.NDArray],
-        encoder: Optional[object] = None,
-    ) -> Dict[str, Term]:
-        """Compute the terms of a batch: the arguments are those of :meth:`sums`.
-
-        Returns
-        -------
-        dict of str to Term
-        """
-        counts = self.counts(inputs, labels)
-        sums = self.sums(network, inputs, labels, encoder)
-        return {name: Term(value, counts[name]) for name, value in sums.items()}
 
 
 def _one(name, loss):

@@ -19,13 +19,13 @@ from .files import FitResult, RunFiles
 from .identity import digest_of_parameters, make_identity, note_batches
 from .labels import named_rows
 from .log import TrainingLog
-from .objectives import Objective
 from .options import TrainingOptions
 from .phases import Phase, check_batch_sizes, open_phases, total_steps
 from .previous import Previous, find_previous, share_previous
 from .reduction import DeviceReduction, Reduction, share, sum_numbers
 from .state import Progress, load_best, restore_state, save_state
 from .step import StepResult, TrainingStep
+from .terms import Objective
 
 logger = logging.getLogger(__name__)
 

@@ -13,11 +13,12 @@ from ..inference.devices import devices_of
 from ..kernels.training import make_trainer
 from .batches import Batch
 from .data_parallel import add_gradients
-from .objectives import Objective, make_objective
+from .objectives import make_objective
 from .optimizer import exclude_from_decay, global_norm, make_optimizer
 from .options import TrainingOptions
 from .reduction import DeviceReduction, Reduction, sum_numbers
 from .schedule import share_of_peak
+from .terms import Objective
 
 
 class StepResult(NamedTuple):
