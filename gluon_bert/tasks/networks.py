@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..modeling.bert import BertBlock, BertModel
+from ..modeling.embedder import BertEmbedder
 from ..modeling.heads import BertClassifier, BertForQA, BertTagger
 from ..modeling.tagging import BertCrfTagger
 from .settings import tag_transitions
@@ -25,3 +26,8 @@ def make_tagger(bert: BertModel, size: int, settings: dict[str, Any]) -> BertBlo
     if not settings['crf']:
         return BertTagger(bert, size, dropout=settings['dropout'])
     return BertCrfTagger(bert, size, tag_transitions(settings), dropout=settings['dropout'])
+
+
+def make_embedder(bert: BertModel, size: int, settings: dict[str, Any]) -> BertBlock:
+    """Pool the encodings of a BERT to a vector for each text."""
+    return BertEmbedder(bert, settings['pooling'], settings['normalize'])

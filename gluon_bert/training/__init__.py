@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .objectives import OBJECTIVES
     from .options import Plan, TrainingOptions
     from .run import TrainingRun
+    from .sentence_objectives import SENTENCE_LOSSES, make_sentence_objective
     from .step import TrainingStep
     from .terms import Objective
 
@@ -27,13 +28,16 @@ _HOMES = {
     'TrainingLog': 'log',
     'TrainingOptions': 'options',
     'TrainingRun': 'run',
+    'SENTENCE_LOSSES': 'sentence_objectives',
     'TrainingStep': 'step',
     'fit': 'loop',
+    'make_sentence_objective': 'sentence_objectives',
     'predict': 'loop',
     'set_seed': 'loop',
 }
 _MODULES = (
-    *('batches', 'data_parallel', 'distributed', 'files', 'identity', 'labels', 'log', 'loop'),
+    *('batches', 'data_parallel', 'distributed', 'files', 'gradient_cache', 'identity', 'labels'),
+    *('log', 'loop'),
     *(
         'masked_words',
         'objectives',
@@ -45,11 +49,12 @@ _MODULES = (
         'replaced_tokens',
         'run',
     ),
-    *('schedule', 'state', 'step', 'terms'),
+    *('schedule', 'sentence_losses', 'sentence_objectives', 'state', 'step', 'terms'),
 )
 
 __all__ = [
     'OBJECTIVES',
+    'SENTENCE_LOSSES',
     'FitResult',
     'Interrupted',
     'Objective',
@@ -59,6 +64,7 @@ __all__ = [
     'TrainingRun',
     'TrainingStep',
     'fit',
+    'make_sentence_objective',
     'predict',
     'set_seed',
 ]

@@ -6,7 +6,6 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import mxnet as mx
 import numpy as np
-from mxnet import autograd
 
 from ..inference.devices import devices_of, run_batches
 from .batches import Batch
@@ -69,7 +68,8 @@ def add_gradients(
     network : BertBlock
     objective : Objective
     batches : sequence of Batch
-        For more than one, the parameters' ``grad_req`` must be 'add'.
+        For more than one, or an objective that adds gradients, the parameters' ``grad_req`` must be
+        'add'.
     totals : dict of str to float
         What the sum of each term is divided by: its count over the whole step.
     devices : sequence of mxnet.Context
@@ -91,15 +91,9 @@ def add_gradients(
         parts = []
         for index, (arrays, counts) in enumerate(split_batch([*inputs, *labels], devices)):
             _seed([*seeds, number], first_device + index, index, devices)
-            with autograd.record():
-                sums = objective.sums(
-                    network, arrays[: len(inputs)], arrays[len(inputs) :], encoder
-                )
-                terms = {name: value / totals[name] for name, value in sums.items()}
-                if not counts:
-                    terms = {name: term * 0 for name, term in terms.items()}
-                loss = objective.weighted(terms)
-            loss.backward()
+            terms = objective.gradients(
+                network, arrays[: len(inputs)], arrays[len(inputs) :], totals, encoder, counts
+            )
             parts.append(terms)
         # Only now, when all devices have their work, is one waited for.
         for name in means:

@@ -13,6 +13,7 @@ from .._internal.suggestions import unknown_name
 from .labels import FINITE, FLAGS, check_labels, class_limits, position_limits, tag_limits
 from .masked_words import masked_word_loss as masked_word_loss
 from .replaced_tokens import replaced_token_loss
+from .sentence_objectives import SENTENCE_LOSSES, make_sentence_objective
 from .terms import LossTerm as LossTerm
 from .terms import Objective as Objective
 from .terms import Term as Term
@@ -163,6 +164,13 @@ OBJECTIVES = {
         ),
     )
 }
+# Of vectors of sentences, with the options by default; pairs, and for 'triplet' triplets.
+OBJECTIVES.update(
+    {
+        row.name: make_sentence_objective(row.name, max(2, row.columns[0]))
+        for row in SENTENCE_LOSSES.values()
+    }
+)
 
 
 def make_objective(loss: Union[str, Objective, Callable[..., mx.nd.NDArray]]) -> Objective:

@@ -82,8 +82,9 @@ class TrainingStep:
         self.reduction = DeviceReduction() if reduction is None else reduction
         self.parameters = _unique(network._collect_params_with_prefix())
         exclude_from_decay(self.parameters.values())
+        self._adds = options.accumulate > 1 or self.objective.adds_gradients
         for parameter in self.parameters.values():
-            parameter.grad_req = 'add' if options.accumulate > 1 else 'write'
+            parameter.grad_req = 'add' if self._adds else 'write'
             parameter.zero_grad()  # of an earlier run that failed
         self.trainer = mx.gluon.Trainer(
             list(self.parameters.values()),
@@ -153,7 +154,7 @@ class TrainingStep:
         # Dividing by this scales the gradient down to the norm allowed.
         with self._lock:
             self.trainer.update(max(1.0, norm / options.max_grad_norm))
-        if options.accumulate > 1:
+        if self._adds:
             for parameter in self.parameters.values():
                 parameter.zero_grad()
         return StepResult(loss, means, norm, learning_rate)

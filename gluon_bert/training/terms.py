@@ -8,9 +8,10 @@ count that its mean is over.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional, Sequence
+from typing import Any, Callable, ClassVar, Dict, Mapping, NamedTuple, Optional, Sequence
 
 import mxnet as mx
+from mxnet import autograd
 
 
 class Term(NamedTuple):
@@ -76,6 +77,9 @@ class Objective:
     terms: Dict[str, LossTerm]
     lazy_scores: bool = False
 
+    adds_gradients: ClassVar[bool] = False
+    """Whether :meth:`gradients` adds to the present gradients even for one batch."""
+
     def weighted(self, terms: Mapping[str, Any]) -> Any:
         """Add up the terms of the loss, NDArrays or numbers, with their weights."""
         first, *others = (
@@ -124,6 +128,40 @@ class Objective:
                     f'{len(inputs[0])} sequences'
                 )
         return {name: values.sum() for name, values in losses.items()}
+
+    def gradients(
+        self,
+        network: Callable[..., Any],
+        inputs: Sequence[mx.nd.NDArray],
+        labels: Sequence[mx.nd.NDArray],
+        totals: Mapping[str, float],
+        encoder: Optional[object] = None,
+        counts: bool = True,
+    ) -> Dict[str, mx.nd.NDArray]:
+        """Compute the gradients of the network's parameters on a batch.
+
+        Parameters
+        ----------
+        network, inputs, labels, encoder
+            As for :meth:`sums`.
+        totals : mapping of str to float
+            What the sum of each term is divided by.
+        counts : bool
+            False: the gradients are 0, of a share that only takes part.
+
+        Returns
+        -------
+        dict of str to NDArray
+            What the batch adds to the mean of each term.
+        """
+        with autograd.record():
+            sums = self.sums(network, inputs, labels, encoder)
+            terms = {name: value / totals[name] for name, value in sums.items()}
+            if not counts:
+                terms = {name: term * 0 for name, term in terms.items()}
+            loss = self.weighted(terms)
+        loss.backward()
+        return terms
 
     def __call__(
         self,
