@@ -39,6 +39,7 @@ _HOMES = {
     'finetune': 'tasks.finetune',
     'pretrain': 'tasks.pretrain',
     'load_pipeline': 'pipelines',
+    'CrossEncoder': 'pipelines',
     'get_model': 'zoo',
     'get_tokenizer': 'zoo',
     'list_models': 'zoo',

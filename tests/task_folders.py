@@ -25,6 +25,7 @@ QUESTION = ('the cat', 'a dog barks loudly without the moon ! the cat sleeps her
 TASKS = {
     'text-classification': {'labels': ['low', '', 'high'], 'max_len': 9, 'dropout': 0.5},
     'text-regression': {'max_len': 9, 'dropout': 0.0, 'range': [0.0, 5.0]},
+    'text-ranking': {'max_len': 9, 'dropout': 0.0, 'activation': 'sigmoid'},
     'multi-label-classification': {
         'labels': ['low', 'mid', 'high'],
         'thresholds': [0.25, 0.5, 0.6],

@@ -13,7 +13,7 @@ from .._internal.types import PathLike
 from ..config import BertConfig
 from ..families import DEFAULT_FAMILY, FAMILIES
 from .names import HEADS
-from .sentence import SentenceSettings
+from .sentence import ACTIVATIONS, SentenceSettings
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +52,9 @@ class Checkpoint:
         :mod:`gluon_bert.tasks.settings`; None if another package did, or it is pre-trained only.
     sentence : SentenceSettings, optional
         How a sentence model pools its encodings, and what follows; None if it is none.
+    score_activation : str, optional
+        What a cross-encoder does to its one score, of ``ACTIVATIONS`` of
+        :mod:`gluon_bert.checkpoint.sentence`; None if it is none.
     """
 
     arrays: Mapping[str, np.ndarray]
@@ -65,12 +68,18 @@ class Checkpoint:
     dropout: Optional[float] = None
     task: Optional[Mapping[str, Any]] = None
     sentence: Optional[SentenceSettings] = None
+    score_activation: Optional[str] = None
 
     def __post_init__(self):
         if self.family not in FAMILIES:
             raise ValueError(f'family={self.family!r}: expected one of {tuple(FAMILIES)}')
         if self.problem_type not in ('', *PROBLEM_TYPES):
             raise ValueError(f'problem_type={self.problem_type!r}: expected one of {PROBLEM_TYPES}')
+        if self.score_activation not in (None, *ACTIVATIONS):
+            raise ValueError(
+                f'score_activation={reprlib.repr(self.score_activation)}: expected one of '
+                f'{", ".join(ACTIVATIONS)}'
+            )
         tokens, dropout = self.max_tokens, self.dropout
         if tokens is not None and (type(tokens) is not int or not 1 <= tokens < 2**31):
             raise ValueError(f'max_tokens={reprlib.repr(tokens)}: expected a whole number from 1')

@@ -20,7 +20,12 @@ TOKENIZER_FOLDER = 'tokenizer'
 VERSION = 1
 
 # Settings of a fine-tuned network -> field of a checkpoint.
-_FIELDS = {'max_len': 'max_tokens', 'max_seq_length': 'max_tokens', 'dropout': 'dropout'}
+_FIELDS = {
+    'max_len': 'max_tokens',
+    'max_seq_length': 'max_tokens',
+    'dropout': 'dropout',
+    'activation': 'score_activation',
+}
 
 
 class TaskFile(NamedTuple):
@@ -244,7 +249,7 @@ def _labels(task: Mapping[str, Any], place: object) -> tuple:
 
 def _problem_type(task: Mapping[str, Any], labels: tuple) -> str:
     """Name transformers' problem type, which the settings of a classifier imply."""
-    if 'kinds' in task or 'doc_stride' in task:
+    if 'kinds' in task or 'doc_stride' in task or 'activation' in task:
         return ''
     if 'thresholds' in task or task.get('multi_label') is True:
         return 'multi_label_classification'

@@ -35,7 +35,10 @@ _REPLACEABLE = (
     *('spiece.model', 'generation_config.json', 'source.json'),
 )
 # Fields of a checkpoint that are read back as they were.
-_COMPARED = ('config', 'family', 'task', 'problem_type', 'head_dropout', 'sentence')
+_COMPARED = (
+    *('config', 'family', 'task', 'problem_type', 'head_dropout', 'sentence'),
+    'score_activation',
+)
 # Endings of files that are none of OUT's formats.
 _OTHER_FILES = frozenset(
     '.onnx .bin .safetensors .pt .pth .ckpt .h5 .hdf5 .keras .pb .tflite .mlmodel .gguf .ggml '
@@ -293,4 +296,6 @@ def _as_kept(checkpoint, to):
                 },
             ),
         )
-    return replace(checkpoint, labels=(), problem_type='', dropout=None)
+    if checkpoint.score_activation is not None:
+        note('not written: that it is a cross-encoder, for which TensorFlow has no place')
+    return replace(checkpoint, labels=(), problem_type='', dropout=None, score_activation=None)

@@ -6,12 +6,14 @@ from .entities import Entity, EntityPipeline, split_words
 from .loading import PRETRAINED, checkpoint_pipeline, load_pipeline, task_pipeline
 from .pretraining import FillMaskPipeline, NextSentence, NextSentencePipeline, Word
 from .questions import Answer, QuestionPipeline
+from .ranking import CrossEncoder, RankingPipeline, Relevance
 
 __all__ = [
     'PRETRAINED',
     'Answer',
     'Classification',
     'ClassificationPipeline',
+    'CrossEncoder',
     'Entity',
     'EntityPipeline',
     'FillMaskPipeline',
@@ -20,8 +22,10 @@ __all__ = [
     'NextSentencePipeline',
     'Pipeline',
     'QuestionPipeline',
+    'RankingPipeline',
     'Regression',
     'RegressionPipeline',
+    'Relevance',
     'TaskPipeline',
     'Word',
     'checkpoint_pipeline',

@@ -11,7 +11,7 @@ from ..config import BertConfig
 from ..inference.precision_file import resolve_precision
 from ..inference.predictor import Predictor
 from ..inference.trained import TrainedNetwork
-from ..tasks.checkpoint import checkpoint_task, task_of
+from ..tasks.checkpoint import checkpoint_task, tasks_of
 from ..tasks.folder import TaskModel, has_task, load_task
 from ..tasks.registry import get_spec
 from ..zoo.opening import open_checkpoint
@@ -62,8 +62,8 @@ def load_pipeline(
 
     Returns
     -------
-    ClassificationPipeline, RegressionPipeline, QuestionPipeline, EntityPipeline, FillMaskPipeline \
-or NextSentencePipeline
+    RankingPipeline, ClassificationPipeline, RegressionPipeline, QuestionPipeline, EntityPipeline, \
+FillMaskPipeline or NextSentencePipeline
 
     Raises
     ------
@@ -127,9 +127,8 @@ def checkpoint_pipeline(
         If it is not for the task, or has no tokenizer.
     """
     able = [name for name, pipeline in PRETRAINED.items() if pipeline.head in checkpoint.heads]
-    fine_tuned = task_of(checkpoint)
-    if fine_tuned is not None:
-        able.insert(0, fine_tuned)
+    fine_tuned = tasks_of(checkpoint)
+    able = [*fine_tuned, *able]
     if not able:
         raise ValueError(
             f'{checkpoint.source}: has no head to predict with (it has: '
@@ -142,12 +141,9 @@ def checkpoint_pipeline(
         raise ValueError(f'task={task!r}: {checkpoint.source} is for {" and ".join(able)}')
     if checkpoint.tokenizer is None:
         raise ValueError(f'{checkpoint.source}: has no vocabulary beside it')
-    if (task or able[0]) == fine_tuned:
-        return _frozen(
-            task_pipeline(checkpoint_task(checkpoint, ctx, not is_cpu(ctx)), batch_size),
-            precision,
-            checkpoint.source,
-        )
+    if (task or able[0]) in fine_tuned:
+        model = checkpoint_task(checkpoint, ctx, not is_cpu(ctx), task)
+        return _frozen(task_pipeline(model, batch_size), precision, checkpoint.source)
     network: Any
     if is_cpu(ctx):
         network = TrainedNetwork(checkpoint, 'pretraining')

@@ -16,7 +16,8 @@ from .limits import MAX_MASKS, MAX_NUMBERS
 from .models import EMBEDDING, PipelineRun, PoolRun, TokenRun
 from .service import ServiceCall
 
-CLASSIFIERS = ('text-classification', 'text-regression', 'multi-label-classification')
+RERANKERS = ('text-ranking', 'text-regression')
+CLASSIFIERS = ('text-classification', 'multi-label-classification', *RERANKERS)
 
 
 def check_task(call: ServiceCall, *tasks: str) -> None:

@@ -37,13 +37,32 @@ def task_of(checkpoint: Checkpoint) -> Optional[str]:
     for spec in TASKS.values():
         if spec.head.checkpoint in checkpoint.heads:
             size = (*shape_of(checkpoint.arrays, spec.head.weight), 0)[0]
-            if spec.is_trained_for(checkpoint.problem_type, size):
+            if spec.is_trained_for(checkpoint, size):
                 return spec.name
     return None
 
 
+def tasks_of(checkpoint: Checkpoint) -> list[str]:
+    """List what a checkpoint can be run as: what it was fine-tuned for, then others.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+
+    Returns
+    -------
+    list of str
+        Keys of ``TASKS``; none if it has no head of a task.
+    """
+    first = task_of(checkpoint)
+    return [] if first is None else [first, *(s.name for s in TASKS.values() if first in s.runs)]
+
+
 def checkpoint_task(
-    checkpoint: Checkpoint, ctx: Optional[mx.Context] = None, gluon: bool = True
+    checkpoint: Checkpoint,
+    ctx: Optional[mx.Context] = None,
+    gluon: bool = True,
+    task: Optional[str] = None,
 ) -> TaskModel:
     """Load the network of a fine-tuned checkpoint, with what it takes to use it.
 
@@ -55,6 +74,8 @@ def checkpoint_task(
         By default the CPU.
     gluon : bool
         As for :func:`.build_task`.
+    task : str, optional
+        Of :func:`tasks_of`; by default the first.
 
     Returns
     -------
@@ -73,12 +94,12 @@ def checkpoint_task(
     """
     if gluon and ctx is None:
         ctx = cpu()
-    if checkpoint.task is not None:
+    task = task_of(checkpoint) if task is None else task
+    if checkpoint.task is not None and task == task_of(checkpoint):
         path = task_file_of(checkpoint.source)
         place = path if path.is_file() else checkpoint.source
         spec, settings = read_settings(checkpoint.task, checkpoint.config, place)
         return build_task(checkpoint, spec, settings, checkpoint.tokenizer, ctx, gluon)
-    task = task_of(checkpoint)
     try:
         if task is None:
             raise ValueError(

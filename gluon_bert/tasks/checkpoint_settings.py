@@ -35,6 +35,16 @@ def text_settings(checkpoint: Checkpoint, longest: int) -> tuple[dict, Checkpoin
     return settings, checkpoint
 
 
+def ranking_settings(checkpoint: Checkpoint, longest: int) -> tuple[dict, Checkpoint]:
+    """Derive the settings of a cross-encoder; one that does not say so gives probabilities."""
+    return {
+        'max_len': longest,
+        'dropout': checkpoint.head_dropout,
+        'activation': checkpoint.score_activation or 'sigmoid',
+        'pair': True,
+    }, checkpoint
+
+
 def multi_label_settings(checkpoint: Checkpoint, longest: int) -> tuple[dict, Checkpoint]:
     """Derive the settings of a classifier with any number of labels a text.
 

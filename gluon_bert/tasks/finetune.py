@@ -36,8 +36,8 @@ def finetune(
     ----------
     task : str
         'text-classification', 'text-regression', 'multi-label-classification',
-        'question-answering' or 'token-classification'; or a task of GLUE such as 'MRPC', whose
-        files are in ``data_dir`` or $GLUE_DIR.
+        'question-answering', 'token-classification' or 'text-ranking'; or a task
+        of GLUE such as 'MRPC', whose files are in ``data_dir`` or $GLUE_DIR.
     model : str or Path, optional
         What to start from: a model of the zoo, 'NAME/DATASET', NAME, or its name on the hub such as
         'bert-base-uncased'; a fine-tuned folder; a checkpoint's path; 'hf://owner/name'. By default

@@ -13,7 +13,7 @@ from typing import Any
 
 from .._internal.suggestions import unknown_name
 from ..data.ner.transitions import tag_names
-from .settings import COUNT, FLAG, LABELS, NUMBER, SHARE, SHARES, TEXT, TYPES, Setting
+from .settings import ACTIVATION, COUNT, FLAG, LABELS, NUMBER, SHARE, SHARES, TEXT, TYPES, Setting
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,8 @@ class TaskSpec:
     size : callable
         Settings -> number of outputs for a text or token.
     is_trained_for : callable
-        ``(problem_type, size)`` of a checkpoint with this head -> whether it is of this task.
+        ``(checkpoint, size)`` of a :class:`.Checkpoint` with this head -> whether it is of this
+        task.
     job : str
         Place of the :class:`.Job`: how data are read, become features and labels, and are
         evaluated.
@@ -91,6 +92,8 @@ class TaskSpec:
         Settings that are lists with an entry for each output.
     reads_glue : bool
         Whether a dev set can be that of the GLUE task of the training.
+    runs : tuple of str
+        Names of other tasks whose checkpoints it can run, too, where it is asked for.
     """
 
     name: str
@@ -99,7 +102,7 @@ class TaskSpec:
     head: Head
     settings: Mapping[str, Setting]
     size: Callable[[Mapping[str, Any]], int]
-    is_trained_for: Callable[[str, int], bool]
+    is_trained_for: Callable[[Any, int], bool]
     job: str
     checkpoint_settings: str
     metrics: tuple[str, ...]
@@ -118,6 +121,7 @@ class TaskSpec:
     has_classes: bool = False
     per_output: tuple[str, ...] = ()
     reads_glue: bool = False
+    runs: tuple[str, ...] = ()
 
     def load(self, name: str) -> Any:
         """Import the class or function that a field names by its place."""
@@ -148,14 +152,40 @@ _PREDICT_FORMATS = {'.json': 'table'}
 
 _ROWS = (
     TaskSpec(
+        name='text-ranking',
+        aliases=('cross-encoder',),
+        title='Text ranking',
+        head=_CLASSIFIER,
+        settings={'max_len': COUNT, 'dropout': SHARE, 'activation': ACTIVATION},
+        size=lambda settings: 1,
+        is_trained_for=lambda checkpoint, size: (
+            size == 1 and checkpoint.score_activation is not None
+        ),
+        job='gluon_bert.tasks.ranking:RankingJob',
+        checkpoint_settings='gluon_bert.tasks.checkpoint_settings:ranking_settings',
+        metrics=('mrr@10', 'ndcg@10', 'map'),
+        objective='binary_cross_entropy',
+        pipeline='gluon_bert.pipelines.ranking:RankingPipeline',
+        max_length='max_len',
+        architecture='ForSequenceClassification',
+        problem_type='',
+        tag='text-ranking',
+        example=("pipeline(('A query.', 'A text.'))", 'A query. ||| A text.', 'score, value'),
+        formats=_PREDICT_FORMATS,
+        columns=('query', 'document'),
+        takes_pairs=True,
+        runs=('text-regression',),
+    ),
+    TaskSpec(
         name='text-regression',
         aliases=('regression',),
         title='Text regression',
         head=_CLASSIFIER,
         settings={'max_len': COUNT, 'dropout': SHARE},
         size=lambda settings: 1,
-        is_trained_for=lambda problem, size: (
-            problem == 'regression' or (size == 1 and problem != 'multi_label_classification')
+        is_trained_for=lambda checkpoint, size: (
+            checkpoint.problem_type == 'regression'
+            or (size == 1 and checkpoint.problem_type != 'multi_label_classification')
         ),
         job='gluon_bert.tasks.texts:TextJob',
         checkpoint_settings='gluon_bert.tasks.checkpoint_settings:text_settings',
@@ -178,7 +208,9 @@ _ROWS = (
         head=_CLASSIFIER,
         settings={'labels': LABELS, 'max_len': COUNT, 'dropout': SHARE, 'thresholds': SHARES},
         size=lambda settings: len(settings['labels']),
-        is_trained_for=lambda problem, size: problem == 'multi_label_classification',
+        is_trained_for=lambda checkpoint, size: (
+            checkpoint.problem_type == 'multi_label_classification'
+        ),
         job='gluon_bert.tasks.multi_label:MultiLabelJob',
         checkpoint_settings='gluon_bert.tasks.checkpoint_settings:multi_label_settings',
         metrics=('micro_f1', 'macro_f1', 'subset_accuracy'),
@@ -202,7 +234,7 @@ _ROWS = (
         head=_CLASSIFIER,
         settings={'labels': LABELS, 'max_len': COUNT, 'dropout': SHARE},
         size=lambda settings: len(settings['labels']),
-        is_trained_for=lambda problem, size: True,
+        is_trained_for=lambda checkpoint, size: True,
         job='gluon_bert.tasks.texts:TextJob',
         checkpoint_settings='gluon_bert.tasks.checkpoint_settings:text_settings',
         metrics=('accuracy', 'macro_f1'),
@@ -237,7 +269,7 @@ _ROWS = (
             'null_score_diff_threshold': NUMBER,
         },
         size=lambda settings: 2,
-        is_trained_for=lambda problem, size: True,
+        is_trained_for=lambda checkpoint, size: True,
         job='gluon_bert.tasks.question_answering:QuestionAnsweringJob',
         checkpoint_settings='gluon_bert.tasks.checkpoint_settings:question_settings',
         metrics=('f1', 'exact_match'),
@@ -274,7 +306,7 @@ _ROWS = (
             'characters': FLAG,
         },
         size=lambda settings: len(tag_names(settings['kinds'], settings['scheme'])),
-        is_trained_for=lambda problem, size: True,
+        is_trained_for=lambda checkpoint, size: True,
         job='gluon_bert.tasks.token_classification:TokenClassificationJob',
         checkpoint_settings='gluon_bert.tasks.tag_checkpoint:tag_settings',
         metrics=('f1', 'precision', 'recall'),  # of entities; of tags in PLAIN accuracy, macro_f1

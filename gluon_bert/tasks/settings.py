@@ -7,6 +7,7 @@ import reprlib
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from ..checkpoint.sentence import ACTIVATIONS
 from ..data.ner.transitions import tag_names, valid_transitions
 
 MAX_BATCH = 4096
@@ -82,6 +83,11 @@ SHARES = Setting(
     lambda value: (
         isinstance(value, list) and all(is_number(share) and 0 <= share <= 1 for share in value)
     ),
+)
+
+ACTIVATION = Setting(
+    f'one of {", ".join(ACTIVATIONS)}',
+    lambda value: isinstance(value, str) and value in ACTIVATIONS,
 )
 
 # Settings that any task may have; null is as absent. ``name`` of the data; ``metrics``, the first

@@ -12,6 +12,7 @@ import mxnet as mx
 from .._internal.suggestions import unknown_name
 from .labels import FINITE, FLAGS, check_labels, class_limits, position_limits, tag_limits
 from .masked_words import masked_word_loss as masked_word_loss
+from .ranking import LIST_LOSSES, binary_cross_entropy
 from .replaced_tokens import replaced_token_loss
 from .sentence_objectives import SENTENCE_LOSSES, make_sentence_objective
 from .terms import LossTerm as LossTerm
@@ -134,6 +135,10 @@ OBJECTIVES = {
         # sentence weighs more.
         _one('tags', tag_loss),
         _one('multi_label', multi_label_loss),
+        # Of a cross-encoder; labels are the relevance of each document, and for those of lists the
+        # number of the list.
+        _one('binary_cross_entropy', binary_cross_entropy),
+        *(Objective(name, {'loss': LossTerm(*row)}) for name, row in LIST_LOSSES.items()),
         # Of a BertForPretraining; labels are the masked words and their weights (N, M).
         Objective('masked_words', {'masked_words': _MASKED_WORDS}, lazy_scores=True),
         # The same and, as third labels (N,), 0 where the second text follows the first.

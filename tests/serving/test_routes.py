@@ -185,6 +185,35 @@ def test_texts_are_ranked_by_a_model_of_pairs(make_client, folders):
     close(client.post('/predict', json={'inputs': ['the cat', TEXTS[0]]}).json(), pair)
 
 
+def test_a_cross_encoder_ranks_as_its_class_does(make_client, folders, tiny_pipeline, tmp_path):
+    tiny_pipeline('text-ranking', folder=tmp_path / 'cross', activation='identity')
+    folders['cross'] = tmp_path / 'cross'
+    client, model = make_client('cross'), gb.CrossEncoder(folders['cross'])
+    ranked = model.rank('the cat', TEXTS)
+    body = {'query': 'the cat', 'texts': TEXTS, 'raw_scores': True}
+    raw = [{'index': row['corpus_id'], 'score': row['score']} for row in ranked]
+    close(client.post('/rerank', json=body).json(), raw)
+    shares = model.rank('the cat', TEXTS, activation='sigmoid')
+    answer = client.post('/v1/rerank', json={'query': 'the cat', 'documents': TEXTS}).json()
+    close(
+        answer['results'],
+        [{'index': row['corpus_id'], 'relevance_score': row['score']} for row in shares],
+    )
+    value = float(model.predict(('the cat', TEXTS[0])))
+    pair = [{'label': 'LABEL_0', 'score': value}]
+    close(client.post('/predict', json={'inputs': ['the cat', TEXTS[0]]}).json(), pair)
+    body = {'inputs': [['the cat', TEXTS[0]]], 'parameters': {'function_to_apply': 'none'}}
+    close(client.post('/models/cross', json=body).json(), [pair])
+    tensor = {'shape': [1], 'datatype': 'BYTES'}
+    inputs = [
+        {'name': 'query', 'data': ['the cat'], **tensor},
+        {'name': 'document', 'data': [TEXTS[0]], **tensor},
+    ]
+    outputs = client.post('/v2/models/cross/infer', json={'inputs': inputs}).json()['outputs']
+    close([row['data'] for row in outputs], [[value], [value]])
+    assert 'reranker' in client.get('/info').json()['model_type']
+
+
 def test_entities_are_those_of_the_pipeline(make_client, folders):
     client, pipeline = make_client('names'), gb.load_pipeline(folders['names'])
     texts = [*TEXTS, LONG]  # read in windows, never cut

@@ -17,7 +17,9 @@ from ...config import BertConfig
 from ...families import FAMILIES, family_by_prefix
 from ..arrays import shape_of
 from ..huggingface.config import read_config
+from ..huggingface.cross_encoder import read_score_activation
 from ..schema import PROBLEM_TYPES
+from ..sentence import ACTIVATIONS
 from ..task_file import has_task, read_task_file
 
 logger = logging.getLogger(__name__)
@@ -25,7 +27,10 @@ logger = logging.getLogger(__name__)
 CONFIG_FILES = ('config.json', 'bert_config.json')
 
 _LAYER = re.compile(r'encoder\.transformer_cells\.(\d+)\.')
-_FIELDS = ('config', 'family', 'lower', 'labels', 'problem_type', 'max_tokens', 'dropout', 'task')
+_FIELDS = (
+    *('config', 'family', 'lower', 'labels', 'problem_type', 'max_tokens', 'dropout', 'task'),
+    'score_activation',
+)
 
 
 class MissingHyperParameters(ValueError):
@@ -44,7 +49,7 @@ class Description:
     family : str, optional
     lower : bool, optional
         Whether text is lower-cased.
-    labels, problem_type, max_tokens, dropout
+    labels, problem_type, max_tokens, dropout, score_activation
         As in :class:`.Checkpoint`.
     task : dict, optional
         As in :class:`.TaskFile`.
@@ -59,6 +64,7 @@ class Description:
     max_tokens: Optional[int] = None
     dropout: Optional[float] = None
     task: Optional[Dict[str, Any]] = None
+    score_activation: Optional[str] = None
 
 
 def find_description(path: PathLike) -> Description:
@@ -138,6 +144,7 @@ def read_description(path: PathLike) -> Description:
         labels=theirs.labels,
         problem_type=theirs.problem_type,
         dropout=theirs.dropout,
+        score_activation=read_score_activation(path),
     )
 
 
@@ -242,6 +249,7 @@ def _read_ours(path, content):
         ('family', (None, *FAMILIES)),
         ('lower', (None, True, False)),
         ('problem_type', (None, *PROBLEM_TYPES)),
+        ('score_activation', (None, *ACTIVATIONS)),
     ):
         if values[key] not in allowed:
             raise ValueError(

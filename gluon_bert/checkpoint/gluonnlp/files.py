@@ -105,6 +105,7 @@ def read_gluonnlp(
         described.problem_type,
         described.max_tokens,
         described.dropout,
+        score_activation=described.score_activation,
     )
     return (
         checkpoint
@@ -178,6 +179,8 @@ def write_gluonnlp(checkpoint: Checkpoint, path: PathLike) -> None:
         'dropout': checkpoint.dropout,
         'task': checkpoint.task,
     }
+    if checkpoint.score_activation is not None:  # which earlier versions do not know
+        content['score_activation'] = checkpoint.score_activation
     write_text(described, json.dumps(content, indent=1, ensure_ascii=False) + '\n')
     _write_tokenizer(path, checkpoint.tokenizer, checkpoint.config)
 

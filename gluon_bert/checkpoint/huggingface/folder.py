@@ -27,6 +27,7 @@ from ..tensor_file import join_names, printable
 from ..wrappers import without_wrapper
 from .check import all_names, check_names, check_network, count_classes, layer_of
 from .config import config_values, read_config
+from .cross_encoder import read_score_activation, score_values
 from .embedding_tables import POSITIONS, TOKEN_TYPES, with_token_type, with_zeros, without_rows
 from .name_maps import FAMILY_PREFIXES, NAME_MAPS, WORD_EMBEDDING
 from .names import find_heads, find_names, is_buffer
@@ -105,6 +106,7 @@ def read_huggingface(
         sentence=read_sentence_settings(
             file.parent, checkpoint.config.units, min(max_tokens or longest, longest)
         ),
+        score_activation=read_score_activation(file.parent / 'config.json'),
     )
     return join_task(checkpoint, file)
 
@@ -281,6 +283,8 @@ def _to_huggingface(checkpoint):
     if FAMILIES[family].needs_token_types and not config.num_token_types:
         names[TOKEN_TYPES] = all_names(family, config, checkpoint.heads)[TOKEN_TYPES]
         arrays = with_token_type(arrays)
+    if checkpoint.score_activation is not None:
+        values.update(score_values(checkpoint.score_activation))
     return with_names(arrays, {theirs: name for name, theirs in names.items()}), values
 
 

@@ -14,13 +14,13 @@ from ..._internal.json import read_json, read_object
 from ..._internal.suggestions import did_you_mean
 from ..sentence import POOLING_MODES, SentenceSettings
 from ..tensor_file import printable
+from .cross_encoder import SETTINGS_FILE, is_cross_encoder
 from .safetensors_file import write_safetensors
 from .sentence_modules import MODULE_READERS, module_config, read_flag
 
 logger = logging.getLogger(__name__)
 
 MODULES_FILE = 'modules.json'
-SETTINGS_FILE = 'config_sentence_transformers.json'
 TRANSFORMER_FILES = tuple(
     f'sentence_{kind}_config.json'
     for kind in ('bert', 'roberta', 'distilbert', 'camembert', 'albert', 'xlm-roberta', 'xlnet')
@@ -121,6 +121,8 @@ def read_sentence_settings(folder: Path, units: int, longest: int) -> Optional[S
             logger.warning(
                 '%s: has no %s beside it: only the network is read', folder, MODULES_FILE
             )
+        return None
+    if is_cross_encoder(root):
         return None
     entries = read_modules(root)
     modules = entries[1:]

@@ -8,18 +8,12 @@ from typing import Any, Callable, Dict, Tuple
 import numpy as np
 
 from ..._internal.json import read_object
-from ..sentence import ACTIVATIONS, Dense, LayerNorm, Normalize, SentenceModule
+from ..sentence import Dense, LayerNorm, Normalize, SentenceModule
 from ..tensor_file import printable
+from .cross_encoder import ACTIVATION_CLASSES, parse_activation
 from .safetensors_file import open_tensors
 
 MODULES_WITH_ARRAYS = ('Dense', 'LayerNorm')
-_ACTIVATION_CLASSES = {
-    'tanh': 'torch.nn.modules.activation.Tanh',
-    'identity': 'torch.nn.modules.linear.Identity',
-    'relu': 'torch.nn.modules.activation.ReLU',
-    'gelu': 'torch.nn.modules.activation.GELU',
-    'sigmoid': 'torch.nn.modules.activation.Sigmoid',
-}
 
 
 def _read_arrays(folder, names):
@@ -54,13 +48,8 @@ def _read_dense(folder) -> Dense:
     place = values.get('module_input_name')
     if place not in (None, 'sentence_embedding'):
         raise ValueError(f'{path}: module_input_name is {place!r}: only sentence_embedding is')
-    theirs = values.get('activation_function', _ACTIVATION_CLASSES['tanh'])
-    activation = str(theirs).rpartition('.')[2].lower()
-    if activation not in ACTIVATIONS or not str(theirs).startswith('torch.nn.'):
-        raise ValueError(
-            f'{path}: activation_function is {theirs!r}: expected one of '
-            f'{", ".join(_ACTIVATION_CLASSES.values())}'
-        )
+    theirs = values.get('activation_function', ACTIVATION_CLASSES['tanh'])
+    activation = parse_activation(theirs, path, 'activation_function')
     names: Dict[str, Tuple[int, ...]] = {'linear.weight': (made, read)}
     if read_flag(path, values, 'bias', True):
         names['linear.bias'] = (made,)
@@ -105,6 +94,6 @@ def module_config(module: SentenceModule) -> Dict[str, Any]:
             'in_features': read,
             'out_features': made,
             'bias': module.bias is not None,
-            'activation_function': _ACTIVATION_CLASSES[module.activation],
+            'activation_function': ACTIVATION_CLASSES[module.activation],
         }
     return {'dimension': len(module.weight)} if isinstance(module, LayerNorm) else {}

@@ -176,6 +176,7 @@ export const TASKS = {
   'multi-label-classification': CLASSIFIER,
   'next-sentence': CLASSIFIER,
   'text-regression': REGRESSION,
+  'text-ranking': REGRESSION,
   'question-answering': QUESTIONS,
   'token-classification': ENTITIES,
   'fill-mask': MASKS,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..fields import MODEL, TEXT, TOP_K, TRUNCATE, Field, flag_field, kind, texts
+from ..operations import RERANKERS
 from ..replies import Reply, json_reply
 from ..service import ServiceCall
 from .base import Endpoint, Protocol
@@ -70,6 +71,6 @@ ENDPOINTS = (
             'truncate': TRUNCATE,
         },
         {'query': 'Who sleeps?', 'documents': ['A cat sleeps.', 'Shares fell.'], 'top_n': 1},
-        ('text-regression',),
+        RERANKERS,
     ),
 )

@@ -42,7 +42,8 @@ _FUNCTIONS = {'text-classification': 'softmax', 'text-regression': 'none'}
 
 async def _classify(call: ServiceCall) -> Reply:
     inputs, parameters = call.body['inputs'], call.body['parameters']
-    function = _FUNCTIONS.get(call.model.task, 'sigmoid')
+    function = _FUNCTIONS.get(call.model.task) or call.model.settings.get('activation', 'sigmoid')
+    function = 'none' if function == 'identity' else function
     if parameters['function_to_apply'] not in (None, function):
         raise invalid(f'parameters.function_to_apply: the model has {function}')
     items, _ = pair_items(call, inputs)

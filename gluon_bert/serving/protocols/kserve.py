@@ -111,7 +111,10 @@ def _columns(model, rows) -> list[list[str]]:
 def _arrays(pipeline, results) -> dict[str, Any]:
     """Tensors of results: of labels and numbers where they have these, else of JSON."""
     if hasattr(results[0], 'value'):
-        return {'value': np.array([row.value for row in results], 'float32')}
+        names = [name for name in ('score', 'value') if hasattr(results[0], name)]
+        return {
+            name: np.array([getattr(row, name) for row in results], 'float32') for name in names
+        }
     if hasattr(results[0], 'probabilities'):
         shares = [list(row.probabilities.values()) for row in results]
         return {
@@ -174,7 +177,10 @@ async def answer_metadata(call: ServiceCall) -> Reply:
     )
 
 
-_OUTPUTS: dict[str, list] = {'text-regression': [('value', 'FP32', [-1])]}
+_OUTPUTS: dict[str, list] = {
+    'text-regression': [('value', 'FP32', [-1])],
+    'text-ranking': [('score', 'FP32', [-1]), ('value', 'FP32', [-1])],
+}
 _MODEL = '/v2/models/{name}'
 ENDPOINTS = (
     Endpoint('/v2', answer_server, KSERVE, 'The server'),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, Optional
 
+import numpy as np
+
 from ... import __version__
+from ..._internal.numerics import sigmoid
+from ...pipelines.ranking import order_by_score
 from ..errors import invalid, not_ready, too_large
 from ..fields import (
     DIRECTION,
@@ -20,7 +23,7 @@ from ..fields import (
 )
 from ..limits import MAX_TOKENS
 from ..metrics import MEDIA_TYPE
-from ..operations import CLASSIFIERS, check_count, check_task, predict
+from ..operations import CLASSIFIERS, RERANKERS, check_count, check_task, predict
 from ..replies import Reply, json_reply, text_reply
 from ..service import ServiceCall
 from .base import TEI, Endpoint
@@ -45,7 +48,8 @@ def pair_items(call: ServiceCall, inputs: Any) -> tuple[list, bool]:
 def label_rows(call: ServiceCall, result: Any, raw: bool = False) -> list[dict[str, Any]]:
     """List the labels of a result with their scores, the highest first."""
     if hasattr(result, 'value'):
-        return [{'label': 'LABEL_0', 'score': result.value}]
+        score = result.value if raw else getattr(result, 'score', result.value)
+        return [{'label': 'LABEL_0', 'score': score}]
     if hasattr(result, 'follows'):
         shares = {'follows': result.probability, 'random': 1 - result.probability}
     else:
@@ -69,14 +73,11 @@ async def rank(
     call: ServiceCall, query: str, texts: list[str], truncate: Optional[bool], raw: bool = False
 ) -> list[tuple[int, float]]:
     """Score texts for a query by a model that reads pairs, the best first."""
-    check_task(call, 'text-regression')
+    check_task(call, *RERANKERS)
     results = await predict(call, [(query, text) for text in texts], truncate)
-    scores = [row.value if raw else _sigmoid(row.value) for row in results]
-    return sorted(enumerate(scores), key=lambda pair: -pair[1])
-
-
-def _sigmoid(value):
-    return 1 / (1 + math.exp(-value)) if value >= 0 else math.exp(value) / (1 + math.exp(value))
+    values = np.array([row.value for row in results])
+    scores = (values if raw else sigmoid(values)).tolist()
+    return [(number, scores[number]) for number in order_by_score(values)]
 
 
 async def answer_rerank(call: ServiceCall) -> Reply:
@@ -240,7 +241,7 @@ ENDPOINTS = (
         'Texts in the order of their scores for a query, by a model of pairs with one score',
         RERANK_FIELDS,
         {'query': 'Who sleeps?', 'texts': ['A cat sleeps.', 'Shares fell.']},
-        ('text-regression',),
+        RERANKERS,
     ),
     Endpoint(
         '/tokenize',

@@ -1,0 +1,1 @@
+"""Queries with documents: read from tables and lists, and batched so that lists stay whole."""
