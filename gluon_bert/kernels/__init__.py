@@ -51,6 +51,7 @@ _NAMES = (
     'free_encoder',
     'free_pass',
     'free_trainer',
+    'hamming',
     'masked_words',
     'masked_words_backward',
     'processor',
@@ -61,6 +62,8 @@ _NAMES = (
     'train_backward',
     'train_forward',
     'trainer',
+    'widen_half',
+    'widen_int8',
 )
 _BUILD = 'python -m gluon_bert.kernels'
 

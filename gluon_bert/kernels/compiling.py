@@ -29,6 +29,7 @@ SOURCES: dict[str, tuple[str, ...]] = {
     'masked_words.cc': (),
     'masked_words_backward.cc': (),
     'top_words.cc': (),
+    'vector_search.cc': (),
     'backend.cc': (),
     'backend_generic.cc': (),
 }
