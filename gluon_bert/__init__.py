@@ -34,6 +34,7 @@ _HOMES = {
     'attention_of': 'inference.attention',
     'WordVectors': 'inference.word_vectors',
     'cosine_search': 'inference.search',
+    'CorpusVectors': 'inference.corpus_vectors',
     'layer_features': 'inference.word_vectors',
     'choose_precision': 'inference.precision',
     'finetune': 'tasks.finetune',

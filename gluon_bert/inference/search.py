@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Union
+from typing import Optional, Union
 
 import numpy as np
 
+from .._internal.cpu import default_threads
+from ..kernels import is_available
+from ..kernels.top_words import top_words
+
 _BLOCK = 1 << 15  # rows compared at once
+
+Results = tuple[np.ndarray, np.ndarray]
+"""Indices and scores of the best vectors for each query."""
 
 
 def cosine(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -140,24 +147,69 @@ def similarity_search(
     """
     if k < 1:
         raise ValueError(f'k={k}: expected 1 or more')
+    if similarity not in _SIMILARITIES:
+        raise ValueError(f'similarity={similarity!r}: expected one of {tuple(_SIMILARITIES)}')
     if queries.ndim != 2 or vectors.ndim != 2 or queries.shape[1] != vectors.shape[1]:
         raise ValueError(
             f'queries have shape {queries.shape}, vectors {vectors.shape}; expected '
             f'(queries, units) and (texts, units) with the same units'
         )
-    indices = np.zeros((len(queries), 0), 'int64')
-    cosines = np.zeros((len(queries), 0), 'float32')
+    best = None
     for begin in range(0, len(vectors), _BLOCK):
-        products = similarity_matrix(queries, vectors[begin : begin + _BLOCK], similarity)
-        numbers = np.broadcast_to(np.arange(begin, begin + products.shape[1]), products.shape)
-        cosines = np.concatenate([cosines, products], axis=1)
-        indices = np.concatenate([indices, numbers], axis=1)
-        # Candidates stand in the order of the vectors, so a stable sort settles equals.
-        best = np.argsort(-cosines, axis=1, kind='stable')[:, :k]
-        best = best if begin + _BLOCK >= len(vectors) else np.sort(best, axis=1)
-        cosines = np.take_along_axis(cosines, best, axis=1)
-        indices = np.take_along_axis(indices, best, axis=1)
-    return indices, cosines
+        block = vectors[begin : begin + _BLOCK]
+        best = merge_best(best, score_block(queries, block, k, begin, similarity), k)
+    return no_results(len(queries)) if best is None else best
+
+
+def score_block(
+    queries: np.ndarray, block: np.ndarray, k: int, first: int = 0, similarity: str = 'dot'
+) -> tuple[np.ndarray, np.ndarray]:
+    """Find the vectors of a block that are most similar to each query.
+
+    With the native kernels the products are computed some vectors at a time and never stored.
+
+    Parameters
+    ----------
+    queries : numpy.ndarray, shape (Q, C)
+    block : numpy.ndarray, shape (n, C)
+        Not empty.
+    k : int
+        Vectors to find; all of them if there are fewer.
+    first : int
+        The number of the first vector in the corpus.
+    similarity : str
+        As for :func:`similarity_matrix`.
+
+    Returns
+    -------
+    indices, scores
+        As of :func:`cosine_search`.
+    """
+    k = min(k, len(block))
+    if similarity == 'cosine':
+        queries, block, similarity = _unit(queries), _unit(block), 'dot'
+    if similarity == 'dot' and len(queries) and is_available():
+        zeros = np.zeros(len(block), 'float32')
+        best = top_words(queries, block, zeros, k, num_threads=default_threads())
+        return best.ids.astype('int64') + first, best.scores
+    scores = similarity_matrix(queries, block, similarity)
+    order = np.argsort(-scores, axis=1, kind='stable')[:, :k]
+    return order + first, np.take_along_axis(scores, order, axis=1)
+
+
+def merge_best(best: Optional[Results], more: Results, k: int) -> Results:
+    """Join the best of a block with those of earlier blocks: the k best of both."""
+    if best is None:
+        return more
+    indices, scores = (np.concatenate(pair, axis=1) for pair in zip(best, more))
+    # Equals stand in the order of the vectors, which a stable sort keeps.
+    order = np.argsort(-scores, axis=1, kind='stable')[:, :k]
+    return np.take_along_axis(indices, order, axis=1), np.take_along_axis(scores, order, axis=1)
+
+
+def no_results(num_queries: int) -> Results:
+    """Make the results of a search among no vectors."""
+    return np.zeros((num_queries, 0), 'int64'), np.zeros((num_queries, 0), 'float32')
 
 
 def _unit(vectors):
