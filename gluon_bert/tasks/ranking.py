@@ -55,7 +55,7 @@ class RankingJob(TextJob):
 
     @property
     def is_regression(self) -> bool:
-        """Whether the labels are numbers: always."""
+        """True, for the labels are numbers."""
         return True
 
     def read(self) -> None:
