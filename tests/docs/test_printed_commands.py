@@ -135,6 +135,9 @@ def _write_data(folder):
     line = '{"sentence": "the cat", "keywords": "sun", "label": "%d", "label_desc": "d"}\n'
     for name in ('train', 'dev'):
         (folder / 'tnews' / f'{name}.json').write_text(line % 100 + line % 101)
+        (folder / f'{name}.jsonl').write_text(
+            '{"query": "the cat", "documents": ["a cat", "a dog"], "labels": [1, 0]}\n' * 2
+        )
         tags = 'the O\ncat B-PER\n\na O\ndog B-PER\n'
         (folder / f'{name}.conll').write_text(tags)
         (folder / f'{name}.json').write_text(

@@ -1,4 +1,4 @@
-"""What sentence-transformers' files say of a cross-encoder, in and out.
+"""The activation of a cross-encoder in the files of sentence-transformers, in and out.
 
 Versions 0 to 3 have the activation of the score in config.json, versions 4 to 5.3 there too, in an
 object of their own; from 5.4 on it is in config_sentence_transformers.json.
