@@ -128,12 +128,12 @@ class CorpusVectors:
 
     @property
     def corpus(self) -> dict[str, Any]:
-        """What :meth:`append` was told of the corpus last."""
+        """The description of the corpus that the last :meth:`append` got."""
         return dict(self._content['corpus'])
 
     @property
     def made_by(self) -> dict[str, Any]:
-        """What its vectors are made by."""
+        """The description of the model that makes its vectors."""
         return dict(self._content['made_by'])
 
     @property
