@@ -30,10 +30,7 @@ MODULES = [
         if path.name != 'models.py' and path.name != 'engine.py'
     ),
     *(f'gluon_bert.cli.{name}' for name in ('cache', 'fetch', 'completion', 'listing', 'output')),
-    *(
-        f'gluon_bert.cli.{name}'
-        for name in ('convert', 'models', 'texts', 'result_files', 'embed', 'vocab')
-    ),
+    *(f'gluon_bert.cli.{name}' for name in ('convert', 'models', 'texts', 'embed', 'vocab')),
 ]
 TOKENS = [*BERT_TOKENS.values(), 'a', '##b']
 LETTERS = [*dict.fromkeys(ROBERTA_TOKENS.values()), 'a', 'b', 'ab']

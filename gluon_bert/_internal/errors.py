@@ -1,9 +1,12 @@
-"""Report a wrong argument by the name under which the user gave it."""
+"""Give errors the names that a user knows: of an argument, or of a file."""
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+
+from .types import PathLike
 
 _NAME = re.compile(r'\{(\w+)\}')
 
@@ -42,3 +45,14 @@ class ArgumentError(ValueError):
         value = '' if self.value is None else f'{equals}{self.value}'
         reason = _NAME.sub(lambda match: spell(match[1]), self.reason)
         return f'{spell(self.name)}{value}: {reason}'
+
+
+@contextlib.contextmanager
+def named_errors(path: PathLike) -> Iterator[None]:
+    """Give errors of the system, such as a full disk, the name of the file if they have none."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from .texts import read_items
+from ..pipelines.inputs import InputSource, read_items
 
 if TYPE_CHECKING:
     from ..checkpoint.schema import Checkpoint
@@ -36,13 +36,7 @@ def calibration_inputs(args: argparse.Namespace, path: Path, pipeline: Any) -> l
     ValueError
         If the file is empty, or not as the pipeline reads it.
     """
-    source = argparse.Namespace(
-        texts=(),
-        input=path,
-        format=args.format,
-        text_column=args.text_column,
-        pair_column=args.pair_column,
-    )
+    source = InputSource((), path, args.format, args.text_column, args.pair_column)
     items = read_items(source, pipeline)
     inputs = [item.input for item in itertools.islice(items, _MOST_INPUTS)]
     if not inputs:

@@ -130,7 +130,7 @@ def _texts(args) -> Iterable[str]:
 
         return lines_of_file(existing(args.input))
     from ..data.classification.lines import drop_trailing_blanks, lines_of
-    from .texts import STANDARD_INPUT
+    from ..pipelines.inputs import STANDARD_INPUT
 
     return (line for _, line in drop_trailing_blanks(lines_of(sys.stdin.buffer, STANDARD_INPUT)))
 

@@ -20,10 +20,11 @@ import contextlib
 import sys
 
 from .._internal.engine import device
+from ..pipelines.inputs import STANDARD_INPUT, read_items
+from ..pipelines.result_files import check_output, result_writer
 from .models import add_config_arguments, read_model, split_model
 from .output import note
-from .result_files import check_output, result_writer
-from .texts import STANDARD_INPUT, add_format_arguments, existing, read_items
+from .texts import add_format_arguments, existing, input_source
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -106,7 +107,7 @@ def run(args: argparse.Namespace) -> int:
     # The file of the inputs is closed where one of them is refused, too.
     with (
         result_writer(args.output) as write,
-        contextlib.closing(read_items(args, pipeline)) as items,
+        contextlib.closing(read_items(input_source(args), pipeline)) as items,
     ):
         _predict(items, pipeline, args, write)
     if pipeline.num_cut:

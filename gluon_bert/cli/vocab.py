@@ -130,7 +130,8 @@ def _lines(names: list[str]) -> Iterator[str]:
     """Yield the lines of files, with a progress bar; all files must be there."""
     from .._internal.progress import progress_bar
     from ..data.classification.lines import lines_of
-    from .texts import STANDARD_INPUT, existing
+    from ..pipelines.inputs import STANDARD_INPUT
+    from .texts import existing
 
     paths = [None if name == '-' else existing(name, 'FILE') for name in names]
     with progress_bar('lines') as bar:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Optional
 from ..._internal.checks import check_choice, check_fraction, check_positive, check_range
 from ..._internal.errors import ArgumentError
 from ..._internal.types import PathLike
+from ..._internal.work_folder import WorkFolder
 from ..features import role_token
 from .corpus import TextEncoder
 from .google import create_as_google
@@ -20,7 +21,6 @@ from .pairing import PAIRINGS, Layout
 from .parallel import create_in_parallel
 from .records import FORMATS, format_of
 from .stream import expand_paths
-from .work_folder import WorkFolder
 
 INPUT_FORMATS = ('lines', 'text')
 COMPATIBLE = ('none', 'google')

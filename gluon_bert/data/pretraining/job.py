@@ -6,12 +6,13 @@ import contextlib
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from ..._internal.errors import named_errors
 from ..._internal.files import atomic_path
 from ..._internal.types import PathLike
 from .corpus import Document, TextEncoder
 from .masking import Masker, make_record
 from .pairing import Layout, Segments
-from .records import FORMATS, Record, named_errors, write_file, write_records
+from .records import FORMATS, Record, write_file, write_records
 
 
 class Job(NamedTuple):

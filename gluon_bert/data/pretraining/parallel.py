@@ -23,12 +23,12 @@ from ..._internal.files import write_text
 from ..._internal.processes import Report, run_tasks
 from ..._internal.progress import progress_bar
 from ..._internal.types import PathLike
+from ..._internal.work_folder import marker
 from .corpus import Chunk, find_chunks, read_documents
 from .job import Job
 from .pairing import PAIRINGS
 from .records import Record
 from .token_store import TokenStore, count_documents, write_tokens
-from .work_folder import marker
 
 logger = logging.getLogger(__name__)
 

@@ -5,7 +5,6 @@ T tokens, M masked positions.
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import Any, NamedTuple, Optional, Union
 import numpy as np
 
 from ..._internal.crc32c import masked_crc32c
+from ..._internal.errors import named_errors
 from ..._internal.files import atomic_path
 from ..._internal.suggestions import unknown_name
 from ..._internal.types import PathLike
@@ -246,17 +246,6 @@ def write_file(
     finally:
         writer.discard()
     return count
-
-
-@contextlib.contextmanager
-def named_errors(path: PathLike) -> Iterator[None]:
-    """Give errors of the system, such as a full disk, the name of the file if they have none."""
-    try:
-        yield
-    except OSError as error:
-        if error.filename is None:
-            error.filename = str(path)
-        raise
 
 
 def check_sizes(record: Record, max_length: Optional[int], max_predictions: Optional[int]) -> None:

@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from ..._internal.errors import named_errors
 from ..._internal.files import atomic_path
 from ..._internal.types import PathLike
 from .corpus import Document
-from .records import named_errors
 
 _HEADER = 24  # bytes
 _OPEN_FILES = 128

@@ -491,7 +491,7 @@ def _die(*_):
 
 
 def test_two_calls_at_once_are_refused(text, tmp_path):
-    from gluon_bert.data.pretraining.work_folder import WorkFolder
+    from gluon_bert._internal.work_folder import WorkFolder
 
     place = str(tmp_path / 'a.npz.work')
     with WorkFolder(place, [str(tmp_path / 'a.npz')], {}, False) as folder:

@@ -9,9 +9,9 @@ import os
 from collections.abc import Sequence
 from typing import Any, Optional
 
-from ..._internal.files import remove_leftovers, staging_folder, write_text
-from ..._internal.json import read_json, read_object
-from .records import named_errors
+from .errors import named_errors
+from .files import remove_leftovers, staging_folder, write_text
+from .json import read_json, read_object
 
 logger = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from gluon_bert.cli.result_files import check_output, result_writer
+from gluon_bert.pipelines.result_files import check_output, result_writer
 
 ROWS = [
     {'text': 'a, "b"', 'label': 'x', 'probabilities': {'x': 0.75, 'y, z': 0.25}},
