@@ -48,6 +48,7 @@ _HOMES = {
     'load_model': 'zoo',
 }
 _ROOMS = (
+    'batch',
     'checkpoint',
     'config',
     'data',

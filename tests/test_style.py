@@ -34,6 +34,7 @@ ROOMS = (
     'training',
     'tasks',
     'pipelines',
+    'batch',
     'export',
     'serving',
     'cli',

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import hashlib
 import os
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
 from .types import PathLike
 
@@ -224,3 +225,29 @@ def portable_path(path: PathLike) -> str:
     with contextlib.suppress(ValueError):
         return str(absolute.relative_to(Path.cwd()))
     return absolute.name
+
+
+def expand_paths(paths: Any) -> list[PathLike]:
+    """List the files of paths and patterns, those of a pattern in the order of their names.
+
+    Parameters
+    ----------
+    paths : str, Path or sequence of them
+        A str may hold several with commas between them, as Google's scripts take them.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a file is missing, or a pattern fits none.
+    """
+    files: list[PathLike] = []
+    for item in [paths] if isinstance(paths, (str, os.PathLike)) else paths:
+        for pattern in item.split(',') if isinstance(item, str) else [item]:
+            exists = os.path.exists(pattern)
+            matches: list = [pattern] if exists else sorted(glob.glob(os.fspath(pattern)))
+            if not matches:
+                raise FileNotFoundError(f'{pattern}: no such file')
+            files += matches
+    if not files:
+        raise FileNotFoundError('no files are given')
+    return files

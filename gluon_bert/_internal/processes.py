@@ -95,21 +95,25 @@ def _receive(connection, workers, tasks, report):
         connection.close()
 
 
+def attempt(work: Callable[[Any, Report], Any], task: Any, report: Report) -> tuple[str, Any]:
+    """Do a task: ('result', what it returns) or ('error', what is raised where it was given)."""
+    try:
+        return 'result', work(task, report)
+    except OSError as error:
+        return 'error', OSError(error.errno, error.strerror, error.filename)
+    except ValueError as error:
+        return 'error', ValueError(str(error))
+    except Exception as error:
+        return 'error', RuntimeError(f'{type(error).__name__}: {error}')
+
+
 def _serve(work, connection):
     """Do tasks until there are none."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this process
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with contextlib.suppress(EOFError, ConnectionError):  # the parent has ended
         while (task := connection.recv()) is not None:
-            try:
-                answer = 'result', work(task, lambda count: connection.send(('report', count)))
-            except OSError as error:
-                answer = 'error', OSError(error.errno, error.strerror, error.filename)
-            except ValueError as error:
-                answer = 'error', ValueError(str(error))
-            except Exception as error:
-                answer = 'error', RuntimeError(f'{type(error).__name__}: {error}')
-            connection.send(answer)
+            connection.send(attempt(work, task, lambda count: connection.send(('report', count))))
 
 
 def _end_with_parent():

@@ -11,7 +11,6 @@ examples:
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -20,24 +19,32 @@ from typing import Any
 import numpy as np
 
 from .._internal.files import atomic_path
+from ..inference.vector_files import FORMS as FORMATS
+from ..inference.vector_files import vector_lines
+from .batch import add_batch_arguments, check_files, is_batch, run_files
 from .output import note
-
-FORMATS = ('npy', 'npz', 'jsonl', 'tsv')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     add_encoder_arguments(parser)
     parser.add_argument('texts', nargs='*', metavar='TEXT', help='default: --input, else stdin')
-    parser.add_argument('--input', metavar='FILE', help='read texts from the lines of this file')
+    parser.add_argument(
+        '--input',
+        metavar='FILE',
+        help='read texts from the lines of this file; several, or patterns, have commas between '
+        'them',
+    )
     parser.add_argument(
         '--output',
         metavar='FILE',
-        help='write here, whole or not at all (default: standard output, as jsonl)',
+        help='write here, whole or not at all; a folder for the vectors of several files (default: '
+        'standard output, as jsonl)',
     )
     parser.add_argument(
         '--format', choices=FORMATS, help='of the output (default: as the name of --output ends)'
     )
+    add_batch_arguments(parser)
 
 
 def add_encoder_arguments(parser: argparse.ArgumentParser) -> None:
@@ -71,7 +78,7 @@ def lines_of_file(path: Path) -> Iterator[str]:
     """Yield the lines of a text file, trailing blank ones left out."""
     from ..data.classification.lines import drop_trailing_blanks, read_lines
 
-    for _, line in drop_trailing_blanks(read_lines(path)):
+    for _, line in drop_trailing_blanks(read_lines(path), path):
         yield line
 
 
@@ -84,6 +91,11 @@ def check_output(path: Path) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the subcommand."""
+    if is_batch(args):
+        from ..batch import EmbedStage
+
+        check_files(args)
+        return run_files(args, EmbedStage(make_encoder(args)), args.format)
     output = None if args.output is None else Path(args.output).expanduser()
     form = _format(args, output)
     if output is not None:
@@ -94,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
     encoder = make_encoder(args)
     vectors = np.concatenate(list(encoded(encoder, texts)))
     if output is None:
-        sys.stdout.writelines(_lines(texts, vectors, form))
+        sys.stdout.writelines(vector_lines(texts, vectors, form))
     else:
         with atomic_path(output) as temporary, open(temporary, 'wb') as file:
             if form == 'npy':
@@ -102,7 +114,7 @@ def run(args: argparse.Namespace) -> int:
             elif form == 'npz':
                 np.savez(file, vectors=vectors)
             else:
-                file.writelines(line.encode() for line in _lines(texts, vectors, form))
+                file.writelines(line.encode() for line in vector_lines(texts, vectors, form))
         note(f'{len(vectors)} vectors of {vectors.shape[1]} units: {output}')
     return 0
 
@@ -144,12 +156,3 @@ def _format(args, output):
     if form not in FORMATS:
         raise ValueError(f'--output {output}: pass --format, one of {", ".join(FORMATS)}')
     return form
-
-
-def _lines(texts, vectors, form) -> Iterator[str]:
-    for text, row in zip(texts, vectors.tolist()):
-        numbers = [f'{value:.9g}' for value in row]
-        if form == 'tsv':
-            yield '\t'.join(numbers) + '\n'
-        else:
-            yield f'{{"text": {json.dumps(text)}, "vector": [{", ".join(numbers)}]}}\n'

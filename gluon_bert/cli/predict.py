@@ -15,13 +15,13 @@ examples:
 from __future__ import annotations
 
 import argparse
-import collections
 import contextlib
 import sys
 
 from .._internal.engine import device
-from ..pipelines.inputs import STANDARD_INPUT, read_items
+from ..pipelines.inputs import STANDARD_INPUT, predict_items, read_items
 from ..pipelines.result_files import check_output, result_writer
+from .batch import add_batch_arguments, check_files, is_batch, run_files
 from .models import add_config_arguments, read_model, split_model
 from .output import note
 from .texts import add_format_arguments, existing, input_source
@@ -42,13 +42,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='TEXT',
         help='what to predict for (default: --input, else standard input)',
     )
-    parser.add_argument('--input', metavar='FILE', help='read inputs from this file')
+    parser.add_argument(
+        '--input',
+        metavar='FILE',
+        help='read inputs from this file; several, or patterns, have commas between them',
+    )
     add_format_arguments(parser, '--input')
     parser.add_argument(
         '--output',
         metavar='FILE',
-        help='write here, whole or not at all: a name in .jsonl, .json, .csv or .tsv '
-        '(default: standard output)',
+        help='write here, whole or not at all: a name in .jsonl, .json, .csv or .tsv, or a folder '
+        'for the results of several files (default: standard output)',
     )
     parser.add_argument(
         '--task',
@@ -84,6 +88,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--root', help='folder of the cache (default: $MXNET_HOME/models)')
     add_config_arguments(parser)
+    add_batch_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -93,6 +98,8 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError('give texts or --input, not both')
     if args.top_k is not None and args.top_k < 1:
         raise ValueError(f'--top_k {args.top_k}: expected 1 or more')
+    if is_batch(args):
+        return _predict_files(args, words)
     args.input = existing(args.input) if args.input else None
     check_output(args.output, args.input)
     pipeline = _pipeline(args, words)
@@ -113,6 +120,19 @@ def run(args: argparse.Namespace) -> int:
     if pipeline.num_cut:
         note(f'{pipeline.num_cut} inputs were longer than the model reads and were cut')
     return 0
+
+
+def _predict_files(args, words):
+    from ..batch import PredictStage
+
+    check_files(args)
+    if args.gpu is not None:
+        raise ValueError('--gpu: goes with one process; workers run on processors')
+    pipeline = _pipeline(args, words)
+    if args.top_k is not None:
+        _limit(pipeline, args.top_k)
+    columns = args.format, args.text_column, args.pair_column
+    return run_files(args, PredictStage(pipeline, args.top_k, *columns))
 
 
 def _pipeline(args, words):
@@ -155,26 +175,14 @@ def _bar():
 
 def _predict(items, pipeline, args, write):
     """Write the line of each item in turn."""
-    from ..pipelines import InputError
-
-    waiting, num_done = collections.deque(), 0
-
-    def inputs():
-        for item in items:
-            waiting.append(item)
-            yield item.input
-
     shown = sys.stderr.isatty() and not (args.output is None and sys.stdout.isatty())
     bar = _bar() if shown else None
     try:
-        for result in pipeline.stream(inputs(), progress=None if bar is None else bar.update):
-            told = waiting.popleft().told
-            write({**told, **pipeline.as_json(result, args.top_k, told.get('words'))})
-            num_done += 1
-    except InputError as error:
-        raise ValueError(f'{waiting[error.number - num_done].where}: {error.reason}') from None
+        num_results, _ = predict_items(
+            items, pipeline, write, args.top_k, None if bar is None else bar.update
+        )
     finally:
         if bar is not None:
             bar.close()
-    if not num_done:
+    if not num_results:
         raise ValueError(f'{args.input or STANDARD_INPUT}: is empty')

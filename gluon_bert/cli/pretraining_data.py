@@ -30,6 +30,7 @@ from ..data.pretraining.masking import STRATEGIES, Masking
 from ..data.pretraining.pairing import PAIRINGS
 from ..data.pretraining.records import FORMATS, describe_formats
 from .output import note, say
+from .workers import add_worker_arguments, workers_of
 
 # Argument of the library -> flag.
 _FLAGS = {
@@ -83,13 +84,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     run.add_argument(
         '--compatible', choices=COMPATIBLE, default='none', help='whose records (default: none)'
     )
-    run.add_argument(
-        '--num_workers',
-        type=int,
-        default=1,
-        metavar='N',
-        help='processes, at most one for each output file (default: 1)',
-    )
+    add_worker_arguments(run, limit=', at most one for each output file')
 
 
 def _add_text_arguments(group):
@@ -155,9 +150,11 @@ def run(args: argparse.Namespace) -> int:
             _options(args),
             words=_words(args.words_file),
             format=_format(args),
-            num_workers=args.num_workers,
+            num_workers=workers_of(args),
             overwrite=args.overwrite,
         )
+    except ImportError as error:
+        raise ValueError(str(error)) from None
     except ArgumentError as error:
         raise ValueError(error.message_with(lambda name: f'--{_FLAGS.get(name, name)}')) from None
     note(

@@ -67,14 +67,14 @@ class SentenceSteps:
         normalize: bool,
     ) -> None:
         self.predictor, self.tokenizer, self.settings = predictor, tokenizer, settings
-        self.max_length, self._long, self._strip = max_length, long, strip
-        self._pooling, self._normalize = pooling, normalize
+        self.max_length, self.long, self._strip = max_length, long, strip
+        self.pooling, self.normalize = pooling, normalize
         self._read_texts = TextReader(tokenizer, max_length, long)
 
     def prompt(self, prompt: Optional[str] = None, name: Optional[str] = None) -> Prompt:
         """Look up what is put in front of texts; ValueError if the model has no such prompt."""
         spoken = Prompt(self.settings, prompt_text(self.settings, prompt, name), self.tokenizer)
-        if spoken.num_skipped and self._long != 'cut':
+        if spoken.num_skipped and self.long != 'cut':
             raise ValueError("long='windows': the model leaves the prompt out of the pooling")
         if spoken.num_skipped >= self.max_length:
             raise ValueError(
@@ -90,7 +90,7 @@ class SentenceSteps:
 
     def read(self, texts: list[str], pairs: Optional[list], prompt: Prompt) -> SentenceBatch:
         """Make the sequences of a block of texts."""
-        pooling = self._pooling._replace(num_skipped=prompt.num_skipped)
+        pooling = self.pooling._replace(num_skipped=prompt.num_skipped)
         return SentenceBatch(*self._read_texts(texts, pairs), pooling)
 
     def prepare(self, texts: Sequence[Any], prompt_name: Optional[str] = None) -> SentenceBatch:
@@ -107,7 +107,7 @@ class SentenceSteps:
         SentenceBatch
         """
         prompt = self.prompt(name=prompt_name)
-        batch = SentenceBatch([], [], 0, self._pooling)
+        batch = SentenceBatch([], [], 0, self.pooling)
         for block in self.blocks(texts, prompt, max(1, len(texts))):
             more = self.read(*block, prompt)
             batch = SentenceBatch(
@@ -137,7 +137,7 @@ class SentenceSteps:
             counts = np.array(batch.counts, 'float32')
             rows = np.add.reduceat(rows, begins) / counts[:, None]
         modules: Iterable = self.settings.modules
-        if normalize is not None or self._normalize:
+        if normalize is not None or self.normalize:
             modules = with_normalize(self.settings.modules, normalize is not False)
         for module in modules:
             rows = module(rows)

@@ -65,7 +65,8 @@ class Pipeline(ABC):
     keys: tuple[str, ...] = ('text', 'pair')
     """Names of the parts of an input that is a dict."""
 
-    _predictor: Optional[Predictor] = None
+    predictor: Optional[Predictor] = None
+    """The fast form of the network, once it is frozen."""
 
     def __init__(self, network: Any, tokenizer: SubwordTokenizer, batch_size: int = 32) -> None:
         if type(batch_size) is not int or batch_size < 1:
@@ -180,7 +181,7 @@ class Pipeline(ABC):
         Pipeline
             This one.
         """
-        self._predictor = Predictor(self.trained) if predictor is None else predictor
+        self.predictor = Predictor(self.trained) if predictor is None else predictor
         return self
 
     def __getstate__(self):
@@ -189,7 +190,7 @@ class Pipeline(ABC):
 
     def _new_call(self, progress):
         return PipelineCall(
-            lambda: self._predictor or Predictor(self.trained),
+            lambda: self.predictor or Predictor(self.trained),
             self.progress if progress is None else progress,
         )
 

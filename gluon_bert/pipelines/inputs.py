@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import collections
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Optional
+from typing import Any, NamedTuple, Optional, Union
+
+from ..data.classification.parts import FilePart
 
 FORMATS = ('text', 'table', 'squad', 'conll', 'cluener')
 PAIR_SEPARATORS = ('|||', '\t')
@@ -18,7 +21,7 @@ class InputSource(NamedTuple):
     """Texts or a file; standard input if there are neither."""
 
     texts: Sequence[str] = ()
-    input: Optional[Path] = None
+    input: Optional[Union[Path, FilePart]] = None
     format: Optional[str] = None
     """One of ``FORMATS``, by default as the name of the file and the task say."""
     text_column: Optional[str] = None
@@ -56,6 +59,84 @@ def read_items(source: InputSource, pipeline: Any) -> Generator[Item, None, None
             yield _item(f'{STANDARD_INPUT}:{number}', line, takes_pairs, names)
     else:
         yield from _READERS[_format(source, pipeline)](source, pipeline)
+
+
+def predict_items(
+    items: Iterable[Item],
+    pipeline: Any,
+    write: Callable[[dict], Any],
+    top_k: Optional[int] = None,
+    progress: Optional[Callable[[int], Any]] = None,
+) -> tuple[int, int]:
+    """Write the result of each item in turn, as an object for JSON that repeats the input.
+
+    Parameters
+    ----------
+    items : iterable of Item
+    pipeline : Pipeline
+    write : callable
+        Gets the objects.
+    top_k : int, optional
+        As for :meth:`.Pipeline.as_json`.
+    progress : callable, optional
+        As for :meth:`.Pipeline.stream`.
+
+    Returns
+    -------
+    num_results, num_cut : int
+        ``num_cut`` inputs were cut for being too long.
+
+    Raises
+    ------
+    ValueError
+        If an input cannot be read; the message says where it stands.
+    """
+    from .base import InputError
+
+    waiting: collections.deque[Item] = collections.deque()
+    num_results = 0
+
+    def inputs():
+        for item in items:
+            waiting.append(item)
+            yield item.input
+
+    stream = pipeline.stream(inputs(), progress=progress)
+    try:
+        for result in stream:
+            told = waiting.popleft().told
+            write({**told, **pipeline.as_json(result, top_k, told.get('words'))})
+            num_results += 1
+    except InputError as error:
+        raise ValueError(f'{waiting[error.number - num_results].where}: {error.reason}') from None
+    return num_results, stream.num_cut
+
+
+def cut_source(source: InputSource, pipeline: Any, size: int) -> list[Any]:
+    """Cut the file of a source into parts of about ``size`` bytes.
+
+    Returns
+    -------
+    list of FilePart, or of the file's path alone
+        The latter where an input may go on over several lines, as in .csv and CoNLL's files.
+
+    Raises
+    ------
+    ValueError
+        If the format of the file cannot be told, or is not for the pipeline.
+    """
+    from ..data.classification.json_rows import is_array
+    from ..data.classification.parts import cut_file
+
+    path: Any = source.input
+    form, suffix = _format(source, pipeline), path.suffix.lower()
+    if form == 'text' or (suffix in ('.jsonl', '.json') and form == 'table' and not is_array(path)):
+        return [*cut_file(path, size)]
+    if form == 'table' and suffix == '.tsv':
+        usual = _usual_columns(source, pipeline)
+        without_names = source.text_column is None and usual and isinstance(usual[0][0], int)
+        return [*cut_file(path, size, not without_names)]
+    return [path]
 
 
 def _spec(pipeline):
@@ -123,18 +204,24 @@ def _lines(source, pipeline):
     from ..data.classification.lines import drop_trailing_blanks, read_lines
 
     takes_pairs, names = _takes_pairs(pipeline), _columns(pipeline)
-    for number, line in drop_trailing_blanks(read_lines(source.input)):
+    for number, line in drop_trailing_blanks(read_lines(source.input), source.input):
         yield _item(f'{source.input}:{number}', line, takes_pairs, names)
 
 
-def _table(source, pipeline):
-    from ..data import iterate_texts
-
+def _usual_columns(source, pipeline):
+    """Columns to read if none are named: those of the task, and those of the training."""
     names = _columns(pipeline)
     usual = [names] if names else []
     columns = getattr(pipeline, 'settings', {}).get('columns')
     if columns and (isinstance(columns['text'], str) or source.input.suffix == '.tsv'):
         usual.append((columns['text'], columns['pair']))
+    return usual
+
+
+def _table(source, pipeline):
+    from ..data import iterate_texts
+
+    names, usual = _columns(pipeline), _usual_columns(source, pipeline)
     for number, text, pair in iterate_texts(
         source.input, text=source.text_column, pair=source.pair_column, usual=usual
     ):

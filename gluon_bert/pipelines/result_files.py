@@ -61,7 +61,7 @@ def result_writer(path: Optional[PathLike]) -> Iterator[Write]:
     if path is None:
 
         def write(content):
-            sys.stdout.write(_line(content))
+            sys.stdout.write(json_line(content))
             sys.stdout.flush()
 
         yield write
@@ -75,7 +75,7 @@ def result_writer(path: Optional[PathLike]) -> Iterator[Write]:
 
 @contextlib.contextmanager
 def _lines(file):
-    yield lambda content: file.write(_line(content))
+    yield lambda content: file.write(json_line(content))
 
 
 @contextlib.contextmanager
@@ -83,7 +83,7 @@ def _array(file):
     before = iter(['[\n'])
 
     def write(content):
-        file.write(next(before, ',\n') + _line(content).rstrip('\n'))
+        file.write(next(before, ',\n') + json_line(content).rstrip('\n'))
 
     yield write
     file.write(next(before, '\n') + ']\n')
@@ -121,7 +121,7 @@ def _cells(content: dict) -> Iterator[tuple[str, str]]:
         elif isinstance(value, str):
             yield name, value
         else:
-            yield name, '' if value is None else _line(value).rstrip('\n')
+            yield name, '' if value is None else json_line(value).rstrip('\n')
 
 
 class _Rows(list):
@@ -158,7 +158,8 @@ FORMS: dict[str, Any] = {
 }
 
 
-def _line(content):
+def json_line(content: Any) -> str:
+    """Write a result as a line of JSON."""
     text = json.dumps(content, ensure_ascii=False, allow_nan=False)
     try:
         text.encode()

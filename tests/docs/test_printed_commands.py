@@ -42,6 +42,7 @@ NOT_RUN = {
     'needs trained networks of the gallery': ('output/questions', 'output/entities', 'output/lr_'),
     'needs the output of dev.py sample': ('output/sample/',),
     'needs the files of another machine': ('folder/with/the/other',),
+    'needs a large file, or a cluster; see tests/batch': ('reviews --input reviews.txt', ' ray '),
 }
 
 

@@ -1,8 +1,11 @@
 """The examples of one screen each, as a user runs them."""
 
+import json
+
 import answer
 import classify
 import embed_and_search
+import predict_files
 import pytest
 import tag
 import train_on_csv
@@ -25,6 +28,16 @@ def test_classify_prints_the_most_probable_class_first(tiny_pipeline, tmp_path, 
     for row, result in zip(rows, pipeline([TEXT, 'the moon'])):
         assert row[1] == f'{result.label} {result.probability:.3f}'
         assert len(row) == 4
+
+
+def test_files_are_predicted_in_several_processes(tiny_pipeline, tmp_path, capsys):  # noqa: F811
+    pipeline = tiny_pipeline('text-classification', folder=tmp_path / 'out')
+    (tmp_path / 'a.txt').write_text(f'{TEXT}\nthe moon\n')
+    names = [str(tmp_path / name) for name in ('out', 'a.txt', 'a.jsonl')]
+    predict_files.main(names)
+    assert capsys.readouterr().err == '2 results, 0 shards were there\n'
+    rows = [json.loads(line) for line in (tmp_path / 'a.jsonl').read_text().splitlines()]
+    assert [row['label'] for row in rows] == [row.label for row in pipeline([TEXT, 'the moon'])]
 
 
 def test_answer_prints_answers_with_their_places(tiny_pipeline, tmp_path, capsys):  # noqa: F811

@@ -24,7 +24,7 @@ def test_copies_give_the_same_results(backend, make_pipeline, kind, frozen, copi
         pipeline.freeze()
     expected = pipeline(inputs)
     again = copied(pipeline)
-    assert type(again) is type(pipeline) and (again._predictor is not None) == frozen
+    assert type(again) is type(pipeline) and (again.predictor is not None) == frozen
     assert again(inputs) == expected
     # They share nothing: the copy keeps its weights.
     for parameter in pipeline.network.collect_params().values():
@@ -57,7 +57,7 @@ def test_frozen_pipelines_keep_their_precision(make_pipeline, copied, precision)
     assert expected != make_copy_in_float32(pipeline)(KINDS['classification'])
     again = copied(pipeline)
     assert again(KINDS['classification']) == expected
-    assert again._predictor.network is again.network
+    assert again.predictor.network is again.network
 
 
 def make_copy_in_float32(pipeline):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 from collections.abc import Callable, Generator
 from typing import Any, Optional
@@ -23,14 +24,18 @@ _SCAN = json.JSONDecoder()
 
 def json_rows(path: PathLike) -> Generator[tuple[int, Line], None, None]:
     """Read the texts of the objects of a file, with the numbers of the lines they begin in."""
-    with open(path, 'rb') as file:
-        is_array = _BEGINS_ARRAY.match(file.read(256)) is not None
-    if is_array:
+    if is_array(path):
         yield from _array_rows(path)
         return
     for number, line in checked_lines(path):
         if isinstance(line, MalformedRow) or line.strip(_BLANK):
             yield number, line if isinstance(line, MalformedRow) else without_end(line)
+
+
+def is_array(path: PathLike) -> bool:
+    """Tell if a file, or the file that a part is of, holds an array of objects."""
+    with open(path, 'rb') as file:
+        return _BEGINS_ARRAY.match(file.read(256)) is not None
 
 
 def _array_rows(path):
@@ -63,7 +68,7 @@ def _past_blanks(text, position):
 def first_keys(path: PathLike) -> list[str]:
     """Read the keys of the first JSON object, to choose columns by."""
     first_error = None
-    rows = json_rows(path)
+    rows = json_rows(os.fspath(path))  # of the whole file, where the path is a part of it
     try:
         for number, line in rows:
             try:

@@ -11,8 +11,8 @@ from collections.abc import Generator, Iterable, Iterator
 from typing import BinaryIO, TypeVar, Union
 
 from ..._internal.types import PathLike
+from .parts import MAX_LINE, FilePart, open_lines
 
-MAX_LINE = 1 << 20  # bytes; BERT reads about 3000 characters at most
 MAX_FILE = 2 << 30  # bytes; the largest official file, MNLI's train.tsv, has 78 million
 
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -61,8 +61,11 @@ def read_lines(path: PathLike, max_bytes: float = MAX_FILE) -> Iterator[tuple[in
     ValueError
         If the file is not UTF-8, holds a NUL, or is too long, or one of its lines is.
     """
-    with open(path, 'rb') as file:
-        yield from lines_of(file, path, max_bytes)
+    for first, offset, file in open_lines(path):
+        for number, line in _whole_lines(file, path, max_bytes, first, offset):
+            if isinstance(line, MalformedRow):
+                raise ValueError(f'{path}:{number}: {line}')
+            yield number, without_end(line)
 
 
 def read_all_lines(path: PathLike, max_bytes: int) -> list[str]:
@@ -90,8 +93,8 @@ def lines_of(
 
 def checked_lines(path: PathLike) -> Generator[tuple[int, Line], None, None]:
     """Read lines with their ends; a malformed one is yielded as its error, and reading goes on."""
-    with open(path, 'rb') as file:
-        yield from _whole_lines(file, path, MAX_FILE)
+    for first, offset, file in open_lines(path):
+        yield from _whole_lines(file, path, MAX_FILE, first, offset)
 
 
 def without_end(line: str) -> str:
@@ -101,9 +104,12 @@ def without_end(line: str) -> str:
 
 
 def drop_trailing_blanks(
-    lines: Iterable[tuple[int, AnyLine]],
+    lines: Iterable[tuple[int, AnyLine]], path: object = None
 ) -> Iterator[tuple[int, Union[AnyLine, str]]]:
-    """Drop the empty lines at the end of the file."""
+    """Drop the empty lines at the end of the file; a :class:`.FilePart` has none of them."""
+    if isinstance(path, FilePart):
+        yield from lines
+        return
     first = None  # of the empty lines just passed
     for number, line in lines:
         if line == '':
@@ -116,17 +122,17 @@ def drop_trailing_blanks(
         yield number, line
 
 
-def _whole_lines(file, path, max_bytes):
+def _whole_lines(file, path, max_bytes, first=1, start=0):
     """Number the lines, ends included; Latin-1 gives back the very bytes, split at every end."""
     text = io.TextIOWrapper(file, encoding='latin-1', newline='')
     try:
-        offset = 0
-        for number in itertools.count(1):
+        offset = start
+        for number in itertools.count(first):
             raw = text.readline(MAX_LINE + 1).encode('latin-1')
             if not raw:
                 return
             offset += len(raw)
-            if offset > max_bytes:
+            if offset - start > max_bytes:
                 raise ValueError(f'{path}: the file is larger than {max_bytes} bytes')
             if len(raw) <= MAX_LINE:
                 yield number, _decode(raw, offset - len(raw))

@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 def tsv_rows(path: PathLike) -> Iterator[tuple[int, Fields]]:
     """Read the rows of a tab-separated file with line numbers; quotes are text, as in GLUE."""
     lines = ((number, _stripped(line)) for number, line in _uncut(checked_lines(path)))
-    for number, line in drop_trailing_blanks(lines):
+    for number, line in drop_trailing_blanks(lines, path):
         yield number, line if isinstance(line, MalformedRow) else line.split('\t')
 
 

@@ -6,12 +6,14 @@ import hashlib
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, NamedTuple, Optional
+from typing import Any, NamedTuple, Optional, Union
 
 from ..._internal.checks import check_choice, check_fraction, check_positive, check_range
 from ..._internal.errors import ArgumentError
+from ..._internal.files import expand_paths
 from ..._internal.types import PathLike
 from ..._internal.work_folder import WorkFolder
+from ..._internal.workers import Workers, as_workers
 from ..features import role_token
 from .corpus import TextEncoder
 from .google import create_as_google
@@ -20,7 +22,6 @@ from .masking import Masker, Masking
 from .pairing import PAIRINGS, Layout
 from .parallel import create_in_parallel
 from .records import FORMATS, format_of
-from .stream import expand_paths
 
 INPUT_FORMATS = ('lines', 'text')
 COMPATIBLE = ('none', 'google')
@@ -93,7 +94,7 @@ def create_pretraining_data(
     *,
     words: Iterable[str] = (),
     format: Optional[str] = None,
-    num_workers: int = 1,
+    num_workers: Union[int, Workers] = 1,
     overwrite: bool = False,
 ) -> Summary:
     """Make files of records for pre-training from text files.
@@ -114,9 +115,9 @@ def create_pretraining_data(
         As for :class:`Masker`.
     format : str, optional
         tfrecord, npz or parquet; by default as the names of the output files end.
-    num_workers : int
-        Processes; the records do not depend on it. With more than one, a script needs
-        ``if __name__ == '__main__'``.
+    num_workers : int or Workers
+        Processes of this machine, or workers of another engine; the records do not depend on it.
+        With more than one, a script needs ``if __name__ == '__main__'``.
     overwrite : bool
         Replace output files.
 
@@ -135,7 +136,7 @@ def create_pretraining_data(
         an interrupted call had other arguments.
     """
     options = options or PretrainingDataOptions()
-    check_positive(num_workers=num_workers)
+    workers = as_workers(num_workers)
     outputs = _list_outputs(output_files)
     inputs = expand_paths(input_files)
     words = tuple(words)
@@ -148,15 +149,16 @@ def create_pretraining_data(
         _common_format(outputs, format),
         f'{outputs[0]}.work',
     )
-    if options.compatible == 'google' and num_workers > 1:
-        raise ArgumentError('num_workers', "Google's order takes one process", num_workers)
+    if options.compatible == 'google' and workers != Workers():
+        given = workers.num_workers if workers.num_workers > 1 else workers.engine
+        raise ArgumentError('num_workers', "Google's order takes one process, this one", given)
     description = _describe(job, inputs, tokenizer, words)
     with WorkFolder(job.work, outputs, description, overwrite) as folder:
         if folder.result is None:
             if options.compatible == 'google':
                 counts = create_as_google(job, inputs)
             else:
-                counts = create_in_parallel(job, inputs, num_workers)
+                counts = create_in_parallel(job, inputs, workers)
             folder.end(list(counts))
         return Summary._make(folder.result or ())
 

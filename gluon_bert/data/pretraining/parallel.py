@@ -20,10 +20,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from ..._internal.files import write_text
-from ..._internal.processes import Report, run_tasks
+from ..._internal.processes import Report
 from ..._internal.progress import progress_bar
 from ..._internal.types import PathLike
 from ..._internal.work_folder import marker
+from ..._internal.workers import Workers
 from .corpus import Chunk, find_chunks, read_documents
 from .job import Job
 from .pairing import PAIRINGS
@@ -38,7 +39,7 @@ _REPORT = 64  # documents between two reports
 
 
 def create_in_parallel(
-    job: Job, inputs: Sequence[PathLike], num_workers: int
+    job: Job, inputs: Sequence[PathLike], workers: Workers
 ) -> tuple[int, int, int]:
     """Make files of records from text files.
 
@@ -46,24 +47,24 @@ def create_in_parallel(
     ----------
     job : Job
     inputs : sequence of str or Path
-    num_workers : int
+    workers : Workers
 
     Returns
     -------
     num_documents, num_tokens, num_records : int
     """
-    parts = _tokenize_all(job, inputs, num_workers)
+    parts = _tokenize_all(job, inputs, workers)
     counts = [count_documents(part) for part in parts]
     num_documents, num_tokens = (sum(column) for column in zip(*counts)) if counts else (0, 0)
     job.check_documents(num_documents, inputs[0])
     shards = range(len(job.output_files))
-    if num_workers > len(shards):
+    if workers.num_workers > len(shards):
         logger.warning('%d processes make the %d output files: one each', len(shards), len(shards))
     missing = [shard for shard in shards if not os.path.exists(marker(job.work, shard))]
     work = functools.partial(_make_shard, job, parts)
     total = num_documents * job.options.dupe_factor * len(missing) // len(shards)
     with progress_bar('documents', total) as bar:
-        for _ in run_tasks(work, missing, min(num_workers, len(missing) or 1), bar.update):
+        for _ in workers.run(work, missing, bar.update):
             pass
     num_records = 0
     for shard in shards:
@@ -72,7 +73,7 @@ def create_in_parallel(
     return num_documents, num_tokens, num_records
 
 
-def _tokenize_all(job, inputs, num_workers):
+def _tokenize_all(job, inputs, workers):
     """Tokenize the files; names of those with the tokens."""
     size = max(_CHUNK, sum(map(os.path.getsize, inputs)) // _MAX_CHUNKS)
     tasks, parts = [], []
@@ -83,9 +84,7 @@ def _tokenize_all(job, inputs, num_workers):
                 tasks.append((chunk, parts[-1]))
     total = sum(chunk.end - chunk.start for chunk, _ in tasks)
     with progress_bar('text', total, unit='B', unit_scale=True) as bar:
-        for _ in run_tasks(
-            functools.partial(_tokenize, job), tasks, min(num_workers, len(tasks) or 1), bar.update
-        ):
+        for _ in workers.run(functools.partial(_tokenize, job), tasks, bar.update):
             pass
     return parts
 

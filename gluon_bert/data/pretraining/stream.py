@@ -5,7 +5,6 @@ N sequences, T tokens, M masked positions.
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
@@ -15,7 +14,8 @@ from typing import Any, NamedTuple, Optional
 import numpy as np
 
 from ..._internal.checks import check_not_negative, check_positive
-from ..._internal.types import Context, PathLike
+from ..._internal.files import expand_paths
+from ..._internal.types import Context
 from .masking import Masker
 from .records import Record, decode_record, detect_format
 
@@ -285,32 +285,6 @@ def pad_records(records: Sequence[Record], options: StreamOptions) -> Pretrainin
     if options.next_sentence:
         labels = np.array([record.next_sentence for record in records], 'int32')
     return PretrainingArrays(token_ids, token_types, valid_length, positions, ids, weights, labels)
-
-
-def expand_paths(paths: Any) -> list[PathLike]:
-    """List the files of paths and patterns, those of a pattern in the order of their names.
-
-    Parameters
-    ----------
-    paths : str, Path or sequence of them
-        A str may hold several with commas between them, as Google's scripts take them.
-
-    Raises
-    ------
-    FileNotFoundError
-        If a file is missing, or a pattern fits none.
-    """
-    files: list[PathLike] = []
-    for item in [paths] if isinstance(paths, (str, os.PathLike)) else paths:
-        for pattern in item.split(',') if isinstance(item, str) else [item]:
-            exists = os.path.exists(pattern)
-            matches: list = [pattern] if exists else sorted(glob.glob(os.fspath(pattern)))
-            if not matches:
-                raise FileNotFoundError(f'{pattern}: no such file')
-            files += matches
-    if not files:
-        raise FileNotFoundError('no files are given')
-    return files
 
 
 def _describe(path):

@@ -8,10 +8,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ..._internal.files import digest_of_rows, remove_leftovers, sha256_of
+from ..._internal.files import digest_of_rows, expand_paths, remove_leftovers, sha256_of
 from ...data.pretraining.create import PretrainingDataOptions, create_pretraining_data
 from ...data.pretraining.masking import Masker, Masking
-from ...data.pretraining.stream import PretrainingStream, StreamOptions, expand_paths
+from ...data.pretraining.stream import PretrainingStream, StreamOptions
 from .network import PretrainingModel, check_length
 from .objectives import PRETRAINING_OBJECTIVES
 from .options import PretrainingData

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from test_masking import tokenizer
 
+from gluon_bert._internal.files import expand_paths
 from gluon_bert.data.pretraining.masking import Masker
 from gluon_bert.data.pretraining.records import Record, write_records
-from gluon_bert.data.pretraining.stream import PretrainingStream, StreamOptions, expand_paths
+from gluon_bert.data.pretraining.stream import PretrainingStream, StreamOptions
 
 NUM = 47
 
