@@ -115,6 +115,8 @@ setup(
         'serve': SERVER,
         'zmq': [*SERVER, 'pyzmq>=25,<28'],
         'ray': [*SERVER, 'ray[data,serve]>=2.47,<3', 'pyarrow>=14,<20'],
+        'faiss': ['faiss-cpu>=1.7.4,<2'],
+        'usearch': ['usearch>=2.12,<3'],
         'parquet': ['pyarrow>=14,<20'],
         'distributed': ['torch>=2.4,<3'],
         'sentencepiece': ['sentencepiece>=0.2.2,<1'],

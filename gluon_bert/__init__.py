@@ -41,6 +41,7 @@ _HOMES = {
     'pretrain': 'tasks.pretrain',
     'load_pipeline': 'pipelines',
     'CrossEncoder': 'pipelines',
+    'Retriever': 'pipelines',
     'get_model': 'zoo',
     'get_tokenizer': 'zoo',
     'list_models': 'zoo',

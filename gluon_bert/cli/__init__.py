@@ -31,7 +31,7 @@ GROUPS = {
         'train': ('train', 'fine-tune for a task, from data files to a folder'),
         'predict': ('predict', 'predict labels, answers, entities or words for texts'),
         'embed': ('embed', 'compute sentence vectors of texts'),
-        'search': ('search', 'find the lines of a file that are most similar to a query'),
+        'search': ('search', 'find and rank the lines of a file for a query'),
         'serve': ('serve', 'serve models over HTTP'),
         'quantize': ('quantize', 'lower the precision of a fine-tuned model without loss'),
         'plot': ('plot', 'plot attention, vectors, answers, entities or training runs'),

@@ -15,8 +15,10 @@ from ..checkpoint.sentence import SentenceSettings
 from ..data.streams import Call, ResultStream, Texts, heap_trimmer, prefetch
 from ..data.tokenizers.base import SubwordTokenizer
 from .checks import bert_of, checked_length, inner_bert
+from .corpus_vectors import CorpusVectors
 from .predictor import Predictor
 from .search import similarity_matrix, similarity_search
+from .search_indexes import ApproximateIndex
 from .sentence_options import (
     LONG,
     choose_settings,
@@ -267,7 +269,8 @@ class SentenceEncoder:
         Parameters
         ----------
         queries, corpus : list of str, or numpy.ndarray of vectors
-            The prompts 'query' and 'document' of the model are used, if it has them.
+            The prompts 'query' and 'document' of the model are used, if it has them. The corpus may
+            be :class:`.CorpusVectors`, or an index of them.
         k : int, optional
             Texts to find for a query; by default 10, or all if there are fewer.
 
@@ -282,11 +285,20 @@ class SentenceEncoder:
         TypeError, ValueError
             If the queries or the corpus are one text or empty, or the corpus has fewer than ``k``.
         """
-        found, vectors = self._vectors(queries, 'query'), self._vectors(corpus, 'document')
+        found = self._vectors(queries, 'query')
+        if isinstance(corpus, (CorpusVectors, ApproximateIndex)):
+            return self._search_stored(found, corpus, k)
+        vectors = self._vectors(corpus, 'document')
         k = min(10, len(vectors)) if k is None else k
         if not 1 <= k <= len(vectors):
             raise ValueError(f'k={k}: expected 1 to {len(vectors)}, the texts of the corpus')
         return similarity_search(found, vectors, k, self._settings.similarity)
+
+    def _search_stored(self, found, corpus, k):
+        k = min(10, len(corpus)) if k is None else k
+        if not 1 <= k <= len(corpus):
+            raise ValueError(f'k={k}: expected 1 to {len(corpus)}, the texts of the corpus')
+        return corpus.search(found, k)
 
     def save(self, folder: PathLike) -> None:
         """Write a folder that sentence-transformers and this class open, with the same vectors.

@@ -7,6 +7,7 @@ from .loading import PRETRAINED, checkpoint_pipeline, load_pipeline, task_pipeli
 from .pretraining import FillMaskPipeline, NextSentence, NextSentencePipeline, Word
 from .questions import Answer, QuestionPipeline
 from .ranking import CrossEncoder, RankingPipeline, Relevance
+from .retrieval import Hit, Retriever
 
 __all__ = [
     'PRETRAINED',
@@ -17,6 +18,7 @@ __all__ = [
     'Entity',
     'EntityPipeline',
     'FillMaskPipeline',
+    'Hit',
     'InputError',
     'NextSentence',
     'NextSentencePipeline',
@@ -26,6 +28,7 @@ __all__ = [
     'Regression',
     'RegressionPipeline',
     'Relevance',
+    'Retriever',
     'TaskPipeline',
     'Word',
     'checkpoint_pipeline',

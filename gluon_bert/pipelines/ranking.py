@@ -10,6 +10,7 @@ import numpy as np
 
 from .._internal.suggestions import unknown_name
 from ..checkpoint.sentence import ACTIVATIONS
+from ..inference.sentence_options import source_of
 from ..tasks.folder import has_task
 from .base import Pipeline
 from .classification import RegressionPipeline, SequencePipeline
@@ -81,7 +82,8 @@ class CrossEncoder:
     ----------
     model : str, Path or Pipeline
         A folder of ``gluon-bert train text-ranking`` or of sentence-transformers, or anything else
-        of :func:`.load_pipeline` with one score for a pair of texts.
+        of :func:`.load_pipeline` with one score for a pair of texts; also a model of the zoo by its
+        data set alone.
     batch_size : int, optional
         Pairs computed at once; by default as in the evaluations of the training, else 32.
     precision : str, optional
@@ -112,7 +114,9 @@ class CrossEncoder:
         if not isinstance(model, Pipeline):
             # One output of another maker's classifier is a score, whatever it was trained for.
             task = None if Path(model).exists() and has_task(model) else RankingPipeline.task
-            source = load_pipeline(model, batch_size=batch_size, task=task, precision=precision)
+            source = load_pipeline(
+                source_of(model), batch_size=batch_size, task=task, precision=precision
+            )
         name = model if isinstance(model, (str, Path)) else 'model'
         if not isinstance(source, _SCORERS):
             raise ValueError(f'{name}: is for {source.task}: expected one score for a pair')

@@ -41,6 +41,7 @@ NOT_RUN = {
     'needs the other systems, and hours': ('model_zoo/benchmark/',),
     'needs trained networks of the gallery': ('output/questions', 'output/entities', 'output/lr_'),
     'needs the output of dev.py sample': ('output/sample/',),
+    'needs a trained cross-encoder': ('output/ranker',),
     'needs the files of another machine': ('folder/with/the/other',),
     'needs a large file, or a cluster; see tests/batch': ('reviews --input reviews.txt', ' ray '),
 }
