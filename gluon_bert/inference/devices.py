@@ -1,10 +1,6 @@
-"""Several devices of one machine: where a network lies, and batches computed side by side."""
+"""Several devices of one machine: where a network lies."""
 
 from __future__ import annotations
-
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
 
 import mxnet as mx
 
@@ -41,36 +37,6 @@ def devices_of(network: mx.gluon.Block) -> list[mx.Context]:
         # MXNet's optimizers count steps by the number of the device alone.
         raise ValueError(f'{_listing(found)}: expected devices of one kind')
     return found
-
-
-def run_batches(
-    run: Callable[..., Any],
-    batches: Iterable[Sequence[mx.nd.NDArray]],
-    devices: Sequence[mx.Context],
-) -> Iterator[Any]:
-    """Compute batches on the devices in turn, each batch on one of them.
-
-    Parameters
-    ----------
-    run : callable
-        Arrays of a batch to outputs on the same device, such as the network itself.
-    batches : iterable of list of NDArray
-        Read as there is a device for the next one.
-    devices : list of mxnet.Context
-        From :func:`devices_of`.
-
-    Yields
-    ------
-    NDArray or tuple of NDArray
-        In the order of the batches; while it is waited for, the devices have the next ones.
-    """
-    waiting: deque[Any] = deque()
-    for number, batch in enumerate(batches):
-        device = devices[number % len(devices)]
-        waiting.append(run(*(array.as_in_context(device) for array in batch)))
-        if len(waiting) > len(devices):
-            yield waiting.popleft()
-    yield from waiting
 
 
 def _listing(devices):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Optional
 
@@ -20,7 +21,7 @@ from ..modeling.bert import BertModel
 from ..modeling.block import BertBlock
 from ..modeling.outputs import BertOutput
 from ..modeling.pooling import mean_pool
-from .devices import devices_of, run_batches
+from .devices import devices_of
 from .heads import Positions
 from .pooling import Pooling, pool_rows
 
@@ -67,31 +68,44 @@ class GluonBackend:
     ) -> Iterator[Any]:
         """Compute the outputs of batches of features, as of :meth:`.Predictor.batches`."""
         devices = devices_of(self._network)
-        batches, read = itertools.tee(batches)
-        arrays = (
-            [
-                nd.array(array, dtype='float32', ctx=devices[0])
-                for array in (*pad_batch(features, 0), *_pad_positions(positions))
-            ]
-            for features in read
-        )
-        run = self if pooling is None else functools.partial(self._pool, pooling)
-        for features, outputs in zip(batches, run_batches(run, arrays, devices)):
+        waiting: deque[Any] = deque()  # while the first is read, the devices have the next ones
+        for features, device in zip(batches, itertools.cycle(devices)):
+            # Arrays are made, computed and freed under the lock: a process that is forked
+            # meanwhile would find MXNet's memory locked for ever.
+            with self._network.lock:
+                waiting.append((features, self._run(features, positions, device, pooling)))
+            if len(waiting) > len(devices):
+                yield self._read(waiting, pooling, positions)
+        while waiting:
+            yield self._read(waiting, pooling, positions)
+
+    def _run(self, features, positions, device, pooling):
+        arrays = [
+            nd.array(array, dtype='float32', ctx=device)
+            for array in (*pad_batch(features, 0), *_pad_positions(positions))
+        ]
+        return self(*arrays) if pooling is None else self._pool(pooling, *arrays)
+
+    def _read(self, waiting, pooling, positions):
+        """Take the first outputs from those that wait, as NumPy arrays without padding."""
+        with self._network.lock:
+            features, outputs = waiting.popleft()
             lengths = [feature.valid_length for feature in features]
-            others = {} if positions is None else {'masked_lm': [len(row) for row in positions]}
             if pooling is not None and outputs.ndim == 3:
                 none = np.zeros(0, 'int32')
                 packed = Packed(none, none, np.array(lengths, 'int32'))
-                yield pool_rows(pooling, packed, np.concatenate(_without_padding(outputs, lengths)))
-            elif isinstance(outputs, nd.NDArray):
-                yield _without_padding(outputs, lengths)
-            else:
-                yield type(outputs)(
-                    *(
-                        _without_padding(part, others.get(name, lengths))
-                        for name, part in zip(outputs._fields, outputs)
-                    )
+                return pool_rows(
+                    pooling, packed, np.concatenate(_without_padding(outputs, lengths))
                 )
+            if isinstance(outputs, nd.NDArray):
+                return _without_padding(outputs, lengths)
+            others = {} if positions is None else {'masked_lm': [len(row) for row in positions]}
+            return type(outputs)(
+                *(
+                    _without_padding(part, others.get(name, lengths))
+                    for name, part in zip(outputs._fields, outputs)
+                )
+            )
 
     def top_words(
         self, features: Sequence[Features], positions: Positions, k: int, num_words: int

@@ -236,10 +236,21 @@ class WordVectors:
 def _encode(bert, batches, features, layers):
     """The values (L, T, C) of each sequence's tokens, padding left out, in order."""
     results = [None] * len(features)
-    for indices, arrays in batches(features):
-        outputs = bert.layer_outputs(*arrays, attentions=False, layers=layers)
-        encodings = [layer.asnumpy() for layer in outputs.encodings]  # (N, T, C) each
+    padded = batches(features)
+    # Arrays are made, computed and freed under the lock, as in GluonBackend.
+    while (batch := _next_encodings(bert, padded, layers)) is not None:
+        indices, encodings = batch
         for row, index in enumerate(indices):
             length = features[index].valid_length
             results[index] = np.stack([layer[row, :length] for layer in encodings])
     return results
+
+
+def _next_encodings(bert, padded, layers):
+    with bert.lock:
+        batch = next(padded, None)
+        if batch is None:
+            return None
+        indices, arrays = batch
+        outputs = bert.layer_outputs(*arrays, attentions=False, layers=layers)
+        return indices, [layer.asnumpy() for layer in outputs.encodings]  # (N, T, C) each

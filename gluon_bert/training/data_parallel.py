@@ -7,11 +7,11 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 import mxnet as mx
 import numpy as np
 
-from ..inference.devices import devices_of, run_batches
+from ..inference.devices import devices_of
 from .batches import Batch
 from .terms import Objective
 
-__all__ = ['add_gradients', 'devices_of', 'run_batches', 'split_batch']
+__all__ = ['add_gradients', 'devices_of', 'split_batch']
 
 
 def split_batch(

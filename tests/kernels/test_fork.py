@@ -13,7 +13,7 @@ from gluon_bert import kernels
 pytestmark = pytest.mark.skipif(not hasattr(os, 'fork'), reason='needs os.fork')
 
 SETUP = """
-import multiprocessing, os, signal, sys, tempfile, threading
+import faulthandler, multiprocessing, os, signal, sys, tempfile, threading
 import numpy as np
 import gluon_bert as gb
 from gluon_bert.data import Features, SequenceData
@@ -39,13 +39,15 @@ def child(function):
     sys.stdout.flush()
     pid = os.fork()
     if not pid:
+        faulthandler.register(signal.SIGALRM, chain=True)  # where it hangs
         signal.alarm(50)
         status = 1
         try:
             status = 0 if function() else 2
         finally:
             os._exit(status)
-    assert os.waitpid(pid, 0)[1] == 0
+    status = os.waitpid(pid, 0)[1]
+    assert status == 0, f'status {status} of the child; 14: it hung'
 
 def train(network, folder):
     from gluon_bert.training import TrainingOptions, fit
