@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 
 from common import cli
-from gluon_bert.cli.training_flags import pop_devices
+from gluon_bert.cli.training_flags import add_comm_flags, pop_devices, pop_reduction
 from gluon_bert.tasks.pretraining.options import PretrainingPlan, paths
 
 # Flag -> name of the option, where they differ.
@@ -65,6 +65,7 @@ def make_parser():
     group.add_argument('--resume', action='store_true', help='go on with the run in --ckpt_dir')
     group.add_argument('--overwrite', action='store_true', help='replace it')
     group.add_argument('--gpus', type=cli.gpu_indices, dest='gpu', help='such as 0,1')
+    add_comm_flags(group)
     group.add_argument('--traceback', action='store_true', help='show where an error came from')
     return parser
 
@@ -102,7 +103,8 @@ def main(argv=None):
     with cli.spelled({option: flag for flag, option in NAMES.items()}):
         options = options_of(args)
         plan, model = PretrainingPlan.parse(options.pop('phase')), options.pop('model')
-        done = run_pretraining(make_job(model, args.ckpt_dir, plan, options))
+        with pop_reduction(options) as options['reduction']:
+            done = run_pretraining(make_job(model, args.ckpt_dir, plan, options))
     print(done.model)
 
 

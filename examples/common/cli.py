@@ -19,6 +19,7 @@ from gluon_bert._internal.engine import device, devices, gpu_indices, prepare_en
 from gluon_bert._internal.errors import ArgumentError
 from gluon_bert._internal.suggestions import unknown_name
 from gluon_bert.cli.output import error_text
+from gluon_bert.cli.training_flags import add_comm_flags
 from gluon_bert.zoo import ARCHITECTURES, DATASET_ALIASES, VOCABULARIES, hub_names
 
 # GluonNLP's scripts start from the first; where it cannot be had, from the second, which needs no
@@ -213,6 +214,7 @@ def add_run_arguments(parser):
         metavar='N',
         help='share each batch among so many workers on the CPU',
     )
+    add_comm_flags(group)
     group.add_argument('--traceback', action='store_true', help='show where an error came from')
 
 

@@ -63,7 +63,6 @@ REFUSED = {
     '--synthetic_data': 'not supported here: give records',
     '--profile': 'not supported here',
     '--use_tpu': 'there are no TPUs here; leave it out, or give --gpu',
-    '--comm_backend': 'not supported here: one process drives all devices, without Horovod',
     **dict.fromkeys(
         (
             '--deploy',

@@ -5,6 +5,7 @@ import sys
 
 import gluon_bert as gb
 from common import cli
+from gluon_bert.cli.training_flags import pop_reduction
 
 # Flags whose field in the library has another name.
 OPTIONS = {'learning_rate': 'lr', 'weight_decay': 'wd'}
@@ -52,17 +53,17 @@ def run(args, task, saved, names=None, trains=True, stem=None):
     job_class = spec.load('job')
     with cli.spelled({**OPTIONS, **(names or {})}):
         job = job_class(spec, fields_of(job_class.Data, args, names), saved, trains)
-        return run_job(
-            Run(
-                job,
-                fields_of(start.Start, args),
-                args.output_dir,
-                fields_of(gb.training.TrainingOptions, args, OPTIONS),
-                cli.devices(args),
-                args.resume,
-                args.overwrite,
-                stem=stem,
-                arguments=vars(args),
-                command=['python', *sys.argv],
-            )
+        run = Run(
+            job,
+            fields_of(start.Start, args),
+            args.output_dir,
+            fields_of(gb.training.TrainingOptions, args, OPTIONS),
+            cli.devices(args),
+            args.resume,
+            args.overwrite,
+            stem=stem,
+            arguments=vars(args),
+            command=['python', *sys.argv],
         )
+        with pop_reduction(dict(vars(args))) as run.reduction:
+            return run_job(run)

@@ -37,10 +37,12 @@ def prepare_engine(argv: Optional[Sequence[str]] = ()) -> None:
     parser.add_argument('--cpu_workers', '--cpu-workers', nargs='?')
     given = parser.parse_known_args(argv)[0].cpu_workers or ''
     workers = max(1, int(given)) if given.isdecimal() else 1
+    beside = os.environ.get('LOCAL_WORLD_SIZE', '')  # processes of a training run on this host
+    workers_of_all = workers * max(1, int(beside) if beside.isdecimal() else 1)
     # Sequences of many lengths would fill the GPU's memory with buffers of as many sizes.
     os.environ.setdefault('MXNET_GPU_MEM_POOL_TYPE', 'Round')
     # By itself MXNet uses half of the processors, as if each core counted twice.
-    os.environ.setdefault('OMP_NUM_THREADS', str(max(1, physical_cores() // workers)))
+    os.environ.setdefault('OMP_NUM_THREADS', str(max(1, physical_cores() // workers_of_all)))
     if workers > 1:
         # Buffers that operators take in turn: with few, a worker waits for those of another.
         os.environ.setdefault('MXNET_CPU_TEMP_COPY', '256')

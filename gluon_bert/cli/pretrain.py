@@ -27,6 +27,7 @@ from .training_flags import (
     add_start_flags,
     carry_out,
     pop_devices,
+    pop_reduction,
 )
 
 _WITHOUT = ('early_stop',)  # the last parameters are taken
@@ -65,7 +66,8 @@ def run(args: argparse.Namespace) -> int:
     options = {name: value for name, value in vars(args).items() if name not in _NO_OPTIONS}
 
     def train() -> str:
-        done = run_pretraining(_make_job(make_job, options))
+        with pop_reduction(options) as options['reduction']:
+            done = run_pretraining(_make_job(make_job, options))
         return f'{done.zoo_rows}{done.model}\n'
 
     return carry_out(train, sys.argv)
@@ -77,7 +79,7 @@ def _words(args):
 
 
 def _make_job(make_job, options):
-    arguments = dict(options)
+    arguments = {name: value for name, value in options.items() if name != 'reduction'}
     model, folder = options.pop('model', None), options.pop('output_dir')
     plan = PretrainingPlan.parse(options.pop('phase', ()))
     options.update(ctx=pop_devices(options), arguments=arguments)

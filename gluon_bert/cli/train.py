@@ -29,6 +29,7 @@ from .training_flags import (
     add_start_flags,
     carry_out,
     pop_devices,
+    pop_reduction,
 )
 
 
@@ -90,7 +91,9 @@ def _finetune(finetune, task, given, command):
     options = vars(given)
     options.pop('traceback', None)
     model, folder = options.pop('model', None), options.pop('output_dir')
-    options.update(ctx=pop_devices(options), command=command)
-    options['arguments'] = {'task': task, 'model': model, 'output_dir': folder, **options}
-    del options['arguments']['ctx'], options['arguments']['command']
-    return finetune.run_job(finetune.make_run(task, model, folder, options))
+    arguments = {'task': task, 'model': model, 'output_dir': folder, **options}
+    for name in ('gpu', 'cpu_workers'):
+        arguments.pop(name, None)
+    options.update(ctx=pop_devices(options), command=command, arguments=arguments)
+    with pop_reduction(options) as options['reduction']:
+        return finetune.run_job(finetune.make_run(task, model, folder, options))

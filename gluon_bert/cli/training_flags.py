@@ -53,6 +53,15 @@ START = {
     'vocab_file': (Path, 'vocabulary for --from_scratch, or of a TensorFlow checkpoint'),
     'bert_config_file': (Path, 'configuration of a TensorFlow checkpoint (default: beside it)'),
 }
+# Argument of connect -> (type, help).
+COMM = {
+    'comm_backend': (
+        str,
+        'what adds up over processes that gluon-bert launch or torchrun has started; device is one '
+        'process',
+    ),
+    'comm_timeout': (float, 'seconds to wait for the other processes at the start'),
+}
 _SHORT = {'learning_rate': ('lr',), 'weight_decay': ('wd',)}
 
 
@@ -99,6 +108,34 @@ def add_run_flags(group: Any) -> None:
         metavar='N',
         help='share each batch among this many workers on the CPU',
     )
+    add_comm_flags(group)
+
+
+def add_comm_flags(group: Any) -> None:
+    """Declare how the processes of a run are connected; see :func:`pop_reduction`."""
+    from ..training.distributed.connect import TIMEOUT
+
+    defaults = {'comm_backend': 'device', 'comm_timeout': TIMEOUT}
+    for name, (type, help) in COMM.items():
+        group.add_argument(f'--{name}', type=type, default=defaults[name], help=help)
+
+
+def pop_reduction(options: dict[str, Any]) -> Any:
+    """Take the flags of :func:`add_comm_flags` out of the options, and connect the processes.
+
+    Returns
+    -------
+    Reduction
+        To be used as a context.
+
+    Raises
+    ------
+    ValueError, OSError
+        As :func:`.connect`.
+    """
+    from ..training.distributed.connect import connect
+
+    return connect(options.pop('comm_backend'), options.pop('comm_timeout'))
 
 
 def add_flag(group: Any, names: Sequence[str], type: Any, help: str, default: Any) -> None:

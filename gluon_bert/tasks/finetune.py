@@ -50,7 +50,8 @@ def finetune(
     **options
         Fields of the task's data options, such as ``text_column``, ``max_len`` and ``batch_size``;
         of :class:`.Start`, such as ``from_scratch``; of :class:`.TrainingOptions`, such as
-        ``epochs`` and ``learning_rate``; and ``ctx``, ``resume``, ``overwrite``, ``command``.
+        ``epochs`` and ``learning_rate``; ``ctx``, ``resume``, ``overwrite``, ``command``; and
+        ``reduction`` from :func:`.connect`, in each of several processes, which share each batch.
 
     Returns
     -------
@@ -108,7 +109,7 @@ def make_run(
     start, saved = find_start(model, options)
     parts = {'data': job_class.Data, 'start': Start, 'options': TrainingOptions, 'run': Run}
     names = {part: {row.name for row in fields(kind)} for part, kind in parts.items()}
-    names['run'] = {'ctx', 'resume', 'overwrite', 'stem', 'arguments', 'command'}
+    names['run'] = {'ctx', 'resume', 'overwrite', 'stem', 'arguments', 'command', 'reduction'}
     sorted_options = sort_options(names, options, spec.name)
     start = replace(start, **sorted_options['start'])
     if saved is None and start.model_parameters and has_task(start.model_parameters):
@@ -219,7 +220,7 @@ def _call_text(task, model, output_dir, options):
     arguments += [
         f'{name}={_literal(value)}'
         for name, value in options.items()
-        if name not in ('ctx', 'arguments')
+        if name not in ('ctx', 'arguments', 'reduction')
     ]
     return f'gluon_bert.finetune({", ".join(arguments)}, output_dir={_literal(output_dir)})'
 

@@ -15,6 +15,7 @@ from .._internal.files import digest_of_rows, portable_path, write_text
 from ..training import FitResult, TrainingOptions
 from ..training.files import RunFiles
 from ..training.previous import refuse_unasked
+from ..training.reduction import DeviceReduction, Reduction, share
 from .finetune import find_start, sort_options
 from .pretraining.card import write_card
 from .pretraining.network import PretrainingModel, make_network
@@ -27,6 +28,7 @@ from .pretraining.options import (
     PretrainingPlan,
 )
 from .pretraining.result import (
+    MODEL_FOLDER,
     check_writable,
     check_zoo_name,
     remove_results,
@@ -43,6 +45,7 @@ __all__ = ['Pretrained', 'PretrainingPhase', 'PretrainingPlan', 'pretrain']
 logger = logging.getLogger(__name__)
 
 LOG_FILE, STEM = 'pretraining.log', 'bert'
+RANK_LOG = 'phase1_log'  # GluonNLP's name; of processes other than the first
 
 
 @dataclass
@@ -63,6 +66,8 @@ class PretrainingJob:
         As for :func:`.fit`.
     arguments : dict, optional
         Written to ``arguments.json``.
+    reduction : Reduction
+        Of several processes, see :func:`.connect`.
     """
 
     start: Start
@@ -74,6 +79,7 @@ class PretrainingJob:
     resume: bool = False
     overwrite: bool = False
     arguments: Optional[dict[str, Any]] = None
+    reduction: Reduction = field(default_factory=DeviceReduction)
 
 
 class Pretrained(NamedTuple):
@@ -114,7 +120,8 @@ def pretrain(
         Fields of :class:`.PretrainingData`, such as ``objective``, ``eval_data`` and
         ``batch_size``; of :class:`.Start`, such as ``from_scratch`` and ``vocab_file``; of
         :class:`.TrainingOptions`, such as ``training_steps``, ``optimizer`` and ``evaluate_every``;
-        and ``ctx``, ``resume``, ``overwrite``. The learning rate is 1e-4 unless given.
+        and ``ctx``, ``resume``, ``overwrite``; and ``reduction`` from :func:`.connect`, in each of
+        several processes, of which process 0 writes. The learning rate is 1e-4 unless given.
 
     Returns
     -------
@@ -169,7 +176,7 @@ def make_job(
         'run': PretrainingJob,
     }
     names = {part: {row.name for row in fields(kind)} for part, kind in parts.items()}
-    names['run'] = {'ctx', 'resume', 'overwrite', 'arguments'}
+    names['run'] = {'ctx', 'resume', 'overwrite', 'arguments', 'reduction'}
     names['start'] -= {'model_parameters'}
     given = sort_options(names, options, 'pretrain')
     ctx = given['run'].pop('ctx', mx.cpu())
@@ -217,24 +224,36 @@ def run_pretraining(job: PretrainingJob) -> Pretrained:
         run = _make_run(job, model, phases, files)
         run.check(job.resume, job.overwrite)
         make_folder(folder)
-        if run.begins_anew:
-            remove_results(folder)
-        open_log(folder / LOG_FILE, 'w' if run.begins_anew else 'a')
-        _write_arguments(job)
+        rank, mode = job.reduction.rank, 'w' if run.begins_anew else 'a'
+        open_log(folder / (f'{RANK_LOG}.{rank}' if rank else LOG_FILE), mode)
+        if rank == 0:
+            if run.begins_anew:
+                remove_results(folder)
+            _write_arguments(job)
         result = run.fit()
-        written = write_model(model, folder)
-        write_card(written, model, job.data.objective, result)
-        rows = ''
-        if job.data.zoo_name is not None:
-            rows = write_zoo_files(model, folder, job.data.zoo_name)
-        logger.info('the model is in %s', written)
-    return Pretrained(folder, written, result, rows)
+        rows = _write_results(job, model, result) if rank == 0 else ''
+        rows = share(job.reduction, rows)
+        logger.info('the model is in %s', folder / MODEL_FOLDER)
+    return Pretrained(folder, folder / MODEL_FOLDER, result, rows)
+
+
+def _write_results(job: PretrainingJob, model: PretrainingModel, result: FitResult) -> str:
+    """Write the model; return its rows for the zoo, if they are asked for."""
+    written = write_model(model, job.output_dir)
+    write_card(written, model, job.data.objective, result)
+    if job.data.zoo_name is None:
+        return ''
+    return write_zoo_files(model, job.output_dir, job.data.zoo_name)
 
 
 def _make_run(job: PretrainingJob, model: PretrainingModel, phases: list, files: RunFiles):
     seed, ctx = job.options.seed, job.ctx
-    streams = [open_stream(model, data, files.folder, seed, ctx) for data, _ in phases]
-    held_out = open_held_out(model, phases[-1][0], files.folder, seed, ctx)
+    # Of texts process 0 makes the records first; then the others find them, or make them, too.
+    for turn in (True, False)[: job.reduction.size]:
+        if turn == (job.reduction.rank == 0):
+            streams = [open_stream(model, data, files.folder, seed, ctx) for data, _ in phases]
+            held_out = open_held_out(model, phases[-1][0], files.folder, seed, ctx)
+        share(job.reduction, None)
     if held_out is None and job.options.evaluate_every:
         raise ArgumentError('evaluate_every', 'needs {eval_data} or {eval_texts}')
     identity = {
@@ -245,7 +264,9 @@ def _make_run(job: PretrainingJob, model: PretrainingModel, phases: list, files:
     label = PRETRAINING_OBJECTIVES[job.data.objective].label
     if label and any(data.data or data.eval_data for data in settings):
         logger.warning('the label of a record is taken to be %s', label)
-    run = PretrainingRun(model.network, streams, settings, options, files, held_out, identity)
+    run = PretrainingRun(
+        model.network, streams, settings, options, files, held_out, identity, job.reduction
+    )
     run.evaluates_start = bool(model.base)
     return run
 

@@ -22,6 +22,7 @@ from ..modeling.bert import BertBlock, BertModel
 from ..training import FitResult, TrainingOptions, TrainingRun
 from ..training.files import RunFiles
 from ..training.previous import refuse_unasked
+from ..training.reduction import DeviceReduction, Reduction, share
 from .base import Job
 from .folder import (
     TASK_FILE,
@@ -60,6 +61,8 @@ class Run:
         Written to ``arguments.json``.
     command : list of str, or str
         For the model card.
+    reduction : Reduction
+        Of several processes, see :func:`.connect`; process 0 evaluates and writes.
     """
 
     job: Job
@@ -72,6 +75,7 @@ class Run:
     stem: Optional[str] = None
     arguments: Optional[dict[str, Any]] = None
     command: Union[list[str], str] = ''
+    reduction: Reduction = field(default_factory=DeviceReduction)
 
 
 class FineTuned(NamedTuple):
@@ -101,9 +105,11 @@ def run_job(run: Run) -> FineTuned:
     FileNotFoundError, ValueError
         If data, model or settings are not as they must be.
     """
-    job, folder = run.job, Path(run.output_dir)
+    job, folder, rank = run.job, Path(run.output_dir), run.reduction.rank
     if job.trains:
         _refuse_unasked(folder, run)
+    elif run.reduction.size > 1:
+        raise ValueError('evaluation and prediction alone run in one process: start no others')
     make_folder(folder)
     if job.saved is None:
         run.start.choose_model()
@@ -115,16 +121,18 @@ def run_job(run: Run) -> FineTuned:
         training = _compare(run, model, pipeline) if job.trains else None
         # Up to here nothing is written: the folder may be that of another run.
         is_anew = training is not None and training.begins_anew
-        open_log(folder / job.log_file, 'w' if is_anew else 'a')
-        _write_arguments(run)
-        job.keep_prepared()
+        open_log(folder / f'{job.log_file}{f".{rank}" if rank else ""}', 'w' if is_anew else 'a')
+        if rank == 0:
+            _write_arguments(run)
+            job.keep_prepared()
         result = None
         if training is not None:
             result, model, pipeline = _train(run, training, model, pipeline)
-        splits = job.write(pipeline, folder)
-        if job.trains:
+        splits = job.write(pipeline, folder) if rank == 0 else []
+        if job.trains and rank == 0:
             write_card(folder, model, splits, run.command)
-    metrics = {split.name: split.metrics for split in splits if split.metrics}
+        metrics = {split.name: split.metrics for split in splits if split.metrics}
+        metrics = share(run.reduction, metrics)
     return FineTuned(folder, pipeline, result, metrics)
 
 
@@ -202,8 +210,9 @@ def _compare(run: Run, model: TaskModel, pipeline: Any) -> TrainingRun:
         'dev data': {name: digest_of_rows(rows) for name, rows in job.dev_examples().items()},
     }
     data = job.training_data(model, pipeline, run.options.seed, run.ctx)
+    objective = job.objective(model)
     training = TrainingRun(
-        model.network, data, job.objective(model), run.options, files, evaluate, identity=identity
+        model.network, data, objective, run.options, files, evaluate, run.reduction, identity
     )
     training.check(run.resume, run.overwrite)
     return training
@@ -213,20 +222,22 @@ def _train(
     run: Run, training: TrainingRun, model: TaskModel, pipeline: Any
 ) -> tuple[FitResult, TaskModel, Any]:
     """Train; the network ends with the parameters of the best evaluation."""
-    job, folder = run.job, Path(run.output_dir)
+    job, folder, writes = run.job, Path(run.output_dir), run.reduction.rank == 0
     if not job.can_evaluate:
         logger.warning('no data to evaluate on: the last epoch will be kept')
-    if training.begins_anew:
+    if training.begins_anew and writes:
         for name in (TASK_FILE, CARD_FILE):  # of an earlier run
             (folder / name).unlink(missing_ok=True)
         remove_leftovers(folder / TOKENIZER_FOLDER)
-    save_tokenizer(folder, model.tokenizer)
+    if writes:
+        save_tokenizer(folder, model.tokenizer)
     result = training.fit()
-    chosen = job.after_training(pipeline)
+    chosen = share(run.reduction, job.after_training(pipeline) if writes else {})
     if chosen:
         model = task_model(model.task, model.network, model.tokenizer, {**model.settings, **chosen})
         pipeline = model.spec.load('pipeline')(model)
-    save_task(folder, model, result.best_path.name)
+    if writes:
+        save_task(folder, model, result.best_path.name)
     logger.info('best epoch %d: %s', result.best_epoch + 1, result.best_path)
     return result, model, pipeline
 

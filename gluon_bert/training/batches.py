@@ -9,6 +9,7 @@ from typing import Any, Dict, Iterable, Iterator, NamedTuple, Optional, Protocol
 import mxnet as mx
 import numpy as np
 
+from ..data.shares import rows_of
 from .objectives import as_tuple
 from .options import TrainingOptions
 
@@ -23,27 +24,29 @@ class Batch(NamedTuple):
 class BatchIterator(Protocol):
     """Source of the batches that :func:`.fit` reads.
 
-    ``data.batches(rank, size)`` makes one for each of ``size`` processes, which share the batches
-    of the data among them without overlap.
+    ``data.batches(rank, size)`` makes one for each of ``size`` processes, which share each batch
+    among them without overlap.
     """
 
     epoch: int
     """Passes over the data completed, from 0."""
 
     num_batches: Optional[int]
-    """Batches in one pass, of all processes together; None if unknown."""
+    """Batches in one pass; None if unknown."""
 
-    def __iter__(self) -> Iterator[Tuple[Any, Any]]:
-        """Read the rest of the current pass, pairs of inputs and labels.
+    def __iter__(self) -> Iterator[Optional[Tuple[Any, Any]]]:
+        """Read the rest of the current pass, this process's share of each batch.
 
-        Each is a tuple of NDArrays, whose first axis is that of the sequences; labels may be one
-        NDArray. When there are no more, ``epoch`` goes up by one.
+        It is a pair of inputs and labels, each a tuple of NDArrays, whose first axis is that of the
+        sequences; labels may be one NDArray. It is None where a batch has no sequence for this
+        process. When there are no more, ``epoch`` goes up by one.
         """
 
     def state_dict(self) -> Dict[str, Any]:
         """Describe the position after the batch that was read last, as a JSON object.
 
-        It is the same in all processes, if all have read the same number of batches.
+        It is the same in all processes, if all have read the same number of batches, and does not
+        depend on how many processes there are.
         """
 
     def load_state_dict(self, state: Dict[str, Any]) -> None:
@@ -53,7 +56,7 @@ class BatchIterator(Protocol):
 class IndexedBatches:
     """Batches of data that can be read in any order.
 
-    Process ``rank`` of ``size`` reads batches ``rank``, ``rank + size``, ... of each epoch.
+    They are whole; :meth:`split` takes the share of process ``rank`` of ``size``.
 
     Parameters
     ----------
@@ -77,20 +80,28 @@ class IndexedBatches:
         self.order = digest_of_order(batches)
         self.epoch = 0
         self._data, self._rank, self._size = data, rank, size
-        self._position = 0  # batches of the epoch that all processes have read
+        self._position = 0  # batches of the epoch that were read
 
     def __iter__(self) -> Iterator[Tuple[Any, Any]]:
         """Read the rest of the current epoch."""
         batches = self._data.training_batches(self.epoch)
-        while self._position + self._rank < len(batches):
-            batch = batches[self._position + self._rank]
-            self._position += self._size
-            yield self._data.load(batch)
+        while self._position < len(batches):
+            self._position += 1
+            yield self._data.load(batches[self._position - 1])
         self.epoch, self._position = self.epoch + 1, 0
 
+    def split(self, batch: Batch) -> Optional[Batch]:
+        """Take this process's share of a batch, padded as the batch is; None if it has none."""
+        if self._size == 1:
+            return batch
+        rows = rows_of(self._rank, self._size, len(batch.inputs[0]))
+        if rows.start == rows.stop:
+            return None
+        return Batch(*(tuple(array[rows] for array in arrays) for arrays in batch))
+
     def replay(self, count: int) -> Iterator[Batch]:
-        """Read the first ``count`` batches of this process in the first epoch once more."""
-        batches = self._data.training_batches(0)[self._rank :: self._size][:count]
+        """Read the first ``count`` batches of the first epoch once more."""
+        batches = self._data.training_batches(0)[:count]
         return (
             Batch(tuple(inputs), as_tuple(labels))
             for inputs, labels in map(self._data.load, batches)
@@ -120,15 +131,13 @@ def open_batches(data: Any, rank: int = 0, size: int = 1) -> BatchIterator:
     return IndexedBatches(data, rank, size)
 
 
-def read_batches(iterator: Iterable[Tuple[Any, Any]]) -> Iterator[Batch]:
+def read_batches(iterator: Iterable[Optional[Tuple[Any, Any]]]) -> Iterator[Optional[Batch]]:
     """Read pairs of inputs and labels, such as a :class:`BatchIterator`, as :class:`Batch` rows."""
-    for inputs, labels in iterator:
-        yield Batch(tuple(inputs), as_tuple(labels))
+    for pair in iterator:
+        yield None if pair is None else Batch(tuple(pair[0]), as_tuple(pair[1]))
 
 
-def count_steps(
-    num_batches: Optional[int], options: TrainingOptions, num_processes: int = 1
-) -> Tuple[Optional[int], int]:
+def count_steps(num_batches: Optional[int], options: TrainingOptions) -> Tuple[Optional[int], int]:
     """Count the steps of an epoch, None if unknown, and of a run.
 
     Raises
@@ -142,5 +151,5 @@ def count_steps(
                 'training_steps is needed: the number of batches in the data is not known'
             )
         return None, options.training_steps
-    steps_per_epoch = math.ceil(num_batches / (options.accumulate * num_processes))
+    steps_per_epoch = math.ceil(num_batches / (options.accumulate))
     return steps_per_epoch, options.training_steps or options.epochs * steps_per_epoch

@@ -62,7 +62,7 @@ def make_identity(
         'native_kernels': step.encoder is not None,
         'device': step.devices[0].device_type,
         'devices': len(step.devices),
-        'processes': step.reduction.size,
+        'world_size': step.reduction.size,
     }
     identity = {
         'options': {'loss': step.objective.name, **first},
@@ -91,7 +91,8 @@ def former_identity(settings: Mapping[str, Any]) -> Identity:
 def differences(saved: Identity, given: Identity) -> List[str]:
     """Name what differs, with what it was and what it is.
 
-    Only what both know is compared. The first parameters are not: see :func:`digest_of_arrays`.
+    Only what both know is compared. The first parameters are not: see :func:`digest_of_arrays`; nor
+    is the number of processes, which share each batch: the result is the same within rounding.
     """
     found = []
     for group in saved:
@@ -99,8 +100,10 @@ def differences(saved: Identity, given: Identity) -> List[str]:
         if group == 'options':  # an option that the earlier version lacked had its default
             was = {**_determining(asdict(TrainingOptions())), 'phases': [], **was}
             now = {'phases': [], **now}
+        if group == 'execution':  # earlier versions gave each process batches of its own
+            was, now = {'processes': 1, **was}, {'processes': 1, **now}
         prefix = f'{group} ' if group in ('data', 'network') else ''
-        for name in sorted(was.keys() & now.keys() - {'start'}):
+        for name in sorted(was.keys() & now.keys() - {'start', 'world_size'}):
             if was[name] != now[name]:
                 found.append(f'{prefix}{name}: {_contrast(was[name], now[name])}')
         # The order of the batches follows from what the data tell otherwise.
@@ -108,8 +111,20 @@ def differences(saved: Identity, given: Identity) -> List[str]:
             found = [item for item in found if not item.startswith('data order: ')]
         if group == 'more':
             for name in sorted(was.keys() ^ now.keys()):
-                found.append(f'{name}: {_show(was.get(name))} then, {_show(now.get(name))} now')
+                found.append(
+                    f'{name}: {show_value(was.get(name))} then, {show_value(now.get(name))} now'
+                )
     return found
+
+
+def flatten(identity: Identity) -> Dict[str, Any]:
+    """List what is in an identity by name, but for the first parameters."""
+    flat = {}
+    for group, values in identity.items():
+        prefix = f'{group} ' if group in ('data', 'network') else ''
+        flat.update({f'{prefix}{name}': value for name, value in _flat(values).items()})
+    flat.pop('network start', None)
+    return flat
 
 
 def can_compare_contents(saved: Identity, given: Identity) -> bool:
@@ -204,11 +219,12 @@ def _contrast(was, now):
     """Both values; of two lists, the first entries that differ."""
     if isinstance(was, list) and isinstance(now, list) and len(was) == len(now) > 4:
         number = next(number for number, pair in enumerate(zip(was, now)) if pair[0] != pair[1])
-        return f'entry {number + 1}: {_show(was[number])} then, {_show(now[number])} now'
-    return f'{_show(was)} then, {_show(now)} now'
+        return f'entry {number + 1}: {show_value(was[number])} then, {show_value(now[number])} now'
+    return f'{show_value(was)} then, {show_value(now)} now'
 
 
-def _show(value):
+def show_value(value: Any) -> str:
+    """Write a value for a message: digests and long ones are cut short."""
     if isinstance(value, str) and _DIGEST.fullmatch(value):
         value = value[:12]
     text = repr(value)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, List, Optional, Union
 
-from .batches import BatchIterator, count_steps, open_batches
+from .batches import Batch, BatchIterator, count_steps, open_batches
 from .options import TrainingOptions
 from .schedule import ramp, share_of_peak
 
@@ -56,6 +56,13 @@ class Phase:
         if options.hours is None:
             warmup, done = int(warmup), progress.phase_step + 1
         return options.learning_rate * share_of_peak(options.schedule, done, total, warmup)
+
+    def shares(self, batches: Sequence[Optional[Batch]]) -> List[Batch]:
+        """Take this process's shares of batches, where it has one."""
+        split = getattr(self.batches, 'split', None)
+        if split is not None:
+            batches = [split(batch) for batch in batches]
+        return [batch for batch in batches if batch is not None]
 
     def num_batches(self, progress: Progress) -> int:
         """Count the batches of the next step."""
@@ -107,12 +114,12 @@ def _open(data, options, rank, size):
         return Phase(data, options, batches, None, None)
     if options.ramps and options.training_steps is None:
         raise ValueError('training_steps or hours is needed where the batches of a step grow')
-    per_epoch, num_steps = count_steps(batches.num_batches, options, size)
+    per_epoch, num_steps = count_steps(batches.num_batches, options)
     return Phase(data, options, batches, None if options.ramps else per_epoch, num_steps)
 
 
 def check_batch_sizes(phases: Sequence[Phase], num_devices: int) -> None:
-    """Refuse batches that have no sequence for each device.
+    """Refuse batches that have no sequence for each device, of all processes together.
 
     Raises
     ------

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from .files import RunFiles
 from .identity import Identity, can_compare_contents, differences, digest_of_arrays, digest_of_batch
 from .reduction import Reduction, share
-from .state import SavedState, read_state
+from .state import Progress, SavedState, read_state
 
 logger = logging.getLogger(__name__)
 
@@ -113,8 +114,10 @@ def share_previous(reduction: Reduction, files: RunFiles, find: Callable[[], Pre
     error = share(reduction, error)
     if error is not None:
         raise ValueError(error)
-    if share(reduction, previous.state is not None) and reduction.rank:
-        previous = Previous(state=read_state(files.state))
+    state = previous.state
+    known = share(reduction, state and [asdict(state.progress), state.identity])
+    if known is not None and reduction.rank:  # the arrays follow, see share_state
+        previous = Previous(state=SavedState(files.state, Progress(**known[0]), known[1], {}))
     return previous._replace(record=share(reduction, previous.record))
 
 

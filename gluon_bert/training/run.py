@@ -7,7 +7,7 @@ import threading
 import time
 from dataclasses import replace
 from itertools import islice
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Union
+from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Sequence, Union
 
 import mxnet as mx
 
@@ -15,6 +15,7 @@ from .._internal.progress import progress_bar
 from .._internal.signals import stop_signals
 from ..plots import plot_training
 from .batches import Batch, read_batches
+from .distributed.agreement import agree_on_run
 from .files import FitResult, RunFiles
 from .identity import digest_of_parameters, make_identity, note_batches
 from .labels import named_rows
@@ -74,8 +75,9 @@ class TrainingRun:
         self.training_step = TrainingStep(
             network, loss, replace(self.options, accumulate=most), reduction=self.reduction
         )
-        check_batch_sizes(self.phases, len(self.training_step.devices))
+        check_batch_sizes(self.phases, self.reduction.size * len(self.training_step.devices))
         self.identity = make_identity(self.training_step, self.phases, identity)
+        agree_on_run(self.training_step, self.phases, self.identity)
         self._previous: Optional[Previous] = None
         self._finished: Optional[FitResult] = None
         self.log = self.make_log()
@@ -110,11 +112,9 @@ class TrainingRun:
         ValueError
             If there is an earlier run and neither is set, or it is not the same.
         """
-        batches = self.phase.batches
+        arguments = self.identity, self.phase.batches, resume, overwrite
         previous = share_previous(
-            self.reduction,
-            self.files,
-            lambda: find_previous(self.files, self.identity, batches, resume, overwrite),
+            self.reduction, self.files, lambda: find_previous(self.files, *arguments)
         )
         self._previous, record = previous, previous.record
         self._finished = None if record is None else self.files.fit_result(record)
@@ -144,12 +144,12 @@ class TrainingRun:
         files, writes = self.files, self.reduction.rank == 0
         state, _, stale = self._previous
         if state is not None:
-            restore_state(state, self.training_step.parameters, self.training_step.trainer)
+            step = self.training_step
+            restore_state(state, step.parameters, step.trainer, self.reduction)
             self.progress = state.progress
             if state.progress.step:
                 self.phase.batches.load_state_dict(self.progress.batches)
-            place = self.log.step_number(self.progress.step, ' of ')
-            logger.info('resumed at step %s', place)
+            logger.info('resumed at step %s', self.log.step_number(self.progress.step, ' of '))
         elif writes:
             files.folder.mkdir(parents=True, exist_ok=True)
             # First of all: from here on the folder is this run's, whatever is still in it.
@@ -221,7 +221,7 @@ class TrainingRun:
                 bar.update()
                 self._after_step(stop)
 
-    def _next_group(self, batches: Iterator[Batch], stop: threading.Event) -> Optional[List[Batch]]:
+    def _next_group(self, batches: Iterator[Optional[Batch]], stop: threading.Event) -> Any:
         """Read the batches of the next step; None at the end of the epoch."""
         group = list(islice(batches, self.phase.num_batches(self.progress)))
         self._count_seconds()
@@ -239,14 +239,14 @@ class TrainingRun:
             seconds, self._clock = self.progress.seconds + now - self._clock, now
             self.progress.seconds = share(self.reduction, seconds)
 
-    def step(self, batches: List[Batch]) -> StepResult:
-        """Make one step on batches of this process, and log it when it is due."""
+    def step(self, batches: Sequence[Optional[Batch]]) -> StepResult:
+        """Make one step on batches, or shares of them, of which a process takes its own; log it."""
         progress = self.progress
         if progress.epoch == 0 and progress.trained:
-            progress.trained = note_batches(progress.trained, batches)
+            progress.trained = note_batches(progress.trained, filter(None, batches))
         with named_rows(self.phase.data):
             rate = self.phase.learning_rate(progress)
-            result = self.training_step(batches, progress.step, rate)
+            result = self.training_step(self.phase.shares(batches), progress.step, rate)
         progress.note_step(result.loss, result.terms)
         self._count_seconds()
         if progress.step % self.options.log_interval == 0 or self._is_over():

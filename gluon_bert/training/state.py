@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,7 +17,9 @@ from safetensors.numpy import save_file
 
 from .._internal.files import atomic_path
 from .identity import Identity, former_identity
-from .reduction import Reduction
+from .reduction import DeviceReduction, Reduction, share
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -185,7 +188,12 @@ def read_state(path: Union[str, Path], with_arrays: bool = True) -> SavedState:
     return SavedState(Path(path), progress, identity, tensors)
 
 
-def restore_state(state: SavedState, parameters: Parameters, trainer: mx.gluon.Trainer) -> None:
+def restore_state(
+    state: SavedState,
+    parameters: Parameters,
+    trainer: mx.gluon.Trainer,
+    reduction: Optional[Reduction] = None,
+) -> None:
     """Give a network and its trainer the arrays of a state.
 
     Parameters
@@ -193,15 +201,28 @@ def restore_state(state: SavedState, parameters: Parameters, trainer: mx.gluon.T
     state : SavedState
     parameters, trainer
         As for :func:`save_state`.
+    reduction : Reduction, optional
+        Of several processes, to which process 0 gives the arrays of its state.
 
     Raises
     ------
     ValueError
         If they are those of another network; nothing is changed then.
     """
-    tensors, step = state.tensors, state.progress.step
-    if not step:
-        return
+    step = state.progress.step
+    reduction = DeviceReduction() if reduction is None else reduction
+    then, now = state.identity.get('execution', {}).get('world_size', 1), reduction.size
+    if then != now:
+        logger.info('processes: %d then, %d now; dropout draws other masks', then, now)
+    if step and reduction.rank == 0:
+        _restore(state, parameters, trainer)
+    if step and reduction.size > 1:
+        names = [name[5:] for name in state.tensors if name.startswith('mean/')]
+        _share_state(reduction, names, step, parameters, trainer)
+
+
+def _restore(state, parameters, trainer):
+    tensors = state.tensors
     shapes = {
         f'{kind}/{name}': parameter.shape
         for name, parameter in parameters.items()
@@ -212,7 +233,25 @@ def restore_state(state: SavedState, parameters: Parameters, trainer: mx.gluon.T
         raise ValueError(f'{state.path}: belongs to another network')
     for name, parameter in parameters.items():
         parameter.set_data(nd.array(tensors[f'parameter/{name}']))
-    _restore_moments(tensors, step, parameters, trainer)
+    _restore_moments(tensors, state.progress.step, parameters, trainer)
+
+
+def _share_state(reduction, names, step, parameters, trainer):
+    """Give all processes the parameters of process 0, and the moments of some by name."""
+    names = share(reduction, names)
+    if reduction.rank:
+        empty = {
+            f'{kind}/{name}': np.zeros(parameters[name].shape, 'float32')
+            for kind in ('mean', 'variance')
+            for name in names
+        }
+        _restore_moments(empty, step, parameters, trainer)
+    positions = {id(parameter): index for index, parameter in enumerate(trainer._params)}
+    arrays = [parameter.list_data() for parameter in parameters.values()]
+    for name in names:
+        states = [updater.states[positions[id(parameters[name])]] for updater in trainer._updaters]
+        arrays += [list(copies) for copies in zip(*states)]
+    reduction.broadcast(arrays)
 
 
 def load_best(network: Any, path: Path, reduction: Reduction) -> None:

@@ -94,10 +94,15 @@ class TrainingStep:
             kvstore=None,  # gradients are added up by the reduction
             update_on_kvstore=False,
         )
-        if self.reduction.size > 1:
+        self._has_start = self.reduction.size == 1
+
+    def share_start(self) -> None:
+        """Give all processes the parameters of process 0, which the first step does if need be."""
+        if not self._has_start:
             self.reduction.broadcast(
                 [parameter.list_data() for parameter in self.parameters.values()]
             )
+        self._has_start = True
 
     def __call__(
         self, batches: Sequence[Batch], step: int = 0, learning_rate: Optional[float] = None
@@ -124,6 +129,7 @@ class TrainingStep:
             If the loss or a gradient is not finite; nothing is updated then.
         """
         options = self.options
+        self.share_start()
         with self._lock:
             means = add_gradients(
                 self.network,

@@ -237,14 +237,8 @@ REFUSED = [
     (
         finetune_squad,
         '--bert_model bert_24_1024_16 --batch_size 4 --lr 3e-5 --epochs 2 --gpu '
-        '--comm_backend horovod',
-        '--comm_backend: not supported here: one process',
-    ),
-    (
-        finetune_squad,
-        '--bert_model bert_24_1024_16 --batch_size 4 --lr 3e-5 --epochs 2 --gpu '
         '--dtype float16 --comm_backend horovod',
-        'without Horovod',
+        "'float16' is not supported here",
     ),
     (finetune_classifier, '--task_name MRPC --dtype float16', "'float16' is not supported here"),
     # Google: TPUs, and a fine-tuned checkpoint to predict with

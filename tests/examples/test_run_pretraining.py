@@ -110,7 +110,7 @@ def test_the_flags_of_gluonnlp(bert, run_script, tmp_path):
         (['--phase2'], '--phase2: both phases are one run here'),
         (['--start_step', '5'], 'give --resume'),
         (['--max_seq_length', '500'], '--max_seq_length 500: the model takes 40 tokens at most'),
-        (['--comm_backend', 'horovod'], 'one process drives all devices'),
+        (['--comm_backend', 'byteps'], '--comm_backend byteps: expected one of device, gloo'),
         (['--dtype', 'float16'], "'float16' is not supported here"),
         (['--num_steps', '2', '--optimizer', 'sgd'], "optimizer 'sgd'"),
         (['--do_train=False', '--do_eval'], '--do_train: False: this script trains, and --do_eval'),

@@ -7,7 +7,8 @@ import numpy as np
 class Stream:
     """Batches made as they are read, each a function of its number.
 
-    ``limit`` ends each pass after so many; ``broken_at`` raises instead of making that batch.
+    ``limit`` ends each pass after so many; ``broken_at`` raises instead of making that batch. Each
+    process gets its rows of a batch.
     """
 
     def __init__(self, batch_size=8, limit=None, broken_at=None):
@@ -15,6 +16,14 @@ class Stream:
 
     def batches(self, rank, size):
         return StreamBatches(self, rank, size)
+
+    def share(self, number, rank, size):
+        inputs, labels = self.make(number)
+        rows = np.array_split(np.arange(self.batch_size), size)[rank]
+        if not len(rows):
+            return None
+        first, last = int(rows[0]), int(rows[-1])
+        return tuple(array[first : last + 1] for array in inputs), labels[first : last + 1]
 
     def make(self, number):
         if number == self.broken_at:
@@ -39,10 +48,10 @@ class StreamBatches:
 
     def __iter__(self):
         limit = self.stream.limit
-        while limit is None or self.read + self.rank < limit:
-            number = self.read + self.rank
-            self.read += self.size
-            yield self.stream.make(number + 1000 * self.epoch)
+        while limit is None or self.read < limit:
+            number = self.read + 1000 * self.epoch
+            self.read += 1
+            yield self.stream.share(number, self.rank, self.size)
         self.epoch, self.read = self.epoch + 1, 0
 
     def state_dict(self):

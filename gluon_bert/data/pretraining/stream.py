@@ -16,6 +16,7 @@ import numpy as np
 from ..._internal.checks import check_not_negative, check_positive
 from ..._internal.files import expand_paths
 from ..._internal.types import Context
+from ..shares import rows_of
 from .masking import Masker
 from .records import Record, decode_record, detect_format
 
@@ -134,7 +135,7 @@ class PretrainingStream:
         }
 
     def batches(self, rank: int = 0, size: int = 1) -> PretrainingBatches:
-        """Make the iterator of process ``rank`` of ``size``, which share the batches."""
+        """Make the iterator of process ``rank`` of ``size``, which share each batch."""
         return PretrainingBatches(self, rank, size)
 
     def to_ndarrays(self, arrays: PretrainingArrays) -> tuple[tuple, tuple]:
@@ -210,7 +211,7 @@ class PretrainingStream:
 class PretrainingBatches:
     """Iterator of the batches of one process, as :func:`.fit` reads them.
 
-    Process ``rank`` of ``size`` reads batches ``rank``, ``rank + size``, ... of each epoch.
+    Process ``rank`` of ``size`` reads its share of each; None where it has none.
 
     Parameters
     ----------
@@ -224,24 +225,27 @@ class PretrainingBatches:
         self.num_batches = -(-len(stream) // batch_size)
         self.largest_batch = min(batch_size, len(stream))
         self._stream, self._rank, self._size = stream, rank, size
-        self._position = 0  # batches of the epoch that all processes have read
+        self._position = 0  # batches of the epoch that were read
         self._in_block = max(1, stream.options.buffer_size // batch_size)
 
-    def __iter__(self) -> Iterator[tuple[tuple, tuple]]:
+    def __iter__(self) -> Iterator[Optional[tuple[tuple, tuple]]]:
         """Read the rest of the current epoch as inputs and labels, tuples of NDArrays."""
-        return map(self._stream.to_ndarrays, self.arrays())
+        for arrays in self.arrays():
+            yield None if arrays is None else self._stream.to_ndarrays(arrays)
 
-    def arrays(self) -> Iterator[PretrainingArrays]:
+    def arrays(self) -> Iterator[Optional[PretrainingArrays]]:
         """Read the rest of the current epoch as NumPy arrays."""
         batch_size, per_block = self._stream.options.batch_size, self._in_block
         number = self._position // per_block
         for block in self._stream.blocks(self.epoch, number, per_block * batch_size):
-            while self._position + self._rank < (number + 1) * per_block:
-                start = (self._position + self._rank - number * per_block) * batch_size
+            while self._position < (number + 1) * per_block:
+                start = (self._position - number * per_block) * batch_size
                 if start >= len(block):
                     break
-                self._position += self._size
-                yield self._stream.load(block[start : start + batch_size], self.epoch)
+                self._position += 1
+                rows = block[start : start + batch_size]
+                rows = rows[rows_of(self._rank, self._size, len(rows))]
+                yield self._stream.load(rows, self.epoch) if rows else None
             number += 1
         self.epoch, self._position = self.epoch + 1, 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from itertools import islice
 from typing import Any, Optional
@@ -45,16 +46,34 @@ def evaluate(
     ValueError
         If there is nothing to count.
     """
-    totals: dict[str, list[float]] = {}
-    for batch in islice(read_batches(batches), limit):
-        for name, values in _sums(network, row, batch, encoder).items():
-            totals[name] = [sum(pair) for pair in zip(values, totals.get(name, (0.0, 0.0, 0.0)))]
-    if not totals or not all(count for _, _, count in totals.values()):
+    totals = add_up(network, row, filter(None, read_batches(batches)), encoder, limit)
+    if not all(count for _, _, count in totals.values()):
         raise ValueError('the held-out data have no masked word')
+    return metrics_of(row, totals)
+
+
+def add_up(
+    network: Any,
+    row: PretrainingObjective,
+    batches: Iterable[Batch],
+    encoder: Any = None,
+    limit: Optional[int] = None,
+) -> dict[str, list[float]]:
+    """Add up hits, losses and counts of batches by term; the arguments are as above."""
+    totals = {name: [0.0, 0.0, 0.0] for name in OBJECTIVES[row.loss].terms}
+    for batch in islice(batches, limit):
+        for name, values in _sums(network, row, batch, encoder).items():
+            totals[name] = [sum(pair) for pair in zip(values, totals[name])]
+    return totals
+
+
+def metrics_of(row: PretrainingObjective, totals: dict[str, list[float]]) -> dict[str, float]:
+    """Compute the means of what :func:`add_up` gives; NaN where nothing was counted."""
     metrics = {}
     for term, (hits, loss, count) in totals.items():
         name = row.terms[term][0]
-        metrics[f'{name}_accuracy'], metrics[f'{name}_loss'] = hits / count, loss / count
+        for figure, value in (('accuracy', hits), ('loss', loss)):
+            metrics[f'{name}_{figure}'] = value / count if count else math.nan
     return metrics
 
 

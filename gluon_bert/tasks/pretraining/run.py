@@ -15,9 +15,10 @@ from ...training.batches import Batch
 from ...training.files import RunFiles
 from ...training.log import Row
 from ...training.objectives import OBJECTIVES
+from ...training.reduction import Reduction, sum_numbers
 from ...training.state import Progress
 from ...training.step import StepResult
-from .evaluation import evaluate, make_encoder
+from .evaluation import add_up, evaluate, make_encoder, metrics_of
 from .objectives import PRETRAINING_OBJECTIVES, PretrainingObjective
 from .options import PretrainingData
 
@@ -83,7 +84,7 @@ class PretrainingRun(TrainingRun):
     files : RunFiles
     held_out : PretrainingStream, optional
         Evaluated on.
-    identity : dict, optional
+    identity, reduction : optional
         As for :class:`.TrainingRun`.
 
     Attributes
@@ -104,6 +105,7 @@ class PretrainingRun(TrainingRun):
         files: RunFiles,
         held_out: Any = None,
         identity: Optional[dict[str, Any]] = None,
+        reduction: Optional[Reduction] = None,
     ) -> None:
         self._settings, self._held_out = settings[0], held_out
         self._most_masks = [row.max_predictions_per_seq for row in settings]
@@ -113,7 +115,7 @@ class PretrainingRun(TrainingRun):
         held_out_metrics = None if held_out is None else self._evaluate_held_out
         objective = OBJECTIVES[self._row.loss]
         super().__init__(
-            network, streams, objective, options, files, held_out_metrics, identity=identity
+            network, streams, objective, options, files, held_out_metrics, reduction, identity
         )
         self._encoder = make_encoder(network, self._row)
 
@@ -144,20 +146,28 @@ class PretrainingRun(TrainingRun):
             if self.evaluates_start and self.evaluate and not self.log.metrics(0, 0):
                 self.log.log_metrics(self.progress, self.evaluate(self.network), by_step=True)
 
-    def step(self, batches: list[Batch]) -> StepResult:
+    def step(self, batches: Sequence[Optional[Batch]]) -> StepResult:
         """Make one step, and measure its batches if it is to be logged."""
-        self._check_masks(batches)
+        mine = self.phase.shares(batches)
+        self._check_masks(mine)
         done = self.progress.phase_step + 1
         is_last = self.phase.options.hours is None and done == self.phase.num_steps
         is_due = (self.progress.step + 1) % self.options.log_interval == 0 or is_last
-        self._tokens += sum(int(batch.inputs[2].sum().asscalar()) for batch in batches)
+        self._tokens += sum(int(batch.inputs[2].sum().asscalar()) for batch in mine)
         self._steps += 1
-        if is_due and batches and not self._settings.no_accuracy:
-            metrics = evaluate(self.network, self._row, batches, self._encoder)
-            self._accuracies = {
-                name: value for name, value in metrics.items() if name.endswith('_accuracy')
-            }
+        if is_due and not self._settings.no_accuracy:
+            self._accuracies = self._measure(mine)
         return super().step(batches)
+
+    def _measure(self, batches):
+        """Compute the accuracies of a step's batches, over all processes."""
+        totals = add_up(self.network, self._row, batches, self._encoder)
+        sums = iter(
+            sum_numbers(self.reduction, [value for row in totals.values() for value in row])
+        )
+        totals = {name: [next(sums) for _ in row] for name, row in totals.items()}
+        metrics = metrics_of(self._row, totals)
+        return {name: value for name, value in metrics.items() if name.endswith('_accuracy')}
 
     def _check_masks(self, batches):
         most = self._most_masks[self.progress.phase]
@@ -172,11 +182,12 @@ class PretrainingRun(TrainingRun):
     def figures(self) -> dict[str, float]:
         """Give the accuracies of this step's batches, and the speed since the last row."""
         now = time.perf_counter()
+        (tokens,) = sum_numbers(self.reduction, [self._tokens])
         seconds, steps = max(now - self._since, 1e-9), self._steps
         figures = {
             **self._accuracies,
             'interval_seconds': seconds,
-            'tokens_per_second': self._tokens / seconds,
+            'tokens_per_second': tokens / seconds,
             'seconds_per_step': seconds / steps,
         }
         self._tokens, self._steps, self._since, self._accuracies = 0, 0, now, {}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib
-from typing import Callable, Dict, NamedTuple
+from typing import TYPE_CHECKING, Callable, Dict, NamedTuple
 
 from ..._internal.checks import check_positive_number
 from ..._internal.errors import ArgumentError
 from ..._internal.suggestions import did_you_mean
-from ..reduction import DeviceReduction
+
+if TYPE_CHECKING:
+    from ..reduction import DeviceReduction
 
 TIMEOUT = 120.0  # seconds
 
@@ -50,9 +52,8 @@ def connect(backend: str, timeout: float = TIMEOUT) -> DeviceReduction:
     Raises
     ------
     ValueError
-        If the name is unknown, or the environment does not say which process this is.
-    ImportError
-        If a package is missing; the message has the extra that brings it.
+        If the name is unknown, a package is missing, or the environment does not say which process
+        this is.
     TimeoutError, ConnectionError
         If a process is missing, or a host or a port cannot be used.
     """

@@ -31,10 +31,8 @@ class GlooReduction(ProcessReduction):
 
     Raises
     ------
-    ImportError
-        If PyTorch is missing.
     ValueError
-        If a variable is missing or wrong.
+        If PyTorch is missing, or a variable is missing or wrong.
     TimeoutError, ConnectionError
         As :class:`.Rendezvous`.
     """
@@ -117,7 +115,8 @@ def _import_torch():
         import torch.distributed
         import torch.utils.dlpack
     except ImportError as error:
-        raise ImportError(
+        raise ValueError(
             f"--comm_backend gloo needs PyTorch: pip install 'gluon_bert[distributed]' ({error})"
         ) from None
+    torch.set_num_threads(1)  # it only adds up; the threads are MXNet's
     return torch
