@@ -1,4 +1,4 @@
-"""A local Ray with the server on it, in a process of its own; ``python ray_cluster.py`` is it.
+"""A local Ray, with the server on it or without; ``python ray_cluster.py`` is it.
 
 Its program is what a user writes, but that it deploys again and again, as standard input says.
 """
@@ -27,20 +27,20 @@ MARK = 'GLUON_BERT_TEST_CLUSTER'
 class Cluster:
     """The process and those that Ray starts below it."""
 
-    def __init__(self):
+    def __init__(self, serves=True):
         self.mark = uuid.uuid4().hex
         self.folder = Path(tempfile.mkdtemp(prefix='ray'))  # paths of its sockets must be short
         with socket.create_server(('127.0.0.1', 0)) as free:
             port = free.getsockname()[1]
         self.url = f'http://127.0.0.1:{port}'
-        env = {
+        self.env = env = {
             **os.environ,
             **{'PYTHONPATH': str(ROOT), MARK: self.mark, 'RAY_USAGE_STATS_ENABLED': '0'},
             **{'RAY_AUTH_MODE': 'token', 'RAY_AUTH_TOKEN': uuid.uuid4().hex},
         }
         with open(self.folder / 'errors', 'wb') as errors:
             self.process = subprocess.Popen(
-                [sys.executable, __file__, self.folder, str(port)],
+                [sys.executable, __file__, self.folder, str(port) if serves else ''],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -105,12 +105,11 @@ class Cluster:
 
 def main(folder, port):
     import ray
-    from ray import serve
-
-    from gluon_bert.serving.limits import ServerLimits
-    from gluon_bert.serving.ray import deployment
 
     def deploy(models, num_replicas, bounds=(), route_prefix='/'):
+        from gluon_bert.serving.limits import ServerLimits
+        from gluon_bert.serving.ray import deployment
+
         limits = ServerLimits(**dict(bounds))
         server = deployment(models, limits, num_replicas=num_replicas)
         serve.run(server.bind(), route_prefix=route_prefix)
@@ -120,6 +119,7 @@ def main(folder, port):
         return {key: count for key, count in row.replica_states.items() if count}
 
     commands = {'deploy': deploy, 'states': states, 'delete': lambda: serve.delete('default')}
+    commands['address'] = lambda: ray.get_runtime_context().gcs_address
     ray.init(
         num_cpus=8,
         include_dashboard=False,
@@ -128,14 +128,18 @@ def main(folder, port):
         _node_ip_address='127.0.0.1',
         _temp_dir=folder,
     )
+    if port:
+        from ray import serve
     try:
-        serve.start(http_options={'host': '127.0.0.1', 'port': int(port)})
+        if port:
+            serve.start(http_options={'host': '127.0.0.1', 'port': int(port)})
         for line in sys.stdin:
             command, arguments = json.loads(line)
             sys.stdout.write(json.dumps([commands[command](**arguments)]) + '\n')
             sys.stdout.flush()
     finally:
-        serve.shutdown()
+        if port:
+            serve.shutdown()
         ray.shutdown()
 
 
