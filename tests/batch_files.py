@@ -18,16 +18,36 @@ def write_text(path, count, seed=0):
     return path
 
 
-def main(folder, text, output, engine, num_workers):
-    """Predict in small shards; ``ready`` is printed when the work begins."""
+def say_ready():
+    sys.stdout.write('ready\n')
+    sys.stdout.flush()
+
+
+def predict(folder, text, output, engine, num_workers):
+    """Predict in small shards."""
     import gluon_bert as gb
     from gluon_bert.batch import PredictStage, Workers, run_batch
 
-    stage = PredictStage(gb.load_pipeline(folder))
-    sys.stdout.write('ready\n')
-    sys.stdout.flush()
-    run_batch(stage, text, output, shard_size=400, num_workers=Workers(int(num_workers), engine))
+    stage, size = PredictStage(gb.load_pipeline(folder)), 3000 if engine == 'ray' else 400
+    say_ready()
+    run_batch(stage, text, output, shard_size=size, num_workers=Workers(int(num_workers), engine))
+
+
+def records(folder, text, bad, *outputs):
+    """Predict a text that is refused, and make records to pre-train on, by two actors."""
+    import gluon_bert as gb
+    from gluon_bert.batch import PredictStage, Workers, run_batch
+    from gluon_bert.data import PretrainingDataOptions, create_pretraining_data
+
+    pipeline, options = gb.load_pipeline(folder), PretrainingDataOptions(dupe_factor=2)
+    workers, output = Workers(2, 'ray'), f'{outputs[0]}.jsonl'
+    say_ready()
+    try:
+        run_batch(PredictStage(pipeline), bad, output, shard_size=3000, num_workers=workers)
+    except ValueError as error:
+        sys.stderr.write(f'refused: {error}\n')
+    create_pretraining_data(text, outputs, pipeline.tokenizer, options, num_workers=workers)
 
 
 if __name__ == '__main__':
-    main(*sys.argv[1:])
+    {'predict': predict, 'records': records}[sys.argv[1]](*sys.argv[2:])

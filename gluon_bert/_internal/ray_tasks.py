@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import logging
 import pickle
@@ -11,7 +12,7 @@ from typing import Any
 from .processes import Report, attempt
 
 NEEDED = "engine='ray' needs Ray Data: pip install 'gluon_bert[ray]'"
-_MAX_RETRIES = 10  # of a task whose actor was killed
+_MAX_TRIES = 11  # of a task whose actors end; Ray itself would try for ever
 
 logger = logging.getLogger(__name__)
 
@@ -23,20 +24,39 @@ class _Worker:
     ----------
     held : ray.ObjectRef
         Of (work, tasks).
+    tries : ray.actor.ActorHandle
+        Of a ``_Tries``.
     """
 
-    def __init__(self, held: Any) -> None:
+    def __init__(self, held: Any, tries: Any) -> None:
         import ray
 
         self._work, self._tasks = ray.get(held)
+        self._count = lambda number: ray.get(tries.count.remote(number))
 
     def __call__(self, batch: Any) -> dict[str, list]:
         outcomes = []
         for number in batch['number']:
             counts: list[int] = []
-            outcome = attempt(self._work, self._tasks[number], counts.append)
+            outcome: tuple[str, Any]
+            if self._count(int(number)) > _MAX_TRIES:
+                reason = f'{_MAX_TRIES} workers ended at one task; is there enough memory?'
+                outcome = 'error', ChildProcessError(reason)
+            else:
+                outcome = attempt(self._work, self._tasks[number], counts.append)
             outcomes.append(pickle.dumps((sum(counts), *outcome)))
         return {'outcome': outcomes}
+
+
+class _Tries:
+    """An actor that counts how often each task was begun."""
+
+    def __init__(self) -> None:
+        self._counts: collections.Counter = collections.Counter()
+
+    def count(self, number: int) -> int:
+        self._counts[number] += 1
+        return self._counts[number]
 
 
 def run_on_ray(
@@ -73,6 +93,9 @@ def run_on_ray(
         )
     with _quiet(ray.data):
         held = ray.put((work, list(tasks)))
+        tries = (
+            ray.remote(_Tries).options(num_cpus=0, max_restarts=-1, max_task_retries=-1).remote()
+        )
         numbers = ray.data.from_items(
             [{'number': number} for number in range(len(tasks))], override_num_blocks=len(tasks)
         )
@@ -81,8 +104,7 @@ def run_on_ray(
             batch_size=1,
             compute=ray.data.ActorPoolStrategy(size=num_workers),
             num_cpus=num_cpus,
-            fn_constructor_args=(held,),
-            ray_remote_args_fn=lambda: {'max_task_retries': _MAX_RETRIES},
+            fn_constructor_args=(held, tries),
         )
         try:
             for row in results.iter_rows():
@@ -92,9 +114,7 @@ def run_on_ray(
                     raise content
                 yield content
         except ray.exceptions.RayError as error:
-            raise ChildProcessError(
-                f'Ray: {str(error).splitlines()[0]} Is there enough memory?'
-            ) from error
+            raise ChildProcessError(f'Ray: {str(error).splitlines()[0]}') from error
 
 
 @contextlib.contextmanager

@@ -280,7 +280,7 @@ def test_nothing_is_lost_or_doubled_after_kills(folder, stage, tmp_path, seed):
     one, output = tmp_path / 'one.jsonl', tmp_path / 'o.jsonl'
     run_batch(stage, text, one)
     for _ in range(int(os.environ.get('GLUON_BERT_KILLS', '1'))):
-        child = start(folder, text, output, 'local', 2)
+        child = start('predict', folder, text, output, 'local', 2)
         time.sleep(rng.uniform(0, 3))
         victims = Path(f'/proc/{child.pid}/task/{child.pid}/children').read_text().split()
         victim = int(rng.choice(victims)) if rng.random() < 0.5 and victims else child.pid
