@@ -9,6 +9,7 @@ from typing import Any, Optional
 
 from .checks import check_choice, check_positive
 from .cpu import physical_cores
+from .errors import ArgumentError
 from .processes import Report, run_tasks
 
 THREADS = ('OMP_NUM_THREADS', 'RAYON_NUM_THREADS')
@@ -57,7 +58,7 @@ class Workers:
         gluon_bert must be installed, and the files be at the same paths, on all machines.
     num_cpus : int, optional
         Threads of each worker, and the cores that Ray reserves for it. By default the cores of this
-        machine are shared out ('local'), or 1 ('ray').
+        machine are shared out ('local'), or 1 ('ray'). One local worker has OMP_NUM_THREADS.
     """
 
     num_workers: int = 1
@@ -67,6 +68,9 @@ class Workers:
     def __post_init__(self) -> None:
         check_choice(tuple(ENGINES), engine=self.engine)
         check_positive(num_workers=self.num_workers, num_cpus=self.num_cpus)
+        if self.num_cpus is not None and (self.engine, self.num_workers) == ('local', 1):
+            reason = 'is for several {num_workers}, or another {engine}; set OMP_NUM_THREADS'
+            raise ArgumentError('num_cpus', reason, self.num_cpus)
 
     def run(
         self, work: Callable[[Any, Report], Any], tasks: Sequence[Any], report: Report

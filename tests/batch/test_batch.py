@@ -251,6 +251,7 @@ def test_bad_input_is_named_and_nothing_is_left(stage, tmp_path):
     'words, message',
     [
         (['--num_workers', 0], '--num_workers 0: expected a whole number, 1 or more'),
+        (['--num_cpus', 2], '--num_cpus 2: is for several --num_workers, or another --engine; set'),
         (['--shard_mb', 0], '--shard_mb 0.0: expected a positive number'),
         (['--gpu', '--num_workers', 2], '--gpu: goes with one process'),
         (['--num_workers', 2, '--output', ''], 'give --output, too'),
