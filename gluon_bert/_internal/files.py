@@ -7,10 +7,11 @@ import glob
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Optional
 
+from .errors import named_errors
 from .types import PathLike
 
 try:
@@ -25,10 +26,11 @@ _TEMPORARY = re.compile(r'\.(?P<name>.+)\.[a-z0-9_]{8}\.part', re.DOTALL)
 def atomic_path(path: PathLike) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; rename it to ``path`` unless the block fails.
 
-    What a killed process left of an earlier attempt is removed.
+    What a killed process left of an earlier attempt is removed. Errors are as in
+    :func:`named_errors`.
     """
     path = Path(path)
-    with _locked_temporary(path, _make_file) as temporary:
+    with named_errors(path), _locked_temporary(path, _make_file) as temporary:
         try:
             yield temporary
             with open(temporary, 'rb+') as file:
@@ -75,14 +77,21 @@ def new_folder(path: PathLike) -> Iterator[Path]:
     for place in path.parents:
         if place.exists() and not place.is_dir():
             raise NotADirectoryError(f'{path}: {place} is a file, there can be no folder in it')
-    made = [place for place in path.parents if not place.exists()]
+    with made_folder(path.parent), staging_folder(path) as temporary:
+        whole = temporary / 'folder'
+        whole.mkdir()
+        yield whole
+        os.replace(whole, path)
+
+
+@contextlib.contextmanager
+def made_folder(path: PathLike) -> Iterator[None]:
+    """Make a folder and those above it; if the block fails, remove those that are new and empty."""
+    path = Path(os.path.abspath(path))
+    made = [place for place in (path, *path.parents) if not place.exists()]
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with staging_folder(path) as temporary:
-            whole = temporary / 'folder'
-            whole.mkdir()
-            yield whole
-            os.replace(whole, path)
+        path.mkdir(parents=True, exist_ok=True)
+        yield
     except BaseException:
         for place in made:
             with contextlib.suppress(OSError):
@@ -169,6 +178,24 @@ def write_text(path: PathLike, text: str, errors: str = 'strict') -> None:
     """Write ``text`` to ``path`` as UTF-8, atomically; ``errors`` is as for :func:`open`."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding='utf-8', errors=errors)
+
+
+def write_tensors(path: PathLike, tensors: Mapping[str, Any], metadata: Mapping[str, str]) -> None:
+    """Write NumPy arrays as a safetensors file; it is complete or not there.
+
+    Raises
+    ------
+    OSError
+        If the disk is full; the message names the file.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import save_file
+
+    with atomic_path(path) as temporary:
+        try:
+            save_file(dict(tensors), temporary, metadata=dict(metadata))
+        except SafetensorError as error:
+            raise OSError(f'{path}: {error}') from None
 
 
 def sha256_of(path: PathLike) -> str:

@@ -13,9 +13,8 @@ import mxnet as mx
 import numpy as np
 from mxnet import nd
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
-from .._internal.files import atomic_path
+from .._internal.files import write_tensors
 from .identity import Identity, former_identity
 from .reduction import DeviceReduction, Reduction, share
 
@@ -146,8 +145,7 @@ def save_state(
         'progress': json.dumps(asdict(progress)),
         'identity': json.dumps(identity),
     }
-    with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata=metadata)
+    write_tensors(path, tensors, metadata)
 
 
 def read_state(path: Union[str, Path], with_arrays: bool = True) -> SavedState:

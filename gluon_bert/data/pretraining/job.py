@@ -6,7 +6,6 @@ import contextlib
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from ..._internal.errors import named_errors
 from ..._internal.files import atomic_path
 from ..._internal.types import PathLike
 from .corpus import Document, TextEncoder
@@ -36,7 +35,6 @@ class Job(NamedTuple):
         """Deal records out to the output files in turn; all are complete, or none is there."""
         with contextlib.ExitStack() as stack:
             for number, path in enumerate(self.output_files):
-                stack.enter_context(named_errors(path))
                 temporary = stack.enter_context(atomic_path(path))
                 rows = records[number :: len(self.output_files)]
                 write_file(temporary, rows, FORMATS[self.format], *self._sizes())

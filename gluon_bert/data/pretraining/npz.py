@@ -68,8 +68,10 @@ class Writer:
             arrays[_NEXT] = np.array(labels, 'int32')
         lengths = [len(record.token_ids) for record in self._records]
         arrays[_LENGTHS] = np.array(lengths, 'int32')
+        content = io.BytesIO()  # as an archive that cannot be written complains once more later
+        np.savez_compressed(content, **arrays)
         with open(self._path, 'wb') as file:
-            np.savez_compressed(file, **arrays)
+            file.write(content.getbuffer())
 
     def discard(self) -> None:
         """Forget the records."""

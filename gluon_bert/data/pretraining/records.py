@@ -15,7 +15,6 @@ from typing import Any, NamedTuple, Optional, Union
 import numpy as np
 
 from ..._internal.crc32c import masked_crc32c
-from ..._internal.errors import named_errors
 from ..._internal.files import atomic_path
 from ..._internal.suggestions import unknown_name
 from ..._internal.types import PathLike
@@ -224,7 +223,7 @@ def write_records(
         If the format cannot hold a record.
     """
     form = format_of(path, format)
-    with named_errors(path), atomic_path(path) as temporary:
+    with atomic_path(path) as temporary:
         return write_file(temporary, records, form, max_length, max_predictions)
 
 

@@ -9,6 +9,7 @@ import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import Any, NamedTuple, Optional
 
 import numpy as np
@@ -137,6 +138,18 @@ class PretrainingStream:
     def batches(self, rank: int = 0, size: int = 1) -> PretrainingBatches:
         """Make the iterator of process ``rank`` of ``size``, which share each batch."""
         return PretrainingBatches(self, rank, size)
+
+    def check(self) -> None:
+        """Read the first batch: records of another vocabulary or length are refused early.
+
+        Raises
+        ------
+        ValueError
+            As while reading.
+        """
+        self.load(
+            list(islice(self._rows(np.arange(len(self._paths)), 0), self.options.batch_size)), 0
+        )
 
     def to_ndarrays(self, arrays: PretrainingArrays) -> tuple[tuple, tuple]:
         """Make the inputs of a network and its labels, float32 as MXNet's layers read.

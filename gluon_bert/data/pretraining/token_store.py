@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from ..._internal.errors import named_errors
 from ..._internal.files import atomic_path
 from ..._internal.types import PathLike
 from .corpus import Document
@@ -38,7 +37,7 @@ def write_tokens(path: PathLike, documents: Iterable[Document]) -> tuple[int, in
     num_documents, num_tokens : int
     """
     total, sentences, ends = 0, [], []
-    with named_errors(path), atomic_path(path) as temporary, open(temporary, 'wb') as file:
+    with atomic_path(path) as temporary, open(temporary, 'wb') as file:
         file.write(bytes(_HEADER))
         for document in documents:
             tokens = [token for sentence in document for token in sentence]

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any, Optional
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
-from ..._internal.files import atomic_path
+from ..._internal.files import write_tensors
 from ..._internal.types import PathLike, Progress
 from .windows import Windows, build_windows, special_numbers
 
@@ -66,9 +65,8 @@ def cached_windows(
     windows = build_windows(questions, tokenizer, progress=progress, **settings)
 
     def write() -> None:
-        with atomic_path(path) as temporary:
-            arrays = {field.name: getattr(windows, field.name) for field in fields(windows)}
-            save_file(arrays, temporary, metadata={'key': key})
+        arrays = {field.name: getattr(windows, field.name) for field in fields(windows)}
+        write_tensors(path, arrays, {'key': key})
 
     if later is None:
         write()

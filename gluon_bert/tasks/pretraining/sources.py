@@ -8,7 +8,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ..._internal.files import digest_of_rows, expand_paths, remove_leftovers, sha256_of
+from ..._internal.files import (
+    digest_of_rows,
+    expand_paths,
+    made_folder,
+    remove_leftovers,
+    sha256_of,
+)
 from ...data.pretraining.create import PretrainingDataOptions, create_pretraining_data
 from ...data.pretraining.masking import Masker, Masking
 from ...data.pretraining.stream import PretrainingStream, StreamOptions
@@ -54,7 +60,7 @@ def open_stream(
         length = TEXT_LENGTH if data.texts else model.config.max_length
         masker = Masker(model.tokenizer, _masking(data, length))
     options = _stream_options(model, data, data.batch_size, seed, data.shuffle_buffer)
-    return PretrainingStream(paths, options, masker, ctx)
+    return _checked(PretrainingStream(paths, options, masker, ctx))
 
 
 def open_held_out(
@@ -65,7 +71,13 @@ def open_held_out(
         return None
     paths = data.eval_data or make_records(model, data, data.eval_texts, folder, seed)
     options = _stream_options(model, data, data.eval_batch_size, seed, 0)
-    return PretrainingStream(paths, options, None, ctx)
+    return _checked(PretrainingStream(paths, options, None, ctx))
+
+
+def _checked(stream):
+    """A stream whose first batch can be read."""
+    stream.check()
+    return stream
 
 
 def _stream_options(model, data, batch_size, seed, buffer_size):
@@ -127,8 +139,8 @@ def make_records(
         shutil.rmtree(f'{path}.work', ignore_errors=True)
         remove_leftovers(path.parent)
         return path
-    path.parent.mkdir(parents=True, exist_ok=True)
-    counts = create_pretraining_data(files, path, model.tokenizer, options)
+    with made_folder(path.parent):
+        counts = create_pretraining_data(files, path, model.tokenizer, options)
     logger.info(
         '%d documents, %d tokens: %d records in %s',
         counts.num_documents,
