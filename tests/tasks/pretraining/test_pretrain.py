@@ -3,6 +3,7 @@
 
 import json
 import logging
+import resource
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from pretraining_files import SIZES, draw_records, from_scratch, write_files, wr
 from script_runs import byte_pair_tokenizer, tiny_pipeline, tokenizer  # noqa: F401 (fixtures)
 
 import gluon_bert as gb
+from gluon_bert.cli.output import error_text
 from gluon_bert.data.pretraining.records import write_records
 from gluon_bert.tasks.pretrain import PretrainingPhase, PretrainingPlan, pretrain
 from gluon_bert.tasks.pretraining import options as pretraining_options
@@ -330,6 +332,29 @@ def test_records_of_another_vocabulary_are_refused(files, tmp_path):
     write_records(tmp_path / 'other.npz', draw_records(8, vocab_size=300))
     with pytest.raises(ValueError, match=r'other\.npz: record \d: .* expected from 0 to 96'):
         run(files, tmp_path / 'run', data=tmp_path / 'other.npz')
+    with pytest.raises(ValueError, match=r'other\.npz: record \d: .* expected from 0 to 96'):
+        run(files, tmp_path / 'run', eval_data=tmp_path / 'other.npz')
+    assert not (tmp_path / 'run').exists()
+
+
+@pytest.mark.parametrize('name', ['.params', 'training_state.safetensors'])
+def test_a_full_disk_is_named_and_the_run_goes_on_later(files, tmp_path, name):
+    expected = run(files, tmp_path / 'unbroken')
+    size = expected.result.best_path.stat().st_size  # a third of the state's after a step
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    limit = size - 1 if name == '.params' else 2 * size
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+    try:
+        with pytest.raises(OSError) as caught:
+            run(files, tmp_path / 'run', checkpoint_interval=100 if name == '.params' else 1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    message = error_text(caught.value)
+    assert message.startswith(str(tmp_path / 'run')) and name in message
+    assert 'File too large' in message and '\n' not in message
+    assert not list((tmp_path / 'run').glob('.*'))
+    done = run(files, tmp_path / 'run', resume=True)
+    assert done.result.best_path.read_bytes() == expected.result.best_path.read_bytes()
 
 
 @pytest.mark.parametrize('token', ['[MASK]', '[PAD]'])
