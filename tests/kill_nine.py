@@ -28,7 +28,7 @@ KEY = 'bert_2_24_3_tiny_cased'
 KINDS = ('train', 'pretrain', 'records', 'fetch', 'convert')
 # Of a line of metrics.jsonl.
 _TIMES = ('seconds', 'interval_seconds', 'seconds_per_step', 'tokens_per_second')
-_WAIT = 120  # seconds, of a child
+_WAIT = 900  # seconds, of a child; much more than it takes on a busy machine
 
 
 def main():
