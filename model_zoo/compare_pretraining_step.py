@@ -99,7 +99,7 @@ def make_batch(vocab_size, size, length, num_masked):
     )
 
 
-def make_gluon_step(model, batch, is_native=True, dtype='float32'):
+def make_gluon_step(model, batch, is_native=True, dtype='float32', reduction=None):
     import mxnet as mx
 
     from gluon_bert.training.batches import Batch
@@ -131,6 +131,7 @@ def make_gluon_step(model, batch, is_native=True, dtype='float32'):
         dataclasses.replace(objective, lazy_scores=is_native),
         TrainingOptions(learning_rate=LEARNING_RATE, dtype=dtype),
         1000,
+        reduction,
     )
     lengths = mx.nd.full(len(ids), ids.shape[1])
     inputs = (ids, mx.nd.zeros_like(ids), lengths, positions)
@@ -141,6 +142,7 @@ def make_gluon_step(model, batch, is_native=True, dtype='float32'):
         mx.nd.waitall()
         return loss
 
+    run.training_step = step
     return run
 
 

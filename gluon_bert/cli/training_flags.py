@@ -61,6 +61,8 @@ COMM = {
         'process',
     ),
     'comm_timeout': (float, 'seconds to wait for the other processes at the start'),
+    'bucket_mb': (float, 'size of the messages that gradients are gathered in, in MiB'),
+    'bucket_dtype': (str, 'in what gradients are sent: float32, or bfloat16; sums are in float32'),
 }
 _SHORT = {'learning_rate': ('lr',), 'weight_decay': ('wd',)}
 
@@ -113,9 +115,14 @@ def add_run_flags(group: Any) -> None:
 
 def add_comm_flags(group: Any) -> None:
     """Declare how the processes of a run are connected; see :func:`pop_reduction`."""
-    from ..training.distributed.connect import TIMEOUT
+    from ..training.distributed.connect import BUCKET_MB, TIMEOUT
 
-    defaults = {'comm_backend': 'device', 'comm_timeout': TIMEOUT}
+    defaults = {
+        'comm_backend': 'device',
+        'comm_timeout': TIMEOUT,
+        'bucket_mb': BUCKET_MB,
+        'bucket_dtype': 'float32',
+    }
     for name, (type, help) in COMM.items():
         group.add_argument(f'--{name}', type=type, default=defaults[name], help=help)
 
@@ -135,7 +142,7 @@ def pop_reduction(options: dict[str, Any]) -> Any:
     """
     from ..training.distributed.connect import connect
 
-    return connect(options.pop('comm_backend'), options.pop('comm_timeout'))
+    return connect(*(options.pop(name) for name in COMM))
 
 
 def add_flag(group: Any, names: Sequence[str], type: Any, help: str, default: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from typing import Any, List, Optional, Protocol, Sequence
+from typing import Any, List, Optional, Protocol, Sequence, Tuple
 
 import mxnet as mx
 import numpy as np
@@ -38,6 +38,8 @@ class DeviceReduction:
     """
 
     rank, size = 0, 1
+    bucket_dtypes: Tuple[str, ...] = ('float32',)
+    """In what gradients can be sent."""
 
     def __init__(self) -> None:
         self._store: Any = None
@@ -75,7 +77,18 @@ class ProcessReduction(DeviceReduction, ABC):
     ----------
     rank, size : int
         Number of this process, and of all.
+
+    Attributes
+    ----------
+    bucket_mb : float
+        Size of the messages that gradients are gathered in, in MiB.
+    bucket_dtype : str
+        Of ``bucket_dtypes``: in what they are sent. They are added up in float32.
+    uses_thread : bool
+        Whether a thread adds them up while the backward pass goes on.
     """
+
+    bucket_mb, bucket_dtype, uses_thread = 25.0, 'float32', True
 
     def __init__(self, rank: int, size: int) -> None:
         super().__init__()
@@ -85,16 +98,28 @@ class ProcessReduction(DeviceReduction, ABC):
 
     def sum_in_place(self, arrays: Sequence[Sequence[mx.nd.NDArray]]) -> None:
         """Sum over the devices of each process, then over the processes."""
+        self.sum_over_devices(arrays)
+        self.sum_over_processes([copies[0] for copies in arrays])
+        copy_to_others(arrays)
+
+    def sum_over_devices(self, arrays: Sequence[Sequence[mx.nd.NDArray]]) -> None:
+        """Sum over the devices of this process alone."""
         several = [copies for copies in arrays if len(copies) > 1]
         if several:
             super().sum_in_place(several)
-        self.sum_over_processes([copies[0] for copies in arrays])
-        _copy_to_others(several)
 
     def broadcast(self, arrays: Sequence[Sequence[mx.nd.NDArray]]) -> None:
         """Copy from process 0, then to all devices."""
         self.copy_to_processes([copies[0] for copies in arrays])
-        _copy_to_others(arrays)
+        copy_to_others(arrays)
+
+    def sum_as_bfloat16(self, array: mx.nd.NDArray) -> None:
+        """Replace an array by its sum over the processes, sent in bfloat16 and added in float32.
+
+        Its shape is (length,), a multiple of the number of processes. An engine that can has
+        'bfloat16' in its ``bucket_dtypes``.
+        """
+        raise NotImplementedError
 
     @abstractmethod
     def sum_over_processes(self, arrays: List[mx.nd.NDArray]) -> None:
@@ -105,7 +130,8 @@ class ProcessReduction(DeviceReduction, ABC):
         """Replace each array by that of process 0, in place."""
 
 
-def _copy_to_others(arrays):
+def copy_to_others(arrays: Sequence[Sequence[mx.nd.NDArray]]) -> None:
+    """Copy the first of the copies of each array to the others."""
     for first, *others in arrays:
         for other in others:
             first.copyto(other)

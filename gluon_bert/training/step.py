@@ -13,10 +13,11 @@ from ..inference.devices import devices_of
 from ..kernels.training import make_trainer
 from .batches import Batch
 from .data_parallel import add_gradients
+from .distributed.buckets import GradientBuckets
 from .objectives import make_objective
 from .optimizer import exclude_from_decay, global_norm, make_optimizer
 from .options import TrainingOptions
-from .reduction import DeviceReduction, Reduction, sum_numbers
+from .reduction import DeviceReduction, ProcessReduction, Reduction, copy_to_others, sum_numbers
 from .schedule import share_of_peak
 from .terms import Objective
 
@@ -61,6 +62,8 @@ class TrainingStep:
         Each once.
     trainer : mxnet.gluon.Trainer
         With the optimizer and its state.
+    buckets : GradientBuckets or None
+        Of several processes, once a step was made.
     """
 
     def __init__(
@@ -95,6 +98,7 @@ class TrainingStep:
             update_on_kvstore=False,
         )
         self._has_start = self.reduction.size == 1
+        self.buckets: Optional[GradientBuckets] = None
 
     def share_start(self) -> None:
         """Give all processes the parameters of process 0, which the first step does if need be."""
@@ -191,10 +195,21 @@ class TrainingStep:
         if self.reduction.size == 1:
             self.reduction.sum_in_place(gradients)
             return means
-        # In one call, as messages take their time.
         values = nd.array(list(means.values()), dtype='float64')
-        self.reduction.sum_in_place([*gradients, [values]])
+        if isinstance(self.reduction, ProcessReduction):
+            self._sum_buckets(gradients)
+            self.reduction.sum_in_place([[values]])
+        else:  # in one call, as messages take their time
+            self.reduction.sum_in_place([*gradients, [values]])
         return dict(zip(means, values.asnumpy().tolist()))
+
+    def _sum_buckets(self, gradients):
+        self.reduction.sum_over_devices(gradients)
+        first = [copies[0] for copies in gradients]
+        if self.buckets is None:
+            self.buckets = GradientBuckets(self.reduction, first)
+        self.buckets.sum_in_place(first)
+        copy_to_others(gradients)
 
 
 def _unique(parameters):

@@ -2,19 +2,23 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 import mxnet as mx
 import numpy as np
 from process_run import train
 
 import gluon_bert as gb
+from gluon_bert.data import PretrainingStream
 from gluon_bert.training import run as training_run
 from gluon_bert.training.distributed.connect import connect
 from gluon_bert.training.loop import Interrupted
+from gluon_bert.training.reduction import sum_numbers
 
 # The package first: it mends NumPy for MXNet.
 SCRIPT = 'import gluon_bert, distributed_run, sys; distributed_run.main(*sys.argv[1:])'
@@ -46,7 +50,7 @@ def start(folder, jobs, size=2, prefix=(), **variables):
     ]
 
 
-def finish(folder, processes, timeout=120):
+def finish(folder, processes, timeout=500):
     """Wait for processes; return their exit codes, errors, and what each notes of its jobs."""
     try:
         errors = [process.communicate(timeout=timeout)[1] for process in processes]
@@ -71,11 +75,16 @@ def main(folder):
             (folder / f'rank{rank}.json').write_text(json.dumps(notes))
 
 
-def do(reduction, kind, out, stop=None, version=None, **arguments):
-    """Do a job; return the digest of the parameters, or the error."""
-    gb.__version__ = version or gb.__version__
+def do(reduction, kind, out, stop=None, version=None, buckets=None, **arguments):
+    """Do a job; return the digest of the parameters, or the error.
+
+    ``stop`` is the number of the batch at which a signal comes, ``buckets`` their size and type.
+    """
+    if reduction is not None:
+        reduction.bucket_mb, reduction.bucket_dtype = buckets or (25.0, 'float32')
     try:
-        return KINDS[kind](Path(out), reduction, stop, **arguments)
+        with mock.patch.object(gb, '__version__', version or gb.__version__):
+            return KINDS[kind](Path(out), reduction, stop, **arguments)
     except (ValueError, Interrupted) as error:
         return f'{type(error).__name__}: {error}'
 
@@ -98,8 +107,24 @@ def finetune(out, reduction, stop, **arguments):
 
 def pretrain(out, reduction, stop, **arguments):
     given = {} if reduction is None else {'reduction': reduction}
-    done = gb.pretrain(output_dir=out, **given, **arguments)
+    load, calls = PretrainingStream.load, []
+
+    def interrupting(stream, rows, epoch):
+        calls.append(rows)
+        if len(calls) == stop:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return load(stream, rows, epoch)
+
+    with mock.patch.object(PretrainingStream, 'load', interrupting):
+        done = gb.pretrain(output_dir=out, **given, **arguments)
     return [done.result.steps, done.result.best_metrics]
 
 
-KINDS = {'fit': fit, 'finetune': finetune, 'pretrain': pretrain}
+def fail(out, reduction, stop, reason):
+    """Fail in one process, while the other waits for it."""
+    if reason:
+        raise RuntimeError(reason)
+    return sum_numbers(reduction, [1])
+
+
+KINDS = {'fail': fail, 'fit': fit, 'finetune': finetune, 'pretrain': pretrain}

@@ -89,6 +89,8 @@ REFUSED = {
 
 def refused_jobs(folder):
     jobs = jobs_of(folder)
+    jobs['small buckets'] = {**jobs['masked'], 'buckets': (1e-3, 'float32')}
+    jobs['bfloat16'] = {**jobs['masked'], 'buckets': (1e-2, 'bfloat16')}
     base = {**jobs['entities'], 'task': 'text-classification', 'train': folder / 'train.csv'}
     del base['dev'], base['dropout']
     for name, (changes, _) in REFUSED.items():
@@ -106,6 +108,8 @@ def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp('distributed')
     write_data(folder)
     jobs = refused_jobs(folder)
+    jobs['broken'] = {**jobs['pretrain'], 'training_steps': 9, 'stop': 4}
+    del jobs['broken']['eval_data']
     rows = [{**job, 'out': folder / 'two' / name} for name, job in jobs.items()]
     (folder / 'two').mkdir()
     codes, errors, notes = finish(folder, start(folder, rows))
@@ -143,6 +147,36 @@ def test_two_processes_come_to_what_one_does(runs, name):
     assert len(rows) == len(others)
     for row, other in zip(rows, others):
         assert row == pytest.approx(other, rel=1e-4) if 'metrics' not in row else row.keys()
+
+
+def test_sizes_and_types_of_buckets(runs):
+    folder, _, (first, second) = runs
+    assert first['small buckets'] == first['masked'] != first['bfloat16'] == second['bfloat16']
+    low, expected = (parameters(folder / 'two' / name, 'fit') for name in ('bfloat16', 'masked'))
+    for key, array in expected.items():  # a bfloat16 has 8 bits of precision
+        np.testing.assert_allclose(low[key], array, rtol=0, atol=2e-3, err_msg=key)
+
+
+def test_a_run_goes_on_with_any_number_of_processes(runs):
+    """Begun by two processes, gone on with by one, ended by two, the last of which then fails."""
+    folder, jobs, notes = runs
+    out = folder / 'two' / 'broken'
+    assert [note['broken'] for note in notes] == ['Interrupted: stopped after step 4 of 9'] * 2
+    job = {**jobs['broken'], 'resume': True, 'stop': 2}
+    assert do(None, **job, out=out) == 'Interrupted: stopped after step 6 of 9'
+    del job['stop']
+    failing = {'kind': 'fail', 'out': folder, 'reason': '', 'rank1': {'reason': 'the disk is full'}}
+    folder_of_pair = folder / 'resumed'
+    pair = start(folder_of_pair, [{**job, 'out': out}, failing])
+    codes, errors, resumed = finish(folder_of_pair, pair)
+    assert [notes for (notes,) in resumed] == [[9, {}]] * 2
+    assert 0 not in codes
+    assert 'ConnectionError: rank 0 ends: rank 1: RuntimeError: the disk is full' in errors[0]
+    del job['resume']
+    do(None, **job, out=folder / 'one' / 'broken')
+    found, expected = (parameters(folder / name / 'broken', 'pretrain') for name in ('two', 'one'))
+    for key, array in expected.items():
+        np.testing.assert_allclose(found[key], array, rtol=0, atol=1e-6, err_msg=key)
 
 
 def test_one_process_writes_and_the_other_has_a_log(runs):

@@ -49,7 +49,10 @@ def agree_on_run(step: TrainingStep, phases: Sequence[Phase], identity: Identity
     if step.reduction.size == 1:
         return
     first, *others = [asdict(phase.options) for phase in phases]
-    agree(step.reduction, {**package_versions(), **flatten(identity), **first, 'phases': others})
+    values = {**package_versions(), **flatten(identity), **first, 'phases': others}
+    for name in ('bucket_mb', 'bucket_dtype'):
+        values[name] = getattr(step.reduction, name, None)
+    agree(step.reduction, values)
     step.share_start()
     identity['network']['start'] = digest_of_parameters(step.parameters)
 

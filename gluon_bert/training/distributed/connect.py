@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Callable, Dict, NamedTuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, NamedTuple
 
 from ..._internal.checks import check_positive_number
 from ..._internal.errors import ArgumentError
@@ -12,7 +12,7 @@ from ..._internal.suggestions import did_you_mean
 if TYPE_CHECKING:
     from ..reduction import DeviceReduction
 
-TIMEOUT = 120.0  # seconds
+TIMEOUT, BUCKET_MB = 120.0, 25.0  # seconds, MiB
 
 
 class Backend(NamedTuple):
@@ -34,7 +34,12 @@ BACKENDS: Dict[str, Backend] = {
 }
 
 
-def connect(backend: str, timeout: float = TIMEOUT) -> DeviceReduction:
+def connect(
+    backend: str,
+    timeout: float = TIMEOUT,
+    bucket_mb: float = BUCKET_MB,
+    bucket_dtype: str = 'float32',
+) -> DeviceReduction:
     """Connect this process to the others of the run.
 
     Parameters
@@ -43,6 +48,10 @@ def connect(backend: str, timeout: float = TIMEOUT) -> DeviceReduction:
         Of ``BACKENDS``.
     timeout : float
         Seconds to wait for the others.
+    bucket_mb : float
+        Size of the messages that gradients are gathered in, in MiB.
+    bucket_dtype : str
+        'float32', or 'bfloat16' to send half as many bytes; sums are in float32.
 
     Returns
     -------
@@ -60,5 +69,12 @@ def connect(backend: str, timeout: float = TIMEOUT) -> DeviceReduction:
     if backend not in BACKENDS:
         reason = f'expected one of {", ".join(BACKENDS)}{did_you_mean(backend, BACKENDS)}'
         raise ArgumentError('comm_backend', reason, backend)
-    check_positive_number(timeout=timeout)
-    return BACKENDS[backend].load()(timeout)
+    check_positive_number(comm_timeout=timeout, bucket_mb=bucket_mb)
+    engine: Any = BACKENDS[backend].load()
+    if bucket_dtype not in engine.bucket_dtypes:
+        names = ' or '.join(engine.bucket_dtypes)
+        reason = f'{{comm_backend}} {backend} sends gradients in {names}'
+        raise ArgumentError('bucket_dtype', reason, bucket_dtype)
+    reduction = engine(timeout)
+    reduction.bucket_mb, reduction.bucket_dtype = bucket_mb, bucket_dtype
+    return reduction

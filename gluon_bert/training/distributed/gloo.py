@@ -37,6 +37,8 @@ class GlooReduction(ProcessReduction):
         As :class:`.Rendezvous`.
     """
 
+    bucket_dtypes = ('float32', 'bfloat16')
+
     def __init__(self, timeout: float = 120.0) -> None:
         place = read_place('gloo')
         super().__init__(place.rank, place.size)
@@ -62,6 +64,17 @@ class GlooReduction(ProcessReduction):
         for tensor in self._tensors(arrays):
             self._wait(lambda tensor=tensor: self._group.allreduce(tensor))
 
+    def sum_as_bfloat16(self, array: mx.nd.NDArray) -> None:
+        """Replace an array by its sum over the processes, sent in bfloat16 and added in float32."""
+        torch, (tensor,) = self._torch, self._tensors([array])
+        sent = tensor.to(torch.bfloat16)
+        parts = torch.empty_like(sent)
+        # Each process adds up its own part, then all get all parts.
+        self._wait(lambda: self._group.alltoall_base(parts, sent, [], []))
+        total = parts.view(self.size, -1).float().sum(0).to(torch.bfloat16)
+        self._wait(lambda: self._group._allgather_base(sent, total))
+        tensor.copy_(sent)
+
     def copy_to_processes(self, arrays: List[mx.nd.NDArray]) -> None:
         """Replace each array by that of process 0, in place."""
         for tensor in self._tensors(arrays):
@@ -75,7 +88,10 @@ class GlooReduction(ProcessReduction):
             self._rendezvous.publish(f'{type(error).__name__}: {error}')
         else:
             self.sum_over_processes([mx.nd.zeros((1,))])  # nobody leaves before the last message
-        self._group = None  # closes the connections, which wakes those that wait
+        group, self._group = self._group, None
+        if error is not None and hasattr(group, 'abort'):
+            group.abort()  # closes the connections, which wakes those that wait
+        del group
         self._rendezvous.leave()
 
     def _tensors(self, arrays):
