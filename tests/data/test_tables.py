@@ -6,7 +6,7 @@ import random
 import pytest
 
 from gluon_bert.data import Example, discover_labels, iterate_texts, read_table
-from gluon_bert.data.classification import lines
+from gluon_bert.data.classification import parts
 
 FORMS = ['.tsv', '.csv', '.jsonl', '.json']
 
@@ -308,7 +308,7 @@ def test_files_of_malformed_tables_are_closed(tmp_path, monkeypatch, read, name,
         opened.append(real_open(*arguments))
         return opened[-1]
 
-    monkeypatch.setattr(lines, 'open', remember, raising=False)
+    monkeypatch.setattr(parts, 'open', remember, raising=False)
     (tmp_path / name).write_text(content)
     with pytest.raises(ValueError, match=name) as kept:
         read(tmp_path / name)
