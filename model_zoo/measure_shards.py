@@ -155,8 +155,10 @@ def cluster():
         env=env,
     )
     try:
-        address = next(line for line in ray.stdout if line.startswith(b'at ')).split()[1].decode()
-        yield {**env, 'RAY_ADDRESS': address}
+        address = next((line for line in ray.stdout if line.startswith(b'at ')), None)
+        if address is None:
+            raise RuntimeError('Ray did not start')
+        yield {**env, 'RAY_ADDRESS': address.split()[1].decode()}
     finally:
         ray.communicate(timeout=60)
         shutil.rmtree(folder, ignore_errors=True)
