@@ -41,6 +41,8 @@ _HOMES = {
     'pretrain': 'tasks.pretrain',
     'load_pipeline': 'pipelines',
     'CrossEncoder': 'pipelines',
+    'SparseEncoder': 'pipelines',
+    'MultiVectorEncoder': 'inference.late_interaction',
     'Retriever': 'pipelines',
     'get_model': 'zoo',
     'get_tokenizer': 'zoo',

@@ -137,7 +137,8 @@ def write_checkpoint(checkpoint: Checkpoint, path: PathLike, format: Optional[st
         format = 'gluonnlp' if str(path).endswith('.params') else 'huggingface'
     if format not in FORMATS:
         raise ValueError(f'format={format!r}: expected one of {FORMATS}')
-    if format != 'huggingface' and checkpoint.sentence is not None:
+    vectors = checkpoint.sentence, checkpoint.sparse, checkpoint.token_vectors
+    if format != 'huggingface' and any(settings is not None for settings in vectors):
         logger.warning(
             "%s: left out: pooling, length and modules of the sentence model; only Hugging Face's "
             'format has a place for them',

@@ -13,6 +13,7 @@ from .._internal.types import PathLike
 from ..config import BertConfig
 from ..families import DEFAULT_FAMILY, FAMILIES
 from .names import HEADS
+from .retrieval import SparseSettings, TokenVectorSettings
 from .sentence import ACTIVATIONS, SentenceSettings
 
 logger = logging.getLogger(__name__)
@@ -55,6 +56,10 @@ class Checkpoint:
     score_activation : str, optional
         What a cross-encoder does to its one score, of ``ACTIVATIONS`` of
         :mod:`gluon_bert.checkpoint.sentence`; None if it is none.
+    sparse : SparseSettings, optional
+        How a model makes sparse vectors; None if it makes none.
+    token_vectors : TokenVectorSettings, optional
+        How a model makes vectors of tokens for late interaction; None if it makes none.
     """
 
     arrays: Mapping[str, np.ndarray]
@@ -69,6 +74,8 @@ class Checkpoint:
     task: Optional[Mapping[str, Any]] = None
     sentence: Optional[SentenceSettings] = None
     score_activation: Optional[str] = None
+    sparse: Optional[SparseSettings] = None
+    token_vectors: Optional[TokenVectorSettings] = None
 
     def __post_init__(self):
         if self.family not in FAMILIES:

@@ -37,7 +37,7 @@ _REPLACEABLE = (
 # Fields of a checkpoint that are read back as they were.
 _COMPARED = (
     *('config', 'family', 'task', 'problem_type', 'head_dropout', 'sentence'),
-    'score_activation',
+    *('score_activation', 'sparse', 'token_vectors'),
 )
 # Endings of files that are none of OUT's formats.
 _OTHER_FILES = frozenset(
@@ -276,7 +276,7 @@ def _as_kept(checkpoint, to):
     from ..checkpoint.gluonnlp.files import without_single_token_type
 
     if to != 'huggingface':
-        checkpoint = replace(checkpoint, sentence=None)
+        checkpoint = replace(checkpoint, sentence=None, sparse=None, token_vectors=None)
     if to != 'tensorflow':
         return without_single_token_type(checkpoint) if to == 'gluonnlp' else checkpoint
     if checkpoint.task is not None:

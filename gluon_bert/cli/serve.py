@@ -22,7 +22,7 @@ from dataclasses import replace
 
 from ..serving.limits import KEY_VARIABLE, ServerLimits, ZmqSettings, read_api_keys
 
-_TASKS = ('feature-extraction', 'fill-mask', 'next-sentence')
+_TASKS = ('feature-extraction', 'fill-mask', 'next-sentence', 'sparse-embedding')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -187,6 +187,38 @@ def attention_probabilities(network: Any, features: Features) -> np.ndarray:
     return probabilities
 
 
+def encode_expanded(network: Any, features: Features, num_keys: int) -> np.ndarray:
+    """Encode a sequence whose tokens all attend to its first ones alone, without MXNet.
+
+    Parameters
+    ----------
+    network : TrainedNetwork, BertModel, or a network around one
+    features : Features
+    num_keys : int
+
+    Returns
+    -------
+    numpy.ndarray, float32, shape (T, C)
+
+    Raises
+    ------
+    ValueError
+        As :func:`attention_probabilities`.
+    """
+    bert = inner_bert(network)
+    config = bert.config
+    if not supports(config):
+        raise ValueError(f'the attention of a network with {config} is not computed')
+    _check(features, config)
+    arrays = _arrays(bert)
+    hidden = _embed(arrays, config, features)
+    for number in range(config.num_layers):
+        cell = f'encoder.transformer_cells.{0 if config.share_layers else number}.'
+        probabilities, values = _attend(arrays, cell, config, hidden, num_keys)
+        hidden = _layer(arrays, cell, config, hidden, probabilities, values)
+    return hidden
+
+
 def _check(features, config):
     """Raise ValueError unless the network can read a sequence."""
     if not 1 <= features.valid_length <= config.max_length:
@@ -231,14 +263,15 @@ def _embed(arrays, config, features):
     return hidden if config.embedding_units is None else _dense(arrays, 'embed_project', hidden)
 
 
-def _attend(arrays, cell, config, hidden):
-    """Probabilities (H, T, T) and values (H, T, D) of a layer; D = C / H."""
+def _attend(arrays, cell, config, hidden, num_keys=None):
+    """Probabilities (H, T, K) and values (H, K, D) of a layer, K keys of T; D = C / H."""
     query, key, values = (
         _dense(arrays, f'{cell}attention_cell.proj_{part}', hidden)
         .reshape(len(hidden), config.num_heads, -1)
         .transpose(1, 0, 2)
         for part in ('query', 'key', 'value')
     )
+    key, values = key[:, :num_keys], values[:, :num_keys]
     scores = query @ key.transpose(0, 2, 1) / np.float32(math.sqrt(query.shape[2]))
     return softmax(scores).astype('float32'), values
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Optional, Union
+from typing import Any, Optional, Union
 
 import numpy as np
 
@@ -205,6 +205,23 @@ def merge_best(best: Optional[Results], more: Results, k: int) -> Results:
     # Equals stand in the order of the vectors, which a stable sort keeps.
     order = np.argsort(-scores, axis=1, kind='stable')[:, :k]
     return np.take_along_axis(indices, order, axis=1), np.take_along_axis(scores, order, axis=1)
+
+
+def order_by_score(scores: Any, top_k: Optional[int] = None) -> list[int]:
+    """Number documents in the order of their scores, the highest first.
+
+    Parameters
+    ----------
+    scores : array_like of float, shape (documents,)
+    top_k : int, optional
+        Documents at most; by default all.
+
+    Returns
+    -------
+    list of int
+        Of documents with one score the first one comes first.
+    """
+    return np.argsort(-np.asarray(scores, 'float64'), kind='stable')[:top_k].tolist()
 
 
 def no_results(num_queries: int) -> Results:

@@ -21,6 +21,7 @@ from .search import similarity_matrix, similarity_search
 from .search_indexes import ApproximateIndex
 from .sentence_options import (
     LONG,
+    check_makes_vectors,
     choose_settings,
     open_source,
     parse_sentence_pooling,
@@ -114,6 +115,8 @@ class SentenceEncoder:
         check_positive(batch_size=batch_size)
         if long not in LONG:
             raise ValueError(f'long={long!r}: expected one of {LONG}')
+        if pooling is None:
+            check_makes_vectors(bert)
         self._pooling, num_layers = parse_sentence_pooling(bert, pooling)
         self._settings = choose_settings(bert, self._pooling, normalize)
         if predictor is not None and num_layers is not None:

@@ -22,6 +22,11 @@ from .trained import open_network
 
 LONG = ('cut', 'windows')
 LAYER_POOLING = 'mean_of_layer:'
+# Field of a checkpoint, what it makes, and the class for it.
+_OTHER_VECTORS = (
+    ('sparse', 'sparse vectors', 'SparseEncoder'),
+    ('token_vectors', 'vectors of tokens', 'MultiVectorEncoder'),
+)
 # What a text is -> names of the prompt for it, as sentence-transformers looks them up.
 _ROLE_PROMPTS = {'query': ('query',), 'document': ('document', 'passage', 'corpus')}
 
@@ -104,6 +109,16 @@ def parse_sentence_pooling(bert: Any, pooling: Optional[str]) -> tuple[Pooling, 
     if way.reads_pooler and not bert.use_pooler:
         raise ValueError("pooling='pooler': the model has no pooler")
     return way, None
+
+
+def check_makes_vectors(bert: Any) -> None:
+    """Raise ValueError if a model says that it makes other vectors than one for each text."""
+    checkpoint: Any = getattr(bert, 'checkpoint', None)
+    for field, kind, name in _OTHER_VECTORS:
+        if getattr(checkpoint, field, None) is not None:
+            raise ValueError(
+                f'{checkpoint.source}: makes {kind}: use {name}, or give pooling for others'
+            )
 
 
 def choose_settings(bert: Any, pooling: Pooling, normalize: Optional[bool]) -> SentenceSettings:

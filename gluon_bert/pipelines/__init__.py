@@ -8,6 +8,8 @@ from .pretraining import FillMaskPipeline, NextSentence, NextSentencePipeline, W
 from .questions import Answer, QuestionPipeline
 from .ranking import CrossEncoder, RankingPipeline, Relevance
 from .retrieval import Hit, Retriever
+from .sparse import SparsePipeline, SparseVector
+from .sparse_encoder import SparseEncoder
 
 __all__ = [
     'PRETRAINED',
@@ -29,6 +31,9 @@ __all__ = [
     'RegressionPipeline',
     'Relevance',
     'Retriever',
+    'SparseEncoder',
+    'SparsePipeline',
+    'SparseVector',
     'TaskPipeline',
     'Word',
     'checkpoint_pipeline',

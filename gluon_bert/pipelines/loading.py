@@ -17,11 +17,14 @@ from ..tasks.registry import get_spec
 from ..zoo.opening import open_checkpoint
 from .base import Pipeline, TaskPipeline
 from .pretraining import FillMaskPipeline, NextSentencePipeline
+from .sparse import SparsePipeline
 
 if TYPE_CHECKING:
     import mxnet as mx
 
-PRETRAINED = {pipeline.task: pipeline for pipeline in (FillMaskPipeline, NextSentencePipeline)}
+PRETRAINED = {
+    pipeline.task: pipeline for pipeline in (FillMaskPipeline, NextSentencePipeline, SparsePipeline)
+}
 
 
 def load_pipeline(
@@ -128,7 +131,9 @@ def checkpoint_pipeline(
     """
     able = [name for name, pipeline in PRETRAINED.items() if pipeline.head in checkpoint.heads]
     fine_tuned = tasks_of(checkpoint)
-    able = [*fine_tuned, *able]
+    if checkpoint.sparse is not None and SparsePipeline.task in able:
+        able = [SparsePipeline.task, *able]
+    able = [*fine_tuned, *dict.fromkeys(able)]
     if not able:
         raise ValueError(
             f'{checkpoint.source}: has no head to predict with (it has: '

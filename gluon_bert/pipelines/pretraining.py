@@ -32,7 +32,7 @@ class NextSentence(NamedTuple):
     probability: float
 
 
-class _PretrainedPipeline(Pipeline):
+class PretrainedPipeline(Pipeline):
     """A pipeline over a network with pre-training heads, of which it needs ``head``."""
 
     head: str
@@ -59,7 +59,7 @@ class _PretrainedPipeline(Pipeline):
             call.advance(len(indices))
 
 
-class FillMaskPipeline(_PretrainedPipeline):
+class FillMaskPipeline(PretrainedPipeline):
     """Tokens for the masks of texts.
 
     Called on a text with one or more of the tokenizer's mask token, such as ``[MASK]``, it returns
@@ -196,7 +196,7 @@ class FillMaskPipeline(_PretrainedPipeline):
         return token.replace('\u2581', ' ') if decoder is None else decoder.decode([token])
 
 
-class NextSentencePipeline(_PretrainedPipeline):
+class NextSentencePipeline(PretrainedPipeline):
     """The probability that one text follows another.
 
     Called on a pair of texts as a tuple it returns a :class:`NextSentence`; see :class:`Pipeline`

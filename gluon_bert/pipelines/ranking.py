@@ -10,6 +10,7 @@ import numpy as np
 
 from .._internal.suggestions import unknown_name
 from ..checkpoint.sentence import ACTIVATIONS
+from ..inference.search import order_by_score
 from ..inference.sentence_options import source_of
 from ..tasks.folder import has_task
 from .base import Pipeline
@@ -54,23 +55,6 @@ class RankingPipeline(SequencePipeline):
 
 
 _SCORERS = (RankingPipeline, RegressionPipeline)
-
-
-def order_by_score(scores: Any, top_k: Optional[int] = None) -> list[int]:
-    """Number documents in the order of their scores, the highest first.
-
-    Parameters
-    ----------
-    scores : array_like of float, shape (documents,)
-    top_k : int, optional
-        Documents at most; by default all.
-
-    Returns
-    -------
-    list of int
-        Of documents with one score the first one comes first.
-    """
-    return np.argsort(-np.asarray(scores, 'float64'), kind='stable')[:top_k].tolist()
 
 
 class CrossEncoder:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Optional
 
-from .ranking import CrossEncoder, order_by_score
+from ..inference.search import order_by_score
+from .ranking import CrossEncoder
 
 CANDIDATES = 100
 

@@ -19,12 +19,13 @@ from ..inference.predictor import Predictor
 from ..inference.sentence_encoder import SentenceEncoder
 from ..inference.sentence_options import source_of
 from ..inference.trained import TrainedNetwork
-from ..pipelines import PRETRAINED, Pipeline, checkpoint_pipeline, load_pipeline
+from ..pipelines import PRETRAINED, Pipeline, SparsePipeline, checkpoint_pipeline, load_pipeline
 from ..tasks.checkpoint import task_of
 from ..tasks.folder import has_task
 from ..zoo.opening import open_checkpoint
 
 EMBEDDING = 'feature-extraction'
+SPARSE = SparsePipeline.task
 TASKS = (EMBEDDING, *PRETRAINED)
 _NAME = re.compile(r'[A-Za-z0-9][A-Za-z0-9._-]{0,99}')
 _WARM_UP = 512  # tokens by which the speed is measured

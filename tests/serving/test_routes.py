@@ -214,6 +214,24 @@ def test_a_cross_encoder_ranks_as_its_class_does(make_client, folders, tiny_pipe
     assert 'reranker' in client.get('/info').json()['model_type']
 
 
+def test_sparse_vectors_are_those_of_the_encoder(make_client, folders, tmp_path):
+    gb.SparseEncoder(folders['words']).save(tmp_path / 'sparse')
+    folders['sparse'] = tmp_path / 'sparse'
+    client, encoder = make_client('sparse'), gb.SparseEncoder(folders['sparse'])
+    expected = encoder.encode(TEXTS).toarray()
+    rows = [
+        [{'index': i, 'value': float(row[i])} for i in np.flatnonzero(row).tolist()]
+        for row in expected
+    ]
+    close(client.post('/embed_sparse', json={'inputs': TEXTS}).json(), rows)
+    close(client.post('/embed_sparse', json={'inputs': TEXTS[0]}).json(), rows[:1])
+    close(client.post('/models/sparse', json={'inputs': TEXTS[0]}).json(), rows[:1])
+    assert client.post('/embed_sparse', json={'inputs': LONG}).status_code == 422
+    assert client.get('/info').json()['model_type'] == {'embedding': {'pooling': 'splade'}}
+    refused = make_client('words').post('/embed_sparse', json={'inputs': TEXTS})
+    assert refused.status_code == 424 and 'needs a model for sparse-embedding' in refused.text
+
+
 def test_entities_are_those_of_the_pipeline(make_client, folders):
     client, pipeline = make_client('names'), gb.load_pipeline(folders['names'])
     texts = [*TEXTS, LONG]  # read in windows, never cut

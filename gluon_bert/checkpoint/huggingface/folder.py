@@ -31,6 +31,12 @@ from .cross_encoder import read_score_activation, score_values
 from .embedding_tables import POSITIONS, TOKEN_TYPES, with_token_type, with_zeros, without_rows
 from .name_maps import FAMILY_PREFIXES, NAME_MAPS, WORD_EMBEDDING
 from .names import find_heads, find_names, is_buffer
+from .retrieval_files import (
+    read_sparse_settings,
+    read_token_settings,
+    write_sparse_files,
+    write_token_files,
+)
 from .safetensors_file import open_tensors, write_safetensors
 from .sentence_files import read_sentence_settings, transformer_folder, write_sentence_files
 
@@ -96,16 +102,16 @@ def read_huggingface(
     check_vocab_size(tokenizer, checkpoint.config.vocab_size, file.parent)
     if tokenizer is not None and checkpoint.config.num_token_types < 2:
         tokenizer = tokenizer.without_token_types()  # older files do not say so
-    longest = checkpoint.config.max_length
-    max_tokens = read_max_tokens(file.parent)
+    config, max_tokens = checkpoint.config, read_max_tokens(file.parent)
+    longest = min(max_tokens or config.max_length, config.max_length)
     checkpoint = replace(
         checkpoint,
         tokenizer=tokenizer,
         source=str(path),
         max_tokens=max_tokens,
-        sentence=read_sentence_settings(
-            file.parent, checkpoint.config.units, min(max_tokens or longest, longest)
-        ),
+        sentence=read_sentence_settings(file.parent, config.units, longest),
+        sparse=read_sparse_settings(file.parent, longest),
+        token_vectors=read_token_settings(file.parent, config.units, longest),
         score_activation=read_score_activation(file.parent / 'config.json'),
     )
     return join_task(checkpoint, file)
@@ -181,6 +187,10 @@ def write_huggingface(checkpoint: Checkpoint, folder: PathLike) -> None:
         write_safetensors(whole / _FILES[0], tensors, metadata={'format': 'pt'})
         if checkpoint.sentence is not None:
             write_sentence_files(checkpoint.sentence, whole, checkpoint.config.units)
+        if checkpoint.sparse is not None:
+            write_sparse_files(checkpoint.sparse, whole, checkpoint.config.vocab_size)
+        if checkpoint.token_vectors is not None:
+            write_token_files(checkpoint.token_vectors, whole)
         if checkpoint.task is not None:
             write_task_file(whole, checkpoint.task, checkpoint.config, _FILES[0])
 

@@ -26,9 +26,15 @@ TRANSFORMER_FILES = tuple(
     for kind in ('bert', 'roberta', 'distilbert', 'camembert', 'albert', 'xlm-roberta', 'xlnet')
 )
 _PACKAGE = 'sentence_transformers'
+_PACKAGES = (_PACKAGE, 'pylate')
 _NETWORK_FOLDER = '0_Transformer'
-_NETWORKS = ('Transformer', 'BERT', 'RoBERTa', 'DistilBERT', 'CamemBERT', 'XLMRoBERTa', 'ALBERT')
+_NETWORKS = (
+    *('Transformer', 'BERT', 'RoBERTa', 'DistilBERT', 'CamemBERT', 'XLMRoBERTa', 'ALBERT'),
+    'MLMTransformer',
+)
 _WITHOUT_EFFECT = ('Dropout',)
+_SPARSE = 'SpladePooling'
+_OF_TOKENS = ('Dense', 'Normalize')
 # Way of pooling -> its key in the files of versions 0 to 5.3, its name in later ones.
 _POOLING_KEYS = {
     'cls': ('pooling_mode_cls_token', 'cls'),
@@ -93,6 +99,17 @@ def read_modules(folder: Path) -> List[ModuleEntry]:
     return entries
 
 
+def is_sparse(entries: List[ModuleEntry]) -> bool:
+    """Tell if modules make sparse vectors."""
+    return any(entry.kind == _SPARSE for entry in entries)
+
+
+def makes_token_vectors(entries: List[ModuleEntry]) -> bool:
+    """Tell if modules make vectors of tokens: Dense layers without pooling."""
+    kinds = [entry.kind for entry in entries[1:]]
+    return 'Dense' in kinds and all(kind in _OF_TOKENS for kind in kinds)
+
+
 def read_sentence_settings(folder: Path, units: int, longest: int) -> Optional[SentenceSettings]:
     """Read what a folder of sentence-transformers says about its vectors.
 
@@ -125,13 +142,18 @@ def read_sentence_settings(folder: Path, units: int, longest: int) -> Optional[S
     if is_cross_encoder(root):
         return None
     entries = read_modules(root)
+    if is_sparse(entries) or makes_token_vectors(entries):
+        return None
     modules = entries[1:]
     if not modules:
         raise ValueError(f'{root / MODULES_FILE}: has no Pooling, so there are no sentence vectors')
     if modules[0].kind != 'Pooling':
         raise _refused(root, modules[0].kind, 'it between the network and the pooling')
     modes, include_prompt = _read_pooling(root / modules[0].path / 'config.json', units)
-    options = {**_read_network(root / entries[0].path, longest), **_read_settings(root)}
+    options = {
+        **read_network_settings(root / entries[0].path, longest),
+        **read_model_settings(root),
+    }
     settings = SentenceSettings(
         modes,
         tuple(
@@ -167,12 +189,12 @@ def write_sentence_files(settings: SentenceSettings, folder: Path, units: int) -
         {'idx': number, 'name': str(number), 'path': name, 'type': f'{_PACKAGE}.models.{kind}'}
         for number, (kind, name) in enumerate(zip(kinds, names))
     ]
-    _write(folder / MODULES_FILE, modules)
-    _write(
+    write_json(folder / MODULES_FILE, modules)
+    write_json(
         folder / TRANSFORMER_FILES[0],
         {'max_seq_length': settings.max_length, 'do_lower_case': settings.lower},
     )
-    _write(
+    write_json(
         folder / SETTINGS_FILE,
         {
             '__version__': {},
@@ -184,7 +206,7 @@ def write_sentence_files(settings: SentenceSettings, folder: Path, units: int) -
     _write_pooling(settings, folder / names[1], units)
     for module, name in zip(settings.modules, names[2:]):
         (folder / name).mkdir()
-        _write(folder / name / 'config.json', module_config(module))
+        write_json(folder / name / 'config.json', module_config(module))
         if module.arrays():
             write_safetensors(folder / name / 'model.safetensors', module.arrays())
 
@@ -201,7 +223,7 @@ def _entry(file, number, value):
             f'{file}: module {number}: path is {printable(path)}: expected a subfolder'
         )
     package, _, _ = kind.partition('.')
-    if package != _PACKAGE:
+    if package not in _PACKAGES:
         raise _refused(file.parent, kind, 'code of its own')
     return ModuleEntry(kind.rpartition('.')[2], path)
 
@@ -246,7 +268,10 @@ def _read_pooling(path, units) -> Tuple[Tuple[str, ...], bool]:
     return tuple(modes), include
 
 
-def _read_network(folder, longest) -> Dict[str, Any]:
+def read_network_settings(
+    folder: Path, longest: int, task: str = 'feature-extraction'
+) -> Dict[str, Any]:
+    """Read how the network of a model reads texts: the fields max_length and lower."""
     path = next((folder / name for name in TRANSFORMER_FILES if (folder / name).is_file()), None)
     if path is None:
         return {'max_length': longest}
@@ -254,7 +279,7 @@ def _read_network(folder, longest) -> Dict[str, Any]:
     length = values.get('max_seq_length')
     if length is not None and (type(length) is not int or length < 3):
         raise ValueError(f'{path}: max_seq_length is {length!r}: expected a whole number from 3')
-    if values.get('transformer_task') not in (None, 'feature-extraction'):
+    if values.get('transformer_task') not in (None, task):
         raise ValueError(
             f'{path}: transformer_task is {values["transformer_task"]!r}: not supported'
         )
@@ -273,22 +298,23 @@ def _read_network(folder, longest) -> Dict[str, Any]:
     return {'max_length': min(length or longest, longest), 'lower': lower}
 
 
-def _read_settings(folder) -> Dict[str, Any]:
+def read_model_settings(
+    folder: Path, kind: str = 'SentenceTransformer', similarity: str = 'cosine'
+) -> Dict[str, Any]:
+    """Read the prompts and the similarity of a model of a kind."""
     path = folder / SETTINGS_FILE
     if not path.is_file():
         return {}
     values = read_object(path)
-    if values.get('model_type') not in (None, 'SentenceTransformer'):
-        raise ValueError(
-            f'{path}: model_type is {values["model_type"]!r}: expected SentenceTransformer'
-        )
+    if values.get('model_type') not in (None, kind):
+        raise ValueError(f'{path}: model_type is {values["model_type"]!r}: expected {kind}')
     prompts = values.get('prompts') or {}
     if not isinstance(prompts, dict) or not all(isinstance(text, str) for text in prompts.values()):
         raise ValueError(f'{path}: prompts: expected texts by name')
     options: Dict[str, Any] = {
         'prompts': prompts,
         'default_prompt': values.get('default_prompt_name'),
-        'similarity': values.get('similarity_fn_name') or 'cosine',
+        'similarity': values.get('similarity_fn_name') or similarity,
     }
     try:
         SentenceSettings(**options)
@@ -305,8 +331,9 @@ def _write_pooling(settings, folder, units):
     else:  # in an order that only version 5.4 can say
         names = [_POOLING_KEYS[mode][1] for mode in settings.modes]
         pooling = {'embedding_dimension': units, 'pooling_mode': names}
-    _write(folder / 'config.json', {**pooling, 'include_prompt': settings.include_prompt})
+    write_json(folder / 'config.json', {**pooling, 'include_prompt': settings.include_prompt})
 
 
-def _write(path, content):
+def write_json(path: Path, content: Any) -> None:
+    """Write a JSON file as sentence-transformers does."""
     path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + '\n', encoding='utf-8')

@@ -41,13 +41,15 @@ def _read_arrays(folder, names):
     return arrays
 
 
-def _read_dense(folder) -> Dense:
+def _read_dense(folder, read_from='sentence_embedding') -> Dense:
     path = folder / 'config.json'
     values = read_object(path)
     read, made = (_size(path, values, key) for key in ('in_features', 'out_features'))
     place = values.get('module_input_name')
-    if place not in (None, 'sentence_embedding'):
-        raise ValueError(f'{path}: module_input_name is {place!r}: only sentence_embedding is')
+    if place not in (None, read_from):
+        raise ValueError(f'{path}: module_input_name is {place!r}: expected {read_from}')
+    if values.get('use_residual'):
+        raise ValueError(f'{path}: use_residual is not supported')
     theirs = values.get('activation_function', ACTIVATION_CLASSES['tanh'])
     activation = parse_activation(theirs, path, 'activation_function')
     names: Dict[str, Tuple[int, ...]] = {'linear.weight': (made, read)}
@@ -55,6 +57,11 @@ def _read_dense(folder) -> Dense:
         names['linear.bias'] = (made,)
     arrays = _read_arrays(folder, names)
     return Dense(arrays['linear.weight'], arrays.get('linear.bias'), activation)
+
+
+def read_token_dense(folder: Path) -> Dense:
+    """Read a dense layer over the encodings of tokens."""
+    return _read_dense(folder, 'token_embeddings')
 
 
 def _read_layer_norm(folder) -> LayerNorm:

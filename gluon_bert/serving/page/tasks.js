@@ -171,6 +171,20 @@ const SENTENCES = {
   },
 };
 
+const SPARSE = {
+  about: 'the words that weigh most',
+  path: '/embed_sparse',
+  fields: () => [TEXT, CUT],
+  example: () => ({ text: FILM }),
+  body: (values) => ({ inputs: values.text, truncate: cut(values) }),
+  texts: (values) => [values.text],
+  show(answer) {
+    const best = [...answer[0]].sort((a, b) => b.value - a.value).slice(0, 20);
+    const rows = best.map((row) => ({ name: `word ${row.index}`, share: row.value }));
+    return [`${answer[0].length} words weigh something`, [bars('Weights', 'Word', rows)]];
+  },
+};
+
 export const TASKS = {
   'text-classification': CLASSIFIER,
   'multi-label-classification': CLASSIFIER,
@@ -181,4 +195,5 @@ export const TASKS = {
   'token-classification': ENTITIES,
   'fill-mask': MASKS,
   'feature-extraction': SENTENCES,
+  'sparse-embedding': SPARSE,
 };

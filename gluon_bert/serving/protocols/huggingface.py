@@ -24,13 +24,19 @@ from ..fields import (
     texts,
 )
 from ..limits import MAX_CHARACTERS
-from ..models import EMBEDDING
+from ..models import EMBEDDING, SPARSE
 from ..operations import CLASSIFIERS, check_count, predict
 from ..replies import Reply, json_reply
 from ..service import ServiceCall
 from .base import PLAIN_SCHEMA, Endpoint, Protocol, plain_error
 from .tei import label_rows, pair_items
-from .tei_vectors import EMBED_FIELDS, SIMILARITY_FIELDS, answer_embed, answer_similarity
+from .tei_vectors import (
+    EMBED_FIELDS,
+    SIMILARITY_FIELDS,
+    answer_embed,
+    answer_embed_sparse,
+    answer_similarity,
+)
 
 HUGGING_FACE = Protocol('huggingface', "Hugging Face's task form", plain_error, PLAIN_SCHEMA)
 
@@ -50,6 +56,11 @@ async def _classify(call: ServiceCall) -> Reply:
     results = await predict(call, items, parameters['truncate'])
     rows = [label_rows(call, result)[: parameters['top_k']] for result in results]
     return json_reply(rows)  # a list of lists for one text, too
+
+
+async def _embed_sparse(call: ServiceCall) -> Reply:
+    call.body['truncate'] = call.body['parameters']['truncate']
+    return await answer_embed_sparse(call)
 
 
 async def _find_entities(call: ServiceCall) -> Reply:
@@ -230,6 +241,7 @@ FORMS: Mapping[str, TaskForm] = {
         {'top_k': TOP_K, 'truncate': TRUNCATE.but(about='cut longer questions')},
     ),
     'fill-mask': TaskForm(_fill_masks, ONE_OR_TEXTS, {'top_k': TOP_K}),
+    SPARSE: TaskForm(_embed_sparse, ONE_OR_TEXTS, {'truncate': TRUNCATE}),
     EMBEDDING: TaskForm(
         _embed_or_compare,
         Field(

@@ -8,7 +8,7 @@ import numpy as np
 
 from ... import __version__
 from ..._internal.numerics import sigmoid
-from ...pipelines.ranking import order_by_score
+from ...inference.search import order_by_score
 from ..errors import invalid, not_ready, too_large
 from ..fields import (
     DIRECTION,
@@ -23,6 +23,7 @@ from ..fields import (
 )
 from ..limits import MAX_TOKENS
 from ..metrics import MEDIA_TYPE
+from ..models import SPARSE
 from ..operations import CLASSIFIERS, RERANKERS, check_count, check_task, predict
 from ..replies import Reply, json_reply, text_reply
 from ..service import ServiceCall
@@ -175,6 +176,8 @@ def _model_type(model):
     """The type of a model as text-embeddings-inference gives it; that of others by their task."""
     if model.encoder is not None:
         return {'embedding': {'pooling': '+'.join(model.encoder.settings.modes)}}
+    if model.task == SPARSE:
+        return {'embedding': {'pooling': 'splade'}}
     if 'labels' in model.settings:
         return {'classifier': _label_ids(model.settings['labels'])}
     if model.reads_pairs and 'max_len' in model.settings:

@@ -9,6 +9,7 @@ from ..fields import (
     DIMENSIONS,
     DIRECTION,
     NORMALIZE,
+    ONE_OR_TEXTS,
     PROMPT_NAME,
     TEXT,
     TEXTS,
@@ -16,8 +17,8 @@ from ..fields import (
     TRUNCATE,
     object_field,
 )
-from ..models import EMBEDDING
-from ..operations import embed, embed_tokens
+from ..models import EMBEDDING, SPARSE
+from ..operations import check_task, embed, embed_tokens, predict
 from ..replies import Reply, json_reply
 from ..service import ServiceCall
 from .base import TEI, Endpoint
@@ -58,6 +59,19 @@ async def answer_similarity(call: ServiceCall) -> Reply:
     return json_reply(similarity_matrix(vectors[:1], vectors[1:], function)[0])
 
 
+async def answer_embed_sparse(call: ServiceCall) -> Reply:
+    """Answer with the words that weigh something in each text, and their weights."""
+    check_task(call, SPARSE)
+    results = await predict(call, as_list(call.body['inputs']), call.body['truncate'])
+    size = sum(len(row.indices) for row in results)
+    return await call.service.work(size, _sparse_reply, results)
+
+
+def _sparse_reply(results):
+    rows = [zip(row.indices.tolist(), row.values.tolist()) for row in results]
+    return json_reply([[{'index': i, 'value': value} for i, value in row] for row in rows])
+
+
 _SIMILARITY = {'truncate': TRUNCATE, 'truncation_direction': DIRECTION, 'prompt_name': PROMPT_NAME}
 EMBED_FIELDS = {
     'inputs': TEXTS_OR_IDS,
@@ -91,6 +105,15 @@ ENDPOINTS = (
         {key: EMBED_FIELDS[key] for key in EMBED_FIELDS if key not in ('normalize', 'dimensions')},
         {'inputs': 'A cat sleeps.'},
         (EMBEDDING,),
+    ),
+    Endpoint(
+        '/embed_sparse',
+        answer_embed_sparse,
+        TEI,
+        'Sparse vectors of texts: ids of words and weights',
+        {'inputs': ONE_OR_TEXTS, 'truncate': TRUNCATE, 'truncation_direction': DIRECTION},
+        {'inputs': 'A cat sleeps.'},
+        (SPARSE,),
     ),
     Endpoint(
         '/similarity',
