@@ -171,7 +171,7 @@ def test_a_run_goes_on_with_any_number_of_processes(runs):
     codes, errors, resumed = finish(folder_of_pair, pair)
     assert [notes for (notes,) in resumed] == [[9, {}]] * 2
     assert 0 not in codes
-    assert 'ConnectionError: rank 0 ends: rank 1: RuntimeError: the disk is full' in errors[0]
+    assert 'ProcessFailed: rank 0 ends: rank 1: RuntimeError: the disk is full' in errors[0]
     del job['resume']
     do(None, **job, out=folder / 'one' / 'broken')
     found, expected = (parameters(folder / name / 'broken', 'pretrain') for name in ('two', 'one'))

@@ -14,6 +14,7 @@ import mxnet as mx
 
 from ..reduction import ProcessReduction
 from .rendezvous import Rendezvous, read_place
+from .watch import Watcher
 
 # Others wait while process 0 evaluates; one that is gone is noticed at once.
 _COLLECTIVE_TIMEOUT = timedelta(days=7)
@@ -45,6 +46,8 @@ class GlooReduction(ProcessReduction):
         self._torch = _import_torch()
         self._rendezvous = Rendezvous(place, timeout)
         self._group = self._make_group(place)
+        self._watcher = Watcher(self._rendezvous)
+        self._watcher.start()
 
     def _make_group(self, place) -> Any:
         distributed = self._torch.distributed
@@ -84,6 +87,7 @@ class GlooReduction(ProcessReduction):
         """Leave the others; an error is told to them first."""
         if self._group is None:
             return
+        self._watcher.close()
         if error is not None:
             self._rendezvous.publish(f'{type(error).__name__}: {error}')
         else:
