@@ -35,6 +35,8 @@ OPTIONS = {
     'learning_rate': (float, 'peak learning rate'),
     'epsilon': (float, 'epsilon of the optimizer'),
     'weight_decay': (float, 'weight decay (default: 0.01, for adam 0)'),
+    'bias_correction': (None, 'correct the bias of the moments in bertadam; the others always do'),
+    'layer_decay': (float, 'factor of the learning rate from each layer to the one below it'),
     'schedule': (str, 'of the learning rate: linear, constant, cosine or polynomial'),
     'warmup_ratio': (float, 'fraction of the steps used for warm-up'),
     'max_grad_norm': (float, 'clip gradients to this norm'),
@@ -50,6 +52,7 @@ START = {
     'root': (str, 'folder of local weights (default: $MXNET_HOME/models)'),
     'model_parameters': (Path, 'start from this .params file of the whole fine-tuned network'),
     'from_scratch': (None, 'start from random parameters'),
+    'reinit_layers': (int, 'draw this number of top layers, and the pooler, anew'),
     'vocab_file': (Path, 'vocabulary for --from_scratch, or of a TensorFlow checkpoint'),
     'bert_config_file': (Path, 'configuration of a TensorFlow checkpoint (default: beside it)'),
 }

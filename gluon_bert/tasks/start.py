@@ -37,6 +37,7 @@ from ..zoo import (
     open_checkpoint,
     zoo_checkpoint,
 )
+from .reinit import reinitialize
 
 logger = logging.getLogger(__name__)
 
@@ -77,6 +78,9 @@ class Start:
         Refuse a model that does not lower-case its text.
     sentencepiece : str, optional
         Tokenize with this SentencePiece model.
+    reinit_layers : int
+        Draw the parameters of this number of top layers anew, and of the pooler (Zhang et al.,
+        2021, section 5).
     """
 
     bert_model: Optional[str] = None
@@ -90,6 +94,7 @@ class Start:
     do_lower_case: Optional[bool] = None
     uncased: bool = False
     sentencepiece: Optional[str] = None
+    reinit_layers: int = 0
 
     @property
     def base(self) -> Optional[list[str]]:
@@ -160,6 +165,8 @@ class Start:
             tokenizer = SentencePieceTokenizer(
                 self.sentencepiece, tokenizer.vocabulary, lower=tokenizer.lower
             )
+        if self.reinit_layers:
+            reinitialize(bert, self.reinit_layers, ctx, seed)
         return bert, tokenizer
 
     def _load(self, ctx, seed, use_pooler):
@@ -254,6 +261,9 @@ class Start:
         return str(self.bert_model or DEFAULT[0]), str(self.bert_dataset)
 
     def _check(self):
+        if self.reinit_layers and (self.from_scratch or self.model_parameters):
+            reason = 'goes with a pre-trained model, not with {from_scratch} or {model_parameters}'
+            raise ArgumentError('reinit_layers', reason, self.reinit_layers)
         source = self.pretrained_bert_parameters
         is_local = source and not source.endswith('.params') and not source.startswith('hf://')
         if self.vocab_file and not (self.from_scratch or is_local):

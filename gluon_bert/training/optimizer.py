@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib
 import math
+import re
 import warnings
 from collections.abc import Iterable, Sequence
-from typing import Any, Optional, Tuple
+from typing import Any, Dict, Optional, Tuple
 
 import mxnet as mx
 from mxnet import nd
@@ -18,6 +19,8 @@ from .schedule import linear_schedule  # noqa: F401 (its home in 0.1)
 
 # Devlin et al. (2019), appendix A.2; their code leaves these parameters out of the decay.
 NO_DECAY = ('beta', 'gamma', 'bias')
+
+_PLACE = re.compile(r'(?:^|\.)(?:embeddings|layers\.(?P<layer>\d+))\.')
 
 State = Tuple[Any, Any]  # of one parameter: its two moments
 
@@ -57,6 +60,8 @@ class BertAdam(Optimizer):
     ) -> None:
         super().__init__(learning_rate=learning_rate, wd=wd, **kwargs)
         self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
+        self.rate_factors: Dict[int, float] = {}
+        """Factor of the learning rate by the number of a parameter; 1 where there is none."""
 
     def create_state(self, index: int, weight: mx.nd.NDArray) -> State:
         """Make the two moments, both zero."""
@@ -71,6 +76,9 @@ class BertAdam(Optimizer):
             self._move(weight, grad, state, rate * scale, epsilon, 1 - rate * decay)
         else:
             self._move(weight, grad, state, rate * scale, epsilon, decay=decay)
+
+    def _get_lr(self, index):
+        return super()._get_lr(index) * self.rate_factors.get(index, 1.0)
 
     def _correction(self, index):
         """Give the factor of the rate, and epsilon, that correct the moments' bias."""
@@ -181,7 +189,11 @@ with warnings.catch_warnings():
 
 
 def make_optimizer(
-    name: str, learning_rate: float, epsilon: float = 1e-6, wd: Optional[float] = None
+    name: str,
+    learning_rate: float,
+    epsilon: float = 1e-6,
+    wd: Optional[float] = None,
+    bias_correction: bool = False,
 ) -> BertAdam:
     """Make an optimizer by its name.
 
@@ -193,6 +205,8 @@ def make_optimizer(
     epsilon : float
     wd : float, optional
         Weight decay; by default 0.01 where it is decoupled, 0 for 'adam'.
+    bias_correction : bool
+        Correct the bias of the moments in 'bertadam', too.
 
     Returns
     -------
@@ -208,7 +222,9 @@ def make_optimizer(
         raise ValueError(f'unknown optimizer {name!r}: expected one of {", ".join(OPTIMIZERS)}')
     if wd is None:
         wd = 0.01 if classes[name].decoupled_decay else 0.0
-    return classes[name](learning_rate=learning_rate, epsilon=epsilon, wd=wd)
+    optimizer = classes[name](learning_rate=learning_rate, epsilon=epsilon, wd=wd)
+    optimizer.correct_bias = optimizer.correct_bias or bias_correction
+    return optimizer
 
 
 def exclude_from_decay(parameters: Iterable[mx.gluon.Parameter]) -> None:
@@ -221,6 +237,37 @@ def exclude_from_decay(parameters: Iterable[mx.gluon.Parameter]) -> None:
     for parameter in parameters:
         if parameter.name.endswith(NO_DECAY):
             parameter.wd_mult = 0.0
+
+
+def layer_factors(names: Iterable[str], decay: float) -> Dict[int, float]:
+    """Compute the factors of the learning rate that fall from layer to layer.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Of the parameters, by their places in the network.
+    decay : float
+        From a layer to the one below it; the embeddings are below the first.
+
+    Returns
+    -------
+    dict of int to float
+        By the number of the parameter; those outside of the encoder have none.
+
+    Examples
+    --------
+    >>> names = ['embeddings.word.weight', 'layers.0.expand.bias', 'layers.1.expand.bias', 'head']
+    >>> layer_factors(names, 0.5)
+    {0: 0.25, 1: 0.5, 2: 1.0}
+    """
+    places = {number: _PLACE.search(name) for number, name in enumerate(names)}
+    heights = {
+        number: -1 if place['layer'] is None else int(place['layer'])
+        for number, place in places.items()
+        if place is not None
+    }
+    top = max(heights.values(), default=0)
+    return {number: decay ** (top - height) for number, height in heights.items()}
 
 
 def global_norm(gradients: Sequence[mx.nd.NDArray]) -> float:

@@ -15,7 +15,7 @@ from .batches import Batch
 from .data_parallel import add_gradients
 from .distributed.buckets import GradientBuckets
 from .objectives import make_objective
-from .optimizer import exclude_from_decay, global_norm, make_optimizer
+from .optimizer import exclude_from_decay, global_norm, layer_factors, make_optimizer
 from .options import TrainingOptions
 from .reduction import DeviceReduction, ProcessReduction, Reduction, copy_to_others, sum_numbers
 from .schedule import share_of_peak
@@ -91,9 +91,7 @@ class TrainingStep:
             parameter.zero_grad()  # of an earlier run that failed
         self.trainer = mx.gluon.Trainer(
             list(self.parameters.values()),
-            make_optimizer(
-                options.optimizer, options.learning_rate, options.epsilon, options.weight_decay
-            ),
+            self._make_optimizer(),
             kvstore=None,  # gradients are added up by the reduction
             update_on_kvstore=False,
         )
@@ -168,6 +166,19 @@ class TrainingStep:
             for parameter in self.parameters.values():
                 parameter.zero_grad()
         return StepResult(loss, means, norm, learning_rate)
+
+    def _make_optimizer(self):
+        options = self.options
+        optimizer = make_optimizer(
+            options.optimizer,
+            options.learning_rate,
+            options.epsilon,
+            options.weight_decay,
+            options.bias_correction,
+        )
+        if options.layer_decay < 1:
+            optimizer.rate_factors = layer_factors(self.parameters, options.layer_decay)
+        return optimizer
 
     def _learning_rate(self, step):
         options, total = self.options, self.num_steps

@@ -60,3 +60,36 @@ def test_without_need_of_a_pooler_nothing_is_said(params, caplog):
     path, _ = params(use_pooler=False)
     load(use_pooler=False, pretrained_bert_parameters=str(path))
     assert not caplog.records
+
+
+def test_top_layers_are_drawn_anew(params, caplog):
+    path, model = params()
+    caplog.set_level('INFO')
+    bert, _ = load(pretrained_bert_parameters=str(path), reinit_layers=1)
+    assert 'drawn anew: the top 1 of 2 layers and the pooler' in caplog.text
+    before, after = model.checkpoint_arrays(), bert.checkpoint_arrays()
+    new = {name for name in before if (before[name] != after[name]).any()}
+    cell = 'encoder.transformer_cells.1.'
+    assert new == {name for name in before if name.startswith((cell, 'pooler.'))}
+    weight = after[f'{cell}ffn.ffn_1.weight']
+    assert 0.01 < weight.std() < 0.03 and (after[f'{cell}layer_norm.gamma'] == 1).all()
+    again, _ = load(pretrained_bert_parameters=str(path), reinit_layers=1)
+    arrays = again.checkpoint_arrays()
+    assert all((array == arrays[name]).all() for name, array in after.items())
+
+
+@pytest.mark.parametrize(
+    'options, message',
+    [
+        ({'reinit_layers': 3}, 'reinit_layers=3: expected 0 to 2, the layers of the model'),
+        ({'reinit_layers': -1}, 'reinit_layers=-1: expected 0 to 2'),
+        (
+            {'reinit_layers': 1, 'model_parameters': 'x.params'},
+            'goes with a pre-trained model, not with from_scratch or model_parameters',
+        ),
+    ],
+)
+def test_layers_that_cannot_be_drawn_anew_are_refused(params, options, message):
+    path, _ = params()
+    with pytest.raises(ValueError, match=message):
+        load(pretrained_bert_parameters=str(path), **options)

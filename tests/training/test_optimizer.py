@@ -13,6 +13,8 @@ from gluon_bert.training.optimizer import (
     linear_schedule,
     make_optimizer,
 )
+from gluon_bert.training.options import TrainingOptions
+from gluon_bert.training.step import TrainingStep
 
 
 def bertadam(w, g, m, v, t, lr, wd, eps):
@@ -117,3 +119,51 @@ def test_global_norm_is_over_all_arrays():
     arrays = [mx.nd.random.normal(shape=(3, 4)), mx.nd.random.normal(shape=(10001,))]
     expected = math.sqrt(sum(float((array**2).sum().asscalar()) for array in arrays))
     assert global_norm(arrays) == pytest.approx(expected, rel=1e-6)
+
+
+def test_bias_correction_makes_adamw_of_bertadam(make_model):
+    steps = {}
+    for name, correct in (('bertadam', True), ('adamw', False), ('bertadam', False)):
+        parameter = mx.gluon.Parameter('w', shape=(4,))
+        parameter.initialize(mx.init.One())
+        optimizer = make_optimizer(name, 0.01, bias_correction=correct)
+        trainer = mx.gluon.Trainer([parameter], optimizer, update_on_kvstore=False)
+        with mx.autograd.record():
+            loss = (parameter.data() * mx.nd.array([1, 2, 3, 4])).sum()
+        loss.backward()
+        trainer.update(1.0)
+        steps[name, correct] = parameter.data().asnumpy()
+    corrected, adamw_step, plain = steps.values()
+    assert np.array_equal(corrected, adamw_step)
+    assert np.abs(corrected - plain).min() > 1e-3
+
+
+def test_rates_fall_from_layer_to_layer(make_model):
+    """The first step of BertAdam moves each weight by about 3.16 times its rate."""
+    network = BertClassifier(make_model(num_layers=3, dropout=0.0), 2, dropout=0.0)
+    network.classifier.initialize()
+    options = TrainingOptions(layer_decay=0.5, weight_decay=0.0, epsilon=1e-12, max_grad_norm=1e9)
+    step = TrainingStep(network, 'cross_entropy', options)
+    before = {name: p.data().asnumpy() for name, p in step.parameters.items()}
+    ids, lengths = mx.nd.array([[1, 2, 3], [4, 5, 6]]), mx.nd.array([3, 3])
+    step([((ids, mx.nd.zeros((2, 3)), lengths), [mx.nd.array([0, 1])])], 0, 1e-3)
+    moves = {
+        name: np.median(np.abs(p.data().asnumpy() - before[name])) / 1e-3
+        for name, p in step.parameters.items()
+        if name.endswith(('expand.weight', 'embeddings.norm.gamma', 'classifier.weight'))
+    }
+    full = moves['bert.layers.2.expand.weight']
+    assert full == pytest.approx(np.sqrt(10), rel=1e-3)
+    assert moves['bert.layers.1.expand.weight'] == pytest.approx(full / 2, rel=1e-3)
+    assert moves['bert.layers.0.expand.weight'] == pytest.approx(full / 4, rel=1e-3)
+    assert moves['bert.embeddings.norm.gamma'] == pytest.approx(full / 8, rel=1e-3)
+    head = np.abs(
+        step.parameters['classifier.weight'].data().asnumpy() - before['classifier.weight']
+    )
+    assert np.median(head) / 1e-3 == pytest.approx(full, rel=1e-3)
+
+
+def test_a_layer_decay_is_a_share():
+    for value in (0, -0.5, 1.5):
+        with pytest.raises(ValueError, match='layer_decay=.*: expected a number above 0, 1 at'):
+            TrainingOptions(layer_decay=value)
