@@ -99,11 +99,25 @@ class Checkpoint:
         return self.config.dropout if self.dropout is None else self.dropout
 
     @property
+    def reads_vectors(self) -> bool:
+        """True if the classifier reads pooled encodings, as its task says, and no pooler."""
+        return self.task is not None and 'pooling' in self.task
+
+    @property
     def heads(self) -> Tuple[str, ...]:
         """Heads that it has, of 'pooler', 'next_sentence', 'masked_lm', 'classifier', 'span',
         'tagger'.
         """
         return tuple(head for head, array in HEADS.items() if array in self.arrays)
+
+
+def check_pooler(checkpoint: Checkpoint) -> None:
+    """Raise ValueError if the classifier reads pooled encodings: no other format has such."""
+    if checkpoint.reads_vectors:
+        raise ValueError(
+            'its classifier reads pooled encodings: only a fine-tuned folder of this package has a '
+            'place for that'
+        )
 
 
 def check_vocab_size(tokenizer: Optional[Any], num_rows: int, source: PathLike) -> None:

@@ -6,7 +6,7 @@ from typing import Callable, Mapping, NamedTuple, Optional
 
 from .._internal.suggestions import did_you_mean
 from ..checkpoint.arrays import shape_of
-from ..checkpoint.schema import Checkpoint
+from ..checkpoint.schema import Checkpoint, check_pooler
 
 NO_HEAD = 'none'
 
@@ -68,6 +68,8 @@ def choose_head(checkpoint: Checkpoint, head: Optional[str] = None) -> str:
     ValueError
         If the network does not have the head; the message says which it has.
     """
+    if head != NO_HEAD:
+        check_pooler(checkpoint)
     present = [NO_HEAD, *(name for name in HEADS if name in checkpoint.heads)]
     if head is None:
         tuned = [name for name in present[1:] if HEADS[name].is_fine_tuned]

@@ -11,12 +11,14 @@ from typing import Any, Optional
 import numpy as np
 
 from ..checkpoint.encoder_arrays import float32
+from ..checkpoint.sentence import Normalize
 from ..config import BertConfig
 from ..kernels.dense import NativeDense
 from ..kernels.packing import Packed
 from ..kernels.top_words import TopWords, top_words
 from ..modeling.kinds import KINDS
 from ..modeling.outputs import BertOutput, pretraining_output
+from .pooling import Pooling, pool_rows
 
 Positions = Sequence[Sequence[int]]
 
@@ -56,6 +58,22 @@ class DenseHead:
         self, packed: Packed, rows: Any, pooled: Any, positions: Optional[Positions]
     ) -> Any:
         return self.layer(pooled) if rows is None else packed.split(self.layer(rows))
+
+
+class VectorHead:
+    """One dense layer on the pooled encodings of each sequence."""
+
+    reads = True, False
+
+    def __init__(self, layer: Dense, pooling: str, normalize: bool) -> None:
+        self.layer, self._pooling = layer, Pooling((pooling,))
+        self._normalize = Normalize() if normalize else None
+
+    def __call__(
+        self, packed: Packed, rows: Any, pooled: Any, positions: Optional[Positions]
+    ) -> Any:
+        vectors = pool_rows(self._pooling, packed, rows)
+        return self.layer(vectors if self._normalize is None else self._normalize(vectors))
 
 
 class PretrainingHeads:
@@ -159,12 +177,15 @@ def make_head(network: Any, words: np.ndarray, use_pooler: bool, num_threads: in
 
     Returns
     -------
-    EncoderHead, DenseHead or PretrainingHeads
+    EncoderHead, DenseHead, VectorHead or PretrainingHeads
     """
     kind = KINDS[network.kind]
     if not kind.heads:
         return EncoderHead(use_pooler)
     arrays = network.head_arrays()
+    if kind.reads == 'vectors':
+        layer = Dense(arrays, kind.dense, num_threads)
+        return VectorHead(layer, network.pooling, network.normalize)
     if kind.dense:
         return DenseHead(Dense(arrays, kind.dense, num_threads), kind.reads == 'pooled')
     return PretrainingHeads(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import reprlib
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,6 +18,7 @@ from ..checkpoint.arrays import shape_of
 from ..checkpoint.encoder_arrays import check_arrays, encoder_arrays
 from ..checkpoint.names import CRF, HEADS, encoder_shapes, head_shapes
 from ..checkpoint.schema import Checkpoint
+from ..checkpoint.sentence import POOLING_MODES
 from ..kernels import describe, encoder
 from ..kernels.encoder import EncoderArrays, NativeEncoder
 from ..modeling.chain import ChainScores, penalties, transitions_of
@@ -57,7 +59,8 @@ class TrainedNetwork:
         self.sentence = checkpoint.sentence
         self.use_pooler = 'pooler' in checkpoint.heads
         reading = sorted({*KINDS[self.kind].heads} & {*checkpoint.heads} & _READ_POOLED)
-        if reading and not self.use_pooler:
+        self.pooling, self.normalize = _vector_settings(checkpoint)
+        if reading and not self.use_pooler and KINDS[self.kind].reads != 'vectors':
             raise ValueError(f'{checkpoint.source}: has no pooler, whose vector {reading[0]} reads')
         self.early: Optional[EarlyEncoder] = None
         self.crf = _chain_scores(checkpoint, transitions) if self.kind == 'tagger' else None
@@ -222,6 +225,18 @@ def runnable(network: Any) -> Any:
 def gluon_network(network: Any) -> Any:
     """Return the Gluon network of a trained one, or the network itself."""
     return network.gluon if isinstance(network, TrainedNetwork) else network
+
+
+def _vector_settings(checkpoint):
+    """The pooling and normalisation of a classifier of pooled encodings; None and False without."""
+    task = checkpoint.task or {}
+    pooling = task.get('pooling')
+    if pooling is not None and pooling not in POOLING_MODES:
+        raise ValueError(
+            f'{checkpoint.source}: pooling is {reprlib.repr(pooling)}: expected one of '
+            f'{POOLING_MODES}'
+        )
+    return pooling, task.get('normalize') is True
 
 
 def _chain_scores(checkpoint, transitions) -> Optional[ChainScores]:

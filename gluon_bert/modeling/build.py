@@ -16,6 +16,7 @@ from .heads import BertClassifier, BertForPretraining, BertForQA, BertTagger
 from .kinds import default_task as default_task
 from .kinds import find_kind
 from .tagging import BertCrfTagger
+from .vector_classifier import VectorClassifier, vector_options
 
 
 def _rows(checkpoint, name):
@@ -39,6 +40,9 @@ _MAKERS: Mapping[str, Callable[[BertModel, Checkpoint], BertBlock]] = {
     'classifier': lambda bert, checkpoint: BertClassifier(
         bert, _rows(checkpoint, 'classifier.1.weight'), dropout=checkpoint.head_dropout
     ),
+    'vector_classifier': lambda bert, checkpoint: VectorClassifier(
+        bert, _rows(checkpoint, 'classifier.1.weight'), **vector_options(checkpoint.task)
+    ),
     'span': lambda bert, checkpoint: BertForQA(bert),
     'tagger': _tagger,
 }
@@ -56,7 +60,8 @@ def build_network(
     checkpoint : Checkpoint
     task : str, optional
         'encoder' (:class:`.BertModel`), 'pretraining' (:class:`.BertForPretraining`),
-        'classifier' (:class:`.BertClassifier`), 'span' (:class:`.BertForQA`) or 'tagger'
+        'classifier' (:class:`.BertClassifier`), 'vector_classifier'
+        (:class:`.VectorClassifier`), 'span' (:class:`.BertForQA`) or 'tagger'
         (:class:`.BertTagger`, with a CRF :class:`.BertCrfTagger`); by default the head that the
         checkpoint was fine-tuned with, else the encoder.
     ctx : mxnet.Context or list of them, optional

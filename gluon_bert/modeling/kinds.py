@@ -15,8 +15,9 @@ class Kind(NamedTuple):
     heads : tuple of str
         Of :attr:`.Checkpoint.heads`: it needs one of them.
     reads : str
-        What its scores are made of: 'sequence', the encodings of the tokens, or 'pooled', the
-        pooled vector; '' where the outputs are several.
+        What its scores are made of: 'sequence', the encodings of the tokens; 'pooled', the vector
+        of the pooler; 'vectors', the encodings pooled as a sentence model does; '' where the
+        outputs are several.
     dense : str
         The arrays of the dense layer that makes them, without '.weight' and '.bias'.
     """
@@ -30,15 +31,19 @@ KINDS: Mapping[str, Kind] = {
     'encoder': Kind(()),
     'pretraining': Kind(('masked_lm', 'next_sentence')),
     'classifier': Kind(('classifier',), 'pooled', 'classifier.1'),
+    'vector_classifier': Kind(('classifier',), 'vectors', 'classifier.1'),
     'span': Kind(('span',), 'sequence', 'span_classifier'),
     'tagger': Kind(('tagger',), 'sequence', 'tag_classifier'),
 }
-"""Kind -> its row; named by the head of a checkpoint, but for the encoder and pre-training."""
+"""Kind -> its row; named by the head of a checkpoint, but for the encoder, pre-training, and a
+classifier of pooled encodings."""
 _ALIASES = {'questions': 'span'}  # of 0.1
 
 
 def default_task(checkpoint: Checkpoint) -> str:
     """Name the kind of network that a checkpoint was fine-tuned as, else 'encoder'."""
+    if checkpoint.reads_vectors:
+        return 'vector_classifier'
     return next((head for head in checkpoint.heads if head in KINDS), 'encoder')
 
 
@@ -63,7 +68,12 @@ def find_kind(checkpoint: Checkpoint, task: str | None) -> str:
     name = _ALIASES.get(task, task) if task else default_task(checkpoint)
     if name not in KINDS:
         raise ValueError(f'task={name!r}: expected one of {tuple(KINDS)}')
-    heads = KINDS[name].heads
+    heads, reads_vectors = KINDS[name].heads, KINDS[name].reads == 'vectors'
+    if 'classifier' in heads and reads_vectors != checkpoint.reads_vectors:
+        reads = 'pooled encodings' if checkpoint.reads_vectors else "the pooler's vector"
+        raise ValueError(
+            f'{checkpoint.source}: its classifier reads {reads}, which is not for task={name!r}'
+        )
     if heads and not set(heads) & set(checkpoint.heads):
         raise ValueError(
             f'{checkpoint.source}: has no {" or ".join(heads)} head for task={name!r}; it has '

@@ -139,7 +139,7 @@ def make_network(task: str, config: BertConfig, settings: dict[str, Any]) -> Ber
     from ..modeling.bert import BertModel
 
     spec = get_spec(task)
-    return spec.make_network(BertModel(config, use_pooler=spec.head.pooled), settings)
+    return spec.make_network(BertModel(config, use_pooler=spec.reads_pooler(settings)), settings)
 
 
 def save_tokenizer(folder: str | Path, tokenizer: Any) -> None:
@@ -331,7 +331,9 @@ def build_task(
         if gluon:
             network = make_network(spec.name, checkpoint.config, settings)
         else:
-            network = TrainedNetwork(checkpoint, spec.head.checkpoint, tag_transitions(settings))
+            network = TrainedNetwork(
+                checkpoint, spec.network_kind(settings), tag_transitions(settings)
+            )
         bert_of(network, tokenizer)
     except ValueError as error:
         raise ValueError(f'{checkpoint.source}: {error}') from None

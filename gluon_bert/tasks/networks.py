@@ -8,11 +8,14 @@ from ..modeling.bert import BertBlock, BertModel
 from ..modeling.embedder import BertEmbedder
 from ..modeling.heads import BertClassifier, BertForQA, BertTagger
 from ..modeling.tagging import BertCrfTagger
+from ..modeling.vector_classifier import VectorClassifier, vector_options
 from .settings import tag_transitions
 
 
 def make_classifier(bert: BertModel, size: int, settings: dict[str, Any]) -> BertBlock:
     """Put a classifier, or the one output of a score, on a BERT."""
+    if 'pooling' in settings:
+        return VectorClassifier(bert, size, **vector_options(settings))
     return BertClassifier(bert, size, dropout=settings['dropout'])
 
 

@@ -128,6 +128,14 @@ class TaskSpec:
         module, _, attribute = getattr(self, name).partition(':')
         return getattr(importlib.import_module(module), attribute)
 
+    def network_kind(self, settings: Mapping[str, Any]) -> str:
+        """Name the kind of network, a key of :data:`.KINDS`, that the settings describe."""
+        return 'vector_classifier' if 'pooling' in settings else self.head.checkpoint
+
+    def reads_pooler(self, settings: Mapping[str, Any]) -> bool:
+        """Tell if the network that the settings describe has a pooler."""
+        return self.head.pooled and 'pooling' not in settings
+
     def make_network(self, bert: Any, settings: Mapping[str, Any]) -> Any:
         """Put the task's head on a BERT.
 

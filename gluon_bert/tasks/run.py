@@ -164,7 +164,8 @@ def _build(run: Run) -> TaskModel:
     job, start, ctx = run.job, run.start, run.ctx
     saved, spec = job.saved, job.spec
     if saved is not None:
-        bert, tokenizer = BertModel(saved.config, use_pooler=spec.head.pooled), saved.tokenizer
+        use_pooler = spec.reads_pooler(saved.settings)
+        bert, tokenizer = BertModel(saved.config, use_pooler=use_pooler), saved.tokenizer
         base = saved.settings.get('base')
     else:
         bert, tokenizer = start.load_bert(ctx, run.options.seed, spec.head.pooled)

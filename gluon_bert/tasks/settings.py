@@ -93,7 +93,9 @@ ACTIVATION = Setting(
 # Settings that any task may have; null is as absent. ``name`` of the data; ``metrics``, the first
 # of which chose the epoch; ``batch_size`` of the evaluation; ``pair``, whether texts come in pairs;
 # ``range`` of a score; ``columns`` of the training tables; ``overlap`` of windows; ``character_f1``
-# and ``strict``, how figures count; ``base``, the model of the zoo that training started from.
+# and ``strict``, how figures count; ``pooling`` and ``normalize``, of the encodings that a
+# classifier reads in place of the pooler's vector; ``base``, the model of the zoo that training
+# started from.
 OPTIONAL: Mapping[str, Setting] = {
     'name': TEXT,
     'metrics': NAMES,
@@ -107,6 +109,8 @@ OPTIONAL: Mapping[str, Setting] = {
     'overlap': Setting('a whole number from 0', lambda value: type(value) is int and value >= 0),
     'character_f1': FLAG,
     'strict': FLAG,
+    'pooling': Setting("'mean' or 'cls'", lambda value: value in ('mean', 'cls')),
+    'normalize': FLAG,
     'base': Setting(
         '[model, data set]',
         lambda value: (

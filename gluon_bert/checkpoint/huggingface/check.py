@@ -10,7 +10,7 @@ from ...config import BertConfig
 from ...families import FAMILIES
 from ..arrays import shape_of
 from ..names import check_count, encoder_shapes, head_shapes, layer_numbers
-from ..schema import Checkpoint
+from ..schema import Checkpoint, check_pooler
 from ..tensor_file import join_names, printable
 from .name_maps import FAMILY_PREFIXES, NAME_MAPS, WORD_EMBEDDING
 from .names import huggingface_names
@@ -40,6 +40,7 @@ def check_network(checkpoint: Checkpoint, num_classes: Optional[int]) -> Dict[st
         If it is not.
     """
     config, arrays, heads = checkpoint.config, checkpoint.arrays, checkpoint.heads
+    check_pooler(checkpoint)
     check_count(arrays, config)
     _check_family(config, checkpoint.family, heads)
     shapes = encoder_shapes(config)

@@ -13,7 +13,7 @@ from ..._internal.files import write_text
 from ..._internal.types import PathLike
 from ...families import FAMILIES
 from ..arrays import Arrays, shape_of, with_names
-from ..schema import Checkpoint
+from ..schema import Checkpoint, check_pooler
 from ..task_file import TASK_FILE, join_task, write_task_file
 from ..tensor_file import join_names, printable
 from .config import CONFIG, VOCAB, config_values, read_config, read_tokenizer
@@ -246,6 +246,7 @@ def _find_scope(names):
 def _written_variables(checkpoint):
     """The variables for the arrays of a checkpoint."""
     arrays, heads = checkpoint.arrays, checkpoint.heads
+    check_pooler(checkpoint)
     if 'tensorflow' not in FAMILIES[checkpoint.family].formats:
         families = [name for name, row in FAMILIES.items() if 'tensorflow' in row.formats]
         raise ValueError(f'family={checkpoint.family!r}: expected {" or ".join(families)}')
