@@ -17,6 +17,7 @@ import numpy as np
 
 import gluon_bert as gb
 from gluon_bert.zoo import OFFLINE_DEFAULT
+from gluon_bert.zoo.fetch.store import find_file
 
 EXAMPLES = Path(__file__).resolve().parents[1] / 'examples'
 MODEL, DATASET = OFFLINE_DEFAULT
@@ -157,7 +158,7 @@ def run_child(args, script, seed):
 
 def weights_folder():
     """Find the folder of the model's weights, which transformers can read."""
-    return str(gb.zoo.fetch.store.find_file(gb.zoo.WEIGHTS[MODEL, DATASET], Path('')).parent)
+    return str(find_file(gb.zoo.WEIGHTS[MODEL, DATASET], Path('')).parent)
 
 
 def padded(features, fixed_length=None):

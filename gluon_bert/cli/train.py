@@ -21,6 +21,7 @@ from typing import Any
 from .._internal.arguments import Parser
 from .._internal.engine import prepare_engine
 from .training_flags import (
+    HEAD,
     MODEL_HELP,
     OPTIONS,
     add_data_flags,
@@ -66,6 +67,7 @@ def make_parser(spec: Any, preset: dict[str, Any]) -> argparse.ArgumentParser:
     -------
     argparse.ArgumentParser
     """
+    from ..tasks.frozen import HeadOptions
     from ..training import TrainingOptions
 
     parser = Parser(
@@ -81,6 +83,8 @@ def make_parser(spec: Any, preset: dict[str, Any]) -> argparse.ArgumentParser:
     group.add_argument('--model', metavar='MODEL', help=MODEL_HELP)
     add_start_flags(group)
     add_fields(parser.add_argument_group('training'), TrainingOptions, OPTIONS)
+    if spec.linear_head:
+        add_fields(parser.add_argument_group('linear head'), HeadOptions, HEAD)
     group = parser.add_argument_group('run')
     add_run_flags(group)
     group.add_argument('--traceback', action='store_true', help='show where an error came from')

@@ -67,6 +67,20 @@ COMM = {
     'bucket_mb': (float, 'size of the messages that gradients are gathered in, in MiB'),
     'bucket_dtype': (str, 'in what gradients are sent: float32, or bfloat16; sums are in float32'),
 }
+HEAD = {
+    'freeze_encoder': (None, 'compute the vectors of all texts once, fit a linear head on them'),
+    'few_shot': (
+        int,
+        'learn from this number of examples of each class: the encoder from pairs of them, then a '
+        'linear head',
+    ),
+    'few_shot_pairs': (int, 'pairs of one class, and of two classes, of each example'),
+    'head_c': (
+        float,
+        "inverse strength of the linear head's regularisation (default: by cross-validation; with "
+        '--few_shot 1)',
+    ),
+}
 _SHORT = {'learning_rate': ('lr',), 'weight_decay': ('wd',)}
 
 

@@ -117,6 +117,14 @@ class Job(ABC):
     def examples(self, split: Any) -> list:
         """List the examples of a split, tuples."""
 
+    def inputs(self, split: Any) -> list:
+        """Give the examples of a split as the pipeline takes them."""
+        raise NotImplementedError
+
+    def label_array(self, split: Any) -> Any:
+        """Give the right answers of a split as an array; None if it has none."""
+        raise NotImplementedError
+
     def dev_examples(self) -> dict[str, list]:
         """List the examples by which the best epoch is chosen, by split."""
         if not self.can_evaluate:

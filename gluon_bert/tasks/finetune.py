@@ -15,6 +15,7 @@ from ..data import get_task
 from ..training import TrainingOptions
 from ..zoo import ARCHITECTURES, WEIGHTS, find_model, hub_names
 from .folder import TaskFolder, has_task, read_task
+from .frozen import FEW_SHOT_DEFAULTS, HeadOptions, check_head_options
 from .registry import TASKS, TaskSpec, get_spec
 from .run import FineTuned, Run, run_job
 from .start import Start
@@ -50,8 +51,9 @@ def finetune(
     **options
         Fields of the task's data options, such as ``text_column``, ``max_len`` and ``batch_size``;
         of :class:`.Start`, such as ``from_scratch``; of :class:`.TrainingOptions`, such as
-        ``epochs`` and ``learning_rate``; ``ctx``, ``resume``, ``overwrite``, ``command``; and
-        ``reduction`` from :func:`.connect`, in each of several processes, which share each batch.
+        ``epochs`` and ``learning_rate``; of :class:`.HeadOptions`, such as ``freeze_encoder``;
+        ``ctx``, ``resume``, ``overwrite``, ``command``; and ``reduction`` from :func:`.connect`, in
+        each of several processes, which share each batch.
 
     Returns
     -------
@@ -107,13 +109,24 @@ def make_run(
     spec, options = find_spec(task, dict(options))
     job_class = spec.load('job')
     start, saved = find_start(model, options)
-    parts = {'data': job_class.Data, 'start': Start, 'options': TrainingOptions, 'run': Run}
+    given = set(options) & {row.name for row in fields(TrainingOptions)}
+    if options.get('few_shot') is not None:
+        options = {**FEW_SHOT_DEFAULTS, **options}
+    parts = {
+        'data': job_class.Data,
+        'start': Start,
+        'options': TrainingOptions,
+        'head': HeadOptions,
+        'run': Run,
+    }
     names = {part: {row.name for row in fields(kind)} for part, kind in parts.items()}
     names['run'] = {'ctx', 'resume', 'overwrite', 'stem', 'arguments', 'command', 'reduction'}
     sorted_options = sort_options(names, options, spec.name)
     start = replace(start, **sorted_options['start'])
     if saved is None and start.model_parameters and has_task(start.model_parameters):
         saved = read_task(start.model_parameters)
+    head = HeadOptions(**sorted_options['head'])
+    check_head_options(head, spec, given, saved)
     data = job_class.Data(**{**_saved_data(job_class, saved), **sorted_options['data']})
     further = sorted_options['run']
     ctx = further.pop('ctx', mx.cpu())
@@ -123,6 +136,7 @@ def make_run(
         Path(output_dir),
         TrainingOptions(**sorted_options['options']),
         list(ctx) if isinstance(ctx, (list, tuple)) else [ctx],
+        head=head,
         **further,
     )
 

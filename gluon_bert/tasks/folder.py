@@ -27,7 +27,7 @@ from ..data import get_scheme, read_tokenizer
 from ..inference.checks import bert_of
 from ..inference.precision_file import forget_precision
 from ..inference.trained import TrainedNetwork
-from .head import check_head
+from .head import check_head, network_kind, reads_pooler
 from .registry import TaskSpec, get_spec
 from .settings import check_settings, tag_transitions
 
@@ -139,7 +139,7 @@ def make_network(task: str, config: BertConfig, settings: dict[str, Any]) -> Ber
     from ..modeling.bert import BertModel
 
     spec = get_spec(task)
-    return spec.make_network(BertModel(config, use_pooler=spec.reads_pooler(settings)), settings)
+    return spec.make_network(BertModel(config, use_pooler=reads_pooler(spec, settings)), settings)
 
 
 def save_tokenizer(folder: str | Path, tokenizer: Any) -> None:
@@ -332,7 +332,7 @@ def build_task(
             network = make_network(spec.name, checkpoint.config, settings)
         else:
             network = TrainedNetwork(
-                checkpoint, spec.network_kind(settings), tag_transitions(settings)
+                checkpoint, network_kind(spec, settings), tag_transitions(settings)
             )
         bert_of(network, tokenizer)
     except ValueError as error:

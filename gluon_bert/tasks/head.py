@@ -29,3 +29,13 @@ def check_head(checkpoint: Checkpoint, spec: TaskSpec, settings: Mapping[str, An
             raise ValueError(f'has {transitions}, but {TASK_FILE} says that there is no CRF')
     elif transitions not in arrays or shape_of(arrays, transitions) != (rows, rows):
         raise ValueError(f'has no {transitions} of shape {(rows, rows)}')
+
+
+def network_kind(spec: TaskSpec, settings: Mapping[str, Any]) -> str:
+    """Name the kind of network, a key of :data:`.KINDS`, that the settings of a task describe."""
+    return 'vector_classifier' if 'pooling' in settings else spec.head.checkpoint
+
+
+def reads_pooler(spec: TaskSpec, settings: Mapping[str, Any]) -> bool:
+    """Tell if the network that the settings of a task describe has a pooler."""
+    return spec.head.pooled and 'pooling' not in settings

@@ -79,7 +79,7 @@ class MultiLabelJob(TextJob):
             thresholds = self.saved.settings['thresholds']
         return {**settings, 'thresholds': thresholds}
 
-    def _label_array(self, split):
+    def label_array(self, split: Any) -> Any:
         return label_matrix(split.examples, len(self.task.labels))
 
     def _predictions(self, results):
@@ -90,7 +90,7 @@ class MultiLabelJob(TextJob):
 
     def _measure(self, split, results):
         return evaluate_label_sets(
-            self.task.metrics, self._label_array(split), self._predictions(results)
+            self.task.metrics, self.label_array(split), self._predictions(results)
         )
 
     def after_training(self, pipeline: Any) -> dict[str, Any]:
@@ -99,7 +99,7 @@ class MultiLabelJob(TextJob):
             return {}
         self.predicted = results, _ = self._predict(pipeline, 'dev', split)
         shares = np.array([list(result.probabilities.values()) for result in results])
-        thresholds = best_thresholds(self._label_array(split), shares)
+        thresholds = best_thresholds(self.label_array(split), shares)
         logger.info(
             'thresholds: %s',
             ', '.join(f'{label} {least:g}' for label, least in zip(self.task.labels, thresholds)),
@@ -114,7 +114,7 @@ class MultiLabelJob(TextJob):
         return [pipeline.with_thresholds(result) for result in results], num_cut
 
     def _class_report(self, folder: Path, name, split, results):
-        rows = label_report(self._label_array(split), self._predictions(results), self.task.labels)
+        rows = label_report(self.label_array(split), self._predictions(results), self.task.labels)
         return format_label_report(rows)
 
     def _prediction_text(self, result):

@@ -94,6 +94,8 @@ class TaskSpec:
         Whether a dev set can be that of the GLUE task of the training.
     runs : tuple of str
         Names of other tasks whose checkpoints it can run, too, where it is asked for.
+    linear_head : str
+        Its name in :data:`gluon_bert.tasks.linear.LINEAR_HEADS`; '' if there is none.
     """
 
     name: str
@@ -122,19 +124,12 @@ class TaskSpec:
     per_output: tuple[str, ...] = ()
     reads_glue: bool = False
     runs: tuple[str, ...] = ()
+    linear_head: str = ''
 
     def load(self, name: str) -> Any:
         """Import the class or function that a field names by its place."""
         module, _, attribute = getattr(self, name).partition(':')
         return getattr(importlib.import_module(module), attribute)
-
-    def network_kind(self, settings: Mapping[str, Any]) -> str:
-        """Name the kind of network, a key of :data:`.KINDS`, that the settings describe."""
-        return 'vector_classifier' if 'pooling' in settings else self.head.checkpoint
-
-    def reads_pooler(self, settings: Mapping[str, Any]) -> bool:
-        """Tell if the network that the settings describe has a pooler."""
-        return self.head.pooled and 'pooling' not in settings
 
     def make_network(self, bert: Any, settings: Mapping[str, Any]) -> Any:
         """Put the task's head on a BERT.
@@ -208,6 +203,7 @@ _ROWS = (
         formats=_PREDICT_FORMATS,
         takes_pairs=True,
         reads_glue=True,
+        linear_head='value',
     ),
     TaskSpec(
         name='multi-label-classification',
@@ -234,6 +230,7 @@ _ROWS = (
         takes_pairs=True,
         has_classes=True,
         per_output=('thresholds',),
+        linear_head='labels',
     ),
     TaskSpec(
         name='text-classification',
@@ -259,6 +256,7 @@ _ROWS = (
         takes_pairs=True,
         has_classes=True,
         reads_glue=True,
+        linear_head='classes',
     ),
     TaskSpec(
         name='question-answering',

@@ -22,7 +22,7 @@ def reinitialize(bert: Any, num_layers: int, ctx: Any, seed: int) -> None:
     ----------
     bert : BertModel
     num_layers : int
-        From the top.
+        From the top; 0 for none.
     ctx : mxnet.Context or list of them
     seed : int
 
@@ -31,6 +31,8 @@ def reinitialize(bert: Any, num_layers: int, ctx: Any, seed: int) -> None:
     ValueError
         If there are not as many layers with their own parameters.
     """
+    if not num_layers:
+        return
     most = 0 if bert.config.share_layers else len(bert.layers)
     if not 0 < num_layers <= most:
         reason = f'expected 0 to {most}, the layers of the model with their own parameters'

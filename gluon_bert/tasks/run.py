@@ -33,6 +33,8 @@ from .folder import (
     save_tokenizer,
     task_model,
 )
+from .frozen import HeadOptions, prepare_head, train_head, vector_settings
+from .head import reads_pooler
 from .model_card import CARD_FILE, write_card
 from .start import Contexts, Start
 
@@ -63,6 +65,8 @@ class Run:
         For the model card.
     reduction : Reduction
         Of several processes, see :func:`.connect`; process 0 evaluates and writes.
+    head : HeadOptions
+        Whether a linear head is trained instead of the whole network.
     """
 
     job: Job
@@ -76,6 +80,7 @@ class Run:
     arguments: Optional[dict[str, Any]] = None
     command: Union[list[str], str] = ''
     reduction: Reduction = field(default_factory=DeviceReduction)
+    head: HeadOptions = field(default_factory=HeadOptions)
 
 
 class FineTuned(NamedTuple):
@@ -115,18 +120,21 @@ def run_job(run: Run) -> FineTuned:
         run.start.choose_model()
     with log_file() as open_log:
         job.read()
+        is_linear = job.trains and run.head.is_used
+        if is_linear:
+            prepare_head(run)
         model = _build(run)
         pipeline = model.spec.load('pipeline')(model)
         job.prepare(pipeline, folder)
-        training = _compare(run, model, pipeline) if job.trains else None
+        training = _compare(run, model, pipeline) if job.trains and not is_linear else None
         # Up to here nothing is written: the folder may be that of another run.
-        is_anew = training is not None and training.begins_anew
+        is_anew = not run.resume if is_linear else training is not None and training.begins_anew
         open_log(folder / f'{job.log_file}{f".{rank}" if rank else ""}', 'w' if is_anew else 'a')
         if rank == 0:
             _write_arguments(run)
             job.keep_prepared()
         result = None
-        if training is not None:
+        if job.trains:
             result, model, pipeline = _train(run, training, model, pipeline)
         splits = job.write(pipeline, folder) if rank == 0 else []
         if job.trains and rank == 0:
@@ -164,15 +172,18 @@ def _build(run: Run) -> TaskModel:
     job, start, ctx = run.job, run.start, run.ctx
     saved, spec = job.saved, job.spec
     if saved is not None:
-        use_pooler = spec.reads_pooler(saved.settings)
+        use_pooler = reads_pooler(spec, saved.settings)
         bert, tokenizer = BertModel(saved.config, use_pooler=use_pooler), saved.tokenizer
         base = saved.settings.get('base')
     else:
-        bert, tokenizer = start.load_bert(ctx, run.options.seed, spec.head.pooled)
+        use_pooler = spec.head.pooled and not run.head.is_used
+        bert, tokenizer = start.load_bert(ctx, run.options.seed, use_pooler)
         base = start.base
     settings = {
         name: value for name, value in job.settings(bert.config, base).items() if value is not None
     }
+    if job.trains and run.head.is_used:
+        settings.update(vector_settings(bert))
     network = spec.make_network(bert, settings)
     mx.random.seed(run.options.seed)
     _initialize_head(network, bert, ctx)
@@ -220,26 +231,30 @@ def _compare(run: Run, model: TaskModel, pipeline: Any) -> TrainingRun:
 
 
 def _train(
-    run: Run, training: TrainingRun, model: TaskModel, pipeline: Any
+    run: Run, training: Optional[TrainingRun], model: TaskModel, pipeline: Any
 ) -> tuple[FitResult, TaskModel, Any]:
-    """Train; the network ends with the parameters of the best evaluation."""
+    """Train; the network ends with the parameters of the best evaluation.
+
+    Without a TrainingRun a linear head is trained.
+    """
     job, folder, writes = run.job, Path(run.output_dir), run.reduction.rank == 0
-    if not job.can_evaluate:
+    if not job.can_evaluate and training is not None:
         logger.warning('no data to evaluate on: the last epoch will be kept')
-    if training.begins_anew and writes:
+    if writes and (training is None or training.begins_anew):
         for name in (TASK_FILE, CARD_FILE):  # of an earlier run
             (folder / name).unlink(missing_ok=True)
         remove_leftovers(folder / TOKENIZER_FOLDER)
     if writes:
         save_tokenizer(folder, model.tokenizer)
-    result = training.fit()
+    result = train_head(run, model, pipeline) if training is None else training.fit()
     chosen = share(run.reduction, job.after_training(pipeline) if writes else {})
     if chosen:
         model = task_model(model.task, model.network, model.tokenizer, {**model.settings, **chosen})
         pipeline = model.spec.load('pipeline')(model)
     if writes:
         save_task(folder, model, result.best_path.name)
-    logger.info('best epoch %d: %s', result.best_epoch + 1, result.best_path)
+    if training is not None:
+        logger.info('best epoch %d: %s', result.best_epoch + 1, result.best_path)
     return result, model, pipeline
 
 

@@ -79,8 +79,7 @@ class Start:
     sentencepiece : str, optional
         Tokenize with this SentencePiece model.
     reinit_layers : int
-        Draw the parameters of this number of top layers anew, and of the pooler (Zhang et al.,
-        2021, section 5).
+        Number of top layers to draw anew, see :func:`.reinitialize`.
     """
 
     bert_model: Optional[str] = None
@@ -165,8 +164,7 @@ class Start:
             tokenizer = SentencePieceTokenizer(
                 self.sentencepiece, tokenizer.vocabulary, lower=tokenizer.lower
             )
-        if self.reinit_layers:
-            reinitialize(bert, self.reinit_layers, ctx, seed)
+        reinitialize(bert, self.reinit_layers, ctx, seed)
         return bert, tokenizer
 
     def _load(self, ctx, seed, use_pooler):
@@ -307,7 +305,7 @@ def load_checkpoint(
     """
     if checkpoint.tokenizer is None:
         raise ValueError(f'{checkpoint.source}: has no vocabulary beside it')
-    bert = BertModel(checkpoint.config, use_pooler=use_pooler)
+    bert = BertModel(checkpoint.config, use_pooler=use_pooler, sentence=checkpoint.sentence)
     bert.load_checkpoint(checkpoint, ctx=ctx, allow_missing=True)
     absent = [parameter for parameter in bert.collect_params().values() if parameter._data is None]
     if absent:

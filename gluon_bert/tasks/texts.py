@@ -181,6 +181,9 @@ class TextJob(Job):
     def examples(self, split: Any) -> list:
         return split.examples
 
+    def inputs(self, split: Any) -> list:
+        return text_files.inputs_of(split.examples)
+
     def settings(self, config: BertConfig, base: Optional[list[str]]) -> dict[str, Any]:
         data, task = self.data, self.task
         if data.max_len is None:
@@ -218,7 +221,7 @@ class TextJob(Job):
         vocab = model.tokenizer.vocabulary
         return SequenceData(
             features,
-            self._label_array(self.splits['train']),
+            self.label_array(self.splits['train']),
             vocab[vocab.padding_token],
             batch_size=data.batch_size,
             seed=seed,
@@ -227,7 +230,7 @@ class TextJob(Job):
             ctx=ctx,
         )
 
-    def _label_array(self, split):
+    def label_array(self, split: Any) -> Any:
         return label_array(split.examples)
 
     # --- evaluation
@@ -257,7 +260,7 @@ class TextJob(Job):
 
     def _measure(self, split, results):
         return evaluate_metrics(
-            self.task.metrics, self._label_array(split), self._predictions(results)
+            self.task.metrics, self.label_array(split), self._predictions(results)
         )
 
     def _tell_cut(self, name, num_cut, total):
@@ -279,7 +282,7 @@ class TextJob(Job):
             if name != 'train':
                 results, num_cut = self._predict(pipeline, name, split)
                 self._tell_cut(name, num_cut, len(results))
-                if self._label_array(split) is not None:
+                if self.label_array(split) is not None:
                     metrics, report = self._report(folder, name, split, results)
                 file = self.task.submissions.get(name, f'{self.task.name}_{name}.tsv')
                 self._write_predictions(folder / file, split.examples, results)
@@ -303,7 +306,7 @@ class TextJob(Job):
     def _class_report(self, folder, name, split, results):
         if self.is_regression:
             return None
-        labels, predicted = self._label_array(split), self._predictions(results)
+        labels, predicted = self.label_array(split), self._predictions(results)
         names = list(self.task.labels)
         matrix = confusion_matrix(labels, predicted, len(names))
         plot_confusion(matrix, names, folder / f'{name}_confusion.png')
