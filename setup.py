@@ -117,6 +117,7 @@ setup(
         'ray': [*SERVER, 'ray[data,serve]>=2.47,<3', 'pyarrow>=14,<20'],
         'faiss': ['faiss-cpu>=1.7.4,<2'],
         'usearch': ['usearch>=2.12,<3'],
+        'tune': ['optuna>=3.5,<6'],
         'parquet': ['pyarrow>=14,<20'],
         'distributed': ['torch>=2.4,<3'],
         'sentencepiece': ['sentencepiece>=0.2.2,<1'],
@@ -156,6 +157,7 @@ setup(
             'pyarrow>=14,<20',
             'dask[distributed]>=2024.8',
             'prometheus-client>=0.20,<1',
+            'optuna>=3.5,<6',
         ],
         'bench': [
             'torch>=2.2,<3',

@@ -38,6 +38,8 @@ _HOMES = {
     'layer_features': 'inference.word_vectors',
     'choose_precision': 'inference.precision',
     'finetune': 'tasks.finetune',
+    'cross_validate': 'tasks.cross_validation',
+    'tune': 'tasks.tune',
     'pretrain': 'tasks.pretrain',
     'load_pipeline': 'pipelines',
     'CrossEncoder': 'pipelines',

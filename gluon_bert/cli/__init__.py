@@ -29,6 +29,7 @@ GROUPS = {
         'pretraining-data': ('pretraining_data', 'make the records that a BERT is pre-trained on'),
         'pretrain': ('pretrain', 'pre-train on records or texts, from scratch or from a model'),
         'train': ('train', 'fine-tune for a task, from data files to a folder'),
+        'tune': ('tune', 'search for the learning rate, epochs and batch size of a fine-tuning'),
         'predict': ('predict', 'predict labels, answers, entities or words for texts'),
         'embed': ('embed', 'compute sentence vectors of texts'),
         'search': ('search', 'find and rank the lines of a file for a query'),

@@ -30,12 +30,12 @@ def run(args: argparse.Namespace) -> int:
 
 def read_words() -> dict[str, dict[str, list[str]]]:
     """List the words that each command takes, see :func:`words_of`."""
-    from . import make_parser, train
+    from . import make_parser, train, tune
 
     (action,) = (row for row in make_parser()._actions if row.dest == 'command')
     parsers: Any = action.choices
     words = {name: words_of(parser) for name, parser in parsers.items()}
-    return {**words, 'train': _train_words(train)}
+    return {**words, 'train': _task_words(train), 'tune': _task_words(tune)}
 
 
 def words_of(parser: argparse.ArgumentParser) -> dict[str, list[str]]:
@@ -67,14 +67,14 @@ def words_of(parser: argparse.ArgumentParser) -> dict[str, list[str]]:
     return words
 
 
-def _train_words(train):
+def _task_words(command):
     """The names of the tasks and the flags of any of them."""
     from ..data import TASKS as GLUE
     from ..tasks.registry import TASKS
 
     words: dict[str, list[str]] = {'': [*TASKS, *GLUE]}
     for spec in TASKS.values():
-        _merge(words, words_of(train.make_parser(spec, {})))
+        _merge(words, words_of(command.make_parser(spec, {})))
     return words
 
 

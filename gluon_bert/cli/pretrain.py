@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_data_flags(parser.add_argument_group('data'), PretrainingData)
     group = parser.add_argument_group('model')
     group.add_argument('--model', metavar='MODEL', help=MODEL_HELP)
-    add_start_flags(group, ('model_parameters',))
+    add_start_flags(group, ('model_parameters', 'reinit_layers'))
     group = parser.add_argument_group('training')
     flags = {name: row for name, row in {**OPTIONS, **_HELP}.items() if name not in _WITHOUT}
     add_fields(group, TrainingOptions, flags, learning_rate=LEARNING_RATE)

@@ -16,6 +16,7 @@ examples:
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import Any
 
 from .._internal.arguments import Parser
@@ -51,10 +52,12 @@ def run(args: argparse.Namespace) -> int:
     parser = make_parser(spec, preset)
     given = parser.parse_args(args.rest)
     command = ['gluon-bert', 'train', args.task, *args.rest]
-    return carry_out(lambda: f'{_finetune(finetune, args.task, given, command).folder}\n', command)
+    return carry_out(lambda: _finetune(finetune, args.task, given, command), command)
 
 
-def make_parser(spec: Any, preset: dict[str, Any]) -> argparse.ArgumentParser:
+def make_parser(
+    spec: Any, preset: dict[str, Any], command: str = 'train', without: Sequence[str] = ()
+) -> argparse.ArgumentParser:
     """Make the parser of a task's flags, from the fields of its data options.
 
     Parameters
@@ -62,6 +65,10 @@ def make_parser(spec: Any, preset: dict[str, Any]) -> argparse.ArgumentParser:
     spec : TaskSpec
     preset : dict of str to object
         Fields that are not asked for.
+    command : str
+        Whose parser it is.
+    without : sequence of str
+        Further fields that are not asked for.
 
     Returns
     -------
@@ -71,22 +78,31 @@ def make_parser(spec: Any, preset: dict[str, Any]) -> argparse.ArgumentParser:
     from ..training import TrainingOptions
 
     parser = Parser(
-        prog=f'gluon-bert train {spec.name}',
+        prog=f'gluon-bert {command} {spec.name}',
         usage='%(prog)s [FLAGS]',
         description=f'{spec.title}.',
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
         argument_default=argparse.SUPPRESS,
     )
     group = parser.add_argument_group('data')
-    add_data_flags(group, spec.load('job').Data, tuple(preset))
+    add_data_flags(group, spec.load('job').Data, (*preset, *without))
     group = parser.add_argument_group('model')
     group.add_argument('--model', metavar='MODEL', help=MODEL_HELP)
     add_start_flags(group)
-    add_fields(parser.add_argument_group('training'), TrainingOptions, OPTIONS)
+    options = {name: row for name, row in OPTIONS.items() if name not in without}
+    add_fields(parser.add_argument_group('training'), TrainingOptions, options)
     if spec.linear_head:
         add_fields(parser.add_argument_group('linear head'), HeadOptions, HEAD)
     group = parser.add_argument_group('run')
     add_run_flags(group)
+    if spec.linear_head:
+        group.add_argument(
+            '--folds',
+            type=int,
+            metavar='N',
+            help='cross-validation: train on all of this number of folds of the training file but '
+            'one, and evaluate on that, for each of them',
+        )
     group.add_argument('--traceback', action='store_true', help='show where an error came from')
     return parser
 
@@ -99,5 +115,11 @@ def _finetune(finetune, task, given, command):
     for name in ('gpu', 'cpu_workers'):
         arguments.pop(name, None)
     options.update(ctx=pop_devices(options), command=command, arguments=arguments)
+    folds = options.pop('folds', None)
     with pop_reduction(options) as options['reduction']:
-        return finetune.run_job(finetune.make_run(task, model, folder, options))
+        if folds is None:
+            return f'{finetune.run_job(finetune.make_run(task, model, folder, options)).folder}\n'
+        from ..tasks.cross_validation import cross_validate
+
+        done = cross_validate(task, model, output_dir=folder, folds=folds, **options)
+        return f'{done.folder}\n{done.describe()}'

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Optional
+import logging
+from typing import Any, Optional
 
 import numpy as np
 
 from .._internal.errors import ArgumentError
+
+logger = logging.getLogger(__name__)
 
 
 def fold_indices(
@@ -45,3 +48,37 @@ def fold_indices(
     if classes is not None:
         order = order[np.argsort(np.asarray(classes)[order], kind='stable')]
     return [np.sort(order[number::num_folds]) for number in range(num_folds)]
+
+
+def take_fold(job: Any, number: int, count: int, seed: int) -> None:
+    """Make one fold of the training examples of a job its dev set; the others are trained on.
+
+    Parameters
+    ----------
+    job : Job
+        Whose files are read.
+    number : int
+        Of the fold, from 0.
+    count : int
+        Of folds.
+    seed : int
+
+    Raises
+    ------
+    ValueError
+        If the task is not one of texts, or there are fewer examples than folds.
+    """
+    if not job.spec.linear_head:
+        raise ArgumentError('folds', f'is not for {job.spec.name}', count)
+    train = job.splits['train']
+    classes = [example.label for example in train.examples]
+    has_classes = all(type(label) is int for label in classes)
+    fold = fold_indices(len(classes), count, seed, np.array(classes) if has_classes else None)
+    chosen, rest = {*fold[number].tolist()}, range(len(classes))
+    others = [name for name in job.splits if name != 'train']
+    if others:
+        logger.info('left out for cross-validation: %s', ', '.join(others))
+    job.splits = {
+        'train': train._replace(examples=[train.examples[i] for i in rest if i not in chosen]),
+        'dev': train._replace(examples=[train.examples[i] for i in rest if i in chosen]),
+    }

@@ -147,6 +147,8 @@ def prepare_head(run: Any) -> None:
         raise ArgumentError(
             'resume', 'the run in the folder is finished; {overwrite} it, or use it'
         )
+    if run.reduction.size > 1:
+        raise ValueError(f'a linear head is trained in one process, not in {run.reduction.size}')
     if len(run.ctx) > 1 and not head.freeze_encoder:
         reason = f'runs on one device, not on {len(run.ctx)}'
         raise ArgumentError('few_shot', reason, head.few_shot)

@@ -177,7 +177,7 @@ def make_job(
     }
     names = {part: {row.name for row in fields(kind)} for part, kind in parts.items()}
     names['run'] = {'ctx', 'resume', 'overwrite', 'arguments', 'reduction'}
-    names['start'] -= {'model_parameters'}
+    names['start'] -= {'model_parameters', 'reinit_layers'}
     given = sort_options(names, options, 'pretrain')
     ctx = given['run'].pop('ctx', mx.cpu())
     return PretrainingJob(

@@ -33,6 +33,7 @@ from .folder import (
     save_tokenizer,
     task_model,
 )
+from .folds import take_fold
 from .frozen import HeadOptions, prepare_head, train_head, vector_settings
 from .head import reads_pooler
 from .model_card import CARD_FILE, write_card
@@ -67,6 +68,9 @@ class Run:
         Of several processes, see :func:`.connect`; process 0 evaluates and writes.
     head : HeadOptions
         Whether a linear head is trained instead of the whole network.
+    fold : (int, int), optional
+        Number, from 0, and count: evaluate on this fold of the training examples, and train on the
+        others.
     """
 
     job: Job
@@ -81,6 +85,7 @@ class Run:
     command: Union[list[str], str] = ''
     reduction: Reduction = field(default_factory=DeviceReduction)
     head: HeadOptions = field(default_factory=HeadOptions)
+    fold: Optional[tuple[int, int]] = None
 
 
 class FineTuned(NamedTuple):
@@ -120,6 +125,8 @@ def run_job(run: Run) -> FineTuned:
         run.start.choose_model()
     with log_file() as open_log:
         job.read()
+        if run.fold is not None:
+            take_fold(job, *run.fold, run.options.seed)
         is_linear = job.trains and run.head.is_used
         if is_linear:
             prepare_head(run)
