@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from script_runs import run_script, tiny_folder, tokenizer, undisturbed  # noqa: F401 (fixtures)
 
-from gluon_bert.cli import main, make_parser, train
+from gluon_bert.cli import main, make_parser, train, tune
 from gluon_bert.tasks import finetune
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,6 +34,8 @@ STANDS_FOR = {
     'TASK': ['text-classification'],
     'hf://owner/name': ['folder/of/transformers'],
 }
+# Commands whose flags are those of a task.
+BY_TASK = {'train': train, 'tune': tune}
 # What a command cannot do in a test -> words that tell.
 NOT_RUN = {
     'needs a network': (' fetch ',),
@@ -43,6 +45,7 @@ NOT_RUN = {
     'needs the output of dev.py sample': ('output/sample/',),
     'needs a trained cross-encoder': ('output/ranker',),
     'needs the files of another machine': ('folder/with/the/other',),
+    'needs Optuna, and many trials; see tests/tasks/test_tune.py': (' tune ',),
     'needs a large file, or a cluster; see tests/batch': ('reviews --input reviews.txt', ' ray '),
 }
 
@@ -77,10 +80,10 @@ def parse(words):
     """Parse a command as its program does; SystemExit if it is not understood."""
     if words[0] != 'gluon-bert':
         importlib.import_module(Path(words[1]).stem).make_parser().parse_args(words[2:])
-    elif words[1] == 'train' and len(words) > 2:
+    elif words[1] in BY_TASK and len(words) > 2:
         spec, preset = finetune.find_spec(words[2], {})
-        train.make_parser(spec, preset).parse_args(words[3:])
-    elif len(words) > 2 or words[1] not in ('train', 'plot', 'cache'):
+        BY_TASK[words[1]].make_parser(spec, preset).parse_args(words[3:])
+    elif len(words) > 2 or words[1] not in (*BY_TASK, 'plot', 'cache'):
         make_parser().parse_args(words[1:])
 
 
@@ -130,7 +133,7 @@ def stage(tiny_folder, tmp_path, monkeypatch):  # noqa: F811
 
 
 def _write_data(folder):
-    table = 'text,label,review,stars\n' + 'the cat,a,the dog,1\na dog,b,a cat,2\n' * 3
+    table = 'text,label,review,stars\n' + 'the cat,a,the dog,1\na dog,b,a cat,2\n' * 8
     for name in ('train.csv', 'dev.csv'):
         (folder / name).write_text(table)
     (folder / 'unseen.csv').write_text('review\nthe cat sleeps\n')
