@@ -31,7 +31,7 @@ def maxsim(queries: Sequence[np.ndarray], documents: Sequence[np.ndarray]) -> np
     ----------
     queries : sequence of numpy.ndarray, shape (T, C)
         Vectors of length 1.
-    documents : sequence of numpy.ndarray, shape (T', C)
+    documents : sequence of numpy.ndarray, shape (T, C)
         The same; one without tokens scores 0.
 
     Returns
