@@ -15,7 +15,6 @@ import numpy as np
 from process_run import train
 
 import gluon_bert as gb
-from gluon_bert.data import PretrainingStream
 from gluon_bert.training import run as training_run
 from gluon_bert.training.distributed.connect import connect
 from gluon_bert.training.loop import Interrupted
@@ -78,7 +77,8 @@ def main(folder):
 def do(reduction, kind, out, stop=None, version=None, buckets=None, **arguments):
     """Do a job; return the digest of the parameters, or the error.
 
-    ``stop`` is the number of the batch at which a signal comes, ``buckets`` their size and type.
+    A signal comes as the run looks for batches for the ``stop``-th time; ``buckets`` are their size
+    and type.
     """
     if reduction is not None:
         reduction.bucket_mb, reduction.bucket_dtype = buckets or (25.0, 'float32')
@@ -107,15 +107,15 @@ def finetune(out, reduction, stop, **arguments):
 
 def pretrain(out, reduction, stop, **arguments):
     given = {} if reduction is None else {'reduction': reduction}
-    load, calls = PretrainingStream.load, []
+    next_group, calls = training_run.TrainingRun._next_group, []
 
-    def interrupting(stream, rows, epoch):
-        calls.append(rows)
+    def interrupting(run, *arguments):
+        calls.append(run)
         if len(calls) == stop:
             os.kill(os.getpid(), signal.SIGTERM)
-        return load(stream, rows, epoch)
+        return next_group(run, *arguments)
 
-    with mock.patch.object(PretrainingStream, 'load', interrupting):
+    with mock.patch.object(training_run.TrainingRun, '_next_group', interrupting):
         done = gb.pretrain(output_dir=out, **given, **arguments)
     return [done.result.steps, done.result.best_metrics]
 
