@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     )
     from .ner.transitions import Transitions, tag_names, valid_transitions
     from .ner.windows import Window, join_windows, make_windows, window_labels
+    from .pairs.dataset import GroupData
+    from .pairs.groups import TextGroups, read_text_groups
     from .pretraining.create import PretrainingDataOptions, create_pretraining_data
     from .pretraining.masking import Masker, Masking
     from .pretraining.records import Record, read_records, write_records
@@ -92,6 +94,8 @@ _NAMES = {
     ),
     'ner.transitions': 'Transitions tag_names valid_transitions',
     'ner.windows': 'Window join_windows make_windows window_labels',
+    'pairs.dataset': 'GroupData',
+    'pairs.groups': 'TextGroups read_text_groups',
     'pretraining.create': 'PretrainingDataOptions create_pretraining_data',
     'pretraining.masking': 'Masker Masking',
     'pretraining.records': 'Record read_records write_records',

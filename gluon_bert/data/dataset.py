@@ -88,9 +88,9 @@ class SequenceData:
         A resumed training run compares it.
         """
         return {
-            'tokens': _digest([feature.inputs for feature in self._features]),
-            'token_types': _digest([feature.token_types for feature in self._features]),
-            'labels': None if self._labels is None else _digest(self._labels),
+            'tokens': digest_of([feature.inputs for feature in self._features]),
+            'token_types': digest_of([feature.token_types for feature in self._features]),
+            'labels': None if self._labels is None else digest_of(self._labels),
             'batch_size': self._batch_size,
             'seed': self._seed,
             'pad_id': self._pad_id,
@@ -136,8 +136,9 @@ class SequenceData:
         return inputs, nd.array(labels, dtype='float32', ctx=self._ctx)
 
 
-def _digest(rows):
+def digest_of(rows: Any) -> str:
     """Compute a digest of an array, or of arrays or lists of several lengths, as numbers."""
+    shape: tuple
     if isinstance(rows, np.ndarray):
         shape, values = rows.shape, rows
     else:

@@ -9,10 +9,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Optional
 
+from .._internal.files import remove_leftovers
 from ..config import BertConfig
+from ..training.files import RunFiles
 from ..training.objectives import OBJECTIVES
-from .folder import TaskFolder, TaskModel
-from .model_card import SplitReport
+from .folder import (
+    TASK_FILE,
+    TOKENIZER_FOLDER,
+    TaskFolder,
+    TaskModel,
+    has_task,
+    save_task,
+    save_tokenizer,
+)
+from .model_card import CARD_FILE, SplitReport
 from .registry import TaskSpec
 
 logger = logging.getLogger(__name__)
@@ -92,6 +102,9 @@ class Job(ABC):
     def read(self) -> None:
         """Read the files into ``splits``, by the names 'train', 'dev...' and 'test...'."""
 
+    def start_from(self, bert: Any) -> None:  # noqa: B027 (most need nothing)
+        """Take over what the model that training starts from says of itself."""
+
     @abstractmethod
     def settings(self, config: BertConfig, base: Optional[list[str]]) -> dict[str, Any]:
         """Collect the settings of the network: those of the row, and further ones.
@@ -168,6 +181,32 @@ class Job(ABC):
         list of SplitReport
             For the model card, the training split among them.
         """
+
+    def result_folder(self, folder: Path) -> Path:
+        """Name the folder of the trained model: that of the run, or one in it."""
+        return folder
+
+    def refuse_unasked(self, folder: Path, overwrite: bool) -> None:
+        """Refuse to replace a model in the folder that is not of a run there."""
+        if has_task(folder) and not RunFiles(folder).has_run and not overwrite:
+            raise ValueError(
+                f'{folder / TASK_FILE}: there is a fine-tuned network without the result of its '
+                f'run; overwrite it, or choose another folder'
+            )
+
+    def clear(self, folder: Path) -> None:
+        """Remove what tells of an earlier run's model."""
+        for name in (TASK_FILE, CARD_FILE):
+            (folder / name).unlink(missing_ok=True)
+        remove_leftovers(folder / TOKENIZER_FOLDER)
+
+    def save_first(self, folder: Path, model: TaskModel) -> None:
+        """Write, or try to write, before training what might fail after it."""
+        save_tokenizer(folder, model.tokenizer)
+
+    def save(self, folder: Path, model: TaskModel, parameters: str) -> None:
+        """Write the trained model, whose best parameters are in a file of that name."""
+        save_task(folder, model, parameters)
 
     @staticmethod
     @abstractmethod

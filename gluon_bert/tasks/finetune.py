@@ -37,17 +37,17 @@ def finetune(
     ----------
     task : str
         'text-classification', 'text-regression', 'multi-label-classification',
-        'question-answering', 'token-classification' or 'text-ranking'; or a task
-        of GLUE such as 'MRPC', whose files are in ``data_dir`` or $GLUE_DIR.
+        'question-answering', 'token-classification', 'text-ranking' or 'sentence-similarity'; or a
+        task of GLUE such as 'MRPC', whose files are in ``data_dir`` or $GLUE_DIR.
     model : str or Path, optional
         What to start from: a model of the zoo, 'NAME/DATASET', NAME, or its name on the hub such as
         'bert-base-uncased'; a fine-tuned folder; a checkpoint's path; 'hf://owner/name'. By default
         GluonNLP's where it can be fetched, else the model that needs no download.
     output_dir : str or Path
         Made if absent. Gets parameters, ``task.json``, tokenizer, model card, metrics, predictions,
-        reports and pictures.
+        reports and pictures; for 'sentence-similarity' a folder ``model`` of sentence-transformers.
     train, dev, test : str or Path, optional
-        The files: tables, SQuAD's layout, or tagged sentences. The test file is predicted for.
+        The files: tables, lines, SQuAD's layout or tagged sentences. That for test is predicted.
     **options
         Fields of the task's data options, such as ``text_column``, ``max_len`` and ``batch_size``;
         of :class:`.Start`, such as ``from_scratch``; of :class:`.TrainingOptions`, such as

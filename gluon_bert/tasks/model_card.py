@@ -226,6 +226,19 @@ def _scores(folder, split, pictures):
 
 
 def _use(folder, model):
+    code, command = (
+        (text.format(folder=folder.name) for text in model.spec.usage)
+        if model.spec.usage
+        else _pipeline_use(folder, model)
+    )
+    return (
+        '## Use\n\nThe folder is all that is needed; its name here stands for its path.\n\n'
+        f'```python\n{code}\n```\n\n```\n{command}\n```'
+    )
+
+
+def _pipeline_use(folder, model):
+    """Code and command of a folder that load_pipeline opens."""
     call, argument, fields = model.spec.example
     if model.settings.get('pair'):
         call, argument = _PAIR_CALL, 'A text. ||| Another.'
@@ -238,10 +251,7 @@ def _use(folder, model):
         f'gluon-bert predict {shlex.quote(folder.name)} "{argument}"\n'
         f'gluon-bert predict {shlex.quote(folder.name)} --input FILE --output FILE'
     )
-    return (
-        '## Use\n\nThe folder is all that is needed; its name here stands for its path.\n\n'
-        f'```python\n{code}\n```\n\n```\n{command}\n```'
-    )
+    return code, command
 
 
 def _licence(row):

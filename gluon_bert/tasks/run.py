@@ -17,26 +17,18 @@ from typing import Any, NamedTuple, Optional, Union
 import mxnet as mx
 
 from .._internal.errors import ArgumentError
-from .._internal.files import digest_of_rows, portable_path, remove_leftovers, write_text
+from .._internal.files import digest_of_rows, portable_path, write_text
 from ..modeling.bert import BertBlock, BertModel
 from ..training import FitResult, TrainingOptions, TrainingRun
 from ..training.files import RunFiles
 from ..training.previous import refuse_unasked
 from ..training.reduction import DeviceReduction, Reduction, share
 from .base import Job
-from .folder import (
-    TASK_FILE,
-    TOKENIZER_FOLDER,
-    TaskModel,
-    has_task,
-    save_task,
-    save_tokenizer,
-    task_model,
-)
+from .folder import TaskModel, has_task, task_model
 from .folds import take_fold
 from .frozen import HeadOptions, prepare_head, train_head, vector_settings
 from .head import reads_pooler
-from .model_card import CARD_FILE, write_card
+from .model_card import write_card
 from .start import Contexts, Start
 
 logger = logging.getLogger(__name__)
@@ -145,21 +137,17 @@ def run_job(run: Run) -> FineTuned:
             result, model, pipeline = _train(run, training, model, pipeline)
         splits = job.write(pipeline, folder) if rank == 0 else []
         if job.trains and rank == 0:
-            write_card(folder, model, splits, run.command)
+            write_card(job.result_folder(folder), model, splits, run.command)
         metrics = {split.name: split.metrics for split in splits if split.metrics}
         metrics = share(run.reduction, metrics)
-    return FineTuned(folder, pipeline, result, metrics)
+    return FineTuned(job.result_folder(folder), pipeline, result, metrics)
 
 
 def _refuse_unasked(folder, run):
     """Refuse to replace what is in the folder, before anything is read."""
     files = RunFiles(folder)
     refuse_unasked(files, run.resume, run.overwrite)
-    if has_task(folder) and not files.has_run and not run.overwrite:
-        raise ValueError(
-            f'{folder / TASK_FILE}: there is a fine-tuned network without the result of its run; '
-            f'overwrite it, or choose another folder'
-        )
+    run.job.refuse_unasked(folder, run.overwrite)
 
 
 def make_folder(folder: Path) -> None:
@@ -186,6 +174,7 @@ def _build(run: Run) -> TaskModel:
         use_pooler = spec.head.pooled and not run.head.is_used
         bert, tokenizer = start.load_bert(ctx, run.options.seed, use_pooler)
         base = start.base
+    job.start_from(bert)
     settings = {
         name: value for name, value in job.settings(bert.config, base).items() if value is not None
     }
@@ -248,18 +237,16 @@ def _train(
     if not job.can_evaluate and training is not None:
         logger.warning('no data to evaluate on: the last epoch will be kept')
     if writes and (training is None or training.begins_anew):
-        for name in (TASK_FILE, CARD_FILE):  # of an earlier run
-            (folder / name).unlink(missing_ok=True)
-        remove_leftovers(folder / TOKENIZER_FOLDER)
+        job.clear(folder)
     if writes:
-        save_tokenizer(folder, model.tokenizer)
+        job.save_first(folder, model)
     result = train_head(run, model, pipeline) if training is None else training.fit()
     chosen = share(run.reduction, job.after_training(pipeline) if writes else {})
     if chosen:
         model = task_model(model.task, model.network, model.tokenizer, {**model.settings, **chosen})
         pipeline = model.spec.load('pipeline')(model)
     if writes:
-        save_task(folder, model, result.best_path.name)
+        job.save(folder, model, result.best_path.name)
     if training is not None:
         logger.info('best epoch %d: %s', result.best_epoch + 1, result.best_path)
     return result, model, pipeline

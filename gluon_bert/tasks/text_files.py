@@ -105,6 +105,12 @@ def write_predictions(path: Path, examples: list, texts: list[str]) -> None:
     logger.info('predictions: %s', path)
 
 
+def write_rows(path: Path, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Write a table with tabs between its columns."""
+    lines = ['\t'.join(map(str, row)) + '\n' for row in (header, *rows)]
+    write_text(path, ''.join(lines))
+
+
 def write_probabilities(
     path: Path, examples: list, texts: list[str], results: list, labels: Sequence[str]
 ) -> None:

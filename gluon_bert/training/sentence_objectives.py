@@ -49,6 +49,8 @@ class SentenceLoss:
     by_example : bool
         Whether there is a value for each example, of which the mean is taken; else there is one for
         the batch.
+    in_batch : bool
+        Whether the texts of the other examples of a batch are negatives.
     repeats : bool
         Whether an example is one text, which is read twice, with two draws of dropout.
     """
@@ -60,6 +62,7 @@ class SentenceLoss:
     options: Mapping[str, Any] = field(default_factory=dict)
     is_scored: bool = False
     by_example: bool = True
+    in_batch: bool = False
     repeats: bool = False
 
 
@@ -76,6 +79,7 @@ SENTENCE_LOSSES: Mapping[str, SentenceLoss] = {
             multiple_negatives_ranking_loss,
             (2, MAX_COLUMNS),
             _RANKING,
+            in_batch=True,
         ),
         SentenceLoss(
             'cosent',
@@ -106,6 +110,7 @@ SENTENCE_LOSSES: Mapping[str, SentenceLoss] = {
             multiple_negatives_ranking_loss,
             (1, 1),
             _RANKING,
+            in_batch=True,
             repeats=True,
         ),
     )

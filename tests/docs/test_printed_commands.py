@@ -156,6 +156,15 @@ def _write_data(folder):
         (folder / 'glue_data' / 'RTE' / f'{name}.tsv').write_text(
             rows + '1\tthe sun\ta moon\tnot_entailment\n'
         )
+    pairs = 'sentence1,sentence2,score\nthe cat sleeps,a cat sleeps,5\nthe sun,a dog barks,1\n'
+    (folder / 'scored.csv').write_text(pairs)
+    (folder / 'pairs.csv').write_text('query,answer\nthe cat,a cat\nthe sun,sun here !\n')
+    (folder / 'glue_data' / 'STS-B').mkdir()
+    for name in ('train', 'dev'):
+        rows = ''.join(f'{n},{row}\n' for n, row in enumerate(pairs.splitlines()[1:]))
+        (folder / 'glue_data' / 'STS-B' / f'{name}.tsv').write_text(
+            ('index,' + pairs.splitlines()[0] + '\n' + rows).replace(',', '\t')
+        )
     (folder / 'lines.txt').write_text('A cat sleeps.\nShares fell.\nIt rains.\n')
     (folder / 'corpus.txt').write_text('the cat sleeps\na dog barks\nthe sun\n')
     (folder / 'articles.txt').write_text('the cat sleeps\na dog barks\n\nthe sun\n' * 3)

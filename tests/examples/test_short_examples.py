@@ -9,6 +9,7 @@ import predict_files
 import pytest
 import tag
 import train_on_csv
+import train_sentences
 from script_runs import tiny_folder, tiny_pipeline, tokenizer  # noqa: F401 (fixtures)
 
 import gluon_bert as gb
@@ -83,3 +84,16 @@ def test_train_on_a_table(tiny_folder, tmp_path, capsys):  # noqa: F811
     first, second = lines_of(capsys)
     assert first.startswith('dev accuracy ') and second in ('cat', 'dog')
     assert gb.load_pipeline(tmp_path / 'out')('An example.').label == second
+
+
+def test_train_sentence_vectors(tiny_folder, tmp_path, capsys):  # noqa: F811
+    folder, _ = tiny_folder()
+    rows = 'the cat sleeps\ta cat sleeps\nthe dog barks\ta dog barks\nthe sun\tsun here !\n'
+    for name in ('train', 'dev'):
+        (tmp_path / f'{name}.tsv').write_text('anchor\tpositive\n' + rows)
+    train_sentences.main(
+        [*(str(tmp_path / name) for name in ('train.tsv', 'dev.tsv', 'out')), str(folder)]
+    )
+    first, second = lines_of(capsys)
+    assert first.startswith('dev mrr@10 ') and second.startswith('[[')
+    assert gb.SentenceEncoder(tmp_path / 'out' / 'model').encode(['the cat']).shape == (1, 24)

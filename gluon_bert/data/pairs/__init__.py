@@ -1,0 +1,1 @@
+"""Read pairs, triplets and scored pairs of texts, and make batches of them."""
