@@ -41,11 +41,14 @@ class Parser(argparse.ArgumentParser):
         return []
 
     def _respelled(self, args: Iterable[str]) -> Iterator[str]:
-        """The arguments with each flag as it was declared, abbreviated ones too."""
-        known = self._option_string_actions
+        """The arguments with each flag as it was declared, abbreviated ones too.
+
+        Those of a command that follows are left alone.
+        """
+        known, skip = self._option_string_actions, False
         args = iter(args)
         for item in args:
-            if item == '--':
+            if item == '--' or (self._ends_in_a_command() and not skip and item[:1] != '-'):
                 yield item
                 break
             name, equals, value = item.partition('=')
@@ -55,8 +58,13 @@ class Parser(argparse.ArgumentParser):
                     {flag[: len(name)] for flag in known if _plain(flag).startswith(_plain(name))}
                 )
                 name = same[0] if same else name
+            meant = [action for flag, action in known.items() if flag.startswith(name)]
+            skip = item[:1] == '-' and not equals and bool(meant) and meant[0].nargs is None
             yield f'{name}{equals}{value}'
         yield from args
+
+    def _ends_in_a_command(self) -> bool:
+        return any(action.nargs == argparse.REMAINDER for action in self._actions)
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is not None and value not in action.choices:

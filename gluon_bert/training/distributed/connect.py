@@ -31,6 +31,8 @@ class Backend(NamedTuple):
 BACKENDS: Dict[str, Backend] = {
     'device': Backend('.alone', 'OneProcess', 'one process drives all devices'),
     'gloo': Backend('.gloo', 'GlooReduction', "PyTorch's gloo, started by torchrun or launch"),
+    'dist_sync': Backend('.kvstore', 'KVStoreReduction', "MXNet's key-value store"),
+    'horovod': Backend('.horovod', 'HorovodReduction', "Horovod, GluonNLP's engine"),
 }
 
 
