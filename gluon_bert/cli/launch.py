@@ -28,7 +28,7 @@ from pathlib import Path
 
 from .._internal.cpu import physical_cores
 from .._internal.errors import ArgumentError
-from ..training.distributed.job import LAUNCHERS, LOOPBACK, MASTER_PORT, Job
+from ..training.distributed.job import LAUNCHERS, LOOPBACK, MASTER_PORT, LaunchJob
 from ..training.distributed.launch import LaunchOptions, launch
 from .output import note
 
@@ -128,7 +128,7 @@ def _make_job(args):
         raise ValueError('give the command to run, such as gluon-bert train')
     backend = _choose_backend(args.comm_backend, words)
     nodes, node_rank, master = _find_place(args)
-    job = Job(
+    job = LaunchJob(
         _find_program(words), backend, args.nproc_per_node, nodes, node_rank, master,
         args.num_servers,
     )  # fmt: skip

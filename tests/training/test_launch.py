@@ -6,7 +6,7 @@ import socket
 import pytest
 from launching import Launch, are_gone
 
-from gluon_bert.training.distributed.job import LAUNCHERS, Job, free_port
+from gluon_bert.training.distributed.job import LAUNCHERS, LaunchJob, free_port
 
 # A worker of a few lines; {} is what it does.
 WORKER = """\
@@ -259,7 +259,7 @@ def test_backends_have_a_launcher():
 
 
 def test_variables_are_those_of_torchrun():
-    (spec,) = Job(['x'], nodes=2, node_rank=1, master_addr='10.0.0.1').specs(3000)
+    (spec,) = LaunchJob(['x'], nodes=2, node_rank=1, master_addr='10.0.0.1').specs(3000)
     assert (spec.name, spec.log_name, spec.command, spec.is_shown) == (
         'rank 1',
         'rank1.log',

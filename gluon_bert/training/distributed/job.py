@@ -25,7 +25,7 @@ _SERVE_HOROVOD = f'{_IGNORE}from gluon_bert.training.distributed import horovod_
 
 
 @dataclass(frozen=True)
-class Job:
+class LaunchJob:
     """A command that several processes run, on one machine or several.
 
     Parameters
@@ -112,8 +112,8 @@ class Launcher(NamedTuple):
     machine, each as name, Python code and variables.
     """
 
-    variables: Callable[[Job, int, int], Mapping[str, str]]
-    helpers: Callable[[Job, int], Sequence[tuple[str, str, Mapping[str, str]]]]
+    variables: Callable[[LaunchJob, int, int], Mapping[str, str]]
+    helpers: Callable[[LaunchJob, int], Sequence[tuple[str, str, Mapping[str, str]]]]
 
 
 def _nothing(*arguments):

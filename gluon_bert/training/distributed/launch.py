@@ -11,7 +11,7 @@ from typing import Optional
 
 from ..._internal.errors import ArgumentError
 from ..._internal.signals import stop_signals
-from .job import LOOPBACK, MASTER_PORT, Job, free_port
+from .job import LOOPBACK, MASTER_PORT, LaunchJob, free_port
 from .nodes import Nodes
 from .supervisor import POLL_SECONDS, Failure, Supervisor
 
@@ -52,12 +52,12 @@ class LaunchOptions:
                 raise ArgumentError(name, 'expected a positive number', getattr(self, name))
 
 
-def launch(job: Job, options: LaunchOptions, report: Callable[[str], None]) -> int:
+def launch(job: LaunchJob, options: LaunchOptions, report: Callable[[str], None]) -> int:
     """Run a job to its end.
 
     Parameters
     ----------
-    job : Job
+    job : LaunchJob
     options : LaunchOptions
     report : callable
         Gets a line about each failure.

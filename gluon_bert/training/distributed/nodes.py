@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Optional
 
-from .job import Job
+from .job import LaunchJob
 from .peer import Peer
 from .supervisor import POLL_SECONDS, Failure
 
@@ -28,7 +28,7 @@ class Nodes:
 
     Parameters
     ----------
-    job : Job
+    job : LaunchJob
     port : int
         At which node 0 listens.
     agreed : dict of str to object
@@ -50,7 +50,7 @@ class Nodes:
 
     def __init__(
         self,
-        job: Job,
+        job: LaunchJob,
         port: int,
         agreed: dict[str, Any],
         timeout: float,
