@@ -10,7 +10,7 @@ from __future__ import annotations
 import ctypes
 import os
 from collections import Counter
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, List, Optional, Set, Tuple
 
 import mxnet as mx
 import numpy as np
@@ -28,6 +28,7 @@ _VARIABLES = (
 )
 _LONGEST_WAIT = 6 * 3600.0  # seconds: others wait while process 0 evaluates
 _PADDED = 65536
+_FIRST_CHECK = 1_000_000  # key
 
 
 class KVStoreReduction(ProcessReduction):
@@ -60,6 +61,8 @@ class KVStoreReduction(ProcessReduction):
         super().__init__(place.rank, place.size)
         # All processes make the same keys in the same order.
         self._keys: Dict[Tuple[int, int], int] = {}
+        self._checks: Set[int] = set()
+        self._calls = 0
         with Deadline(
             timeout, f'rank {place.rank}: after {timeout:g} s the other processes are not there'
         ):
@@ -122,6 +125,21 @@ class KVStoreReduction(ProcessReduction):
                 flat[:] = buffer[: flat.size]
             for array in arrays:
                 array.wait_to_read()
+            self._check_servers()
+
+    def _check_servers(self) -> None:
+        """See that each server still adds up: MXNet takes old numbers for those of a dead one."""
+        self._calls = self._calls % 1000 + 1
+        for number in range(int(os.environ['DMLC_NUM_SERVER'])):
+            key = _FIRST_CHECK + number  # MXNet deals keys out to the servers in turn
+            if key not in self._checks:
+                self._checks.add(key)
+                self._processes.init(key, nd.zeros((1,)))
+            value = nd.full((1,), self._calls)
+            self._processes.push(key, value)
+            self._processes.pull(key, out=value)
+            if value.asscalar() != self._calls * self.size:
+                raise ConnectionError(f'rank {self.rank}: a server of dist_sync is gone')
 
     def _key(self, size: int, number: int) -> int:
         """Find the key of the n-th array of a size, or agree on a new one with all processes."""
