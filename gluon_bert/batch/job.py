@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, NamedTuple, Optional, Union
 
 from .._internal.checks import check_positive
-from .._internal.errors import named_errors
 from .._internal.files import atomic_path, expand_paths
 from .._internal.progress import progress_bar
 from .._internal.types import PathLike
@@ -160,7 +159,7 @@ class ShardedJob(contextlib.AbstractContextManager):
             if not any(read_counts(shard).num_results for shard in shards):
                 raise ValueError(f'{path}: is empty')
         for output, shards in zip(self.outputs, self._shards):
-            with named_errors(output), atomic_path(output) as temporary:
+            with atomic_path(output) as temporary:
                 self.stage.join([shard.target for shard in shards], temporary, self.form)
         num_results, num_cut = (sum(column) for column in zip(*counts))
         summary = BatchSummary(num_results, num_cut, len(counts), self._num_kept)

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, Optional, Union
 
-from .._internal.errors import named_errors
 from .._internal.files import atomic_path, write_text
 from .._internal.json import read_object
 from ..data.classification.parts import FilePart
@@ -90,7 +89,7 @@ class ShardWork:
         if not os.path.exists(shard.marker):
             if state_of(shard.source) != shard.state:
                 raise ValueError(f'{shard.source}: has changed since the job began')
-            with named_errors(shard.target), atomic_path(shard.target) as temporary:
+            with atomic_path(shard.target) as temporary:
                 counts = ShardCounts(*self._open().write(shard.source, temporary, shard.form))
             write_text(shard.marker, json.dumps(counts._asdict()))
         if report is not None:
