@@ -6,14 +6,13 @@ Its tensors share the memory of MXNet's arrays: nothing is copied.
 from __future__ import annotations
 
 import os
-import socket
 from datetime import timedelta
 from typing import Any, List, Optional
 
 import mxnet as mx
 
 from ..reduction import ProcessReduction
-from .rendezvous import Rendezvous, read_place
+from .rendezvous import Rendezvous, address_towards, read_place
 from .watch import Watcher
 
 # Others wait while process 0 evaluates; one that is gone is noticed at once.
@@ -117,14 +116,6 @@ class GlooReduction(ProcessReduction):
             text = str(error).partition('. This is typically')[0].rpartition('] ')[2]
             reason = f'a process ended without a reason, see its log ({text})'
         return ConnectionError(f'rank {self.rank} ends: {reason}')
-
-
-def address_towards(host: str, port: int) -> str:
-    """Find the address of this host from which packets to another one leave."""
-    family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
-    with socket.socket(family, kind) as probe:
-        probe.connect(address)  # sends nothing
-        return probe.getsockname()[0]
 
 
 def _import_torch():

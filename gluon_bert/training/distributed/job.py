@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from ..._internal.errors import ArgumentError
 from ..._internal.suggestions import did_you_mean
+from .rendezvous import address_towards
 from .supervisor import ProcessSpec
 
 MASTER_PORT = 29500  # torchrun's
@@ -127,8 +128,12 @@ def _mxnet_variables(job, port, local_rank=0):
         'DMLC_PS_ROOT_PORT': str(port),
         'DMLC_NUM_WORKER': str(job.size),
         'DMLC_NUM_SERVER': str(job.servers * job.nodes),
-        'DMLC_NODE_HOST': address_towards(job.master_addr),
+        'DMLC_NODE_HOST': _address(job),
     }
+
+
+def _address(job):
+    return address_towards(job.master_addr, MASTER_PORT, socket.AF_INET)
 
 
 def _mxnet_helpers(job, port):
@@ -153,7 +158,7 @@ def _horovod_variables(job, port, local_rank):
         'HOROVOD_CPU_OPERATIONS': 'gloo',
         'HOROVOD_GLOO_RENDEZVOUS_ADDR': socket.gethostbyname(job.master_addr),
         'HOROVOD_GLOO_RENDEZVOUS_PORT': str(port),
-        'HOROVOD_GLOO_IFACE': interface_of(address_towards(job.master_addr)),
+        'HOROVOD_GLOO_IFACE': interface_of(_address(job)),
     }
 
 
@@ -173,23 +178,6 @@ LAUNCHERS = {
     'dist_sync': Launcher(_mxnet_variables, _mxnet_helpers),
     'horovod': Launcher(_horovod_variables, _horovod_helpers),
 }
-
-
-def address_towards(host: str) -> str:
-    """Find the address of this machine from which packets to a host leave.
-
-    Parameters
-    ----------
-    host : str
-        Name or IPv4 address.
-
-    Returns
-    -------
-    str
-    """
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.connect((host, MASTER_PORT))  # sends nothing
-        return probe.getsockname()[0]
 
 
 def interface_of(address: str) -> str:

@@ -56,6 +56,23 @@ def read_place(comm_backend: str) -> Place:
     return Place(rank, size, os.environ['MASTER_ADDR'], _number('MASTER_PORT', 1, 65535))
 
 
+def address_towards(host: str, port: int, family: int = 0) -> str:
+    """Find the address of this machine from which packets to a host leave.
+
+    Parameters
+    ----------
+    host : str
+        Name or address.
+    port : int
+    family : int
+        ``socket.AF_INET`` for an IPv4 address; 0 for any.
+    """
+    family, kind, _, _, address = socket.getaddrinfo(host, port, family, socket.SOCK_DGRAM)[0]
+    with socket.socket(family, kind) as probe:
+        probe.connect(address)  # sends nothing
+        return probe.getsockname()[0]
+
+
 def _number(name, least, most=None):
     text = os.environ[name]
     value = int(text) if text.isdecimal() else -1
