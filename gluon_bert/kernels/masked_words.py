@@ -90,6 +90,7 @@ class _Pass:
 
     def __init__(self, scores, words, weights):
         self.inputs = [scores.hidden, scores.weight, scores.bias]
+        self._values = pointers(self.inputs)  # for which the backward pass may not wait
         self._rows = np.flatnonzero(weights).astype('int64')
         self._size = len(weights)
         self._words = words[self._rows].astype('int32')
@@ -104,7 +105,7 @@ class _Pass:
     def _arguments(self):
         return (
             _address(self._sizes),
-            pointers(self.inputs),
+            self._values,
             _address(self._rows),
             _address(self._words),
             self._threads,

@@ -187,9 +187,10 @@ class NativeTrainer:
         rate = bert.embeddings.dropout._rate if autograd.is_training() else 0.0
         shape = (*inputs.shape[: 1 if first_only else 2], bert.config.units)
         output = mx.nd.empty(shape, ctx=inputs.context)
+        values = pointers(arrays)
         handle = _native().gluon_bert_train_forward(
             self._handle,
-            pointers(arrays),
+            values,
             _address(ids),
             _address(types),
             _address(lengths),
@@ -207,7 +208,7 @@ class NativeTrainer:
                 f'no memory to train on a batch of {len(ids)} tokens; a smaller '
                 f'batch or recomputation takes less'
             )
-        run = _Pass(handle, arrays, trained)
+        run = _Pass(handle, arrays, values, trained)
         if recorded:
             record([arrays[index] for index in trained], output, run)
         return output
@@ -225,8 +226,11 @@ class NativeTrainer:
 class _Pass:
     """A forward pass, with the values that its backward pass needs."""
 
-    def __init__(self, handle, arrays, trained):
+    def __init__(self, handle, arrays, values, trained):
         self._handle, self._arrays, self._trained = ctypes.c_void_p(handle), arrays, trained
+        # Of the arrays. The backward pass may not wait for them: an update that was pushed already
+        # waits for its gradients.
+        self._values = values
         self.free = weakref.finalize(self, _native().gluon_bert_free_pass, self._handle)
 
     def backward(self, gradient, targets, adds):
@@ -235,11 +239,7 @@ class _Pass:
         for index, target, add in zip(self._trained, targets, adds):
             wanted[index], flags[index] = target, add
         if _native().gluon_bert_train_backward(
-            self._handle,
-            pointers(self._arrays),
-            _pointer(gradient),
-            pointers(wanted),
-            _address(flags),
+            self._handle, self._values, _pointer(gradient), pointers(wanted), _address(flags)
         ):
             raise MemoryError('no memory for the backward pass')
 

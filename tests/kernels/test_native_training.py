@@ -1,5 +1,7 @@
 """The native encoder in training against the plain network: values, gradients, dropout."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import mxnet as mx
@@ -374,3 +376,44 @@ def test_training_with_recomputation_ends_in_the_same_parameters(make_model, tmp
         fit(model, toy_data(), cross_entropy, plan, tmp_path, overwrite=True)
         finals.append(parameters_of(model))
     assert all(np.array_equal(finals[1][name], array) for name, array in finals[0].items())
+
+
+UPDATES = """
+import numpy as np
+import gluon_bert as gb
+from gluon_bert.kernels.training import make_trainer
+from gluon_bert.training.masked_words import masked_word_loss_and_hits
+import mxnet as mx
+
+CONFIG = gb.BertConfig(vocab_size=50, units=32, hidden_size=64, num_layers=2, num_heads=2,
+                       max_length=16, num_token_types=2, dropout=0.0, layer_norm_eps=1e-12,
+                       activation='gelu', pooler_activation='tanh')
+
+def train(wait):
+    mx.random.seed(3)
+    model = gb.BertForPretraining(gb.BertModel(CONFIG))
+    model.initialize(mx.init.Normal(0.1))
+    encoder = make_trainer(model, lazy_scores=True)
+    trainer = mx.gluon.Trainer(model.collect_params(), 'adam', {'learning_rate': 1e-3})
+    ids, lengths = mx.nd.arange(64).reshape((4, 16)) % 50, mx.nd.array([16, 9, 16, 3])
+    places, words = mx.nd.array([[1, 2]] * 4), mx.nd.array([[7, 8]] * 4)
+    for _ in range(5):
+        with mx.autograd.record():
+            outputs = model(ids, ids * 0, lengths, places, encoder=encoder)
+            losses, _ = masked_word_loss_and_hits(
+                outputs.masked_lm, words, mx.nd.ones_like(words))
+            loss = losses.sum() + (outputs.next_sentence ** 2).sum()
+        loss.backward()
+        if wait:
+            mx.nd.waitall()
+        trainer.step(4)
+    return [parameter.data().asnumpy() for parameter in model.collect_params().values()]
+
+for one, other in zip(train(True), train(False)):
+    np.testing.assert_array_equal(one, other)
+"""
+
+
+def test_updates_pushed_before_the_backward_pass_has_run():
+    # In a process of its own, for it hung.
+    subprocess.run([sys.executable, '-W', 'ignore', '-c', UPDATES], check=True, timeout=120)
