@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import logging
 import os
@@ -115,6 +116,7 @@ def run_job(run: Run) -> FineTuned:
     make_folder(folder)
     if job.saved is None:
         run.start.choose_model()
+    gc.collect()  # networks of earlier runs lie in circles of references
     with log_file() as open_log:
         job.read()
         if run.fold is not None:

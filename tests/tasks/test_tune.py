@@ -2,6 +2,7 @@
 """Cross-validation and searches: what they measure, what is resumed, what is refused."""
 
 import csv
+import gc
 import json
 
 import numpy as np
@@ -54,6 +55,21 @@ def test_each_fold_is_evaluated_by_a_network_of_the_others(tiny_folder, table, t
         output_dir=tmp_path / 'out', resume=True,
     )  # fmt: skip
     assert again.values['accuracy'] == values
+
+
+def test_networks_of_earlier_folds_are_freed(tiny_folder, table, tmp_path):
+    folder, _ = tiny_folder()
+    gc.collect()
+    before = count_networks()
+    gb.cross_validate(
+        'text-classification', folder, train=table, folds=3, freeze_encoder=True, head_c=10.0,
+        output_dir=tmp_path / 'out',
+    )  # fmt: skip
+    assert count_networks() <= before + 1
+
+
+def count_networks():
+    return sum(isinstance(thing, gb.BertModel) for thing in gc.get_objects())
 
 
 @pytest.mark.parametrize(
