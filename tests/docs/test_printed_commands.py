@@ -46,6 +46,9 @@ NOT_RUN = {
     'needs a trained cross-encoder': ('output/ranker',),
     'needs the files of another machine': ('folder/with/the/other',),
     'needs Optuna, and many trials; see tests/tasks/test_tune.py': (' tune ',),
+    'needs BERT-base from the hub; see tests/training/test_launch.py': (
+        ' --comm_backend dist_sync examples/finetune_classifier.py',
+    ),
     'needs a large file, or a cluster; see tests/batch': ('reviews --input reviews.txt', ' ray '),
 }
 
