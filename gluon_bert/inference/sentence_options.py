@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import reprlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Optional
@@ -173,7 +174,9 @@ def prompt_text(settings: SentenceSettings, prompt: Optional[str], name: Optiona
     if name not in settings.prompts:
         hint = did_you_mean(name, settings.prompts)
         names = ', '.join(map(repr, settings.prompts)) or 'none'
-        raise ValueError(f'prompt_name={name!r}{hint}: the prompts of the model are {names}')
+        raise ValueError(
+            f'prompt_name={reprlib.repr(name)}{hint}: the prompts of the model are {names}'
+        )
     return settings.prompts[name]
 
 

@@ -5,22 +5,25 @@ import pytest
 from script_runs import tiny_pipeline, tokenizer  # noqa: F401 (fixtures)
 from served import folders, http_client  # noqa: F401 (fixtures)
 
+import gluon_bert as gb
 from gluon_bert.serving.models import Source, open_models
 from gluon_bert.serving.protocols import ENDPOINTS
 
 LONG = 'sun ' * 60
-NAMES = ('vectors', 'mood', 'stars', 'rank', 'answers', 'names', 'masks')
+NAMES = ('vectors', 'mood', 'stars', 'rank', 'answers', 'names', 'masks', 'sparse')
 
 
 @pytest.fixture
-def client(folders):
+def client(folders, tmp_path):
     pytest.importorskip('starlette', reason='needs starlette')
     http_client()
     from starlette import testclient
 
     from gluon_bert.serving.app import make_app
 
+    gb.SparseEncoder(folders['words']).save(tmp_path / 'sparse')
     paths = {'vectors': folders['words'], 'masks': folders['words'], **folders}
+    paths['sparse'] = tmp_path / 'sparse'
     rows = [
         Source(name, str(paths[name]), 'feature-extraction' if name == 'vectors' else None)
         for name in NAMES
@@ -45,6 +48,7 @@ CUT = {
         'parameters': {'truncate': True},
     },
     '/v1/embeddings': {'input': LONG, 'truncate': True},
+    '/embed_sparse': {'inputs': LONG, 'truncate': True},
     '/predict': {'inputs': LONG, 'truncate': True},
     '/models/rank/predict': {'inputs': [['a', LONG]], 'truncate': True},
     '/rerank': {'query': 'a', 'texts': [LONG], 'truncate': True},

@@ -13,6 +13,8 @@ from script_runs import tiny_pipeline, tokenizer  # noqa: F401 (fixtures)
 from served import REAL, folders  # noqa: F401 (fixtures)
 from test_processes import start  # noqa: F401 (fixtures)
 
+import gluon_bert as gb
+
 PAGE = Path(__file__).parents[2] / 'docs' / 'serve.rst'
 LINES = re.findall(r'^ {4}(curl .+)$', PAGE.read_text(encoding='utf-8'), re.M)
 
@@ -23,12 +25,14 @@ def paths():
 
 
 @pytest.mark.weights
-def test_lines_are_answered(start, folders, real_folder):
+def test_lines_are_answered(start, folders, real_folder, tmp_path):
     if shutil.which('curl') is None:
         pytest.skip('needs curl')
     names = {'reviews': 'mood', 'questions': 'answers'}
     named = [f'{name}={folders[names.get(name, name)]}' for name in ('reviews', 'rank', 'names')]
     named += [f'{name}={folders[names.get(name, name)]}' for name in ('questions', 'words')]
+    gb.SparseEncoder(folders['words']).save(tmp_path / 'sparse')
+    named.append(f'sparse={tmp_path / "sparse"}')
     server = start(f'search={REAL}', *named)
     assert len(LINES) > 25
     for line in LINES:
