@@ -7,6 +7,7 @@ import importlib
 import inspect
 import textwrap
 from pathlib import Path
+from typing import ClassVar
 
 import zoo_tables
 from docutils.statemachine import StringList
@@ -168,10 +169,12 @@ class ScriptHelp(Generated):
 class ResultsTable(Generated):
     """Show a file of model_zoo/results, or that it is missing: ``.. results-table:: file.csv``.
 
-    Plots whose names begin with the file's name follow.
+    ``:without:`` has names of columns that are left out. Plots whose names begin with the file's
+    name follow.
     """
 
     required_arguments = 1
+    option_spec: ClassVar = {'without': str.split}
 
     def run(self):
         path = RESULTS / self.arguments[0]
@@ -185,9 +188,12 @@ class ResultsTable(Generated):
                     '',
                 ]
             )
+        header = [name for name in header if name not in self.options.get('without', ())]
         title = f'All {len(rows)} rows of model_zoo/results/{path.name}'
         lines = dropdown(title, results_lines(header, rows))
-        for plot in sorted(RESULTS.glob(f'{path.stem}_*.png')):
+        for plot in sorted(
+            [*RESULTS.glob(f'{path.stem}.png'), *RESULTS.glob(f'{path.stem}_*.png')]
+        ):
             lines += image_lines(plot, plot.stem.replace('_', ' '))
         return self.parse(lines)
 
