@@ -49,6 +49,7 @@ NOT_RUN = {
     'needs BERT-base from the hub; see tests/training/test_launch.py': (
         ' --comm_backend dist_sync examples/finetune_classifier.py',
     ),
+    'needs other hosts; see tests/training/test_launch_hosts.py': (' --hosts ', ' --node_rank '),
     'needs a large file, or a cluster; see tests/batch': ('reviews --input reviews.txt', ' ray '),
 }
 

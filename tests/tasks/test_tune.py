@@ -69,7 +69,7 @@ def test_networks_of_earlier_folds_are_freed(tiny_folder, table, tmp_path):
 
 
 def count_networks():
-    return sum(isinstance(thing, gb.BertModel) for thing in gc.get_objects())
+    return sum(type(thing) is gb.BertModel for thing in gc.get_objects())
 
 
 @pytest.mark.parametrize(
