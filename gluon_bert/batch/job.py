@@ -154,10 +154,12 @@ class ShardedJob(contextlib.AbstractContextManager):
         missing = self.missing()
         if missing:
             raise RuntimeError(f'{len(missing)} of {len(self.shards)} shards are not complete')
-        counts = [read_counts(shard) for shard in self.shards]
+        counts = []
         for path, shards in zip(self._inputs, self._shards):
-            if not any(read_counts(shard).num_results for shard in shards):
+            rows = [read_counts(shard) for shard in shards]
+            if not any(row.num_results for row in rows):
                 raise ValueError(f'{path}: is empty')
+            counts += rows
         for output, shards in zip(self.outputs, self._shards):
             with atomic_path(output) as temporary:
                 self.stage.join([shard.target for shard in shards], temporary, self.form)
