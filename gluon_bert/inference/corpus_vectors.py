@@ -23,7 +23,7 @@ from .._internal.json import read_object
 from .._internal.suggestions import unknown_name
 from .._internal.types import PathLike
 from ..kernels.vectors import hamming_distances
-from .search import Results, merge_best, no_results, score_block
+from .search import no_results, score_block, search_blocks, unit_rows
 from .vector_types import VECTOR_TYPES, sign_codes
 
 INDEX_FILE = 'index.json'
@@ -208,14 +208,11 @@ class CorpusVectors:
         if k < 1 or rescore < 1:
             raise ValueError(f'k={k}, rescore={rescore}: expected 1 or more')
         if self.similarity == 'cosine':
-            queries = _to_unit(queries)
+            queries = unit_rows(queries)
         if self._type.has_codes:
             return self._search_codes(queries, k, rescore)
-        best: Optional[Results] = None
-        for begin in range(0, len(self), _BLOCK):
-            block = self.read(begin, begin + _BLOCK)
-            best = merge_best(best, score_block(queries, block, k, begin), k)
-        return no_results(len(queries)) if best is None else best
+        blocks = (self.read(begin, begin + _BLOCK) for begin in range(0, len(self), _BLOCK))
+        return search_blocks(queries, blocks, k)
 
     def _search_codes(self, queries, k, rescore):
         """Find candidates by their codes, and score these by their vectors."""
@@ -301,9 +298,5 @@ class CorpusVectors:
                 f'vector {first + int(wrong[0])} to add has a number that is not finite'
             )
         if self.similarity == 'cosine':
-            vectors = _to_unit(vectors)
+            vectors = unit_rows(vectors)
         return self._type.encode(vectors)
-
-
-def _to_unit(vectors):
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-12)

@@ -18,7 +18,7 @@ from ..checkpoint.retrieval import TokenVectorSettings
 from ..data.features import Features
 from .attention import encode_expanded
 from .predictor import Predictor
-from .search import order_by_score
+from .search import order_by_score, unit_rows
 from .sentence_options import open_source
 
 
@@ -225,4 +225,4 @@ class MultiVectorEncoder:
     def _vectors(self, rows):
         for module in self._settings.modules:
             rows = module(rows)
-        return rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-12)
+        return unit_rows(rows)

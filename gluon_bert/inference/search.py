@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Optional, Union
 
@@ -34,7 +35,7 @@ def cosine(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     >>> cosine(np.array([[3.0, 4.0], [1.0, 0.0]]), np.array([[6.0, 8.0], [0.0, 2.0]])).tolist()
     [1.0, 0.0]
     """
-    return (_unit(first) * _unit(second)).sum(axis=-1)
+    return (unit_rows(first) * unit_rows(second)).sum(axis=-1)
 
 
 def open_vectors(path: Union[str, Path]) -> np.memmap:
@@ -154,11 +155,33 @@ def similarity_search(
             f'queries have shape {queries.shape}, vectors {vectors.shape}; expected '
             f'(queries, units) and (texts, units) with the same units'
         )
-    best = None
-    for begin in range(0, len(vectors), _BLOCK):
-        block = vectors[begin : begin + _BLOCK]
-        best = merge_best(best, score_block(queries, block, k, begin, similarity), k)
-    return no_results(len(queries)) if best is None else best
+    blocks = (vectors[begin : begin + _BLOCK] for begin in range(0, len(vectors), _BLOCK))
+    return search_blocks(queries, blocks, k, similarity)
+
+
+def search_blocks(
+    queries: np.ndarray, blocks: Iterable[np.ndarray], k: int, similarity: str = 'dot'
+) -> tuple[np.ndarray, np.ndarray]:
+    """Find the vectors most similar to each query among blocks of vectors, one at a time.
+
+    Parameters
+    ----------
+    queries : numpy.ndarray, shape (Q, C)
+    blocks : iterable of numpy.ndarray, shape (n, C)
+        None is empty.
+    k, similarity
+        As for :func:`score_block`.
+
+    Returns
+    -------
+    indices, scores
+        As of :func:`cosine_search`.
+    """
+    best, first = no_results(len(queries)), 0
+    for block in blocks:
+        best = _merge_best(best, score_block(queries, block, k, first, similarity), k)
+        first += len(block)
+    return best
 
 
 def score_block(
@@ -187,7 +210,7 @@ def score_block(
     """
     k = min(k, len(block))
     if similarity == 'cosine':
-        queries, block, similarity = _unit(queries), _unit(block), 'dot'
+        queries, block, similarity = unit_rows(queries), unit_rows(block), 'dot'
     if similarity == 'dot' and len(queries) and is_available():
         zeros = np.zeros(len(block), 'float32')
         best = top_words(queries, block, zeros, k, num_threads=default_threads())
@@ -197,10 +220,8 @@ def score_block(
     return order + first, np.take_along_axis(scores, order, axis=1)
 
 
-def merge_best(best: Optional[Results], more: Results, k: int) -> Results:
+def _merge_best(best: Results, more: Results, k: int) -> Results:
     """Join the best of a block with those of earlier blocks: the k best of both."""
-    if best is None:
-        return more
     indices, scores = (np.concatenate(pair, axis=1) for pair in zip(best, more))
     # Equals stand in the order of the vectors, which a stable sort keeps.
     order = np.argsort(-scores, axis=1, kind='stable')[:, :k]
@@ -229,7 +250,8 @@ def no_results(num_queries: int) -> Results:
     return np.zeros((num_queries, 0), 'int64'), np.zeros((num_queries, 0), 'float32')
 
 
-def _unit(vectors):
+def unit_rows(vectors: Any) -> np.ndarray:
+    """Scale vectors (N, C) to length 1, in float32; one of 0 stays."""
     vectors = np.asarray(vectors, 'float32')
     return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True).clip(1e-12)
 
@@ -250,7 +272,7 @@ def _row_by_row(function, first, second):
 
 
 _SIMILARITIES = {
-    'cosine': lambda first, second: _unit(first) @ _unit(second).T,
+    'cosine': lambda first, second: unit_rows(first) @ unit_rows(second).T,
     'dot': lambda first, second: first @ second.T,
     'euclidean': _minus_euclidean,
     'manhattan': _minus_manhattan,

@@ -16,6 +16,7 @@ import numpy as np
 from .._internal.files import atomic_path
 from .._internal.suggestions import unknown_name
 from .corpus_vectors import CorpusVectors
+from .search import unit_rows
 
 EXACT = 'exact'
 _BLOCK = 8192
@@ -50,8 +51,7 @@ class ApproximateIndex:
             raise ValueError(
                 f'queries of shape {queries.shape}, k={k}: expected (Q, C) and k from 1'
             )
-        lengths = np.linalg.norm(queries, axis=1, keepdims=True).clip(1e-12)
-        indices, scores = self._library.search(self._index, queries / lengths, min(k, len(self)))
+        indices, scores = self._library.search(self._index, unit_rows(queries), min(k, len(self)))
         scores = np.where(indices < 0, -np.inf, scores)
         return indices.astype('int64'), scores.astype('float32')
 

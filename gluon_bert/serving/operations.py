@@ -9,6 +9,7 @@ from typing import Any, Optional
 import numpy as np
 
 from ..data.features import Features, SentenceTransform
+from ..inference.search import unit_rows
 from ..inference.sentence_steps import SentenceBatch
 from ..pipelines import InputError
 from .errors import invalid, not_for_model, too_large, too_long
@@ -74,7 +75,7 @@ async def embed(
         lengths = np.linalg.norm(vectors, axis=1)
         vectors = vectors[:, :dimensions]
         if np.allclose(lengths, 1, atol=1e-3):
-            vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-12)
+            vectors = unit_rows(vectors)
     return vectors
 
 
