@@ -162,24 +162,54 @@ def collect(
     ValueError
         For a malformed row, or if no row remains.
     """
-    examples, first_error, num_skipped = [], None, 0
+
+    def convert(position, row):
+        text, pair, label, index = select(row)
+        label = None if label is None else parse_label(label)
+        return Example(text, pair, label, str(position) if index is None else index)
+
+    return convert_rows(path, rows, convert, skip_malformed)
+
+
+def convert_rows(
+    path: PathLike,
+    rows: Iterator[tuple[int, Any]],
+    convert: Callable[[int, Any], Any],
+    skip_malformed: bool,
+) -> tuple[list, int]:
+    """Convert the rows of a file, one after the other.
+
+    Parameters
+    ----------
+    path, rows, skip_malformed
+        As for :func:`collect`.
+    convert : function
+        Converts the number of a row, from 0, and the row; raises ValueError for a malformed one.
+
+    Returns
+    -------
+    converted : list
+    num_skipped : int
+
+    Raises
+    ------
+    ValueError
+        For a malformed row, or if no row remains.
+    """
+    converted, first_error, num_skipped = [], None, 0
     with closed_on_error(rows):
         for position, (number, row) in enumerate(rows):
             try:
                 if isinstance(row, MalformedRow):
                     raise row
-                text, pair, label, index = select(row)
-                label = None if label is None else parse_label(label)
-                examples.append(
-                    Example(text, pair, label, str(position) if index is None else index)
-                )
+                converted.append(convert(position, row))
             except ValueError as error:
                 first_error = first_error or ValueError(f'{path}:{number}: {error}')
                 if not skip_malformed:
                     raise first_error from None
                 num_skipped += getattr(error, 'num_lines', 1)
-    if not examples:
+    if not converted:
         raise first_error or ValueError(f'{path}: the file has no rows')
     if num_skipped:
         logger.warning('malformed rows left out: %d; the first: %s', num_skipped, first_error)
-    return examples, num_skipped
+    return converted, num_skipped

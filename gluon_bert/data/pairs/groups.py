@@ -13,7 +13,7 @@ from ..._internal.types import PathLike
 from ..classification.json_rows import first_keys, json_rows, parse_object
 from ..classification.labels import score_parser
 from ..classification.lines import MalformedRow, checked_lines, without_end
-from ..classification.rows import closed_on_error, field_selector, logger, read_header
+from ..classification.rows import closed_on_error, convert_rows, field_selector, read_header
 from ..classification.separated import csv_rows, separator_advice, tsv_rows, without_blanks
 from ..classification.tables import TEXT_COLUMNS
 
@@ -216,26 +216,14 @@ def _number(row: dict[str, Any], name: str) -> str:
 
 
 def _collect(path, rows, select, names, parse, skip_malformed):
-    texts, scores, first_error, num_skipped = [], [], None, 0
-    with closed_on_error(rows):
-        for number, row in rows:
-            try:
-                if isinstance(row, MalformedRow):
-                    raise row
-                fields = select(row)
-                score = None if parse is None else parse(fields.pop())
-                for position, text in enumerate(fields):
-                    if not text.strip():
-                        raise ValueError(f'{names[position] if names else "the line"!r} is empty')
-                texts.append(tuple(fields))
-                scores.append(score)
-            except ValueError as error:
-                first_error = first_error or ValueError(f'{path}:{number}: {error}')
-                if not skip_malformed:
-                    raise first_error from None
-                num_skipped += getattr(error, 'num_lines', 1)
-    if not texts:
-        raise first_error or ValueError(f'{path}: the file has no rows')
-    if num_skipped:
-        logger.warning('malformed rows left out: %d; the first: %s', num_skipped, first_error)
+    def convert(_, row):
+        fields = select(row)
+        score = None if parse is None else parse(fields.pop())
+        for position, text in enumerate(fields):
+            if not text.strip():
+                raise ValueError(f'{names[position] if names else "the line"!r} is empty')
+        return tuple(fields), score
+
+    converted, num_skipped = convert_rows(path, rows, convert, skip_malformed)
+    texts, scores = map(list, zip(*converted))
     return TextGroups(texts, None if parse is None else scores, str(path), num_skipped, names)
