@@ -10,7 +10,8 @@ import numpy as np
 from . import _pointer, supports_arrays
 from .encoder import EncoderArrays
 
-_NUM_EMBEDDINGS, _PER_LAYER = 5, 12  # parameters
+# In the list of parameters: place of the first layer, and number of each.
+FIRST_LAYER, PER_LAYER = 5, 12
 
 
 def is_native(bert: Any) -> bool:
@@ -36,24 +37,35 @@ def encoder_arrays(bert: Any) -> EncoderArrays:
     arrays = [view(parameter) for parameter in encoder_parameters(bert)]
     pooler = [bert.pooler.weight, bert.pooler.bias] if bert.use_pooler else []
     layers = []
-    for first in range(_NUM_EMBEDDINGS, len(arrays), _PER_LAYER):
-        weight, bias, *others = arrays[first : first + _PER_LAYER]
+    for first in range(FIRST_LAYER, len(arrays), PER_LAYER):
+        weight, bias, *others = arrays[first : first + PER_LAYER]
         # Rows of query, key and value are ordered as (H, 3, D), see checkpoint.layout.
         shape = bert.config.num_heads, 3, -1
         weight, bias = weight.reshape((*shape, weight.shape[1])), bias.reshape(shape)
         joint = [part[:, number] for number in range(3) for part in (weight, bias)]
         layers.append(joint + others)
-    return EncoderArrays(
-        arrays[:_NUM_EMBEDDINGS], layers, [view(parameter) for parameter in pooler]
-    )
+    return EncoderArrays(arrays[:FIRST_LAYER], layers, [view(parameter) for parameter in pooler])
 
 
 def view(parameter: Any) -> Any:
     """View a parameter's values as an array of NumPy that shares their memory; None for None."""
     if parameter is None:
         return None
-    data = parameter.list_data()[0]
-    data.wait_to_read()
+    return view_array(parameter.list_data()[0])
+
+
+def view_array(data: Any, waits: bool = True) -> np.ndarray:
+    """View the values of an NDArray in float32 as an array of NumPy that shares their memory.
+
+    Parameters
+    ----------
+    data : NDArray
+        On the CPU.
+    waits : bool
+        Until MXNet has computed it.
+    """
+    if waits:
+        data.wait_to_read()
     buffer = (ctypes.c_float * data.size).from_address(_pointer(data).value)
     buffer.owner = data  # which lives as long as the array
     return np.frombuffer(buffer, 'float32').reshape(data.shape)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import inspect
 import weakref
-from typing import Any, Optional
+from typing import Any, List, Optional
 
 import mxnet as mx
 import numpy as np
@@ -13,13 +13,15 @@ from mxnet import autograd
 
 from . import _functions, _pointer, describe, is_available
 from .encoder import ACTIVATIONS, PRECISIONS, _address, _check
-from .gluon import encoder_parameters
+from .gluon import FIRST_LAYER, PER_LAYER, encoder_parameters
 from .masked_words import MaskedScores
 from .packing import unpad
+from .progress import GradientProgress
 from .recording import pointers, record
 from .support import supports
 
 DTYPES = ('float32', 'bfloat16')
+_OnLayer = ctypes.CFUNCTYPE(None, ctypes.c_int64)
 
 
 def make_trainer(
@@ -108,6 +110,11 @@ class NativeTrainer:
     Raises
     ------
     MemoryError
+
+    Attributes
+    ----------
+    progress : GradientProgress
+        Tells which gradients a backward pass has finished while it goes on.
     """
 
     def __init__(
@@ -120,6 +127,7 @@ class NativeTrainer:
     ) -> None:
         self._bert, config = bert, bert.config
         self._dtype, self.lazy_scores = dtype, lazy_scores
+        self.progress = GradientProgress()
         self._num_threads = num_threads or _functions().gluon_bert_threads()
         sizes = np.array(
             [
@@ -208,10 +216,14 @@ class NativeTrainer:
                 f'no memory to train on a batch of {len(ids)} tokens; a smaller '
                 f'batch or recomputation takes less'
             )
-        run = _Pass(handle, arrays, values, trained)
+        run = _Pass(handle, arrays, values, trained, self.progress if recorded else None)
         if recorded:
             record([arrays[index] for index in trained], output, run)
         return output
+
+    def layer_parameters(self) -> List[Any]:
+        """List the parameters of the layers, whose gradients :attr:`progress` tells of."""
+        return encoder_parameters(self._bert)[FIRST_LAYER:]
 
     def masked_scores(
         self, hidden: mx.nd.NDArray, weight: mx.nd.NDArray, bias: mx.nd.NDArray
@@ -226,22 +238,43 @@ class NativeTrainer:
 class _Pass:
     """A forward pass, with the values that its backward pass needs."""
 
-    def __init__(self, handle, arrays, values, trained):
+    def __init__(self, handle, arrays, values, trained, progress):
         self._handle, self._arrays, self._trained = ctypes.c_void_p(handle), arrays, trained
+        self._round = None if progress is None else progress.begin()
         # Of the arrays. The backward pass may not wait for them: an update that was pushed already
         # waits for its gradients.
         self._values = values
-        self.free = weakref.finalize(self, _native().gluon_bert_free_pass, self._handle)
+        self.free = weakref.finalize(self, _free, self._handle, self._round)
 
     def backward(self, gradient, targets, adds):
         """Write the gradients of the trained parameters, or add to the present ones."""
         wanted, flags = [None] * len(self._arrays), np.zeros(len(self._arrays), 'uint8')
         for index, target, add in zip(self._trained, targets, adds):
             wanted[index], flags[index] = target, add
-        if _native().gluon_bert_train_backward(
-            self._handle, self._values, _pointer(gradient), pointers(wanted), _address(flags)
-        ):
-            raise MemoryError('no memory for the backward pass')
+        targets = pointers(wanted)
+
+        def on_layer(layer):
+            first = FIRST_LAYER + PER_LAYER * layer
+            self._round.add(targets[first : first + PER_LAYER])
+
+        try:
+            if _native().gluon_bert_train_backward(
+                self._handle,
+                self._values,
+                _pointer(gradient),
+                targets,
+                _address(flags),
+                _OnLayer(on_layer),
+            ):
+                raise MemoryError('no memory for the backward pass')
+        finally:
+            self._round.end()
+
+
+def _free(handle, pass_round):
+    if pass_round is not None:
+        pass_round.end()  # if it was never run
+    _native().gluon_bert_free_pass(handle)
 
 
 def _draw_seed(rate):
@@ -269,5 +302,5 @@ def _native():
             number,
             pointer,
         ]
-        functions.gluon_bert_train_backward.argtypes = [pointer] * 5
+        functions.gluon_bert_train_backward.argtypes = [*[pointer] * 5, _OnLayer]
     return functions

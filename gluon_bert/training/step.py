@@ -218,9 +218,20 @@ class TrainingStep:
         self.reduction.sum_over_devices(gradients)
         first = [copies[0] for copies in gradients]
         if self.buckets is None:
-            self.buckets = GradientBuckets(self.reduction, first)
+            self.buckets = self._make_buckets(first)
         self.buckets.sum_in_place(first)
         copy_to_others(gradients)
+
+    def _make_buckets(self, gradients):
+        if self.encoder is None:
+            return GradientBuckets(self.reduction, gradients)
+        layers = {id(parameter) for parameter in self.encoder.layer_parameters()}
+        numbers = [
+            number
+            for number, parameter in enumerate(self.parameters.values())
+            if id(parameter) in layers
+        ]
+        return GradientBuckets(self.reduction, gradients, numbers, self.encoder.progress)
 
 
 def _unique(parameters):

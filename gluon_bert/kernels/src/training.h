@@ -214,9 +214,11 @@ void restore_ffn_input(const Work& work, int64_t layer, int64_t begin, int64_t c
 // `number` of the scratch. A null bias is 0.
 Dense lay_out_dense(const Work& work, int number, const float* weight, const float* bias,
                     int64_t out, int64_t in, bool transposed);
-// Compute the gradients of all parameters from that of the output.
+// Compute the gradients of all parameters from that of the output. on_layer, unless it is null, is
+// called with the number of each layer whose gradients are final, by one thread of the group.
+using OnLayer = void (*)(int64_t layer);
 void run_backward(const Work& work, const float* gradient, float* const* gradients,
-                  const uint8_t* adds);
+                  const uint8_t* adds, OnLayer on_layer);
 
 inline Attention Work::head(int64_t layer, int64_t task) const {
   const int64_t D = net.units / net.heads, sequence = task / net.heads, head = task % net.heads;

@@ -277,12 +277,16 @@ void layer_backward(const Work& w, const Gradients& g, int64_t layer) {
 }  // namespace
 
 void run_backward(const Work& w, const float* gradient, float* const* gradients,
-                  const uint8_t* adds) {
+                  const uint8_t* adds, OnLayer on_layer) {
   const Gradients g{gradients, adds};
   read_gradient(w, gradient);
   for (int64_t layer = w.net.layers - 1; layer >= 0 && g.any(0, g.at(layer + 1, 0)); --layer) {
     for (int64_t number = w.pass.num_parts() - 1; number >= 0; --number) {
       layer_backward(w.part(number), g, layer);
+    }
+    w.group.barrier();
+    if (on_layer && w.group.rank == 0) {
+      on_layer(layer);
     }
   }
   if (g.any(0, kFirstLayer)) {

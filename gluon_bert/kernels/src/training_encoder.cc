@@ -306,17 +306,18 @@ void* gluon_bert_train_forward(void* handle, const float* const* arrays, const i
 }
 
 // Run the backward pass. gradient: of the output. gradients: of the arrays, in their order; null if
-// not needed. adds: for each gradient, 1 to add to it or 0 to overwrite it. Returns 0, or 1 if
-// there is no memory.
+// not needed. adds: for each gradient, 1 to add to it or 0 to overwrite it. on_layer: see
+// run_backward. Returns 0, or 1 if there is no memory.
 int gluon_bert_train_backward(void* handle, const float* const* arrays, const float* gradient,
-                              float* const* gradients, const uint8_t* adds) try {
+                              float* const* gradients, const uint8_t* adds,
+                              OnLayer on_layer) try {
   const Pass& pass = *static_cast<Pass*>(handle);
   Trainer& trainer = *pass.trainer;
   std::lock_guard<std::mutex> lock(trainer.mutex);
   reserve_scratch(&trainer, pass);
   run_parallel(pass.threads, [&](const ThreadGroup& group) {
     const Work work{trainer.net, pass, *trainer.scratch, arrays, group, 0, pass.sequences()};
-    run_backward(work, gradient, gradients, adds);
+    run_backward(work, gradient, gradients, adds, on_layer);
   });
   return 0;
 } catch (const std::bad_alloc&) {
