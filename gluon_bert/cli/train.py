@@ -86,7 +86,7 @@ def make_parser(
         argument_default=argparse.SUPPRESS,
     )
     group = parser.add_argument_group('data')
-    add_data_flags(group, spec.load('job').Data, (*preset, *without))
+    add_data_flags(group, spec.load('job').Data, (*preset, *without), spec.takes)
     group = parser.add_argument_group('model')
     group.add_argument('--model', metavar='MODEL', help=MODEL_HELP)
     add_start_flags(group)

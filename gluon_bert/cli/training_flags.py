@@ -173,12 +173,20 @@ def add_flag(group: Any, names: Sequence[str], type: Any, help: str, default: An
         group.add_argument(*spellings, dest=names[0], type=type, help=help)
 
 
-def add_data_flags(group: Any, kind: type, preset: Sequence[str] = ()) -> None:
-    """Declare flags for the fields of data options, but for those that are ``preset``."""
+def add_data_flags(
+    group: Any, kind: type, preset: Sequence[str] = (), takes: Sequence[str] = ()
+) -> None:
+    """Declare flags for the fields of data options, but for those that are ``preset``.
+
+    Of those that only some tasks have, the help leaves out what is not in ``takes``; they are
+    refused by name.
+    """
     for row in dataclasses.fields(kind):
         if row.name not in preset:
             names = (row.name, *row.metadata.get('names', ()))
-            add_flag(group, names, row.metadata['type'], row.metadata['help'], row.default)
+            hidden = row.metadata.get('by_row') and row.name not in takes
+            help = argparse.SUPPRESS if hidden else row.metadata['help']
+            add_flag(group, names, row.metadata['type'], help, None if hidden else row.default)
 
 
 def pop_devices(options: dict[str, Any]) -> list:

@@ -12,7 +12,6 @@ from typing import Any, ClassVar, NamedTuple, Optional
 from .._internal.files import remove_leftovers
 from ..config import BertConfig
 from ..training.files import RunFiles
-from ..training.objectives import OBJECTIVES
 from .folder import (
     TASK_FILE,
     TOKENIZER_FOLDER,
@@ -22,6 +21,7 @@ from .folder import (
     save_task,
     save_tokenizer,
 )
+from .loss import ClassCounts, task_objective
 from .model_card import CARD_FILE, SplitReport
 from .registry import TaskSpec
 
@@ -154,7 +154,11 @@ class Job(ABC):
 
     def objective(self, model: TaskModel) -> Any:
         """Give the loss to train with."""
-        return OBJECTIVES[self.spec.objective]
+        return task_objective(self, model)
+
+    def class_counts(self, model: TaskModel) -> ClassCounts:
+        """Count the training examples of each class that can have a weight in the loss."""
+        raise NotImplementedError
 
     def before_training(self, model: TaskModel, learning_rate: float) -> None:  # noqa: B027
         """Adjust the network before it is trained."""

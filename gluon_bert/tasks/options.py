@@ -6,10 +6,10 @@ Their fields are keyword arguments of :func:`.finetune` and flags of ``gluon-ber
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 from .._internal.checks import (
     check_fraction,
@@ -17,6 +17,8 @@ from .._internal.checks import (
     check_positive,
     check_positive_number,
 )
+from .._internal.errors import ArgumentError
+from .class_weights import check_class_weights
 
 DEBUG_ROWS = 32
 DEBUG_QUESTIONS = 24
@@ -48,7 +50,9 @@ def option(help: str, default: Any = None, type: Any = None, **more: Any) -> Any
         Text of the command line -> value; a flag without one takes no value.
     **more
         ``names``: further spellings of the flag; ``check``: a function of
-        ``gluon_bert._internal.checks``.
+        ``gluon_bert._internal.checks``, or like them; ``by_row``: whether only the tasks have it
+        whose row names it in ``takes``; ``of_network``: whether it is for training the
+        whole network, and not a linear head.
     """
     return field(default=default, metadata={'help': help, 'type': type, **more})
 
@@ -67,6 +71,52 @@ class Checked:
             value = getattr(self, row.name)
             if check is not None and value is not None:
                 check(**{row.name: value})
+
+
+def label_smoothing_option() -> Any:
+    """Declare the share by which labels are smoothed."""
+    return option(
+        'share of each label that all classes get in equal parts, from 0 to 1 (Szegedy et al., '
+        '2016)',
+        0.0,
+        float,
+        check=check_fraction,
+        by_row=True,
+        of_network=True,
+    )
+
+
+def class_weights_option(help: str) -> Any:
+    """Declare the weights of classes in the loss."""
+    return option(help, type=str, check=check_class_weights, by_row=True, of_network=True)
+
+
+def check_taken(data: Any, spec: Any, has_linear_head: bool = False) -> None:
+    """Refuse data options that a task does not have.
+
+    Parameters
+    ----------
+    data : dataclass
+        Data options.
+    spec : TaskSpec
+    has_linear_head : bool
+        Whether a linear head is trained instead of the whole network.
+
+    Raises
+    ------
+    ValueError
+        If one is given that ``takes`` of the row does not name, or that does not go with a linear
+        head.
+    """
+    for row in fields(data):
+        value = getattr(data, row.name)
+        if value == row.default or not row.metadata.get('by_row'):
+            continue
+        if row.name not in spec.takes:
+            raise ArgumentError(row.name, f'is not for {spec.name}', value)
+        if has_linear_head and row.metadata.get('of_network'):
+            reason = 'is for training the whole network, not with {freeze_encoder} or {few_shot}'
+            raise ArgumentError(row.name, reason, value)
 
 
 @dataclass
@@ -109,6 +159,11 @@ class TextData(Checked):
     )
     pad: bool = option('pad all sequences to max_len', False)
     debug: bool = option(f'use {DEBUG_ROWS} rows of each split, to try out', False)
+    label_smoothing: float = label_smoothing_option()
+    class_weights: Union[str, Mapping[str, float], None] = class_weights_option(
+        'of the classes in the loss: balanced, or such as good=1,bad=3; of several labels for a '
+        'text those of the texts that have the label (default: all 1)'
+    )
 
 
 @dataclass
@@ -227,3 +282,7 @@ class TaggedData(Checked):
         'pad lengths to a multiple of this', type=int, check=check_positive
     )
     debug: bool = option(f'the first {DEBUG_SENTENCES} sentences of each file, to try out', False)
+    label_smoothing: float = label_smoothing_option()
+    class_weights: Union[str, Mapping[str, float], None] = class_weights_option(
+        'of the types in the loss: balanced, or such as O=1,person=3 (default: all 1)'
+    )

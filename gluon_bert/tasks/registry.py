@@ -95,6 +95,7 @@ _ROWS = (
         takes_pairs=True,
         has_classes=True,
         per_output=('thresholds',),
+        takes=('class_weights',),
         linear_head='labels',
     ),
     TaskSpec(
@@ -121,6 +122,7 @@ _ROWS = (
         takes_pairs=True,
         has_classes=True,
         reads_glue=True,
+        takes=('label_smoothing', 'class_weights'),
         linear_head='classes',
     ),
     TaskSpec(
@@ -189,6 +191,7 @@ _ROWS = (
         tag='token-classification',
         example=("pipeline('A text.')", 'A text.', 'a list of text, type, start, end, probability'),
         listed={'kinds': 'Types of entity or word'},
+        takes=('label_smoothing', 'class_weights'),
         formats={'.json': 'cluener', '': 'conll'},
     ),
     TaskSpec(

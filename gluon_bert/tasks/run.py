@@ -30,6 +30,7 @@ from .folds import take_fold
 from .frozen import HeadOptions, prepare_head, train_head, vector_settings
 from .head import reads_pooler
 from .model_card import write_card
+from .options import check_taken
 from .start import Contexts, Start
 
 logger = logging.getLogger(__name__)
@@ -117,8 +118,10 @@ def run_job(run: Run) -> FineTuned:
     if job.saved is None:
         run.start.choose_model()
     gc.collect()  # networks of earlier runs lie in circles of references
+    check_taken(job.data, job.spec, run.head.is_used)
     with log_file() as open_log:
         job.read()
+        check_taken(job.data, job.spec)  # a GLUE task may be another one than was asked for
         if run.fold is not None:
             take_fold(job, *run.fold, run.options.seed)
         is_linear = job.trains and run.head.is_used

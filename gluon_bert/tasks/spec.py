@@ -89,6 +89,8 @@ class TaskSpec:
         Whether a dev set can be that of the GLUE task of the training.
     runs : tuple of str
         Names of other tasks whose checkpoints it can run, too, where it is asked for.
+    takes : tuple of str
+        Its data options of those that only some tasks have (``by_row``; see :func:`.option`).
     linear_head : str
         Its name in :data:`gluon_bert.tasks.linear.LINEAR_HEADS`; '' if there is none.
     usage : tuple of str
@@ -122,6 +124,7 @@ class TaskSpec:
     per_output: tuple[str, ...] = ()
     reads_glue: bool = False
     runs: tuple[str, ...] = ()
+    takes: tuple[str, ...] = ()
     linear_head: str = ''
     usage: tuple[str, ...] = ()
 

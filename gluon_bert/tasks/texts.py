@@ -31,6 +31,7 @@ from ..plots import plot_confusion
 from . import model_card, text_files
 from .base import DevSet, DevSource, Job
 from .folder import TASK_FILE, TaskModel
+from .loss import ClassCounts
 from .options import DEBUG_ROWS, MAX_LEN, TextData
 from .registry import TASKS
 
@@ -229,6 +230,12 @@ class TextJob(Job):
             fixed_length=data.max_len if data.pad else None,
             ctx=ctx,
         )
+
+    def class_counts(self, model: TaskModel) -> ClassCounts:
+        labels, names = self.label_array(self.splits['train']), list(self.task.labels)
+        if labels.ndim == 1:
+            labels = labels[:, None] == np.arange(len(names))  # (N, K)
+        return ClassCounts(names, labels.sum(axis=0), len(labels), list(range(len(names))))
 
     def label_array(self, split: Any) -> Any:
         return label_array(split.examples)

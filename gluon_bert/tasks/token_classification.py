@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Optional
 
+import numpy as np
+
 from .._internal.errors import ArgumentError
 from .._internal.files import write_text
 from .._internal.progress import progress_bar
@@ -21,13 +23,17 @@ from ..data import (
     read_tagged,
     reading_of,
     repair_tags,
+    split_tag,
+    tag_names,
     window_labels,
     write_tagged,
 )
+from ..data.ner.schemes import OUTSIDE
 from ..metrics.entities import EntityReport, entity_report, format_entity_report
 from . import model_card
 from .base import DevSet, DevSource, Job
 from .folder import TaskModel
+from .loss import ClassCounts
 from .options import DEBUG_SENTENCES, MAX_WINDOW, TaggedData
 
 logger = logging.getLogger(__name__)
@@ -176,7 +182,15 @@ class TokenClassificationJob(Job):
         )
 
     def objective(self, model: TaskModel) -> Any:
-        return model.network.loss if model.settings['crf'] else super().objective(model)
+        if not model.settings['crf']:
+            return super().objective(model)
+        for name in ('label_smoothing', 'class_weights'):
+            if getattr(self.data, name):
+                raise ArgumentError(name, 'is not for {crf}', getattr(self.data, name))
+        return model.network.loss
+
+    def class_counts(self, model: TaskModel) -> ClassCounts:
+        return count_types(self.splits['train'].gold, model.settings)
 
     def before_training(self, model: TaskModel, learning_rate: float) -> None:
         if model.settings['crf']:
@@ -279,6 +293,19 @@ def figures_of(report: EntityReport, scheme: str) -> dict[str, float]:
     if get_scheme(scheme).has_spans:
         return scores_of(report.overall)
     return {'accuracy': report.accuracy, 'macro_f1': report.macro_f1}
+
+
+def count_types(sentences: list, settings: dict[str, Any]) -> ClassCounts:
+    """Count the words of each type, and of none, in tags of a network's scheme."""
+    tags = tag_names(settings['kinds'], settings['scheme'])
+    types = tags
+    if get_scheme(settings['scheme']).has_spans:
+        types = [tag if tag == OUTSIDE else split_tag(tag)[1] for tag in tags]
+    names = list(dict.fromkeys(types))
+    numbers = {tag: names.index(type) for tag, type in zip(tags, types)}
+    words = [numbers[tag] for row in sentences for tag in row]
+    counts = np.bincount(words, minlength=len(names))
+    return ClassCounts(names, counts, len(words), [numbers[tag] for tag in tags])
 
 
 def _check_types(entity_types, scheme, path):

@@ -36,8 +36,8 @@ _HOMES = {
     'set_seed': 'loop',
 }
 _MODULES = (
-    *('batches', 'data_parallel', 'distributed', 'files', 'gradient_cache', 'identity', 'labels'),
-    *('log', 'loop'),
+    *('batches', 'class_losses', 'data_parallel', 'distributed', 'files', 'gradient_cache'),
+    *('identity', 'labels', 'log', 'loop'),
     *(
         'masked_words',
         'objectives',

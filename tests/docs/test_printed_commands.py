@@ -137,7 +137,7 @@ def stage(tiny_folder, tmp_path, monkeypatch):  # noqa: F811
 
 
 def _write_data(folder):
-    table = 'text,label,review,stars\n' + 'the cat,a,the dog,1\na dog,b,a cat,2\n' * 8
+    table = 'text,label,review,stars\n' + 'the cat,good,the dog,1\na dog,bad,a cat,2\n' * 8
     for name in ('train.csv', 'dev.csv'):
         (folder / name).write_text(table)
     (folder / 'unseen.csv').write_text('review\nthe cat sleeps\n')
