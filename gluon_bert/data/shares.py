@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+Arrays = Sequence[Any]
+"""NDArrays whose first axis is the same."""
+
 
 def rows_of(rank: int, size: int, count: int) -> slice:
     """Choose the rows of one process, as equal in number as can be.
@@ -26,3 +34,14 @@ def rows_of(rank: int, size: int, count: int) -> slice:
     least, more = divmod(count, size)
     start = rank * least + min(rank, more)
     return slice(start, start + least + (rank < more))
+
+
+def take_rows(arrays: Arrays, rows: np.ndarray) -> tuple[Any, ...]:
+    """Take rows of each of some NDArrays.
+
+    Parameters
+    ----------
+    arrays : sequence of NDArray
+    rows : numpy.ndarray of int
+    """
+    return tuple(array[rows] for array in arrays)

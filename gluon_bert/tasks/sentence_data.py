@@ -123,7 +123,7 @@ def check_training(groups: TextGroups, row: SentenceLoss) -> None:
         raise ValueError(f'{path}: the first two texts are equal in every example')
     if equal:
         logger.warning('%s: the first two texts are equal in %d examples', path, equal)
-    needs_others = row.in_batch or not row.by_example
+    needs_others = row.compares
     if needs_others and len({example[0] for example in texts}) < 2:
         raise ValueError(
             f'{path}: the loss {row.name} compares examples: expected two or more with different '

@@ -169,7 +169,7 @@ class SentenceJob(Job):
             seed,
             distinct=row.in_batch,
             repeats=2 if row.repeats else 1,
-            least=2 if row.in_batch or not row.by_example else 1,
+            least=2 if row.compares else 1,
             round_to=data.round_to,
             ctx=ctx,
         )

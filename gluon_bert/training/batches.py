@@ -62,7 +62,9 @@ class IndexedBatches:
     ----------
     data : SequenceData
         Or anything with ``training_batches(epoch)`` and ``load(batch)`` like it; its length and
-        ``fingerprint()``, if it has them, are compared when a run is resumed.
+        ``fingerprint()``, if it has them, are compared when a run is resumed. Where sequences
+        belong together it has ``share(batch, rank, size)``, which gives the arrays of a process's
+        share of a batch, or None; else the rows are divided.
     rank, size : int
 
     Raises
@@ -94,6 +96,9 @@ class IndexedBatches:
         """Take this process's share of a batch, padded as the batch is; None if it has none."""
         if self._size == 1:
             return batch
+        if hasattr(self._data, 'share'):
+            share = self._data.share(batch, self._rank, self._size)
+            return None if share is None else Batch(*share)
         rows = rows_of(self._rank, self._size, len(batch.inputs[0]))
         if rows.start == rows.stop:
             return None

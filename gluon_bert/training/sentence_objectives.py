@@ -65,6 +65,11 @@ class SentenceLoss:
     in_batch: bool = False
     repeats: bool = False
 
+    @property
+    def compares(self) -> bool:
+        """True if the loss compares the examples of a batch with each other."""
+        return self.in_batch or not self.by_example
+
 
 MAX_COLUMNS = 64
 _RANKING = {'scale': 20.0, 'symmetric': False}
@@ -175,8 +180,8 @@ def make_sentence_objective(
     text = ', '.join(f'{key}={value!r}' for key, value in shown.items())
     title = f'{name}({text})' if text else name
     if cache_size is None:
-        return Objective(title, terms)
-    return CachedObjective(title, terms, cache_size=cache_size)
+        return Objective(title, terms, compares=row.compares)
+    return CachedObjective(title, terms, compares=row.compares, cache_size=cache_size)
 
 
 def _row(name):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence, Union
 
@@ -20,6 +21,8 @@ from .options import TrainingOptions
 from .reduction import DeviceReduction, ProcessReduction, Reduction, copy_to_others, sum_numbers
 from .schedule import share_of_peak
 from .terms import Objective
+
+logger = logging.getLogger(__name__)
 
 
 class StepResult(NamedTuple):
@@ -83,6 +86,13 @@ class TrainingStep:
         )
         self.devices = devices_of(network)
         self.reduction = DeviceReduction() if reduction is None else reduction
+        if self.objective.compares and self.reduction.size > 1:
+            logger.warning(
+                '%s compares the examples of a batch with each other: each of %d processes those '
+                'of its own share; a larger batch_size makes up for it',
+                self.objective.name,
+                self.reduction.size,
+            )
         self.parameters = _unique(network._collect_params_with_prefix())
         exclude_from_decay(self.parameters.values())
         self._adds = options.accumulate > 1 or self.objective.adds_gradients

@@ -71,11 +71,15 @@ class Objective:
         The losses give the output ``masked_lm`` to :func:`.masked_word_loss` and no other function,
         so that it need not be an array: with the native kernels it is a
         :class:`~gluon_bert.kernels.masked_words.MaskedScores`.
+    compares : bool
+        The losses compare the examples of a batch with each other, so that they depend on where it
+        is cut.
     """
 
     name: str
     terms: Dict[str, LossTerm]
     lazy_scores: bool = False
+    compares: bool = False
 
     adds_gradients: ClassVar[bool] = False
     """Whether :meth:`gradients` adds to the present gradients even for one batch."""

@@ -35,6 +35,10 @@ def write_data(folder):
     ]
     content = {'version': '1', 'data': [{'paragraphs': [{'context': CONTEXT, 'qas': questions}]}]}
     (folder / 'train.json').write_text(json.dumps(content))
+    pairs = ''.join(f'w{number} w1,w{2 * number},{number / 9}\n' for number in range(9))
+    (folder / 'train.pairs.csv').write_text(f'sentence1,sentence2,score\n{pairs}')
+    listed = ''.join(f'w{number // 3},w{number} w2,{number % 3 / 2}\n' for number in range(9))
+    (folder / 'train.lists.csv').write_text(f'query,document,label\n{listed}')
     (folder / 'texts.txt').write_text('w1 w2 w3 w4 w5.\nw6 w7 w8.\n\nw9 w10 w11 w12.\n' * 6)
     config = {**SIZES, 'hidden_dropout_prob': 0.0, 'attention_probs_dropout_prob': 0.0}
     (folder / 'bert_config.json').write_text(json.dumps(config))
@@ -48,6 +52,8 @@ def jobs_of(folder):
     tasks = {
         'entities': ('token-classification', 'conll', {'max_len': 12, 'dropout': 0.0}),
         'questions': ('question-answering', 'json', {'max_seq_length': 16, 'doc_stride': 6}),
+        'similarity': ('sentence-similarity', 'pairs.csv', {'loss': 'cosine', 'max_len': 12}),
+        'ranking': ('text-ranking', 'lists.csv', {'loss': 'listwise', 'max_len': 12}),
     }
     jobs = {
         name: dict(
@@ -131,7 +137,8 @@ def log_of(path):
 
 
 @pytest.mark.parametrize(
-    'name', ['classifier', 'masked', 'entities', 'questions', 'pretrain', 'texts']
+    'name',
+    ['classifier', 'masked', 'entities', 'questions', 'similarity', 'ranking', 'pretrain', 'texts'],
 )
 def test_two_processes_come_to_what_one_does(runs, name):
     folder, jobs, (first, second) = runs

@@ -8,10 +8,15 @@ import sys
 import mxnet as mx
 import numpy as np
 import pytest
+from conftest import TINY
 from process_run import train
 from test_training import rows
 
+from gluon_bert import BertModel
+from gluon_bert.modeling.embedder import BertEmbedder
+from gluon_bert.training import TrainingOptions, make_sentence_objective
 from gluon_bert.training.reduction import DeviceReduction, ProcessReduction, share, sum_numbers
+from gluon_bert.training.step import TrainingStep
 
 # The package first: it mends NumPy for MXNet.
 SCRIPT = 'import gluon_bert, process_run, sys; process_run.main(*sys.argv[1:])'
@@ -83,6 +88,14 @@ def test_every_process_gets_what_the_first_one_has():
     arrays = [copies([7, 8], 3)]
     second.broadcast(arrays)
     assert values(arrays) == [[[1, 2]] * 3]
+
+
+@pytest.mark.parametrize('name, is_said', [('cosent', True), ('simcse', True), ('cosine', False)])
+def test_losses_that_compare_examples_are_said_to_depend_on_the_cut(caplog, name, is_said):
+    network = BertEmbedder(BertModel(TINY))
+    network.initialize()
+    TrainingStep(network, make_sentence_objective(name), TrainingOptions(), 1, Doubled())
+    assert ('each of 2 processes those of its own share' in caplog.text) == is_said
 
 
 @pytest.mark.parametrize('rank, size', [(2, 2), (-1, 2), (0, 0)])

@@ -11,6 +11,7 @@ import numpy as np
 from ..._internal.types import Context, Integers
 from ..dataset import SequenceData, digest_of
 from ..features import Features
+from ..shares import Arrays, rows_of, take_rows
 
 _PATIENCE = 16  # examples put off for a batch, at most, in batches
 
@@ -121,6 +122,30 @@ class GroupData:
         from mxnet import nd
 
         return inputs, nd.array(self.labels[indices], dtype='float32', ctx=self._ctx)
+
+    def share(self, batch: Sequence[Arrays], rank: int, size: int) -> Optional[tuple]:
+        """Take the whole examples of one of several processes.
+
+        Parameters
+        ----------
+        batch : (tuple of NDArray, tuple of NDArray)
+            Inputs and labels.
+        rank, size : int
+            Number of the process, and of all.
+
+        Returns
+        -------
+        tuple or None
+            Inputs and labels, as in ``batch``; None if no example is left for it.
+        """
+        inputs, labels = batch
+        columns = self._groups.shape[1] * self._repeats
+        count = len(inputs[0]) // columns
+        rows = np.arange(count)[rows_of(rank, size, count)]
+        if not len(rows):
+            return None
+        sequences = (rows + count * np.arange(columns)[:, None]).ravel()
+        return take_rows(inputs, sequences), take_rows(labels, rows)
 
 
 def distinct_batches(groups: np.ndarray, order: Integers, size: int) -> list[np.ndarray]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Optional
 
 import numpy as np
 
 from ..dataset import SequenceData
 from ..features import bucketed_batches
+from ..shares import Arrays, rows_of, take_rows
 
 
 class ListData(SequenceData):
@@ -71,3 +72,11 @@ class ListData(SequenceData):
         from mxnet import nd
 
         return inputs, (labels, nd.array(numbers, dtype='float32', ctx=self._ctx))
+
+    def share(self, batch: Sequence[Arrays], rank: int, size: int) -> Optional[tuple]:
+        """Take the whole lists of one of several processes, as :meth:`.GroupData.share` does."""
+        inputs, labels = batch
+        lists = labels[1].asnumpy()
+        numbers = np.unique(lists)
+        rows = np.flatnonzero(np.isin(lists, numbers[rows_of(rank, size, len(numbers))]))
+        return (take_rows(inputs, rows), take_rows(labels, rows)) if len(rows) else None
