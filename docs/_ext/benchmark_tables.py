@@ -35,10 +35,10 @@ PLOTS = {'': 'relative to the best peer of each cell', '_sizes': 'against the si
 
 
 def benchmark_groups(rows):
-    """Group the latest rows of a file by (mode, model)."""
+    """Group the latest rows of a file by (mode, model, instruction set)."""
     groups = {}
     for row in latest(rows):
-        groups.setdefault((row['mode'], row['model']), []).append(row)
+        groups.setdefault((row['mode'], row['model'], row['isa']), []).append(row)
     return groups
 
 
@@ -111,18 +111,22 @@ def standing_table(rows):
 
 def benchmark_lines(path):
     """Yield the lines for a file: for each mode and network a part that opens on a click."""
-    for (mode, model), group in benchmark_groups(read_rows(path)).items():
+    for (mode, model, isa), group in benchmark_groups(read_rows(path)).items():
+        held = f'held to {isa}: ' if isa else ''
         flags = max((row['flags'] for row in group), key=len)
-        yield from dropdown(f'{mode}, {model} ({flags})', _group_lines(path, mode, model, group))
+        yield from dropdown(
+            f'{mode}, {model} ({held}{flags})', _group_lines(path, mode, model, isa, group)
+        )
 
 
-def _group_lines(path, mode, model, rows):
+def _group_lines(path, mode, model, isa, rows):
     """Yield tables, plots and unranked systems of a mode and network."""
     header, standing = standing_table(rows)
     if standing:
         yield from list_table(header, standing)
     for suffix, meaning in PLOTS.items():
-        plot = path.with_name(f'{path.stem}_{mode}_{model}{suffix}.png')
+        name = '_'.join(filter(None, (path.stem, mode, model, isa)))
+        plot = path.with_name(f'{name}{suffix}.png')
         if plot.is_file():
             yield from image_lines(plot, f'speed {meaning}, {mode}, {model}')
     yield from list_table(*benchmark_table(rows))

@@ -53,7 +53,7 @@ def seconds(path=SPEEDS):
     """
     found = {}
     for row in sorted(latest(read_rows(path)), key=lambda row: row['date']):
-        if row['model'] != MODEL or row['status'] != RANKED:
+        if row['model'] != MODEL or row['status'] != RANKED or row['isa']:
             continue
         if row['mode'] == 'load':
             found[row['system'], 'load', None] = float(row['seconds'])

@@ -41,6 +41,7 @@ import benchmark_plot
 import benchmark_report as report
 import benchmark_weights
 import benchmark_work
+from benchmark_isa import flags_within, reason_not_held
 from benchmark_loading import measure_loading
 from benchmark_rounds import Team
 from benchmark_systems import REPORTED_FLAGS, SYSTEMS, ceilings, processor, reason_to_skip, versions
@@ -109,8 +110,10 @@ def prepare_network(args):
 def choose_systems(args):
     """List the systems that can run, after making their files; report why others cannot."""
     flags, skipped, forms = processor()[1], {}, {}
+    held = flags_within(flags, args.isa)
     for name in args.systems:
-        reason = reason_to_skip(SYSTEMS[name], args.mode, flags)
+        system = SYSTEMS[name]
+        reason = reason_to_skip(system, args.mode, held) or reason_not_held(system, args.isa, flags)
         if reason:
             skipped[name] = reason
             continue
@@ -135,7 +138,8 @@ def run_threads(args, config, systems, cells, threads, folder):
         'model': args.bert_model,
         'weights': args.weights,
         'threads': threads,
-        **origin(),
+        'isa': args.isa,
+        **origin(args.isa),
     }
     done = {
         report.key_of(row)
@@ -150,11 +154,13 @@ def run_threads(args, config, systems, cells, threads, folder):
     if not left:
         return
     if args.mode == 'load':
-        rows = measure_loading(systems, left[0][0], config, args.folder, threads, args.rounds)
+        rows = measure_loading(
+            systems, left[0][0], config, args.folder, threads, args.rounds, args.isa
+        )
         yield from record(args, left[0][1], rows, 'start and load')
         return
-    limits = ceilings(systems, processor()[1])
-    with Team(systems, limits, args.folder, args.mode, threads, folder) as team:
+    limits = ceilings(systems, flags_within(processor()[1], args.isa))
+    with Team(systems, limits, args.folder, args.mode, threads, folder, args.isa) as team:
         for name in sorted(team.failed.keys() & set(limits)):
             print(f'{name}: not in the ceiling, {team.failed[name]}', file=sys.stderr)
         for cell, keys in left:
@@ -184,9 +190,10 @@ def without_paths(argv):
     return found
 
 
-def origin():
-    """Describe the origin of rows: hardware, versions, commit, time, command."""
+def origin(isa):
+    """Describe the origin of rows: hardware in use, versions, commit, time, command."""
     name, flags = processor()
+    flags = flags_within(flags, isa)
     return {
         'processor': name,
         'processors': os.cpu_count(),

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import benchmark_report as report
+from benchmark_isa import ISAS
 from benchmark_systems import SYSTEMS
 
 from common import cli
@@ -40,6 +41,13 @@ def make_parser(doc):
         nargs='+',
         default=[1],
         help='threads of each system, which gets as many processors',
+    )
+    group.add_argument(
+        '--isa',
+        choices=ISAS,
+        default='',
+        help='hold all systems to this instruction set; those without a setting for it are named '
+        'and skipped',
     )
     group.add_argument('--rounds', type=cli.positive, default=5)
     group.add_argument(

@@ -21,7 +21,7 @@ BARE = 'numpy and tokenizers'
 _PARTS = ('import_seconds', 'load_seconds')
 
 
-def measure_loading(names, cell, config, folder, threads, rounds):
+def measure_loading(names, cell, config, folder, threads, rounds, isa=''):
     """Measure the seconds from the start of a new process to the vector of one text.
 
     Systems take turns. From the second round on, the files of the network are in the page cache.
@@ -30,13 +30,13 @@ def measure_loading(names, cell, config, folder, threads, rounds):
     rows, parts = {name: system_row(name) for name in names}, {name: [] for name in names}
     bare, first = [], None
     for number in range(rounds):
-        bare.append(start(BARE, folder, threads, cell)['seconds'])
+        bare.append(start(BARE, folder, threads, cell, isa)['seconds'])
         for name in order(list(names), number):
             row = rows[name]
             if 'status' in row:
                 continue
             try:
-                found = start(name, folder, threads, cell)
+                found = start(name, folder, threads, cell, isa)
             except Failed as error:
                 row['status'] = f'failed: {error}'
                 continue
@@ -70,7 +70,7 @@ def _complete(row, cell, rounds, first, parts, bare):
     row['bare_import_seconds'] = bare
 
 
-def start(name, folder, threads, cell):
+def start(name, folder, threads, cell, isa=''):
     """Start a system; return what it printed, with the seconds until its vector was there."""
     given = {'module': None}
     if name != BARE:
@@ -91,7 +91,7 @@ def start(name, folder, threads, cell):
             command,
             stdout=subprocess.PIPE,
             stderr=errors,
-            env=environment(threads),
+            env=environment(threads, isa),
             text=True,
             preexec_fn=lambda: os.sched_setaffinity(0, processors),
         ) as process:

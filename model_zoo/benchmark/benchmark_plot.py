@@ -36,20 +36,21 @@ def plot_file(path):
     Returns
     -------
     list of Path
-        ``<path>_<mode>_<model>.png`` and ``<path>_<mode>_<model>_sizes.png``, in its
-        folder.
+        ``<path>_<mode>_<model>.png`` and ``<path>_<mode>_<model>_sizes.png``, in its folder, with
+        the instruction set after the model where one was given.
     """
     path, groups = Path(path), {}
     for row in latest(read_rows(path)):
-        groups.setdefault((row['mode'], row['model']), []).append(row)
+        groups.setdefault((row['mode'], row['model'], row['isa']), []).append(row)
     drawn = []
-    for (mode, model), rows in groups.items():
-        target = path.with_name(f'{path.stem}_{mode}_{model}.png')
-        title = f'{mode}, {model}: times as fast as the best peer of the same precision'
+    for (mode, model, isa), rows in groups.items():
+        name = ', '.join(filter(None, (mode, model, isa)))
+        target = path.with_name('_'.join(filter(None, (path.stem, mode, model, isa))) + '.png')
+        title = f'{name}: times as fast as the best peer of the same precision'
         if plot_ratios(rows, title, target):
             drawn.append(target)
         target = target.with_name(f'{target.stem}_sizes.png')
-        title = f'{mode}, {model}: speed against the size of the work'
+        title = f'{name}: speed against the size of the work'
         if mode in GROWING and plot_growth(rows, title, target):
             drawn.append(target)
     return drawn
@@ -61,7 +62,7 @@ def plot_ratios(rows, title, path):
     Parameters
     ----------
     rows : list of dict
-        Of one mode and network, as in the file.
+        Of one mode, network and instruction set, as in the file.
     title : str
     path : Path
 

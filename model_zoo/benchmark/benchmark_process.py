@@ -11,6 +11,8 @@ import sys
 import time
 from pathlib import Path
 
+from benchmark_isa import variables
+
 WORKER = Path(__file__).with_name('benchmark_worker.py')
 TIMEOUT = 1800  # seconds, for one answer
 # Each library's own variable.
@@ -40,6 +42,8 @@ class Process:
         It gets this number of processors, so that no helper thread runs on another one.
     log : Path
         Gets its output.
+    isa : str
+        Instruction set to hold it to, or ''.
 
     Raises
     ------
@@ -47,7 +51,7 @@ class Process:
         If it cannot be loaded.
     """
 
-    def __init__(self, name, folder, mode, threads, log):
+    def __init__(self, name, folder, mode, threads, log, isa=''):
         given = {'system': name, 'folder': str(folder), 'mode': mode, 'threads': threads}
         processors = processors_for(threads)
         self.name, self._log, start = name, log, time.perf_counter()
@@ -57,7 +61,7 @@ class Process:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=file,
-                env=environment(threads),
+                env=environment(threads, isa),
                 text=True,
             )
         os.sched_setaffinity(self._process.pid, processors)
@@ -108,12 +112,13 @@ class Process:
         )
 
 
-def environment(threads):
+def environment(threads, isa=''):
     """Make the environment of a system's process."""
     # Every system may keep its compiled bytecode.
     kept = {name: value for name, value in os.environ.items() if name != 'PYTHONDONTWRITEBYTECODE'}
     return {
         **kept,
+        **variables(isa),
         **dict.fromkeys(THREAD_VARIABLES, str(threads)),
         'HF_HUB_OFFLINE': '1',
         'TOKENIZERS_PARALLELISM': 'true',

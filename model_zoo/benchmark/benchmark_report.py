@@ -13,7 +13,7 @@ import numpy as np
 TOLERANCES = {'fp32': 1e-4, 'bf16': 3e-2, 'int8': 2.5e-1}
 
 # The key of a measurement; the last row of a key counts.
-KEYS = ('mode', 'model', 'weights', 'data', 'batch', 'length', 'threads', 'system')
+KEYS = ('mode', 'model', 'weights', 'data', 'batch', 'length', 'threads', 'isa', 'system')
 FIELDS = (
     *KEYS,
     'precision',
@@ -57,6 +57,7 @@ FIELDS = (
 NEWER = (
     ('sequences', 'ceiling_precision'),
     ('bare_import_seconds', 'resident_memory_mb', 'modules', 'packages'),
+    ('isa',),
 )
 RANKED = 'ok'
 

@@ -36,9 +36,11 @@ class Team:
     threads : int
     work_folder : Path
         For logs and the files that processes read and write.
+    isa : str
+        Instruction set to hold them to, or ''.
     """
 
-    def __init__(self, names, ceilings, folder, mode, threads, work_folder):
+    def __init__(self, names, ceilings, folder, mode, threads, work_folder, isa=''):
         self.mode, self.threads, self.work_folder = mode, threads, Path(work_folder)
         self.processes, self.ceilings, self.failed = {}, {}, {}
         self._files = 0
@@ -51,6 +53,7 @@ class Team:
                     mode if is_system else 'grid',
                     threads,
                     self.work_folder / f'{name}.log',
+                    isa,
                 )
                 (self.processes if is_system else self.ceilings)[name] = process
             except Failed as error:

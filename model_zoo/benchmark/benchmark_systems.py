@@ -65,6 +65,8 @@ class System:
     training : dict
         For gluon_bert, fields of :class:`gluon_bert.training.Plan`.
     is_ours : bool
+    unheld : str
+        Why ``--isa`` cannot hold it to an instruction set; '' if it can.
     """
 
     name: str
@@ -78,11 +80,13 @@ class System:
     trainer_module: str = ''
     training: dict = field(default_factory=dict)
     is_ours: bool = False
+    unheld: str = ''
 
 
 _MXNET, _TORCH = ('mxnet',), ('torch', 'transformers')
 # PyTorch is needed to make the ONNX file.
 _ONNX = ('onnxruntime', 'onnx', *_TORCH)
+_UNHELD = {'unheld': 'onnxruntime has no setting for the instruction set'}
 _OPENVINO, _CTRANSLATE2 = ('openvino', 'onnx', *_TORCH), ('ctranslate2',)
 
 _ROWS = (
@@ -160,6 +164,7 @@ _ROWS = (
         _ONNX,
         ('onnx',),
         {'file': 'model.onnx'},
+        **_UNHELD,
     ),
     System(
         'onnxruntime_fused',
@@ -169,6 +174,7 @@ _ROWS = (
         _ONNX,
         ('onnx_fused',),
         {'file': 'fused.onnx'},
+        **_UNHELD,
     ),
     System(
         'onnxruntime_int8',
@@ -178,6 +184,7 @@ _ROWS = (
         _ONNX,
         ('onnx_int8',),
         {'file': 'dynamic_int8.onnx'},
+        **_UNHELD,
     ),
     System(
         'openvino',
@@ -187,6 +194,7 @@ _ROWS = (
         _OPENVINO,
         ('onnx',),
         {'file': 'model.onnx', 'hint': 'f32'},
+        unheld='its products in float32, of MLAS, have no setting for the instruction set',
     ),
     System(
         'openvino_bf16',

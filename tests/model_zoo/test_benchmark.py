@@ -139,6 +139,7 @@ def test_rows_are_read_again_and_a_cell_that_is_there_is_not_missing(tmp_path):
         'batch': 8,
         'length': None,
         'threads': 1,
+        'isa': '',
     }
     report.append_rows(path, [{**keys, 'system': 'gluon_bert', 'seconds': 0.5, 'commit': 'c'}])
     report.append_rows(path, [{**keys, 'system': 'gluon_bert', 'seconds': 0.25, 'commit': 'c'}])

@@ -138,7 +138,7 @@ def test_an_earlier_file_is_read_and_added_to(version, tmp_path):
     )
     (row,) = report.read_rows(path)
     ceiling = '' if version else 'fp32'
-    assert (row['ceiling_precision'], row['sequences']) == (ceiling, '')
+    assert (row['ceiling_precision'], row['sequences'], row['isa']) == (ceiling, '', '')
     report.append_rows(path, [{'mode': 'grid', 'system': 'gluon_bert', 'sequences': 8}])
     rows = report.read_rows(path)
     assert [row['ceiling_precision'] for row in rows] == [ceiling, '']
