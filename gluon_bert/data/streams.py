@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import functools
+import itertools
 import sys
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -117,6 +119,8 @@ def _pair(item, number):
 def prefetch(function: Callable, blocks: Iterable[tuple]) -> Iterator:
     """Apply a function to each block, to the next one in a thread meanwhile.
 
+    A block alone is done by the caller: a thread takes longer to start than a short text to read.
+
     Parameters
     ----------
     function : callable
@@ -134,11 +138,21 @@ def prefetch(function: Callable, blocks: Iterable[tuple]) -> Iterator:
     Exception
         As ``function`` and ``blocks`` do, after the results of the blocks before.
     """
+    blocks = iter(blocks)
+    ahead = list(itertools.islice(blocks, 1))
+    try:
+        ahead += itertools.islice(blocks, 1)
+    except Exception as error:  # raised after the result
+        yield function(*ahead[0])
+        raise error
+    if len(ahead) < 2:
+        yield from itertools.starmap(function, ahead)
+        return
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(1) as worker:
         pending = None
-        for future in _submitted(worker, function, blocks):
+        for future in _submitted(worker, function, itertools.chain(ahead, blocks)):
             done, pending = pending, future
             if done:
                 yield done.result()
@@ -164,6 +178,12 @@ def _submitted(worker, function, blocks):
         yield worker.submit(function, *block)
 
 
+@functools.cache
+def _malloc_trim():
+    """The function of the C library, None without one."""
+    return getattr(ctypes.CDLL(None), 'malloc_trim', None) if sys.platform == 'linux' else None
+
+
 def heap_trimmer(seconds: float = 1.0) -> Callable[[], None]:
     """Make a function to call now and then that gives freed memory back to the system.
 
@@ -179,7 +199,7 @@ def heap_trimmer(seconds: float = 1.0) -> Callable[[], None]:
     callable
         Without arguments; does nothing where the C library cannot trim.
     """
-    trim = getattr(ctypes.CDLL(None), 'malloc_trim', None) if sys.platform == 'linux' else None
+    trim = _malloc_trim()
     last = time.monotonic()
 
     def call() -> None:

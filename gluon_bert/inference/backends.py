@@ -56,10 +56,13 @@ class NativeBackend:
     def divide(self, lengths: np.ndarray, batch_size: int) -> list[np.ndarray]:
         """Divide sequences into batches with about the same number of tokens: their indices."""
         order = np.argsort(-lengths, kind='stable')
-        tokens, last = lengths.sum(), lengths[order].cumsum() - 1
+        tokens = lengths.sum()
         count = max(1, round(tokens / (_TOKENS * self._num_threads)))
+        if count == 1:
+            return [order] if len(order) else []
+        last = lengths[order].cumsum() - 1
         number = last * count // max(1, tokens)
-        return np.split(order, np.flatnonzero(np.diff(number)) + 1) if len(order) else []
+        return np.split(order, np.flatnonzero(np.diff(number)) + 1)
 
     def outputs(
         self,

@@ -292,7 +292,9 @@ def _random_words(config, count=4, longest=32):
 
 
 def _address(array):
-    return array.ctypes.data_as(ctypes.c_void_p)
+    address = ctypes.c_void_p(array.ctypes.data)  # many times faster than NumPy's data_as
+    address.array = array  # an array made for a call lives as long
+    return address
 
 
 def _pointers(arrays):
