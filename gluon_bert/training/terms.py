@@ -100,6 +100,15 @@ class Objective:
         """Count what the mean of each term is over, from a batch alone."""
         return {name: term.count(inputs, labels) for name, term in self.terms.items()}
 
+    def outputs(
+        self,
+        network: Callable[..., Any],
+        inputs: Sequence[mx.nd.NDArray],
+        encoder: Optional[object] = None,
+    ) -> Any:
+        """Run the network: what the losses get first; the arguments are those of :meth:`sums`."""
+        return network(*inputs) if encoder is None else network(*inputs, encoder=encoder)
+
     def sums(
         self,
         network: Callable[..., Any],
@@ -122,7 +131,7 @@ class Objective:
         ValueError
             If a loss that is a mean over sequences has not one value for each.
         """
-        outputs = network(*inputs) if encoder is None else network(*inputs, encoder=encoder)
+        outputs = self.outputs(network, inputs, encoder)
         losses = {name: term.loss(outputs, *labels) for name, term in self.terms.items()}
         for name, values in losses.items():
             # A mean over the batch would be divided by its size a second time.
