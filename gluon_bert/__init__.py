@@ -38,6 +38,7 @@ _HOMES = {
     'layer_features': 'inference.word_vectors',
     'choose_precision': 'inference.precision',
     'finetune': 'tasks.finetune',
+    'distill': 'tasks.distill',
     'cross_validate': 'tasks.cross_validation',
     'tune': 'tasks.tune',
     'pretrain': 'tasks.pretrain',

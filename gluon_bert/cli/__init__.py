@@ -30,6 +30,7 @@ GROUPS = {
         'pretrain': ('pretrain', 'pre-train on records or texts, from scratch or from a model'),
         'train': ('train', 'fine-tune for a task, from data files to a folder'),
         'tune': ('tune', 'search for the learning rate, epochs and batch size of a fine-tuning'),
+        'distill': ('distill', 'train a small network by the outputs of a larger one'),
         'launch': ('launch', 'run a training command in several processes, on one machine or more'),
         'predict': ('predict', 'predict labels, answers, entities or words for texts'),
         'embed': ('embed', 'compute sentence vectors of texts'),

@@ -30,11 +30,13 @@ def run(args: argparse.Namespace) -> int:
 
 def read_words() -> dict[str, dict[str, list[str]]]:
     """List the words that each command takes, see :func:`words_of`."""
-    from . import make_parser, train, tune
+    from . import distill, make_parser, train, tune
 
     (action,) = (row for row in make_parser()._actions if row.dest == 'command')
     parsers: Any = action.choices
     words = {name: words_of(parser) for name, parser in parsers.items()}
+    _merge(words['distill'], {'': _models()})
+    _merge(words['distill'], _flag_words(distill))
     return {**words, 'train': _task_words(train), 'tune': _task_words(tune)}
 
 
@@ -73,6 +75,15 @@ def _task_words(command):
     from ..tasks.registry import TASKS
 
     words: dict[str, list[str]] = {'': [*TASKS, *GLUE]}
+    _merge(words, _flag_words(command))
+    return words
+
+
+def _flag_words(command):
+    """The flags for any task."""
+    from ..tasks.registry import TASKS
+
+    words: dict[str, list[str]] = {}
     for spec in TASKS.values():
         _merge(words, words_of(command.make_parser(spec, {})))
     return words

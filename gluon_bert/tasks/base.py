@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Optional
 
+from .._internal.errors import ArgumentError
 from .._internal.files import remove_leftovers
 from ..config import BertConfig
+from ..data import SequenceData
 from ..training.files import RunFiles
 from .folder import (
     TASK_FILE,
@@ -78,6 +80,8 @@ class Job(ABC):
         What stands beside the parameters that the run starts from.
     trains : bool
         False to evaluate and predict only.
+    teacher : Teacher, optional
+        Whose labels the network learns.
     """
 
     spec: TaskSpec
@@ -85,8 +89,16 @@ class Job(ABC):
     saved: Optional[TaskFolder] = None
     trains: bool = True
     splits: dict[str, Any] = field(default_factory=dict)
+    teacher: Any = None
 
     Data: ClassVar[type]
+    not_asked: ClassVar[tuple[str, ...]] = ()
+    """Data options that it has no use for, and refuses."""
+
+    @property
+    def known(self) -> Any:
+        """The fine-tuned network whose labels are taken over, with its settings; or None."""
+        return self.teacher if self.saved is None else self.saved
 
     @property
     @abstractmethod
@@ -151,6 +163,35 @@ class Job(ABC):
     @abstractmethod
     def training_data(self, model: TaskModel, pipeline: Any, seed: int, ctx: Any) -> Any:
         """Make the training split what the loop reads."""
+
+    def sequence_data(
+        self, model: TaskModel, features: list, labels: Any, seed: int, ctx: Any
+    ) -> SequenceData:
+        """Make sequences and their labels what the loop reads, by the data options."""
+        data, vocab = self.data, model.tokenizer.vocabulary
+        return SequenceData(
+            features,
+            labels,
+            vocab[vocab.padding_token],
+            batch_size=data.batch_size,
+            seed=seed,
+            round_to=data.round_to,
+            fixed_length=data.max_len if getattr(data, 'pad', False) else None,
+            ctx=ctx,
+        )
+
+    def unlabelled_data(
+        self, paths: list[Path], model: TaskModel, pipeline: Any
+    ) -> tuple[list, Optional[list]]:
+        """Read texts without labels, from which a student of a teacher learns.
+
+        Returns
+        -------
+        features : list of Features
+        labels : list or None
+            Of tokens, where that is what labels are: negative for those that do not count.
+        """
+        raise ArgumentError('unlabelled', f'is not for {self.spec.name}')
 
     def objective(self, model: TaskModel) -> Any:
         """Give the loss to train with."""

@@ -20,6 +20,9 @@ from .registry import TASKS, TaskSpec, get_spec
 from .run import FineTuned, Run, run_job
 from .start import Start
 
+# Data options that a job takes from the settings itself.
+_FROM_SETTINGS = {'scheme', 'labels', 'pooling', 'normalize'}
+
 
 def finetune(
     task: str,
@@ -83,7 +86,9 @@ def finetune(
     options.update({name: value for name, value in files.items() if value is not None})
     run = make_run(task, model, output_dir, options)
     if not run.command:
-        run.command = _call_text(task, model, output_dir, options)
+        run.command = call_text(
+            'finetune', [task] if model is None else [task, str(model)], output_dir, options
+        )
     return run_job(run)
 
 
@@ -127,7 +132,7 @@ def make_run(
         saved = read_task(start.model_parameters)
     head = HeadOptions(**sorted_options['head'])
     check_head_options(head, spec, given, saved)
-    data = job_class.Data(**{**_saved_data(job_class, saved), **sorted_options['data']})
+    data = job_class.Data(**{**saved_data(job_class, saved), **sorted_options['data']})
     further = sorted_options['run']
     ctx = further.pop('ctx', mx.cpu())
     return Run(
@@ -217,27 +222,53 @@ def _same_task(spec, saved):
     return spec
 
 
-def _saved_data(job_class, saved):
-    """The data options that stand beside saved parameters: as in their training."""
+def saved_data(job_class: Any, saved: Any) -> dict[str, Any]:
+    """Collect the data options that stand beside trained parameters: as in their training.
+
+    Parameters
+    ----------
+    job_class : type of Job
+    saved : TaskFolder, Teacher or None
+
+    Returns
+    -------
+    dict of str to object
+    """
     if saved is None:
         return {}
-    names = {row.name for row in fields(job_class.Data)}
-    values = {name: value for name, value in saved.settings.items() if name in names - {'scheme'}}
+    names = {row.name for row in fields(job_class.Data)} - _FROM_SETTINGS
+    values = {name: value for name, value in saved.settings.items() if name in names}
     if 'batch_size' in saved.settings:
         values['dev_batch_size'] = saved.settings['batch_size']
         del values['batch_size']
     return values
 
 
-def _call_text(task, model, output_dir, options):
-    arguments = [repr(task), *([_literal(str(model))] if model is not None else [])]
+def call_text(function: str, names: list[str], output_dir: Any, options: dict[str, Any]) -> str:
+    """Write a call of a function of this package, for the model card.
+
+    Parameters
+    ----------
+    function : str
+    names : list of str
+        The arguments by position.
+    output_dir : str or Path
+    options : dict of str to object
+
+    Returns
+    -------
+    str
+    """
+    arguments = [_literal(name) for name in names]
     arguments += [
         f'{name}={_literal(value)}'
         for name, value in options.items()
         if name not in ('ctx', 'arguments', 'reduction')
     ]
-    return f'gluon_bert.finetune({", ".join(arguments)}, output_dir={_literal(output_dir)})'
+    return f'gluon_bert.{function}({", ".join(arguments)}, output_dir={_literal(output_dir)})'
 
 
 def _literal(value):
+    if isinstance(value, (list, tuple)):
+        return f'[{", ".join(map(_literal, value))}]'
     return repr(portable_path(value) if isinstance(value, (str, Path)) else value)

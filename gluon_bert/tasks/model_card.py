@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
@@ -35,7 +36,11 @@ class SplitReport(NamedTuple):
 
 
 def write_card(
-    folder: str | Path, model: Any, splits: list[SplitReport], command: list[str] | str
+    folder: str | Path,
+    model: Any,
+    splits: list[SplitReport],
+    command: list[str] | str,
+    further: Sequence[str] = (),
 ) -> None:
     """Write README.md into the folder of a fine-tuned network; whole or not at all.
 
@@ -48,6 +53,8 @@ def write_card(
     command : list of str, or str
         The command line of the training, or the call as text. Paths in it and in ``splits`` are
         written without the folders of this machine.
+    further : sequence of str
+        Sections that follow that of the training.
     """
     folder = Path(folder)
     row = _row_of(model)
@@ -59,6 +66,7 @@ def write_card(
     ]
     if (folder / 'training_curve.png').is_file():
         parts[-1] += '\n\n![loss, learning rate and metrics](training_curve.png)'
+    parts += further
     for split in splits:
         if split.metrics:
             parts.append(_scores(folder, split, model.spec.pictures))

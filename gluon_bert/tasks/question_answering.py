@@ -152,16 +152,8 @@ class QuestionAnsweringJob(Job):
         return split.questions
 
     def training_data(self, model: TaskModel, pipeline: Any, seed: int, ctx: Any) -> SequenceData:
-        vocab, windows = model.tokenizer.vocabulary, self.windows['train']
-        return SequenceData(
-            windows.features(),
-            windows.span,
-            vocab[vocab.padding_token],
-            batch_size=self.data.batch_size,
-            seed=seed,
-            round_to=self.data.round_to,
-            ctx=ctx,
-        )
+        windows = self.windows['train']
+        return self.sequence_data(model, windows.features(), windows.span, seed, ctx)
 
     # --- evaluation
 

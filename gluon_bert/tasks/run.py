@@ -65,6 +65,8 @@ class Run:
     fold : (int, int), optional
         Number, from 0, and count: evaluate on this fold of the training examples, and train on the
         others.
+    distillation : Distillation, optional
+        The network learns from a teacher, too.
     """
 
     job: Job
@@ -80,6 +82,7 @@ class Run:
     reduction: Reduction = field(default_factory=DeviceReduction)
     head: HeadOptions = field(default_factory=HeadOptions)
     fold: Optional[tuple[int, int]] = None
+    distillation: Optional[Any] = None
 
 
 class FineTuned(NamedTuple):
@@ -142,7 +145,8 @@ def run_job(run: Run) -> FineTuned:
             result, model, pipeline = _train(run, training, model, pipeline)
         splits = job.write(pipeline, folder) if rank == 0 else []
         if job.trains and rank == 0:
-            write_card(job.result_folder(folder), model, splits, run.command)
+            further = [] if run.distillation is None else [run.distillation.card()]
+            write_card(job.result_folder(folder), model, splits, run.command, further)
         metrics = {split.name: split.metrics for split in splits if split.metrics}
         metrics = share(run.reduction, metrics)
     return FineTuned(job.result_folder(folder), pipeline, result, metrics)
@@ -188,6 +192,8 @@ def _build(run: Run) -> TaskModel:
     network = spec.make_network(bert, settings)
     mx.random.seed(run.options.seed)
     _initialize_head(network, bert, ctx)
+    if run.distillation is not None:
+        run.distillation.load_head(network, ctx)
     parameters = start.model_parameters or (saved and saved.parameters)
     if parameters:
         network.load_parameters(parameters, ctx=ctx)
@@ -222,10 +228,13 @@ def _compare(run: Run, model: TaskModel, pipeline: Any) -> TrainingRun:
         'tokenizer': digest_of_rows(model.tokenizer.contents().items()),
         'dev data': {name: digest_of_rows(rows) for name, rows in job.dev_examples().items()},
     }
-    data = job.training_data(model, pipeline, run.options.seed, run.ctx)
-    objective = job.objective(model)
+    if run.distillation is None:
+        data = job.training_data(model, pipeline, run.options.seed, run.ctx)
+        network, objective = model.network, job.objective(model)
+    else:
+        network, data, objective = run.distillation.prepare(run, model, pipeline)
     training = TrainingRun(
-        model.network, data, objective, run.options, files, evaluate, run.reduction, identity
+        network, data, objective, run.options, files, evaluate, run.reduction, identity
     )
     training.check(run.resume, run.overwrite)
     return training

@@ -24,23 +24,30 @@ ORDER_METRICS = ('spearman', 'pearson')
 RETRIEVAL_METRICS = ('mrr@10', 'ndcg@10', 'recall@1', 'recall@10')
 
 
-def read_splits(data: SentenceData) -> dict[str, TextGroups]:
+def read_splits(data: SentenceData, needs_train: bool = True) -> dict[str, TextGroups]:
     """Read the files that the options name, by split.
+
+    Parameters
+    ----------
+    data : SentenceData
+    needs_train : bool
+        Whether there must be a training file.
 
     Raises
     ------
     FileNotFoundError, ValueError
         If a file is not there or malformed, or the options do not go together.
     """
-    if data.train_file is None and data.task_name is None:
+    if data.train_file is None and data.task_name is None and needs_train:
         raise ArgumentError('train_file', 'is needed, or {task_name} of GLUE')
-    if data.train_file is None:
+    if data.train_file is None and data.task_name is not None:
         return _read_glue(data)
     row = None if data.loss is None else SENTENCE_LOSSES.get(data.loss)
     scored = None if row is None else row.is_scored
     score = None if scored is False else data.score_column
-    train = _read(data, data.train_file, data.columns, score, scored)
-    splits = {'train': train}
+    splits = {}
+    if data.train_file is not None:
+        splits['train'] = _read(data, data.train_file, data.columns, score, scored)
     wide = data.columns if data.columns is not None and len(data.columns) > 1 else None
     for name, path in (('dev', data.dev_file), ('test', data.test_file)):
         if path is not None:

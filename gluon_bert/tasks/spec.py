@@ -63,6 +63,9 @@ class TaskSpec:
         By default; the first chooses the epoch.
     objective : str
         Its name in :data:`gluon_bert.training.objectives.OBJECTIVES`.
+    soft_loss : str
+        The form of its scores, a name of :data:`gluon_bert.training.distillation.SOFT_LOSSES`, by
+        which a student learns them.
     pipeline : str
         Place of the pipeline.
     max_length : str
@@ -96,6 +99,8 @@ class TaskSpec:
     usage : tuple of str
         Python code and a command that use the folder, with its name as ``{folder}``; empty for
         :func:`.load_pipeline`, ``gluon-bert predict`` and the ``example``.
+    student : str
+        Place of the job of a student that learns from a teacher; '' for ``job``.
     """
 
     name: str
@@ -109,6 +114,7 @@ class TaskSpec:
     checkpoint_settings: str
     metrics: tuple[str, ...]
     objective: str
+    soft_loss: str
     pipeline: str
     max_length: str
     architecture: str
@@ -127,6 +133,11 @@ class TaskSpec:
     takes: tuple[str, ...] = ()
     linear_head: str = ''
     usage: tuple[str, ...] = ()
+    student: str = ''
+
+    def student_job(self) -> Any:
+        """Import the job of a student that learns from a teacher."""
+        return self.load('student' if self.student else 'job')
 
     def load(self, name: str) -> Any:
         """Import the class or function that a field names by its place."""

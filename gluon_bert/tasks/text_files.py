@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Optional
 
@@ -44,6 +45,34 @@ def known_labels(
     if given is not None and trained and list(given) != trained:
         raise ArgumentError('labels', f'the network was trained for {", ".join(trained)}', given)
     return None if regression else tuple(trained or given or ()) or None
+
+
+@contextlib.contextmanager
+def labels_of(teacher: Any) -> Iterator[None]:
+    """Say in errors of reading that the labels are those of a teacher, if there is one."""
+    try:
+        yield
+    except ValueError as error:
+        if teacher is None or not teacher.settings.get('labels'):
+            raise
+        raise ValueError(f'{error}; the labels are those of the teacher') from None
+
+
+def reads_pairs(splits: Mapping[str, Split], teacher: Any) -> bool:
+    """Tell if examples are pairs; without any, if those of the teacher are.
+
+    Raises
+    ------
+    ArgumentError
+        If those of the teacher are not.
+    """
+    pairs = {split.examples[0].pair is not None for split in splits.values()}
+    taught = None if teacher is None else teacher.settings.get('pair')
+    if taught is not None and pairs - {taught}:
+        kinds = ('single texts', 'pairs')
+        reason = f'reads {kinds[taught]}, the data are {kinds[not taught]}'
+        raise ArgumentError('teacher', reason, teacher.source)
+    return next(iter(pairs), bool(taught))
 
 
 def table_dev(settings: dict[str, Any], source: DevSource, labels: Optional[list[str]]) -> Split:

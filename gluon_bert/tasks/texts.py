@@ -30,6 +30,7 @@ from ..metrics.classification import class_report, confusion_matrix, evaluate_me
 from ..plots import plot_confusion
 from . import model_card, text_files
 from .base import DevSet, DevSource, Job
+from .distillation.texts import read_unlabelled
 from .folder import TASK_FILE, TaskModel
 from .loss import ClassCounts
 from .options import DEBUG_ROWS, MAX_LEN, TextData
@@ -67,7 +68,8 @@ class TextJob(Job):
 
     def read(self) -> None:
         data = self.data
-        if data.train_file or data.dev_file or data.test_file:
+        files = data.train_file, data.dev_file, data.test_file
+        if any(files) or (self.teacher is not None and data.task_name is None):
             self._read_tables()
         else:
             self._read_glue()
@@ -88,14 +90,15 @@ class TextJob(Job):
 
     def _check_labels(self):
         """Refuse a saved network with other classes."""
-        if self.saved is None:
+        if self.known is None:
             return
-        trained = self.saved.settings.get('labels')
+        trained = self.known.settings.get('labels')
         if trained != (self.task.labels and list(self.task.labels)):
+            saved = self.saved
             raise ArgumentError(
-                'model_parameters',
+                'teacher' if saved is None else 'model_parameters',
                 f'was trained for other classes than those of {self.task.name}',
-                self.saved.parameters,
+                self.teacher.source if saved is None else saved.parameters,
             )
 
     def _read_glue(self):
@@ -136,13 +139,14 @@ class TextJob(Job):
             if path and (self.trains or name != 'train')
         }
         labels = self._table_labels()
-        self.splits = {
-            name: self._read_table(path, labels, None if name == 'test' else data.label_column)
-            for name, path in files.items()
-        }
+        with text_files.labels_of(self.teacher):
+            self.splits = {
+                name: self._read_table(path, labels, None if name == 'test' else data.label_column)
+                for name, path in files.items()
+            }
         parameters = self.saved and self.saved.parameters
         self.task = Task(
-            name=Path(data.train_file or parameters or next(iter(files.values()))).stem,
+            name=Path(data.train_file or parameters or next(iter(files.values()), 'texts')).stem,
             folder='',
             labels=labels,
             columns=Columns(data.text_column, data.pair_column, data.label_column),
@@ -163,7 +167,7 @@ class TextJob(Job):
 
     def _table_labels(self):
         """The classes of tables: those that were learned, else those of the training file."""
-        known = text_files.known_labels(self.data.labels, self.is_regression, self.saved)
+        known = text_files.known_labels(self.data.labels, self.is_regression, self.known)
         if known or self.is_regression:
             return known
         if not self.trains or self.data.train_file is None:
@@ -202,13 +206,20 @@ class TextJob(Job):
             'labels': task.labels and list(task.labels),
             'metrics': list(task.metrics),
             'range': task.label_range and list(task.label_range),
-            'pair': next(iter(self.splits.values())).examples[0].pair is not None,
+            'pair': text_files.reads_pairs(self.splits, self.teacher),
             'columns': columns and {'text': columns.text, 'pair': columns.pair},
             'max_len': data.max_len,
             'dropout': 0.1,
             'batch_size': data.dev_batch_size,
             'base': base,
         }
+
+    def unlabelled_data(
+        self, paths: list[Path], model: TaskModel, pipeline: Any
+    ) -> tuple[list, Optional[list]]:
+        columns = self.data.text_column, self.data.pair_column
+        texts = read_unlabelled(paths, *columns, model.settings['pair'], self.spec.columns)
+        return pipeline.features(texts), None
 
     def training_data(self, model: TaskModel, pipeline: Any, seed: int, ctx: Any) -> SequenceData:
         data, examples = self.data, self.splits['train'].examples
@@ -219,17 +230,8 @@ class TextJob(Job):
                 [example.text for example in examples], pairs, progress=bar.update
             )
         self._tell_cut('train', num_cut, len(features))
-        vocab = model.tokenizer.vocabulary
-        return SequenceData(
-            features,
-            self.label_array(self.splits['train']),
-            vocab[vocab.padding_token],
-            batch_size=data.batch_size,
-            seed=seed,
-            round_to=data.round_to,
-            fixed_length=data.max_len if data.pad else None,
-            ctx=ctx,
-        )
+        labels = self.label_array(self.splits['train'])
+        return self.sequence_data(model, features, labels, seed, ctx)
 
     def class_counts(self, model: TaskModel) -> ClassCounts:
         labels, names = self.label_array(self.splits['train']), list(self.task.labels)

@@ -32,6 +32,7 @@ from ..data.ner.schemes import OUTSIDE
 from ..metrics.entities import EntityReport, entity_report, format_entity_report
 from . import model_card
 from .base import DevSet, DevSource, Job
+from .distillation.texts import read_unlabelled
 from .folder import TaskModel
 from .loss import ClassCounts
 from .options import DEBUG_SENTENCES, MAX_WINDOW, TaggedData
@@ -69,9 +70,10 @@ class TokenClassificationJob(Job):
         if not self.trains:
             paths['train'] = None
         scheme, entity_types, source = data.scheme, None, None
-        if self.saved is not None:
-            scheme, source = scheme or self.saved.settings['file_scheme'], 'training'
-            entity_types = self.saved.settings['kinds']
+        if self.known is not None:
+            scheme = scheme or self.known.settings['file_scheme']
+            source = 'training' if self.saved is not None else 'the teacher'
+            entity_types = self.known.settings['kinds']
         for name, path in paths.items():
             if path is None:
                 continue
@@ -103,8 +105,8 @@ class TokenClassificationJob(Job):
 
     def settings(self, config: BertConfig, base: Optional[list[str]]) -> dict[str, Any]:
         data = self.data
-        if self.saved is not None:
-            settings = dict(self.saved.settings)
+        if self.known is not None:
+            settings = {**self.known.settings, 'base': base}
         else:
             settings = {**self._learned(self.splits['train']), 'base': base}
         settings.update(
@@ -170,16 +172,16 @@ class TokenClassificationJob(Job):
         split = self.splits['train']
         numbers = {tag: number for number, tag in enumerate(pipeline.tags)}
         labels = window_labels(split.windows, [[numbers[tag] for tag in row] for row in split.gold])
-        vocab = pipeline.tokenizer.vocabulary
-        return SequenceData(
-            [window.features for window in split.windows],
-            labels,
-            vocab[vocab.padding_token],
-            batch_size=self.data.batch_size,
-            seed=seed,
-            round_to=self.data.round_to,
-            ctx=ctx,
-        )
+        features = [window.features for window in split.windows]
+        return self.sequence_data(model, features, labels, seed, ctx)
+
+    def unlabelled_data(
+        self, paths: list[Path], model: TaskModel, pipeline: Any
+    ) -> tuple[list, Optional[list]]:
+        sentences = [str(text).split() for text in read_unlabelled(paths, pairs=False)]
+        windows = pipeline.windows(sentences)
+        labels = window_labels(windows, [[0] * len(words) for words in sentences])
+        return [window.features for window in windows], labels
 
     def objective(self, model: TaskModel) -> Any:
         if not model.settings['crf']:

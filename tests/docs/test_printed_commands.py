@@ -16,8 +16,9 @@ from pathlib import Path
 import pytest
 from script_runs import run_script, tiny_folder, tokenizer, undisturbed  # noqa: F401 (fixtures)
 
-from gluon_bert.cli import main, make_parser, train, tune
+from gluon_bert.cli import distill, main, make_parser, train, tune
 from gluon_bert.tasks import finetune
+from gluon_bert.tasks.registry import TASKS
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / 'README.rst', *sorted((ROOT / 'docs').glob('*.rst')), *ROOT.glob('*/README.rst')]
@@ -87,6 +88,9 @@ def parse(words):
     elif words[1] in BY_TASK and len(words) > 2:
         spec, preset = finetune.find_spec(words[2], {})
         BY_TASK[words[1]].make_parser(spec, preset).parse_args(words[3:])
+    elif words[1] == 'distill':
+        task = 'sentence-similarity' if 'MiniLM' in words[2] else 'text-classification'
+        distill.make_parser(TASKS[task], {}).parse_args(words[3:])
     elif len(words) > 2 or words[1] not in (*BY_TASK, 'plot', 'cache'):
         make_parser().parse_args(words[1:])
 

@@ -4,6 +4,7 @@ import json
 
 import answer
 import classify
+import distill
 import embed_and_search
 import predict_files
 import pytest
@@ -84,6 +85,18 @@ def test_train_on_a_table(tiny_folder, tmp_path, capsys):  # noqa: F811
     first, second = lines_of(capsys)
     assert first.startswith('dev accuracy ') and second in ('cat', 'dog')
     assert gb.load_pipeline(tmp_path / 'out')('An example.').label == second
+
+
+def test_distill_a_teacher(tiny_pipeline, tmp_path, capsys):  # noqa: F811
+    tiny_pipeline('text-classification', folder=tmp_path / 'teacher', labels=['cat', 'dog'])
+    rows = 'the cat sleeps,cat\nthe dog barks,dog\n'
+    (tmp_path / 'train.csv').write_text('text,label\n' + rows * 4)
+    (tmp_path / 'lines.txt').write_text('a cat\na dog\n')
+    names = ('teacher', 'train.csv', 'train.csv', 'out', 'lines.txt')
+    distill.main([str(tmp_path / name) for name in names])
+    first, *others = lines_of(capsys)
+    assert first.startswith('student of 1 layers: dev accuracy ') and len(others) == 2
+    assert gb.load_pipeline(tmp_path / 'out').trained.config.num_layers == 1
 
 
 def test_train_sentence_vectors(tiny_folder, tmp_path, capsys):  # noqa: F811
