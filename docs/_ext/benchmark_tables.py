@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from benchmark_latency import latency_table
 from benchmark_report import RANKED, cell_name, geometric_mean, latest, read_rows, standings
 from benchmark_systems import SYSTEMS
 from result_tables import RESULTS, image_lines
@@ -129,7 +130,7 @@ def _group_lines(path, mode, model, isa, rows):
         plot = path.with_name(f'{name}{suffix}.png')
         if plot.is_file():
             yield from image_lines(plot, f'speed {meaning}, {mode}, {model}')
-    yield from list_table(*benchmark_table(rows))
+    yield from list_table(*(latency_table if mode == 'latency' else benchmark_table)(rows))
     unranked = sorted(
         {
             f'{literal(row["system"])}: {plain(row["status"])}'

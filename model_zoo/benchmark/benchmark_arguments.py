@@ -4,17 +4,23 @@ import math
 import os
 from pathlib import Path
 
+import benchmark_latency
 import benchmark_report as report
 from benchmark_isa import ISAS
 from benchmark_systems import SYSTEMS
 
 from common import cli
 
-MODES = ('grid', 'ragged', 'dataset', 'train', 'load', 'growth')
+MODES = ('grid', 'ragged', 'dataset', 'train', 'load', 'growth', 'latency')
 TEXT_MODES = ('ragged', 'dataset')
 BATCHES, LENGTHS = [1, 8, 32], [32, 128, 384]
 # For the mode growth: powers of two; --at gives the other size of a series.
 GROWING_BATCHES, GROWING_LENGTHS = [1, 2, 4, 8, 16, 32, 64], [16, 32, 64, 128, 256, 512]
+# Of modes with others than BATCHES and LENGTHS.
+DEFAULTS = {
+    'growth': (GROWING_BATCHES, GROWING_LENGTHS),
+    'latency': ([1], benchmark_latency.LENGTHS),
+}
 
 
 def make_parser(doc):
@@ -111,7 +117,8 @@ def add_work_arguments(group):
         '--lengths',
         type=cli.positive,
         nargs='+',
-        help=f'in tokens (default: {format_list(LENGTHS)}; growth: {format_list(GROWING_LENGTHS)})',
+        help=f'in tokens (default: {format_list(LENGTHS)}; growth: {format_list(GROWING_LENGTHS)}; '
+        f'latency: {format_list(benchmark_latency.LENGTHS)})',
     )
     group.add_argument(
         '--at',
@@ -165,15 +172,21 @@ def parse(parser, argv):
         parser.error('--turn_seconds: expected 0 or more')
     if not args.cell_seconds > 0:
         parser.error('--cell_seconds: expected more than 0')
-    grows = args.mode == 'growth'
-    args.batches = args.batches or (GROWING_BATCHES if grows else BATCHES)
-    args.lengths = args.lengths or (GROWING_LENGTHS if grows else LENGTHS)
+    set_sizes(parser, args)
     if not args.output.parent.is_dir():
         parser.error(f'--output {args.output}: folder {args.output.parent} not found')
     if args.bert_dataset:
         args.bert_dataset = cli.DATASET_ALIASES.get(args.bert_dataset, args.bert_dataset)
     report.read_rows(args.output)  # fail early
     return args
+
+
+def set_sizes(parser, args):
+    """Fill in the batch sizes and lengths of the mode."""
+    if args.mode == 'latency' and (args.batches or min(args.lengths or [3]) < 3):
+        parser.error('--mode latency: one query at a time, of 3 tokens or more')
+    batches, lengths = DEFAULTS.get(args.mode, (BATCHES, LENGTHS))
+    args.batches, args.lengths = args.batches or batches, args.lengths or lengths
 
 
 def format_list(numbers):

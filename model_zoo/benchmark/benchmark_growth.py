@@ -133,7 +133,7 @@ def _draw(figure, style, precision, drawn, columns):
         zip(drawn, figure.subplots(1, columns, sharey=True, squeeze=False)[0])
     ):
         for name, line in panel.lines.items():
-            (handles[name],) = axes.plot(*zip(*line), **_look(names.index(name), name, style))
+            (handles[name],) = axes.plot(*zip(*line), **line_style(names.index(name), name, style))
         axes.set_xscale('log')
         axes.set_yscale('log')
         axes.set_title(panel.title, fontsize=7, fontweight='normal')
@@ -143,6 +143,11 @@ def _draw(figure, style, precision, drawn, columns):
         _tick(axes, sorted({size for line in panel.lines.values() for size, _ in line}))
     for axes in figure.axes[len(drawn) :]:
         axes.set_visible(False)
+    place_legend(figure, handles, names, columns)
+
+
+def place_legend(figure, handles, names, columns):
+    """Put the names of the systems below the panels."""
     figure.legend(
         [handles[name] for name in names],
         names,
@@ -152,8 +157,8 @@ def _draw(figure, style, precision, drawn, columns):
     )
 
 
-def _look(number, name, style):
-    """Style a line: gluon_bert thick and on top; other dashes after seven systems."""
+def line_style(number, name, style):
+    """Style the line of a system: gluon_bert thick and on top; other dashes after seven systems."""
     colour = number % len(style.PALETTE)
     ours = SYSTEMS[name].is_ours
     return {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 from gluon_bert.data.features import Features
@@ -17,6 +19,7 @@ class Fast:
         network = open_network(folder / 'huggingface', 'encoder', early=precision == 'float32')
         self.network = Predictor(network, threads, precision)
         self._tokenizer = network.checkpoint.tokenizer
+        self._encoder_for = functools.cache(self._make_encoder)
 
     def __call__(self, ids, types, lengths):
         """Compute the same, with the encodings as a list of an array for each sequence."""
@@ -29,7 +32,13 @@ class Fast:
 
     def encode_texts(self, texts, pairs, batch_size, max_length):
         """Compute the pooled vectors of all texts, in their order."""
-        encoder = SentenceEncoder(
+        encoder = self._encoder_for(max_length, batch_size)
+        before = encoder.num_tokens
+        vectors = list(encoder.encode_stream(texts if pairs is None else zip(texts, pairs)))
+        return np.concatenate(vectors), encoder.num_tokens - before
+
+    def _make_encoder(self, max_length, batch_size):
+        return SentenceEncoder(
             self.network,
             self._tokenizer,
             'pooler',
@@ -37,5 +46,3 @@ class Fast:
             max_length=max_length,
             batch_size=batch_size,
         )
-        vectors = list(encoder.encode_stream(texts if pairs is None else zip(texts, pairs)))
-        return np.concatenate(vectors), encoder.num_tokens

@@ -14,6 +14,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / 'examples'))
 
 from benchmark_growth import plot_growth
+from benchmark_latency import plot_latency
 from benchmark_report import RANKED, latest, read_rows
 from benchmark_systems import PRECISIONS, SYSTEMS
 
@@ -51,7 +52,11 @@ def plot_file(path):
             drawn.append(target)
         target = target.with_name(f'{target.stem}_sizes.png')
         title = f'{name}: speed against the size of the work'
-        if mode in GROWING and plot_growth(rows, title, target):
+        if mode == 'latency':
+            title, draw = f'{name}: from a text to its vector', plot_latency
+        else:
+            draw = plot_growth if mode in GROWING else None
+        if draw and draw(rows, title, target):
             drawn.append(target)
     return drawn
 

@@ -23,6 +23,8 @@ FIELDS = (
     'seconds',
     'seconds_q1',
     'seconds_q3',
+    'seconds_p50',
+    'seconds_p99',
     'sequences',
     'valid_tokens',
     'fill',
@@ -58,6 +60,7 @@ NEWER = (
     ('sequences', 'ceiling_precision'),
     ('bare_import_seconds', 'resident_memory_mb', 'modules', 'packages'),
     ('isa',),
+    ('seconds_p50', 'seconds_p99'),
 )
 RANKED = 'ok'
 
@@ -300,9 +303,14 @@ def table(rows):
             f'  {row["system"]:18} {row["precision"]:5} {row["seconds"] * 1e3:9.2f}  {spread:>17} '
             f'{row["tokens_per_second"]:9.0f} {f"{ratio:.2f}" if ratio else "":>7} '
             f'{share:>7} {row["difference"]:8.1e} {row["difference_rms"]:8.1e} '
-            f'{row["peak_memory_mb"]:6.0f}{"" if row["status"] == RANKED else " " + row["status"]}'
+            f'{row["peak_memory_mb"]:6.0f}{_remark(row)}'
         )
     return lines
+
+
+def _remark(row):
+    slow = f' p99 {row["seconds_p99"] * 1e3:.2f} ms' if 'seconds_p99' in row else ''
+    return slow + (f' {row["status"]}' if row['status'] != RANKED else '')
 
 
 def summary(rows):

@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 
 import numpy as np
+from benchmark_latency import MOST_QUERIES, percentiles
 from benchmark_process import Failed, Process, order
 from benchmark_report import (
     RANKED,
@@ -42,6 +43,9 @@ class Team:
 
     def __init__(self, names, ceilings, folder, mode, threads, work_folder, isa=''):
         self.mode, self.threads, self.work_folder = mode, threads, Path(work_folder)
+        self.is_latency = mode == 'latency'
+        self.request = 'queries' if self.is_latency else 'time'
+        self.most_calls = MOST_QUERIES if self.is_latency else MOST_CALLS
         self.processes, self.ceilings, self.failed = {}, {}, {}
         self._files = 0
         for name in [*names, *ceilings]:
@@ -88,14 +92,14 @@ class Team:
         cell.write(self.work_folder, self._files)
         rows, estimates = self._check(cell, turn_seconds)
         shapes, speeds = products(config, cell.rows), {name: [] for name in self.ceilings}
-        calls, warm = turns(estimates, turn_seconds)
+        calls, warm = turns(estimates, turn_seconds, self.most_calls)
         expected = sum(seconds * (calls[name] + warm[name]) for name, seconds in estimates.items())
         rounds = max(1, int(min(rounds, cell_seconds / max(expected, 1e-6))))
         for number in range(rounds):
             for name in order(list(self.processes), number):
                 try:
                     answer = self.processes[name].ask(
-                        'time', work=str(cell.path), warm=warm[name], calls=calls[name]
+                        self.request, work=str(cell.path), warm=warm[name], calls=calls[name]
                     )
                 except Failed as error:
                     self.drop(name, error)
@@ -103,6 +107,8 @@ class Team:
                     continue
                 rows[name]['rounds_seconds'].append(float(np.median(answer['seconds'])))
                 rows[name]['peaks'].append(answer['peak_bytes'])
+                if self.is_latency:
+                    rows[name]['queries_seconds'] += answer['seconds']
             self._multiply(shapes, speeds, number)
         cell.remove()
         limits = ceilings_of(shapes, speeds)
@@ -115,6 +121,8 @@ class Team:
                     rounds=rounds,
                     calls=calls[row['system']],
                 )
+                if self.is_latency:
+                    row.update(percentiles(row['queries_seconds']))
         rank(found)
         return found
 
@@ -136,9 +144,9 @@ class Team:
             try:
                 seconds = process.ask('check', work=str(cell.path), output=str(output))['seconds']
                 if seconds < LONG * turn_seconds:  # the first call of a shape is slower
-                    seconds = process.ask('time', work=str(cell.path), warm=0, calls=1)['seconds'][
-                        0
-                    ]
+                    seconds = process.ask(self.request, work=str(cell.path), warm=0, calls=1)[
+                        'seconds'
+                    ][0]
             except Failed as error:
                 self.drop(name, error)
                 continue
@@ -168,11 +176,11 @@ class Team:
         return {**system_row(name), 'status': self.failed[name]}
 
 
-def turns(estimates, turn_seconds):
+def turns(estimates, turn_seconds, most=MOST_CALLS):
     """Choose the number of calls in a turn and of warm-up calls, by the seconds of a call."""
     return (
         {
-            name: max(1, min(MOST_CALLS, int(turn_seconds / seconds)))
+            name: max(1, min(most, int(turn_seconds / seconds)))
             for name, seconds in estimates.items()
         },
         {name: int(seconds < LONG * turn_seconds) for name, seconds in estimates.items()},
@@ -202,6 +210,7 @@ def system_row(name):
         'precision': system.precision,
         'is_ours': system.is_ours,
         'rounds_seconds': [],
+        'queries_seconds': [],
         'peaks': [],
     }
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Optional
 
 import numpy as np
+from benchmark_latency import make_texts
 
 from common import cli
 
@@ -75,6 +76,8 @@ def make_cells(args, config):
     """Make the cells of the arguments, for each number of threads."""
     if args.mode == 'load':
         return [loading(args.folder, config, args.seed)]
+    if args.mode == 'latency':
+        return queries(args, config)
     if args.mode == 'growth':
         cells = growth(config, args.batches, args.lengths, args.at, args.seed)
     elif not args.data:
@@ -84,13 +87,43 @@ def make_cells(args, config):
     return [*cells, *text_cells(args, config)] if args.data else cells
 
 
-def text_cells(args, config):
-    """Make the cells of --data."""
+def queries(args, config):
+    """Make a cell of single texts for each of --lengths."""
+    tokenizer = read_tokenizer(args, '--mode latency')
+    return [
+        Cell(
+            1,
+            length,
+            '',
+            np.array([length]),
+            length,
+            length,
+            content={
+                'texts': make_texts(tokenizer, length, args.seed),
+                'pairs': None,
+                'batch_size': 1,
+                'max_length': config.max_length,
+            },
+        )
+        for length in sorted(args.lengths)
+    ]
+
+
+def read_tokenizer(args, flag):
+    """Read the tokenizer of the network's files, which a flag needs."""
     import gluon_bert as gb
 
     tokenizer = gb.checkpoint.read_checkpoint(args.folder / 'huggingface').tokenizer
     if tokenizer is None:
-        raise cli.Failure('--data: the network has no vocabulary; give --vocab_file')
+        raise cli.Failure(
+            f'{flag}: the network has no vocabulary; give --bert_dataset or --vocab_file'
+        )
+    return tokenizer
+
+
+def text_cells(args, config):
+    """Make the cells of --data."""
+    tokenizer = read_tokenizer(args, '--data')
     length, cells = min(args.max_len, config.max_length), []
     if args.mode == 'growth':
         return [

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import importlib
+import itertools
 import json
 import os
 import signal
@@ -71,6 +72,20 @@ class Worker:
             seconds.append(time.perf_counter() - start)
         return {'seconds': seconds, **memory()}
 
+    def queries(self, work, calls, warm):
+        """Measure the seconds of each of some texts alone, from text to vector."""
+        self._open(work)
+        texts = itertools.cycle(self._work['texts'])
+        for text in itertools.islice(texts, warm):
+            self._query(text)
+        reset_memory()
+        seconds = []
+        for text in itertools.islice(texts, calls):
+            start = time.perf_counter()
+            self._query(text)
+            seconds.append(time.perf_counter() - start)
+        return {'seconds': seconds, **memory()}
+
     def peak(self):
         """Report the peak memory since the start or the last measurement."""
         return memory()
@@ -118,17 +133,28 @@ class Worker:
             arrays.update({f'sequence_{number}': rows, f'pooled_{number}': pooled})
         return arrays
 
-    def _encode_texts(self):
-        work = self._work
-        arguments = work['texts'], work['pairs'], work['batch_size'], work['max_length']
+    def _query(self, text):
         if hasattr(self._system, 'encode_texts'):
-            return self._system.encode_texts(*arguments)
+            return self._system.encode_texts([text], None, 1, self._work['max_length'])[0][0]
+        encoding = self._load_tokenizer().encode(text)
+        lengths = np.array([len(encoding.ids)], 'int32')
+        arrays = (np.array([row], 'int32') for row in (encoding.ids, encoding.type_ids))
+        return self._system(*arrays, lengths)[1][0]
+
+    def _load_tokenizer(self):
         if self._tokenizer is None:
             from tokenizers import Tokenizer
 
             path = self._folder / 'huggingface' / 'tokenizer.json'
             self._tokenizer = Tokenizer.from_file(str(path))
-        return encode_texts(self._system, self._tokenizer, *arguments)
+        return self._tokenizer
+
+    def _encode_texts(self):
+        work = self._work
+        arguments = work['texts'], work['pairs'], work['batch_size'], work['max_length']
+        if hasattr(self._system, 'encode_texts'):
+            return self._system.encode_texts(*arguments)
+        return encode_texts(self._system, self._load_tokenizer(), *arguments)
 
 
 def encode_texts(system, tokenizer, texts, pairs, batch_size, max_length):
