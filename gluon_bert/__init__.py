@@ -25,6 +25,7 @@ _HOMES = {
     'mean_pool': 'modeling.pooling',
     'BertClassifier': 'modeling.heads',
     'BertForPretraining': 'modeling.heads',
+    'BertForMultipleChoice': 'modeling.multiple_choice',
     'BertForQA': 'modeling.heads',
     'BertTagger': 'modeling.heads',
     'BertCrfTagger': 'modeling.tagging',

@@ -188,6 +188,11 @@ _ELECTRA = Family(
         'num_heads': Key(('num_attention_heads',), 4),
         'embedding_units': Key(('embedding_size',), 128),
     },
+    requirements=(
+        Requirement('summary_type', ('first',), "only the first token's encoding is supported"),
+        Requirement('summary_use_proj', (True,), 'only a summary with a dense layer is supported'),
+        Requirement('summary_activation', ('gelu',), 'only a summary with GELU is supported'),
+    ),
     pooler_activation='gelu',
     masked_lm_activation='gelu',
     has_pooler=False,

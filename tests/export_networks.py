@@ -23,6 +23,7 @@ WITHOUT_POOLER = ('distilbert', 'electra')  # in transformers, but for its class
 HEADS = {
     'encoder': lambda bert: bert,
     'classifier': lambda bert: gb.BertClassifier(bert, 3),
+    'choice': gb.BertForMultipleChoice,
     'span': gb.BertForQA,
     'tagger': lambda bert: gb.BertTagger(bert, 5),
     'pretraining': gb.BertForPretraining,

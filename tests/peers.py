@@ -104,8 +104,11 @@ def torch_outputs(network, inputs):
     arguments = huggingface_inputs(ids, types, lengths)
     if network.config.model_type == 'distilbert':
         del arguments['token_type_ids']
+    given_arguments = arguments
+    if type(network).__name__.endswith('MultipleChoice'):  # each sequence is an only choice
+        given_arguments = {name: values[:, None] for name, values in arguments.items()}
     with torch.no_grad():
-        encoded, given = network.base_model(**arguments), network(**arguments)
+        encoded, given = network.base_model(**arguments), network(**given_arguments)
     found = {
         'sequence': encoded.last_hidden_state,
         'pooled': encoded.get('pooler_output'),

@@ -81,6 +81,10 @@ CLASSIFIER = (
     ('classifier.weight', ('classifier.1.weight',)),
     ('classifier.bias', ('classifier.1.bias',)),
 )
+CHOICE = (
+    ('choice.weight', ('choice_classifier.weight',)),
+    ('choice.bias', ('choice_classifier.bias',)),
+)
 SPAN = (('span.weight', ('span_classifier.weight',)), ('span.bias', ('span_classifier.bias',)))
 TAGGER = (('tagger.weight', ('tag_classifier.weight',)), ('tagger.bias', ('tag_classifier.bias',)))
 CRF = tuple((name, (name,)) for name in ('crf.transitions', 'crf.begin', 'crf.end'))
@@ -126,6 +130,7 @@ _HEAD_SHAPES = {
         'decoder.3.bias': 'V',
     },
     'classifier': {'classifier.1.weight': 'KC', 'classifier.1.bias': 'K'},
+    'choice': {'choice_classifier.weight': '1C', 'choice_classifier.bias': '1'},
     'span': {'span_classifier.weight': '2C', 'span_classifier.bias': '2'},
     'tagger': {'tag_classifier.weight': 'KC', 'tag_classifier.bias': 'K'},
 }
@@ -222,6 +227,7 @@ def _shapes(letters, config, num_classes=None):
         'C': config.units,
         'F': config.hidden_size,
         'K': num_classes,
+        '1': 1,
         '2': 2,
     }
     return {name: tuple(sizes[letter] for letter in shape) for name, shape in letters.items()}

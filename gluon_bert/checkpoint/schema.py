@@ -105,8 +105,8 @@ class Checkpoint:
 
     @property
     def heads(self) -> Tuple[str, ...]:
-        """Heads that it has, of 'pooler', 'next_sentence', 'masked_lm', 'classifier', 'span',
-        'tagger'.
+        """Heads that it has, of 'pooler', 'next_sentence', 'masked_lm', 'classifier',
+        'choice', 'span', 'tagger'.
         """
         return tuple(head for head, array in HEADS.items() if array in self.arrays)
 

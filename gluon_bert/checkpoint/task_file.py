@@ -156,7 +156,11 @@ def with_task(checkpoint: Checkpoint, task: Mapping[str, Any], place: object) ->
     known = {field: task[name] for name, field in _FIELDS.items() if name in task}
     try:
         return replace(
-            checkpoint, task=task, labels=labels, problem_type=_problem_type(task, labels), **known
+            checkpoint,
+            task=task,
+            labels=labels,
+            problem_type=_problem_type(checkpoint, task),
+            **known,
         )
     except ValueError as error:
         raise ValueError(f'{place}: {error}') from None
@@ -247,13 +251,13 @@ def _labels(task: Mapping[str, Any], place: object) -> tuple:
         raise ValueError(f'{place}: scheme: {error}') from None
 
 
-def _problem_type(task: Mapping[str, Any], labels: tuple) -> str:
+def _problem_type(checkpoint: Checkpoint, task: Mapping[str, Any]) -> str:
     """Name transformers' problem type, which the settings of a classifier imply."""
-    if 'kinds' in task or 'doc_stride' in task or 'activation' in task:
+    if 'classifier' not in checkpoint.heads or 'kinds' in task or 'activation' in task:
         return ''
     if 'thresholds' in task or task.get('multi_label') is True:
         return 'multi_label_classification'
-    return 'single_label_classification' if labels else 'regression'
+    return 'single_label_classification' if task.get('labels') else 'regression'
 
 
 def find_folder_tokenizer(source: PathLike) -> Optional[Path]:

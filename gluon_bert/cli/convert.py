@@ -284,18 +284,11 @@ def _as_kept(checkpoint, to):
         return checkpoint
     if checkpoint.labels:
         note('not written: the labels, for which TensorFlow has no place')
-    if 'tagger' in checkpoint.heads:
-        note('the tagger has the names of a classifier, as in the usual scripts for TensorFlow')
-        checkpoint = replace(
-            checkpoint,
-            arrays=with_names(
-                checkpoint.arrays,
-                {
-                    name.replace('tag_classifier.', 'classifier.1.'): name
-                    for name in checkpoint.arrays
-                },
-            ),
-        )
+    for title, array in (('tagger', 'tag_classifier.'), ('head of choices', 'choice_classifier.')):
+        if f'{array}weight' in checkpoint.arrays:
+            note(f'the {title} has the names of a classifier, as in the usual TensorFlow scripts')
+            names = {name.replace(array, 'classifier.1.'): name for name in checkpoint.arrays}
+            checkpoint = replace(checkpoint, arrays=with_names(checkpoint.arrays, names))
     if checkpoint.score_activation is not None:
         note('not written: that it is a cross-encoder, for which TensorFlow has no place')
     return replace(checkpoint, labels=(), problem_type='', dropout=None, score_activation=None)

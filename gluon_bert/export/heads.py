@@ -22,11 +22,14 @@ class Head(NamedTuple):
         Checkpoint -> the shape of its scores, as text: N sequences of T tokens.
     is_fine_tuned : bool
         Whether it is the one to export, if no other is asked for.
+    has_choices : bool
+        Whether transformers' class reads all choices of an example, in an axis of their own.
     """
 
     title: str
     shape: Callable[[Checkpoint], str]
     is_fine_tuned: bool = False
+    has_choices: bool = False
 
 
 def _rows(checkpoint, name):
@@ -37,6 +40,7 @@ HEADS: Mapping[str, Head] = {
     'classifier': Head(
         'the classifier', lambda one: f'(N, {_rows(one, "classifier.1.weight")})', True
     ),
+    'choice': Head('the scores of choices', lambda one: '(N, 1)', True, has_choices=True),
     'tagger': Head(
         'the scores of tags', lambda one: f'(N, T, {_rows(one, "tag_classifier.weight")})', True
     ),

@@ -130,8 +130,9 @@ def describe_huggingface(
     names = ['input_ids', 'attention_mask']
     if checkpoint.config.num_token_types:
         names.append('token_type_ids')
-    inputs = [Value(name, 'int64', '(N, T)') for name in names]
     heads = tuple(head for head in HEADS if head in checkpoint.heads)
+    shape = '(N, choices, T)' if any(HEADS[head].has_choices for head in heads) else '(N, T)'
+    inputs = [Value(name, 'int64', shape) for name in names]
     code = snippets.huggingface(checkpoint, architecture, hub_tag(checkpoint))
     return Interface(inputs, _transformers_outputs(checkpoint, heads), heads, code)
 
@@ -144,7 +145,10 @@ def _transformers_outputs(checkpoint, heads):
         return []
     if heads == ('span',):
         return [Value(name, 'float32', '(N, T)') for name in ('start_logits', 'end_logits')]
-    return [Value('logits', 'float32', HEADS[heads[0]].shape(checkpoint))]
+    row = HEADS[heads[0]]
+    return [
+        Value('logits', 'float32', '(N, choices)' if row.has_choices else row.shape(checkpoint))
+    ]
 
 
 def hub_tag(checkpoint: Checkpoint, head: Optional[str] = None) -> str:
@@ -182,6 +186,8 @@ def _with_text(checkpoint, code):
     given = "'A text.'"
     if (checkpoint.task or {}).get('pair'):
         given = "'A text.', 'Another.'"
+    if 'choice' in checkpoint.heads:
+        given = "'A context.', 'A choice.'"
     if 'span' in checkpoint.heads:
         given = "'Who?', 'A text that tells it.'"
     return code.replace("'A text.'", given)

@@ -62,6 +62,11 @@ def _add_classifier(graph, checkpoint, sequence):
     graph.give('logits', scores, [_BATCH, len(checkpoint.arrays['classifier.1.bias'])])
 
 
+def _add_choice(graph, checkpoint, sequence):
+    scores = graph.dense(add_pooler(graph, checkpoint.config, sequence), 'choice_classifier')
+    graph.give('logits', scores, [_BATCH, 1])
+
+
 def _add_tagger(graph, checkpoint, sequence):
     scores = graph.dense(sequence, 'tag_classifier')
     graph.give('logits', scores, [_BATCH, _TOKENS, len(checkpoint.arrays['tag_classifier.bias'])])
@@ -87,6 +92,7 @@ def _add_next_sentence(graph, checkpoint, sequence):
 # Name of a head -> function (graph, checkpoint, sequence) that adds its outputs.
 _ADDED: Mapping[str, Callable[[Graph, Checkpoint, str], None]] = {
     'classifier': _add_classifier,
+    'choice': _add_choice,
     'tagger': _add_tagger,
     'span': _add_span,
     'masked_lm': _add_masked_lm,

@@ -69,6 +69,7 @@ print(scores.shape)
 # Head -> code that applies its array; that of masked words has several layers.
 CTRANSLATE2_HEADS = {
     'classifier': _HEAD.format(output='pooler_output', name='classifier.1'),
+    'choice': _HEAD.format(output='pooler_output', name='choice_classifier'),
     'next_sentence': _HEAD.format(output='pooler_output', name='classifier'),
     'span': _HEAD.format(output='last_hidden_state', name='span_classifier'),
     'tagger': _HEAD.format(output='last_hidden_state', name='tag_classifier'),
@@ -90,6 +91,15 @@ from transformers import AutoTokenizer, {architecture}
 inputs = AutoTokenizer.from_pretrained('FOLDER')({call}, return_tensors='pt')
 print({architecture}.from_pretrained('FOLDER')(**inputs)[0].shape)
 """
+_CHOICES = """\
+from transformers import AutoTokenizer, {architecture}
+
+choices = ['A choice.', 'Another.']
+tokenizer = AutoTokenizer.from_pretrained('FOLDER')
+inputs = tokenizer(['A context.'] * 2, choices, padding=True, return_tensors='pt')
+inputs = {{name: values[None] for name, values in inputs.items()}}
+print({architecture}.from_pretrained('FOLDER')(**inputs).logits)
+"""
 # Those of transformers 5: it has no pipeline for questions.
 _PIPELINES = ('text-classification', 'token-classification')
 
@@ -109,6 +119,8 @@ def huggingface(checkpoint: Checkpoint, architecture: str, tag: str) -> str:
         return ''
     if checkpoint.sentence is not None:
         return _SENTENCE
+    if 'choice' in checkpoint.heads:
+        return _CHOICES.format(architecture=architecture)
     if tag not in _PIPELINES:
         call = "'Who?', 'A text that tells it.'" if 'span' in checkpoint.heads else "'A text.'"
         return _MODEL.format(architecture=architecture, call=call)

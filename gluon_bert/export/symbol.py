@@ -58,6 +58,7 @@ _SYMBOLS: Mapping[str, SymbolHead] = {
     'classifier': SymbolHead(
         'classifier', lambda checkpoint: _OPERATORS.get(checkpoint.problem_type), pooled=True
     ),
+    'choice': SymbolHead('choice', lambda checkpoint: None, pooled=True),
     'tagger': SymbolHead('tagger'),
     'span': SymbolHead('span', axis=1),
     'masked_lm': SymbolHead('pretraining', part='masked_lm', all_positions=True),
@@ -179,7 +180,7 @@ def _build(checkpoint, head, probabilities):
     if probabilities and operator is None:
         raise ValueError(
             f'probabilities are those of classes: this network has none (head: {head}'
-            f'{", for a regression" if row else ""})'
+            f'{", which gives one score" if row else ""})'
         )
     pooled = row is None or row.pooled
     network = build_network(_with_head(checkpoint, head, pooled), row.network if row else 'encoder')

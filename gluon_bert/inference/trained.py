@@ -26,7 +26,7 @@ from ..modeling.kinds import KINDS, find_kind
 
 logger = logging.getLogger(__name__)
 
-_READ_POOLED = {'classifier', 'next_sentence'}  # heads
+_READ_POOLED = {'classifier', 'choice', 'next_sentence'}  # heads
 
 
 class TrainedNetwork:

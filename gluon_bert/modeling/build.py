@@ -15,6 +15,7 @@ from .chain import transitions_of
 from .heads import BertClassifier, BertForPretraining, BertForQA, BertTagger
 from .kinds import default_task as default_task
 from .kinds import find_kind
+from .multiple_choice import BertForMultipleChoice
 from .tagging import BertCrfTagger
 from .vector_classifier import VectorClassifier, vector_options
 
@@ -43,6 +44,7 @@ _MAKERS: Mapping[str, Callable[[BertModel, Checkpoint], BertBlock]] = {
     'vector_classifier': lambda bert, checkpoint: VectorClassifier(
         bert, _rows(checkpoint, 'classifier.1.weight'), **vector_options(checkpoint.task)
     ),
+    'choice': lambda bert, checkpoint: BertForMultipleChoice(bert, checkpoint.head_dropout),
     'span': lambda bert, checkpoint: BertForQA(bert),
     'tagger': _tagger,
 }
@@ -61,9 +63,10 @@ def build_network(
     task : str, optional
         'encoder' (:class:`.BertModel`), 'pretraining' (:class:`.BertForPretraining`),
         'classifier' (:class:`.BertClassifier`), 'vector_classifier'
-        (:class:`.VectorClassifier`), 'span' (:class:`.BertForQA`) or 'tagger'
-        (:class:`.BertTagger`, with a CRF :class:`.BertCrfTagger`); by default the head that the
-        checkpoint was fine-tuned with, else the encoder.
+        (:class:`.VectorClassifier`), 'choice' (:class:`.BertForMultipleChoice`), 'span'
+        (:class:`.BertForQA`) or 'tagger' (:class:`.BertTagger`, with a CRF
+        :class:`.BertCrfTagger`); by default the head that the checkpoint was fine-tuned with, else
+        the encoder.
     ctx : mxnet.Context or list of them, optional
         By default the CPU.
 

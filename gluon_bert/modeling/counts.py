@@ -26,6 +26,7 @@ _TITLES = {
     'tagger': 'tags',
     'next_sentence': 'next sentence',
     'classifier': 'classes',
+    'choice': 'choices',
 }
 
 

@@ -32,6 +32,7 @@ KINDS: Mapping[str, Kind] = {
     'pretraining': Kind(('masked_lm', 'next_sentence')),
     'classifier': Kind(('classifier',), 'pooled', 'classifier.1'),
     'vector_classifier': Kind(('classifier',), 'vectors', 'classifier.1'),
+    'choice': Kind(('choice',), 'pooled', 'choice_classifier'),
     'span': Kind(('span',), 'sequence', 'span_classifier'),
     'tagger': Kind(('tagger',), 'sequence', 'tag_classifier'),
 }

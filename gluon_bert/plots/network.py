@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # Heads that work on the encodings of the tokens, and on the pooled vector.
 _OF_TOKENS = ('masked_lm', 'span', 'tagger')
-_OF_TEXTS = ('next_sentence', 'classifier')
+_OF_TEXTS = ('next_sentence', 'classifier', 'choice')
 _ACTIVATIONS = {'gelu': 'GELU', 'gelu_tanh': 'GELU (tanh)', 'relu': 'ReLU', 'tanh': 'tanh'}
 
 
@@ -187,6 +187,7 @@ def _draw_heads(diagram, config, counts, y, num_classes):
         ),
         'next_sentence': ('$C \\times 2$', 'scores $(N, 2)$'),
         'classifier': (f'$C \\times {num_classes}$', f'scores $(N, {num_classes})$'),
+        'choice': ('$C \\times 1$', 'scores $(N, 1)$'),
     }
     columns = [[head] for head in _OF_TOKENS if head in counts] or [[]]
     if 'pooler' in counts:

@@ -40,17 +40,20 @@ NETWORKS = [
     ('BertForNextSentencePrediction', {}, 'pooler next_sentence'),
     ('BertForSequenceClassification', {'num_labels': 3}, 'pooler classifier'),
     ('BertForSequenceClassification', {'num_labels': 1}, 'pooler classifier'),
+    ('BertForMultipleChoice', {}, 'pooler choice'),
     ('BertForQuestionAnswering', {}, 'span'),
     ('BertForTokenClassification', {'num_labels': 5}, 'tagger'),
     ('RobertaModel', {}, 'pooler'),
     ('RobertaModel', {'pad_token_id': 3, 'type_vocab_size': 1}, 'pooler'),
     ('RobertaForMaskedLM', {'type_vocab_size': 1, 'layer_norm_eps': 1e-5}, 'masked_lm'),
     ('RobertaForSequenceClassification', {'num_labels': 3}, 'pooler classifier'),
+    ('RobertaForMultipleChoice', {'type_vocab_size': 1}, 'pooler choice'),
     ('RobertaForTokenClassification', {'num_labels': 4}, 'tagger'),
     ('DistilBertModel', {}, ''),
     ('DistilBertForMaskedLM', {}, 'masked_lm'),
     ('DistilBertForMaskedLM', {'activation': 'relu'}, 'masked_lm'),
     ('DistilBertForSequenceClassification', {}, 'pooler classifier'),
+    ('DistilBertForMultipleChoice', {'seq_classif_dropout': 0.3}, 'pooler choice'),
     ('DistilBertForTokenClassification', {'num_labels': 3}, 'tagger'),
     ('DistilBertForQuestionAnswering', {}, 'span'),
     (
@@ -58,6 +61,7 @@ NETWORKS = [
         {'hidden_act': 'relu', 'layer_norm_eps': 1e-5},
         'pooler next_sentence masked_lm',
     ),
+    ('ErnieForMultipleChoice', {}, 'pooler choice'),
     ('ErnieForTokenClassification', {}, 'tagger'),
     ('XLMRobertaModel', {'type_vocab_size': 1}, 'pooler'),
     ('XLMRobertaForMaskedLM', {'type_vocab_size': 1, 'layer_norm_eps': 1e-5}, 'masked_lm'),
@@ -73,6 +77,7 @@ NETWORKS = [
         {'num_labels': 3, 'embedding_size': 40},
         'pooler classifier',
     ),
+    ('ElectraForMultipleChoice', {'embedding_size': 16}, 'pooler choice'),
     ('ElectraForTokenClassification', {'num_labels': 4, 'embedding_size': 16}, 'tagger'),
     ('ElectraForQuestionAnswering', {'embedding_size': 16, 'hidden_act': 'relu'}, 'span'),
     ('AlbertModel', {'embedding_size': 16}, 'pooler'),
@@ -84,6 +89,7 @@ NETWORKS = [
         {'num_labels': 3, 'embedding_size': 16},
         'pooler classifier',
     ),
+    ('AlbertForMultipleChoice', {'embedding_size': 16, 'num_labels': 3}, 'pooler choice'),
     ('AlbertForTokenClassification', {'num_labels': 4, 'embedding_size': 16}, 'tagger'),
     ('AlbertForQuestionAnswering', {'embedding_size': 16}, 'span'),
 ]
@@ -348,16 +354,6 @@ def test_old_config_says_neither_family_nor_class(name, tmp_path, seed):
     change_config(tmp_path, model_type='absent', architectures='absent')
     checkpoint = read_huggingface(tmp_path)
     assert (checkpoint.family, checkpoint.heads) == (expected.family, expected.heads)
-
-
-def test_multiple_choice_is_a_classifier_of_one_class(tmp_path, seed):
-    random_network('BertForMultipleChoice', seed).save_pretrained(tmp_path)
-    checkpoint = read_huggingface(tmp_path)
-    assert checkpoint.arrays['classifier.1.weight'].shape == (1, 24)
-    assert checkpoint.labels == ()
-    random_network('RobertaForMultipleChoice', seed).save_pretrained(tmp_path / 'other')
-    with pytest.raises(ValueError, match='RobertaForMultipleChoice is not supported'):
-        read_huggingface(tmp_path / 'other')
 
 
 @pytest.mark.weights

@@ -214,7 +214,8 @@ def test_several_groups_of_layers_are_refused(tmp_path, seed, key):
         read_huggingface(tmp_path)
 
 
-def test_multiple_choice_of_electra_is_refused(tmp_path, seed):
+def test_another_summary_of_electra_is_refused(tmp_path, seed):
     random_network('ElectraForMultipleChoice', seed).save_pretrained(tmp_path)
-    with pytest.raises(ValueError, match='ElectraForMultipleChoice is not supported'):
+    change_config(tmp_path, summary_type='mean')
+    with pytest.raises(ValueError, match="summary_type is 'mean': only the first token"):
         read_huggingface(tmp_path)

@@ -191,6 +191,8 @@ def _layout(checkpoint):
         return 'questions'
     if 'tagger' in heads:
         return 'tagger'
+    if 'choice' in heads:
+        return 'choice'
     if 'classifier' in heads:
         return FAMILIES[checkpoint.family].gluonnlp_classifier
     return 'model'

@@ -36,6 +36,7 @@ LAYOUTS = {
     'roberta_classifier_without_dropout': Layout(
         'roberta.', {**_dense('pooler', 'classifier.0'), **_dense('classifier.1', 'classifier.1')}
     ),
+    'choice': Layout('bert.', _dense('choice_classifier', 'choice_classifier')),
     'questions': Layout('bert.', _dense('span_classifier', 'span_classifier')),
     'tagger': Layout('bert_model.', _dense('tag_classifier', 'tag_classifier')),
 }

@@ -47,7 +47,7 @@ def check_network(checkpoint: Checkpoint, num_classes: Optional[int]) -> Dict[st
     for head in heads:
         shapes.update(head_shapes(config, head, num_classes))
     needed = {*shapes}
-    if {'classifier', 'next_sentence'} & set(heads):
+    if {'classifier', 'choice', 'next_sentence'} & set(heads):
         needed.update(head_shapes(config, 'pooler'))
     names = {
         name: theirs

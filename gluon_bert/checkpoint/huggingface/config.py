@@ -314,7 +314,7 @@ def config_values(
         values[row.keys['embedding_units'].names[0]] = config.embedding_width
     values[row.keys['activation'].names[0]] = _ACTIVATIONS[config.activation][0]
     values[row.attention_dropout] = config.dropout
-    if {'classifier', 'tagger'} & {*heads}:
+    if {'classifier', 'choice', 'tagger'} & {*heads}:
         (key,), default = row.head_dropout
         if dropout != (None if default == config.dropout else default):
             values[key] = config.dropout if dropout is None else dropout

@@ -244,10 +244,6 @@ def _to_checkpoint(tensors, described):
     if config.num_token_types == 1 and TOKEN_TYPES not in arrays:
         config = replace(config, num_token_types=0)
     checkpoint = Checkpoint(arrays, config, family)
-    if described.architecture.endswith('ForMultipleChoice'):
-        if 'tagger' in checkpoint.heads:  # RoBERTa's, which has names of its own
-            raise ValueError(f'the head of {described.architecture} is not supported')
-        num_classes, labels = 1, ()
     names = check_network(checkpoint, num_classes or count_classes(checkpoint))
     further = {name for name in arrays if layer_of(name) >= len(layer_numbers(config))}
     if further:
@@ -256,12 +252,13 @@ def _to_checkpoint(tensors, described):
             'left out: layers %s, since the configuration has %s', layers, config.num_layers
         )
     _warn_left_out([name for name in arrays if name not in names and name not in further])
+    has_classes = bool(count_classes(checkpoint))
     return replace(
         checkpoint,
         arrays=with_names(arrays, {name: name for name in names}),
-        labels=labels if count_classes(checkpoint) else (),
+        labels=labels if has_classes else (),
         problem_type=described.problem_type,
-        dropout=described.dropout if count_classes(checkpoint) else None,
+        dropout=described.dropout if has_classes or 'choice' in checkpoint.heads else None,
     )
 
 

@@ -64,9 +64,11 @@ _LAYER = {
 }
 _TASKS: Mapping[Tuple[str, ...], str] = {
     ('classifier',): 'ForSequenceClassification',
+    ('choice',): 'ForMultipleChoice',
     ('span',): 'ForQuestionAnswering',
     ('tagger',): 'ForTokenClassification',
 }
+_CHOICE = _dense('choice_classifier', 'classifier')
 
 _BERT = NameMap(
     prefix='bert.',
@@ -81,6 +83,7 @@ _BERT = NameMap(
         },
         'next_sentence': _dense('classifier', 'cls.seq_relationship'),
         'classifier': _dense('classifier.1', 'classifier'),
+        'choice': _CHOICE,
         'span': _dense('span_classifier', 'qa_outputs'),
         'tagger': _dense('tag_classifier', 'classifier'),
     },
@@ -111,6 +114,7 @@ _ROBERTA = NameMap(
             **_dense('pooler', 'classifier.dense'),
             **_dense('classifier.1', 'classifier.out_proj'),
         },
+        'choice': _CHOICE,
         'span': _dense('span_classifier', 'qa_outputs'),
         'tagger': _dense('tag_classifier', 'classifier'),
     },
@@ -143,6 +147,7 @@ _DISTILBERT = NameMap(
             **_dense('pooler', 'pre_classifier'),
             **_dense('classifier.1', 'classifier'),
         },
+        'choice': {**_dense('pooler', 'pre_classifier'), **_CHOICE},
         'span': _dense('span_classifier', 'qa_outputs'),
         'tagger': _dense('tag_classifier', 'classifier'),
     },
@@ -166,6 +171,7 @@ _ELECTRA = NameMap(
             **_dense('pooler', 'classifier.dense'),
             **_dense('classifier.1', 'classifier.out_proj'),
         },
+        'choice': {**_dense('pooler', 'sequence_summary.summary'), **_CHOICE},
         'span': _dense('span_classifier', 'qa_outputs'),
         'tagger': _dense('tag_classifier', 'classifier'),
     },
@@ -200,6 +206,7 @@ _ALBERT = NameMap(
         },
         'next_sentence': _dense('classifier', 'sop_classifier.classifier'),  # of their order
         'classifier': _dense('classifier.1', 'classifier'),
+        'choice': _CHOICE,
         'span': _dense('span_classifier', 'qa_outputs'),
         'tagger': _dense('tag_classifier', 'classifier'),
     },

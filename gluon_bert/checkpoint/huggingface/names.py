@@ -26,7 +26,7 @@ def huggingface_names(
         Of :data:`.FAMILIES`.
     num_layers : int
     heads : iterable of str
-        Of 'masked_lm', 'next_sentence', 'classifier', 'span', 'tagger'.
+        Of 'masked_lm', 'next_sentence', 'classifier', 'choice', 'span', 'tagger'.
     prefix : str, optional
         In front of the encoder's names; by default the family's if there is a head, else none.
 
@@ -69,7 +69,7 @@ def find_heads(names: Collection[str], family: str, architecture: str = '') -> L
     architecture : str
         transformers' class, such as 'BertForTokenClassification', if known. BERT's and ERNIE's
         classifier of texts has the same names as that of tokens; if this does not tell, it is of
-        texts where there is a pooler.
+        texts where there is a pooler. A head of choices is there only if this says so.
 
     Returns
     -------
@@ -79,6 +79,10 @@ def find_heads(names: Collection[str], family: str, architecture: str = '') -> L
     heads = [
         head for head, theirs in name_map.heads.items() if next(iter(theirs.values())) in names
     ]
+    if 'choice' in heads:
+        is_of_choices = architecture.endswith('ForMultipleChoice')
+        others = ('classifier', 'tagger') if is_of_choices else ('choice',)
+        heads = [head for head in heads if head not in others]
     if {'classifier', 'tagger'} <= set(heads):
         heads.remove('classifier' if _is_of_tokens(names, name_map, architecture) else 'tagger')
     return heads
@@ -87,7 +91,7 @@ def find_heads(names: Collection[str], family: str, architecture: str = '') -> L
 def _is_of_tokens(names, name_map, architecture):
     if 'pooler.weight' in name_map.heads['classifier']:
         return False
-    if architecture.endswith(('Classification', 'MultipleChoice')):
+    if architecture.endswith('Classification'):
         return architecture.endswith('ForTokenClassification')
     pooler = name_map.encoder['pooler.weight']
     return pooler not in names and name_map.prefix + pooler not in names

@@ -12,16 +12,18 @@ import numpy as np
 from ..._internal.files import write_text
 from ..._internal.types import PathLike
 from ...families import FAMILIES
+from .. import names as common_names
 from ..arrays import Arrays, shape_of, with_names
 from ..schema import Checkpoint, check_pooler
 from ..task_file import TASK_FILE, join_task, write_task_file
 from ..tensor_file import join_names, printable
 from .config import CONFIG, VOCAB, config_values, read_config, read_tokenizer
-from .names import HEADS, encoder_variables, head_variables
+from .names import HEADS, WRITTEN_AS_CLASSIFIER, encoder_variables, head_variables
 from .tensor_bundle import TensorBundle, write_bundle
 
 _PREFIX = 'bert_model.ckpt'
 _LATEST = 'checkpoint'  # TensorFlow's note of the newest checkpoint of a folder
+_HEADS_OF_TASKS = {'multiple-choice': 'choice'}  # read from a classifier's names
 _MAX_NOTE = 64 << 10  # bytes
 
 _WORD_EMBEDDING = 'bert/embeddings/word_embeddings'
@@ -49,8 +51,8 @@ def read_tensorflow(path: PathLike, tokenizer: bool = True) -> Checkpoint:
     Returns
     -------
     Checkpoint
-        A head named ``output_weights`` is a classifier, also if it was trained to find entities,
-        unless a ``task.json`` of this package says so.
+        A head named ``output_weights`` is a classifier, also if it was trained to find entities or
+        to score choices, unless a ``task.json`` of this package says so.
 
     Raises
     ------
@@ -79,7 +81,7 @@ def read_tensorflow(path: PathLike, tokenizer: bool = True) -> Checkpoint:
         source=str(prefix),
         tokenizer=read_tokenizer(prefix.parent, config) if tokenizer else None,
     )
-    return _as_tagger(join_task(checkpoint, prefix))
+    return _with_head_of_task(join_task(checkpoint, prefix))
 
 
 def write_tensorflow(checkpoint: Checkpoint, folder: PathLike) -> None:
@@ -88,8 +90,8 @@ def write_tensorflow(checkpoint: Checkpoint, folder: PathLike) -> None:
     Parameters
     ----------
     checkpoint : Checkpoint
-        Of the family 'bert'. A tagger is written under the names of a classifier, as the usual
-        scripts for entities do. The names of the classes have no place in this format.
+        Of the family 'bert'. A tagger, or a head of choices, is written under the names of a
+        classifier, as the usual scripts do. The names of the classes have no place in this format.
     folder : str or Path
         Made if it is not there. It gets ``bert_model.ckpt.index`` and
         ``bert_model.ckpt.data-00000-of-00001``, TensorFlow's note ``checkpoint``,
@@ -132,12 +134,15 @@ def write_tensorflow(checkpoint: Checkpoint, folder: PathLike) -> None:
     )
 
 
-def _as_tagger(checkpoint):
-    """The same checkpoint, its classifier one of tokens where its task has types of entity."""
-    if checkpoint.task is None or 'kinds' not in checkpoint.task:
+def _with_head_of_task(checkpoint):
+    """The same checkpoint, its classifier renamed where its task has another head."""
+    task = checkpoint.task or {}
+    head = 'tagger' if 'kinds' in task else _HEADS_OF_TASKS.get(task.get('task'))
+    if head is None:
         return checkpoint
-    names = {name.replace('classifier.1.', 'tag_classifier.'): name for name in checkpoint.arrays}
-    return replace(checkpoint, arrays=with_names(checkpoint.arrays, names))
+    array = common_names.HEADS[head].replace('.weight', '.')
+    names = {name.replace('classifier.1.', array): name for name in checkpoint.arrays}
+    return replace(checkpoint, arrays=with_names(checkpoint.arrays, names), problem_type='')
 
 
 def _reader(bundle, stored, variable):
@@ -250,12 +255,12 @@ def _written_variables(checkpoint):
     if 'tensorflow' not in FAMILIES[checkpoint.family].formats:
         families = [name for name, row in FAMILIES.items() if 'tensorflow' in row.formats]
         raise ValueError(f'family={checkpoint.family!r}: expected {" or ".join(families)}')
-    if {'classifier', 'tagger'} <= {*heads}:
-        raise ValueError('it has a classifier and a tagger, which have the same names')
+    alike = [head for head in ('classifier', *WRITTEN_AS_CLASSIFIER) if head in heads]
+    if len(alike) > 1:
+        raise ValueError(f'its heads {" and ".join(alike)} have the same names')
     variables = encoder_variables(checkpoint.config)
     for head in heads:
-        weight = {'classifier': 'classifier.1.weight', 'tagger': 'tag_classifier.weight'}.get(head)
-        num_classes = shape_of(arrays, weight)[0] if weight else 1
+        num_classes = shape_of(arrays, common_names.HEADS[head])[0]
         variables += head_variables(checkpoint.config, head, num_classes)
     for variable in variables:
         if variable.common not in arrays:

@@ -66,10 +66,17 @@ HEADS = {
         ('span_classifier.bias', 'cls/squad/output_bias', '2'),
     ),
 }
-TAGGER = (
-    ('tag_classifier.weight', 'output_weights', 'KC'),
-    ('tag_classifier.bias', 'output_bias', 'K'),
-)
+# Heads that are written under the names of a classifier.
+WRITTEN_AS_CLASSIFIER = {
+    'tagger': (
+        ('tag_classifier.weight', 'output_weights', 'KC'),
+        ('tag_classifier.bias', 'output_bias', 'K'),
+    ),
+    'choice': (
+        ('choice_classifier.weight', 'output_weights', 'KC'),
+        ('choice_classifier.bias', 'output_bias', 'K'),
+    ),
+}
 
 
 class Variable(NamedTuple):
@@ -127,15 +134,15 @@ def head_variables(config: BertConfig, head: str, num_classes: int = 1) -> List[
     ----------
     config : BertConfig
     head : str
-        Of ``HEADS``, or 'tagger', which can be written only.
+        Of ``HEADS``, or of ``WRITTEN_AS_CLASSIFIER``, which can be written only.
     num_classes : int
-        Of a classifier or tagger.
+        Of a head that has any number.
 
     Returns
     -------
     list of Variable
     """
-    return _variables(TAGGER if head == 'tagger' else HEADS[head], config, num_classes)
+    return _variables({**HEADS, **WRITTEN_AS_CLASSIFIER}[head], config, num_classes)
 
 
 def _variables(rows, config, num_classes=None):
