@@ -137,6 +137,7 @@ def tiny_pipeline(make_model, tokenizer):
         'text-classification': {'labels': ['low', 'mid', 'high'], 'max_len': 16, 'dropout': 0.1},
         'text-regression': {'max_len': 16, 'dropout': 0.1},
         'text-ranking': {'max_len': 16, 'dropout': 0.1, 'activation': 'sigmoid', 'pair': True},
+        'multiple-choice': {'max_len': 16, 'dropout': 0.1},
         'question-answering': {
             'max_seq_length': 20,
             'doc_stride': 6,

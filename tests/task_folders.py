@@ -22,6 +22,8 @@ AWKWARD = BertConfig(
 )
 TEXTS = ['The cat sleeps here', 'a DOG barks loudly , without the moon !', 'sun', 'the dogs']
 QUESTION = ('the cat', 'a dog barks loudly without the moon ! the cat sleeps here . the sun')
+CHOICES = ('the cat', ['sleeps here .', 'barks loudly', 'the moon !'])
+ONE = {'question-answering': QUESTION, 'multiple-choice': CHOICES}  # the others: a text
 TASKS = {
     'text-classification': {'labels': ['low', '', 'high'], 'max_len': 9, 'dropout': 0.5},
     'text-regression': {'max_len': 9, 'dropout': 0.0, 'range': [0.0, 5.0]},
@@ -32,6 +34,7 @@ TASKS = {
         'max_len': 9,
         'dropout': 0.5,
     },
+    'multiple-choice': {'max_len': 9, 'dropout': 0.5},
     'question-answering': {
         'max_seq_length': 20,
         'doc_stride': 5,
@@ -77,6 +80,14 @@ def save_fine_tuned(folder, task, tokenizer, config=AWKWARD, **settings):
     return settings
 
 
+def as_line(item):
+    """An input as the command line takes it."""
+    if isinstance(item, str):
+        return item
+    first, second = item
+    return ' ||| '.join([first, second] if isinstance(second, str) else [first, *second])
+
+
 def predictions(pipeline):
-    inputs = [QUESTION] if pipeline.task == 'question-answering' else TEXTS
+    inputs = [ONE[pipeline.task]] if pipeline.task in ONE else TEXTS
     return [pipeline.as_json(row, None, None) for row in pipeline(inputs)]

@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 from script_runs import WORDS, tokenizer  # noqa: F401 (fixtures)
-from task_folders import AWKWARD, QUESTION, TASKS, TEXTS, drawn, predictions, save_fine_tuned
+from task_folders import AWKWARD, ONE, TASKS, TEXTS, as_line, drawn, predictions, save_fine_tuned
 
 import gluon_bert as gb
 from gluon_bert import kernels
@@ -77,8 +77,8 @@ def test_every_door_opens_a_fine_tuned_network_alike(task, form, tokenizer, tmp_
     status, out, _ = run('verify', tmp_path / 'first', path, '--tolerance', '0')
     assert status == 0 and 'configuration' not in out and 'same: ' in out
 
-    one = QUESTION if task == 'question-answering' else TEXTS[1]
-    status, out, err = run('predict', path, ' ||| '.join(QUESTION) if one is QUESTION else one)
+    one = ONE.get(task, TEXTS[1])
+    status, out, err = run('predict', path, as_line(one))
     assert status == 0, err
     row = json.loads(json.dumps(expected.as_json(expected([one])[0], None, None)))
     line = json.loads(out)

@@ -2,12 +2,13 @@
 
 Each input makes one line of JSON, or a row of --output. Inputs are the texts given, the lines of a
 file or of standard input; of a .tsv, .csv or .jsonl file the text columns; of SQuAD's .json the
-questions; for entities CoNLL columns or CLUENER's .json. The two texts of a pair, a question and
-its context, are parted by ||| or a tab.
+questions; for entities CoNLL columns or CLUENER's .json; for choices SWAG's columns. The two
+texts of a pair, a question and its context, a context and its choices, are parted by ||| or a tab.
 
 examples:
   gluon-bert predict output_dir "A fine film." "A waste of time."
   gluon-bert predict output_dir --input dev.tsv --output predictions.jsonl
+  gluon-bert predict choices_dir "It rained. ||| She got wet. ||| She sang."
   gluon-bert predict hf://owner/name "A fine film."
   gluon-bert predict bert-base-uncased "The capital of France is [MASK]." --top_k 3
 """

@@ -1,8 +1,8 @@
 """Fine-tune a BERT from data files to a folder that gluon-bert predict uses.
 
-TASK is text-classification, text-regression, multi-label-classification, question-answering,
-token-classification, text-ranking or sentence-similarity; or a task of GLUE such as MRPC, read from
---data_dir or $GLUE_DIR.
+TASK is text-classification, text-regression, multi-label-classification, multiple-choice,
+question-answering, token-classification, text-ranking or sentence-similarity; or a task of GLUE
+such as MRPC, read from --data_dir or $GLUE_DIR.
 gluon-bert train TASK --help lists the flags of a task.
 
 examples:
@@ -10,6 +10,7 @@ examples:
   gluon-bert train MRPC --data_dir glue_data/MRPC --epochs 3 --learning_rate 2e-5
   gluon-bert train question-answering --train_file train.json --dev_file dev.json --version_2
   gluon-bert train token-classification --train_file train.conll --dev_file dev.conll --crf
+  gluon-bert train multiple-choice --train_file train.csv --dev_file val.csv
   gluon-bert train text-ranking --train_file train.jsonl --dev_file dev.jsonl --loss lambdarank
   gluon-bert train sentence-similarity --train_file pairs.csv --dev_file scored.csv
 """

@@ -4,6 +4,7 @@ from .base import InputError, Pipeline, TaskPipeline
 from .classification import Classification, ClassificationPipeline, Regression, RegressionPipeline
 from .entities import Entity, EntityPipeline, split_words
 from .loading import PRETRAINED, checkpoint_pipeline, load_pipeline, task_pipeline
+from .multiple_choice import Choice, MultipleChoicePipeline
 from .pretraining import FillMaskPipeline, NextSentence, NextSentencePipeline, Word
 from .questions import Answer, QuestionPipeline
 from .ranking import CrossEncoder, RankingPipeline, Relevance
@@ -14,6 +15,7 @@ from .sparse_encoder import SparseEncoder
 __all__ = [
     'PRETRAINED',
     'Answer',
+    'Choice',
     'Classification',
     'ClassificationPipeline',
     'CrossEncoder',
@@ -22,6 +24,7 @@ __all__ = [
     'FillMaskPipeline',
     'Hit',
     'InputError',
+    'MultipleChoicePipeline',
     'NextSentence',
     'NextSentencePipeline',
     'Pipeline',

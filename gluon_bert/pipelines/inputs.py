@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Optional, Union
 
 from ..data.classification.parts import FilePart
 
-FORMATS = ('text', 'table', 'squad', 'conll', 'cluener')
+FORMATS = ('text', 'table', 'choices', 'squad', 'conll', 'cluener')
 PAIR_SEPARATORS = ('|||', '\t')
 STANDARD_INPUT = 'standard input'
 
@@ -50,13 +50,12 @@ def read_items(source: InputSource, pipeline: Any) -> Generator[Item, None, None
     """
     from ..data.classification.lines import drop_trailing_blanks, lines_of
 
-    takes_pairs, names = _takes_pairs(pipeline), _columns(pipeline)
     if source.texts:
         for number, text in enumerate(source.texts, 1):
-            yield _item(f'text {number}', text, takes_pairs, names)
+            yield _line_item(f'text {number}', text, pipeline)
     elif source.input is None:
         for number, line in drop_trailing_blanks(lines_of(sys.stdin.buffer, STANDARD_INPUT)):
-            yield _item(f'{STANDARD_INPUT}:{number}', line, takes_pairs, names)
+            yield _line_item(f'{STANDARD_INPUT}:{number}', line, pipeline)
     else:
         yield from _READERS[_format(source, pipeline)](source, pipeline)
 
@@ -130,7 +129,8 @@ def cut_source(source: InputSource, pipeline: Any, size: int) -> list[Any]:
 
     path: Any = source.input
     form, suffix = _format(source, pipeline), path.suffix.lower()
-    if form == 'text' or (suffix in ('.jsonl', '.json') and form == 'table' and not is_array(path)):
+    is_json = suffix in ('.jsonl', '.json') and form in ('table', 'choices')
+    if form == 'text' or (is_json and not is_array(path)):
         return [*cut_file(path, size)]
     if form == 'table' and suffix == '.tsv':
         usual = _usual_columns(source, pipeline)
@@ -165,16 +165,22 @@ def _format(source, pipeline):
     formats = {'.json': 'table'} if spec is None else spec.formats
     if source.format:
         form = source.format
-    elif source.text_column or suffix in _TABLES:
+    elif source.text_column:
         form = 'table'
-    elif suffix == '.txt':
-        form = 'text'
-    elif suffix in formats or '' in formats:
-        form = formats.get(suffix) or formats['']
+    elif suffix in formats:
+        form = formats[suffix]
+    elif suffix in _TABLES or suffix == '.txt':
+        form = 'text' if suffix == '.txt' else 'table'
+    elif '' in formats:
+        form = formats['']
     else:
         raise ValueError(
             f'{source.input}: its name does not tell what it is, pass --format '
             f'(one of {", ".join(FORMATS)})'
+        )
+    if form == 'table' and formats.get(_TABLES[-1], form) != form:
+        raise ValueError(
+            f'--format table, --text_column: are for texts, this model is for {pipeline.task}'
         )
     if form not in ('text', 'table') and form not in formats.values():
         wanted = next(row.name for row in _tasks() if form in row.formats.values())
@@ -186,6 +192,16 @@ def _tasks():
     from ..tasks.registry import TASKS
 
     return TASKS.values()
+
+
+def _line_item(where, line, pipeline):
+    """The item of a line: a text, a pair, or a context with its choices."""
+    spec = _spec(pipeline)
+    if spec is None or not spec.takes_choices:
+        return _item(where, line, _takes_pairs(pipeline), _columns(pipeline))
+    separator = next((mark for mark in PAIR_SEPARATORS if mark in line), PAIR_SEPARATORS[0])
+    context, *choices = (part.strip() for part in line.split(separator))
+    return Item(where, (context, choices), {'context': context, 'choices': choices})
 
 
 def _item(where, text, takes_pairs, names, pair=None):
@@ -203,9 +219,8 @@ def _item(where, text, takes_pairs, names, pair=None):
 def _lines(source, pipeline):
     from ..data.classification.lines import drop_trailing_blanks, read_lines
 
-    takes_pairs, names = _takes_pairs(pipeline), _columns(pipeline)
     for number, line in drop_trailing_blanks(read_lines(source.input), source.input):
-        yield _item(f'{source.input}:{number}', line, takes_pairs, names)
+        yield _line_item(f'{source.input}:{number}', line, pipeline)
 
 
 def _usual_columns(source, pipeline):
@@ -226,6 +241,15 @@ def _table(source, pipeline):
         source.input, text=source.text_column, pair=source.pair_column, usual=usual
     ):
         yield _item(f'{source.input}:{number}', text, False, names, pair)
+
+
+def _choices(source, pipeline):
+    from ..data.choices.files import iterate_choices
+
+    for number, row in iterate_choices(source.input):
+        told = {'context': row.context, 'question': row.question, 'choices': list(row.choices)}
+        told = {name: value for name, value in told.items() if value is not None}
+        yield Item(f'{source.input}:{number}', row, told)
 
 
 def _squad(source, pipeline):
@@ -254,4 +278,11 @@ def _cluener(source, pipeline):
         yield Item(f'{source.input}:{row.line}', text, {'text': text})
 
 
-_READERS = {'text': _lines, 'table': _table, 'squad': _squad, 'conll': _conll, 'cluener': _cluener}
+_READERS = {
+    'text': _lines,
+    'table': _table,
+    'choices': _choices,
+    'squad': _squad,
+    'conll': _conll,
+    'cluener': _cluener,
+}

@@ -65,8 +65,8 @@ def load_pipeline(
 
     Returns
     -------
-    RankingPipeline, ClassificationPipeline, RegressionPipeline, QuestionPipeline, EntityPipeline, \
-FillMaskPipeline or NextSentencePipeline
+    RankingPipeline, ClassificationPipeline, RegressionPipeline, MultipleChoicePipeline, \
+QuestionPipeline, EntityPipeline, FillMaskPipeline or NextSentencePipeline
 
     Raises
     ------

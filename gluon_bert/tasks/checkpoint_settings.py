@@ -63,6 +63,11 @@ def multi_label_settings(checkpoint: Checkpoint, longest: int) -> tuple[dict, Ch
     }, checkpoint
 
 
+def choice_settings(checkpoint: Checkpoint, longest: int) -> tuple[dict, Checkpoint]:
+    """Derive the settings of a network that scores choices."""
+    return {'max_len': longest, 'dropout': checkpoint.head_dropout}, checkpoint
+
+
 def question_settings(checkpoint: Checkpoint, longest: int) -> tuple[dict, Checkpoint]:
     """Derive the settings of a network that answers questions."""
     length = min(longest, LONGEST_WINDOW)

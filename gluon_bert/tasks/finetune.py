@@ -39,7 +39,7 @@ def finetune(
     Parameters
     ----------
     task : str
-        'text-classification', 'text-regression', 'multi-label-classification',
+        'text-classification', 'text-regression', 'multi-label-classification', 'multiple-choice',
         'question-answering', 'token-classification', 'text-ranking' or 'sentence-similarity'; or a
         task of GLUE such as 'MRPC', whose files are in ``data_dir`` or $GLUE_DIR.
     model : str or Path, optional

@@ -7,6 +7,7 @@ from typing import Any
 from ..modeling.bert import BertBlock, BertModel
 from ..modeling.embedder import BertEmbedder
 from ..modeling.heads import BertClassifier, BertForQA, BertTagger
+from ..modeling.multiple_choice import BertForMultipleChoice
 from ..modeling.tagging import BertCrfTagger
 from ..modeling.vector_classifier import VectorClassifier, vector_options
 from .settings import tag_transitions
@@ -17,6 +18,11 @@ def make_classifier(bert: BertModel, size: int, settings: dict[str, Any]) -> Ber
     if 'pooling' in settings:
         return VectorClassifier(bert, size, **vector_options(settings))
     return BertClassifier(bert, size, dropout=settings['dropout'])
+
+
+def make_choice_scorer(bert: BertModel, size: int, settings: dict[str, Any]) -> BertBlock:
+    """Put the score of a choice on a BERT."""
+    return BertForMultipleChoice(bert, dropout=settings['dropout'])
 
 
 def make_span_finder(bert: BertModel, size: int, settings: dict[str, Any]) -> BertBlock:

@@ -65,7 +65,7 @@ class TaskSpec:
         Its name in :data:`gluon_bert.training.objectives.OBJECTIVES`.
     soft_loss : str
         The form of its scores, a name of :data:`gluon_bert.training.distillation.SOFT_LOSSES`, by
-        which a student learns them.
+        which a student learns them; '' if there is none.
     pipeline : str
         Place of the pipeline.
     max_length : str
@@ -84,6 +84,8 @@ class TaskSpec:
         Usual columns of a table of inputs.
     takes_pairs : bool
         Whether an input can be two texts.
+    takes_choices : bool
+        Whether an input is a text with a list of choices.
     has_classes : bool
         Whether ``--top_k`` bounds its classes or candidates.
     per_output : tuple of str
@@ -126,6 +128,7 @@ class TaskSpec:
     formats: Mapping[str, str] = field(default_factory=dict)
     columns: tuple[str, str] | None = None
     takes_pairs: bool = False
+    takes_choices: bool = False
     has_classes: bool = False
     per_output: tuple[str, ...] = ()
     reads_glue: bool = False

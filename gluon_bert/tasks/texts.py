@@ -257,7 +257,7 @@ class TextJob(Job):
     def _predict(self, pipeline, name, split):
         """The results of the examples, and how many of them were cut."""
         with progress_bar(name, len(split.examples)) as bar:
-            stream = pipeline.stream(text_files.inputs_of(split.examples), progress=bar.update)
+            stream = pipeline.stream(self.inputs(split), progress=bar.update)
             return list(stream), stream.num_cut
 
     def _predictions(self, results):

@@ -15,7 +15,7 @@ import pytest
 from export_networks import FAMILY_CONFIGS, HEADS, checkpoint_of, initialized
 from script_runs import tokenizer  # noqa: F401 (a fixture)
 from sharing import copied, in_threads  # noqa: F401 (a fixture)
-from task_folders import AWKWARD, QUESTION, TASKS, TEXTS, predictions, save_fine_tuned
+from task_folders import AWKWARD, ONE, TASKS, TEXTS, as_line, predictions, save_fine_tuned
 
 import gluon_bert as gb
 from gluon_bert import kernels
@@ -148,7 +148,7 @@ def roots(modules):
 @pytest.mark.parametrize('task', TASKS)
 def test_predict_imports_nothing_that_it_does_not_need(task, tokenizer, tmp_path):
     save_fine_tuned(tmp_path / 'first', task, tokenizer)
-    text = ' ||| '.join(QUESTION) if task == 'question-answering' else TEXTS[1]
+    text = as_line(ONE.get(task, TEXTS[1]))
     output, modules = run_and_list_modules('predict', tmp_path / 'first', text)
     assert json.loads(output)
     assert roots(modules) & {*FORBIDDEN} == set()

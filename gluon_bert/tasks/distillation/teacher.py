@@ -177,6 +177,8 @@ def open_teacher(
             else 'has no head of a task'
         )
         raise ArgumentError('teacher', f'{was}, not for {wanted.name}', name)
+    if not model.spec.soft_loss:
+        raise ArgumentError('teacher', f'was trained for {model.task}, which has no students', name)
     if model.settings.get('crf'):
         raise ArgumentError('teacher', 'has a CRF, and so no scores of single tokens', name)
     return Teacher(name, model)
