@@ -22,6 +22,7 @@ from ..inference.trained import TrainedNetwork
 from ..pipelines import PRETRAINED, Pipeline, SparsePipeline, checkpoint_pipeline, load_pipeline
 from ..tasks.checkpoint import task_of
 from ..tasks.folder import has_task
+from ..tasks.registry import TASKS as SPECS
 from ..zoo.opening import open_checkpoint
 
 EMBEDDING = 'feature-extraction'
@@ -166,6 +167,11 @@ class ServedModel:
     def reads_pairs(self) -> bool:
         """True if each of its inputs is two texts."""
         return self.settings.get('pair') is True or self.task == 'next-sentence'
+
+    @property
+    def reads_choices(self) -> bool:
+        """True if each of its inputs is a text with choices."""
+        return self.task in SPECS and SPECS[self.task].takes_choices
 
     def warm_up(self) -> None:
         """Compute something, so that the first request is as fast as others; measure the speed."""

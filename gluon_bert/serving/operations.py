@@ -8,6 +8,7 @@ from typing import Any, Optional
 
 import numpy as np
 
+from ..data.choices.examples import ChoiceExample, choice_features
 from ..data.features import Features, SentenceTransform
 from ..inference.search import unit_rows
 from ..inference.sentence_steps import SentenceBatch
@@ -222,15 +223,28 @@ async def _check_cut(call, items, num_cut, truncate):
 
 
 def count_tokens(tokenizer: Any, item: Any) -> int:
-    """Count the tokens of a text, a pair as a tuple, or a list of ids, special ones included."""
+    """Count the tokens of a text, a pair as a tuple, or a list of ids, special ones included.
+
+    Of an example with choices, those of the longest sequence.
+    """
     if isinstance(item, list):
         return len(item) + 2
+    transform = SentenceTransform(tokenizer, 2**31 - 1)
+    if isinstance(item, ChoiceExample):
+        features, _ = choice_features(transform, item)
+        return max(feature.valid_length for feature in features)
     texts, pairs = ([item], None) if isinstance(item, str) else ([item[0]], [item[1]])
-    features, _ = SentenceTransform(tokenizer, 2**31 - 1).transform_batch(texts, pairs)
-    return features[0].valid_length
+    return transform.transform_batch(texts, pairs)[0][0].valid_length
 
 
 def characters(items: Sequence[Any]) -> int:
-    """Count the characters of texts and pairs, or the ids of lists."""
-    parts = (item if isinstance(item, tuple) else (item,) for item in items)
+    """Count the characters of texts, pairs and examples with choices, or the ids of lists."""
+    parts = (texts_of(item) for item in items)
     return sum(len(text) for texts in parts for text in texts)
+
+
+def texts_of(item: Any) -> Sequence[Any]:
+    """List the texts of an item, each choice with its context."""
+    if isinstance(item, ChoiceExample):
+        return [*item.choices, *[item.context, item.question or ''] * len(item.choices)]
+    return item if isinstance(item, tuple) else (item,)

@@ -97,6 +97,32 @@ const QUESTIONS = {
   },
 };
 
+const CHOICES = {
+  about: 'the most probable of several choices',
+  path: '',
+  fields: () => [
+    { name: 'context', label: 'Context', lines: 4 },
+    { name: 'choices', label: 'Choices, one a line', lines: 6, help: 'Two or more.' },
+    CUT,
+  ],
+  example: () => ({
+    context: 'It began to rain, and she had no umbrella.',
+    choices: 'She waited under a roof.\nShe watered the roof.',
+  }),
+  check: (values) => (lines(values.choices).length < 2 ? 'Write two or more choices.' : ''),
+  body: (values) => ({
+    inputs: { context: values.context, choices: lines(values.choices) },
+    parameters: { truncate: cut(values) },
+  }),
+  texts: (values) => [[values.context, lines(values.choices)[0]]],
+  show(answer) {
+    const rows = answer.map((row) => ({ name: row.label, share: row.score }));
+    const best = rows.reduce((first, row) => (row.share > first.share ? row : first));
+    const line = `Most probable: ${best.name}, ${number(best.share)}`;
+    return [line, [bars('Choices with their probabilities', 'Choice', rows)]];
+  },
+};
+
 const ENTITIES = {
   about: 'entities in a text',
   path: '',
@@ -191,6 +217,7 @@ export const TASKS = {
   'next-sentence': CLASSIFIER,
   'text-regression': REGRESSION,
   'text-ranking': REGRESSION,
+  'multiple-choice': CHOICES,
   'question-answering': QUESTIONS,
   'token-classification': ENTITIES,
   'fill-mask': MASKS,

@@ -14,6 +14,7 @@ from ..fields import (
     INPUTS_OR_PAIRS,
     ONE_OR_TEXTS,
     TEXT,
+    TEXTS,
     TOP_K,
     TRUNCATE,
     Field,
@@ -102,6 +103,25 @@ async def _answer_questions(call: ServiceCall) -> Reply:
             if row.text != result.text
         ]
         rows.append(best if size == 1 else [best, *others][:size])
+    return json_reply(rows[0] if isinstance(inputs, dict) else rows)
+
+
+async def _choose(call: ServiceCall) -> Reply:
+    inputs = call.body['inputs']
+    given = [inputs] if isinstance(inputs, dict) else inputs
+    check_count(call, [choice for row in given for choice in row['choices']])
+    try:
+        examples = [call.model.pipeline.as_example(row) for row in given]
+    except ValueError as error:
+        raise invalid(f'inputs: {error}') from None
+    results = await predict(call, examples, call.body['parameters']['truncate'])
+    rows = [
+        [
+            {'label': choice, 'score': share}
+            for choice, share in zip(example.choices, result.probabilities)
+        ]
+        for example, result in zip(examples, results)
+    ]
     return json_reply(rows[0] if isinstance(inputs, dict) else rows)
 
 
@@ -216,6 +236,7 @@ _CLASSIFY = TaskForm(
     },
 )
 _QUESTION = {'question': TEXT, 'context': TEXT}
+_CHOICES = {'context': TEXT, 'question': TEXT.but(default=None), 'choices': TEXTS}
 FORMS: Mapping[str, TaskForm] = {
     **dict.fromkeys((*CLASSIFIERS, 'next-sentence'), _CLASSIFY),
     'token-classification': TaskForm(
@@ -239,6 +260,15 @@ FORMS: Mapping[str, TaskForm] = {
             'an object with question and context, or several',
         ),
         {'top_k': TOP_K, 'truncate': TRUNCATE.but(about='cut longer questions')},
+    ),
+    'multiple-choice': TaskForm(
+        _choose,
+        Field(
+            _one_or_objects(_CHOICES),
+            schema_of(_CHOICES),
+            'an object with context, choices and, in front of each of them, question; or several',
+        ),
+        {'truncate': TRUNCATE},
     ),
     'fill-mask': TaskForm(_fill_masks, ONE_OR_TEXTS, {'top_k': TOP_K}),
     SPARSE: TaskForm(_embed_sparse, ONE_OR_TEXTS, {'truncate': TRUNCATE}),

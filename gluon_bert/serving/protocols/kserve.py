@@ -9,7 +9,7 @@ import numpy as np
 
 from ... import __version__
 from ..._internal.suggestions import unknown_name
-from ..errors import ServiceError, invalid, not_ready
+from ..errors import ServiceError, invalid, not_for_model, not_ready
 from ..fields import TEXT, TRUNCATE, Field, kind, object_field, read_fields, text, texts
 from ..models import EMBEDDING
 from ..operations import embed, predict
@@ -69,6 +69,11 @@ def _outputs(value: Any) -> list[str]:
 
 async def answer_infer(call: ServiceCall) -> Reply:
     """Answer with tensors of what the task of the model gives."""
+    if call.model.reads_choices:
+        raise not_for_model(
+            f'the model {call.model.name} is for {call.model.task}, whose inputs are no tensors of '
+            f'texts: POST /models/{call.model.name} answers'
+        )
     columns = _columns(call.model, call.body['inputs'])
     if len({len(column) for column in columns}) > 1:
         raise invalid('inputs: the two tensors have different sizes')
