@@ -318,3 +318,9 @@ def test_a_network_of_transformers_gives_the_same(tokenizer, tmp_path, seed):
     assert loss.asscalar() == pytest.approx(found.loss.item(), abs=1e-5)
     gradient = network.choice.weight.grad().asnumpy()
     np.testing.assert_allclose(gradient, theirs.classifier.weight.grad.numpy(), atol=1e-5)
+
+
+def test_it_is_no_teacher(tiny_pipeline, tmp_path):
+    tiny_pipeline('multiple-choice', folder=tmp_path / 'teacher')
+    with pytest.raises(ValueError, match='was trained for multiple-choice, which has no students'):
+        gb.distill(tmp_path / 'teacher', num_layers=1, output_dir=tmp_path / 'out')
