@@ -37,6 +37,7 @@ GROUPS = {
         'search': ('search', 'find and rank the lines of a file for a query'),
         'serve': ('serve', 'serve models over HTTP'),
         'quantize': ('quantize', 'lower the precision of a fine-tuned model without loss'),
+        'temperature': ('temperature', 'calibrate the probabilities of a fine-tuned model'),
         'plot': ('plot', 'plot attention, vectors, answers, entities or training runs'),
     },
     'checkpoints': {

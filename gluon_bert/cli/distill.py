@@ -140,7 +140,8 @@ def make_parser(spec: Any, preset: dict[str, Any]) -> argparse.ArgumentParser:
         help='texts without labels: the lines of a .txt, or tables',
     )
     job = spec.student_job()
-    add_data_flags(parser.add_argument_group('data'), job.Data, (*preset, *job.not_asked))
+    group = parser.add_argument_group('data')
+    add_data_flags(group, job.Data, (*preset, *job.not_asked), spec.takes)
     add_start_flags(parser.add_argument_group('student'), ('model_parameters',))
     add_fields(parser.add_argument_group('training'), TrainingOptions, OPTIONS)
     add_run_flags(parser.add_argument_group('run'))

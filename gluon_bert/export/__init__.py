@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ['EXPORTS', 'Export', 'export']
 
 _OF_A_GRAPH = (
-    *('scheme', 'crf', 'windows', 'answers', 'thresholds', 'range', 'pairs'),
+    *('scheme', 'crf', 'windows', 'answers', 'thresholds', 'temperature', 'range', 'pairs'),
     *('pooling', 'prompts', 'prompt_tokens', 'similarity', 'lower'),
 )
 
@@ -98,7 +98,7 @@ EXPORTS: Mapping[str, Export] = {
         'transformers',
         'for transformers and sentence-transformers',
         (),
-        ('scheme', 'crf', 'windows', 'answers', 'thresholds', 'range', 'pairs'),
+        ('scheme', 'crf', 'windows', 'answers', 'thresholds', 'temperature', 'range', 'pairs'),
     ),
 }
 """Format -> its row."""

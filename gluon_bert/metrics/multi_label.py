@@ -8,6 +8,7 @@ import numpy as np
 
 from .._internal.suggestions import unknown_name
 from .classification import ClassScores, format_report
+from .thresholds import best_threshold
 
 
 def micro_f1(labels: np.ndarray, predictions: np.ndarray) -> float:
@@ -75,8 +76,7 @@ def evaluate_label_sets(
 def best_thresholds(labels: np.ndarray, probabilities: np.ndarray) -> list[float]:
     """Choose for each label the threshold with the best F1.
 
-    A threshold is midway between two probabilities; of several equally good ones, the nearest to
-    0.5 is taken. A label that no text has gets 0.5.
+    See :func:`.best_threshold`. A label that no text has gets 0.5.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def best_thresholds(labels: np.ndarray, probabilities: np.ndarray) -> list[float
     [0.1875]
     """
     labels, probabilities = _checked(labels, probabilities)
-    return [_best_threshold(right, shares) for right, shares in zip(labels.T, probabilities.T)]
+    return [best_threshold(*columns) for columns in zip(labels.T, probabilities.T)]
 
 
 def label_report(
@@ -129,20 +129,6 @@ def label_report(
 
 
 format_label_report = format_report
-
-
-def _best_threshold(right: np.ndarray, shares: np.ndarray) -> float:
-    total = right.sum()
-    if not total:
-        return 0.5
-    order = np.argsort(-shares, kind='stable')
-    shares, hits = shares[order], right[order].cumsum()
-    f1 = 2 * hits / (np.arange(1, len(shares) + 1) + total)
-    # Between equal probabilities there is no threshold.
-    f1 = np.where(shares > np.append(shares[1:], -1.0), f1, -1.0)
-    middles = (shares + np.append(shares[1:], 0.0)) / 2
-    best = np.flatnonzero(f1 >= f1.max() - 1e-12)
-    return float(middles[best[np.abs(middles[best] - 0.5).argmin()]])
 
 
 def _checked(labels, predictions):

@@ -194,10 +194,10 @@ class Pipeline(ABC):
             self.progress if progress is None else progress,
         )
 
-    def _computed(self, inputs, call):
+    def _computed(self, inputs, call, results=None):
         with contextlib.closing(self._prepared(inputs)) as blocks:
             for block in blocks:
-                yield from self._results(call, *block)
+                yield from (results or self._results)(call, *block)
 
     def _count_cut(self, call, count):
         call.num_cut += count

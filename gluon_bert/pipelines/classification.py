@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from collections.abc import Iterable
 from typing import Any, NamedTuple, Optional
 
 import numpy as np
 
 from .._internal.numerics import sigmoid, softmax  # noqa: F401 (sigmoid: its place in 0.1)
 from ..data import SentenceTransform
+from ..data.streams import ResultStream
 from ..tasks.folder import TaskModel
 from .base import TaskPipeline
+from .steps import Progress
 
 
 class Classification(NamedTuple):
     """The most probable class, its probability, and the probability of every class by name.
 
-    The probabilities sum to 1.
+    The probabilities sum to 1. Of two classes with a threshold, the second is given from that
+    probability on, and else the first.
     """
 
     label: str
@@ -86,6 +91,35 @@ class LabelsPipeline(SequencePipeline):
         """The names of the labels, in the order of their numbers."""
         return self.settings['labels']
 
+    @property
+    def temperature(self) -> float:
+        """The number that scores are divided by; see :func:`.fit_temperature`."""
+        return self.settings.get('temperature', 1.0)
+
+    def logits(self, inputs: Iterable, progress: Progress = None) -> ResultStream:
+        """Compute the network's scores of any number of inputs, one by one, in bounded memory.
+
+        Parameters
+        ----------
+        inputs, progress
+            As for :meth:`.Pipeline.stream`.
+
+        Returns
+        -------
+        ResultStream
+            Of arrays (K,).
+        """
+        call = self._new_call(progress)
+        items = (self._as_input(item, number) for number, item in enumerate(inputs))
+        return ResultStream(self._computed(items, call, self._scores), call)
+
+    @abstractmethod
+    def decide(self, logits: np.ndarray) -> list:
+        """Make the results of the network's scores, (N, K)."""
+
+    def _results(self, call, *prepared):
+        return self.decide(self._scores(call, *prepared))
+
     def as_json(
         self, result: Any, top_k: Optional[int] = None, words: Optional[list] = None
     ) -> dict[str, Any]:
@@ -112,10 +146,16 @@ class ClassificationPipeline(LabelsPipeline):
 
     task = 'text-classification'
 
-    def _results(self, call, features, num_cut):
-        scores = self._scores(call, features, num_cut)
-        shares = softmax(scores)
-        best = scores.argmax(axis=1)
+    @property
+    def threshold(self) -> Optional[float]:
+        """The least probability at which the second of two classes is given, if there is one."""
+        return self.settings.get('threshold')
+
+    def decide(self, logits: np.ndarray) -> list[Classification]:
+        shares = softmax(np.asarray(logits, 'float64') / self.temperature)
+        best = logits.argmax(axis=1)
+        if self.threshold is not None:
+            best = (shares[:, 1] >= self.threshold).astype(int)
         return [
             Classification(self.labels[number], row[number], dict(zip(self.labels, row)))
             for number, row in zip(best.tolist(), shares.tolist())

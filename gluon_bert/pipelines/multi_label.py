@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+
 from .._internal.numerics import sigmoid
 from .classification import LabelsPipeline
 
@@ -43,19 +45,14 @@ class MultiLabelPipeline(LabelsPipeline):
         """The least probability at which each label is given."""
         return self.settings['thresholds']
 
-    def _results(self, call, features, num_cut):
-        scores = self._scores(call, features, num_cut)
-        best = scores.argmax(axis=1)
+    def decide(self, logits: np.ndarray) -> list[LabelSet]:
+        shares = sigmoid(np.asarray(logits, 'float64') / self.temperature)
         return [
             LabelSet(
                 self._chosen(row), self.labels[number], row[number], dict(zip(self.labels, row))
             )
-            for number, row in zip(best.tolist(), sigmoid(scores).tolist())
+            for number, row in zip(logits.argmax(axis=1).tolist(), shares.tolist())
         ]
-
-    def with_thresholds(self, result: LabelSet) -> LabelSet:
-        """Choose the labels of a result anew, by the thresholds of this pipeline."""
-        return result._replace(labels=self._chosen(result.probabilities.values()))
 
     def _chosen(self, shares):
         rows = zip(self.labels, shares, self.thresholds)

@@ -29,7 +29,7 @@ from ..inference.precision_file import forget_precision
 from ..inference.trained import TrainedNetwork
 from .head import check_head, network_kind, reads_pooler
 from .registry import TaskSpec, get_spec
-from .settings import check_settings, tag_transitions
+from .settings import OPTIONAL, check_settings, tag_transitions
 
 if TYPE_CHECKING:
     import mxnet as mx
@@ -344,7 +344,7 @@ def build_task(
 
 
 def _check(spec, settings, path):
-    check_settings(settings, spec.settings, path, spec.name)
+    check_settings(settings, spec.settings, path, spec.name, {**OPTIONAL, **spec.optional})
     for name in ('scheme', 'file_scheme'):
         if name in spec.settings:
             try:

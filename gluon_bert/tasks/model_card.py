@@ -16,7 +16,7 @@ from ..zoo.tables.weights import WEIGHTS
 
 CARD_FILE = 'README.md'
 
-_PRECISION = '## Precision'
+_PRECISION, _PROBABILITIES = '## Precision', '## Probabilities'
 _MAX_CARD = 4 << 20  # bytes
 _PAIR_CALL = "pipeline(('A text.', 'Another.'))"
 
@@ -70,7 +70,7 @@ def write_card(
     for split in splits:
         if split.metrics:
             parts.append(_scores(folder, split, model.spec.pictures))
-    parts.append(_use(folder, model))
+    parts += [_probabilities(model.settings), _use(folder, model)]
     parts.append(_licence(row))
     write_text(folder / CARD_FILE, '\n\n'.join(filter(None, parts)) + '\n')
 
@@ -84,7 +84,35 @@ def tell_precision(folder: str | Path, found: Any) -> None:
         Without a README.md, or with one that is no text of a reasonable size, nothing is done.
     found : LowPrecision
     """
-    path = Path(folder) / CARD_FILE
+    _replace_section(Path(folder) / CARD_FILE, _PRECISION, _precision(found))
+
+
+def tell_temperature(
+    folder: str | Path, settings: dict[str, Any], measured: dict[str, Any], picture: str
+) -> None:
+    """Note in the README.md of a folder the temperature of its probabilities.
+
+    Parameters
+    ----------
+    folder : str or Path
+        As for :func:`tell_precision`.
+    settings : dict
+        With the temperature.
+    measured : dict
+        See :class:`.TemperatureFit`.
+    picture : str
+        Name of the reliability diagram.
+    """
+    rows = ['| | Examples | ECE | calibrated | NLL | calibrated |', '|---|---|---|---|---|---|']
+    for name, (before, after, count) in measured.items():
+        figures = (before.ece, after.ece, before.nll, after.nll)
+        rows.append(f'| {name} | {count} | {" | ".join(f"{value:.4f}" for value in figures)} |')
+    parts = [_probabilities(settings), '\n'.join(rows), f'![reliability diagram]({picture})']
+    _replace_section(Path(folder) / CARD_FILE, _PROBABILITIES, '\n\n'.join(parts))
+
+
+def _replace_section(path, title, section):
+    """Put a section before that of the use, in place of an earlier one of its title."""
     if not path.is_file() or path.stat().st_size > _MAX_CARD:
         return
     try:
@@ -92,9 +120,28 @@ def tell_precision(folder: str | Path, found: Any) -> None:
     except UnicodeDecodeError:
         return
     # Code is indented in a card, so that no other line begins so.
-    text = re.sub(rf'^{_PRECISION}\n.*?(?=^## |\Z)', '', text, count=1, flags=re.M | re.S)
+    text = re.sub(rf'^{title}\n.*?(?=^## |\Z)', '', text, count=1, flags=re.M | re.S)
     head, use, tail = text.partition('\n## Use\n')
-    write_text(path, f'{head.rstrip()}\n\n{_precision(found)}\n{use}{tail}')
+    write_text(path, f'{head.rstrip()}\n\n{section}\n{use}{tail}')
+
+
+def _probabilities(settings):
+    """The section about a temperature and a threshold; empty without them."""
+    parts = []
+    if 'temperature' in settings:
+        parts.append(
+            f'Scores are divided by a temperature of {settings["temperature"]:.4f}, fitted on the '
+            f'dev set (Guo et al., 2017), before they become probabilities. ECE is the expected '
+            f'calibration error with 15 bins; on what the temperature was fitted on it is too '
+            f'small.'
+        )
+    if 'threshold' in settings:
+        first, second = map(plain_text, settings['labels'])
+        parts.append(
+            f'A text is of class {second} from a probability of {settings["threshold"]:.4f} on, '
+            f'chosen on the dev set; else of class {first}.'
+        )
+    return '\n\n'.join([_PROBABILITIES, *parts]) if parts else ''
 
 
 def _precision(found):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Optional
@@ -16,19 +15,12 @@ from ..data.classification.label_sets import (
     label_matrix,
     read_label_sets,
 )
-from ..metrics.multi_label import (
-    best_thresholds,
-    evaluate_label_sets,
-    format_label_report,
-    label_report,
-)
+from ..metrics.multi_label import evaluate_label_sets, format_label_report, label_report
 from .base import DevSet, DevSource
 from .checkpoint_settings import THRESHOLD
 from .options import TextData, option
 from .text_files import inputs_of
 from .texts import TextJob
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -43,7 +35,6 @@ class MultiLabelJob(TextJob):
     """Any number of labels of a text; an empty label column means none of them."""
 
     Data: ClassVar[type] = MultiLabelData
-    predicted: Any = None  # results of the dev split by the final parameters, and how many were cut
 
     def _read_table(self, path, labels, label_column):
         data = self.data
@@ -92,26 +83,6 @@ class MultiLabelJob(TextJob):
         return evaluate_label_sets(
             self.task.metrics, self.label_array(split), self._predictions(results)
         )
-
-    def after_training(self, pipeline: Any) -> dict[str, Any]:
-        split = next((split for name, split in self.splits.items() if name == 'dev'), None)
-        if split is None:
-            return {}
-        self.predicted = results, _ = self._predict(pipeline, 'dev', split)
-        shares = np.array([list(result.probabilities.values()) for result in results])
-        thresholds = best_thresholds(self.label_array(split), shares)
-        logger.info(
-            'thresholds: %s',
-            ', '.join(f'{label} {least:g}' for label, least in zip(self.task.labels, thresholds)),
-        )
-        return {'thresholds': thresholds}
-
-    def _predict(self, pipeline, name, split):
-        if name != 'dev' or self.predicted is None:
-            return super()._predict(pipeline, name, split)
-        # The thresholds were chosen by these probabilities, of the final parameters.
-        (results, num_cut), self.predicted = self.predicted, None
-        return [pipeline.with_thresholds(result) for result in results], num_cut
 
     def _class_report(self, folder: Path, name, split, results):
         rows = label_report(self.label_array(split), self._predictions(results), self.task.labels)

@@ -120,7 +120,7 @@ class MultipleChoiceJob(TextJob):
                 features.append(sequences)
                 num_cut += is_cut
                 bar.update(1)
-        self._tell_cut('train', num_cut, len(features))
+        text_files.tell_cut('train', num_cut, len(features), self.data.max_len)
         vocab = model.tokenizer.vocabulary
         return ChoiceData(
             features,

@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any, Optional, Union
 
 from .._internal.checks import (
+    check_choice,
     check_fraction,
     check_not_negative,
     check_positive,
     check_positive_number,
 )
 from .._internal.errors import ArgumentError
+from ..metrics.thresholds import THRESHOLD_METRICS
 from .class_weights import check_class_weights
 
 DEBUG_ROWS = 32
@@ -89,6 +91,11 @@ def label_smoothing_option() -> Any:
 def class_weights_option(help: str) -> Any:
     """Declare the weights of classes in the loss."""
     return option(help, type=str, check=check_class_weights, by_row=True, of_network=True)
+
+
+def check_threshold_metric(threshold_metric: str) -> None:
+    """Raise ValueError unless a metric is one that a threshold can be chosen by."""
+    check_choice(tuple(THRESHOLD_METRICS), threshold_metric=threshold_metric)
 
 
 def check_taken(data: Any, spec: Any, has_linear_head: bool = False) -> None:
@@ -163,6 +170,19 @@ class TextData(Checked):
     class_weights: Union[str, Mapping[str, float], None] = class_weights_option(
         'of the classes in the loss: balanced, or such as good=1,bad=3; of several labels for a '
         'text those of the texts that have the label (default: all 1)'
+    )
+    threshold_metric: Optional[str] = option(
+        'of two classes, choose the probability from which the second one is given by this metric '
+        f'on the dev set: {", ".join(THRESHOLD_METRICS)} (default: the more probable one is given)',
+        type=str,
+        check=check_threshold_metric,
+        by_row=True,
+    )
+    calibrate: bool = option(
+        'divide scores by a temperature that is fitted on the dev set, for probabilities that can '
+        'be trusted (Guo et al., 2017)',
+        False,
+        by_row=True,
     )
 
 

@@ -10,13 +10,27 @@ from collections.abc import Mapping
 
 from .._internal.suggestions import unknown_name
 from ..data.ner.transitions import tag_names
-from .settings import ACTIVATION, COUNT, FLAG, LABELS, NAMES, NUMBER, SHARE, SHARES, TEXT, TYPES
+from .settings import (
+    ACTIVATION,
+    COUNT,
+    FLAG,
+    LABELS,
+    NAMES,
+    NUMBER,
+    POSITIVE,
+    PROBABILITY,
+    SHARE,
+    SHARES,
+    TEXT,
+    TYPES,
+)
 from .spec import Head, TaskSpec
 
 _CLASSIFIER = Head(
     'classifier', 'classifier.1.weight', True, 'gluon_bert.tasks.networks:make_classifier'
 )
 _PREDICT_FORMATS = {'.json': 'table'}
+_RELIABILITY = {'reliability': 'reliability diagram'}
 
 _ROWS = (
     TaskSpec(
@@ -94,11 +108,14 @@ _ROWS = (
         tag='text-classification',
         example=("pipeline('A text.')", 'A text.', 'labels, label, probability, probabilities'),
         listed={'labels': 'Classes'},
+        pictures=_RELIABILITY,
         formats=_PREDICT_FORMATS,
         takes_pairs=True,
         has_classes=True,
         per_output=('thresholds',),
-        takes=('class_weights',),
+        takes=('class_weights', 'calibrate'),
+        optional={'temperature': POSITIVE},
+        likelihood='sigmoid',
         linear_head='labels',
     ),
     TaskSpec(
@@ -121,12 +138,14 @@ _ROWS = (
         tag='text-classification',
         example=("pipeline('A text.')", 'A text.', 'label, probability, probabilities'),
         listed={'labels': 'Classes'},
-        pictures={'confusion': 'confusion matrix'},
+        pictures={'confusion': 'confusion matrix', **_RELIABILITY},
         formats=_PREDICT_FORMATS,
         takes_pairs=True,
         has_classes=True,
         reads_glue=True,
-        takes=('label_smoothing', 'class_weights'),
+        takes=('label_smoothing', 'class_weights', 'threshold_metric', 'calibrate'),
+        optional={'temperature': POSITIVE, 'threshold': PROBABILITY},
+        likelihood='softmax',
         linear_head='classes',
     ),
     TaskSpec(

@@ -77,6 +77,8 @@ TYPES = Setting(
 )
 NUMBER = Setting('a number', is_number)
 SHARE = Setting('a number in [0, 1)', lambda value: is_number(value) and 0 <= value < 1)
+PROBABILITY = Setting('a number in [0, 1]', lambda value: is_number(value) and 0 <= value <= 1)
+POSITIVE = Setting('a positive number', lambda value: is_number(value) and value > 0)
 TEXT = Setting('text', lambda value: isinstance(value, str))
 SHARES = Setting(
     'numbers in [0, 1]',
@@ -123,7 +125,11 @@ OPTIONAL: Mapping[str, Setting] = {
 
 
 def check_settings(
-    values: Mapping[str, Any], needed: Mapping[str, Setting], place: object, task: str
+    values: Mapping[str, Any],
+    needed: Mapping[str, Setting],
+    place: object,
+    task: str,
+    optional: Mapping[str, Setting] = OPTIONAL,
 ) -> None:
     """Check the settings of a task.
 
@@ -131,10 +137,12 @@ def check_settings(
     ----------
     values : mapping of str to object
     needed : mapping of str to Setting
-        Those that there must be; others must be in ``OPTIONAL``.
+        Those that there must be.
     place : str or Path
         Where they stand, for messages.
     task : str
+    optional : mapping of str to Setting
+        Those that there may be.
 
     Raises
     ------
@@ -145,14 +153,16 @@ def check_settings(
         if name not in values:
             raise ValueError(f'{place}: has no {name!r}, which {task} needs')
     for name, value in values.items():
-        if name not in needed and name not in OPTIONAL:
+        if name not in needed and name not in optional:
             raise ValueError(
                 f'{place}: {reprlib.repr(name)} is unknown; there are: '
-                f'{", ".join([*needed, *OPTIONAL])}'
+                f'{", ".join([*needed, *optional])}'
             )
-        allowed, check = needed.get(name) or OPTIONAL[name]
+        allowed, check = needed.get(name) or optional[name]
         if not check(value):
             raise ValueError(f'{place}: {name} is {reprlib.repr(value)}: expected {allowed}')
+    if 'threshold' in values and len(values.get('labels', ())) != 2:
+        raise ValueError(f'{place}: threshold is for two classes, not {len(values["labels"])}')
 
 
 def tag_transitions(settings: Mapping[str, Any]) -> Any:

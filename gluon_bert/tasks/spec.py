@@ -96,6 +96,11 @@ class TaskSpec:
         Names of other tasks whose checkpoints it can run, too, where it is asked for.
     takes : tuple of str
         Its data options of those that only some tasks have (``by_row``; see :func:`.option`).
+    optional : mapping of str to Setting
+        Settings that it may have, beside ``settings.OPTIONAL``: what is chosen on a dev set.
+    likelihood : str
+        Of its probabilities: a name of :data:`gluon_bert.metrics.calibration.LIKELIHOODS`; '' if
+        they cannot be calibrated.
     linear_head : str
         Its name in :data:`gluon_bert.tasks.linear.LINEAR_HEADS`; '' if there is none.
     usage : tuple of str
@@ -134,6 +139,8 @@ class TaskSpec:
     reads_glue: bool = False
     runs: tuple[str, ...] = ()
     takes: tuple[str, ...] = ()
+    optional: Mapping[str, Setting] = field(default_factory=dict)
+    likelihood: str = ''
     linear_head: str = ''
     usage: tuple[str, ...] = ()
     student: str = ''

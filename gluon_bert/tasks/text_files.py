@@ -11,7 +11,7 @@ from typing import Any, Optional
 
 from .._internal.errors import ArgumentError
 from .._internal.files import write_text
-from ..data import Split, get_task, glue_folder, read_table, read_task
+from ..data import Split, get_task, glue_folder, label_array, read_table, read_task
 from .base import DevSource
 from .folder import TaskFolder
 from .settings import are_names
@@ -75,6 +75,20 @@ def reads_pairs(splits: Mapping[str, Split], teacher: Any) -> bool:
     return next(iter(pairs), bool(taught))
 
 
+def check_classes(job: Any) -> None:
+    """Raise ArgumentError if a job's fine-tuned network, or its teacher, has other classes."""
+    if job.known is None:
+        return
+    trained = job.known.settings.get('labels')
+    if trained != (job.task.labels and list(job.task.labels)):
+        saved = job.saved
+        raise ArgumentError(
+            'teacher' if saved is None else 'model_parameters',
+            f'was trained for other classes than those of {job.task.name}',
+            job.teacher.source if saved is None else saved.parameters,
+        )
+
+
 def table_dev(settings: dict[str, Any], source: DevSource, labels: Optional[list[str]]) -> Split:
     """Read a dev set from a table, whose columns are those of the training by default."""
     text, pair = source.text, source.pair
@@ -89,6 +103,30 @@ def table_dev(settings: dict[str, Any], source: DevSource, labels: Optional[list
         labels=labels,
         regression=labels is None,
     )
+
+
+def labelled_dev(settings: dict[str, Any], source: DevSource) -> tuple[Split, list]:
+    """Read a dev set and its labels from a table, or of the GLUE task of the training."""
+    if source.path is None:
+        split = glue_dev(settings, source)
+    else:
+        split = table_dev(settings, source, settings.get('labels'))
+    labels = label_array(split.examples)
+    if labels is None:
+        raise ValueError(f'{split.path}: has no labels')
+    return split, list(labels)
+
+
+def tell_cut(name: str, num_cut: int, total: int, max_len: int) -> None:
+    """Warn of sequences of a split that were cut, if there are any."""
+    if num_cut:
+        logger.warning(
+            '%s: %d of %d sequences were longer than --max_len %d tokens and were cut',
+            name,
+            num_cut,
+            total,
+            max_len,
+        )
 
 
 def glue_dev(settings: dict[str, Any], source: DevSource) -> Split:

@@ -28,7 +28,7 @@ from ..data import (
 )
 from ..metrics.classification import class_report, confusion_matrix, evaluate_metrics, format_report
 from ..plots import plot_confusion
-from . import model_card, text_files
+from . import decisions, model_card, text_files
 from .base import DevSet, DevSource, Job
 from .distillation.texts import read_unlabelled
 from .folder import TASK_FILE, TaskModel
@@ -48,6 +48,7 @@ class TextJob(Job):
 
     Data: ClassVar[type] = TextData
     task: Any = None
+    predicted: Any = None  # scores of the dev split by the final parameters, and how many were cut
 
     @property
     def stem(self) -> str:
@@ -86,20 +87,7 @@ class TextJob(Job):
             self.splits['train'] = train._replace(
                 examples=train.examples[: data.max_train_examples]
             )
-        self._check_labels()
-
-    def _check_labels(self):
-        """Refuse a saved network with other classes."""
-        if self.known is None:
-            return
-        trained = self.known.settings.get('labels')
-        if trained != (self.task.labels and list(self.task.labels)):
-            saved = self.saved
-            raise ArgumentError(
-                'teacher' if saved is None else 'model_parameters',
-                f'was trained for other classes than those of {self.task.name}',
-                self.teacher.source if saved is None else saved.parameters,
-            )
+        text_files.check_classes(self)
 
     def _read_glue(self):
         """Read the splits of a task; a test file that is not there is left out."""
@@ -190,6 +178,7 @@ class TextJob(Job):
         return text_files.inputs_of(split.examples)
 
     def settings(self, config: BertConfig, base: Optional[list[str]]) -> dict[str, Any]:
+        decisions.check_decisions(self)
         data, task = self.data, self.task
         if data.max_len is None:
             data.max_len = min(MAX_LEN, config.max_length)
@@ -212,6 +201,7 @@ class TextJob(Job):
             'dropout': 0.1,
             'batch_size': data.dev_batch_size,
             'base': base,
+            **decisions.saved_decisions(self),
         }
 
     def unlabelled_data(
@@ -229,7 +219,7 @@ class TextJob(Job):
             features, num_cut = transform.transform_batch(
                 [example.text for example in examples], pairs, progress=bar.update
             )
-        self._tell_cut('train', num_cut, len(features))
+        text_files.tell_cut('train', num_cut, len(features), data.max_len)
         labels = self.label_array(self.splits['train'])
         return self.sequence_data(model, features, labels, seed, ctx)
 
@@ -249,16 +239,31 @@ class TextJob(Job):
         for name, split in self.splits.items():
             if name.startswith('dev'):
                 prefix = '' if name in ('dev', 'dev_matched') else f'{name}_'
-                results, _ = self._predict(pipeline, name, split)
+                results, _, _ = self._predict(pipeline, name, split)
                 scores = self._measure(split, results)
                 metrics.update({prefix + metric: value for metric, value in scores.items()})
         return metrics
 
     def _predict(self, pipeline, name, split):
-        """The results of the examples, and how many of them were cut."""
+        """The results of the examples, how many were cut, and their scores if those are needed."""
+        if self.spec.likelihood:
+            logits, num_cut = self.logits(pipeline, name, split)
+            return pipeline.decide(logits), num_cut, logits
         with progress_bar(name, len(split.examples)) as bar:
             stream = pipeline.stream(self.inputs(split), progress=bar.update)
-            return list(stream), stream.num_cut
+            return list(stream), stream.num_cut, None
+
+    def logits(self, pipeline: Any, name: str, split: Any) -> tuple[np.ndarray, int]:
+        """Compute the network's scores of a split, (N, K); count the examples that were cut."""
+        if self.predicted is not None and name == decisions.dev_of(self):
+            predicted, self.predicted = self.predicted, None
+            return predicted
+        with progress_bar(name, len(split.examples)) as bar:
+            stream = pipeline.logits(self.inputs(split), progress=bar.update)
+            return np.stack(list(stream)), stream.num_cut
+
+    def after_training(self, pipeline: Any) -> dict[str, Any]:
+        return decisions.choose_decisions(self, pipeline)
 
     def _predictions(self, results):
         """The classes' numbers, or the scores."""
@@ -272,16 +277,6 @@ class TextJob(Job):
             self.task.metrics, self.label_array(split), self._predictions(results)
         )
 
-    def _tell_cut(self, name, num_cut, total):
-        if num_cut:
-            logger.warning(
-                '%s: %d of %d sequences were longer than --max_len %d tokens and were cut',
-                name,
-                num_cut,
-                total,
-                self.data.max_len,
-            )
-
     # --- reports
 
     def write(self, pipeline: Any, folder: Path) -> list[model_card.SplitReport]:
@@ -289,10 +284,14 @@ class TextJob(Job):
         for name, split in self.splits.items():
             metrics = report = None
             if name != 'train':
-                results, num_cut = self._predict(pipeline, name, split)
-                self._tell_cut(name, num_cut, len(results))
-                if self.label_array(split) is not None:
+                results, num_cut, logits = self._predict(pipeline, name, split)
+                text_files.tell_cut(name, num_cut, len(results), self.data.max_len)
+                labels = self.label_array(split)
+                if labels is not None:
                     metrics, report = self._report(folder, name, split, results)
+                    metrics.update(
+                        decisions.report_calibration(folder, name, pipeline, logits, labels)
+                    )
                 file = self.task.submissions.get(name, f'{self.task.name}_{name}.tsv')
                 self._write_predictions(folder / file, split.examples, results)
             rows.append(
@@ -335,14 +334,7 @@ class TextJob(Job):
     @staticmethod
     def dev_set(pipeline: Any, source: DevSource) -> DevSet:
         settings, labels = pipeline.settings, pipeline.settings.get('labels')
-        split = (
-            text_files.glue_dev(settings, source)
-            if source.path is None
-            else text_files.table_dev(settings, source, labels)
-        )
-        right = label_array(split.examples)
-        if right is None:
-            raise ValueError(f'{split.path}: has no labels')
+        split, right = text_files.labelled_dev(settings, source)
         metric = settings.get('metrics', ['accuracy' if labels else 'pearson'])[0]
 
         def measure(pipeline, inputs, answers):
@@ -353,4 +345,4 @@ class TextJob(Job):
             return evaluate_metrics([metric], answers, predicted)[metric]
 
         inputs = text_files.inputs_of(split.examples)
-        return DevSet(split.path, inputs, list(right), metric, measure)
+        return DevSet(split.path, inputs, right, metric, measure)

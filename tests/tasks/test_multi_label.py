@@ -90,13 +90,13 @@ def test_the_dev_set_is_predicted_once_for_thresholds_and_report(
     monkeypatch,
 ):
     source, _ = tiny_folder()
-    calls, stream = [], MultiLabelPipeline.stream
+    calls, logits = [], MultiLabelPipeline.logits
 
     def counted(pipeline, inputs, *options, **more):
         calls.append(len(inputs))
-        return stream(pipeline, inputs, *options, **more)
+        return logits(pipeline, inputs, *options, **more)
 
-    monkeypatch.setattr(MultiLabelPipeline, 'stream', counted)
+    monkeypatch.setattr(MultiLabelPipeline, 'logits', counted)
     done = gb.finetune(
         'multi-label-classification', source, train=tables / 'train.csv', dev=tables / 'dev.csv',
         test=tables / 'train.csv', output_dir=tables / 'out', epochs=2, max_len=16,
