@@ -45,6 +45,25 @@ def test_two_processes_come_to_the_parameters_of_one(tmp_path):
             assert np.array_equal(ranks[0][name], ranks[1][name]), name
 
 
+@pytest.mark.skipif(BACKEND != 'dist_sync', reason='horovod has no servers')
+def test_two_servers_divide_large_arrays_between_them(tmp_path):
+    flags = ('--num_servers', 2)
+    with Launch(
+        *(tmp_path, '-n', 2, '--comm_backend', BACKEND, *flags, RUN, BACKEND, tmp_path),
+        *('--steps', 2, '--tasks', 'classes'),
+        MXNET_KVSTORE_BIGARRAY_BOUND='100',  # elements
+    ) as run:
+        status, out, err = run.end()
+    assert status == 0, err
+    assert out == ['rank 0 adds up right', '{"task": "classes", "steps": 2}']
+    assert (tmp_path / 'logs' / 'server1.log').exists()
+    network, _ = train(tmp_path / 'one', 'classes', {**OPTIONS, 'training_steps': 2})
+    got = np.load(tmp_path / 'classes' / 'rank1.npz')
+    for name, parameter in network._collect_params_with_prefix().items():
+        expected = parameter.data().asnumpy()
+        np.testing.assert_allclose(got[name], expected, rtol=0, atol=1e-6, err_msg=name)
+
+
 @pytest.mark.skipif(BACKEND != 'dist_sync', reason='dist_sync has these roles')
 @pytest.mark.parametrize('role', ROLES)
 def test_the_death_of_any_role_ends_the_job_with_a_line(tmp_path, role):
