@@ -44,8 +44,9 @@ import benchmark_weights
 import benchmark_work
 from benchmark_isa import flags_within, reason_not_held
 from benchmark_loading import measure_loading
+from benchmark_machine import REPORTED_FLAGS, processor, versions
 from benchmark_rounds import Team
-from benchmark_systems import REPORTED_FLAGS, SYSTEMS, ceilings, processor, reason_to_skip, versions
+from benchmark_systems import SYSTEMS, ceilings, reason_to_skip
 
 from common import cli
 

@@ -13,7 +13,7 @@ from common import cli
 
 MODES = ('grid', 'ragged', 'dataset', 'train', 'load', 'growth', 'latency')
 TEXT_MODES = ('ragged', 'dataset')
-BATCHES, LENGTHS = [1, 8, 32], [32, 128, 384]
+BATCHES, LENGTHS = [1, 8, 32], [32, 128, 384, 512]
 # For the mode growth: powers of two; --at gives the other size of a series.
 GROWING_BATCHES, GROWING_LENGTHS = [1, 2, 4, 8, 16, 32, 64], [16, 32, 64, 128, 256, 512]
 # Of modes with others than BATCHES and LENGTHS.

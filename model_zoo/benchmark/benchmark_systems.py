@@ -1,42 +1,15 @@
-"""The systems that benchmark.py compares, as a table, and what can run on this machine."""
+"""The systems that benchmark.py compares, as a table, and which of them can run."""
 
 from __future__ import annotations
 
-import importlib.metadata
-import platform
 from dataclasses import dataclass, field, fields
-from pathlib import Path
+
+from benchmark_machine import version
 
 PRECISIONS = ('fp32', 'bf16', 'int8')
 
 # A processor supports a precision if it has one of these flags.
 FLAGS = {'bf16': ('avx512_bf16', 'amx_bf16', 'bf16')}
-# Further flags in the rows of results.
-REPORTED_FLAGS = (
-    'avx2',
-    'fma',
-    'avx512f',
-    'avx512_vnni',
-    'avx_vnni',
-    'avx512_bf16',
-    'amx_bf16',
-    'amx_int8',
-    'asimd',
-    'asimddp',
-    'i8mm',
-    'bf16',
-)
-VERSIONS = (
-    'mxnet',
-    'gluonnlp',
-    'torch',
-    'transformers',
-    'onnxruntime',
-    'openvino',
-    'ctranslate2',
-    'numpy',
-    'tokenizers',
-)
 
 
 @dataclass(frozen=True)
@@ -154,6 +127,34 @@ _ROWS = (
         options={'autocast': True},
         trainer='Trainer',
         training={'autocast': True},
+    ),
+    System(
+        'torch_compile',
+        'benchmark_torch',
+        'Encoder',
+        'fp32',
+        _TORCH,
+        options={'backend': 'inductor'},
+        trainer='Trainer',
+        training={'compiled': True},
+    ),
+    System(
+        'torch_compile_bf16',
+        'benchmark_torch',
+        'Encoder',
+        'bf16',
+        _TORCH,
+        options={'backend': 'inductor', 'autocast': True},
+        trainer='Trainer',
+        training={'compiled': True, 'autocast': True},
+    ),
+    System(
+        'torch_zentorch',
+        'benchmark_torch',
+        'Encoder',
+        'fp32',
+        (*_TORCH, 'zentorch'),
+        options={'backend': 'zentorch'},
     ),
     System('torch_int8', 'benchmark_torch', 'Encoder', 'int8', _TORCH, options={'quantized': True}),
     System(
@@ -309,28 +310,3 @@ def _plan_fields():
     from gluon_bert.training.options import Plan
 
     return {field.name for field in fields(Plan)}
-
-
-def version(name):
-    """Get the version of an installed distribution, or ''."""
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return ''
-
-
-def versions():
-    """Format the versions of Python and the relevant packages."""
-    found = [f'{name} {number}' for name in VERSIONS if (number := version(name))]
-    return '; '.join([f'python {platform.python_version()}', *found])
-
-
-def processor(path='/proc/cpuinfo'):
-    """Read the processor's name, and its flags as a set."""
-    values = {}
-    if Path(path).is_file():
-        for line in Path(path).read_text(encoding='utf-8').splitlines():
-            key, _, value = line.partition(':')
-            values.setdefault(key.strip(), value.strip())
-    flags = set(f'{values.get("flags", "")} {values.get("Features", "")}'.split())
-    return values.get('model name') or platform.processor() or platform.machine(), flags

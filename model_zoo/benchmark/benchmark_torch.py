@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import warnings
 
 import numpy as np
 import torch
 import transformers
+
+MOST_SHAPES = 32  # that have code of their own
 
 
 def tensors(ids, types, lengths):
@@ -25,10 +28,34 @@ def precision(autocast):
     return torch.autocast('cpu', torch.bfloat16) if autocast else contextlib.nullcontext()
 
 
-class Encoder:
-    """transformers.BertModel; quantized: dense layers in dynamic int8."""
+class Compiled:
+    """A network compiled by torch.compile: for each shape alone, as is fastest.
 
-    def __init__(self, folder, threads, attention='sdpa', autocast=False, quantized=False):
+    After ``MOST_SHAPES``, such as those of ragged batches, others run in code for any shape.
+    """
+
+    def __init__(self, network, backend='inductor'):
+        torch._dynamo.config.recompile_limit = 2 * MOST_SHAPES
+        self._of_one_shape = torch.compile(network, backend=backend, dynamic=False)
+        self._of_any_shape = torch.compile(network, backend=backend, dynamic=True)
+        self._shapes = set()
+
+    def __call__(self, **tensors):
+        shape = tuple(tensors['input_ids'].shape)
+        if len(self._shapes) < MOST_SHAPES:
+            self._shapes.add(shape)
+        return (self._of_one_shape if shape in self._shapes else self._of_any_shape)(**tensors)
+
+
+class Encoder:
+    """transformers.BertModel.
+
+    quantized: dense layers in dynamic int8. backend: of torch.compile, with frozen weights.
+    """
+
+    def __init__(
+        self, folder, threads, attention='sdpa', autocast=False, quantized=False, backend=None
+    ):
         torch.set_num_threads(threads)
         self._autocast = autocast
         self._network = transformers.BertModel.from_pretrained(
@@ -42,6 +69,10 @@ class Encoder:
                 self._network = quantization.quantize_dynamic(
                     self._network, {torch.nn.Linear: quantization.per_channel_dynamic_qconfig}
                 )
+        if backend:
+            importlib.import_module(backend if backend != 'inductor' else 'torch')
+            torch._inductor.config.freezing = True
+            self._network = Compiled(self._network, backend)
 
     def __call__(self, ids, types, lengths):
         """Compute encodings (N, T, C) and pooled (N, C) from ids, types (N, T) and lengths (N,)."""
@@ -56,7 +87,7 @@ class Encoder:
 class Trainer:
     """A training step: cross entropy, clipping, fused AdamW."""
 
-    def __init__(self, folder, threads, autocast=False):
+    def __init__(self, folder, threads, autocast=False, compiled=False):
         torch.set_num_threads(threads)
         torch.manual_seed(1)
         self._autocast = autocast
@@ -75,10 +106,11 @@ class Trainer:
             eps=1e-6,
             fused=True,
         )
+        self._call = Compiled(self._network) if compiled else self._network
 
     def _backward(self, ids, types, lengths, labels):
         with precision(self._autocast):
-            scores = self._network(**tensors(ids, types, lengths)).logits
+            scores = self._call(**tensors(ids, types, lengths)).logits
             loss = torch.nn.functional.cross_entropy(
                 scores.float(), torch.from_numpy(labels.astype('int64'))
             )

@@ -302,7 +302,7 @@ def _config(folder):
 
 def _may_saturate():
     """Tell if int8 products are summed in 16 bits (no VNNI): onnxruntime needs 7-bit weights."""
-    from benchmark_systems import processor
+    from benchmark_machine import processor
 
     return not {'avx512_vnni', 'avx_vnni', 'asimddp', 'i8mm'} & processor()[1]
 

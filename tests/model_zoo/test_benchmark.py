@@ -9,8 +9,9 @@ import benchmark_rounds
 import benchmark_work
 import numpy as np
 import pytest
+from benchmark_machine import processor
 from benchmark_process import order, processors_for
-from benchmark_systems import SYSTEMS, processor, reason_to_skip
+from benchmark_systems import SYSTEMS, reason_to_skip
 
 from common import cli
 from gluon_bert import kernels
