@@ -10,6 +10,7 @@ examples:
   gluon-bert predict output_dir --input dev.tsv --output predictions.jsonl
   gluon-bert predict choices_dir "It rained. ||| She got wet. ||| She sang."
   gluon-bert predict hf://owner/name "A fine film."
+  gluon-bert predict all-MiniLM-L6-v2 "Shares fell." --candidate_labels "sport,business"
   gluon-bert predict bert-base-uncased "The capital of France is [MASK]." --top_k 3
 """
 
@@ -22,10 +23,20 @@ import sys
 from .._internal.engine import device
 from ..pipelines.inputs import STANDARD_INPUT, predict_items, read_items
 from ..pipelines.result_files import check_output, result_writer
+from ..pipelines.zero_shot import TASK as ZERO_SHOT
+from ..pipelines.zero_shot import TEMPERATURE
 from .batch import add_batch_arguments, check_files, is_batch, run_files
 from .models import add_config_arguments, read_model, split_model
 from .output import note
 from .texts import add_format_arguments, existing, input_source
+
+_ZERO_SHOT_OPTIONS = (
+    'hypothesis_template',
+    'multi_label',
+    'entailment',
+    'contradiction',
+    'temperature',
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -57,9 +68,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--task',
-        choices=('fill-mask', 'next-sentence'),
-        help='of a pre-trained model (default: fill-mask, if it can)',
+        choices=('fill-mask', 'next-sentence', ZERO_SHOT),
+        help=f'of a pre-trained model (default: fill-mask, if it can); {ZERO_SHOT} of a classifier '
+        'of natural-language inference or a sentence model',
     )
+    _add_zero_shot_arguments(parser)
     parser.add_argument(
         '--top_k',
         type=int,
@@ -67,6 +80,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='words for a mask (default: 5), classes (default: all), or answers '
         '(default: the best)',
     )
+    _add_run_arguments(parser)
+
+
+def _add_run_arguments(parser):
     parser.add_argument(
         '--batch_size',
         type=int,
@@ -90,6 +107,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--root', help='folder of the cache (default: $MXNET_HOME/models)')
     add_config_arguments(parser)
     add_batch_arguments(parser)
+
+
+def _add_zero_shot_arguments(parser):
+    group = parser.add_argument_group('zero-shot classification')
+    group.add_argument(
+        '--candidate_labels',
+        metavar='LABELS',
+        help='labels that the model was not trained for, separated by commas; the model is a '
+        'classifier of natural-language inference, or a sentence model',
+    )
+    group.add_argument(
+        '--hypothesis_template',
+        metavar='TEXT',
+        help='with {} once, where the label stands (default: "This example is {}.", for a sentence '
+        'model the label alone)',
+    )
+    group.add_argument(
+        '--multi_label', action='store_true', default=None, help='several labels may be true'
+    )
+    group.add_argument(
+        '--entailment',
+        metavar='CLASS',
+        help='of the network (default: the one whose name begins so)',
+    )
+    group.add_argument('--contradiction', metavar='CLASS', help='of the network, in the same way')
+    group.add_argument(
+        '--temperature',
+        type=float,
+        metavar='NUMBER',
+        help=f'of the cosines of a sentence model (default: {TEMPERATURE})',
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -141,16 +189,33 @@ def _pipeline(args, words):
 
     if args.batch_size is not None and args.batch_size < 1:
         raise ValueError(f'--batch_size {args.batch_size}: expected 1 or more')
-    return load_pipeline(
+    options = {name: getattr(args, name) for name in _ZERO_SHOT_OPTIONS}
+    options = {name: value for name, value in options.items() if value is not None}
+    has_labels = args.candidate_labels is not None
+    if has_labels and args.task not in (None, ZERO_SHOT):
+        raise ValueError(f'--candidate_labels: is for {ZERO_SHOT}, --task is {args.task}')
+    if not has_labels and (options or args.task == ZERO_SHOT):
+        given = f'--{next(iter(options))}' if options else f'--task {ZERO_SHOT}'
+        raise ValueError(f'{given}: needs --candidate_labels')
+    pipeline = load_pipeline(
         read_model(words).source,
         None if args.gpu is None else device(args.gpu),
         args.batch_size,
-        args.task,
+        ZERO_SHOT if has_labels else args.task,
         args.root,
         args.precision,
         args.config,
         args.num_heads,
     )
+    return _with_labels(pipeline, args.candidate_labels, options) if has_labels else pipeline
+
+
+def _with_labels(pipeline, labels, options):
+    wrong = next((name for name in options if name not in pipeline.settings), None)
+    if wrong is not None:
+        kind = 'sentence model' if 'temperature' in pipeline.settings else 'classifier'
+        raise ValueError(f'--{wrong}: is not for a {kind}')
+    return pipeline.with_labels(labels, **options)
 
 
 def _limit(pipeline, top_k):
@@ -162,7 +227,9 @@ def _limit(pipeline, top_k):
                 f'--top_k {top_k}: the vocabulary has {len(pipeline.tokenizer.vocabulary)} tokens'
             )
         pipeline.top_k = top_k
-    elif pipeline.task not in TASKS or not TASKS[pipeline.task].has_classes:
+    elif pipeline.task != ZERO_SHOT and (
+        pipeline.task not in TASKS or not TASKS[pipeline.task].has_classes
+    ):
         raise ValueError(
             f'--top_k: goes with masks, classes and answers, this model is for {pipeline.task}'
         )

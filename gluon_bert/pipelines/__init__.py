@@ -11,6 +11,7 @@ from .ranking import CrossEncoder, RankingPipeline, Relevance
 from .retrieval import Hit, Retriever
 from .sparse import SparsePipeline, SparseVector
 from .sparse_encoder import SparseEncoder
+from .zero_shot import EntailmentPipeline, SimilarityZeroShotPipeline, ZeroShot, ZeroShotPipeline
 
 __all__ = [
     'PRETRAINED',
@@ -19,6 +20,7 @@ __all__ = [
     'Classification',
     'ClassificationPipeline',
     'CrossEncoder',
+    'EntailmentPipeline',
     'Entity',
     'EntityPipeline',
     'FillMaskPipeline',
@@ -34,11 +36,14 @@ __all__ = [
     'RegressionPipeline',
     'Relevance',
     'Retriever',
+    'SimilarityZeroShotPipeline',
     'SparseEncoder',
     'SparsePipeline',
     'SparseVector',
     'TaskPipeline',
     'Word',
+    'ZeroShot',
+    'ZeroShotPipeline',
     'checkpoint_pipeline',
     'load_pipeline',
     'split_words',

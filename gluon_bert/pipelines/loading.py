@@ -10,6 +10,7 @@ from ..checkpoint import Checkpoint
 from ..config import BertConfig
 from ..inference.precision_file import resolve_precision
 from ..inference.predictor import Predictor
+from ..inference.sentence_encoder import SentenceEncoder
 from ..inference.trained import TrainedNetwork
 from ..tasks.checkpoint import checkpoint_task, tasks_of
 from ..tasks.folder import TaskModel, has_task, load_task
@@ -18,6 +19,7 @@ from ..zoo.opening import open_checkpoint
 from .base import Pipeline, TaskPipeline
 from .pretraining import FillMaskPipeline, NextSentencePipeline
 from .sparse import SparsePipeline
+from .zero_shot import EntailmentPipeline, SimilarityZeroShotPipeline, ZeroShotPipeline
 
 if TYPE_CHECKING:
     import mxnet as mx
@@ -53,7 +55,8 @@ def load_pipeline(
         Sequences computed at once; by default as in the evaluations of the training, else 32.
     task : str, optional
         By default what it was fine-tuned for; of a pre-trained model 'fill-mask', if it can do
-        that, or 'next-sentence'.
+        that, or 'next-sentence'. 'zero-shot-classification' for a classifier of natural-language
+        inference, or a sentence model.
     root : str or Path, optional
         Of the zoo's cache, for a model of the zoo.
     precision : str, optional
@@ -66,7 +69,7 @@ def load_pipeline(
     Returns
     -------
     RankingPipeline, ClassificationPipeline, RegressionPipeline, MultipleChoicePipeline, \
-QuestionPipeline, EntityPipeline, FillMaskPipeline or NextSentencePipeline
+QuestionPipeline, EntityPipeline, FillMaskPipeline, NextSentencePipeline or ZeroShotPipeline
 
     Raises
     ------
@@ -81,6 +84,8 @@ QuestionPipeline, EntityPipeline, FillMaskPipeline or NextSentencePipeline
     if config is not None or num_heads is not None:
         raise ValueError(f'{source}: is a fine-tuned folder, whose task.json has a configuration')
     model = load_task(source, ctx, gluon=not is_cpu(ctx))
+    if task == EntailmentPipeline.task and model.task == EntailmentPipeline.reads:
+        return _frozen(EntailmentPipeline(model, batch_size), precision, source)
     if _task_name(task) not in (None, model.task):
         raise ValueError(f'task={task!r}: {source} was fine-tuned for {model.task}')
     return _frozen(task_pipeline(model, batch_size), precision, source)
@@ -131,6 +136,8 @@ def checkpoint_pipeline(
     """
     able = [name for name, pipeline in PRETRAINED.items() if pipeline.head in checkpoint.heads]
     fine_tuned = tasks_of(checkpoint)
+    if task == ZeroShotPipeline.task:
+        return _zero_shot(checkpoint, fine_tuned, ctx, batch_size, precision)
     if checkpoint.sparse is not None and SparsePipeline.task in able:
         able = [SparsePipeline.task, *able]
     able = [*fine_tuned, *dict.fromkeys(able)]
@@ -163,6 +170,29 @@ def checkpoint_pipeline(
     return _frozen(pipeline, precision, checkpoint.source)
 
 
+def _zero_shot(checkpoint, fine_tuned, ctx, batch_size, precision):
+    """The pipeline of a checkpoint that names labels it was not trained for."""
+    if checkpoint.tokenizer is None:
+        raise ValueError(f'{checkpoint.source}: has no vocabulary beside it')
+    if EntailmentPipeline.reads in fine_tuned:
+        model = checkpoint_task(checkpoint, ctx, not is_cpu(ctx), EntailmentPipeline.reads)
+        return _frozen(EntailmentPipeline(model, batch_size), precision, checkpoint.source)
+    if checkpoint.sentence is None:
+        raise ValueError(
+            f'task={ZeroShotPipeline.task!r}: {checkpoint.source} is neither a classifier of '
+            f'natural-language inference nor a sentence model (its heads: '
+            f'{", ".join(checkpoint.heads) or "none"})'
+        )
+    network: Any = TrainedNetwork(checkpoint, 'encoder')
+    if not is_cpu(ctx):
+        from ..modeling.build import build_network
+
+        network = build_network(checkpoint, 'encoder', ctx)
+    predictor: Any = _predictor(network, precision, checkpoint.source)
+    encoder = SentenceEncoder(predictor, checkpoint.tokenizer)
+    return SimilarityZeroShotPipeline(encoder, 32 if batch_size is None else batch_size)
+
+
 def _task_name(task):
     """The name of a task by one of its aliases; others are left for the caller to refuse."""
     try:
@@ -173,7 +203,10 @@ def _task_name(task):
 
 def _frozen(pipeline, precision, source):
     """A pipeline with its Predictor in a precision."""
+    return pipeline.freeze(_predictor(pipeline.trained, precision, source))
+
+
+def _predictor(network, precision, source):
     path = Path(source)
     folder = path if path.is_dir() else path.parent if path.is_file() else None
-    precision = resolve_precision(precision, folder, pipeline.trained.config)
-    return pipeline.freeze(Predictor(pipeline.trained, precision=precision))
+    return Predictor(network, precision=resolve_precision(precision, folder, network.config))
