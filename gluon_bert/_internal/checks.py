@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from numbers import Integral, Real
-from typing import Optional, Tuple
+from typing import Any, Optional, Tuple
 
 from .errors import ArgumentError
 from .suggestions import unknown_name
@@ -43,6 +43,14 @@ def check_fraction(**numbers: float) -> None:
     for name, value in numbers.items():
         if not _is(Real, value) or not 0 <= value <= 1:
             raise ArgumentError(name, 'expected a fraction in [0, 1]', value)
+
+
+def check_interval(**intervals: Any) -> None:
+    """Refuse what is not two finite numbers, the lower one first."""
+    for name, value in intervals.items():
+        are_two = not isinstance(value, str) and len(value) == 2
+        if not are_two or not -math.inf < value[0] < value[1] < math.inf:
+            raise ArgumentError(name, 'expected two numbers, the lowest and the highest', value)
 
 
 def check_choice(choices: Tuple[str, ...], **values: object) -> None:

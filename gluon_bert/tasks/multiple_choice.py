@@ -77,10 +77,7 @@ class MultipleChoiceJob(TextJob):
         data = self.data
         if self.trains and data.train_file is None:
             self._read_glue()
-        files = {'train': data.train_file, 'dev': data.dev_file, 'test': data.test_file}
-        files = {
-            name: path for name, path in files.items() if path and (self.trains or name != 'train')
-        }
+        files = text_files.input_files(data, self.trains)
         self.splits = {
             name: read_choices(
                 path,

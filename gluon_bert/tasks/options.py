@@ -14,6 +14,7 @@ from typing import Any, Optional, Union
 from .._internal.checks import (
     check_choice,
     check_fraction,
+    check_interval,
     check_not_negative,
     check_positive,
     check_positive_number,
@@ -62,6 +63,11 @@ def option(help: str, default: Any = None, type: Any = None, **more: Any) -> Any
 def comma_separated(text: str) -> list[str]:
     """Split a list of the command line at its commas; one in double quotes is part of a name."""
     return [name.strip() for name in next(csv.reader([text], skipinitialspace=True), [])]
+
+
+def comma_separated_numbers(text: str) -> list[float]:
+    """Split numbers of the command line at their commas."""
+    return [float(number) for number in text.split(',')]
 
 
 class Checked:
@@ -146,6 +152,13 @@ class TextData(Checked):
         'the classes of the tables, separated by commas, in the order of their numbers (default: '
         'those of train_file)',
         type=comma_separated,
+    )
+    score_range: Optional[Sequence[float]] = option(
+        'lowest and highest score of a text-regression, such as 0,5: others in the tables are '
+        'refused, and predictions clipped',
+        type=comma_separated_numbers,
+        check=check_interval,
+        by_row=True,
     )
     skip_malformed: bool = option('leave bad rows out and say how many, instead of stopping', False)
     max_len: Optional[int] = option(

@@ -85,6 +85,8 @@ _ROWS = (
         takes_pairs=True,
         reads_glue=True,
         linear_head='value',
+        takes=('score_range',),
+        listed={'range': 'Range of the scores'},
     ),
     TaskSpec(
         name='multi-label-classification',

@@ -19,6 +19,14 @@ from .settings import are_names
 logger = logging.getLogger(__name__)
 
 
+def input_files(data: Any, trains: bool) -> dict[str, Path]:
+    """List the files of data options by the names of their splits."""
+    files = {'train': data.train_file, 'dev': data.dev_file, 'test': data.test_file}
+    return {
+        name: Path(path) for name, path in files.items() if path and (trains or name != 'train')
+    }
+
+
 def inputs_of(examples: list) -> list:
     """Give examples as a pipeline takes them: texts, or pairs as tuples."""
     return [
@@ -102,6 +110,7 @@ def table_dev(settings: dict[str, Any], source: DevSource, labels: Optional[list
         label=source.label,
         labels=labels,
         regression=labels is None,
+        score_range=settings.get('range'),
     )
 
 

@@ -94,8 +94,9 @@ class TextJob(Job):
         data = self.data
         if data.task_name is None:
             raise ArgumentError('train_file', 'is needed, or {task_name} of GLUE')
-        if data.labels is not None:
-            raise ArgumentError('labels', 'goes with {train_file}', data.labels)
+        for name in ('labels', 'score_range'):
+            if getattr(data, name) is not None:
+                raise ArgumentError(name, 'goes with {train_file}', getattr(data, name))
         self.task = task = get_task(data.task_name)
         self.spec = TASKS['text-regression' if task.is_regression else 'text-classification']
         folder = Path(data.data_dir or glue_folder(task))
@@ -120,12 +121,7 @@ class TextJob(Job):
     def _read_tables(self):
         """Read the user's own tables, and make the task that they are."""
         data = self.data
-        files = {'train': data.train_file, 'dev': data.dev_file, 'test': data.test_file}
-        files = {
-            name: Path(path)
-            for name, path in files.items()
-            if path and (self.trains or name != 'train')
-        }
+        files = text_files.input_files(data, self.trains)
         labels = self._table_labels()
         with text_files.labels_of(self.teacher):
             self.splits = {
@@ -139,7 +135,12 @@ class TextJob(Job):
             labels=labels,
             columns=Columns(data.text_column, data.pair_column, data.label_column),
             metrics=self.spec.metrics,
+            label_range=self._range(),
         )
+
+    def _range(self):
+        known = self.known.settings.get('range') if self.known else None
+        return self.data.score_range or known
 
     def _read_table(self, path, labels, label_column) -> Split:
         data = self.data
@@ -150,6 +151,7 @@ class TextJob(Job):
             label=label_column,
             labels=labels,
             regression=self.is_regression,
+            score_range=self._range(),
             skip_malformed=data.skip_malformed,
         )
 

@@ -34,6 +34,7 @@ def read_table(
     label: Optional[str] = None,
     labels: Optional[Sequence[str]] = None,
     regression: bool = False,
+    score_range: Optional[Sequence[float]] = None,
     skip_malformed: bool = False,
 ) -> Split:
     """Read the examples of a table.
@@ -58,6 +59,8 @@ def read_table(
         A class with a name that stands for a missing label, such as 'None', must be given here.
     regression : bool
         Read the labels as scores.
+    score_range : (float, float), optional
+        The lowest and the highest score.
     skip_malformed : bool
         Skip and count malformed rows instead of raising.
 
@@ -85,7 +88,7 @@ def read_table(
     """
     check_labels(labels, regression)
     rows, columns, select = open_table(path, text, pair, label)
-    parse_label = score_parser() if regression else name_parser()
+    parse_label = score_parser(*(score_range or ())) if regression else name_parser()
     if labels is not None:
         parse_label = class_parser(labels)
     examples, num_skipped = collect(path, rows, select, parse_label, skip_malformed)
