@@ -129,6 +129,11 @@ class DistillationObjective(Objective):
 
     layers: Optional[LayerPairs] = None
 
+    @property
+    def takes_encoder(self) -> bool:
+        """False if layers are compared, which the kernels do not give."""
+        return self.layers is None
+
     def outputs(
         self, network: Any, inputs: Sequence[mx.nd.NDArray], encoder: Optional[object] = None
     ) -> Any:
@@ -224,7 +229,7 @@ def _label_loss(objective):
     terms = list(objective.terms.values())
     if len(terms) != 1 or terms[0].count is not count_sequences:
         raise ArgumentError(
-            'loss', 'has no value for each text, which distillation needs', objective.name
+            'loss', 'is no mean over texts, which the teacher needs beside it', objective.name
         )
 
     def loss(outputs, *arrays):

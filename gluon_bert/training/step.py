@@ -59,7 +59,7 @@ class TrainingStep:
     Attributes
     ----------
     encoder : NativeTrainer or None
-        Computes the encodings.
+        Computes the encodings, if the objective takes them from it.
     devices : list of mxnet.Context
     parameters : dict of str to mxnet.gluon.Parameter
         Each once.
@@ -81,9 +81,11 @@ class TrainingStep:
         # Other threads may predict with the network meanwhile.
         self._lock = getattr(network, 'lock', contextlib.nullcontext())
         self.objective = make_objective(loss)
-        self.encoder = make_trainer(
-            network, options.dtype, options.recompute, self.objective.lazy_scores
-        )
+        self.encoder = None
+        if self.objective.takes_encoder:
+            self.encoder = make_trainer(
+                network, options.dtype, options.recompute, self.objective.lazy_scores
+            )
         self.devices = devices_of(network)
         self.reduction = DeviceReduction() if reduction is None else reduction
         if self.objective.compares and self.reduction.size > 1:

@@ -84,6 +84,11 @@ class Objective:
     adds_gradients: ClassVar[bool] = False
     """Whether :meth:`gradients` adds to the present gradients even for one batch."""
 
+    @property
+    def takes_encoder(self) -> bool:
+        """True if the network's encodings may be those of a :class:`.NativeTrainer`."""
+        return True
+
     def weighted(self, terms: Mapping[str, Any]) -> Any:
         """Add up the terms of the loss, NDArrays or numbers, with their weights."""
         first, *others = (

@@ -220,5 +220,5 @@ def test_terms_without_weight_are_left_out(weights, labels, names):
 def test_nothing_to_learn_and_losses_of_lists_are_refused():
     with pytest.raises(ValueError, match='alpha=0.0: leaves nothing to learn from'):
         make_distillation_objective('classes', LossWeights(0.0))
-    with pytest.raises(ValueError, match='loss=lambdarank: has no value for each text'):
+    with pytest.raises(ValueError, match='loss=lambdarank: is no mean over texts'):
         make_distillation_objective('score', LossWeights(0.5), OBJECTIVES['lambdarank'])

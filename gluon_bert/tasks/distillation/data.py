@@ -22,7 +22,8 @@ class LessonData:
     num_labelled : int
     key : str
         What the outputs depend on.
-    scores : TeacherOutputs
+    scores : TeacherOutputs, optional
+        Of the teacher, unless they have no weight.
     states : TeacherOutputs, optional
         What the layers of the teacher give.
     tags : bool
@@ -35,7 +36,7 @@ class LessonData:
         data: Any,
         num_labelled: int,
         key: str,
-        scores: TeacherOutputs,
+        scores: Optional[TeacherOutputs],
         states: Optional[TeacherOutputs] = None,
         tags: bool = False,
     ) -> None:

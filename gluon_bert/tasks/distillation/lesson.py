@@ -86,15 +86,18 @@ class Distillation:
         if layers is not None and (run.options.dtype != 'float32' or run.options.recompute):
             name = 'recompute' if run.options.recompute else 'dtype'
             raise ArgumentError(name, 'is not for {relation_weight} and {hidden_weight}')
+        if getattr(run.job.data, 'class_weights', None) is not None:
+            raise ArgumentError('class_weights', 'is not for a student of a teacher')
         data, num_labelled = self._sequences(run, model, pipeline)
         key = outputs_key(teacher, data.features, layers)
-        of_tokens = SOFT_LOSSES[form].of_tokens
-        scores = self._outputs(teacher.scores, data, teacher.width, of_tokens, SCORES, key, run)
-        states = None
+        self.weights = self._weights(SOFT_LOSSES[form], num_labelled > 0)
+        scores = states = None
+        if self.weights.alpha:
+            of_tokens = SOFT_LOSSES[form].of_tokens
+            scores = self._outputs(teacher.scores, data, teacher.width, of_tokens, SCORES, key, run)
         if layers is not None:
             compute = functools.partial(teacher.states, layers=layers)
             states = self._outputs(compute, data, layers.width, True, STATES, key, run)
-        self.weights = self._weights(SOFT_LOSSES[form], num_labelled > 0)
         objective = make_distillation_objective(
             form, self.weights, run.job.objective(model) if num_labelled else None, layers
         )
