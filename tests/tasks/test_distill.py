@@ -15,6 +15,7 @@ import gluon_bert as gb
 from gluon_bert.cli import main
 from gluon_bert.tasks.distillation.options import DistillationOptions
 from gluon_bert.tasks.distillation.student import choose_layers
+from gluon_bert.training.step import TrainingStep
 
 TEXTS = ['the cat sleeps here', 'a dog barks loudly', 'sun', 'the moon without a cat !']
 
@@ -172,6 +173,7 @@ def test_a_finished_run_is_given_back_and_another_one_refused(teacher, train, tm
         ({'relation_weight': 1, 'teacher_layer': 2}, ValueError, ['teacher_layer=2: expected 0']),
         ({'temperatur': 1}, TypeError, ["did you mean 'temperature'"]),
         ({'train': None}, ValueError, ['train_file: is needed, or unlabelled']),
+        ({'class_weights': 'balanced'}, ValueError, ['class_weights: is not for a student']),
         ({'unlabelled': 'empty.txt'}, ValueError, ['unlabelled=', 'there is no text in it']),
         ({'unlabelled': 'none.txt'}, FileNotFoundError, ['none.txt: no such file']),
         ({'train': None, 'unlabelled': 'lines.txt', 'alpha': 0.5}, ValueError, ['there are none']),
@@ -234,6 +236,48 @@ def test_the_command(teacher, train, lines, tmp_path, capsys):
     assert gb.load_pipeline(out)('the cat').label in ('cat', 'dog')
     assert main(['distill', str(folder), '--num_layers', '9', '--train_file', str(train)]) == 2
     assert '--num_layers 9: the teacher has 2 layers' in capsys.readouterr().err
+
+
+def test_a_resumed_run_with_projections_equals_an_unbroken_one(
+    teacher, tiny_folder, train, tmp_path, monkeypatch
+):
+    student, _ = tiny_folder(units=12, hidden_size=20)
+    given = {'train': train, 'hidden_weight': 1.0, **FAST, 'epochs': 2, 'checkpoint_interval': 1}
+    whole = gb.distill(teacher[0], student, output_dir=tmp_path / 'whole', **given)
+    make_step, count = TrainingStep.__call__, iter(range(9))
+
+    def broken(*arguments, **options):
+        if next(count) == 3:
+            raise RuntimeError('broken')
+        return make_step(*arguments, **options)
+
+    with monkeypatch.context() as patch, pytest.raises(RuntimeError, match='broken'):
+        patch.setattr(TrainingStep, '__call__', broken)
+        gb.distill(teacher[0], student, output_dir=tmp_path / 'out', **given)
+    done = gb.distill(teacher[0], student, output_dir=tmp_path / 'out', resume=True, **given)
+    results = [json.loads((tmp_path / n / 'result.json').read_text()) for n in ('whole', 'out')]
+    assert results[0]['final'] == results[1]['final']
+    assert list(done.pipeline(TEXTS)) == list(whole.pipeline(TEXTS))
+
+
+def test_a_cross_encoder_learns_from_pairs_with_and_without_labels(tiny_pipeline, tmp_path):
+    tiny_pipeline('text-ranking', folder=tmp_path / 'teacher')
+    rows = [('the cat', 'a cat', '1'), ('the cat', 'the sun', '0')]
+    header = 'query,document,label'
+    train = table(tmp_path / 'train.csv', rows * 4, header)
+    more = table(tmp_path / 'more.csv', [row[:2] for row in rows], 'query,document')
+    done = gb.distill(
+        tmp_path / 'teacher', num_layers=1, train=train, dev=train, unlabelled=more,
+        output_dir=tmp_path / 'out', **FAST,
+    )  # fmt: skip
+    row = json.loads((tmp_path / 'out' / 'metrics.jsonl').read_text().splitlines()[0])
+    assert terms_of(row) == {'teacher', 'labels'} and 'mrr@10' in done.metrics['dev']
+    assert len(gb.CrossEncoder(tmp_path / 'out').rank('the cat', ['a cat', 'the sun'])) == 2
+    with pytest.raises(ValueError, match='loss=lambdarank: is no mean over texts'):
+        gb.distill(
+            tmp_path / 'teacher', num_layers=1, train=train, loss='lambdarank',
+            output_dir=tmp_path / 'lists', **{**FAST, 'batch_size': 8},
+        )  # fmt: skip
 
 
 @pytest.mark.parametrize('units', [24, 12])

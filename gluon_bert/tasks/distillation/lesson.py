@@ -89,6 +89,7 @@ class Distillation:
         if getattr(run.job.data, 'class_weights', None) is not None:
             raise ArgumentError('class_weights', 'is not for a student of a teacher')
         data, num_labelled = self._sequences(run, model, pipeline)
+        teacher.check_lengths(data.features)
         key = outputs_key(teacher, data.features, layers)
         self.weights = self._weights(SOFT_LOSSES[form], num_labelled > 0)
         scores = states = None

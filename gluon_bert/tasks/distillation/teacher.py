@@ -78,6 +78,14 @@ class Teacher:
             ]
         )
 
+    def check_lengths(self, features: Sequence[Features]) -> None:
+        """Raise ValueError if a sequence is longer than it takes."""
+        longest = max(feature.valid_length for feature in features)
+        if longest > self.config.max_length:
+            raise ArgumentError(
+                'max_len', f'the teacher takes at most {self.config.max_length} tokens', longest
+            )
+
     @functools.cached_property
     def _predictor(self) -> Predictor:
         return Predictor(self.model.network)
@@ -125,11 +133,6 @@ class Teacher:
 
     def _readable(self, features):
         """The sequences without the token types that it does not have."""
-        longest = max(feature.valid_length for feature in features)
-        if longest > self.config.max_length:
-            raise ArgumentError(
-                'max_len', f'the teacher takes at most {self.config.max_length} tokens', longest
-            )
         if self.config.num_token_types > 1:
             return features
         return [one._replace(token_types=np.zeros_like(one.token_types)) for one in features]
