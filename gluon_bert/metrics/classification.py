@@ -169,8 +169,9 @@ def class_report(labels: Numbers, predictions: Numbers, names: Sequence[str]) ->
     columns = sklearn_metrics.precision_recall_fscore_support(
         *arrays, labels=range(len(names)), zero_division=0.0
     )
-    rows = zip(names, *(column.tolist() for column in columns))
-    return [ClassScores(*row) for row in rows]
+    *scores, support = (column.tolist() for column in columns)
+    # Where no prediction is right, scikit-learn counts in floats.
+    return [ClassScores(*row) for row in zip(names, *scores, map(int, support))]
 
 
 def format_report(rows: Sequence[ClassScores]) -> str:

@@ -161,6 +161,12 @@ def test_class_out_of_range_is_refused(labels, predictions, message):
         confusion_matrix(labels, predictions, 3)
 
 
+def test_a_report_of_predictions_that_are_all_wrong():
+    rows = class_report([0, 1, 1], [1, 0, 0], ['a', 'b'])
+    assert rows == [ClassScores('a', 0.0, 0.0, 0.0, 1), ClassScores('b', 0.0, 0.0, 0.0, 2)]
+    assert format_report(rows).splitlines()[2].split() == ['b', '0.0000', '0.0000', '0.0000', '2']
+
+
 def test_class_report_equals_scikit_learn(rng):
     labels, predictions = rng.randint(0, 4, (2, 200))
     rows = class_report(labels, predictions, 'abcd')
