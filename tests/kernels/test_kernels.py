@@ -77,6 +77,39 @@ def test_dense_in_int8_multiplies_whole_numbers_exactly(rows, out, width, num_th
         np.testing.assert_allclose(found, sign * steps * limit * width, rtol=1e-6)
 
 
+ROUNDED = """if True:
+    import sys
+    import numpy as np
+    from gluon_bert import kernels
+    from gluon_bert.kernels.dense import NativeDense
+    def rounded(x):  # to nearest, ties to even
+        bits = x.view('uint32').astype('uint64')
+        return ((bits + 0x7fff + (bits >> 16 & 1)) >> 16 << 16).astype('uint32').view('float32')
+    draw = np.random.RandomState(3)
+    for rows, out, width in (1, 1, 1), (7, 33, 19), (40, 70, 300):
+        x, weight = (draw.normal(size=(n, width)).astype('float32') for n in (rows, out))
+        bias = draw.normal(size=out).astype('float32')
+        found = NativeDense(weight, bias, 'bfloat16')(x, 2)
+        assert (found == NativeDense(rounded(weight), bias)(rounded(x))).all(), (rows, out, width)
+    x[0, 1], weight[2, 3] = np.nan, np.inf
+    found = NativeDense(weight, bias, 'bfloat16')(x)
+    assert np.isnan(found[0]).all() and np.isinf(found[1:, 2]).all()
+    print(kernels.processor())
+"""
+
+
+@pytest.mark.parametrize('processor', ['generic', 'avx2', 'avx512'])
+def test_bfloat16_without_its_instructions_is_float32_of_rounded_numbers(processor):
+    result = subprocess.run(
+        [sys.executable, '-c', ROUNDED],
+        capture_output=True,
+        text=True,
+        env={**os.environ, 'GLUON_BERT_KERNELS': processor},
+    )
+    assert not result.returncode, result.stderr
+    assert result.stdout.strip() != 'avx512_bf16'
+
+
 def test_dense_in_int8_scales_each_row_and_each_column():
     rng = np.random.RandomState(5)
     sizes = 10.0 ** rng.randint(-6, 6, (40, 1)), 10.0 ** rng.randint(-6, 6, (50, 1))

@@ -17,7 +17,9 @@ struct Attention {
   uint64_t seed;     // of the dropout, the same in both passes
 };
 
-enum class Precision { kFloat32, kBFloat16, kInt8 };
+// kRounded: numbers of bfloat16 that are stored as floats, for processors that do not multiply
+// bfloat16. Their products are as exact and as fast as those of floats.
+enum class Precision { kFloat32, kBFloat16, kInt8, kRounded };
 
 // Quantization of a row in int8: x = scale * (byte - zero_point).
 struct RowScale {
@@ -135,6 +137,7 @@ struct Backend {
   // Update weights w, given gradients g, with moments m and v.
   void (*adam)(const AdamStep&, float* w, const float* g, float* m, float* v, int64_t count);
   float (*sum_of_squares)(const float* x, int64_t count);
+  bool rounds_bfloat16;  // use kRounded in place of kBFloat16
 };
 
 // The number of 32-bit words that hold `count` numbers.
@@ -159,5 +162,12 @@ extern const Backend kAvx2, kAvx512, kAvx512Bf16;
 
 // The fastest backend that runs on this processor.
 const Backend& backend();
+
+// The precision with this number in encoder.py, as this processor computes it.
+inline Precision precision_of(int64_t number) {
+  const Precision precision = static_cast<Precision>(number);
+  const bool is_rounded = precision == Precision::kBFloat16 && backend().rounds_bfloat16;
+  return is_rounded ? Precision::kRounded : precision;
+}
 
 #endif  // GLUON_BERT_BACKEND_H_

@@ -110,7 +110,7 @@ struct Block {
 // position.
 inline Decoder make_decoder(const int64_t* sizes, const float* const* arrays, const int64_t* rows) {
   return {arrays[0], arrays[1], arrays[2], rows, sizes[0], sizes[1], sizes[2],
-          static_cast<Precision>(sizes[3])};
+          precision_of(sizes[3])};
 }
 
 // Call function(top, count) for each block of positions.

@@ -180,6 +180,8 @@ inline void convert(const Dense& layer, const float* x, int64_t ldx, int64_t row
       scales[i] = convert_int8(x, layer.factors, layer.in,
                                static_cast<uint8_t*>(converted) + i * layer.words * 4,
                                layer.words * 4);
+    } else if (layer.precision == Precision::kRounded) {
+      round_row(x, layer.in, static_cast<uint32_t*>(converted) + i * layer.words);
     } else {
       convert_bfloat16(x, layer.in, static_cast<uint16_t*>(converted) + i * layer.words * 2,
                        layer.words * 2);

@@ -164,7 +164,7 @@ void* gluon_bert_encoder(const int64_t* sizes, float eps, const float* const* ar
   const int64_t C = e->units, hidden_size = e->hidden_size;
   for (int64_t i = 0; i < sizes[3]; ++i, a += 16) {
     const auto dense = [&](int number, const Source& source) {
-      return DenseLayer(source, static_cast<Precision>(sizes[8 + 4 * i + number]),
+      return DenseLayer(source, precision_of(sizes[8 + 4 * i + number]),
                         activation_scales ? activation_scales[4 * i + number] : nullptr);
     };
     const auto matrix = [&](int at, int64_t out, int64_t in) {
@@ -196,7 +196,7 @@ void* gluon_bert_encoder(const int64_t* sizes, float eps, const float* const* ar
 // the inputs (in,) or null.
 void* gluon_bert_dense(const float* weight, const float* bias, int64_t out, int64_t in,
                        int64_t precision, const float* activation_scales) try {
-  return new SingleLayer(Source{{weight}, {bias}, out, in}, static_cast<Precision>(precision),
+  return new SingleLayer(Source{{weight}, {bias}, out, in}, precision_of(precision),
                          activation_scales);
 } catch (const std::bad_alloc&) {
   return nullptr;

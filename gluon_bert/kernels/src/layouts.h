@@ -15,18 +15,25 @@ inline uint32_t bits_of(float x) {
   return bits;
 }
 
+// A word that holds one number.
+inline uint32_t word_of(Precision precision, float x) {
+  return precision == Precision::kRounded ? bfloat16(x) << 16 : bits_of(x);
+}
+
 // Pack `Width` adjacent columns of b, row by row.
 template <int Width>
 inline void lay_out_rows(Precision precision, const float* b, int64_t row, int64_t depth,
                          int64_t columns, uint32_t* target) {
-  if (precision == Precision::kFloat32) {
+  if (precision != Precision::kBFloat16) {
     for (int64_t k = 0; k < depth; ++k, b += row, target += Width) {
-      if (columns >= Width) {
-        std::memcpy(target, b, Width * sizeof(float));
-      } else {
+      if (columns < Width) {
         for (int64_t j = 0; j < Width; ++j) {
-          target[j] = j < columns ? bits_of(b[j]) : 0;
+          target[j] = j < columns ? word_of(precision, b[j]) : 0;
         }
+      } else if (precision == Precision::kRounded) {
+        round_row(b, Width, target);
+      } else {
+        std::memcpy(target, b, Width * sizeof(float));
       }
     }
     return;
@@ -63,7 +70,13 @@ inline void read_square(const float* source, int64_t stride, Floats* columns) {
 inline void lay_out_square(Precision precision, const float* b, int64_t column, uint32_t* target) {
   Floats rows[kLanes];
   read_square(b, column, rows);
-  if (precision == Precision::kFloat32) {
+  if (precision == Precision::kRounded) {
+#pragma GCC unroll 16
+    for (int k = 0; k < kLanes; ++k) {
+      const Words numbers = rounded_floats(rows[k]);
+      std::memcpy(target + k * kColumns, &numbers, sizeof numbers);
+    }
+  } else if (precision == Precision::kFloat32) {
 #pragma GCC unroll 16
     for (int k = 0; k < kLanes; ++k) {
       std::memcpy(target + k * kColumns, &rows[k], sizeof rows[k]);
@@ -80,7 +93,7 @@ inline void lay_out_square(Precision precision, const float* b, int64_t column, 
 // Pack a panel of columns, each contiguous.
 inline void lay_out_columns(Precision precision, const float* b, int64_t column, int64_t depth,
                             int64_t columns, uint32_t* target) {
-  const int64_t per_word = precision == Precision::kFloat32 ? 1 : 2;  // numbers
+  const int64_t per_word = precision == Precision::kBFloat16 ? 2 : 1;  // numbers
   for (int64_t k = 0; k < depth; k += kLanes, target += kLanes / per_word * kColumns) {
     const int64_t count = depth - k < kLanes ? depth - k : kLanes;
     for (int64_t j = 0; j < kColumns; j += kLanes) {
@@ -95,7 +108,7 @@ inline void lay_out_columns(Precision precision, const float* b, int64_t column,
           if (i >= columns) {
             *word = 0;
           } else if (per_word == 1) {
-            *word = bits_of(source[n]);
+            *word = word_of(precision, source[n]);
           } else {
             *word = pair(source[n], n + 1 < count ? source[n + 1] : 0.0f);
           }

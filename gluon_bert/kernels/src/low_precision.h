@@ -74,6 +74,20 @@ inline Words rounded(Floats x) {
   return x == x ? bits + 0x7fff + (bits >> 16 & 1) : bits | 0x400000u;
 }
 
+// The numbers rounded to bfloat16, as floats.
+inline Words rounded_floats(Floats x) { return rounded(x) & 0xffff0000u; }
+
+inline void round_row(const float* x, int64_t count, uint32_t* numbers) {
+  int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    const Words words = rounded_floats(load(x + i));
+    std::memcpy(numbers + i, &words, sizeof words);
+  }
+  for (; i < count; ++i) {
+    numbers[i] = bfloat16(x[i]) << 16;
+  }
+}
+
 // Pack two vectors into words of two numbers each.
 inline Words pair(Floats lower, Floats upper) {
 #if defined(__AVX512BF16__)

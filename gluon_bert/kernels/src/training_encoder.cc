@@ -249,7 +249,7 @@ extern "C" {
 void* gluon_bert_trainer(const int64_t* sizes, float eps) try {
   auto trainer = std::make_unique<std::shared_ptr<Trainer>>(std::make_shared<Trainer>());
   (*trainer)->net = {sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], sizes[5], sizes[6],
-                     static_cast<Activation>(sizes[7]), static_cast<Precision>(sizes[8]),
+                     static_cast<Activation>(sizes[7]), precision_of(sizes[8]),
                      sizes[9] != 0, eps};
   return trainer.release();
 } catch (const std::bad_alloc&) {

@@ -103,10 +103,10 @@ inline void multiply_transposed(Precision precision, const void* tiles, const vo
   const uint32_t *a = static_cast<const uint32_t*>(tiles),
                  *b = static_cast<const uint32_t*>(panels);
   const int64_t words = word_count(precision, depth);
-  if (precision == Precision::kFloat32) {
-    multiply_transposed_words<Float32Product>(a, b, words, rows, columns, begin, end, add, c);
-  } else {
+  if (precision == Precision::kBFloat16) {
     multiply_transposed_words<BFloat16Product>(a, b, words, rows, columns, begin, end, add, c);
+  } else {
+    multiply_transposed_words<Float32Product>(a, b, words, rows, columns, begin, end, add, c);
   }
 }
 
