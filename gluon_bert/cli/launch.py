@@ -1,9 +1,10 @@
 """Run a command in several processes that train together, on this machine or on several.
 
-COMMAND is gluon-bert train or pretrain, or a script that takes --comm_backend. Each process writes
-to a file of its own in --log_dir; the output of rank 0 is shown as well. When a process fails, all
-end, and a line tells which one, why, and where its log is. The variables of torchrun are set, so
-that its programs run, too; with gloo torchrun can start these commands in its turn.
+COMMAND is gluon-bert train, pretrain or distill, or a script that takes --comm_backend. Each
+process writes to a file of its own in --log_dir; the output of rank 0 is shown as well. When a
+process fails, all end, and a line tells which one, why, and where its log is. The variables of
+torchrun are set, so that its programs run, too; with gloo torchrun can start these commands in its
+turn.
 
 On several machines run the same on each, with the same --hosts; or say as for torchrun which of how
 many machines it is.
@@ -33,7 +34,7 @@ from ..training.distributed.launch import LaunchOptions, launch
 from .output import note
 
 _FLAG = '--comm_backend'
-_OWN = ('train', 'pretrain')  # commands that take the flag and --resume
+_OWN = ('train', 'pretrain', 'distill')  # commands that take the flag and --resume
 _SPELLED = {'processes': 'n', 'nodes': 'nnodes', 'servers': 'num_servers'}
 
 
@@ -138,7 +139,14 @@ def _make_job(args):
 
 
 def _is_own(words):
-    return Path(words[0]).name == 'gluon-bert' and words[1:2] and words[1] in _OWN
+    """True for a command of this package that trains; another one would be run twice."""
+    if Path(words[0]).name != 'gluon-bert':
+        return False
+    name = words[1] if len(words) > 1 else ''
+    if name not in _OWN:
+        expected = ', '.join(_OWN)
+        raise ValueError(f'gluon-bert {name}: is not for several processes, as are {expected}')
+    return True
 
 
 def _choose_backend(backend, words):

@@ -43,6 +43,8 @@ def started(monkeypatch):
         ('--max_restarts -1 true', '--max_restarts -1: expected 0 or more'),
         ('--timeout 0 true', '--timeout 0.0: expected a positive number'),
         ('--num_servers 0 true', '--num_servers 0: expected 1 or more'),
+        ('-n 2 gluon-bert tune x', 'gluon-bert tune: is not for several processes, as are train,'),
+        ('-n 2 gluon-bert', 'gluon-bert : is not for several processes'),
         (
             '--max_restarts 1 gluon-bert pretrain --data a',
             '--max_restarts: COMMAND needs --resume, or each start begins anew',
@@ -64,11 +66,11 @@ def test_wrong_arguments_are_refused_in_a_line(run, started, words, message):
         ('train x --comm-backend=horovod', 'train x --comm-backend=horovod', 'horovod'),
         ('train --comm_backend dist_sync y', 'train --comm_backend dist_sync y', 'dist_sync'),
         ('-- train --log-dir y', 'train --log-dir y --comm_backend gloo', 'gloo'),
-        ('--log-dir y predict --log-dir y', 'predict --log-dir y', 'gloo'),
+        ('--log-dir y distill --log-dir y', 'distill --log-dir y --comm_backend gloo', 'gloo'),
     ],
 )
 def test_the_backend_is_given_once(run, started, words, command, backend):
-    first = next(n for n, word in enumerate(words.split()) if word in ('train', 'predict'))
+    first = next(n for n, word in enumerate(words.split()) if word in ('train', 'distill'))
     words = words.split()
     status, _, err = run('launch', *words[:first], 'gluon-bert', *words[first:])
     assert status == 0, err
