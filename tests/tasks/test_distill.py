@@ -5,6 +5,7 @@ import json
 import logging
 import shutil
 
+import mxnet as mx
 import numpy as np
 import pytest
 from script_runs import WORDS, tiny_folder, tiny_pipeline, tokenizer  # noqa: F401 (fixtures)
@@ -258,6 +259,25 @@ def test_a_resumed_run_with_projections_equals_an_unbroken_one(
     results = [json.loads((tmp_path / n / 'result.json').read_text()) for n in ('whole', 'out')]
     assert results[0]['final'] == results[1]['final']
     assert list(done.pipeline(TEXTS)) == list(whole.pipeline(TEXTS))
+
+
+def test_compiled_layers_have_the_gradients_of_plain_ones(
+    teacher, tiny_folder, train, tmp_path, monkeypatch
+):
+    student, _ = tiny_folder()
+    given = {'train': train, 'hidden_weight': 1.0, 'relation_weight': 1.0, **FAST, 'epochs': 2}
+    gb.distill(teacher[0], student, output_dir=tmp_path / 'compiled', **given)
+    monkeypatch.setattr(mx.gluon.HybridBlock, 'hybridize', lambda self, *_, **__: None)
+    gb.distill(teacher[0], student, output_dir=tmp_path / 'plain', **given)
+    compiled, plain = (
+        [
+            row['gradient_norm']
+            for row in map(json.loads, (tmp_path / name / 'metrics.jsonl').read_text().splitlines())
+            if 'gradient_norm' in row
+        ]
+        for name in ('compiled', 'plain')
+    )
+    assert compiled == pytest.approx(plain, rel=1e-6) and len(plain) == 4
 
 
 def test_a_cross_encoder_learns_from_pairs_with_and_without_labels(tiny_pipeline, tmp_path):

@@ -209,6 +209,10 @@ class Distillation:
         """The network that is trained: with projections, where those are needed."""
         of_vectors = SOFT_LOSSES[model.spec.soft_loss].of_vectors
         has_hidden = layers is not None and bool(layers.hidden)
+        if layers is not None:
+            # With static memory MXNet's gradients are wrong where an output of a block that was
+            # compiled by itself has two uses: here the next layer and a loss.
+            model.network.hybridize()
         units = self.teacher.config.units
         differs = units != model.network.config.units
         if not has_hidden and not (of_vectors and differs):
