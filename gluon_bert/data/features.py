@@ -133,22 +133,26 @@ class SentenceTransform:
         ValueError
             If ``pairs`` and ``texts`` differ in number.
         """
+        features, num_truncated = [], 0
+        for row in self._encoded(texts, pairs, progress):
+            joined, is_cut = self._join(*row)
+            features.append(joined)
+            num_truncated += is_cut
+        return features, num_truncated
+
+    def _encoded(self, texts, pairs, progress):
+        """Yield the token ids of both texts of each pair."""
         texts = checked_texts(texts)
         second = None if pairs is None else _checked_pairs(pairs, len(texts))
         self._check_room(pairs is not None)
-        features, num_truncated = [], 0
         for start in range(0, len(texts), _CHUNK):
             ids = self._tokenizer.encode_ids(texts[start : start + _CHUNK])
             pair_ids: list[list[int]] = [[]] * len(ids)
             if second is not None:
                 pair_ids = self._tokenizer.encode_ids(second[start : start + _CHUNK])
-            for row in zip(ids, pair_ids):
-                joined, is_cut = self._join(*row)
-                features.append(joined)
-                num_truncated += is_cut
+            yield from zip(ids, pair_ids)
             if progress is not None:
                 progress(len(ids))
-        return features, num_truncated
 
     def _check_room(self, has_pair):
         least = 4 + len(self._separators)

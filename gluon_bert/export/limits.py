@@ -70,7 +70,7 @@ PARTS: Mapping[str, Part] = {
         lambda checkpoint: 'crf.transitions' in checkpoint.arrays,
         (SETTINGS_FILE,),
     ),
-    'windows': Part('the windows of long texts', _setting('doc_stride', 'overlap')),
+    'windows': Part('the windows of long texts', _setting('doc_stride', 'overlap', 'windows')),
     'answers': Part('the choice of an answer, or of none', _setting('n_best_size')),
     'thresholds': Part('the thresholds of the classes', _setting('thresholds', 'threshold')),
     'temperature': Part('the temperature of the probabilities', _setting('temperature')),

@@ -11,6 +11,7 @@ import numpy as np
 from .._internal.numerics import sigmoid, softmax  # noqa: F401 (sigmoid: its place in 0.1)
 from ..data import SentenceTransform
 from ..data.streams import ResultStream
+from ..data.windows import NoRoomError, WindowTransform, join_scores
 from ..tasks.folder import TaskModel
 from .base import TaskPipeline
 from .steps import Progress
@@ -46,22 +47,36 @@ class SequencePipeline(TaskPipeline):
 
     def __init__(self, model: TaskModel, batch_size: Optional[int] = None) -> None:
         super().__init__(model, batch_size)
-        self._transform = SentenceTransform(model.tokenizer, self.settings['max_len'])
+        reader = model.tokenizer, self.settings['max_len']
+        self._windows: Optional[str] = self.settings.get('windows')
+        self._transform: Any = SentenceTransform(*reader)
+        if self._windows is not None:
+            self._transform = WindowTransform(*reader, self.settings['window_stride'])
 
     def _prepare(self, texts, pairs):
         self._check(texts, pairs)
-        return self._transform.transform_batch(texts, pairs)
+        if self._windows is None:
+            return self._transform.transform_batch(texts, pairs)
+        try:
+            features, counts = self._transform.windows(texts, pairs)
+        except NoRoomError as error:
+            self._fail(error.number, error.reason)
+        return features, 0, counts
 
-    def _features(self, features, num_cut):
+    def _features(self, features, num_cut, counts=None):
         return features
 
-    def _sequences(self, features, num_cut):
+    def _sequences(self, features, num_cut, counts=None):
         return features, None, num_cut
 
-    def _scores(self, call, features, num_cut):
-        """The scores of a block, (N, K)."""
+    def _scores(self, call, features, num_cut, counts=None):
+        """The scores of a block, (N, K); those of windows are joined."""
         self._count_cut(call, num_cut)
-        return np.stack(self._outputs(call, features, advance=True))
+        if counts is None:
+            return np.stack(self._outputs(call, features, advance=True))
+        scores = join_scores(np.stack(self._outputs(call, features)), counts, self._windows)
+        call.advance(len(counts))
+        return scores
 
     def _check(self, texts, pairs):
         """Check that there are pairs if and only if the network was trained on pairs."""
@@ -134,7 +149,8 @@ class ClassificationPipeline(LabelsPipeline):
     """The classes of texts or of pairs of texts.
 
     Called on a text, or on a pair as a tuple of two, it returns a :class:`Classification`; see
-    :class:`Pipeline` for lists and iterators. Longer texts are cut, ``num_cut`` counts them.
+    :class:`Pipeline` for lists and iterators. Longer texts are cut, and ``num_cut`` counts them,
+    unless the settings have ``windows``.
 
     Parameters
     ----------
@@ -166,7 +182,8 @@ class RegressionPipeline(SequencePipeline):
     """The scores of texts or of pairs of texts.
 
     Called on a text, or on a pair as a tuple of two, it returns a :class:`Regression`; see
-    :class:`Pipeline` for lists and iterators. Longer texts are cut, ``num_cut`` counts them.
+    :class:`Pipeline` for lists and iterators. Longer texts are cut, and ``num_cut`` counts them,
+    unless the settings have ``windows``.
 
     Parameters
     ----------
@@ -178,7 +195,7 @@ class RegressionPipeline(SequencePipeline):
 
     task = 'text-regression'
 
-    def _results(self, call, features, num_cut):
+    def _results(self, call, *prepared):
         low, high = self.settings.get('range', (-np.inf, np.inf))
-        values = self._scores(call, features, num_cut)[:, 0].clip(low, high)
+        values = self._scores(call, *prepared)[:, 0].clip(low, high)
         return [Regression(value) for value in values.tolist()]

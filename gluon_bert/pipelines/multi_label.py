@@ -28,7 +28,8 @@ class MultiLabelPipeline(LabelsPipeline):
     """The labels of texts or of pairs of texts.
 
     Called on a text, or on a pair as a tuple of two, it gives a :class:`LabelSet`; see
-    :class:`Pipeline` for lists and iterators. Longer texts are cut, ``num_cut`` counts them.
+    :class:`Pipeline` for lists and iterators. Longer texts are cut, and ``num_cut`` counts them,
+    unless the settings have ``windows``.
 
     Parameters
     ----------

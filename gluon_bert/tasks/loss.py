@@ -58,7 +58,8 @@ def task_objective(job: Any, model: Any) -> Any:
     weights = None
     if given is not None:
         weights = _weights(given, job.class_counts(model), CLASS_LOSSES[job.spec.objective].balance)
-    return make_class_objective(job.spec.objective, smoothing, weights)
+    has_windows = 'windows' in model.settings
+    return make_class_objective(job.spec.objective, smoothing, weights, has_windows)
 
 
 def _weights(given, classes, balance):

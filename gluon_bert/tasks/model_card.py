@@ -249,6 +249,13 @@ def _title(model, row):
     ]
     if row is not None:
         lines += ['', row.description]
+    if 'windows' in model.settings:
+        lines += [
+            '',
+            f'Longer texts are read in windows of {model.settings["max_len"]} tokens, one every '
+            f'{model.settings["window_stride"]}; the {model.settings["windows"]} of their scores '
+            f'counts.',
+        ]
     for name, title in model.spec.listed.items():
         if any(model.settings.get(name, ())):
             lines += ['', f'{title}: {", ".join(map(plain_text, model.settings[name]))}.']

@@ -20,6 +20,7 @@ from .._internal.checks import (
     check_positive_number,
 )
 from .._internal.errors import ArgumentError
+from ..data.windows import WINDOWS
 from ..metrics.thresholds import THRESHOLD_METRICS
 from .class_weights import check_class_weights
 
@@ -99,6 +100,11 @@ def class_weights_option(help: str) -> Any:
     return option(help, type=str, check=check_class_weights, by_row=True, of_network=True)
 
 
+def check_windows(windows: str) -> None:
+    """Raise ValueError unless windows are joined in a way that there is."""
+    check_choice(WINDOWS, windows=windows)
+
+
 def check_threshold_metric(threshold_metric: str) -> None:
     """Raise ValueError unless a metric is one that a threshold can be chosen by."""
     check_choice(tuple(THRESHOLD_METRICS), threshold_metric=threshold_metric)
@@ -162,7 +168,7 @@ class TextData(Checked):
     )
     skip_malformed: bool = option('leave bad rows out and say how many, instead of stopping', False)
     max_len: Optional[int] = option(
-        'tokens of a sequence, special tokens included; longer ones are cut (default: '
+        'tokens of a sequence, special tokens included; longer texts are cut or windowed (default: '
         f'{MAX_LEN}, or what the model takes)',
         type=int,
         check=check_positive,
@@ -183,6 +189,21 @@ class TextData(Checked):
     class_weights: Union[str, Mapping[str, float], None] = class_weights_option(
         'of the classes in the loss: balanced, or such as good=1,bad=3; of several labels for a '
         'text those of the texts that have the label (default: all 1)'
+    )
+    windows: Optional[str] = option(
+        'read a text that is longer than max_len in overlapping windows, and take the mean or the '
+        'max of their scores (default: cut it)',
+        type=str,
+        check=check_windows,
+        by_row=True,
+        of_network=True,
+    )
+    window_stride: Optional[int] = option(
+        'tokens from one window to the next (default: half a window)',
+        type=int,
+        check=check_positive,
+        by_row=True,
+        of_network=True,
     )
     threshold_metric: Optional[str] = option(
         'of two classes, choose the probability from which the second one is given by this metric '

@@ -14,6 +14,7 @@ from .settings import (
     ACTIVATION,
     COUNT,
     FLAG,
+    JOINED,
     LABELS,
     NAMES,
     NUMBER,
@@ -30,6 +31,7 @@ _CLASSIFIER = Head(
     'classifier', 'classifier.1.weight', True, 'gluon_bert.tasks.networks:make_classifier'
 )
 _PREDICT_FORMATS = {'.json': 'table'}
+_WINDOWS = {'windows': JOINED, 'window_stride': COUNT}
 _RELIABILITY = {'reliability': 'reliability diagram'}
 
 _ROWS = (
@@ -84,8 +86,9 @@ _ROWS = (
         formats=_PREDICT_FORMATS,
         takes_pairs=True,
         reads_glue=True,
+        optional=_WINDOWS,
         linear_head='value',
-        takes=('score_range',),
+        takes=('score_range', *_WINDOWS),
         listed={'range': 'Range of the scores'},
     ),
     TaskSpec(
@@ -115,8 +118,8 @@ _ROWS = (
         takes_pairs=True,
         has_classes=True,
         per_output=('thresholds',),
-        takes=('class_weights', 'calibrate'),
-        optional={'temperature': POSITIVE},
+        takes=('class_weights', 'calibrate', *_WINDOWS),
+        optional={'temperature': POSITIVE, **_WINDOWS},
         likelihood='sigmoid',
         linear_head='labels',
     ),
@@ -145,8 +148,8 @@ _ROWS = (
         takes_pairs=True,
         has_classes=True,
         reads_glue=True,
-        takes=('label_smoothing', 'class_weights', 'threshold_metric', 'calibrate'),
-        optional={'temperature': POSITIVE, 'threshold': PROBABILITY},
+        takes=('label_smoothing', 'class_weights', 'threshold_metric', 'calibrate', *_WINDOWS),
+        optional={'temperature': POSITIVE, 'threshold': PROBABILITY, **_WINDOWS},
         likelihood='softmax',
         linear_head='classes',
     ),

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from ..checkpoint.sentence import ACTIVATIONS
 from ..data.ner.transitions import tag_names, valid_transitions
+from ..data.windows import WINDOWS
 
 MAX_BATCH = 4096
 
@@ -79,6 +80,7 @@ NUMBER = Setting('a number', is_number)
 SHARE = Setting('a number in [0, 1)', lambda value: is_number(value) and 0 <= value < 1)
 PROBABILITY = Setting('a number in [0, 1]', lambda value: is_number(value) and 0 <= value <= 1)
 POSITIVE = Setting('a positive number', lambda value: is_number(value) and value > 0)
+JOINED = Setting(' or '.join(map(repr, WINDOWS)), lambda value: value in WINDOWS)
 TEXT = Setting('text', lambda value: isinstance(value, str))
 SHARES = Setting(
     'numbers in [0, 1]',
@@ -161,8 +163,20 @@ def check_settings(
         allowed, check = needed.get(name) or optional[name]
         if not check(value):
             raise ValueError(f'{place}: {name} is {reprlib.repr(value)}: expected {allowed}')
-    if 'threshold' in values and len(values.get('labels', ())) != 2:
+    _check_together(values, place)
+
+
+def _check_together(values, place):
+    """Check settings that depend on others."""
+    if 'threshold' in values and len(values['labels']) != 2:
         raise ValueError(f'{place}: threshold is for two classes, not {len(values["labels"])}')
+    if ('windows' in values) != ('window_stride' in values):
+        raise ValueError(f'{place}: windows and window_stride go together')
+    if 'windows' in values and values['window_stride'] >= values['max_len'] - 2:
+        raise ValueError(
+            f'{place}: window_stride is {values["window_stride"]}: expected less than the '
+            f'{values["max_len"] - 2} tokens of a window'
+        )
 
 
 def tag_transitions(settings: Mapping[str, Any]) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple, Optional, Union
+from typing import Any, NamedTuple, Union
 
 import numpy as np
 
@@ -13,7 +13,6 @@ from ..checkpoint.task_file import has_task, read_task_file, write_task_file
 from ..metrics.calibration import Calibration, fit_temperature, measure_calibration, move_threshold
 from ..plots.reliability import plot_reliability
 from . import model_card
-from .base import DevSet
 from .decisions import check_labels, tell_temperature
 from .registry import TASKS
 
@@ -56,8 +55,8 @@ def check_folder(folder: Union[str, Path], pipeline: Any) -> str:
 def fit_folder(
     folder: Union[str, Path],
     pipeline: Any,
-    dev: DevSet,
-    test: Optional[DevSet] = None,
+    dev: Any,
+    test: Any = None,
     held_out: float = 0.0,
     seed: int = 0,
 ) -> TemperatureFit:
@@ -72,9 +71,9 @@ def fit_folder(
         Of a fine-tuned network.
     pipeline : TaskPipeline
         Of the folder.
-    dev : DevSet
+    dev : gluon_bert.tasks.evaluation.DevSet
         See :func:`.read_dev`.
-    test : DevSet, optional
+    test : gluon_bert.tasks.evaluation.DevSet, optional
         The calibration is measured on it, too.
     held_out : float
         Share of ``dev`` that the temperature is not fitted on, but the calibration measured. Where

@@ -16,7 +16,6 @@ from ..config import BertConfig
 from ..data import (
     Columns,
     SentenceTransform,
-    SequenceData,
     Split,
     Task,
     discover_labels,
@@ -35,6 +34,7 @@ from .folder import TASK_FILE, TaskModel
 from .loss import ClassCounts
 from .options import DEBUG_ROWS, MAX_LEN, TextData
 from .registry import TASKS
+from .windows import check_splits, window_data, window_settings
 
 logger = logging.getLogger(__name__)
 
@@ -204,6 +204,7 @@ class TextJob(Job):
             'batch_size': data.dev_batch_size,
             'base': base,
             **decisions.saved_decisions(self),
+            **window_settings(self),
         }
 
     def unlabelled_data(
@@ -213,7 +214,12 @@ class TextJob(Job):
         texts = read_unlabelled(paths, *columns, model.settings['pair'], self.spec.columns)
         return pipeline.features(texts), None
 
-    def training_data(self, model: TaskModel, pipeline: Any, seed: int, ctx: Any) -> SequenceData:
+    def prepare(self, pipeline: Any, folder: Path) -> None:
+        check_splits(self, pipeline)
+
+    def training_data(self, model: TaskModel, pipeline: Any, seed: int, ctx: Any) -> Any:
+        if 'windows' in model.settings:
+            return window_data(self, model, seed, ctx)
         data, examples = self.data, self.splits['train'].examples
         transform = SentenceTransform(model.tokenizer, data.max_len)
         pairs = [example.pair for example in examples] if model.settings['pair'] else None

@@ -180,7 +180,10 @@ CLASS_LOSSES: Mapping[str, ClassLoss] = {
 
 
 def make_class_objective(
-    name: str, label_smoothing: float = 0.0, class_weights: Weights = None
+    name: str,
+    label_smoothing: float = 0.0,
+    class_weights: Weights = None,
+    weighted_sequences: bool = False,
 ) -> Objective:
     """Make an objective of classes with label smoothing and class weights.
 
@@ -192,20 +195,42 @@ def make_class_objective(
         From 0 to 1; of 'multi_label' 0.
     class_weights : numpy.ndarray, shape (K,), optional
         Of 'multi_label' those of the texts that have the label.
+    weighted_sequences : bool
+        The second array of labels has a weight for each sequence, (N,): its loss is multiplied by
+        it, and the mean is over the weights. Of an objective with a value for each sequence.
 
     Returns
     -------
     Objective
     """
-    if not label_smoothing and class_weights is None:
-        return OBJECTIVES[name]
     weights = None if class_weights is None else np.asarray(class_weights, 'float64')
-    loss, weigh = CLASS_LOSSES[name].make(label_smoothing, weights)
-    count: Callable = count_sequences
-    if weigh is not None:
-        # A float: an NDArray would be a sum in single precision.
-        count = lambda inputs, labels: float(weigh(labels[0]).sum())  # noqa: E731
     options = [f'label_smoothing={label_smoothing:g}'] * bool(label_smoothing)
     if weights is not None:
         options.append(f'class_weights={" ".join(f"{weight:g}" for weight in weights)}')
-    return Objective(f'{name}({", ".join(options)})', {'loss': LossTerm(loss, count)})
+    if options:
+        loss, weigh = CLASS_LOSSES[name].make(label_smoothing, weights)
+    elif weighted_sequences:
+        (term,) = OBJECTIVES[name].terms.values()
+        loss, weigh = term.loss, None
+    else:
+        return OBJECTIVES[name]
+    options += ['weighted_sequences'] * weighted_sequences
+    term = _weighted_term(loss, weigh) if weighted_sequences else LossTerm(loss, _counter(weigh))
+    return Objective(f'{name}({", ".join(options)})', {'loss': term})
+
+
+def _counter(weigh):
+    """What the mean is over: the weights of labels, or sequences."""
+    if weigh is None:
+        return count_sequences
+    return lambda inputs, labels: float(weigh(labels[0]).sum())
+
+
+def _weighted_term(loss, weigh):
+    """A loss whose sequences have weights."""
+
+    def count(inputs, labels):
+        weights = labels[1].asnumpy().astype('float64')
+        return float((weights if weigh is None else weights * weigh(labels[0])).sum())
+
+    return LossTerm(lambda scores, labels, weights: loss(scores, labels) * weights, count)
