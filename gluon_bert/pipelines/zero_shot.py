@@ -143,7 +143,8 @@ class EntailmentPipeline(ZeroShotPipeline, TaskPipeline):
     """Zero-shot classification by a classifier of natural-language inference (Yin et al., 2019).
 
     Each label makes a hypothesis; a text is of the label whose hypothesis it entails most. The
-    results are those of transformers' pipeline of this name.
+    results are those of transformers' pipeline of this name. A temperature that was chosen for the
+    classes of the network is not applied.
 
     Parameters
     ----------
