@@ -60,7 +60,7 @@ class MultipleChoicePipeline(TaskPipeline):
             one is empty.
         """
         if isinstance(item, ChoiceExample):
-            return item
+            return item._replace(choices=check_choices(item.choices))
         parts = _of_dict(item) if isinstance(item, dict) else item
         if not isinstance(parts, tuple) or len(parts) not in (2, 3):
             raise ValueError(

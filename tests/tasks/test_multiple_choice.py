@@ -13,6 +13,7 @@ import gluon_bert as gb
 from gluon_bert.cli import main
 from gluon_bert.data import Features
 from gluon_bert.data.choices.dataset import ChoiceData
+from gluon_bert.data.choices.examples import ChoiceExample
 from gluon_bert.pipelines.multiple_choice import MultipleChoicePipeline
 from gluon_bert.tasks.evaluation import read_dev
 from gluon_bert.training import OBJECTIVES
@@ -277,6 +278,7 @@ def test_inputs_of_other_forms_are_refused(tiny_pipeline):
         ('a text', 'input 0: expected a tuple of a context'),
         (('a', ['b']), 'input 0: expected two choices or more, got one'),
         (('a', ['b', '']), 'input 0: choice 1 is empty'),
+        (ChoiceExample('a', None, ('b',)), 'input 0: expected two choices or more, got one'),
         (('a', 'bc'), 'choices must be a list of strings, got str'),
         ((3, ['b', 'c']), 'context must be a string, got int'),
         ({'context': 'a'}, "has no 'choices'"),
