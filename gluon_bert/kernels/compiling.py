@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Union
 
 FOLDER = Path(__file__).parent
+MACHINE = platform.machine()
 SOURCE = FOLDER / 'src'
 _STAGING = 'building-'
 COMPILERS = ('c++', 'g++', 'clang++')
@@ -20,7 +21,7 @@ OPTIONS = ('-std=c++17', '-O3', '-fPIC', '-fopenmp', '-fno-math-errno')
 # Written after the library's own bytes, which do not mind, and followed by their digest.
 _SEAL = b'gluon_bert kernels, sha256 '
 # Source file -> further options. Code compiled for some processors runs on those alone.
-SOURCES: dict[str, tuple[str, ...]] = {
+_EVERYWHERE: dict[str, tuple[str, ...]] = {
     'parallel.cc': (),
     'optimizer.cc': (),
     'encoder.cc': (),
@@ -33,21 +34,34 @@ SOURCES: dict[str, tuple[str, ...]] = {
     'backend.cc': (),
     'backend_generic.cc': (),
 }
-if platform.machine() == 'x86_64':
-    _AVX512 = ('-mavx512f', '-mavx512bw', '-mavx512vl', '-mavx512dq', '-mfma')
-    SOURCES.update(
-        {
-            'backend_avx2.cc': ('-mavx2', '-mfma'),
-            'backend_avx512.cc': _AVX512,
-            'backend_avx512_bf16.cc': (*_AVX512, '-mavx512vnni', '-mavx512bf16'),
-        }
-    )
+_AVX512 = ('-mavx512f', '-mavx512bw', '-mavx512vl', '-mavx512dq', '-mfma')
+# What platform.machine() says -> the files for its processors.
+_BY_MACHINE: dict[str, dict[str, tuple[str, ...]]] = {
+    'x86_64': {
+        'backend_avx2.cc': ('-mavx2', '-mfma'),
+        'backend_avx512.cc': _AVX512,
+        'backend_avx512_bf16.cc': (*_AVX512, '-mavx512vnni', '-mavx512bf16'),
+    },
+    'aarch64': {
+        'backend_neon.cc': (),
+        'backend_neon_dotprod.cc': ('-march=armv8.2-a+dotprod',),
+        'backend_neon_bf16.cc': ('-march=armv8.2-a+dotprod+i8mm+bf16',),
+    },
+}
+
+
+def sources(machine: str) -> dict[str, tuple[str, ...]]:
+    """Map the source files that a machine needs to their further options."""
+    return {**_EVERYWHERE, **_BY_MACHINE.get(machine, {})}
+
+
+SOURCES = sources(MACHINE)
 
 
 @functools.cache
-def library(folder: Union[str, Path] = FOLDER) -> Path:
+def library(folder: Union[str, Path] = FOLDER, machine: str = MACHINE) -> Path:
     """Name the built library in a folder, by a digest of the source it is built from."""
-    digest = hashlib.sha256(f'{OPTIONS} {SOURCES}'.encode())
+    digest = hashlib.sha256(f'{OPTIONS} {sources(machine)}'.encode())
     for path in sorted([*SOURCE.glob('*.cc'), *SOURCE.glob('*.h')]):
         digest.update(path.read_bytes())
     return Path(folder) / f'kernels-{digest.hexdigest()[:12]}.so'
@@ -73,7 +87,9 @@ def check_intact(path: Path) -> None:
         raise OSError(f'{path} is empty')
 
 
-def build(folder: Union[str, Path] = FOLDER, rebuild: bool = False) -> Path:
+def build(
+    folder: Union[str, Path] = FOLDER, rebuild: bool = False, machine: str = MACHINE
+) -> Path:
     """Compile the kernels, unless they are compiled already.
 
     Several processes may do so at once: one compiles, the others wait for it.
@@ -84,6 +100,9 @@ def build(folder: Union[str, Path] = FOLDER, rebuild: bool = False) -> Path:
         Gets the library; by default the package's, from where it is loaded.
     rebuild : bool
         Compile them even if they are compiled already.
+    machine : str
+        For which they are compiled, as :func:`platform.machine` names it: 'x86_64', 'aarch64'. For
+        another than this one, CXX has to name its compiler.
 
     Returns
     -------
@@ -98,7 +117,7 @@ def build(folder: Union[str, Path] = FOLDER, rebuild: bool = False) -> Path:
     """
     import shutil  # this module is imported by all who run a network
 
-    target = library(folder)
+    target = library(folder, machine)
     before = _stamp(target)
     if before and not rebuild:
         return target
@@ -110,7 +129,7 @@ def build(folder: Union[str, Path] = FOLDER, rebuild: bool = False) -> Path:
         if _stamp(target) == before:  # else another process has built it meanwhile
             for abandoned in target.parent.glob(f'{_STAGING}*'):
                 shutil.rmtree(abandoned, ignore_errors=True)
-            _compile_into(target, compilers[0])
+            _compile_into(target, compilers[0], sources(machine))
         for old in target.parent.glob('kernels-*.so'):
             if old != target:
                 old.unlink()
@@ -138,14 +157,14 @@ def _locked(folder) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _compile_into(target, compiler):
+def _compile_into(target, compiler, files):
     import tempfile
 
     # In the target's folder, so that it is moved into place whole.
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=_STAGING) as folder:
         common = [compiler, *OPTIONS]
-        objects = [str(Path(folder) / f'{name}.o') for name in SOURCES]
-        for (name, options), result in zip(SOURCES.items(), objects):
+        objects = [str(Path(folder) / f'{name}.o') for name in files]
+        for (name, options), result in zip(files.items(), objects):
             _run(*common, *options, '-c', str(SOURCE / name), '-o', result)
         whole = Path(folder) / target.name
         _run(*common, '-shared', *objects, '-o', str(whole))

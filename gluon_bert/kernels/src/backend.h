@@ -158,6 +158,8 @@ static inline int64_t rows_at_a_time(Precision precision, int64_t in_float32) {
 extern const Backend kGeneric;
 #ifdef __x86_64__
 extern const Backend kAvx2, kAvx512, kAvx512Bf16;
+#elif defined(__aarch64__) && defined(__linux__)
+extern const Backend kNeon, kNeonDotprod, kNeonBf16;
 #endif
 
 // The fastest backend that runs on this processor.

@@ -145,7 +145,7 @@ inline void quantize(const float* row, const float* factors, int64_t count, uint
   *sum = total;
 }
 
-// Quantize a row, times its factors, to unsigned bytes over its own range: after GELU nearly all
+// Quantize a row, times its factors, to bytes from kLowestByte on over its own range: after GELU nearly all
 // numbers are above 0. The lowest and highest byte are spare, because rounding may reach them. The
 // scale is NaN, as all products of the row will be, if its numbers or their range are not finite.
 inline RowScale convert_int8(const float* x, const float* factors, int64_t count, uint8_t* bytes,
@@ -159,7 +159,7 @@ inline RowScale convert_int8(const float* x, const float* factors, int64_t count
   }
   const float scale = range > 1e-30f ? range / (kInputLimit - 2.0f) : 1.0f;
   const float inverse = 1.0f / scale;
-  const int32_t zero_point = 1 + nearest(-lowest * inverse);
+  const int32_t zero_point = kLowestByte + 1 + nearest(-lowest * inverse);
   const float magic = 12582912.0f + zero_point;  // 1.5 * 2^23: see vector.h
   for (int64_t i = 0; i < count; ++i) {
     const float rounded = x[i] * factors[i] * inverse + magic;

@@ -15,6 +15,14 @@ constexpr bool kIn16Bits = false;
 #endif
 constexpr float kInputLimit = kIn16Bits ? 127.0f : 255.0f;
 constexpr float kWeightLimit = kIn16Bits ? 63.0f : 127.0f;
+// Of the inputs: their bytes are unsigned, but signed where the processor multiplies two signed ones.
+#if defined(USE_NEON)
+constexpr int32_t kLowestByte = -128;
+#else
+constexpr int32_t kLowestByte = 0;
+#endif
+
+#if !defined(USE_NEON)  // else they are in neon.h
 
 // Words of a hold four unsigned bytes, words of b four signed bytes.
 struct Int8Product {
@@ -50,10 +58,13 @@ struct Int8Product {
   }
 #endif
 };
+#endif
 
 // True if the processor multiplies bfloat16 in hardware.
 #if defined(__AVX512BF16__)
 constexpr bool kHasBFloat16 = true;
+#elif defined(USE_NEON)
+constexpr bool kHasBFloat16 = kHasMatrices;
 #else
 constexpr bool kHasBFloat16 = false;
 #endif
@@ -97,6 +108,9 @@ inline Words pair(Floats lower, Floats upper) {
       _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6,
                        21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
   return (Words)_mm512_permutexvar_epi16(interleave, both);
+#elif defined(USE_NEON) && defined(__ARM_FEATURE_BF16_VECTOR_ARITHMETIC)
+  return (Words)vzip1q_u16((uint16x8_t)vcvtq_low_bf16_f32((float32x4_t)lower),
+                           (uint16x8_t)vcvtq_low_bf16_f32((float32x4_t)upper));
 #else
   return rounded(lower) >> 16 | (rounded(upper) & 0xffff0000u);
 #endif
@@ -113,6 +127,12 @@ inline void convert_bfloat16(const float* x, int64_t count, uint16_t* numbers,
     const __m512bh both = _mm512_cvtne2ps_pbh((__m512)load(x + i + 16), (__m512)load(x + i));
     std::memcpy(numbers + i, &both, sizeof both);
   }
+#elif defined(USE_NEON) && defined(__ARM_FEATURE_BF16_VECTOR_ARITHMETIC)
+  for (; i + 8 <= count; i += 8) {
+    const bfloat16x8_t lower = vcvtq_low_bf16_f32((float32x4_t)load(x + i)),
+                       both = vcvtq_high_bf16_f32(lower, (float32x4_t)load(x + i + 4));
+    std::memcpy(numbers + i, &both, sizeof both);
+  }
 #endif
   for (; i < count; ++i) {
     numbers[i] = static_cast<uint16_t>(bfloat16(x[i]));
@@ -122,6 +142,7 @@ inline void convert_bfloat16(const float* x, int64_t count, uint16_t* numbers,
   }
 }
 
+#if !defined(USE_NEON)
 // Words hold two numbers.
 struct BFloat16Product {
   typedef Floats Sum;
@@ -147,12 +168,16 @@ struct Float32Product {
 
   static Floats add(Floats sum, Ints a, Ints b) { return sum + as_floats(a) * as_floats(b); }
 };
+#endif
 
 // c (+)= a b for Rows x kColumns results. Word k of row i of a is a[i * row + k * step]. The words
 // at b + next, which are read soon, are prefetched.
 template <class Product, int Rows>
 inline void word_tile(int64_t words, const uint32_t* a, int64_t row, int64_t step,
                       const uint32_t* b, float* c, int64_t ldc, bool add, int64_t next) {
+#if defined(USE_NEON)
+  neon_tile<Product, Rows>(words, a, row, step, b, kColumns, c, ldc, add);
+#else
   typename Product::Sum left[Rows], right[Rows];
 #pragma GCC unroll 16
   for (int i = 0; i < Rows; ++i) {
@@ -194,6 +219,7 @@ inline void word_tile(int64_t words, const uint32_t* a, int64_t row, int64_t ste
     std::memcpy(c + i * ldc, &left[i], sizeof left[i]);
     std::memcpy(c + i * ldc + kLanes, &right[i], sizeof right[i]);
   }
+#endif
 }
 
 // Run a tile of `rows` rows, at most Rows.

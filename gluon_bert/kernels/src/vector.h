@@ -12,6 +12,8 @@
 
 #if defined(__AVX2__)
 #include <immintrin.h>
+#elif defined(USE_NEON)
+#include <arm_neon.h>
 #endif
 
 namespace {
@@ -66,6 +68,8 @@ inline Floats square_root(Floats x) {
   return (Floats)_mm512_sqrt_ps((__m512)x);
 #elif defined(__AVX2__)
   return (Floats)_mm256_sqrt_ps((__m256)x);
+#elif defined(USE_NEON)
+  return (Floats)vsqrtq_f32((float32x4_t)x);
 #else
   for (int i = 0; i < kLanes; ++i) {
     x[i] = __builtin_sqrtf(x[i]);
@@ -78,6 +82,8 @@ inline Floats square_root(Floats x) {
 inline float sum(Floats x) {
 #if VECTOR_BYTES == 64
   return _mm512_reduce_add_ps((__m512)x);
+#elif defined(USE_NEON)
+  return vaddvq_f32((float32x4_t)x);
 #else
   for (int half = kLanes / 2; half > 0; half /= 2) {
     for (int i = 0; i < half; ++i) {
@@ -159,11 +165,23 @@ inline int64_t pad_columns(int64_t size) {
   return (size + kColumns - 1) / kColumns * kColumns;
 }
 
+}  // namespace
+
+#if defined(USE_NEON)
+#include "neon.h"
+#endif
+
+namespace {
+
 // A tile of a matrix product: c (+)= a b for Rows x kColumns results.
 // a[i, k] is a[i * row + k * step], b[k, j] is b[k * ldb + j], c[i, j] is c[i * ldc + j].
 template <int Rows>
 inline void tile(int64_t depth, const float* a, int64_t row, int64_t step, const float* b,
                  int64_t ldb, float* c, int64_t ldc, bool add) {
+#if defined(USE_NEON)
+  neon_tile<Float32Product, Rows>(depth, reinterpret_cast<const uint32_t*>(a), row, step,
+                                  reinterpret_cast<const uint32_t*>(b), ldb, c, ldc, add);
+#else
   Floats left[Rows], right[Rows];
 #pragma GCC unroll 16
   for (int i = 0; i < Rows; ++i) {
@@ -184,6 +202,7 @@ inline void tile(int64_t depth, const float* a, int64_t row, int64_t step, const
     store(c + i * ldc, left[i]);
     store(c + i * ldc + kLanes, right[i]);
   }
+#endif
 }
 
 template <int Rows>
