@@ -87,9 +87,7 @@ def check_intact(path: Path) -> None:
         raise OSError(f'{path} is empty')
 
 
-def build(
-    folder: Union[str, Path] = FOLDER, rebuild: bool = False, machine: str = MACHINE
-) -> Path:
+def build(folder: Union[str, Path] = FOLDER, rebuild: bool = False, machine: str = MACHINE) -> Path:
     """Compile the kernels, unless they are compiled already.
 
     Several processes may do so at once: one compiles, the others wait for it.
