@@ -82,8 +82,8 @@ def processor() -> str:
     """Name the kind of processor in use.
 
     On x86-64 'generic', 'avx2', 'avx512' or 'avx512_bf16', on aarch64 'generic', 'neon',
-    'neon_dotprod' or 'neon_bf16'. The kernels are built for all of them, and the best is chosen when
-    they are loaded; the environment variable GLUON_BERT_KERNELS can name a lesser one.
+    'neon_dotprod' or 'neon_bf16'. The kernels are built for all of them, and the best is chosen
+    when they are loaded; the environment variable GLUON_BERT_KERNELS can name a lesser one.
     """
     return _functions().gluon_bert_processor().decode()
 
