@@ -14,4 +14,4 @@ const Backend kNeonBf16 = {
     "neon_bf16", kColumns, attention_scratch_size, attention_forward, attention_backward,
     raise_maxima, quantize, convert, dense, add_norm, drop, normalize, normalize_backward,
     activate_row, activate_backward, kRows, lay_out, lay_out_transposed, multiply_transposed,
-    dense_narrow, sum_exponentials, scale_exponentials, adam, sum_of_squares};
+    dense_narrow, sum_exponentials, scale_exponentials, adam, sum_of_squares, !kHasBFloat16};
