@@ -245,8 +245,11 @@ class MaskedLanguageModel(HybridBlock):
         rows = F.contrib.arange_like(masked_positions, axis=0)  # (N,)
         rows = F.broadcast_like(F.expand_dims(rows, axis=1), masked_positions)  # (N, M)
         positions = F.stack(rows, F.cast(masked_positions, dtype='float32'), axis=0)
-        chosen = F.gather_nd(sequence, positions)  # (N, M, C)
-        return self.norm(self.activation(self.dense(chosen)))
+        return self.transform(F.gather_nd(sequence, positions))  # (N, M, C)
+
+    def transform(self, encodings: Any) -> Any:
+        """Compute the input of the decoder from encodings, (N, M, C), of the words wanted."""
+        return self.norm(self.activation(self.dense(encodings)))
 
     def lazy_scores(self, encoder: Any, sequence: Any, masked_positions: Any) -> Any:
         """Leave the scores to the loss: a :class:`~gluon_bert.kernels.masked_words.MaskedScores`.

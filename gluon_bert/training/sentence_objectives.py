@@ -184,6 +184,12 @@ def make_sentence_objective(
     return CachedObjective(title, terms, compares=row.compares, cache_size=cache_size)
 
 
+def divide_columns(vectors: mx.nd.NDArray, columns: int) -> list[mx.nd.NDArray]:
+    """Divide the vectors of a batch into those of the first texts, of the second, and so on."""
+    size = len(vectors) // columns
+    return [vectors[size * part : size * (part + 1)] for part in range(columns)]
+
+
 def _row(name):
     if name not in SENTENCE_LOSSES:
         raise unknown_name('loss', name, SENTENCE_LOSSES)
@@ -221,9 +227,7 @@ def _term(row, columns, options, units=None):
                     'matryoshka', f'the vectors have {vectors.shape[1]} units', units
                 )
             vectors = shorten(vectors, units)
-        size = len(vectors) // columns
-        parts = [vectors[size * part : size * (part + 1)] for part in range(columns)]
-        return row.loss(*parts, *labels, **options)
+        return row.loss(*divide_columns(vectors, columns), *labels, **options)
 
     if not row.by_example:
         return LossTerm(loss, lambda inputs, labels: 1)
