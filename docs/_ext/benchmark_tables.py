@@ -32,7 +32,11 @@ STANDING_HEADER = [
     'Most',
     'Cells lost to the best peer',
 ]
-PLOTS = {'': 'relative to the best peer of each cell', '_sizes': 'against the size of the work'}
+PLOTS = {
+    '': 'relative to the best peer of each cell',
+    '_sizes': 'against the size of the work',
+    '_errors': 'against the error, in lower precision',
+}
 
 
 def benchmark_groups(rows):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / 'examples'))
 
+from benchmark_errors import plot_errors
 from benchmark_growth import plot_growth
 from benchmark_latency import plot_latency
 from benchmark_report import RANKED, latest, read_rows
@@ -37,8 +38,9 @@ def plot_file(path):
     Returns
     -------
     list of Path
-        ``<path>_<mode>_<model>.png`` and ``<path>_<mode>_<model>_sizes.png``, in its folder, with
-        the instruction set after the model where one was given.
+        ``<path>_<mode>_<model>.png`` and ``<path>_<mode>_<model>_sizes.png``, of a grid also
+        ``_errors.png``, in its folder, with the instruction set after the model where one was
+        given.
     """
     path, groups = Path(path), {}
     for row in latest(read_rows(path)):
@@ -57,6 +59,9 @@ def plot_file(path):
         else:
             draw = plot_growth if mode in GROWING else None
         if draw and draw(rows, title, target):
+            drawn.append(target)
+        target = target.with_name(target.name.replace('_sizes.png', '_errors.png'))
+        if mode == 'grid' and plot_errors(rows, f'{name}: error against speed', target):
             drawn.append(target)
     return drawn
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import benchmark
+import benchmark_errors
 import benchmark_gemm
 import benchmark_growth
 import benchmark_plot
@@ -236,6 +237,27 @@ def test_pictures_of_growth(rows, tmp_path, capsys):
     assert 'torch_eager' not in text
     assert not benchmark_growth.plot_growth(rows[:1], 'speed', tmp_path / 'none.png')
     assert not (tmp_path / 'none.png').exists()
+
+
+def test_errors_against_speed(tmp_path):
+    times = {'gluon_bert': (4, 9), 'gluon_bert_int8': (1, 1), 'torch_int8': (2, 3)}
+    rows = [
+        made_up(system, 1, mode='grid', batch=n, seconds=seconds[n], difference_rms=0.1 * n)
+        for system, seconds in times.items()
+        for n in (0, 1)
+    ]
+    rows.append(made_up('openvino_int8', 1, mode='grid', batch=0, seconds=1, status='disagrees'))
+    report.append_rows(tmp_path / 'e.csv', rows)
+    rows = report.read_rows(tmp_path / 'e.csv')
+    found = benchmark_errors.speeds_and_errors(rows)
+    assert found == {
+        'gluon_bert_int8': (pytest.approx(6), pytest.approx(0.05)),
+        'torch_int8': (pytest.approx(math.sqrt(6)), pytest.approx(0.05)),
+    }
+    assert benchmark_errors.plot_errors(rows, 'errors', tmp_path / 'e.svg')
+    text = (tmp_path / 'e.svg').read_text(encoding='utf-8')
+    assert '<!-- gluon_bert_int8 -->' in text and 'openvino_int8' not in text
+    assert not benchmark_errors.plot_errors(rows[:2], 'errors', tmp_path / 'none.png')
 
 
 def test_growth_is_measured_and_resumed(tmp_path, capsys):
