@@ -122,7 +122,7 @@ def test_commands_are_found():
 def stage(tiny_folder, tmp_path, monkeypatch):  # noqa: F811
     """A folder with what the pages name, as the working folder; the tiny network in it."""
     folder = tmp_path / 'work'
-    for name in ('glue_data/MRPC', 'glue_data/RTE', 'tnews', 'folder/of', 'folder/with'):
+    for name in ('glue_data/MRPC', 'glue_data/RTE', 'tnews', 'swag', 'folder/of', 'folder/with'):
         (folder / name).mkdir(parents=True)
     for name in ('examples', 'docs'):
         (folder / name).symlink_to(ROOT / name)
@@ -144,6 +144,9 @@ def _write_data(folder):
     table = 'text,label,review,stars\n' + 'the cat,good,the dog,1\na dog,bad,a cat,2\n' * 8
     for name in ('train.csv', 'dev.csv'):
         (folder / name).write_text(table)
+    choices = 'sent1,sent2,ending0,ending1,label\nthe cat,a,sleeps,sun,0\na dog,the,moon,barks,1\n'
+    for name in ('train.csv', 'val.csv'):
+        (folder / 'swag' / name).write_text(choices)
     (folder / 'unseen.csv').write_text('review\nthe cat sleeps\n')
     line = '{"sentence": "the cat", "keywords": "sun", "label": "%d", "label_desc": "d"}\n'
     for name in ('train', 'dev'):
@@ -165,7 +168,8 @@ def _write_data(folder):
             rows + '1\tthe sun\ta moon\tnot_entailment\n'
         )
     pairs = 'sentence1,sentence2,score\nthe cat sleeps,a cat sleeps,5\nthe sun,a dog barks,1\n'
-    (folder / 'scored.csv').write_text(pairs)
+    for name in ('scored.csv', 'rated.csv', 'rated_dev.csv'):
+        (folder / name).write_text(pairs)
     (folder / 'pairs.csv').write_text('query,answer\nthe cat,a cat\nthe sun,sun here !\n')
     (folder / 'glue_data' / 'STS-B').mkdir()
     for name in ('train', 'dev'):
