@@ -10,6 +10,7 @@ import threading
 import mxnet as mx
 import numpy as np
 import pytest
+import settings
 from test_bert import parameters_of
 from test_training import accuracy, toy_data
 
@@ -164,7 +165,7 @@ def test_activations_are_right_everywhere(activation, exact):
     ).all()
 
 
-@pytest.mark.parametrize('processor', ['generic', 'avx2'])
+@pytest.mark.parametrize('processor', settings.ALL[2:])
 def test_kernels_for_older_processors_give_the_same(processor):
     script = """if True:
         import sys, numpy as np

@@ -1,6 +1,7 @@
 """Libraries of kernels that are there and do not load, and builds at the same time."""
 
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,11 @@ from gluon_bert import kernels
 from gluon_bert.kernels import compiling
 
 SEAL = compiling._SEAL
+IS_ARM = platform.machine() == 'aarch64'
+ANOTHER_MACHINE = b'\x3e' if IS_ARM else b'\xb7'  # x86-64, aarch64
+OLD_GLIBC, NEW_GLIBC = (
+    (b'GLIBC_2.17', b'GLIBC_9.99') if IS_ARM else (b'GLIBC_2.2.5', b'GLIBC_9.9.9')
+)
 
 DAMAGES = {
     'empty': lambda data: b'',
@@ -21,9 +27,9 @@ DAMAGES = {
     'zeros in the middle': lambda data: data[:9000] + bytes(90000) + data[99000:],
     'text': lambda data: b'a page of HTML',
     'cut, without a digest': lambda data: data.rpartition(SEAL)[0][:-5000],
-    'another machine': lambda data: unsealed(data, (b'', b''), machine=b'\xb7'),
+    'another machine': lambda data: unsealed(data, (b'', b''), machine=ANOTHER_MACHINE),
     'a library missing': lambda data: unsealed(data, (b'libstdc++.so.6', b'libstdc-+.so.6')),
-    'a newer C library': lambda data: unsealed(data, (b'GLIBC_2.2.5', b'GLIBC_9.9.9')),
+    'a newer C library': lambda data: unsealed(data, (OLD_GLIBC, NEW_GLIBC)),
     'a function missing': lambda data: unsealed(data, (b'gluon_bert_adam\0', b'gluon_bert_adan\0')),
 }
 

@@ -9,6 +9,7 @@ import masked_word_losses
 import mxnet as mx
 import numpy as np
 import pytest
+import settings
 from masked_word_losses import errors, exactly, example, natively, plainly, rounded
 from test_bert import parameters_of
 from test_native_training import assert_close, gradients, make
@@ -257,7 +258,7 @@ def test_rows_of_objectives_leave_the_scores_to_the_loss(tiny_config):
             assert found[term].sum.asscalar() == pytest.approx(value.asscalar(), rel=1e-6)
 
 
-@pytest.mark.parametrize('setting', ['1', 'avx512', 'avx2', 'generic'])
+@pytest.mark.parametrize('setting', settings.ALL)
 def test_all_processors(setting):
     result = subprocess.run(
         [sys.executable, '-W', 'ignore', masked_word_losses.__file__],

@@ -11,6 +11,7 @@ import sys
 
 import numpy as np
 import pytest
+import settings
 
 from gluon_bert import kernels
 
@@ -98,7 +99,7 @@ print(json.dumps([gb.kernels.processor(), count, wrong]))
 """
 
 
-@pytest.fixture(params=['1', 'avx512', 'avx2', 'generic'])
+@pytest.fixture(params=settings.ALL)
 def setting(request):
     if not kernels.is_available():
         pytest.skip('native kernels are not built: python -m gluon_bert.kernels')

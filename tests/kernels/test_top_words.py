@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+import settings
 
 from gluon_bert import kernels
 from gluon_bert._internal.numerics import softmax
@@ -150,7 +151,7 @@ SCRIPT = """if True:
 """
 
 
-@pytest.mark.parametrize('setting', ['1', 'avx512', 'avx2', 'generic'])
+@pytest.mark.parametrize('setting', settings.ALL)
 def test_all_processors(setting):
     result = subprocess.run(
         [sys.executable, '-c', SCRIPT],
