@@ -95,6 +95,8 @@ class GradientBuckets:
             for number, start, stop in slots:
                 gradient = gradients[number]
                 flat[start:stop].reshape(gradient.shape).copyto(gradient)
+        if self._progress is not None:
+            self._progress.forget()  # the next step may have no batch here, and so no pass
         self.timing = Timing(self._seconds, time.perf_counter() - began)
 
     def _wait_for_backward(self, arrays):
