@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from mxnet import nd
 
+from .sentence_losses import in_batch_loss
+
 _FAR = 1e30  # taken from the scores of padding
 
 
@@ -29,7 +31,7 @@ def sparse_ranking_loss(
     -------
     NDArray, shape (N,)
     """
-    return _ranking(nd.dot(queries, nd.concat(*documents, dim=0), transpose_b=True) * scale)
+    return in_batch_loss(nd.dot(queries, nd.concat(*documents, dim=0), transpose_b=True) * scale)
 
 
 def flops(vectors: nd.NDArray) -> nd.NDArray:
@@ -92,8 +94,4 @@ def late_interaction_loss(
     -------
     NDArray, shape (N,)
     """
-    return _ranking(maxsim_matrix(queries, nd.concat(*documents, dim=0)) * scale)
-
-
-def _ranking(scores):
-    return -nd.pick(nd.log_softmax(scores), nd.arange(len(scores), ctx=scores.context))
+    return in_batch_loss(maxsim_matrix(queries, nd.concat(*documents, dim=0)) * scale)

@@ -33,13 +33,8 @@ def make_sparse_objective(
     ValueError
         If a number is out of range.
     """
-    _check(columns, scale)
     check_not_negative(query_weight=query_weight, document_weight=document_weight)
-
-    def loss(vectors):
-        return sparse_ranking_loss(*divide_columns(vectors, columns), scale=scale)
-
-    terms = {'loss': _ranking_term(loss, columns)}
+    terms = {'loss': _ranking_term(sparse_ranking_loss, columns, scale)}
     if query_weight:
         terms['query_flops'] = LossTerm(
             lambda vectors: flops(vectors[: len(vectors) // columns]), _count_batch, query_weight
@@ -71,22 +66,17 @@ def make_late_interaction_objective(columns: int = 2, scale: float = 1.0) -> Obj
     ValueError
         If a number is out of range.
     """
-    _check(columns, scale)
-
-    def loss(vectors):
-        return late_interaction_loss(*divide_columns(vectors, columns), scale=scale)
-
-    terms = {'loss': _ranking_term(loss, columns)}
+    terms = {'loss': _ranking_term(late_interaction_loss, columns, scale)}
     return Objective(f'late_interaction(scale={scale})', terms, compares=True)
 
 
-def _check(columns, scale):
+def _ranking_term(loss, columns, scale):
     check_range(2, MAX_COLUMNS, columns=columns)
     check_positive_number(scale=scale)
-
-
-def _ranking_term(loss, columns):
-    return LossTerm(loss, lambda inputs, labels: len(inputs[0]) // columns)
+    return LossTerm(
+        lambda vectors: loss(*divide_columns(vectors, columns), scale=scale),
+        lambda inputs, labels: len(inputs[0]) // columns,
+    )
 
 
 def _count_batch(inputs, labels):

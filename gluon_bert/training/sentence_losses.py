@@ -58,13 +58,24 @@ def multiple_negatives_ranking_loss(
     -------
     NDArray, shape (N,)
     """
-    rows = nd.arange(len(anchors), ctx=anchors.context)
-    scores = cosine_matrix(anchors, nd.concat(*candidates, dim=0)) * scale  # (N, candidates)
-    losses = -nd.pick(nd.log_softmax(scores), rows)
+    losses = in_batch_loss(cosine_matrix(anchors, nd.concat(*candidates, dim=0)) * scale)
     if not symmetric:
         return losses
-    back = nd.log_softmax(cosine_matrix(candidates[0], anchors) * scale)
-    return (losses - nd.pick(back, rows)) / 2
+    return (losses + in_batch_loss(cosine_matrix(candidates[0], anchors) * scale)) / 2
+
+
+def in_batch_loss(scores: nd.NDArray) -> nd.NDArray:
+    """Compute the cross-entropy of finding for each row the candidate in the column of its number.
+
+    Parameters
+    ----------
+    scores : NDArray, shape (N, candidates)
+
+    Returns
+    -------
+    NDArray, shape (N,)
+    """
+    return -nd.pick(nd.log_softmax(scores), nd.arange(len(scores), ctx=scores.context))
 
 
 def cosent_loss(
