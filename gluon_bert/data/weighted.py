@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from .dataset import SequenceData, digest_of
+from .wrapped import WrappedData
 
 
-class WeightedData:
+class WeightedData(WrappedData):
     """Sequences that count by weights, such as the windows of a text.
 
     Parameters
@@ -20,23 +21,12 @@ class WeightedData:
     """
 
     def __init__(self, data: SequenceData, weights: np.ndarray) -> None:
-        self._data, self._weights = data, np.asarray(weights, 'float32')
-
-    def __len__(self) -> int:
-        return len(self._data)
-
-    @property
-    def labels(self) -> Any:
-        """The labels in the order of the data set."""
-        return self._data.labels
+        super().__init__(data)
+        self._weights = np.asarray(weights, 'float32')
 
     def fingerprint(self) -> dict[str, Any]:
         """Describe what the training batches depend on; the weights, too."""
         return {**self._data.fingerprint(), 'weights': digest_of(self._weights)}
-
-    def training_batches(self, epoch: int) -> list[np.ndarray]:
-        """Shuffle batches of similar length; see :meth:`.SequenceData.training_batches`."""
-        return self._data.training_batches(epoch)
 
     def load(self, indices: Sequence[int]) -> tuple[tuple, Any]:
         """Load one batch: inputs and labels of :meth:`.SequenceData.load`, and the weights (N,)."""

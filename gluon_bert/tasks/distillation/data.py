@@ -8,11 +8,12 @@ from typing import Any, Optional
 import numpy as np
 from mxnet import nd
 
+from ...data.wrapped import WrappedData
 from ...training.distillation_objective import Lesson
 from .outputs import TeacherOutputs
 
 
-class LessonData:
+class LessonData(WrappedData):
     """Sequences with the outputs of a teacher; their labels are a :class:`.Lesson`.
 
     Parameters
@@ -40,16 +41,9 @@ class LessonData:
         states: Optional[TeacherOutputs] = None,
         tags: bool = False,
     ) -> None:
-        self._data, self._num_labelled, self._key = data, num_labelled, key
+        super().__init__(data)
+        self._num_labelled, self._key = num_labelled, key
         self._scores, self._states, self._tags = scores, states, tags
-
-    def __len__(self) -> int:
-        return len(self._data)
-
-    @property
-    def labels(self) -> Any:
-        """The labels in the order of the data set, or None."""
-        return self._data.labels
 
     def fingerprint(self) -> dict[str, Any]:
         """Describe what the batches depend on; see :meth:`.SequenceData.fingerprint`."""
@@ -58,10 +52,6 @@ class LessonData:
             'labelled': self._num_labelled,
             'outputs of the teacher': self._key,
         }
-
-    def training_batches(self, epoch: int) -> list[np.ndarray]:
-        """Shuffle batches of similar length; see :meth:`.SequenceData.training_batches`."""
-        return self._data.training_batches(epoch)
 
     def load(self, indices: Sequence[int]) -> tuple[tuple, Lesson]:
         """Load one batch: inputs as those of :meth:`.SequenceData.load`, and the lesson."""
